@@ -1,0 +1,50 @@
+# What a person types. Every target makes what it needs: a virtual environment in .venv, the built package in it.
+
+PYTHON ?= python3
+BIN := .venv/bin
+SOURCES := pyproject.toml setup.py fuota_fec/_core.pyx fuota_fec/_core.pxd $(wildcard src_c/*.c src_c/*.h)
+
+.PHONY: help run test lint bench clean
+
+help:
+	@echo "make run    build, install into .venv, and update 100 simulated devices with a real firmware image"
+	@echo "make test   the same, then the whole test suite"
+	@echo "make lint   ruff and mypy"
+	@echo "make bench  benchmarks of the codec"
+	@echo "make clean  remove everything that was built"
+
+run: .venv/.example
+	@echo "== fuota-fec campaign run examples/firmware.toml"
+	@$(BIN)/fuota-fec campaign run examples/firmware.toml
+
+test: .venv/.dev run
+	@echo "== tests"
+	@$(BIN)/pytest
+
+lint: .venv/.dev
+	@echo "== lint"
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+bench: .venv/.dev
+	@echo "== benchmarks"
+	@$(BIN)/pytest benchmarks --benchmark-only --benchmark-columns=min,median,rounds --benchmark-sort=name
+
+clean:
+	rm -rf .venv build *.egg-info fuota_fec/_core.c fuota_fec/*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+.venv/bin/python:
+	@echo "== virtual environment in .venv"
+	@$(PYTHON) -m venv .venv
+
+# Editable, so that Python sources take effect at once; a changed C or Cython source builds again.
+.venv/.example: .venv/bin/python $(SOURCES)
+	@echo "== building and installing into .venv"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[example]'
+	@touch $@
+
+.venv/.dev: .venv/bin/python $(SOURCES)
+	@echo "== building and installing into .venv, with the tools for development"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch .venv/.example $@

@@ -1,0 +1,94 @@
+"""LoRaWAN firmware updates over the air: the TS004 code in C, and the campaigns that deliver images with it.
+
+These are the public names. The codec is here at once and needs numpy alone; what belongs to campaigns is loaded
+when it is first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import version as _version
+from typing import TYPE_CHECKING
+
+from fuota_fec._core import kernel, kernels
+from fuota_fec.codec.block import FragmentedBlock, prepare
+from fuota_fec.codec.decoder import Decoder, decode
+from fuota_fec.codec.encoder import encode
+from fuota_fec.codec.parity import ParityMatrix
+from fuota_fec.errors import (
+    CampaignError,
+    FuotaError,
+    JournalError,
+    MissingExtraError,
+    NetworkError,
+    ParameterError,
+    UndecodableError,
+    WireError,
+)
+
+if TYPE_CHECKING:
+    from fuota_fec import wire
+    from fuota_fec.agent import Agent
+    from fuota_fec.campaign.config import CampaignConfig, Device, Group, KeyRing
+    from fuota_fec.campaign.machine import Campaign
+    from fuota_fec.campaign.messages import DownlinkSent, MulticastSummary, Uplink
+    from fuota_fec.journal import open_journal
+
+_LAZY = {
+    "Agent": "fuota_fec.agent",
+    "Campaign": "fuota_fec.campaign.machine",
+    "CampaignConfig": "fuota_fec.campaign.config",
+    "Device": "fuota_fec.campaign.config",
+    "DownlinkSent": "fuota_fec.campaign.messages",
+    "Group": "fuota_fec.campaign.config",
+    "KeyRing": "fuota_fec.campaign.config",
+    "MulticastSummary": "fuota_fec.campaign.messages",
+    "Uplink": "fuota_fec.campaign.messages",
+    "open_journal": "fuota_fec.journal",
+    "wire": "fuota_fec.wire",
+}
+
+__all__ = [
+    "Agent",
+    "Campaign",
+    "CampaignConfig",
+    "CampaignError",
+    "Decoder",
+    "Device",
+    "DownlinkSent",
+    "FragmentedBlock",
+    "FuotaError",
+    "Group",
+    "JournalError",
+    "KeyRing",
+    "MissingExtraError",
+    "MulticastSummary",
+    "NetworkError",
+    "ParameterError",
+    "ParityMatrix",
+    "UndecodableError",
+    "Uplink",
+    "WireError",
+    "decode",
+    "encode",
+    "kernel",
+    "kernels",
+    "open_journal",
+    "prepare",
+    "wire",
+]
+
+__version__ = _version("fuota-fec")
+
+
+def __getattr__(name: str) -> object:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = import_module(_LAZY[name])
+    value = module if _LAZY[name].endswith("." + name) else getattr(module, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_LAZY])

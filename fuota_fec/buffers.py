@@ -1,0 +1,29 @@
+"""What the library takes wherever it takes bytes."""
+
+from __future__ import annotations
+
+from array import array
+from mmap import mmap
+from typing import Any, TypeAlias, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from fuota_fec.errors import ParameterError
+
+Buffer: TypeAlias = "bytes | bytearray | memoryview | mmap | array[Any] | npt.NDArray[Any]"
+"""Anything C-contiguous with the buffer protocol; it is read in place."""
+
+Bytes: TypeAlias = npt.NDArray[np.uint8]
+
+
+def byte_length(name: str, buffer: Buffer) -> int:
+    """Length in bytes of a C-contiguous buffer; ParameterError, naming the argument, for anything else."""
+    try:
+        view = memoryview(cast("bytes", buffer))
+    except TypeError:
+        found = type(buffer).__name__
+        raise ParameterError(f"{name}: expected bytes or another C-contiguous buffer, not {found}") from None
+    if not view.c_contiguous:
+        raise ParameterError(f"{name}: the array is not C-contiguous")
+    return view.nbytes
