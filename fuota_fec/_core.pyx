@@ -1,0 +1,294 @@
+# cython: language_level=3, boundscheck=False, wraparound=False, embedsignature=True
+"""Binding of the C core: argument to pointer, release the GIL, check the status. No decisions.
+
+Whole-block calls take buffers whose extents are checked here, so that no call can make C read or write outside
+them; what the numbers mean is checked by `fuota_fec.codec`.
+"""
+
+import os
+
+from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.stdint cimport uint8_t, uint32_t, uintptr_t
+from libc.stdlib cimport free, malloc
+
+from fuota_fec.errors import ParameterError, UndecodableError
+
+# ---- kernels ---------------------------------------------------------------------------------------------
+
+cdef uint32_t FEATURES = fuota_cpu_features()
+cdef const fuota_kernel *DEFAULT = NULL
+cdef object FORCED = os.environ.get("FUOTA_FEC_KERNEL") or None
+
+
+def kernels():
+    """Names of the kernels that this CPU can run, best first."""
+    names = []
+    cdef const fuota_kernel *k = fuota_kernel_at(FEATURES, 0)
+    while k != NULL:
+        names.append(fuota_kernel_name(k).decode())
+        k = fuota_kernel_at(FEATURES, <unsigned> len(names))
+    return names
+
+
+def cpu_features():
+    """Names of the CPU features that kernels ask for, among those that CPU and operating system offer."""
+    names = []
+    cdef unsigned idx = 0
+    while fuota_cpu_feature_name(idx) != NULL:
+        if FEATURES >> idx & 1:
+            names.append(fuota_cpu_feature_name(idx).decode())
+        idx += 1
+    return names
+
+
+cdef const fuota_kernel *find_kernel(object name, str origin) except NULL:
+    cdef bytes encoded = name.encode()
+    cdef const fuota_kernel *k = fuota_kernel_by_name(FEATURES, encoded)
+    if k == NULL:
+        raise ParameterError(f"{origin}: kernel {name!r} is not one of those that this CPU can run: {', '.join(kernels())}")
+    return k
+
+
+cdef const fuota_kernel *pick(object name) except NULL:
+    if name is not None:
+        return find_kernel(name, "kernel")
+    if DEFAULT != NULL:
+        return DEFAULT
+    return find_kernel(FORCED, "FUOTA_FEC_KERNEL")
+
+
+if FORCED is None:
+    DEFAULT = fuota_kernel_at(FEATURES, 0)
+else:
+    # An unknown name leaves DEFAULT empty: the first call that needs a kernel says so, importing does not fail.
+    try:
+        DEFAULT = find_kernel(FORCED, "FUOTA_FEC_KERNEL")
+    except ParameterError:
+        pass
+
+
+def kernel():
+    """Name of the kernel in use: the best, or the one that the environment variable FUOTA_FEC_KERNEL names."""
+    return fuota_kernel_name(pick(None)).decode()
+
+
+# ---- buffers ---------------------------------------------------------------------------------------------
+
+cdef int acquire(object owner, Py_buffer *view, int flags, str what) except -1:
+    try:
+        PyObject_GetBuffer(owner, view, flags)
+    except (BufferError, TypeError, ValueError) as error:
+        wanted = "a writable C-contiguous buffer" if flags & PyBUF_WRITABLE else "a C-contiguous buffer"
+        raise ParameterError(f"{what} must be {wanted}, not {type(owner).__name__} ({error})") from None
+    return 0
+
+
+cdef int check(fuota_status status) except -1:
+    if status == FUOTA_OK:
+        return 0
+    if status == FUOTA_NO_MEMORY:
+        raise MemoryError("the decoder could not get the memory it needs")
+    raise ParameterError(f"core: {fuota_status_name(status).decode()}")
+
+
+# ---- matrix and encoder ----------------------------------------------------------------------------------
+
+def panels_len(size_t n_rows, size_t n_cols):
+    """Bytes of a coefficient matrix in panel layout."""
+    return fuota_panels_len(n_rows, n_cols)
+
+
+def parity_panels(uint32_t n_frags, int dialect, rows, panels, kernel=None):
+    """Write the rows whose numbers are in `rows` (uint32) to `panels` (panels_len(len(rows), n_frags) bytes)."""
+    cdef const fuota_kernel *k = pick(kernel)
+    cdef Py_buffer rows_view, panels_view
+    cdef size_t n_rows
+    acquire(rows, &rows_view, PyBUF_SIMPLE, "rows")
+    try:
+        n_rows = <size_t> rows_view.len // sizeof(uint32_t)
+        acquire(panels, &panels_view, PyBUF_WRITABLE, "panels")
+        try:
+            if n_frags == 0 or <size_t> panels_view.len < fuota_panels_len(n_rows, n_frags):
+                raise ParameterError("panels: too short for these rows")
+            with nogil:
+                fuota_parity_panels(k, n_frags, <fuota_dialect> dialect, <const uint32_t *> rows_view.buf, n_rows,
+                                    <uint8_t *> panels_view.buf)
+        finally:
+            PyBuffer_Release(&panels_view)
+    finally:
+        PyBuffer_Release(&rows_view)
+
+
+def panels_unpack(panels, size_t n_cols, size_t start, size_t stop, bits):
+    """Rows start … stop-1 of a matrix as 0/1 bytes, row after row, to `bits`."""
+    cdef Py_buffer panels_view, bits_view
+    cdef size_t row
+    acquire(panels, &panels_view, PyBUF_SIMPLE, "panels")
+    try:
+        acquire(bits, &bits_view, PyBUF_WRITABLE, "bits")
+        try:
+            if <size_t> panels_view.len < fuota_panels_len(stop, n_cols) or \
+                    <size_t> bits_view.len < (stop - start) * n_cols:
+                raise ParameterError("bits: rows outside the matrix, or too little room for them")
+            with nogil:
+                for row in range(start, stop):
+                    fuota_panels_unpack(<const uint8_t *> panels_view.buf, n_cols, row,
+                                        <uint8_t *> bits_view.buf + (row - start) * n_cols)
+        finally:
+            PyBuffer_Release(&bits_view)
+    finally:
+        PyBuffer_Release(&panels_view)
+
+
+def encode_into(block, size_t frag_size, panels, size_t n_rows, out, size_t offset, size_t stride, kernel=None):
+    """Coded fragment i of the matrix `panels` goes to out[offset + i * stride …], frag_size bytes."""
+    cdef const fuota_kernel *k = pick(kernel)
+    cdef Py_buffer block_view, panels_view, out_view
+    cdef size_t n_frags
+    cdef uintptr_t block_start, out_start
+    cdef void *work = NULL
+    acquire(block, &block_view, PyBUF_SIMPLE, "block")
+    try:
+        n_frags = <size_t> block_view.len // frag_size
+        acquire(panels, &panels_view, PyBUF_SIMPLE, "panels")
+        try:
+            acquire(out, &out_view, PyBUF_WRITABLE, "out")
+            try:
+                if n_rows == 0:
+                    return
+                if <size_t> panels_view.len < fuota_panels_len(n_rows, n_frags):
+                    raise ParameterError("panels: not a matrix of that many rows for this block")
+                if stride < frag_size or <size_t> out_view.len < offset + (n_rows - 1) * stride + frag_size:
+                    raise ParameterError("out: too little room for the coded fragments")
+                block_start = <uintptr_t> block_view.buf
+                out_start = <uintptr_t> out_view.buf + offset
+                if out_start < block_start + n_frags * frag_size and \
+                        block_start < out_start + (n_rows - 1) * stride + frag_size:
+                    raise ParameterError("out: overlaps the block that is to be encoded")
+                work = malloc(fuota_encode_work_len(k, n_rows, n_frags, frag_size) + 1)
+                if work == NULL:
+                    raise MemoryError("the encoder could not get the memory it needs")
+                with nogil:
+                    fuota_encode(k, <const uint8_t *> panels_view.buf, n_rows, n_frags, frag_size,
+                                 <const uint8_t *> block_view.buf, frag_size, <uint8_t *> out_view.buf + offset,
+                                 stride, work)
+                    free(work)
+            finally:
+                PyBuffer_Release(&out_view)
+        finally:
+            PyBuffer_Release(&panels_view)
+    finally:
+        PyBuffer_Release(&block_view)
+
+
+# ---- decoder ---------------------------------------------------------------------------------------------
+
+cdef uint32_t checked_frag_nb(object frag_nb) except 0:
+    cdef long long value
+    try:
+        value = frag_nb
+    except (TypeError, OverflowError):
+        value = 0
+    if value < 1 or value > 16383:
+        raise ParameterError(f"frag_nb: {frag_nb!r} is not a fragment number from 1 to 16383")
+    return <uint32_t> value
+
+
+cdef class Decoder:
+    cdef fuota_decoder *decoder
+    cdef readonly uint32_t n_frags
+    cdef readonly uint32_t frag_size
+
+    def __cinit__(self, uint32_t n_frags, uint32_t frag_size, int dialect, kernel=None):
+        self.n_frags = n_frags
+        self.frag_size = frag_size
+        self.decoder = fuota_decoder_create(pick(kernel), n_frags, frag_size, <fuota_dialect> dialect)
+        if self.decoder == NULL:
+            raise MemoryError("the decoder could not get the memory it needs")
+
+    def __dealloc__(self):
+        fuota_decoder_destroy(self.decoder)
+
+    def push(self, frag_nb, payload, /):
+        """Take fragment `frag_nb` (1 … 16383; above n_frags it is coded) of frag_size bytes.
+
+        Any order; duplicates are ignored. Returns whether the block is determined. The call that completes it, and
+        calls after as many fragments have come as the block has, cost an elimination; others only a copy.
+        """
+        cdef Py_buffer view
+        cdef uint32_t number = checked_frag_nb(frag_nb)
+        if PyBytes_CheckExact(payload):
+            if PyBytes_GET_SIZE(payload) != self.frag_size:
+                raise self._wrong_length(PyBytes_GET_SIZE(payload))
+            check(fuota_decoder_push(self.decoder, number, <const uint8_t *> PyBytes_AS_STRING(payload)))
+        else:
+            acquire(payload, &view, PyBUF_SIMPLE, "payload")
+            try:
+                if view.len != self.frag_size:
+                    raise self._wrong_length(view.len)
+                check(fuota_decoder_push(self.decoder, number, <const uint8_t *> view.buf))
+            finally:
+                PyBuffer_Release(&view)
+        return fuota_decoder_complete(self.decoder) != 0
+
+    def _wrong_length(self, length):
+        return ParameterError(f"payload: {length} bytes, expected frag_size = {self.frag_size}")
+
+    def push_many(self, frag_nbs, payloads):
+        """Take len(frag_nbs) fragments: numbers as uint32, payloads one after the other. As `push`, GIL released."""
+        cdef Py_buffer numbers_view, payloads_view
+        cdef size_t n, i
+        cdef fuota_status status
+        acquire(frag_nbs, &numbers_view, PyBUF_SIMPLE, "frag_nbs")
+        try:
+            n = <size_t> numbers_view.len // sizeof(uint32_t)
+            acquire(payloads, &payloads_view, PyBUF_SIMPLE, "payloads")
+            try:
+                if <size_t> payloads_view.len != n * self.frag_size:
+                    raise ParameterError(f"payloads: {payloads_view.len} bytes, expected {n} fragments of "
+                                         f"frag_size = {self.frag_size}")
+                for i in range(n):
+                    checked_frag_nb((<const uint32_t *> numbers_view.buf)[i])
+                with nogil:
+                    status = fuota_decoder_push_many(self.decoder, <const uint32_t *> numbers_view.buf,
+                                                     <const uint8_t *> payloads_view.buf, self.frag_size, n)
+                check(status)
+            finally:
+                PyBuffer_Release(&payloads_view)
+        finally:
+            PyBuffer_Release(&numbers_view)
+        return fuota_decoder_complete(self.decoder) != 0
+
+    @property
+    def complete(self):
+        """Whether the fragments taken so far determine the block."""
+        return fuota_decoder_complete(self.decoder) != 0
+
+    @property
+    def rank(self):
+        """Number of independent fragments taken so far; n_frags when complete."""
+        cdef uint32_t rank = 0
+        cdef fuota_status status
+        with nogil:
+            status = fuota_decoder_rank(self.decoder, &rank)
+        check(status)
+        return rank
+
+    @property
+    def missing(self):
+        """Number of independent fragments still needed; 0 when complete."""
+        return self.n_frags - self.rank
+
+    def block(self):
+        """The n_frags × frag_size bytes of the block, padding included. UndecodableError before it is complete."""
+        cdef fuota_status status
+        with nogil:
+            status = fuota_decoder_solve(self.decoder)
+        if status == FUOTA_INCOMPLETE:
+            missing = self.missing
+            raise UndecodableError(f"the block is not determined yet: {missing} more independent fragments of "
+                                   f"{self.n_frags} are needed", missing=missing)
+        check(status)
+        return PyBytes_FromStringAndSize(<const char *> fuota_decoder_block(self.decoder),
+                                         <Py_ssize_t> self.n_frags * self.frag_size)

@@ -1,0 +1,120 @@
+"""The parity code in plain Python, in the order of the specification.
+
+The oracle of the tests and of `fuota-fec doctor`: written to be compared with TS004 line by line, not to be
+fast. The names and signatures are those of the native codec. A row is an int here whose bit i is the
+coefficient of uncoded fragment i + 1, so that addition over GF(2) is `^`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+VERSIONS = ("1.0.0", "2.0.0")
+
+
+def prbs23(x: int) -> int:
+    """The next state of the generator. The feedback bit is added: from row 8381 on the carry matters."""
+    return (x >> 1) + (((x ^ (x >> 5)) & 1) << 22)
+
+
+def parity_row(n_frags: int, n: int, version: str = "1.0.0") -> int:
+    """Row n ≥ 1 of the parity matrix of n_frags uncoded fragments: the coefficients of coded fragment M + n."""
+    power_of_two = n_frags & (n_frags - 1) == 0
+    x = 1 + 1001 * n
+    row = 0
+    k = 0
+    while k < n_frags // 2:
+        r = n_frags
+        while r >= n_frags:
+            x = prbs23(x)
+            r = x % (n_frags + power_of_two)
+        if version == "1.0.0" or not row >> r & 1:
+            k += 1
+        row |= 1 << r
+    return row
+
+
+class ParityMatrix:
+    """Rows of the parity matrix as lists of 0 and 1."""
+
+    def __init__(self, n_frags: int, version: str = "1.0.0") -> None:
+        self.n_frags = n_frags
+        self.version = version
+
+    def row(self, n: int) -> list[int]:
+        bits = parity_row(self.n_frags, n, self.version)
+        return [bits >> i & 1 for i in range(self.n_frags)]
+
+    def rows(self, start: int, stop: int) -> list[list[int]]:
+        return [self.row(n) for n in range(start, stop)]
+
+
+def encode(
+    block: bytes, frag_size: int, n_coded: int, *, version: str = "1.0.0", rows: Sequence[int] | None = None
+) -> list[bytes]:
+    """The coded fragments of rows 1…n_coded, or of rows[0…n_coded-1]. `block` is whole fragments."""
+    n_frags = len(block) // frag_size
+    fragments = [int.from_bytes(block[i * frag_size : (i + 1) * frag_size], "little") for i in range(n_frags)]
+    numbers = range(1, n_coded + 1) if rows is None else rows[:n_coded]
+    coded = []
+    for n in numbers:
+        coefficients = parity_row(n_frags, n, version)
+        total = 0
+        for i, fragment in enumerate(fragments):
+            if coefficients >> i & 1:
+                total ^= fragment
+        coded.append(total.to_bytes(frag_size, "little"))
+    return coded
+
+
+class Decoder:
+    """Gauss–Jordan on every fragment as it comes: (row, payload) pairs in reduced echelon form, by pivot."""
+
+    def __init__(self, n_frags: int, frag_size: int, *, version: str = "1.0.0") -> None:
+        self.n_frags = n_frags
+        self.frag_size = frag_size
+        self.version = version
+        self._solved: dict[int, tuple[int, int]] = {}
+
+    def push(self, frag_nb: int, payload: bytes) -> bool:
+        if frag_nb <= self.n_frags:
+            row = 1 << (frag_nb - 1)
+        else:
+            row = parity_row(self.n_frags, frag_nb - self.n_frags, self.version)
+        value = int.from_bytes(payload, "little")
+        for pivot, (other, other_value) in self._solved.items():
+            if row >> pivot & 1:
+                row ^= other
+                value ^= other_value
+        if row:
+            pivot = (row & -row).bit_length() - 1
+            for p, (other, other_value) in self._solved.items():
+                if other >> pivot & 1:
+                    self._solved[p] = (other ^ row, other_value ^ value)
+            self._solved[pivot] = (row, value)
+        return self.complete
+
+    @property
+    def rank(self) -> int:
+        return len(self._solved)
+
+    @property
+    def missing(self) -> int:
+        return self.n_frags - self.rank
+
+    @property
+    def complete(self) -> bool:
+        return self.rank == self.n_frags
+
+    def block(self) -> bytes:
+        return b"".join(self._solved[i][1].to_bytes(self.frag_size, "little") for i in range(self.n_frags))
+
+
+def decode(
+    n_frags: int, frag_size: int, frag_nbs: Iterable[int], payloads: Iterable[bytes], *, version: str = "1.0.0"
+) -> bytes:
+    decoder = Decoder(n_frags, frag_size, version=version)
+    for frag_nb, payload in zip(frag_nbs, payloads, strict=True):
+        if decoder.push(frag_nb, payload):
+            break
+    return decoder.block()

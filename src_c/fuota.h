@@ -1,0 +1,115 @@
+/* fuota_fec: the TS004 parity-matrix code over GF(2).
+ *
+ * Words: a block is M uncoded fragments of F bytes; coded fragment n (row n of the parity matrix, fragment
+ * number M + n on the air) is the sum of the uncoded fragments that the row names. M is n_frags, F frag_size.
+ *
+ * Conventions: the caller owns every buffer and passes its extent; buffers may have any alignment; inputs and
+ * outputs must not overlap; nothing outside the stated extents is read or written. Functions that return a
+ * status leave their outputs undefined when it is not FUOTA_OK, and the objects they were given as they were.
+ * Every function is re-entrant; an fuota_decoder is for one thread at a time. */
+#ifndef FUOTA_H
+#define FUOTA_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define FUOTA_MAX_FRAG_NB 16383u /* the 14 bits of N in IndexAndN, TS004 DataFragment */
+#define FUOTA_MAX_FRAGS 16383u
+#define FUOTA_MAX_FRAG_SIZE 255u /* FragSize is one byte, TS004 FragSessionSetupReq */
+
+typedef enum fuota_status {
+    FUOTA_OK = 0,
+    FUOTA_NO_MEMORY = 1,
+    FUOTA_INCOMPLETE = 2, /* the fragments at hand do not determine the block */
+    FUOTA_BAD_ARGUMENT = 3
+} fuota_status;
+
+const char *fuota_status_name(fuota_status status);
+
+/* The two dialects of the parity matrix. In 1.0.0 every draw of the generator counts, in 2.0.0 only a draw
+ * that names a new position. */
+typedef enum fuota_dialect { FUOTA_TS004_1_0_0 = 1, FUOTA_TS004_2_0_0 = 2 } fuota_dialect;
+
+/* ---- kernels ------------------------------------------------------------------------------------------- */
+
+/* A kernel is one implementation of the inner loops. All kernels give the same bytes. */
+typedef struct fuota_kernel fuota_kernel;
+
+/* CPU features as the mask used by the kernel table; features the operating system does not save are absent. */
+uint32_t fuota_cpu_features(void);
+/* Name of feature bit `idx`, or NULL beyond the last. */
+const char *fuota_cpu_feature_name(unsigned idx);
+
+/* Kernel `idx` of those that a CPU with `features` can run, best first; NULL beyond the last. */
+const fuota_kernel *fuota_kernel_at(uint32_t features, unsigned idx);
+/* The kernel of that name if a CPU with `features` can run it, else NULL. */
+const fuota_kernel *fuota_kernel_by_name(uint32_t features, const char *name);
+const char *fuota_kernel_name(const fuota_kernel *kernel);
+
+/* ---- parity rows --------------------------------------------------------------------------------------- */
+
+/* Layout of a coefficient matrix, the same for every kernel: panels of 8 rows; a panel is ceil(n_cols / 8)
+ * groups of 8 bytes; in a group, byte r holds row r of the panel, its bit j (from the least significant)
+ * column 8 * group + j. Rows and columns beyond the last are zero. */
+size_t fuota_panels_len(size_t n_rows, size_t n_cols);
+
+/* The rows whose numbers are rows[0 … n_rows-1], in that order. A number is 1 or more; n_frags is
+ * 1 … FUOTA_MAX_FRAGS. Writes fuota_panels_len(n_rows, n_frags) bytes. */
+void fuota_parity_panels(const fuota_kernel *kernel, uint32_t n_frags, fuota_dialect dialect,
+                         const uint32_t *rows, size_t n_rows, uint8_t *panels);
+
+/* Row `row_idx` of a coefficient matrix as n_cols bytes of 0 or 1. */
+void fuota_panels_unpack(const uint8_t *panels, size_t n_cols, size_t row_idx, uint8_t *bits);
+
+/* ---- encode -------------------------------------------------------------------------------------------- */
+
+/* Bytes of work space that fuota_encode needs; 0 is possible. */
+size_t fuota_encode_work_len(const fuota_kernel *kernel, size_t n_rows, size_t n_frags, size_t frag_size);
+
+/* Row i of the output is the sum of the fragments that row i of `panels` names. Fragment k lies at
+ * block + k * block_stride, output row i at coded + i * coded_stride; frag_size bytes each, strides at least
+ * that. `work` has fuota_encode_work_len() bytes. n_rows may be 0. */
+void fuota_encode(const fuota_kernel *kernel, const uint8_t *panels, size_t n_rows, size_t n_frags,
+                  size_t frag_size, const uint8_t *block, size_t block_stride, uint8_t *coded,
+                  size_t coded_stride, void *work);
+
+/* ---- decode -------------------------------------------------------------------------------------------- */
+
+/* Collects fragments in any order until they determine the block. On arrival only bits are handled; the
+ * missing bytes are computed once, by fuota_decoder_solve. */
+typedef struct fuota_decoder fuota_decoder;
+
+/* NULL when memory is short. n_frags 1 … FUOTA_MAX_FRAGS, frag_size 1 … FUOTA_MAX_FRAG_SIZE. */
+fuota_decoder *fuota_decoder_create(const fuota_kernel *kernel, uint32_t n_frags, uint32_t frag_size,
+                                    fuota_dialect dialect);
+void fuota_decoder_destroy(fuota_decoder *decoder); /* NULL is allowed */
+
+/* Takes fragment frag_nb (1 … FUOTA_MAX_FRAG_NB) of frag_size bytes. Repeated fragments are ignored, and all
+ * of them once the block is determined. FUOTA_OK, FUOTA_NO_MEMORY or FUOTA_BAD_ARGUMENT. */
+fuota_status fuota_decoder_push(fuota_decoder *decoder, uint32_t frag_nb, const uint8_t *payload);
+
+/* The same for n fragments, fragment i at payloads + i * stride. */
+fuota_status fuota_decoder_push_many(fuota_decoder *decoder, const uint32_t *frag_nbs,
+                                     const uint8_t *payloads, size_t stride, size_t n);
+
+/* 1 if the fragments taken determine the block. Costs nothing. */
+int fuota_decoder_complete(const fuota_decoder *decoder);
+
+/* Rank of the fragments taken, n_frags when complete. Costs an elimination if there are new coded ones. */
+fuota_status fuota_decoder_rank(fuota_decoder *decoder, uint32_t *rank);
+
+/* Computes the missing fragments; FUOTA_INCOMPLETE before the block is determined. */
+fuota_status fuota_decoder_solve(fuota_decoder *decoder);
+
+/* n_frags * frag_size bytes, owned by the decoder, valid as long as it is. Missing fragments are zero before
+ * fuota_decoder_solve. */
+const uint8_t *fuota_decoder_block(const fuota_decoder *decoder);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,45 @@
+#include "kernels.h"
+
+/* Best first. The portable kernel needs nothing, so a search always ends. */
+static const fuota_kernel *const kernel_table[] = {
+    &fuota_kernel_portable,
+};
+
+#define N_KERNELS (sizeof kernel_table / sizeof kernel_table[0])
+
+const fuota_kernel *fuota_kernel_at(uint32_t features, unsigned idx)
+{
+    for (size_t k = 0; k < N_KERNELS; k++) {
+        if ((kernel_table[k]->needs & ~features) != 0)
+            continue;
+        if (idx-- == 0)
+            return kernel_table[k];
+    }
+    return NULL;
+}
+
+const fuota_kernel *fuota_kernel_by_name(uint32_t features, const char *name)
+{
+    const fuota_kernel *kernel;
+    for (unsigned idx = 0; (kernel = fuota_kernel_at(features, idx)) != NULL; idx++)
+        if (strcmp(kernel->name, name) == 0)
+            return kernel;
+    return NULL;
+}
+
+const char *fuota_kernel_name(const fuota_kernel *kernel) { return kernel->name; }
+
+const char *fuota_status_name(fuota_status status)
+{
+    switch (status) {
+    case FUOTA_OK:
+        return "ok";
+    case FUOTA_NO_MEMORY:
+        return "no memory";
+    case FUOTA_INCOMPLETE:
+        return "incomplete";
+    case FUOTA_BAD_ARGUMENT:
+        return "bad argument";
+    }
+    return "unknown";
+}

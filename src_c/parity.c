@@ -1,0 +1,51 @@
+#include "kernels.h"
+
+size_t fuota_panels_len(size_t n_rows, size_t n_cols)
+{
+    return fuota_ceil_div(n_rows, 8) * fuota_ceil_div(n_cols, 8) * 8;
+}
+
+/* Row numbers beyond what can be sent are defined all the same. Their seeds pass 2^24, where the kernels'
+ * remainders stop being exact, so they are drawn here, one position at a time, as the specification writes it. */
+static void far_row(uint32_t n_frags, fuota_dialect dialect, uint32_t row, uint8_t *panel, unsigned r)
+{
+    const uint32_t divisor = n_frags + ((n_frags & (n_frags - 1)) == 0);
+    uint64_t x = 1 + 1001 * (uint64_t)row;
+    for (uint32_t k = 0; k < n_frags / 2;) {
+        uint32_t position;
+        do {
+            x = (x >> 1) + (((x ^ (x >> 5)) & 1u) << 22);
+            position = (uint32_t)(x % divisor);
+        } while (position >= n_frags);
+        uint8_t *const byte = panel + (position / 8) * 8 + r;
+        const uint8_t bit = (uint8_t)(1u << (position % 8));
+        k += dialect == FUOTA_TS004_1_0_0 || !(*byte & bit);
+        *byte |= bit;
+    }
+}
+
+void fuota_parity_panels(const fuota_kernel *kernel, uint32_t n_frags, fuota_dialect dialect,
+                         const uint32_t *rows, size_t n_rows, uint8_t *panels)
+{
+    const size_t panel_len = fuota_panels_len(8, n_frags);
+    for (size_t first = 0; first < n_rows; first += 8, panels += panel_len) {
+        const unsigned n = n_rows - first < 8 ? (unsigned)(n_rows - first) : 8;
+        uint32_t largest = 0;
+        for (unsigned r = 0; r < n; r++)
+            largest = rows[first + r] > largest ? rows[first + r] : largest;
+        if (largest <= FUOTA_ROW_FAST_MAX) {
+            kernel->parity_panel(n_frags, dialect, rows + first, n, panels);
+        } else {
+            memset(panels, 0, panel_len);
+            for (unsigned r = 0; r < n; r++)
+                far_row(n_frags, dialect, rows[first + r], panels, r);
+        }
+    }
+}
+
+void fuota_panels_unpack(const uint8_t *panels, size_t n_cols, size_t row_idx, uint8_t *bits)
+{
+    const uint8_t *const panel = panels + (row_idx / 8) * fuota_panels_len(8, n_cols) + row_idx % 8;
+    for (size_t c = 0; c < n_cols; c++)
+        bits[c] = (panel[(c / 8) * 8] >> (c % 8)) & 1;
+}
