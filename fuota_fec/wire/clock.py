@@ -1,0 +1,278 @@
+"""TS003, Application Layer Clock Synchronisation: its commands in versions 1.0.0 and 2.0.0, and GPS time.
+
+Both versions have the same bytes. The library counts Unix seconds everywhere; devices count GPS seconds, and only
+here is one made of the other. On the air a time is a whole number of GPS seconds modulo 2^32, so two times are
+compared by their signed difference.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from bisect import bisect_right
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Self
+
+from fuota_fec.wire.commands import (
+    U32_MAX,
+    Command,
+    FieldError,
+    PackageVersionAns,
+    PackageVersionReq,
+    Tables,
+    UnknownCommand,
+    decode_commands,
+    fixed,
+    flags,
+    integer,
+    table,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from typing_extensions import Buffer
+
+__all__ = [
+    "GPS_EPOCH",
+    "LEAP_SECONDS",
+    "PACKAGE_IDENTIFIER",
+    "PORT",
+    "VERSIONS",
+    "AppTimeAns",
+    "AppTimeReq",
+    "Command",
+    "DeviceAppTimePeriodicityAns",
+    "DeviceAppTimePeriodicityReq",
+    "ForceDeviceResyncCmd",
+    "ForceDeviceResyncReq",
+    "PackageVersionAns",
+    "PackageVersionReq",
+    "UnknownCommand",
+    "decode",
+    "gps_difference",
+    "gps_from_unix",
+    "gps_from_wire",
+    "gps_to_wire",
+    "unix_from_gps",
+]
+
+PORT = 202
+"""Default FPort: a recommendation, a deployment may use another."""
+
+PACKAGE_IDENTIFIER = 1
+
+VERSIONS: Mapping[int, str] = {1: "1.0.0", 2: "2.0.0"}
+"""PackageVersion, as a device answers it, to the version's name here."""
+
+GPS_EPOCH = 315964800
+"""1980-01-06T00:00:00Z in Unix seconds."""
+
+LEAP_SECONDS: tuple[int, ...] = (
+    362793600,  # 1981-07-01
+    394329600,  # 1982-07-01
+    425865600,  # 1983-07-01
+    489024000,  # 1985-07-01
+    567993600,  # 1988-01-01
+    631152000,  # 1990-01-01
+    662688000,  # 1991-01-01
+    709948800,  # 1992-07-01
+    741484800,  # 1993-07-01
+    773020800,  # 1994-07-01
+    820454400,  # 1996-01-01
+    867715200,  # 1997-07-01
+    915148800,  # 1999-01-01
+    1136073600,  # 2006-01-01
+    1230768000,  # 2009-01-01
+    1341100800,  # 2012-07-01
+    1435708800,  # 2015-07-01
+    1483228800,  # 2017-01-01
+)
+"""Ascending Unix times of the midnights right after a leap second. Who knows of a later one passes a longer table."""
+
+_APP_TIME_REQ = struct.Struct("<BIB")
+_APP_TIME_ANS = struct.Struct("<BiB")
+_PERIODICITY_ANS = struct.Struct("<BBI")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppTimeReq(Command):
+    """A device tells its time and asks for a correction (TS003, AppTimeReq; up, although it is a request).
+
+    device_time: GPS seconds modulo 2^32 at the sending. ans_required: answer even if the time is right.
+    token_req: 0…15, to be repeated in the answer.
+    """
+
+    CID: ClassVar[int] = 0x01
+
+    device_time: int
+    ans_required: bool
+    token_req: int
+
+    def __post_init__(self) -> None:
+        integer(self, "device_time", 0, U32_MAX)
+        flags(self, "ans_required")
+        integer(self, "token_req", 0, 15)
+
+    def encode(self) -> bytes:
+        return _APP_TIME_REQ.pack(self.CID, self.device_time, self.ans_required << 4 | self.token_req)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        _, device_time, param = _APP_TIME_REQ.unpack(data)
+        return cls(device_time=device_time, ans_required=bool(param & 16), token_req=param & 15)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppTimeAns(Command):
+    """The correction (TS003, AppTimeAns; down).
+
+    time_correction: seconds that the device adds to its clock, signed 32 bits: gps_difference(time of reception,
+    device_time). token_ans: the token_req of the question; the device ignores any other.
+    """
+
+    CID: ClassVar[int] = 0x01
+
+    time_correction: int
+    token_ans: int
+
+    def __post_init__(self) -> None:
+        integer(self, "time_correction", -0x80000000, 0x7FFFFFFF)
+        integer(self, "token_ans", 0, 15)
+
+    def encode(self) -> bytes:
+        return _APP_TIME_ANS.pack(self.CID, self.time_correction, self.token_ans)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        _, time_correction, param = _APP_TIME_ANS.unpack(data)
+        return cls(time_correction=time_correction, token_ans=param & 15)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceAppTimePeriodicityReq(Command):
+    """Asks for AppTimeReq at intervals (TS003, DeviceAppTimePeriodicityReq; down).
+
+    period: 0…15, every 128 × 2^period seconds, ± random 30 s.
+    """
+
+    CID: ClassVar[int] = 0x02
+
+    period: int
+
+    def __post_init__(self) -> None:
+        integer(self, "period", 0, 15)
+
+    def encode(self) -> bytes:
+        return bytes((self.CID, self.period))
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        return cls(period=data[1] & 15)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceAppTimePeriodicityAns(Command):
+    """Whether the device will (TS003, DeviceAppTimePeriodicityAns; up). time: its GPS seconds modulo 2^32."""
+
+    CID: ClassVar[int] = 0x02
+
+    not_supported: bool
+    time: int
+
+    def __post_init__(self) -> None:
+        flags(self, "not_supported")
+        integer(self, "time", 0, U32_MAX)
+
+    def encode(self) -> bytes:
+        return _PERIODICITY_ANS.pack(self.CID, self.not_supported, self.time)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        _, status, time = _PERIODICITY_ANS.unpack(data)
+        return cls(not_supported=bool(status & 1), time=time)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForceDeviceResyncCmd(Command):
+    """Makes the device send AppTimeReq (TS003-2.0.0, ForceDeviceResyncCmd; down). There is no answer of its own.
+
+    nb_transmissions: how often, 0…7. Version 1.0.0 calls the command ForceDeviceResyncReq.
+    """
+
+    CID: ClassVar[int] = 0x03
+
+    nb_transmissions: int
+
+    def __post_init__(self) -> None:
+        integer(self, "nb_transmissions", 0, 7)
+
+    def encode(self) -> bytes:
+        return bytes((self.CID, self.nb_transmissions))
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        return cls(nb_transmissions=data[1] & 7)
+
+
+ForceDeviceResyncReq = ForceDeviceResyncCmd
+
+_DOWN = table(
+    fixed(PackageVersionReq, 1),
+    fixed(AppTimeAns, 6),
+    fixed(DeviceAppTimePeriodicityReq, 2),
+    fixed(ForceDeviceResyncCmd, 2),
+)
+
+_UP = table(
+    fixed(PackageVersionAns, 3),
+    fixed(AppTimeReq, 6),
+    fixed(DeviceAppTimePeriodicityAns, 6),
+)
+
+_TABLES: Tables = {"1.0.0": {False: _DOWN, True: _UP}, "2.0.0": {False: _DOWN, True: _UP}}
+
+
+def decode(payload: Buffer, *, uplink: bool, version: str = "1.0.0") -> list[Command]:
+    """The commands of a payload on the package's port; [] for an empty one.
+
+    A CID that is not known ends the list as UnknownCommand. A command that is cut short or holds a value that is not
+    allowed raises WireError, which carries the commands before it. An unknown version raises ParameterError.
+    """
+    return decode_commands(payload, _TABLES, uplink=uplink, version=version)
+
+
+def gps_from_unix(unix: float, *, leap_seconds: Sequence[int] = LEAP_SECONDS) -> float:
+    """GPS seconds at a Unix time. Unix time has no number for a leap second, so GPS time jumps by 2 across it."""
+    return unix - GPS_EPOCH + bisect_right(leap_seconds, unix)
+
+
+def unix_from_gps(gps: float, *, leap_seconds: Sequence[int] = LEAP_SECONDS) -> float:
+    """Unix seconds at a GPS time. During a leap second it stands still at the midnight that follows."""
+    unix = gps + GPS_EPOCH
+    passed = 0
+    for midnight in leap_seconds:
+        begin = midnight + passed
+        if unix < begin:
+            break
+        if unix < begin + 1:
+            return midnight
+        passed += 1
+    return unix - passed
+
+
+def gps_to_wire(gps: float) -> int:
+    """A GPS time as it goes on the air: whole seconds, rounded down, modulo 2^32."""
+    if not math.isfinite(gps):
+        raise FieldError(f"gps is {gps!r}: expected a finite number of seconds", field="gps")
+    return math.floor(gps) & U32_MAX
+
+
+def gps_difference(later: int, earlier: int) -> int:
+    """later − earlier of two times from the air, in seconds, −2^31…2^31 − 1: right for any two within 68 years."""
+    return (later - earlier + 0x80000000 & U32_MAX) - 0x80000000
+
+
+def gps_from_wire(wire: int, *, near: float) -> int:
+    """The GPS time, not reduced, that a time from the air stands for: the one nearest to `near` (GPS seconds)."""
+    return math.floor(near) + gps_difference(wire, gps_to_wire(near))

@@ -1,0 +1,514 @@
+"""TS004, Fragmented Data Block Transport: its commands in versions 1.0.0 and 2.0.0.
+
+FragSessionSetupReq and FragSessionStatusAns have different bytes in the two versions, so these two carry
+`version`. All other commands are the same in both, or exist in 2.0.0 only. The versions also have different parity
+rows: which one a device speaks is learnt with PackageVersionReq, never guessed.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Self
+
+from fuota_fec.wire.commands import (
+    Command,
+    FieldError,
+    Layout,
+    PackageVersionAns,
+    PackageVersionReq,
+    Tables,
+    UnknownCommand,
+    decode_commands,
+    fixed,
+    flags,
+    integer,
+    octets,
+    table,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from typing_extensions import Buffer
+
+__all__ = [
+    "MAX_FRAG_NB",
+    "MAX_FRAG_SIZE",
+    "PACKAGE_IDENTIFIER",
+    "PORT",
+    "VERSIONS",
+    "Command",
+    "DataFragment",
+    "FragDataBlockReceivedAns",
+    "FragDataBlockReceivedReq",
+    "FragSessionDeleteAns",
+    "FragSessionDeleteReq",
+    "FragSessionSetupAns",
+    "FragSessionSetupReq",
+    "FragSessionStatusAns",
+    "FragSessionStatusReq",
+    "PackageVersionAns",
+    "PackageVersionReq",
+    "UnknownCommand",
+    "decode",
+]
+
+PORT = 201
+"""Default FPort: a recommendation, a deployment may use another."""
+
+PACKAGE_IDENTIFIER = 3
+
+VERSIONS: Mapping[int, str] = {1: "1.0.0", 2: "2.0.0"}
+"""PackageVersion, as a device answers it, to the version's name here."""
+
+MAX_FRAG_NB = 0x3FFF
+"""Largest N, uncoded and coded fragments together (14 bits)."""
+
+MAX_FRAG_SIZE = 255
+
+_SETUP_REQ_1 = struct.Struct("<BBHBBB4s")
+_SETUP_REQ_2 = struct.Struct("<BBHBBB4sH4s")
+_STATUS_ANS_1 = struct.Struct("<BHBB")
+_STATUS_ANS_2 = struct.Struct("<BBHB")
+_DATA_FRAGMENT = struct.Struct("<BH")
+
+_MEMORY_ERROR = 0x01
+_MIC_ERROR = 0x02
+_SESSION_DOES_NOT_EXIST = 0x04
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FragSessionStatusReq(Command):
+    """Asks how far a session has come (TS004, FragSessionStatusReq; down, may be multicast).
+
+    frag_index: session 0…3. participants: True, every device of the session answers; False, only those that have
+    not rebuilt the block. Answers are spread over 2^(block_ack_delay + 4) seconds.
+    """
+
+    CID: ClassVar[int] = 0x01
+
+    frag_index: int
+    participants: bool
+
+    def __post_init__(self) -> None:
+        integer(self, "frag_index", 0, 3)
+        flags(self, "participants")
+
+    def encode(self) -> bytes:
+        return bytes((self.CID, self.frag_index << 1 | self.participants))
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        return cls(frag_index=data[1] >> 1 & 3, participants=bool(data[1] & 1))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FragSessionStatusAns(Command):
+    """How far a session has come (TS004, FragSessionStatusAns; up).
+
+    nb_frag_received: fragments heard, 0…16383; uncoded, coded and repeated ones count.
+    missing_frag: independent fragments still needed, 0…255; 255 also stands for more.
+    Version 1.0.0: not_enough_matrix_memory. Version 2.0.0: memory_error, which says the same: more fragments were
+    lost than the device can solve for, and coded ones will not help; mic_error, which means something only when
+    missing_frag is 0; session_does_not_exist, and then the three numbers are None. A flag of the other version
+    is False.
+    """
+
+    CID: ClassVar[int] = 0x01
+
+    version: str = "1.0.0"
+    frag_index: int | None = None
+    nb_frag_received: int | None = None
+    missing_frag: int | None = None
+    not_enough_matrix_memory: bool = False
+    memory_error: bool = False
+    mic_error: bool = False
+    session_does_not_exist: bool = False
+
+    def __post_init__(self) -> None:
+        _check_version(self, self.version)
+        flags(self, "not_enough_matrix_memory", "memory_error", "mic_error", "session_does_not_exist")
+        if self.version == "1.0.0":
+            _only_in(self, "2.0.0", "memory_error", "mic_error", "session_does_not_exist")
+        else:
+            _only_in(self, "1.0.0", "not_enough_matrix_memory")
+        if self.session_does_not_exist:
+            for field in ("frag_index", "nb_frag_received", "missing_frag"):
+                if getattr(self, field) is not None:
+                    message = f"FragSessionStatusAns.{field} is given: expected None with session_does_not_exist"
+                    raise FieldError(message, field=field)
+        else:
+            integer(self, "frag_index", 0, 3)
+            integer(self, "nb_frag_received", 0, MAX_FRAG_NB)
+            integer(self, "missing_frag", 0, 255)
+
+    def encode(self) -> bytes:
+        status = self.session_does_not_exist << 2 | self.mic_error << 1 | self.memory_error
+        if self.frag_index is None or self.nb_frag_received is None or self.missing_frag is None:
+            return bytes((self.CID, status))
+        received = self.frag_index << 14 | self.nb_frag_received
+        if self.version == "1.0.0":
+            return _STATUS_ANS_1.pack(self.CID, received, self.missing_frag, self.not_enough_matrix_memory)
+        return _STATUS_ANS_2.pack(self.CID, status, received, self.missing_frag)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        _, received, missing, status = _STATUS_ANS_1.unpack(data)
+        return cls(
+            frag_index=received >> 14,
+            nb_frag_received=received & MAX_FRAG_NB,
+            missing_frag=missing,
+            not_enough_matrix_memory=bool(status & 1),
+        )
+
+    @classmethod
+    def from_bytes_2(cls, data: bytes) -> Self:
+        status = data[1]
+        memory_error = bool(status & _MEMORY_ERROR)
+        mic_error = bool(status & _MIC_ERROR)
+        if status & _SESSION_DOES_NOT_EXIST:
+            return cls(version="2.0.0", memory_error=memory_error, mic_error=mic_error, session_does_not_exist=True)
+        _, _, received, missing = _STATUS_ANS_2.unpack(data)
+        return cls(
+            version="2.0.0",
+            frag_index=received >> 14,
+            nb_frag_received=received & MAX_FRAG_NB,
+            missing_frag=missing,
+            memory_error=memory_error,
+            mic_error=mic_error,
+        )
+
+    @staticmethod
+    def length_2(data: bytes, start: int) -> int:
+        """With SessionDoesNotExist nothing follows the status.
+
+        One device stack sends three stale bytes all the same. Three bytes at the end of a payload can be the answer
+        of another request only if they are this package's PackageVersionAns.
+        """
+        if not data[start + 1] & _SESSION_DOES_NOT_EXIST:
+            return 5
+        stale = len(data) - start == 5 and data[start + 2 : start + 4] != bytes((0, PACKAGE_IDENTIFIER))
+        return 5 if stale else 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FragSessionSetupReq(Command):
+    """Opens a session (TS004, FragSessionSetupReq; down).
+
+    frag_index: session 0…3. mc_group_bit_mask: bit g set, fragments may also come by multicast group g; 0 is
+    unicast only. nb_frag: uncoded fragments, 1…16383. frag_size: bytes of a fragment, 1…255. padding: zero bytes
+    at the end of the last uncoded fragment. block_ack_delay: 0…7, answers are spread over 2^(it + 4) seconds.
+    frag_algo: 0 is the only one defined (1.0.0 calls it FragmentationMatrix). descriptor: 4 bytes for the application,
+    in the order of the air.
+    Version 2.0.0 only, and there required: session_cnt, 0…65535, larger for each new session of a device and
+    frag_index; mic, 4 bytes, see keys.data_block_mic. ack_reception, 2.0.0 only: the device reports the complete
+    block by itself.
+    """
+
+    CID: ClassVar[int] = 0x02
+
+    version: str = "1.0.0"
+    frag_index: int
+    mc_group_bit_mask: int
+    nb_frag: int
+    frag_size: int
+    block_ack_delay: int
+    padding: int
+    descriptor: bytes
+    frag_algo: int = 0
+    ack_reception: bool = False
+    session_cnt: int | None = None
+    mic: bytes | None = None
+
+    def __post_init__(self) -> None:
+        _check_version(self, self.version)
+        integer(self, "frag_index", 0, 3)
+        integer(self, "mc_group_bit_mask", 0, 15)
+        integer(self, "nb_frag", 1, MAX_FRAG_NB)
+        integer(self, "frag_size", 1, MAX_FRAG_SIZE)
+        integer(self, "block_ack_delay", 0, 7)
+        integer(self, "padding", 0, 255)
+        octets(self, "descriptor", 4, 4)
+        integer(self, "frag_algo", 0, 7)
+        flags(self, "ack_reception")
+        if self.version == "1.0.0":
+            _only_in(self, "2.0.0", "ack_reception", "session_cnt", "mic")
+        else:
+            integer(self, "session_cnt", 0, 0xFFFF)
+            octets(self, "mic", 4, 4)
+
+    def encode(self) -> bytes:
+        session = self.frag_index << 4 | self.mc_group_bit_mask
+        control = self.ack_reception << 6 | self.frag_algo << 3 | self.block_ack_delay
+        fields = (self.CID, session, self.nb_frag, self.frag_size, control, self.padding, self.descriptor)
+        if self.version == "1.0.0":
+            return _SETUP_REQ_1.pack(*fields)
+        return _SETUP_REQ_2.pack(*fields, self.session_cnt, self.mic)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        _, session, nb_frag, frag_size, control, padding, descriptor = _SETUP_REQ_1.unpack(data)
+        return cls(
+            frag_index=session >> 4 & 3,
+            mc_group_bit_mask=session & 15,
+            nb_frag=nb_frag,
+            frag_size=frag_size,
+            block_ack_delay=control & 7,
+            frag_algo=control >> 3 & 7,
+            padding=padding,
+            descriptor=descriptor,
+        )
+
+    @classmethod
+    def from_bytes_2(cls, data: bytes) -> Self:
+        _, session, nb_frag, frag_size, control, padding, descriptor, session_cnt, mic = _SETUP_REQ_2.unpack(data)
+        return cls(
+            version="2.0.0",
+            frag_index=session >> 4 & 3,
+            mc_group_bit_mask=session & 15,
+            nb_frag=nb_frag,
+            frag_size=frag_size,
+            block_ack_delay=control & 7,
+            frag_algo=control >> 3 & 7,
+            ack_reception=bool(control & 0x40),
+            padding=padding,
+            descriptor=descriptor,
+            session_cnt=session_cnt,
+            mic=mic,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FragSessionSetupAns(Command):
+    """Whether a session was opened (TS004, FragSessionSetupAns; up): it was if no flag is set.
+
+    frag_index: session 0…3. frag_algo_unsupported: 1.0.0 calls it EncodingUnsupported. session_cnt_replay, 2.0.0
+    only: session_cnt is not larger than the last session's; to a repeated setup it says "already set up".
+    """
+
+    CID: ClassVar[int] = 0x02
+
+    frag_index: int
+    frag_algo_unsupported: bool = False
+    not_enough_memory: bool = False
+    frag_index_unsupported: bool = False
+    wrong_descriptor: bool = False
+    session_cnt_replay: bool = False
+
+    def __post_init__(self) -> None:
+        integer(self, "frag_index", 0, 3)
+        flags(
+            self,
+            "frag_algo_unsupported",
+            "not_enough_memory",
+            "frag_index_unsupported",
+            "wrong_descriptor",
+            "session_cnt_replay",
+        )
+
+    def encode(self) -> bytes:
+        status = (
+            self.frag_index << 6
+            | self.session_cnt_replay << 4
+            | self.wrong_descriptor << 3
+            | self.frag_index_unsupported << 2
+            | self.not_enough_memory << 1
+            | self.frag_algo_unsupported
+        )
+        return bytes((self.CID, status))
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        return cls._from_status(data[1] & 0xCF)
+
+    @classmethod
+    def from_bytes_2(cls, data: bytes) -> Self:
+        return cls._from_status(data[1])
+
+    @classmethod
+    def _from_status(cls, status: int) -> Self:
+        return cls(
+            frag_index=status >> 6,
+            frag_algo_unsupported=bool(status & 1),
+            not_enough_memory=bool(status & 2),
+            frag_index_unsupported=bool(status & 4),
+            wrong_descriptor=bool(status & 8),
+            session_cnt_replay=bool(status & 16),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FragSessionDeleteReq(Command):
+    """Closes a session (TS004, FragSessionDeleteReq; down). frag_index: session 0…3."""
+
+    CID: ClassVar[int] = 0x03
+
+    frag_index: int
+
+    def __post_init__(self) -> None:
+        integer(self, "frag_index", 0, 3)
+
+    def encode(self) -> bytes:
+        return bytes((self.CID, self.frag_index))
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        return cls(frag_index=data[1] & 3)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FragSessionDeleteAns(Command):
+    """Whether a session was closed (TS004, FragSessionDeleteAns; up). frag_index: session 0…3."""
+
+    CID: ClassVar[int] = 0x03
+
+    frag_index: int
+    session_does_not_exist: bool = False
+
+    def __post_init__(self) -> None:
+        integer(self, "frag_index", 0, 3)
+        flags(self, "session_does_not_exist")
+
+    def encode(self) -> bytes:
+        return bytes((self.CID, self.session_does_not_exist << 2 | self.frag_index))
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        return cls(frag_index=data[1] & 3, session_does_not_exist=bool(data[1] & 4))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FragDataBlockReceivedReq(Command):
+    """The device has the whole block (TS004-2.0.0, FragDataBlockReceivedReq; up, although it is a request).
+
+    Sent when the setup had ack_reception, and repeated until the answer comes. frag_index: session 0…3.
+    mic_error: the block is not the one that was announced.
+    """
+
+    CID: ClassVar[int] = 0x04
+
+    frag_index: int
+    mic_error: bool = False
+
+    def __post_init__(self) -> None:
+        integer(self, "frag_index", 0, 3)
+        flags(self, "mic_error")
+
+    def encode(self) -> bytes:
+        return bytes((self.CID, self.mic_error << 2 | self.frag_index))
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        return cls(frag_index=data[1] & 3, mic_error=bool(data[1] & 4))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FragDataBlockReceivedAns(Command):
+    """The server has heard it (TS004-2.0.0, FragDataBlockReceivedAns; down). frag_index: session 0…3."""
+
+    CID: ClassVar[int] = 0x04
+
+    frag_index: int
+
+    def __post_init__(self) -> None:
+        integer(self, "frag_index", 0, 3)
+
+    def encode(self) -> bytes:
+        return bytes((self.CID, self.frag_index))
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        return cls(frag_index=data[1] & 3)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataFragment(Command):
+    """One fragment (TS004, DataFragment; down, may be multicast). It has its frame to itself and is not answered.
+
+    frag_index: session 0…3. n: fragment number, 1…nb_frag uncoded, above it coded, at most 16383; 0 is never sent.
+    payload: the fragment, frag_size bytes; on the air it runs to the end of the frame.
+    """
+
+    CID: ClassVar[int] = 0x08
+
+    frag_index: int
+    n: int
+    payload: bytes
+
+    def __post_init__(self) -> None:
+        integer(self, "frag_index", 0, 3)
+        integer(self, "n", 1, MAX_FRAG_NB)
+        octets(self, "payload", 1, MAX_FRAG_SIZE)
+
+    def encode(self) -> bytes:
+        return _DATA_FRAGMENT.pack(self.CID, self.frag_index << 14 | self.n) + self.payload
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        index_and_n = data[1] | data[2] << 8
+        return cls(frag_index=index_and_n >> 14, n=index_and_n & MAX_FRAG_NB, payload=data[3:])
+
+    @staticmethod
+    def length(data: bytes, start: int) -> int:
+        return len(data) - start
+
+
+def _check_version(command: Command, version: str) -> None:
+    if version not in _TABLES:
+        message = f"{type(command).__name__}.version is {version!r}: expected {' or '.join(_TABLES)}"
+        raise FieldError(message, field="version")
+
+
+def _only_in(command: Command, version: str, *fields: str) -> None:
+    for field in fields:
+        value = getattr(command, field)
+        if value is not None and value is not False:
+            raise FieldError(f"{type(command).__name__}.{field} is given: it exists in {version} only", field=field)
+
+
+_DATA_FRAGMENT_LAYOUT = Layout(DataFragment, 4, DataFragment.from_bytes, DataFragment.length)
+
+_TABLES: Tables = {
+    "1.0.0": {
+        False: table(
+            fixed(PackageVersionReq, 1),
+            fixed(FragSessionStatusReq, 2),
+            fixed(FragSessionSetupReq, 11),
+            fixed(FragSessionDeleteReq, 2),
+            _DATA_FRAGMENT_LAYOUT,
+        ),
+        True: table(
+            fixed(PackageVersionAns, 3),
+            fixed(FragSessionStatusAns, 5),
+            fixed(FragSessionSetupAns, 2),
+            fixed(FragSessionDeleteAns, 2),
+        ),
+    },
+    "2.0.0": {
+        False: table(
+            fixed(PackageVersionReq, 1),
+            fixed(FragSessionStatusReq, 2),
+            Layout(FragSessionSetupReq, 17, FragSessionSetupReq.from_bytes_2),
+            fixed(FragSessionDeleteReq, 2),
+            fixed(FragDataBlockReceivedAns, 2),
+            _DATA_FRAGMENT_LAYOUT,
+        ),
+        True: table(
+            fixed(PackageVersionAns, 3),
+            Layout(FragSessionStatusAns, 2, FragSessionStatusAns.from_bytes_2, FragSessionStatusAns.length_2),
+            Layout(FragSessionSetupAns, 2, FragSessionSetupAns.from_bytes_2),
+            fixed(FragSessionDeleteAns, 2),
+            fixed(FragDataBlockReceivedReq, 2),
+        ),
+    },
+}
+
+
+def decode(payload: Buffer, *, uplink: bool, version: str = "1.0.0") -> list[Command]:
+    """The commands of a payload on the package's port; [] for an empty one.
+
+    A CID that is not known ends the list as UnknownCommand. A command that is cut short or holds a value that is not
+    allowed raises WireError, which carries the commands before it. An unknown version raises ParameterError.
+    """
+    return decode_commands(payload, _TABLES, uplink=uplink, version=version)

@@ -1,0 +1,463 @@
+"""TS005, Remote Multicast Setup: its commands in versions 1.0.0 and 2.0.0.
+
+Both versions have the same bytes. They differ in what the upper bits of the session answers mean, and in
+McClassBSessionReq with frequency 0, which in 2.0.0 stands for the region's own ping-slot channels.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Self
+
+from fuota_fec.wire.commands import (
+    U32_MAX,
+    Command,
+    FieldError,
+    Layout,
+    PackageVersionAns,
+    PackageVersionReq,
+    Tables,
+    UnknownCommand,
+    decode_commands,
+    fixed,
+    flags,
+    integer,
+    octets,
+    table,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from typing_extensions import Buffer
+
+__all__ = [
+    "PACKAGE_IDENTIFIER",
+    "PORT",
+    "TIME_TO_START_UNKNOWN",
+    "VERSIONS",
+    "Command",
+    "McClassBSessionAns",
+    "McClassBSessionReq",
+    "McClassCSessionAns",
+    "McClassCSessionReq",
+    "McGroupDeleteAns",
+    "McGroupDeleteReq",
+    "McGroupSetupAns",
+    "McGroupSetupReq",
+    "McGroupStatusAns",
+    "McGroupStatusItem",
+    "McGroupStatusReq",
+    "PackageVersionAns",
+    "PackageVersionReq",
+    "UnknownCommand",
+    "decode",
+]
+
+PORT = 200
+"""Default FPort: a recommendation, a deployment may use another."""
+
+PACKAGE_IDENTIFIER = 2
+
+VERSIONS: Mapping[int, str] = {1: "1.0.0", 2: "2.0.0"}
+"""PackageVersion, as a device answers it, to the version's name here."""
+
+TIME_TO_START_UNKNOWN = 0xFFFFFF
+"""The time_to_start of a device whose clock is not set, or whose session is more than 2^24 − 2 seconds ahead."""
+
+_BEACON_PERIOD = 128
+_FREQUENCY_STEP_HZ = 100
+_FREQUENCY_MAX_HZ = 0xFFFFFF * _FREQUENCY_STEP_HZ
+
+_STATUS_ITEM = struct.Struct("<BI")
+_SETUP_REQ = struct.Struct("<BBI16sII")
+_SESSION_REQ = struct.Struct("<BBIB3sB")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class McGroupStatusReq(Command):
+    """Asks which groups are defined (TS005, McGroupStatusReq; down). req_group_mask: bit g, tell about group g."""
+
+    CID: ClassVar[int] = 0x01
+
+    req_group_mask: int
+
+    def __post_init__(self) -> None:
+        integer(self, "req_group_mask", 0, 15)
+
+    def encode(self) -> bytes:
+        return bytes((self.CID, self.req_group_mask))
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        return cls(req_group_mask=data[1] & 15)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class McGroupStatusItem:
+    """One group of McGroupStatusAns. mc_group_id: 0…3. mc_addr: the group's address, 32 bits."""
+
+    mc_group_id: int
+    mc_addr: int
+
+    def __post_init__(self) -> None:
+        integer(self, "mc_group_id", 0, 3)
+        integer(self, "mc_addr", 0, U32_MAX)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class McGroupStatusAns(Command):
+    """Which groups are defined (TS005, McGroupStatusAns; up).
+
+    nb_total_groups: how many are; 0…4, although the field has room for 7. ans_group_mask: the groups this answer tells
+    about. items: one for each of these, in ascending order. A device leaves out the highest groups if
+    they do not fit: ask for these alone.
+    """
+
+    CID: ClassVar[int] = 0x01
+
+    nb_total_groups: int
+    ans_group_mask: int
+    items: tuple[McGroupStatusItem, ...] = ()
+
+    def __post_init__(self) -> None:
+        integer(self, "nb_total_groups", 0, 7)
+        integer(self, "ans_group_mask", 0, 15)
+        object.__setattr__(self, "items", tuple(self.items))
+        told = [item.mc_group_id for item in self.items]
+        expected = [group for group in range(4) if self.ans_group_mask >> group & 1]
+        if told != expected:
+            message = f"McGroupStatusAns.items are groups {told}: expected {expected}, as in ans_group_mask"
+            raise FieldError(message, field="items")
+
+    def encode(self) -> bytes:
+        head = bytes((self.CID, self.nb_total_groups << 4 | self.ans_group_mask))
+        return head + b"".join(_STATUS_ITEM.pack(item.mc_group_id, item.mc_addr) for item in self.items)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        return cls(
+            nb_total_groups=data[1] >> 4 & 7,
+            ans_group_mask=data[1] & 15,
+            items=tuple(
+                McGroupStatusItem(mc_group_id=group & 3, mc_addr=mc_addr)
+                for group, mc_addr in _STATUS_ITEM.iter_unpack(data[2:])
+            ),
+        )
+
+    @staticmethod
+    def length(data: bytes, start: int) -> int:
+        return 2 + 5 * (data[start + 1] & 15).bit_count()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class McGroupSetupReq(Command):
+    """Defines a group (TS005, McGroupSetupReq; down).
+
+    mc_group_id: 0…3. mc_addr: the group's address, 32 bits. mc_key_encrypted: 16 bytes, see keys.wrap_mc_key.
+    The device accepts frames with min_mc_fcnt ≤ FCnt < max_mc_fcnt, 32 bits each.
+    """
+
+    CID: ClassVar[int] = 0x02
+
+    mc_group_id: int
+    mc_addr: int
+    mc_key_encrypted: bytes
+    min_mc_fcnt: int
+    max_mc_fcnt: int
+
+    def __post_init__(self) -> None:
+        integer(self, "mc_group_id", 0, 3)
+        integer(self, "mc_addr", 0, U32_MAX)
+        octets(self, "mc_key_encrypted", 16, 16)
+        integer(self, "min_mc_fcnt", 0, U32_MAX)
+        integer(self, "max_mc_fcnt", 0, U32_MAX)
+
+    def encode(self) -> bytes:
+        return _SETUP_REQ.pack(
+            self.CID, self.mc_group_id, self.mc_addr, self.mc_key_encrypted, self.min_mc_fcnt, self.max_mc_fcnt
+        )
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        _, group, mc_addr, mc_key_encrypted, min_mc_fcnt, max_mc_fcnt = _SETUP_REQ.unpack(data)
+        return cls(
+            mc_group_id=group & 3,
+            mc_addr=mc_addr,
+            mc_key_encrypted=mc_key_encrypted,
+            min_mc_fcnt=min_mc_fcnt,
+            max_mc_fcnt=max_mc_fcnt,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class McGroupSetupAns(Command):
+    """Whether a group was defined (TS005, McGroupSetupAns; up). id_error: the device has no such group."""
+
+    CID: ClassVar[int] = 0x02
+
+    mc_group_id: int
+    id_error: bool = False
+
+    def __post_init__(self) -> None:
+        integer(self, "mc_group_id", 0, 3)
+        flags(self, "id_error")
+
+    def encode(self) -> bytes:
+        return bytes((self.CID, self.id_error << 2 | self.mc_group_id))
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        return cls(mc_group_id=data[1] & 3, id_error=bool(data[1] & 4))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class McGroupDeleteReq(Command):
+    """Removes a group (TS005, McGroupDeleteReq; down). mc_group_id: 0…3."""
+
+    CID: ClassVar[int] = 0x03
+
+    mc_group_id: int
+
+    def __post_init__(self) -> None:
+        integer(self, "mc_group_id", 0, 3)
+
+    def encode(self) -> bytes:
+        return bytes((self.CID, self.mc_group_id))
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        return cls(mc_group_id=data[1] & 3)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class McGroupDeleteAns(Command):
+    """Whether a group was removed (TS005, McGroupDeleteAns; up). mc_group_undefined: there was none."""
+
+    CID: ClassVar[int] = 0x03
+
+    mc_group_id: int
+    mc_group_undefined: bool = False
+
+    def __post_init__(self) -> None:
+        integer(self, "mc_group_id", 0, 3)
+        flags(self, "mc_group_undefined")
+
+    def encode(self) -> bytes:
+        return bytes((self.CID, self.mc_group_undefined << 2 | self.mc_group_id))
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        return cls(mc_group_id=data[1] & 3, mc_group_undefined=bool(data[1] & 4))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class McClassCSessionReq(Command):
+    """Plans a class C session (TS005, McClassCSessionReq; down).
+
+    mc_group_id: 0…3. session_time: start in GPS seconds modulo 2^32. time_out: 0…15, the session lasts at most
+    2^time_out seconds. dl_frequency_hz: hertz, a multiple of 100. dr: the region's downlink data rate, 0…255.
+    """
+
+    CID: ClassVar[int] = 0x04
+
+    mc_group_id: int
+    session_time: int
+    time_out: int
+    dl_frequency_hz: int
+    dr: int
+
+    def __post_init__(self) -> None:
+        _check_session(self)
+
+    def encode(self) -> bytes:
+        frequency = (self.dl_frequency_hz // _FREQUENCY_STEP_HZ).to_bytes(3, "little")
+        return _SESSION_REQ.pack(self.CID, self.mc_group_id, self.session_time, self.time_out, frequency, self.dr)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        _, group, session_time, time_out, frequency, dr = _SESSION_REQ.unpack(data)
+        return cls(
+            mc_group_id=group & 3,
+            session_time=session_time,
+            time_out=time_out & 15,
+            dl_frequency_hz=int.from_bytes(frequency, "little") * _FREQUENCY_STEP_HZ,
+            dr=dr,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class McClassBSessionReq(Command):
+    """Plans a class B session (TS005, McClassBSessionReq; down).
+
+    mc_group_id: 0…3. session_time: start in GPS seconds modulo 2^32, a multiple of 128. periodicity: 0…7, the device
+    opens 2^(7 − periodicity) ping slots in each beacon period of 128 seconds. time_out: 0…15, the session lasts at
+    most 2^time_out beacon periods. dl_frequency_hz: hertz, a multiple of 100; in 2.0.0, 0 stands for the region's
+    default channel or hopping. dr: the region's downlink data rate, 0…255.
+    """
+
+    CID: ClassVar[int] = 0x05
+
+    mc_group_id: int
+    session_time: int
+    periodicity: int
+    time_out: int
+    dl_frequency_hz: int
+    dr: int
+
+    def __post_init__(self) -> None:
+        _check_session(self)
+        integer(self, "periodicity", 0, 7)
+        if self.session_time % _BEACON_PERIOD:
+            message = f"McClassBSessionReq.session_time is {self.session_time}: expected a multiple of {_BEACON_PERIOD}"
+            raise FieldError(message, field="session_time")
+
+    def encode(self) -> bytes:
+        timing = self.periodicity << 4 | self.time_out
+        frequency = (self.dl_frequency_hz // _FREQUENCY_STEP_HZ).to_bytes(3, "little")
+        return _SESSION_REQ.pack(self.CID, self.mc_group_id, self.session_time, timing, frequency, self.dr)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        _, group, session_time, timing, frequency, dr = _SESSION_REQ.unpack(data)
+        return cls(
+            mc_group_id=group & 3,
+            session_time=session_time,
+            periodicity=timing >> 4 & 7,
+            time_out=timing & 15,
+            dl_frequency_hz=int.from_bytes(frequency, "little") * _FREQUENCY_STEP_HZ,
+            dr=dr,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _McSessionAns(Command):
+    mc_group_id: int
+    dr_error: bool = False
+    freq_error: bool = False
+    mc_group_undefined: bool = False
+    start_missed: bool = False
+    other_errors: int = 0
+    time_to_start: int | None = None
+
+    def __post_init__(self) -> None:
+        integer(self, "mc_group_id", 0, 3)
+        flags(self, "dr_error", "freq_error", "mc_group_undefined", "start_missed")
+        integer(self, "other_errors", 0, 3)
+        refused = self._status() > 3
+        if refused and self.time_to_start is not None:
+            message = f"{type(self).__name__}.time_to_start is {self.time_to_start}: expected None with an error flag"
+            raise FieldError(message, field="time_to_start")
+        if not refused:
+            integer(self, "time_to_start", 0, TIME_TO_START_UNKNOWN)
+
+    def _status(self) -> int:
+        return (
+            self.other_errors << 6
+            | self.start_missed << 5
+            | self.mc_group_undefined << 4
+            | self.freq_error << 3
+            | self.dr_error << 2
+            | self.mc_group_id
+        )
+
+    def encode(self) -> bytes:
+        head = bytes((self.CID, self._status()))
+        return head if self.time_to_start is None else head + self.time_to_start.to_bytes(3, "little")
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        return cls._from_bytes(data, data[1] & 0x3F)
+
+    @classmethod
+    def from_bytes_2(cls, data: bytes) -> Self:
+        return cls._from_bytes(data, data[1])
+
+    @classmethod
+    def _from_bytes(cls, data: bytes, status: int) -> Self:
+        return cls(
+            mc_group_id=status & 3,
+            dr_error=bool(status & 0x04),
+            freq_error=bool(status & 0x08),
+            mc_group_undefined=bool(status & 0x10),
+            start_missed=bool(status & 0x20),
+            other_errors=status >> 6,
+            time_to_start=int.from_bytes(data[2:], "little") if len(data) > 2 else None,
+        )
+
+    @staticmethod
+    def length(data: bytes, start: int) -> int:
+        return 2 if data[start + 1] & 0x3C else 5
+
+    @staticmethod
+    def length_2(data: bytes, start: int) -> int:
+        return 2 if data[start + 1] & 0xFC else 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class McClassCSessionAns(_McSessionAns):
+    """Whether a class C session is planned (TS005, McClassCSessionAns; up): it is if time_to_start is not None.
+
+    mc_group_id: 0…3. Any of dr_error, freq_error, mc_group_undefined, start_missed (session_time is in the past; a
+    flag of 2.0.0 that devices of 1.0.0 send as well), other_errors (0…3, two bits that 2.0.0 keeps for errors to come
+    and 1.0.0 ignores) refuses it.
+    time_to_start: seconds from the sending of this answer to the start, 24 bits, None after an error. Compare it
+    with the plan: nothing else proves that the device's clock is right. TIME_TO_START_UNKNOWN: it is not set.
+    """
+
+    CID: ClassVar[int] = 0x04
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class McClassBSessionAns(_McSessionAns):
+    """Whether a class B session is planned (TS005, McClassBSessionAns; up); fields as in McClassCSessionAns."""
+
+    CID: ClassVar[int] = 0x05
+
+
+def _check_session(command: McClassCSessionReq | McClassBSessionReq) -> None:
+    integer(command, "mc_group_id", 0, 3)
+    integer(command, "session_time", 0, U32_MAX)
+    integer(command, "time_out", 0, 15)
+    integer(command, "dl_frequency_hz", 0, _FREQUENCY_MAX_HZ)
+    integer(command, "dr", 0, 255)
+    if command.dl_frequency_hz % _FREQUENCY_STEP_HZ:
+        name = type(command).__name__
+        message = f"{name}.dl_frequency_hz is {command.dl_frequency_hz}: expected a multiple of {_FREQUENCY_STEP_HZ}"
+        raise FieldError(message, field="dl_frequency_hz")
+
+
+_DOWN = table(
+    fixed(PackageVersionReq, 1),
+    fixed(McGroupStatusReq, 2),
+    fixed(McGroupSetupReq, 30),
+    fixed(McGroupDeleteReq, 2),
+    fixed(McClassCSessionReq, 11),
+    fixed(McClassBSessionReq, 11),
+)
+
+_UP = table(
+    fixed(PackageVersionAns, 3),
+    Layout(McGroupStatusAns, 2, McGroupStatusAns.from_bytes, McGroupStatusAns.length),
+    fixed(McGroupSetupAns, 2),
+    fixed(McGroupDeleteAns, 2),
+    Layout(McClassCSessionAns, 2, McClassCSessionAns.from_bytes, McClassCSessionAns.length),
+    Layout(McClassBSessionAns, 2, McClassBSessionAns.from_bytes, McClassBSessionAns.length),
+)
+
+_UP_2 = _UP | table(
+    Layout(McClassCSessionAns, 2, McClassCSessionAns.from_bytes_2, McClassCSessionAns.length_2),
+    Layout(McClassBSessionAns, 2, McClassBSessionAns.from_bytes_2, McClassBSessionAns.length_2),
+)
+
+_TABLES: Tables = {"1.0.0": {False: _DOWN, True: _UP}, "2.0.0": {False: _DOWN, True: _UP_2}}
+
+
+def decode(payload: Buffer, *, uplink: bool, version: str = "1.0.0") -> list[Command]:
+    """The commands of a payload on the package's port; [] for an empty one.
+
+    A CID that is not known ends the list as UnknownCommand. A command that is cut short or holds a value that is not
+    allowed raises WireError, which carries the commands before it. An unknown version raises ParameterError.
+    """
+    return decode_commands(payload, _TABLES, uplink=uplink, version=version)

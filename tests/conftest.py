@@ -1,0 +1,55 @@
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import settings
+
+import fuota_fec as ff
+from fuota_fec import _reference
+
+settings.register_profile("default", deadline=None, print_blob=True)
+settings.load_profile("default")
+
+VECTORS = Path(__file__).parent / "vectors"
+
+
+@pytest.fixture(scope="session")
+def vectors() -> Callable[[str], list[dict[str, Any]]]:
+    """The recorded facts of one file of tests/vectors."""
+    return lambda name: json.loads((VECTORS / f"{name}.json").read_text())["vectors"]
+
+
+@pytest.fixture(scope="session")
+def seeded_bytes() -> Callable[[str, int], bytes]:
+    """Test data as the vectors define it: SHA256(seed ‖ BE32(i)) for i = 0, 1, …, cut to length."""
+
+    def make(seed: str, length: int) -> bytes:
+        parts = (hashlib.sha256(seed.encode() + i.to_bytes(4, "big")).digest() for i in range(-(-length // 32)))
+        return b"".join(parts)[:length]
+
+    return make
+
+
+@pytest.fixture(params=["reference", *ff.kernels()])
+def codec(request: pytest.FixtureRequest) -> SimpleNamespace:
+    """One implementation of the code: the plain Python one, or a kernel of the core. Same results asked of all."""
+    kernel = request.param
+    if kernel == "reference":
+        return SimpleNamespace(
+            name=kernel,
+            ParityMatrix=_reference.ParityMatrix,
+            encode=_reference.encode,
+            Decoder=_reference.Decoder,
+        )
+    return SimpleNamespace(
+        name=kernel,
+        ParityMatrix=lambda *args: ff.ParityMatrix(*args, kernel=kernel),
+        encode=lambda *args, **kwargs: [bytes(row) for row in ff.encode(*args, kernel=kernel, **kwargs)],
+        Decoder=lambda *args, **kwargs: ff.Decoder(*args, kernel=kernel, **kwargs),
+    )

@@ -1,0 +1,327 @@
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+import sys
+import traceback
+import tracemalloc
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fuota_fec.errors import MissingExtraError, ParameterError
+from fuota_fec.wire import keys
+from fuota_fec.wire.fragmentation import MAX_FRAG_NB, MAX_FRAG_SIZE, DataFragment
+from fuota_fec.wire.keys import Key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "crypto.json").read_text())["vectors"]
+SECRET = "74075dcf63a57afe70fedda705e711b8"
+KEY = Key.from_hex(SECRET)
+
+every_key = st.binary(min_size=16, max_size=16).map(Key)
+u32 = st.integers(0, 2**32 - 1)
+
+
+def of_kind(kind: str) -> list[dict[str, Any]]:
+    return [vector for vector in VECTORS if vector["kind"] == kind]
+
+
+@pytest.mark.parametrize(
+    "vector", of_kind("multicast_keys"), ids=lambda vector: f"{vector['root']}-{vector['mc_addr']}"
+)
+def test_multicast_keys(vector: dict[str, Any]) -> None:
+    derive = {"GenAppKey": keys.mc_root_key, "AppKey": keys.mc_root_key_from_app_key}[vector["root"]]
+    mc_root_key = derive(Key.from_hex(vector["root_key"]))
+    assert bytes(mc_root_key).hex() == vector["mc_root_key"]
+    mc_ke_key = keys.mc_ke_key(mc_root_key)
+    assert bytes(mc_ke_key).hex() == vector["mc_ke_key"]
+    mc_key = Key.from_hex(vector["mc_key"])
+    wrapped = keys.wrap_mc_key(mc_ke_key, mc_key)
+    assert wrapped.hex() == vector["mc_key_encrypted"]
+    assert keys.unwrap_mc_key(mc_ke_key, wrapped) == mc_key
+    mc_addr = int(vector["mc_addr"], 16)
+    assert bytes(keys.mc_app_s_key(mc_key, mc_addr)).hex() == vector["mc_app_s_key"]
+    assert bytes(keys.mc_nwk_s_key(mc_key, mc_addr)).hex() == vector["mc_nwk_s_key"]
+
+
+DERIVATIONS: dict[str, Callable[[Key, int], Key]] = {
+    "GenAppKey -> McRootKey": lambda key, _: keys.mc_root_key(key),
+    "AppKey -> McRootKey": lambda key, _: keys.mc_root_key_from_app_key(key),
+    "McRootKey -> McKEKey": lambda key, _: keys.mc_ke_key(key),
+    "McKey -> McAppSKey": keys.mc_app_s_key,
+    "McKey -> McNwkSKey": keys.mc_nwk_s_key,
+}
+
+
+@pytest.mark.parametrize("vector", of_kind("unit_test_constant"), ids=lambda vector: vector["what"])
+def test_derivation(vector: dict[str, Any]) -> None:
+    derived = DERIVATIONS[vector["what"]](Key.from_hex(vector["key"]), int(vector.get("mc_addr", "0"), 16))
+    assert bytes(derived).hex() == vector["result"]
+
+
+@pytest.mark.parametrize("vector", of_kind("data_block_mic"), ids=lambda vector: vector["mic"])
+def test_data_block_mic(vector: dict[str, Any], seeded_bytes: Callable[[str, int], bytes]) -> None:
+    if "data_hex" in vector:
+        data = bytes.fromhex(vector["data_hex"])
+    else:
+        data = seeded_bytes(vector["data_seed"], vector["data_len"])
+    int_key = keys.data_block_int_key(Key.from_hex(vector["root_key"]))
+    assert bytes(int_key).hex() == vector["data_block_int_key"]
+    fields: dict[str, Any] = {
+        "session_cnt": vector["session_cnt"],
+        "frag_index": vector["frag_index"],
+        "descriptor": bytes.fromhex(vector["descriptor"]),
+    }
+    assert keys.data_block_mic(int_key, **fields, data=data).hex() == vector["mic"]
+    assert keys.data_block_mic(int_key, **fields, data=memoryview(data)).hex() == vector["mic"]
+    assert keys.data_block_mic(int_key, **fields, data=np.frombuffer(data, np.uint8)).hex() == vector["mic"]
+    # A block as it lies in memory, one fragment per row.
+    if vector["padding"] == 0:
+        rows = np.frombuffer(data, np.uint8).reshape(-1, vector["frag_size"])
+        assert keys.data_block_mic(int_key, **fields, data=rows).hex() == vector["mic"]
+
+
+MIC: dict[str, Any] = {"session_cnt": 0, "frag_index": 0, "descriptor": bytes(4), "data": b"\x00"}
+
+
+def test_a_large_block_is_not_copied() -> None:
+    data = bytearray(MAX_FRAG_NB * MAX_FRAG_SIZE)
+    keys.data_block_mic(KEY, **MIC)
+    tracemalloc.start()
+    try:
+        keys.data_block_mic(KEY, **MIC | {"data": data})
+        assert tracemalloc.get_traced_memory()[1] < 100_000
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("session_cnt", 65536),
+        ("session_cnt", -1),
+        ("frag_index", 4),
+        ("descriptor", bytes(3)),
+        ("descriptor", bytes(5)),
+        ("data", b""),
+        ("data", bytes(MAX_FRAG_NB * MAX_FRAG_SIZE + 1)),
+    ],
+)
+def test_mic_out_of_range(field: str, value: Any) -> None:
+    with pytest.raises(ParameterError, match=rf"{field}.* is .*: expected"):
+        keys.data_block_mic(KEY, **MIC | {field: value})
+
+
+class TestKey:
+    def test_from_hex_or_bytes(self) -> None:
+        raw = bytes.fromhex(SECRET)
+        for key in (Key(raw), Key(bytearray(raw)), Key(memoryview(raw)), Key.from_hex(SECRET.upper())):
+            assert key == KEY
+            assert bytes(key) == raw
+
+    def test_shows_nothing(self) -> None:
+        shown = [repr(KEY), str(KEY), f"{KEY}", f"{KEY!r:>20}", "%s" % KEY, repr([KEY]), repr({"key": KEY})]  # noqa: UP031
+        for text in shown:
+            assert "Key(...)" in text
+            assert SECRET[:4] not in text
+            assert repr(bytes(KEY))[2:6] not in text
+
+    def test_does_not_leave_by_accident(self) -> None:
+        with pytest.raises(TypeError):
+            hash(KEY)
+        with pytest.raises(TypeError, match="not written out"):
+            pickle.dumps(KEY)
+        with pytest.raises(TypeError):
+            json.dumps(KEY)
+        assert not hasattr(KEY, "__dict__")
+
+    def test_copies_are_the_key_itself(self) -> None:
+        assert copy.copy(KEY) is KEY
+        assert copy.deepcopy({"key": KEY})["key"] is KEY
+
+    def test_does_not_change(self) -> None:
+        with pytest.raises(AttributeError):
+            KEY._octets = bytes(16)
+        with pytest.raises(AttributeError):
+            del KEY._octets
+        with pytest.raises(AttributeError):
+            KEY.other = 1
+        assert bytes(KEY).hex() == SECRET
+
+    def test_equality(self) -> None:
+        assert Key.from_hex(SECRET) == KEY
+        assert Key(bytes(16)) != KEY
+        assert bytes.fromhex(SECRET) != KEY
+        assert KEY != SECRET
+
+    @pytest.mark.parametrize("length", [0, 1, 15, 17, 24, 32])
+    def test_wrong_length(self, length: int) -> None:
+        secret = (SECRET * 2)[: 2 * length]
+        for make in (lambda: Key(bytes.fromhex(secret)), lambda: Key.from_hex(secret)):
+            with pytest.raises(ParameterError, match=f"16 bytes, this one has {length}") as caught:
+                make()
+            if length:
+                assert secret not in told(caught.value)
+
+    @pytest.mark.parametrize("text", [SECRET[:-1], SECRET[:-1] + "g", "0x" + SECRET, None, 5])
+    def test_wrong_digits(self, text: Any) -> None:
+        with pytest.raises(ParameterError, match="32 hexadecimal digits") as caught:
+            Key.from_hex(text)
+        assert SECRET[:-1] not in told(caught.value)
+
+    @pytest.mark.parametrize("value", [SECRET, None, 16, [0] * 16])
+    def test_wrong_type(self, value: Any) -> None:
+        with pytest.raises(ParameterError, match="a key is 16 bytes, not") as caught:
+            Key(value)
+        assert SECRET not in told(caught.value)
+
+
+def told(error: BaseException) -> str:
+    """All that a traceback shows of an error, and of those that led to it, but for the lines of this file."""
+    reports = []
+    led_to: BaseException | None = error
+    while led_to is not None:
+        reports += traceback.format_exception_only(led_to)
+        led_to = None if led_to.__suppress_context__ else led_to.__context__
+    return "".join(reports)
+
+
+@pytest.mark.parametrize("length", [0, 15, 17])
+def test_wrapped_key_of_wrong_length(length: int) -> None:
+    with pytest.raises(ParameterError, match=f"mc_key_encrypted has {length} bytes: expected 16 bytes"):
+        keys.unwrap_mc_key(KEY, bytes(length))
+
+
+@given(every_key, every_key)
+def test_the_device_gets_the_key_that_the_server_wrapped(mc_ke_key: Key, mc_key: Key) -> None:
+    assert keys.unwrap_mc_key(mc_ke_key, keys.wrap_mc_key(mc_ke_key, mc_key)) == mc_key
+
+
+class TestFrame:
+    """The two published downlinks are known from the test suites of several LoRaWAN libraries."""
+
+    CONFIRMED_DOWN = bytes.fromhex("a00403020180ff2a2a0af1a36a05d0125f885d881d49e1")
+    EMPTY_DOWN = bytes.fromhex("60f17dbe4920020001f9d65d27")
+
+    def test_published_payload(self) -> None:
+        """Its counter is 76543, more than the 16 bits on the air."""
+        encrypted = self.CONFIRMED_DOWN[9:-4]
+        plain = keys.encrypt_frm_payload(Key(b"\x01" * 16), 0x01020304, 76543, encrypted)
+        assert plain == b"hello lora"
+        assert keys.encrypt_frm_payload(Key(b"\x01" * 16), 0x01020304, 76543, plain) == encrypted
+
+    def test_published_mics(self) -> None:
+        down, empty = self.CONFIRMED_DOWN, self.EMPTY_DOWN
+        assert keys.frame_mic(Key(b"\x02" * 16), 0x01020304, 76543, down[:-4]) == down[-4:]
+        nwk_s_key = Key.from_hex("44024241ed4ce9a68c6a8bc055233fd3")
+        assert keys.frame_mic(nwk_s_key, 0x49BE7DF1, 2, empty[:-4]) == empty[-4:]
+
+    @given(
+        nwk_s_key=every_key,
+        app_s_key=every_key,
+        mc_addr=u32,
+        f_cnt=u32,
+        f_port=st.integers(1, 255),
+        payload=st.binary(max_size=242),
+    )
+    def test_layout(
+        self, *, nwk_s_key: Key, app_s_key: Key, mc_addr: int, f_cnt: int, f_port: int, payload: bytes
+    ) -> None:
+        frame = keys.multicast_frame(nwk_s_key, app_s_key, mc_addr, f_cnt, f_port, payload)
+        assert len(frame) == 13 + len(payload)
+        assert frame[0] == 0x60
+        assert frame[1:5] == mc_addr.to_bytes(4, "little")
+        assert frame[5] == 0
+        assert frame[6:8] == (f_cnt & 0xFFFF).to_bytes(2, "little")
+        assert frame[8] == f_port
+        assert keys.encrypt_frm_payload(app_s_key, mc_addr, f_cnt, frame[9:-4]) == payload
+        assert keys.frame_mic(nwk_s_key, mc_addr, f_cnt, frame[:-4]) == frame[-4:]
+
+    @pytest.mark.parametrize("length", [0, 1, 15, 16, 17, 31, 32, 33, 241, 242])
+    def test_each_block_has_its_own_stream(self, length: int) -> None:
+        stream = keys.encrypt_frm_payload(KEY, 1, 2, bytes(length))
+        assert len(stream) == length
+        assert stream == keys.encrypt_frm_payload(KEY, 1, 2, bytes(242))[:length]
+        blocks = [stream[start : start + 16] for start in range(0, length - length % 16, 16)]
+        assert len(set(blocks)) == len(blocks)
+
+    def test_all_of_the_counter_counts(self) -> None:
+        low, high = (keys.multicast_frame(KEY, KEY, 1, f_cnt, 201, b"\x08\x01\x00\x00") for f_cnt in (5, 0x10005))
+        assert low[:9] == high[:9]
+        assert low[9:-4] != high[9:-4]
+        assert low[-4:] != high[-4:]
+
+    def test_a_fragment_on_its_way(self) -> None:
+        """What a server sends, a device that knows the group's key reads."""
+        mc_key = Key(bytes(range(16)))
+        nwk_s_key, app_s_key = keys.mc_nwk_s_key(mc_key, 0x01020304), keys.mc_app_s_key(mc_key, 0x01020304)
+        fragment = DataFragment(frag_index=0, n=7, payload=b"\xa5" * 48)
+        frame = keys.multicast_frame(nwk_s_key, app_s_key, 0x01020304, 7, 201, memoryview(fragment.encode()))
+        assert keys.encrypt_frm_payload(app_s_key, 0x01020304, 7, frame[9:-4]) == fragment.encode()
+
+    @pytest.mark.parametrize(
+        ("position", "value", "name"),
+        [
+            (2, 2**32, "mc_addr"),
+            (2, -1, "mc_addr"),
+            (3, 2**32, "f_cnt"),
+            (3, -1, "f_cnt"),
+            (3, 1.5, "f_cnt"),
+            (3, None, "f_cnt"),
+            (4, 0, "f_port"),
+            (4, 256, "f_port"),
+            (5, bytes(243), "payload length"),
+        ],
+    )
+    def test_out_of_range(self, position: int, value: Any, name: str) -> None:
+        arguments: list[Any] = [KEY, KEY, 1, 2, 201, b"abc"]
+        arguments[position] = value
+        with pytest.raises(ParameterError, match=rf"{name} is .*: expected"):
+            keys.multicast_frame(*arguments)
+
+    @pytest.mark.parametrize("length", [1, 255])
+    def test_message_of_extreme_length(self, length: int) -> None:
+        assert len(keys.frame_mic(KEY, 1, 2, bytes(length))) == 4
+
+    @pytest.mark.parametrize("length", [0, 256])
+    def test_message_of_impossible_length(self, length: int) -> None:
+        with pytest.raises(ParameterError, match="message length"):
+            keys.frame_mic(KEY, 1, 2, bytes(length))
+
+    @pytest.mark.parametrize("derive", [keys.mc_app_s_key, keys.mc_nwk_s_key])
+    def test_address_out_of_range(self, derive: Callable[[Key, int], Key]) -> None:
+        with pytest.raises(ParameterError, match="mc_addr"):
+            derive(KEY, 2**32)
+
+
+@pytest.mark.parametrize("value", [bytes(16), 16, SECRET, None])
+def test_what_is_not_a_key(value: Any) -> None:
+    for use in (keys.mc_root_key, keys.mc_ke_key, lambda it: keys.wrap_mc_key(KEY, it), keys.data_block_int_key):
+        with pytest.raises(ParameterError, match="expected a Key, not") as caught:
+            use(value)
+        assert SECRET not in told(caught.value)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda: keys.mc_root_key(KEY),
+        lambda: keys.wrap_mc_key(KEY, KEY),
+        lambda: keys.frame_mic(KEY, 1, 2, b"abc"),
+        lambda: keys.data_block_mic(KEY, **MIC),
+    ],
+)
+def test_without_cryptography(use: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.ciphers", None)
+    with pytest.raises(MissingExtraError, match=r'pip install "fuota-fec\[campaign\]"') as caught:
+        use()
+    assert caught.value.extra == "campaign"
+    assert isinstance(caught.value, ImportError)

@@ -1,0 +1,204 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fuota_fec.errors import ParameterError, WireError
+from fuota_fec.wire.multicast import (
+    TIME_TO_START_UNKNOWN,
+    McClassBSessionAns,
+    McClassBSessionReq,
+    McClassCSessionAns,
+    McClassCSessionReq,
+    McGroupSetupReq,
+    McGroupStatusAns,
+    McGroupStatusItem,
+    UnknownCommand,
+    decode,
+)
+
+SETUP: dict[str, Any] = {
+    "mc_group_id": 0,
+    "mc_addr": 0x01020304,
+    "mc_key_encrypted": bytes(range(16)),
+    "min_mc_fcnt": 0,
+    "max_mc_fcnt": 0xFFFFFFFF,
+}
+CLASS_C: dict[str, Any] = {"mc_group_id": 0, "session_time": 128, "time_out": 1, "dl_frequency_hz": 869525000, "dr": 0}
+CLASS_B = CLASS_C | {"periodicity": 0}
+ITEMS = tuple(McGroupStatusItem(mc_group_id=group, mc_addr=group) for group in range(4))
+
+
+@pytest.mark.parametrize(
+    ("command", "valid", "field", "value"),
+    [
+        (McGroupSetupReq, SETUP, "mc_group_id", 4),
+        (McGroupSetupReq, SETUP, "mc_addr", 2**32),
+        (McGroupSetupReq, SETUP, "mc_addr", "01020304"),
+        (McGroupSetupReq, SETUP, "mc_key_encrypted", bytes(15)),
+        (McGroupSetupReq, SETUP, "mc_key_encrypted", bytes(17)),
+        (McGroupSetupReq, SETUP, "min_mc_fcnt", -1),
+        (McGroupSetupReq, SETUP, "max_mc_fcnt", 2**32),
+        (McClassCSessionReq, CLASS_C, "mc_group_id", -1),
+        (McClassCSessionReq, CLASS_C, "session_time", 2**32),
+        (McClassCSessionReq, CLASS_C, "session_time", 1.5),
+        (McClassCSessionReq, CLASS_C, "time_out", 16),
+        (McClassCSessionReq, CLASS_C, "dl_frequency_hz", 869525050),
+        (McClassCSessionReq, CLASS_C, "dl_frequency_hz", 2**24 * 100),
+        (McClassCSessionReq, CLASS_C, "dl_frequency_hz", -100),
+        (McClassCSessionReq, CLASS_C, "dr", 256),
+        (McClassBSessionReq, CLASS_B, "periodicity", 8),
+        (McClassBSessionReq, CLASS_B, "session_time", 129),
+        (McClassBSessionReq, CLASS_B, "dl_frequency_hz", 1),
+        (McGroupStatusItem, {"mc_group_id": 0, "mc_addr": 0}, "mc_group_id", 4),
+        (McGroupStatusItem, {"mc_group_id": 0, "mc_addr": 0}, "mc_addr", -1),
+    ],
+)
+def test_out_of_range(command: Any, valid: dict[str, Any], field: str, value: Any) -> None:
+    command(**valid)
+    with pytest.raises(ParameterError, match=rf"{command.__name__}\.{field} .*expected"):
+        command(**valid | {field: value})
+
+
+def test_class_b_start_between_beacons_is_refused() -> None:
+    payload = bytearray(McClassBSessionReq(**CLASS_B).encode())
+    payload[2] |= 1
+    with pytest.raises(WireError, match="multiple of 128") as caught:
+        decode(payload, uplink=False)
+    assert caught.value.field == "session_time"
+
+
+@pytest.mark.parametrize("version", ["1.0.0", "2.0.0"])
+def test_frequency_0_is_kept(version: str) -> None:
+    request = McClassBSessionReq(**CLASS_B | {"dl_frequency_hz": 0})
+    assert decode(request.encode(), uplink=False, version=version) == [request]
+
+
+@pytest.mark.parametrize(
+    ("received", "plain"),
+    [
+        ("01ff", "010f"),
+        ("02fd", "0201"),
+        ("03fe", "0302"),
+        ("04fd80000000f200000000", "04018000000002000000" + "00"),
+        ("05fd80000000f200000000", "05018000000072000000" + "00"),
+    ],
+)
+def test_reserved_bits_of_requests(received: str, plain: str) -> None:
+    tail = bytes(28) if received.startswith("02") else b""
+    [command] = decode(bytes.fromhex(received) + tail, uplink=False)
+    assert command.encode() == bytes.fromhex(plain) + tail
+
+
+@pytest.mark.parametrize(
+    ("received", "plain"),
+    [("01f1fc04030201", "01710004030201"), ("02fb", "0203"), ("03ff", "0307"), ("0180", "0100")],
+)
+def test_reserved_bits_of_answers(received: str, plain: str) -> None:
+    [command] = decode(bytes.fromhex(received), uplink=True)
+    assert command.encode().hex() == plain
+
+
+@pytest.mark.parametrize("mask", range(16))
+def test_group_status(mask: int) -> None:
+    items = tuple(item for item in ITEMS if mask >> item.mc_group_id & 1)
+    answer = McGroupStatusAns(nb_total_groups=4, ans_group_mask=mask, items=items)
+    encoded = answer.encode()
+    assert len(encoded) == 2 + 5 * len(items)
+    assert decode(encoded, uplink=True) == [answer]
+    if items:
+        with pytest.raises(WireError, match=rf"expected {len(encoded)} bytes with its CID, there are"):
+            decode(encoded[:-1], uplink=True)
+
+
+@pytest.mark.parametrize(
+    ("fields", "refused"),
+    [
+        ({"nb_total_groups": 8}, "nb_total_groups"),
+        ({"ans_group_mask": 16}, "ans_group_mask"),
+        ({"ans_group_mask": 1}, "items"),
+        ({"items": ITEMS[:1]}, "items"),
+        ({"items": ITEMS[1::-1]}, "items"),
+    ],
+)
+def test_group_status_out_of_range(fields: dict[str, Any], refused: str) -> None:
+    valid = {"nb_total_groups": 2, "ans_group_mask": 3, "items": ITEMS[:2]}
+    with pytest.raises(ParameterError, match=rf"McGroupStatusAns\.{refused} .*expected"):
+        McGroupStatusAns(**valid | fields)
+
+
+def test_group_status_that_contradicts_itself() -> None:
+    with pytest.raises(WireError, match=r"items are groups \[2\]: expected \[0\]") as caught:
+        decode(bytes.fromhex("01110200000000"), uplink=True)
+    assert caught.value.field == "items"
+
+
+def test_items_become_a_tuple() -> None:
+    listed: Any = list(ITEMS)
+    answer = McGroupStatusAns(nb_total_groups=4, ans_group_mask=15, items=listed)
+    assert answer.items == ITEMS
+    assert hash(answer) == hash(McGroupStatusAns(nb_total_groups=4, ans_group_mask=15, items=ITEMS))
+
+
+@pytest.mark.parametrize(("cid", "command"), [("04", McClassCSessionAns), ("05", McClassBSessionAns)])
+class TestSessionAnswers:
+    @pytest.mark.parametrize("version", ["1.0.0", "2.0.0"])
+    def test_accepted(self, cid: str, command: Any, version: str) -> None:
+        expected = command(mc_group_id=1, time_to_start=100)
+        assert expected.encode().hex() == cid + "01640000"
+        assert decode(expected.encode(), uplink=True, version=version) == [expected]
+
+    @pytest.mark.parametrize("version", ["1.0.0", "2.0.0"])
+    @pytest.mark.parametrize(
+        ("status", "flags"),
+        [
+            ("05", {"dr_error": True}),
+            ("09", {"freq_error": True}),
+            ("0d", {"dr_error": True, "freq_error": True}),
+            ("11", {"mc_group_undefined": True}),
+            ("21", {"start_missed": True}),
+            ("3d", dict.fromkeys(("dr_error", "freq_error", "mc_group_undefined", "start_missed"), True)),
+        ],
+    )
+    def test_refused(self, cid: str, command: Any, version: str, status: str, flags: dict[str, bool]) -> None:
+        expected = command(mc_group_id=1, **flags)
+        assert expected.time_to_start is None
+        assert expected.encode().hex() == cid + status
+        assert decode(expected.encode(), uplink=True, version=version) == [expected]
+
+    def test_errors_to_come_are_errors_in_version_2(self, cid: str, command: Any) -> None:
+        payload = bytes.fromhex(cid + "c1640000")
+        assert decode(payload, uplink=True) == [command(mc_group_id=1, time_to_start=100)]
+        assert decode(payload, uplink=True, version="2.0.0") == [
+            command(mc_group_id=1, other_errors=3),
+            UnknownCommand(cid=0x64, payload=b"\x00\x00"),
+        ]
+        with pytest.raises(WireError, match="expected 5 bytes"):
+            decode(payload[:2], uplink=True)
+        assert decode(payload[:2], uplink=True, version="2.0.0") == [command(mc_group_id=1, other_errors=3)]
+
+    @pytest.mark.parametrize(
+        ("fields", "refused"),
+        [
+            ({}, "time_to_start"),
+            ({"time_to_start": 2**24}, "time_to_start"),
+            ({"time_to_start": -1}, "time_to_start"),
+            ({"time_to_start": 0, "dr_error": True}, "time_to_start"),
+            ({"time_to_start": 0, "other_errors": 1}, "time_to_start"),
+            ({"other_errors": 4}, "other_errors"),
+            ({"mc_group_id": 4, "time_to_start": 0}, "mc_group_id"),
+        ],
+    )
+    def test_out_of_range(self, cid: str, command: Any, fields: dict[str, Any], refused: str) -> None:
+        assert int(cid, 16) == command.CID
+        with pytest.raises(ParameterError, match=rf"{command.__name__}\.{refused} .*expected"):
+            command(**{"mc_group_id": 0} | fields)
+
+    def test_unset_clock(self, cid: str, command: Any) -> None:
+        [answer] = decode(bytes.fromhex(cid + "00ffffff"), uplink=True)
+        assert answer == command(mc_group_id=0, time_to_start=TIME_TO_START_UNKNOWN)
+
+
+def test_class_b_and_c_differ() -> None:
+    assert McClassCSessionAns(mc_group_id=0, time_to_start=1) != McClassBSessionAns(mc_group_id=0, time_to_start=1)
