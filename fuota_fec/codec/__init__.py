@@ -1,0 +1,1 @@
+"""TS004 fragmentation: parity rows, coded fragments, decoding, and images made ready for the air."""

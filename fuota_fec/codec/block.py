@@ -1,0 +1,189 @@
+"""An image made ready for the air: one array of DataFragment frames."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from fractions import Fraction
+
+import numpy as np
+
+from fuota_fec import _core
+from fuota_fec.buffers import Buffer, Bytes, byte_length
+from fuota_fec.codec.limits import MAX_FRAG_NB, MAX_FRAGS, Rows, check_frag_size, dialect_of, integer, row_numbers
+from fuota_fec.codec.parity import ParityMatrix
+from fuota_fec.errors import ParameterError
+from fuota_fec.wire.fragmentation import FragSessionSetupReq
+
+DATA_FRAGMENT_CID = 0x08
+HEADER_LEN = 3
+"""Bytes of a DataFragment before its payload: CID and IndexAndN."""
+
+
+def n_coded_of(code_rate: str | float | Fraction, n_frags: int) -> int:
+    """Coded fragments R of a code rate M / (M + R): 1/2 → M, 3/4 → ⌈M/3⌉, 5/6 → ⌈M/5⌉, 7/8 → ⌈M/7⌉, 1 → 0."""
+    try:
+        rate = Fraction(code_rate).limit_denominator(1000)
+    except (ValueError, TypeError, ZeroDivisionError, OverflowError):
+        raise ParameterError(f"code_rate: {code_rate!r} is not a code rate such as '5/6'") from None
+    if not 0 < rate <= 1:
+        raise ParameterError(f"code_rate: {code_rate!r} is not above 0 and at most 1")
+    return -int(-n_frags * (1 - rate) // rate)
+
+
+class FragmentedBlock:
+    """Ready DataFragment frames of one image: uncoded fragments 1 … n_frags, then the coded ones of `rows`.
+
+    `frames` is a read-only (n_frags + n_coded, 3 + frag_size) uint8 array; a frame is one of its rows.
+    Made by `prepare`.
+    """
+
+    def __init__(
+        self, image: Buffer, frag_size: int, rows: Rows, *, matrix: ParityMatrix, frag_index: int, descriptor: bytes
+    ) -> None:
+        data = np.frombuffer(image, np.uint8)
+        self.frag_size = frag_size
+        self.n_frags = matrix.n_frags
+        self.image_len = data.size
+        self.padding = self.n_frags * frag_size - data.size
+        self.rows = rows.copy()  # the caller's array stays the caller's
+        self.frag_index = frag_index
+        self.descriptor = descriptor
+        self._matrix = matrix
+        # The uncoded fragments without headers, padded: what coded fragments are made of.
+        self._block = np.zeros(self.n_frags * frag_size, np.uint8)
+        self._block[: data.size] = data
+        numbers = np.concatenate([np.arange(1, self.n_frags + 1, dtype=np.uint32), self.n_frags + rows])
+        self.frames = self._empty_frames(numbers)
+        self.frames[: self.n_frags, HEADER_LEN:] = self._block.reshape(self.n_frags, frag_size)
+        self._encode(rows, self.frames, self.n_frags)
+        self._index = {int(row): self.n_frags + i for i, row in enumerate(rows)}
+        for array in (self._block, self.frames, self.rows):
+            array.flags.writeable = False
+
+    @property
+    def n_coded(self) -> int:
+        return len(self.rows)
+
+    @property
+    def version(self) -> str:
+        """The TS004 dialect of the coded fragments."""
+        return self._matrix.version
+
+    def __repr__(self) -> str:
+        return (
+            f"<FragmentedBlock {self.image_len} bytes = {self.n_frags} × {self.frag_size} - {self.padding}, "
+            f"{self.n_coded} coded, version {self.version}>"
+        )
+
+    def frame(self, frag_nb: int) -> memoryview:
+        """The DataFragment frame of fragment frag_nb, 3 + frag_size bytes; a coded one must be in `rows`."""
+        frag_nb = integer("frag_nb", frag_nb, 1, MAX_FRAG_NB)
+        index = frag_nb - 1 if frag_nb <= self.n_frags else self._index.get(frag_nb - self.n_frags)
+        if index is None:
+            raise ParameterError(f"frag_nb: row {frag_nb - self.n_frags} was not prepared; `more` makes further rows")
+        frame: Bytes = self.frames[index]
+        return frame.data
+
+    def more(self, rows: Iterable[int]) -> Bytes:
+        """Frames of further coded fragments: a (len(rows), 3 + frag_size) uint8 array in the order of `rows`."""
+        numbers = row_numbers(rows, max_row=MAX_FRAG_NB - self.n_frags)
+        frames = self._empty_frames(self.n_frags + numbers)
+        self._encode(numbers, frames, 0)
+        return frames
+
+    def image(self) -> memoryview:
+        """The image without padding."""
+        return self._block[: self.image_len].data
+
+    def setup_request(
+        self,
+        *,
+        mc_group_bit_mask: int,
+        block_ack_delay: int,
+        ack_reception: bool = False,
+        session_cnt: int | None = None,
+        mic: bytes | None = None,
+    ) -> FragSessionSetupReq:
+        """The FragSessionSetupReq that announces this block (TS004). Dialect 2.0.0 needs session_cnt and mic."""
+        return FragSessionSetupReq(
+            version=self.version,
+            frag_index=self.frag_index,
+            mc_group_bit_mask=mc_group_bit_mask,
+            nb_frag=self.n_frags,
+            frag_size=self.frag_size,
+            block_ack_delay=block_ack_delay,
+            padding=self.padding,
+            descriptor=self.descriptor,
+            ack_reception=ack_reception,
+            session_cnt=session_cnt,
+            mic=mic,
+        )
+
+    def _empty_frames(self, frag_nbs: Rows) -> Bytes:
+        frames = np.empty((len(frag_nbs), HEADER_LEN + self.frag_size), np.uint8)
+        index_and_n = frag_nbs | (self.frag_index << 14)
+        frames[:, 0] = DATA_FRAGMENT_CID
+        frames[:, 1] = index_and_n & 0xFF
+        frames[:, 2] = index_and_n >> 8
+        return frames
+
+    def _encode(self, rows: Rows, frames: Bytes, first: int) -> None:
+        """The core writes the coded payloads straight into the frames from `first` on."""
+        width = HEADER_LEN + self.frag_size
+        panels = self._matrix.panels(rows)
+        _core.encode_into(self._block, self.frag_size, panels, len(rows), frames, first * width + HEADER_LEN, width)
+
+
+def prepare(
+    image: Buffer,
+    frag_size: int,
+    *,
+    n_coded: int = 0,
+    code_rate: str | float | Fraction | None = None,
+    rows: Iterable[int] | None = None,
+    version: str = "1.0.0",
+    frag_index: int = 0,
+    descriptor: bytes = b"\0\0\0\0",
+    matrix: ParityMatrix | None = None,
+) -> FragmentedBlock:
+    """Pad the image with zeros to whole fragments of frag_size bytes (1 … 255) and add coded fragments.
+
+    How many: `n_coded`, or `code_rate` (such as "5/6"); which: rows 1, 2, 3 … or the first n_coded of `rows` (all
+    of them if n_coded is 0). `frag_index` is 0 … 3, `descriptor` 4 bytes in wire order (TS004 FragSessionSetupReq).
+    `matrix` may be shared by images with equally many fragments.
+
+    ParameterError for an empty image, one that needs more than 16383 fragments, and numbers beyond 16383 on the air.
+    """
+    frag_size = check_frag_size(frag_size)
+    dialect_of(version)
+    frag_index = integer("frag_index", frag_index, 0, 3)
+    n_coded = integer("n_coded", n_coded, 0, MAX_FRAG_NB)
+    if len(descriptor) != 4:
+        raise ParameterError(f"descriptor: {len(descriptor)} bytes, expected 4")
+    length = byte_length("image", image)
+    if length == 0:
+        raise ParameterError("image: it is empty, expected at least one byte")
+    n_frags = -(-length // frag_size)
+    if n_frags > MAX_FRAGS:
+        raise ParameterError(
+            f"image: {length} bytes need {n_frags} fragments of {frag_size} bytes, at most {MAX_FRAGS} are possible"
+        )
+    if code_rate is not None:
+        if n_coded:
+            raise ParameterError("n_coded, code_rate: give one of them, not both")
+        n_coded = n_coded_of(code_rate, n_frags)
+    max_row = MAX_FRAG_NB - n_frags
+    if rows is None:
+        if n_coded > max_row:
+            raise ParameterError(
+                f"n_coded: {n_frags} uncoded and {n_coded} coded fragments; {MAX_FRAG_NB} can be numbered in all"
+            )
+        numbers = np.arange(1, n_coded + 1, dtype=np.uint32)
+    else:
+        numbers = row_numbers(rows, n_coded or None, max_row=max_row)
+    if matrix is None:
+        matrix = ParityMatrix(n_frags, version)
+    matrix.check_block(n_frags, version)
+    return FragmentedBlock(
+        image, frag_size, numbers, matrix=matrix, frag_index=frag_index, descriptor=bytes(descriptor)
+    )

@@ -1,0 +1,100 @@
+"""The parity matrix of TS004: which uncoded fragments each coded fragment is the sum of."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+
+from fuota_fec import _core
+from fuota_fec.buffers import Bytes
+from fuota_fec.codec.limits import MAX_ROW, Rows, check_n_frags, dialect_of, integer
+from fuota_fec.errors import ParameterError
+
+
+def make_panels(n_frags: int, dialect: int, rows: Rows, kernel: str | None = None) -> Bytes:
+    """The coefficient matrix of these rows in the core's panel layout."""
+    panels = np.empty(_core.panels_len(rows.size, n_frags), np.uint8)
+    _core.parity_panels(n_frags, dialect, rows, panels, kernel)
+    return panels
+
+
+class ParityMatrix:
+    """The parity matrix of `n_frags` uncoded fragments (1 … 16383) in one dialect of TS004.
+
+    It depends on nothing else, so one matrix serves every image with that many fragments: pass it to `encode` and
+    `prepare`, from several threads if you like. Rows are made when first needed, and the leading ones kept.
+    `kernel` forces one of `kernels()`; all give the same rows.
+    """
+
+    def __init__(self, n_frags: int, version: str = "1.0.0", *, kernel: str | None = None) -> None:
+        self._n_frags = check_n_frags(n_frags)
+        self._dialect = dialect_of(version)
+        self._version = version
+        self._kernel = kernel
+        self._lock = threading.Lock()
+        # Replaced as a whole, never changed in place: a reader holds whichever it saw.
+        self._leading: tuple[int, Bytes] = (0, np.empty(0, np.uint8))
+        self._selected: tuple[bytes, Bytes] = (b"", np.empty(0, np.uint8))
+
+    @property
+    def n_frags(self) -> int:
+        return self._n_frags
+
+    @property
+    def version(self) -> str:
+        return self._version
+
+    def __repr__(self) -> str:
+        return f"ParityMatrix({self._n_frags}, version={self._version!r})"
+
+    def row(self, n: int) -> Bytes:
+        """Row n ≥ 1, the coefficients of coded fragment M + n: n_frags values 0 or 1 (uint8)."""
+        n = integer("n", n, 1, MAX_ROW)
+        row: Bytes = self.rows(n, n + 1)[0]
+        return row
+
+    def rows(self, start: int, stop: int) -> Bytes:
+        """Rows start … stop - 1 as a (stop - start, n_frags) array of 0 and 1 (uint8); start ≥ 1."""
+        start = integer("start", start, 1, MAX_ROW)
+        stop = integer("stop", stop, start, MAX_ROW + 1)
+        panels = self._make(np.arange(start, stop, dtype=np.uint32))
+        bits = np.empty((stop - start, self._n_frags), np.uint8)
+        _core.panels_unpack(panels, self._n_frags, 0, stop - start, bits)
+        return bits
+
+    def _make(self, rows: Rows) -> Bytes:
+        return make_panels(self._n_frags, self._dialect, rows, self._kernel)
+
+    def check_block(self, n_frags: int, version: str) -> None:
+        """ParameterError unless this is the matrix of a block of n_frags fragments in that dialect."""
+        if n_frags != self._n_frags or version != self._version:
+            raise ParameterError(
+                f"matrix: {self!r} is not the matrix of {n_frags} fragments in dialect {version}, which was expected"
+            )
+
+    def leading_panels(self, n_rows: int) -> Bytes:
+        """Panels of rows 1 … n_rows at least, kept for the next call."""
+        have, panels = self._leading
+        if have >= n_rows:
+            return panels
+        with self._lock:
+            have, panels = self._leading
+            if have < n_rows:
+                # Whole panels of eight rows, and half as much again as there was: growth costs little.
+                want = -(-max(n_rows, have + have // 2) // 8) * 8
+                more = self._make(np.arange(have + 1, want + 1, dtype=np.uint32))
+                panels = np.concatenate([panels, more]) if have else more
+                self._leading = (want, panels)
+            return panels
+
+    def panels(self, rows: Rows) -> Bytes:
+        """Panels of these rows, in this order: the kept leading ones if they are 1, 2, 3 …, else as last selected."""
+        if np.array_equal(rows, np.arange(1, rows.size + 1, dtype=np.uint32)):
+            return self.leading_panels(rows.size)
+        key = rows.tobytes()
+        last, panels = self._selected
+        if key != last:
+            panels = self._make(rows)
+            self._selected = (key, panels)
+        return panels
