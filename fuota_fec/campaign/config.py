@@ -1,0 +1,334 @@
+"""What a campaign is told: parameters, groups, devices, keys. Frozen, read from TOML or JSON, checked as a whole."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal
+
+from fuota_fec.codec.block import n_coded_of
+from fuota_fec.errors import ParameterError
+from fuota_fec.radio.regions import REGIONS, region
+from fuota_fec.tables import from_table, read_table
+from fuota_fec.wire.keys import Key
+
+DEV_EUI = re.compile(r"[0-9a-f]{16}\Z")
+MC_ADDR = re.compile(r"[0-9a-f]{8}\Z")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """One class A device. `dev_eui` and its group are all that is required."""
+
+    dev_eui: str
+    """16 hexadecimal digits, lower case."""
+    group: str
+    key: str | None = None
+    """Name of its root key in the key ring; the DevEUI if not given."""
+    lorawan: Literal["1.0", "1.1"] = "1.0"
+    """Which root key that is: GenAppKey of a LoRaWAN 1.0.x device, AppKey of a 1.1 device (TS005, Keys)."""
+    uplink_period: float | None = None
+    """s; the campaign's if not given."""
+
+    @property
+    def key_name(self) -> str:
+        return self.key or self.dev_eui
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """One multicast group: a radio address and how to reach it (TS005)."""
+
+    name: str
+    mc_addr: str
+    """McAddr, 8 hexadecimal digits as usually written (big-endian)."""
+    key: str | None = None
+    """Name of its McKey in the key ring; the group's name if not given."""
+    mc_group_id: int = 0
+    region: str = "EU868"
+    dr: int = 0
+    frequency: int | None = None
+    """Hz; the region's class C default (RX2) if not given."""
+    device_class: Literal["C"] = "C"
+    dwell_time: bool = False
+    version: Literal["1.0.0", "2.0.0"] = "1.0.0"
+    """TS004 dialect of all its devices."""
+    mc_version: Literal["1.0.0", "2.0.0"] = "1.0.0"
+    """TS005 version of all its devices."""
+    first_f_cnt: int = 0
+    """Next frame counter of the group."""
+
+    @property
+    def key_name(self) -> str:
+        return self.key or self.name
+
+    @property
+    def frequency_hz(self) -> int:
+        default = region(self.region).rx2_frequency_hz
+        chosen = self.frequency if self.frequency is not None else default
+        if chosen is None:
+            raise ParameterError(f"group {self.name!r}: frequency is needed, {self.region} has no default")
+        return chosen
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """FPorts of the packages (recommended values of the specifications)."""
+
+    multicast: int = 200
+    fragmentation: int = 201
+    firmware: int = 203
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CampaignConfig:
+    """A firmware-update campaign. Durations in seconds unless the name or text says otherwise."""
+
+    id: str
+    success_threshold: float
+    """%, 1 … 100: share of the campaign's devices that must succeed at every stage."""
+    max_duration: float
+    uplink_period: float
+    """Default uplink period of a device."""
+    fw_version: str | int
+    """The version that devices report once they run the image: "1.2.3.4" = 0x01020304, or a number."""
+    groups: tuple[Group, ...]
+    devices: tuple[Device, ...]
+    stage_end: Literal["threshold", "all"] = "threshold"
+    msg_retries: int = 2
+    ucast_msg_delay: float = 1000
+    """ms between two unicast downlinks; 0 = none."""
+    mcast_msg_delay: float = 2000
+    """ms between two multicast downlinks of a group."""
+    delivery_timeout: float = 60
+    stage_complete_delay: float = 1
+    """Late-answer time at the end of a stage, in slowest uplink periods."""
+    mcsession_delay: float = 30
+    session_start: float | None = None
+    """Unix time of the multicast session's start; computed if not given."""
+    first_fragment_delay: float = 3
+    time_tolerance: float = 2
+    answer_spread_max: float = 128
+    fuota_process_max_time: float = 20
+    frag_redundancy_max: int = 340
+    redundancy: str | int = "5/6"
+    """A code rate, or a number of coded fragments."""
+    rows: tuple[int, ...] | None = None
+    """Row numbers of the coded fragments; 1, 2, 3 … if not given."""
+    summary_reports_disabled: bool = False
+    summary_window: int = 1
+    summary_report_timeout: float = 0
+    """0 = wait for ever."""
+    mcgroup_validity_coeff: float = 10
+    fsize: int | None = None
+    """Fragment size in bytes; the largest that fits if not given."""
+    fsize_optimization: int = 0
+    """The fragment size is a multiple of it; 0 = off."""
+    repeater: bool = False
+    descriptor: str = "00000000"
+    """4 bytes in wire order, hexadecimal."""
+    frag_index: int = 0
+    session_cnt: int = 1
+    """SessionCnt of this campaign's sessions (dialect 2.0.0): larger than that of any earlier one of its devices."""
+    duty_cycle: float | None = None
+    """Share of time a gateway may send, 0 … 1; the region's for the group's frequency if not given."""
+    ports: Ports = field(default_factory=Ports)
+
+    def __post_init__(self) -> None:
+        problems = list(_problems(self))
+        if problems:
+            raise ParameterError("\n".join(problems))
+
+    @property
+    def firmware_version(self) -> int:
+        """fw_version as the number that TS006 carries."""
+        return firmware_version(self.fw_version)
+
+    @property
+    def descriptor_bytes(self) -> bytes:
+        return bytes.fromhex(self.descriptor)
+
+    @classmethod
+    def from_mapping(cls, table: Mapping[str, Any], where: str = "campaign") -> CampaignConfig:
+        """From the tables of a TOML or JSON file. ParameterError with every problem found, a line each."""
+        return from_table(cls, table, where)
+
+    @classmethod
+    def load(cls, path: str | Path) -> CampaignConfig:
+        """From a .toml or .json file."""
+        return cls.from_mapping(read_table(path), str(path))
+
+
+class KeyRing:
+    """Keys by name: root keys of devices, McKeys of groups. Configurations and journals hold only the names.
+
+    Subclass it, or give any object with the same two methods, to take keys from a vault.
+    """
+
+    __slots__ = ("_mc_keys", "_root_keys")
+
+    def __init__(self, *, root_keys: Mapping[str, Key], mc_keys: Mapping[str, Key]) -> None:
+        self._root_keys = MappingProxyType(dict(root_keys))
+        self._mc_keys = MappingProxyType(dict(mc_keys))
+
+    def __repr__(self) -> str:
+        return f"<KeyRing of {len(self._root_keys)} root keys and {len(self._mc_keys)} multicast keys>"
+
+    def root_key(self, name: str) -> Key:
+        """A device's GenAppKey (LoRaWAN 1.0.x) or AppKey (1.1)."""
+        return _key(self._root_keys, name, "root key")
+
+    def mc_key(self, name: str) -> Key:
+        """A group's McKey."""
+        return _key(self._mc_keys, name, "multicast key")
+
+    @classmethod
+    def load(cls, path: str | Path) -> KeyRing:
+        """From a .toml or .json file with the tables `root_keys` and `mc_keys`: name = 32 hexadecimal digits."""
+        tables = read_table(path)
+        unknown = sorted(set(tables) - {"root_keys", "mc_keys"})
+        if unknown:
+            raise ParameterError(f"{path}: unknown key {unknown[0]!r}, expected root_keys and mc_keys")
+        rings = {}
+        for kind in ("root_keys", "mc_keys"):
+            try:
+                rings[kind] = {name: Key.from_hex(text) for name, text in tables.get(kind, {}).items()}
+            except (ParameterError, TypeError, AttributeError):
+                # Not the text itself: a mistyped key is still a key.
+                raise ParameterError(f"{path}: {kind}: expected names with 32 hexadecimal digits each") from None
+        return cls(**rings)
+
+
+def _key(keys: Mapping[str, Key], name: str, kind: str) -> Key:
+    try:
+        return keys[name]
+    except KeyError:
+        raise ParameterError(f"key ring: there is no {kind} named {name!r}") from None
+
+
+def firmware_version(value: str | int) -> int:
+    """ "1.2.3.4" = 0x01020304, or the number itself; 32 bits (TS006, DevVersionAns)."""
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 0xFFFFFFFF:
+        return value
+    if isinstance(value, str):
+        parts = value.split(".")
+        if len(parts) == 4 and all(p.isascii() and p.isdigit() and int(p) < 256 for p in parts):
+            return int.from_bytes(bytes(map(int, parts)), "big")
+    raise ParameterError(
+        f'fw_version: {value!r} is neither four numbers below 256 such as "1.2.3.4" nor a 32-bit number'
+    )
+
+
+def n_coded_wanted(redundancy: str | int, n_frags: int) -> int:
+    """R of a `redundancy` setting for n_frags uncoded fragments."""
+    return redundancy if isinstance(redundancy, int) else n_coded_of(redundancy, n_frags)
+
+
+# ---- checks ----------------------------------------------------------------------------------------------
+
+_RANGES: dict[str, tuple[float, float]] = {
+    "success_threshold": (1, 100),
+    "max_duration": (1, 1e9),
+    "uplink_period": (1, 1e7),
+    "msg_retries": (0, 1000),
+    "ucast_msg_delay": (0, 1e9),
+    "mcast_msg_delay": (0, 1e9),
+    "delivery_timeout": (0, 1e7),
+    "stage_complete_delay": (0, 1000),
+    "mcsession_delay": (0, 1e7),
+    "first_fragment_delay": (0, 1e6),
+    "time_tolerance": (0, 1e6),
+    "answer_spread_max": (0, 2048),
+    "fuota_process_max_time": (0, 1e7),
+    "frag_redundancy_max": (0, 16382),
+    "summary_window": (1, 16383),
+    "summary_report_timeout": (0, 1e7),
+    "mcgroup_validity_coeff": (1, 1e6),
+    "fsize": (1, 255),
+    "fsize_optimization": (0, 255),
+    "frag_index": (0, 3),
+    "session_cnt": (0, 0xFFFF),
+    "duty_cycle": (1e-6, 1),
+}
+
+
+def _problems(config: CampaignConfig) -> Iterator[str]:
+    """Every reason why this configuration cannot be used, in words."""
+    if not config.id or "/" in config.id:
+        yield f"id: {config.id!r} is empty or holds a '/'"
+    for name, (low, high) in _RANGES.items():
+        value = getattr(config, name)
+        if value is not None and not low <= value <= high:
+            yield f"{name}: {value} is not from {low:g} to {high:g}"
+    yield from _raised(lambda: firmware_version(config.fw_version))
+    yield from _raised(lambda: n_coded_wanted(config.redundancy, 100))
+    if isinstance(config.redundancy, int) and config.redundancy < 0:
+        yield f"redundancy: {config.redundancy} is not 0 or more"
+    if not re.fullmatch(r"[0-9a-fA-F]{8}", config.descriptor):
+        yield f"descriptor: {config.descriptor!r} is not 8 hexadecimal digits"
+    yield from _group_problems(config)
+    yield from _device_problems(config)
+
+
+def _group_problems(config: CampaignConfig) -> Iterator[str]:
+    if not config.groups:
+        yield "groups: there are none, expected at least one"
+    used = {device.group for device in config.devices}
+    for name in _repeated(group.name for group in config.groups):
+        yield f"groups: {name!r} is given twice"
+    for addr in _repeated(group.mc_addr for group in config.groups):
+        yield f"groups: mc_addr {addr} is given twice"
+    for group in config.groups:
+        where = f"group {group.name!r}"
+        if not MC_ADDR.match(group.mc_addr):
+            yield f"{where}: mc_addr {group.mc_addr!r} is not 8 lower-case hexadecimal digits"
+        if not 0 <= group.mc_group_id <= 3:
+            yield f"{where}: mc_group_id {group.mc_group_id} is not from 0 to 3"
+        if not 0 <= group.first_f_cnt <= 0xFFFFFFFF:
+            yield f"{where}: first_f_cnt {group.first_f_cnt} is not a 32-bit number"
+        if group.region not in REGIONS:
+            yield f"{where}: region {group.region!r} is unknown, expected one of {', '.join(REGIONS)}"
+        else:
+            area = region(group.region)
+            yield from _raised(partial(area.max_fragment_size, group.dr, dwell_time=group.dwell_time), where)
+            yield from _raised(partial(_duty_cycle, group), where)
+        if group.name not in used:
+            yield f"{where}: it has no devices"
+
+
+def _device_problems(config: CampaignConfig) -> Iterator[str]:
+    if not config.devices:
+        yield "devices: there are none, expected at least one"
+    names = {group.name for group in config.groups}
+    for dev_eui in _repeated(device.dev_eui for device in config.devices):
+        yield f"devices: {dev_eui} is given twice"
+    for device in config.devices:
+        if not DEV_EUI.match(device.dev_eui):
+            yield f"devices: dev_eui {device.dev_eui!r} is not 16 lower-case hexadecimal digits"
+        if device.group not in names:
+            yield f"device {device.dev_eui}: group {device.group!r} is not one of this campaign's"
+        if device.uplink_period is not None and not 1 <= device.uplink_period <= 1e7:
+            yield f"device {device.dev_eui}: uplink_period {device.uplink_period} is not from 1 to 1e+07"
+
+
+def _duty_cycle(group: Group) -> float:
+    return region(group.region).duty_cycle(group.frequency_hz)
+
+
+def _raised(check: Callable[[], object], where: str = "") -> Iterator[str]:
+    try:
+        check()
+    except ParameterError as error:
+        yield f"{where}: {error}" if where else str(error)
+
+
+def _repeated(values: Iterator[str]) -> Iterator[str]:
+    seen: set[str] = set()
+    for value in values:
+        if value in seen:
+            yield value
+        seen.add(value)

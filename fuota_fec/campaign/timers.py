@@ -1,0 +1,41 @@
+"""Deadlines by name. A heap with lazy deletion: setting, clearing and the earliest are O(log n)."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Hashable
+
+
+class Timers:
+    __slots__ = ("_due", "_heap", "_order")
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[float, int, Hashable]] = []
+        self._due: dict[Hashable, tuple[float, int]] = {}
+        self._order = 0
+
+    def set(self, name: Hashable, due: float) -> None:
+        """One deadline per name; a new one replaces the old. Equal times fire in the order they were set."""
+        self._order += 1
+        self._due[name] = (due, self._order)
+        heapq.heappush(self._heap, (due, self._order, name))
+
+    def clear(self, name: Hashable) -> None:
+        self._due.pop(name, None)
+
+    def earliest(self) -> float | None:
+        while self._heap:
+            due, order, name = self._heap[0]
+            if self._due.get(name) == (due, order):
+                return due
+            heapq.heappop(self._heap)
+        return None
+
+    def pop(self) -> tuple[float, Hashable]:
+        """The earliest deadline and its name, no longer set. Only after earliest() gave one."""
+        due, _, name = heapq.heappop(self._heap)
+        del self._due[name]
+        return due, name
+
+    def as_dict(self) -> dict[Hashable, float]:
+        return {name: due for name, (due, _) in self._due.items()}

@@ -1,0 +1,1 @@
+"""What to send and when, computed before anything is sent: pure functions of numbers."""
