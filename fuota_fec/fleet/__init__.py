@@ -1,0 +1,1 @@
+"""Simulated end devices and the losses between them and the network."""

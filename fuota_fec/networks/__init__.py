@@ -1,0 +1,1 @@
+"""Network servers, behind one port."""
