@@ -1,0 +1,4 @@
+from fuota_fec.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""`fuota-fec doctor`: what this installation has and uses."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import random
+import sys
+
+import click
+
+import fuota_fec
+from fuota_fec import _core, _reference
+from fuota_fec.cli.output import json_option, print_json
+from fuota_fec.errors import FuotaError
+
+EXTRAS = {
+    "campaign": ("msgspec", "cryptography"),
+    "image": ("bincopy",),
+    "cli": ("click", "rich"),
+    "report": ("matplotlib", "Jinja2"),
+    "sql": ("SQLAlchemy",),
+    "dask": ("distributed",),
+}
+
+
+@click.command("doctor")
+@click.option("--self-test", is_flag=True, help="Compare every kernel with the plain Python reference.")
+@json_option
+def doctor_command(self_test: bool, as_json: bool) -> None:
+    """Show version, CPU features, kernels and which one is used."""
+    facts: dict[str, object] = {
+        "version": fuota_fec.__version__,
+        "python": platform.python_version(),
+        "machine": platform.machine(),
+        "cpu_features": _core.cpu_features(),
+        "kernels": _core.kernels(),
+        "kernel": _core.kernel(),
+        "extras": {name: all(map(_is_installed, packages)) for name, packages in EXTRAS.items()},
+    }
+    if self_test:
+        facts["self_test"] = {kernel: _self_test(kernel) for kernel in _core.kernels()}
+    if as_json:
+        print_json(facts)
+    else:
+        for name, value in facts.items():
+            click.echo(f"{name.replace('_', ' '):13}{_line(value)}")
+    if self_test and not all(facts["self_test"].values()):  # type: ignore[attr-defined]
+        sys.exit(1)
+
+
+def _line(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {'yes' if ok else 'no'}" for name, ok in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    return str(value)
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def _self_test(kernel: str) -> bool:
+    """Encode with losses and decode again, in both dialects, equal to the reference at every step."""
+    rng = random.Random(1)
+    for version in _reference.VERSIONS:
+        for n_frags, frag_size in ((1, 1), (2, 7), (33, 64), (64, 51), (130, 242)):
+            block = rng.randbytes(n_frags * frag_size)
+            coded = fuota_fec.encode(block, frag_size, n_frags + 8, version=version, kernel=kernel)
+            if [bytes(row) for row in coded] != _reference.encode(block, frag_size, n_frags + 8, version=version):
+                return False
+            decoder = fuota_fec.Decoder(n_frags, frag_size, version=version, kernel=kernel)
+            payloads = [block[i * frag_size : (i + 1) * frag_size] for i in range(n_frags)] + [bytes(c) for c in coded]
+            for frag_nb, payload in enumerate(payloads, 1):
+                if rng.random() > 0.3 or n_frags == 1:
+                    decoder.push(frag_nb, payload)
+            try:
+                if decoder.complete and decoder.block() != block:
+                    return False
+            except FuotaError:
+                return False
+    return True

@@ -1,0 +1,57 @@
+"""The file of `fuota-fec campaign run`: tables campaign, image and simulation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from fuota_fec.campaign.config import CampaignConfig
+from fuota_fec.errors import ParameterError
+from fuota_fec.image import ImageSource, load_image
+from fuota_fec.simulation import Simulation
+from fuota_fec.tables import from_table, read_table
+
+TABLES = ("campaign", "image", "simulation")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFile:
+    config: CampaignConfig
+    image: bytes
+    simulation: Simulation
+
+
+def read_run_file(path: str) -> RunFile:
+    """ParameterError with every problem of the file, a line each."""
+    table = read_table(path)
+    problems = [f"{path}: unknown table {name!r}, expected {', '.join(TABLES)}" for name in table if name not in TABLES]
+    for name in TABLES:
+        if name not in table:
+            problems.append(f"{path}: table [{name}] is missing")
+        elif not isinstance(table[name], dict):
+            problems.append(f"{path}: {name} is not a table")
+    if problems:
+        raise ParameterError("\n".join(problems))
+    simulation = source = config = None
+    try:
+        simulation = from_table(Simulation, table["simulation"], "simulation")
+    except ParameterError as error:
+        problems += str(error).splitlines()
+    try:
+        source = from_table(ImageSource, table["image"], "image")
+    except ParameterError as error:
+        problems += str(error).splitlines()
+    campaign = dict(table["campaign"])
+    if simulation is not None and simulation.n_devices is not None:
+        if "devices" in campaign:
+            problems.append("simulation.n_devices: campaign.devices lists the devices already, give one of them")
+        groups = campaign.get("groups")
+        names = [g["name"] for g in groups if isinstance(g, dict) and "name" in g] if isinstance(groups, list) else []
+        campaign["devices"] = simulation.made_up_devices(names)
+    try:
+        config = from_table(CampaignConfig, campaign, "campaign")
+    except ParameterError as error:
+        problems += str(error).splitlines()
+    if problems or simulation is None or source is None or config is None:
+        raise ParameterError("\n".join(f"{path}: {problem.removeprefix(f'{path}: ')}" for problem in problems))
+    return RunFile(config=config, image=load_image(source, Path(path).parent), simulation=simulation)

@@ -1,0 +1,1 @@
+"""What a campaign looks like to people."""
