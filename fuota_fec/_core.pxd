@@ -2,6 +2,8 @@
 from libc.stdint cimport uint8_t, uint32_t
 
 cdef extern from "fuota.h" nogil:
+    const unsigned FUOTA_MAX_FRAGS
+
     ctypedef enum fuota_status:
         FUOTA_OK
         FUOTA_NO_MEMORY

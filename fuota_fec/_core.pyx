@@ -9,10 +9,15 @@ import os
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.long cimport PyLong_CheckExact
 from libc.stdint cimport uint8_t, uint32_t, uintptr_t
 from libc.stdlib cimport free, malloc
 
+from fuota_fec.checks import integer
 from fuota_fec.errors import ParameterError, UndecodableError
+
+cdef extern from "Python.h":
+    long long PyLong_AsLongLongAndOverflow(object number, int *overflow)
 
 # ---- kernels ---------------------------------------------------------------------------------------------
 
@@ -43,8 +48,10 @@ def cpu_features():
 
 
 cdef const fuota_kernel *find_kernel(object name, str origin) except NULL:
-    cdef bytes encoded = name.encode()
-    cdef const fuota_kernel *k = fuota_kernel_by_name(FEATURES, encoded)
+    cdef const fuota_kernel *k = NULL
+    if isinstance(name, str) and "\0" not in name:
+        encoded = name.encode(errors="replace")
+        k = fuota_kernel_by_name(FEATURES, encoded)
     if k == NULL:
         raise ParameterError(f"{origin}: kernel {name!r} is not one of those that this CPU can run: {', '.join(kernels())}")
     return k
@@ -84,6 +91,19 @@ cdef int acquire(object owner, Py_buffer *view, int flags, str what) except -1:
     return 0
 
 
+# Written so that no number that a caller gives can overflow.
+
+cdef size_t rows_in(const Py_buffer *panels, size_t n_cols) noexcept:
+    """Rows of a matrix with n_cols ≥ 1 columns that a buffer can hold."""
+    return <size_t> panels.len // (n_cols // 8 + (n_cols % 8 != 0)) // 8 * 8
+
+
+cdef bint has_room(const Py_buffer *out, size_t offset, size_t stride, size_t n_rows, size_t width) noexcept:
+    """Whether n_rows ≥ 1 pieces of `width` bytes, `stride` apart, fit from `offset` on."""
+    cdef size_t length = <size_t> out.len
+    return offset <= length and width <= length - offset and n_rows - 1 <= (length - offset - width) // stride
+
+
 cdef int check(fuota_status status) except -1:
     if status == FUOTA_OK:
         return 0
@@ -109,7 +129,9 @@ def parity_panels(uint32_t n_frags, int dialect, rows, panels, kernel=None):
         n_rows = <size_t> rows_view.len // sizeof(uint32_t)
         acquire(panels, &panels_view, PyBUF_WRITABLE, "panels")
         try:
-            if n_frags == 0 or <size_t> panels_view.len < fuota_panels_len(n_rows, n_frags):
+            if not 1 <= n_frags <= FUOTA_MAX_FRAGS:
+                raise ParameterError(f"n_frags: {n_frags} is not from 1 to {FUOTA_MAX_FRAGS}")
+            if rows_in(&panels_view, n_frags) < n_rows:
                 raise ParameterError("panels: too short for these rows")
             with nogil:
                 fuota_parity_panels(k, n_frags, <fuota_dialect> dialect, <const uint32_t *> rows_view.buf, n_rows,
@@ -128,8 +150,8 @@ def panels_unpack(panels, size_t n_cols, size_t start, size_t stop, bits):
     try:
         acquire(bits, &bits_view, PyBUF_WRITABLE, "bits")
         try:
-            if <size_t> panels_view.len < fuota_panels_len(stop, n_cols) or \
-                    <size_t> bits_view.len < (stop - start) * n_cols:
+            if n_cols == 0 or start > stop or rows_in(&panels_view, n_cols) < stop or \
+                    <size_t> bits_view.len // n_cols < stop - start:
                 raise ParameterError("bits: rows outside the matrix, or too little room for them")
             with nogil:
                 for row in range(start, stop):
@@ -148,6 +170,8 @@ def encode_into(block, size_t frag_size, panels, size_t n_rows, out, size_t offs
     cdef size_t n_frags
     cdef uintptr_t block_start, out_start
     cdef void *work = NULL
+    if frag_size == 0:
+        raise ParameterError("frag_size: 0 is not a length")
     acquire(block, &block_view, PyBUF_SIMPLE, "block")
     try:
         n_frags = <size_t> block_view.len // frag_size
@@ -157,9 +181,9 @@ def encode_into(block, size_t frag_size, panels, size_t n_rows, out, size_t offs
             try:
                 if n_rows == 0:
                     return
-                if <size_t> panels_view.len < fuota_panels_len(n_rows, n_frags):
+                if n_frags == 0 or rows_in(&panels_view, n_frags) < n_rows:
                     raise ParameterError("panels: not a matrix of that many rows for this block")
-                if stride < frag_size or <size_t> out_view.len < offset + (n_rows - 1) * stride + frag_size:
+                if stride < frag_size or not has_room(&out_view, offset, stride, n_rows, frag_size):
                     raise ParameterError("out: too little room for the coded fragments")
                 block_start = <uintptr_t> block_view.buf
                 out_start = <uintptr_t> out_view.buf + offset
@@ -185,13 +209,12 @@ def encode_into(block, size_t frag_size, panels, size_t n_rows, out, size_t offs
 # ---- decoder ---------------------------------------------------------------------------------------------
 
 cdef uint32_t checked_frag_nb(object frag_nb) except 0:
-    cdef long long value
-    try:
-        value = frag_nb
-    except (TypeError, OverflowError):
-        value = 0
+    cdef int overflow = 0
+    cdef long long value = 0
+    if PyLong_CheckExact(frag_nb):
+        value = PyLong_AsLongLongAndOverflow(frag_nb, &overflow)
     if value < 1 or value > 16383:
-        raise ParameterError(f"frag_nb: {frag_nb!r} is not a fragment number from 1 to 16383")
+        return <uint32_t> integer("frag_nb", frag_nb, 1, 16383)  # Other kinds of number, and what is wrong.
     return <uint32_t> value
 
 

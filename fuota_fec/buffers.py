@@ -21,7 +21,7 @@ def byte_length(name: str, buffer: Buffer) -> int:
     """Length in bytes of a C-contiguous buffer; ParameterError, naming the argument, for anything else."""
     try:
         view = memoryview(cast("bytes", buffer))
-    except TypeError:
+    except (TypeError, ValueError):  # No buffer, a released one, or one of a type that has no bytes.
         found = type(buffer).__name__
         raise ParameterError(f"{name}: expected bytes or another C-contiguous buffer, not {found}") from None
     if not view.c_contiguous:

@@ -7,7 +7,17 @@ from typing import Any
 
 
 class FuotaError(Exception):
-    """Base of every error that this library raises on purpose."""
+    """Base of every error that this library raises on purpose. It can be copied and pickled with its facts."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _revive, (type(self), self.args, self.__dict__)
+
+
+def _revive(cls: type[FuotaError], args: tuple[Any, ...], facts: dict[str, Any]) -> FuotaError:
+    error = cls.__new__(cls, *args)
+    error.args = args
+    error.__dict__.update(facts)
+    return error
 
 
 class ParameterError(FuotaError, ValueError):

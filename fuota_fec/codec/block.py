@@ -9,8 +9,9 @@ import numpy as np
 
 from fuota_fec import _core
 from fuota_fec.buffers import Buffer, Bytes, byte_length
-from fuota_fec.codec.limits import MAX_FRAG_NB, MAX_FRAGS, Rows, check_frag_size, dialect_of, integer, row_numbers
-from fuota_fec.codec.parity import ParityMatrix
+from fuota_fec.checks import integer, shown
+from fuota_fec.codec.limits import MAX_FRAG_NB, MAX_FRAGS, Rows, check_frag_size, dialect_of, row_numbers
+from fuota_fec.codec.parity import ParityMatrix, check_matrix
 from fuota_fec.errors import ParameterError
 from fuota_fec.wire.fragmentation import FragSessionSetupReq
 
@@ -22,11 +23,13 @@ HEADER_LEN = 3
 def n_coded_of(code_rate: str | float | Fraction, n_frags: int) -> int:
     """Coded fragments R of a code rate M / (M + R): 1/2 → M, 3/4 → ⌈M/3⌉, 5/6 → ⌈M/5⌉, 7/8 → ⌈M/7⌉, 1 → 0."""
     try:
-        rate = Fraction(code_rate).limit_denominator(1000)
+        rate = Fraction(code_rate)
     except (ValueError, TypeError, ZeroDivisionError, OverflowError):
-        raise ParameterError(f"code_rate: {code_rate!r} is not a code rate such as '5/6'") from None
-    if not 0 < rate <= 1:
-        raise ParameterError(f"code_rate: {code_rate!r} is not above 0 and at most 1")
+        raise ParameterError(f"code_rate: {shown(code_rate)} is not a code rate such as '5/6'") from None
+    if isinstance(code_rate, float):
+        rate = rate.limit_denominator(1000)  # 0.75 and 5 / 6 mean what they look like
+    if not 0 < rate <= 1 or isinstance(code_rate, bool):
+        raise ParameterError(f"code_rate: {shown(code_rate)} is not above 0 and at most 1")
     return -int(-n_frags * (1 - rate) // rate)
 
 
@@ -158,8 +161,12 @@ def prepare(
     dialect_of(version)
     frag_index = integer("frag_index", frag_index, 0, 3)
     n_coded = integer("n_coded", n_coded, 0, MAX_FRAG_NB)
+    try:
+        descriptor = memoryview(descriptor).tobytes()
+    except (TypeError, ValueError):
+        descriptor = b""
     if len(descriptor) != 4:
-        raise ParameterError(f"descriptor: {len(descriptor)} bytes, expected 4")
+        raise ParameterError(f"descriptor: {shown(descriptor)} is not 4 bytes")
     length = byte_length("image", image)
     if length == 0:
         raise ParameterError("image: it is empty, expected at least one byte")
@@ -180,10 +187,11 @@ def prepare(
             )
         numbers = np.arange(1, n_coded + 1, dtype=np.uint32)
     else:
-        numbers = row_numbers(rows, n_coded or None, max_row=max_row)
+        wanted = n_coded if n_coded or code_rate is not None else None
+        numbers = row_numbers(rows, wanted, max_row=max_row)
     if matrix is None:
         matrix = ParityMatrix(n_frags, version)
-    matrix.check_block(n_frags, version)
+    check_matrix(matrix, n_frags, version)
     return FragmentedBlock(
         image, frag_size, numbers, matrix=matrix, frag_index=frag_index, descriptor=bytes(descriptor)
     )

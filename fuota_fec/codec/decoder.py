@@ -9,7 +9,8 @@ import numpy as np
 
 from fuota_fec import _core
 from fuota_fec.buffers import Buffer, byte_length
-from fuota_fec.codec.limits import MAX_FRAG_NB, check_frag_size, check_n_frags, dialect_of, integer
+from fuota_fec.checks import integer, shown
+from fuota_fec.codec.limits import MAX_FRAG_NB, check_frag_size, check_n_frags, dialect_of
 from fuota_fec.errors import ParameterError
 
 
@@ -53,7 +54,10 @@ def decode(
     UndecodableError, with the number missing, if they do not determine the block.
     """
     decoder = Decoder(n_frags, frag_size, version=version)
-    numbers = [integer("frag_nb", frag_nb, 1, MAX_FRAG_NB) for frag_nb in frag_nbs]
+    try:
+        numbers = [integer("frag_nb", frag_nb, 1, MAX_FRAG_NB) for frag_nb in frag_nbs]
+    except TypeError:
+        raise ParameterError(f"frag_nbs: {shown(frag_nbs)} is not a sequence of fragment numbers") from None
     if isinstance(payloads, (list, tuple)):
         if len(payloads) != len(numbers):
             raise ParameterError(f"payloads: {len(payloads)} payloads for {len(numbers)} fragment numbers")

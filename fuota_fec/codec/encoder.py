@@ -8,8 +8,9 @@ import numpy as np
 
 from fuota_fec import _core
 from fuota_fec.buffers import Buffer, Bytes, byte_length
-from fuota_fec.codec.limits import MAX_ROW, check_frag_size, check_n_frags, dialect_of, integer, row_numbers
-from fuota_fec.codec.parity import ParityMatrix, make_panels
+from fuota_fec.checks import integer
+from fuota_fec.codec.limits import MAX_ROW, check_frag_size, check_n_frags, dialect_of, row_numbers
+from fuota_fec.codec.parity import ParityMatrix, check_matrix, make_panels
 from fuota_fec.errors import ParameterError
 
 
@@ -43,14 +44,15 @@ def encode(
         )
     n_frags = check_n_frags(length // frag_size)
     dialect = dialect_of(version)
+    numbers = None if rows is None else row_numbers(rows, n_coded)
+    if matrix is not None:
+        check_matrix(matrix, n_frags, version)
     if out is None:
         out = np.empty((n_coded, frag_size), np.uint8)
     elif not isinstance(out, np.ndarray) or out.dtype != np.uint8 or out.shape != (n_coded, frag_size):
         found = f"{out.dtype} {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
         raise ParameterError(f"out: expected a uint8 array of shape ({n_coded}, {frag_size}), got {found}")
-    numbers = None if rows is None else row_numbers(rows, n_coded)
     if matrix is not None:
-        matrix.check_block(n_frags, version)
         panels = matrix.leading_panels(n_coded) if numbers is None else matrix.panels(numbers)
     else:
         if numbers is None:

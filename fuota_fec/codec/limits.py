@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from operator import index
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from fuota_fec.checks import integer, shown
 from fuota_fec.errors import ParameterError
 
 MAX_FRAG_NB = 16383
@@ -26,17 +26,6 @@ VERSIONS = {"1.0.0": 1, "2.0.0": 2}
 Rows = npt.NDArray[np.uint32]
 
 
-def integer(name: str, value: Any, low: int, high: int) -> int:
-    """`value` as an int from low to high."""
-    try:
-        number = index(value)
-    except TypeError:
-        raise ParameterError(f"{name}: {value!r} is not a whole number from {low} to {high}") from None
-    if not low <= number <= high:
-        raise ParameterError(f"{name}: {number} is not from {low} to {high}")
-    return number
-
-
 def check_n_frags(n_frags: Any) -> int:
     return integer("n_frags", n_frags, 1, MAX_FRAGS)
 
@@ -51,7 +40,7 @@ def dialect_of(version: Any) -> int:
         return VERSIONS[version]
     except (KeyError, TypeError):
         known = " or ".join(map(repr, VERSIONS))
-        raise ParameterError(f"version: {version!r} is not a TS004 dialect, expected {known}") from None
+        raise ParameterError(f"version: {shown(version)} is not a TS004 dialect, expected {known}") from None
 
 
 def row_numbers(rows: Iterable[int], n_coded: int | None = None, *, max_row: int = MAX_ROW) -> Rows:
@@ -59,7 +48,7 @@ def row_numbers(rows: Iterable[int], n_coded: int | None = None, *, max_row: int
     try:
         numbers = np.asarray(rows if isinstance(rows, np.ndarray) else list(rows))
     except (TypeError, ValueError):
-        raise ParameterError(f"rows: {rows!r} is not a sequence of row numbers") from None
+        raise ParameterError(f"rows: {shown(rows)} is not a sequence of row numbers") from None
     if numbers.ndim != 1 or (numbers.size and numbers.dtype.kind not in "iu"):
         raise ParameterError(
             f"rows: expected a sequence of whole numbers, got {numbers.dtype} of shape {numbers.shape}"

@@ -8,7 +8,8 @@ import numpy as np
 
 from fuota_fec import _core
 from fuota_fec.buffers import Bytes
-from fuota_fec.codec.limits import MAX_ROW, Rows, check_n_frags, dialect_of, integer
+from fuota_fec.checks import integer, shown
+from fuota_fec.codec.limits import MAX_ROW, Rows, check_n_frags, dialect_of
 from fuota_fec.errors import ParameterError
 
 
@@ -66,13 +67,6 @@ class ParityMatrix:
     def _make(self, rows: Rows) -> Bytes:
         return make_panels(self._n_frags, self._dialect, rows, self._kernel)
 
-    def check_block(self, n_frags: int, version: str) -> None:
-        """ParameterError unless this is the matrix of a block of n_frags fragments in that dialect."""
-        if n_frags != self._n_frags or version != self._version:
-            raise ParameterError(
-                f"matrix: {self!r} is not the matrix of {n_frags} fragments in dialect {version}, which was expected"
-            )
-
     def leading_panels(self, n_rows: int) -> Bytes:
         """Panels of rows 1 … n_rows at least, kept for the next call."""
         have, panels = self._leading
@@ -98,3 +92,10 @@ class ParityMatrix:
             panels = self._make(rows)
             self._selected = (key, panels)
         return panels
+
+
+def check_matrix(matrix: object, n_frags: int, version: str) -> None:
+    """ParameterError unless this is the matrix of a block of n_frags fragments in that dialect."""
+    if not isinstance(matrix, ParityMatrix) or (matrix.n_frags, matrix.version) != (n_frags, version):
+        expected = f"the matrix of {n_frags} fragments in dialect {version}, which was expected"
+        raise ParameterError(f"matrix: {shown(matrix)} is not {expected}")

@@ -1,0 +1,33 @@
+"""Checks of arguments that name the value and what was expected."""
+
+from __future__ import annotations
+
+from operator import index
+from typing import Any
+
+import numpy as np
+
+from fuota_fec.errors import ParameterError
+
+
+def integer(name: str, value: Any, low: int, high: int) -> int:
+    """`value` as an int from low to high; True and False are not numbers here."""
+    try:
+        number = index(value)
+    except TypeError:
+        number = None
+    if number is None or isinstance(value, (bool, np.bool_)):
+        raise ParameterError(f"{name}: {shown(value)} is not a whole number from {low} to {high}")
+    if not low <= number <= high:
+        raise ParameterError(f"{name}: {shown(number)} is not from {low} to {high}")
+    return number
+
+
+def shown(value: Any) -> str:
+    """A value for an error message: short, and whatever it is."""
+    try:
+        text = repr(value)
+    except Exception:  # A number too long to print, or an object whose repr fails.
+        return f"this {type(value).__name__}"
+    text = " ".join(text.split())
+    return text if len(text) <= 100 else f"{text[:97]}..."
