@@ -1,5 +1,5 @@
 # Mirror of src_c/fuota.h.
-from libc.stdint cimport uint8_t, uint32_t
+from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
 cdef extern from "fuota.h" nogil:
     const unsigned FUOTA_MAX_FRAGS
@@ -35,12 +35,27 @@ cdef extern from "fuota.h" nogil:
                       size_t frag_size, const uint8_t *block, size_t block_stride, uint8_t *coded,
                       size_t coded_stride, void *work)
 
+    size_t fuota_columns_len(size_t n_rows, size_t n_frags)
+    void fuota_columns(const uint8_t *panels, size_t n_rows, size_t n_frags, uint64_t *columns)
+    size_t fuota_losses_len(size_t n_bits)
+    void fuota_losses_draw(const fuota_kernel *kernel, uint64_t seed, uint64_t device, uint32_t threshold,
+                           size_t n_frags, size_t n_rows, uint64_t *lost)
+    fuota_status fuota_fleet_complete(const fuota_kernel *kernel, const uint64_t *columns, size_t n_frags,
+                                      size_t n_rows, const uint64_t *lost, size_t n_devices, int32_t *needed)
+    fuota_status fuota_fleet_simulate(const fuota_kernel *kernel, const uint64_t *columns, size_t n_frags,
+                                      size_t n_rows, uint64_t seed, uint64_t first_device,
+                                      const uint32_t *thresholds, size_t threshold_stride, size_t n_devices,
+                                      int32_t *needed)
+
     ctypedef struct fuota_decoder:
         pass
 
     fuota_decoder *fuota_decoder_create(const fuota_kernel *kernel, uint32_t n_frags, uint32_t frag_size,
                                         fuota_dialect dialect)
     void fuota_decoder_destroy(fuota_decoder *decoder)
+    fuota_status fuota_decoder_reset(fuota_decoder *decoder, const fuota_kernel *kernel, uint32_t n_frags,
+                                     uint32_t frag_size, fuota_dialect dialect)
+    size_t fuota_decoder_memory_len(const fuota_decoder *decoder)
     fuota_status fuota_decoder_push(fuota_decoder *decoder, uint32_t frag_nb, const uint8_t *payload)
     fuota_status fuota_decoder_push_many(fuota_decoder *decoder, const uint32_t *frag_nbs,
                                          const uint8_t *payloads, size_t stride, size_t n)

@@ -1,6 +1,6 @@
 from typing import Self
 
-from fuota_fec.buffers import Buffer
+from fuota_fec.buffers import Buffer, Bytes
 
 def kernels() -> list[str]: ...
 def kernel() -> str: ...
@@ -16,6 +16,22 @@ def encode_into(
     out: Buffer,
     offset: int,
     stride: int,
+    kernel: str | None = None,
+) -> None: ...
+def encode_leading(block: Buffer, frag_size: int, n_coded: int, version: str, kernel: str | None) -> Bytes | None: ...
+def matrix_columns(panels: Buffer, n_rows: int, n_frags: int, columns: Buffer) -> None: ...
+def losses_len(n_bits: int) -> int: ...
+def fleet_complete(
+    columns: Buffer, n_frags: int, n_rows: int, lost: Buffer, needed: Buffer, kernel: str | None = None
+) -> None: ...
+def fleet_simulate(
+    columns: Buffer,
+    n_frags: int,
+    n_rows: int,
+    seed: int,
+    first_device: int,
+    thresholds: Buffer,
+    needed: Buffer,
     kernel: str | None = None,
 ) -> None: ...
 

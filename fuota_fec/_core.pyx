@@ -10,8 +10,10 @@ import os
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.long cimport PyLong_CheckExact
-from libc.stdint cimport uint8_t, uint32_t, uintptr_t
+from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t, uintptr_t
 from libc.stdlib cimport free, malloc
+
+import numpy as np
 
 from fuota_fec.checks import integer
 from fuota_fec.errors import ParameterError, UndecodableError
@@ -80,6 +82,70 @@ def kernel():
     return fuota_kernel_name(pick(None)).decode()
 
 
+# ---- memory that is used again ----------------------------------------------------------------------------
+
+# Work space and decoders are kept for the next calls, because the pages of fresh memory cost as much as a third of the
+# work. They are taken and given back with the GIL held; who finds none that is large enough allocates.
+cdef enum:
+    SLOTS = 4  # as many threads at once find what they left
+cdef size_t KEPT = 16 << 20  # bytes, per slot at most
+cdef void *spare_work[SLOTS]
+cdef size_t spare_work_len[SLOTS]
+cdef fuota_decoder *spare_decoders[SLOTS]
+
+
+cdef void *take_work(size_t *length) except NULL:
+    cdef void *work
+    cdef int slot
+    for slot in range(SLOTS):
+        work = spare_work[slot]
+        if work != NULL and spare_work_len[slot] >= length[0]:
+            spare_work[slot] = NULL
+            length[0] = spare_work_len[slot]
+            return work
+    work = malloc(length[0] + 1)
+    if work == NULL:
+        raise MemoryError("the encoder could not get the memory it needs")
+    return work
+
+
+cdef void give_work(void *work, size_t length) noexcept:
+    cdef int slot, smallest = 0
+    cdef size_t have, least = <size_t> -1
+    for slot in range(SLOTS):
+        have = spare_work_len[slot] if spare_work[slot] != NULL else 0
+        if have < least:
+            least = have
+            smallest = slot
+    if length > KEPT or least >= length:
+        free(work)
+        return
+    free(spare_work[smallest])
+    spare_work[smallest] = work
+    spare_work_len[smallest] = length
+
+
+cdef fuota_decoder *take_decoder() noexcept:
+    cdef fuota_decoder *decoder
+    cdef int slot
+    for slot in range(SLOTS):
+        decoder = spare_decoders[slot]
+        if decoder != NULL:
+            spare_decoders[slot] = NULL
+            return decoder
+    return NULL
+
+
+cdef void give_decoder(fuota_decoder *decoder) noexcept:
+    cdef int slot
+    if decoder != NULL and fuota_decoder_memory_len(decoder) <= KEPT:
+        for slot in range(SLOTS):
+            if spare_decoders[slot] == NULL:
+                spare_decoders[slot] = decoder
+                return
+    fuota_decoder_destroy(decoder)
+
+
 # ---- buffers ---------------------------------------------------------------------------------------------
 
 cdef int acquire(object owner, Py_buffer *view, int flags, str what) except -1:
@@ -104,6 +170,23 @@ cdef bint has_room(const Py_buffer *out, size_t offset, size_t stride, size_t n_
     return offset <= length and width <= length - offset and n_rows - 1 <= (length - offset - width) // stride
 
 
+cdef bint overlap(const Py_buffer *a, size_t a_len, const Py_buffer *b, size_t b_offset, size_t b_len) noexcept:
+    cdef uintptr_t a_start = <uintptr_t> a.buf, b_start = <uintptr_t> b.buf + b_offset
+    return a_start < b_start + b_len and b_start < a_start + a_len
+
+
+cdef object aligned_numbers(object numbers, str what):
+    """`numbers` (uint32), copied if they do not lie where the CPU wants them."""
+    cdef Py_buffer view
+    acquire(numbers, &view, PyBUF_SIMPLE, what)
+    try:
+        if <uintptr_t> view.buf % sizeof(uint32_t) == 0:
+            return numbers
+        return PyBytes_FromStringAndSize(<const char *> view.buf, view.len)
+    finally:
+        PyBuffer_Release(&view)
+
+
 cdef int check(fuota_status status) except -1:
     if status == FUOTA_OK:
         return 0
@@ -124,6 +207,7 @@ def parity_panels(uint32_t n_frags, int dialect, rows, panels, kernel=None):
     cdef const fuota_kernel *k = pick(kernel)
     cdef Py_buffer rows_view, panels_view
     cdef size_t n_rows
+    rows = aligned_numbers(rows, "rows")
     acquire(rows, &rows_view, PyBUF_SIMPLE, "rows")
     try:
         n_rows = <size_t> rows_view.len // sizeof(uint32_t)
@@ -168,8 +252,8 @@ def encode_into(block, size_t frag_size, panels, size_t n_rows, out, size_t offs
     cdef const fuota_kernel *k = pick(kernel)
     cdef Py_buffer block_view, panels_view, out_view
     cdef size_t n_frags
-    cdef uintptr_t block_start, out_start
-    cdef void *work = NULL
+    cdef size_t work_len
+    cdef void *work
     if frag_size == 0:
         raise ParameterError("frag_size: 0 is not a length")
     acquire(block, &block_view, PyBUF_SIMPLE, "block")
@@ -185,25 +269,188 @@ def encode_into(block, size_t frag_size, panels, size_t n_rows, out, size_t offs
                     raise ParameterError("panels: not a matrix of that many rows for this block")
                 if stride < frag_size or not has_room(&out_view, offset, stride, n_rows, frag_size):
                     raise ParameterError("out: too little room for the coded fragments")
-                block_start = <uintptr_t> block_view.buf
-                out_start = <uintptr_t> out_view.buf + offset
-                if out_start < block_start + n_frags * frag_size and \
-                        block_start < out_start + (n_rows - 1) * stride + frag_size:
+                if overlap(&block_view, n_frags * frag_size, &out_view, offset, (n_rows - 1) * stride + frag_size):
                     raise ParameterError("out: overlaps the block that is to be encoded")
-                work = malloc(fuota_encode_work_len(k, n_rows, n_frags, frag_size) + 1)
-                if work == NULL:
-                    raise MemoryError("the encoder could not get the memory it needs")
+                work_len = fuota_encode_work_len(k, n_rows, n_frags, frag_size)
+                work = take_work(&work_len)
                 with nogil:
                     fuota_encode(k, <const uint8_t *> panels_view.buf, n_rows, n_frags, frag_size,
                                  <const uint8_t *> block_view.buf, frag_size, <uint8_t *> out_view.buf + offset,
                                  stride, work)
-                    free(work)
+                give_work(work, work_len)
             finally:
                 PyBuffer_Release(&out_view)
         finally:
             PyBuffer_Release(&panels_view)
     finally:
         PyBuffer_Release(&block_view)
+
+
+cdef long long small_int(object value) noexcept:
+    """The value of an int, -1 if it is anything else or does not fit."""
+    cdef int overflow = 0
+    cdef long long number
+    if not PyLong_CheckExact(value):
+        return -1
+    number = PyLong_AsLongLongAndOverflow(value, &overflow)
+    return -1 if overflow else number
+
+
+cdef object DIALECTS = {"1.0.0": 1, "2.0.0": 2}
+
+
+cdef object np_empty = np.empty, np_uint8 = np.uint8
+
+
+def encode_leading(block, frag_size, n_coded, version, kernel):
+    """What `fuota_fec.encode` does for rows 1 … n_coded, if the arguments are as they usually are; None if not.
+
+    The short way, for small blocks: one call, and the matrix made in memory that is used again. It refuses what it
+    does not know, so that the sentences about what is wrong stay in one place.
+    """
+    cdef long long size = small_int(frag_size), n_rows = small_int(n_coded)
+    cdef size_t length, n_frags, panels_len, rows_len, work_len
+    cdef const fuota_kernel *k
+    cdef fuota_dialect dialect
+    cdef Py_buffer block_view, out_view
+    cdef uint8_t *work
+    cdef uint32_t i
+    if size < 1 or size > 255 or n_rows < 1 or n_rows > 0xFFFFFF or type(version) is not str:
+        return None
+    known = DIALECTS.get(version)
+    if known is None:
+        return None
+    try:
+        PyObject_GetBuffer(block, &block_view, PyBUF_SIMPLE)
+    except (BufferError, TypeError, ValueError):
+        return None
+    try:
+        length = <size_t> block_view.len
+        n_frags = length // <size_t> size
+        if n_frags == 0 or n_frags > FUOTA_MAX_FRAGS or length % <size_t> size:
+            return None
+        k = pick(kernel)
+        out = np_empty((n_coded, frag_size), np_uint8)
+        PyObject_GetBuffer(out, &out_view, PyBUF_SIMPLE)
+        dialect = <fuota_dialect> <int> known
+        panels_len = fuota_panels_len(<size_t> n_rows, n_frags)
+        rows_len = <size_t> n_rows * sizeof(uint32_t)
+        work_len = panels_len + rows_len + fuota_encode_work_len(k, <size_t> n_rows, n_frags, <size_t> size)
+        work = <uint8_t *> take_work(&work_len)
+        with nogil:
+            for i in range(<uint32_t> n_rows):
+                (<uint32_t *> work)[i] = i + 1
+            fuota_parity_panels(k, <uint32_t> n_frags, dialect, <const uint32_t *> work, <size_t> n_rows,
+                                work + rows_len)
+            fuota_encode(k, work + rows_len, <size_t> n_rows, n_frags, <size_t> size,
+                         <const uint8_t *> block_view.buf, <size_t> size, <uint8_t *> out_view.buf, <size_t> size,
+                         work + rows_len + panels_len)
+        PyBuffer_Release(&out_view)
+        give_work(work, work_len)
+    finally:
+        PyBuffer_Release(&block_view)
+    return out
+
+
+# ---- fleets ----------------------------------------------------------------------------------------------
+
+def matrix_columns(panels, size_t n_rows, size_t n_frags, columns):
+    """A coefficient matrix by columns, 64 rows to a word (uint64): ceil(n_rows / 64) × n_frags words."""
+    cdef Py_buffer panels_view, columns_view
+    acquire(panels, &panels_view, PyBUF_SIMPLE, "panels")
+    try:
+        acquire(columns, &columns_view, PyBUF_WRITABLE, "columns")
+        try:
+            if n_frags == 0 or n_frags > FUOTA_MAX_FRAGS or rows_in(&panels_view, n_frags) < n_rows:
+                raise ParameterError("panels: not a matrix of that many rows and columns")
+            if words_in(&columns_view) < fuota_columns_len(n_rows, n_frags):
+                raise ParameterError("columns: too little room for the matrix")
+            with nogil:
+                fuota_columns(<const uint8_t *> panels_view.buf, n_rows, n_frags, <uint64_t *> columns_view.buf)
+        finally:
+            PyBuffer_Release(&columns_view)
+    finally:
+        PyBuffer_Release(&panels_view)
+
+
+cdef size_t words_in(const Py_buffer *view) except? 0:
+    """64-bit words of a buffer."""
+    if <uintptr_t> view.buf % sizeof(uint64_t):
+        raise ParameterError("expected 64-bit words at an address that is a multiple of 8")
+    return <size_t> view.len // sizeof(uint64_t)
+
+
+def losses_len(size_t n_bits):
+    """Words of a loss bitmap."""
+    return fuota_losses_len(n_bits)
+
+
+def fleet_complete(columns, size_t n_frags, size_t n_rows, lost, needed, kernel=None):
+    """needed[d] (int32) for devices whose loss bitmaps follow each other in `lost` (uint64)."""
+    cdef const fuota_kernel *k = pick(kernel)
+    cdef Py_buffer columns_view, lost_view, needed_view
+    cdef size_t n_devices
+    cdef fuota_status status
+    acquire(columns, &columns_view, PyBUF_SIMPLE, "columns")
+    try:
+        acquire(lost, &lost_view, PyBUF_SIMPLE, "lost")
+        try:
+            acquire(needed, &needed_view, PyBUF_WRITABLE, "needed")
+            try:
+                n_devices = <size_t> needed_view.len // sizeof(int32_t)
+                check_fleet(&columns_view, n_frags, n_rows)
+                if words_in(&lost_view) // (fuota_losses_len(n_frags) + fuota_losses_len(n_rows)) < n_devices:
+                    raise ParameterError("lost: not a bitmap for every device")
+                with nogil:
+                    status = fuota_fleet_complete(k, <const uint64_t *> columns_view.buf, n_frags, n_rows,
+                                                  <const uint64_t *> lost_view.buf, n_devices,
+                                                  <int32_t *> needed_view.buf)
+                check(status)
+            finally:
+                PyBuffer_Release(&needed_view)
+        finally:
+            PyBuffer_Release(&lost_view)
+    finally:
+        PyBuffer_Release(&columns_view)
+
+
+def fleet_simulate(columns, size_t n_frags, size_t n_rows, uint64_t seed, uint64_t first_device, thresholds, needed,
+                   kernel=None):
+    """needed[d] (int32) for devices first_device + d, whose losses are drawn with thresholds[d] (uint32), or [0]."""
+    cdef const fuota_kernel *k = pick(kernel)
+    cdef Py_buffer columns_view, thresholds_view, needed_view
+    cdef size_t n_devices, n_thresholds
+    cdef fuota_status status
+    acquire(columns, &columns_view, PyBUF_SIMPLE, "columns")
+    try:
+        acquire(thresholds, &thresholds_view, PyBUF_SIMPLE, "thresholds")
+        try:
+            acquire(needed, &needed_view, PyBUF_WRITABLE, "needed")
+            try:
+                n_devices = <size_t> needed_view.len // sizeof(int32_t)
+                n_thresholds = <size_t> thresholds_view.len // sizeof(uint32_t)
+                check_fleet(&columns_view, n_frags, n_rows)
+                if n_thresholds != 1 and n_thresholds != n_devices or \
+                        <uintptr_t> thresholds_view.buf % sizeof(uint32_t):
+                    raise ParameterError("thresholds: expected one uint32, or one for each device")
+                with nogil:
+                    status = fuota_fleet_simulate(k, <const uint64_t *> columns_view.buf, n_frags, n_rows, seed,
+                                                  first_device, <const uint32_t *> thresholds_view.buf,
+                                                  n_thresholds != 1, n_devices, <int32_t *> needed_view.buf)
+                check(status)
+            finally:
+                PyBuffer_Release(&needed_view)
+        finally:
+            PyBuffer_Release(&thresholds_view)
+    finally:
+        PyBuffer_Release(&columns_view)
+
+
+cdef int check_fleet(const Py_buffer *columns, size_t n_frags, size_t n_rows) except -1:
+    if n_frags == 0 or n_frags > FUOTA_MAX_FRAGS or n_rows > 64 * <size_t> FUOTA_MAX_FRAGS or \
+            words_in(columns) < fuota_columns_len(n_rows, n_frags):
+        raise ParameterError("columns: not a matrix of that many rows and columns")
+    return 0
 
 
 # ---- decoder ---------------------------------------------------------------------------------------------
@@ -224,14 +471,20 @@ cdef class Decoder:
     cdef readonly uint32_t frag_size
 
     def __cinit__(self, uint32_t n_frags, uint32_t frag_size, int dialect, kernel=None):
+        cdef const fuota_kernel *k = pick(kernel)
         self.n_frags = n_frags
         self.frag_size = frag_size
-        self.decoder = fuota_decoder_create(pick(kernel), n_frags, frag_size, <fuota_dialect> dialect)
+        self.decoder = take_decoder()
+        if self.decoder == NULL:
+            self.decoder = fuota_decoder_create(k, n_frags, frag_size, <fuota_dialect> dialect)
+        elif fuota_decoder_reset(self.decoder, k, n_frags, frag_size, <fuota_dialect> dialect) != FUOTA_OK:
+            fuota_decoder_destroy(self.decoder)
+            self.decoder = NULL
         if self.decoder == NULL:
             raise MemoryError("the decoder could not get the memory it needs")
 
     def __dealloc__(self):
-        fuota_decoder_destroy(self.decoder)
+        give_decoder(self.decoder)
 
     def push(self, frag_nb, payload, /):
         """Take fragment `frag_nb` (1 … 16383; above n_frags it is coded) of frag_size bytes.
@@ -262,7 +515,9 @@ cdef class Decoder:
         """Take len(frag_nbs) fragments: numbers as uint32, payloads one after the other. As `push`, GIL released."""
         cdef Py_buffer numbers_view, payloads_view
         cdef size_t n, i
+        cdef uint32_t number
         cdef fuota_status status
+        frag_nbs = aligned_numbers(frag_nbs, "frag_nbs")
         acquire(frag_nbs, &numbers_view, PyBUF_SIMPLE, "frag_nbs")
         try:
             n = <size_t> numbers_view.len // sizeof(uint32_t)
@@ -272,7 +527,9 @@ cdef class Decoder:
                     raise ParameterError(f"payloads: {payloads_view.len} bytes, expected {n} fragments of "
                                          f"frag_size = {self.frag_size}")
                 for i in range(n):
-                    checked_frag_nb((<const uint32_t *> numbers_view.buf)[i])
+                    number = (<const uint32_t *> numbers_view.buf)[i]
+                    if number == 0 or number > 16383:
+                        checked_frag_nb(number)
                 with nogil:
                     status = fuota_decoder_push_many(self.decoder, <const uint32_t *> numbers_view.buf,
                                                      <const uint8_t *> payloads_view.buf, self.frag_size, n)

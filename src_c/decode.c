@@ -6,18 +6,36 @@
  *
  * Received uncoded fragments lie in the block, missing ones are zero; coded fragments are kept with their
  * payloads. Nothing else happens until as many fragments have come as the block has: before that it cannot be
- * determined. From then on `basis` holds the received rows restricted to the missing columns, one row added per
- * coded fragment, so the decoder knows at once when the rank is complete. It names the independent rows.
+ * determined. Then the received rows, restricted to the missing columns, are eliminated all at once, and what
+ * comes later is added one by one, so the decoder knows at once when the rank is complete: a coded fragment as
+ * its row, a missing fragment that comes after all as the equation of one unknown that it is.
  *
- * Solving is then two products. With zeros in the missing places the ordinary product of the independent rows
- * with the block, plus the coded payloads, is what the missing fragments must sum to (the syndromes); the
- * inverse of the rows restricted to the missing columns takes the syndromes to the fragments. */
+ * Solving is then two products. With zeros in the missing places the ordinary product of the rows with the
+ * block, plus the coded payloads, is what the missing fragments must sum to (the syndromes); the inverse of the
+ * rows restricted to the missing columns takes the syndromes to the fragments. */
+
+/* Coded fragments beyond those needed that are eliminated along if they are at hand: nearly always enough. */
+#define LOOK_AHEAD 12u
 
 typedef struct coded_list {
     uint32_t *rows;    /* row numbers, in order of arrival */
     uint8_t *payloads; /* frag_size bytes each */
-    size_t n, capacity;
+    size_t n;
+    fuota_buffer rows_memory, payloads_memory;
 } coded_list;
+
+/* Which fragments are missing and what the coded ones say about them. Labels of its equations are indices of
+ * coded fragments, or LATE. */
+typedef struct restriction {
+    fuota_elimination elimination;
+    uint32_t *columns; /* zero-based positions that were missing when it was started, ascending */
+    uint8_t *panels;   /* rows of coded[0 … n_panelled-1], eliminated together */
+    uint8_t *scratch;
+    size_t n_panelled, n_examined;
+    fuota_buffer memory, elimination_memory;
+} restriction;
+
+#define LATE UINT32_MAX
 
 struct fuota_decoder {
     const fuota_kernel *kernel;
@@ -27,56 +45,60 @@ struct fuota_decoder {
     uint8_t *block;
     uint8_t seen[(FUOTA_MAX_FRAG_NB + 1) / 8]; /* bit per frag_nb */
     coded_list coded;
-
-    /* Valid while has_basis: the missing columns, and the rows of coded[0 … n_examined-1] on them. */
-    int has_basis;
-    fuota_basis basis;
-    uint32_t *columns;     /* zero-based missing positions, ascending */
-    uint32_t *independent; /* indices into coded, rank of them */
-    size_t n_examined;
-
+    int has_restriction;
+    size_t n_late; /* uncoded fragments that came since the restriction was started */
+    restriction restriction;
     int complete, solved;
+    fuota_buffer block_memory, solution_memory;
 };
 
 FUOTA_INLINE int is_seen(const fuota_decoder *d, uint32_t frag_nb) { return (d->seen[frag_nb / 8] >> (frag_nb % 8)) & 1; }
+
+fuota_status fuota_decoder_reset(fuota_decoder *d, const fuota_kernel *kernel, uint32_t n_frags, uint32_t frag_size,
+                                 fuota_dialect dialect)
+{
+    uint8_t *const block = fuota_buffer_reserve(&d->block_memory, (size_t)n_frags * frag_size);
+    if (block == NULL)
+        return FUOTA_NO_MEMORY;
+    d->kernel = kernel;
+    d->dialect = dialect;
+    d->n_frags = n_frags;
+    d->frag_size = frag_size;
+    d->n_uncoded = d->coded.n = d->n_late = 0;
+    d->block = block;
+    d->has_restriction = d->complete = d->solved = 0;
+    memset(d->seen, 0, sizeof d->seen);
+    return FUOTA_OK;
+}
 
 fuota_decoder *fuota_decoder_create(const fuota_kernel *kernel, uint32_t n_frags, uint32_t frag_size,
                                     fuota_dialect dialect)
 {
     fuota_decoder *const d = calloc(1, sizeof *d);
-    if (d == NULL)
-        return NULL;
-    d->kernel = kernel;
-    d->dialect = dialect;
-    d->n_frags = n_frags;
-    d->frag_size = frag_size;
-    d->block = calloc(n_frags, frag_size);
-    if (d->block == NULL) {
-        free(d);
-        return NULL;
-    }
-    return d;
-}
-
-static void drop_basis(fuota_decoder *d)
-{
-    if (!d->has_basis)
-        return;
-    fuota_basis_free(&d->basis);
-    free(d->columns);
-    free(d->independent);
-    d->has_basis = 0;
+    if (d != NULL && fuota_decoder_reset(d, kernel, n_frags, frag_size, dialect) == FUOTA_OK)
+        return d;
+    free(d);
+    return NULL;
 }
 
 void fuota_decoder_destroy(fuota_decoder *d)
 {
     if (d == NULL)
         return;
-    drop_basis(d);
-    free(d->coded.rows);
-    free(d->coded.payloads);
-    free(d->block);
+    fuota_buffer_free(&d->restriction.memory);
+    fuota_buffer_free(&d->restriction.elimination_memory);
+    fuota_buffer_free(&d->coded.rows_memory);
+    fuota_buffer_free(&d->coded.payloads_memory);
+    fuota_buffer_free(&d->block_memory);
+    fuota_buffer_free(&d->solution_memory);
     free(d);
+}
+
+size_t fuota_decoder_memory_len(const fuota_decoder *d)
+{
+    return sizeof *d + d->restriction.memory.capacity + d->restriction.elimination_memory.capacity +
+           d->coded.rows_memory.capacity + d->coded.payloads_memory.capacity + d->block_memory.capacity +
+           d->solution_memory.capacity;
 }
 
 int fuota_decoder_complete(const fuota_decoder *d) { return d->complete; }
@@ -85,92 +107,93 @@ const uint8_t *fuota_decoder_block(const fuota_decoder *d) { return d->block; }
 
 /* ---- rank ----------------------------------------------------------------------------------------------- */
 
-static fuota_status start_basis(fuota_decoder *d)
+/* Lays the missing columns of the panels into the elimination: byte p of an unknown's row is what panel p says of
+ * it. Eight panels at a time, so that whole words are written. */
+static void restrict_panels(const restriction *s, const fuota_kernel *kernel, size_t n_frags, size_t n_panels)
 {
-    const size_t n_missing = d->n_frags - d->n_uncoded;
-    d->columns = malloc((n_missing + 1) * sizeof *d->columns);
-    d->independent = malloc((n_missing + 1) * sizeof *d->independent);
-    if (d->columns == NULL || d->independent == NULL || fuota_basis_init(&d->basis, n_missing) != FUOTA_OK) {
-        free(d->columns);
-        free(d->independent);
-        return FUOTA_NO_MEMORY;
+    const size_t n_groups = fuota_ceil_div(n_frags, 8), n = s->elimination.n_unknowns;
+    uint8_t *const by_column = s->scratch, *const words = s->scratch + 8 * n_groups;
+    for (size_t first = 0; first < n_panels; first += 8) {
+        const size_t n_here = n_panels - first < 8 ? n_panels - first : 8;
+        memset(words, 0, 8 * n);
+        for (size_t p = 0; p < n_here; p++) {
+            kernel->transpose_groups(s->panels + (first + p) * 8 * n_groups, n_groups, by_column);
+            for (size_t a = 0; a < n; a++)
+                words[8 * a + p] = by_column[s->columns[a]];
+        }
+        for (size_t a = 0; a < n; a++)
+            memcpy(s->elimination.matrix + a * s->elimination.stride + first, words + 8 * a, 8);
     }
-    size_t n = 0;
+}
+
+/* A restriction to what is missing now, with as many of the coded fragments as are likely to be needed. */
+static fuota_status restriction_start(restriction *s, const fuota_decoder *d)
+{
+    const size_t n_missing = d->n_frags - d->n_uncoded, likely = n_missing + LOOK_AHEAD;
+    const size_t n = d->coded.n < likely ? d->coded.n : likely;
+    const size_t columns_len = fuota_round_64(n_missing * sizeof *s->columns);
+    const size_t panels_len = fuota_round_64(fuota_panels_len(n, d->n_frags));
+    uint8_t *const p = fuota_buffer_reserve(&s->memory, columns_len + panels_len +
+                                                            3 * fuota_panels_len(8, d->n_frags) + 8 * n_missing);
+    if (p == NULL || fuota_elimination_init(&s->elimination, &s->elimination_memory, d->kernel, n_missing, n) != FUOTA_OK)
+        return FUOTA_NO_MEMORY;
+    s->columns = (uint32_t *)(void *)p;
+    s->panels = p + columns_len;
+    s->scratch = s->panels + panels_len;
+    size_t at = 0;
     for (uint32_t c = 0; c < d->n_frags; c++)
         if (!is_seen(d, c + 1))
-            d->columns[n++] = c;
-    d->n_examined = 0;
-    d->has_basis = 1;
+            s->columns[at++] = c;
+    fuota_parity_panels(d->kernel, d->n_frags, d->dialect, d->coded.rows, n, s->panels);
+    restrict_panels(s, d->kernel, d->n_frags, fuota_ceil_div(n, 8));
+    for (uint32_t i = 0; i < n; i++)
+        s->elimination.labels[i] = i;
+    fuota_elimination_run(&s->elimination, n);
+    s->n_panelled = s->n_examined = s->elimination.n_columns;
     return FUOTA_OK;
 }
 
-/* The eight rows of a panel restricted to `columns`: out[r] gets n_words words. A group of eight columns is
- * transposed once, then each wanted column is a byte; eight of them make a group of the result. */
-static void restrict_panel(const uint8_t *panel, const uint32_t *columns, size_t n_columns, uint64_t *out,
-                           size_t n_words)
+/* Coded fragment n_examined, on its own. */
+static void restriction_add(restriction *s, const fuota_decoder *d)
 {
-    memset(out, 0, 8 * n_words * sizeof *out);
-    size_t group = SIZE_MAX;
-    uint8_t by_column[8], eight[8];
-    for (size_t first = 0; first < n_columns; first += 8) {
-        const size_t n_here = n_columns - first < 8 ? n_columns - first : 8;
-        memset(eight, 0, sizeof eight);
-        for (size_t i = 0; i < n_here; i++) {
-            const uint32_t c = columns[first + i];
-            if (c / 8 != group) {
-                group = c / 8;
-                fuota_store_le64(by_column, fuota_transpose_8x8(fuota_load_le64(panel + group * 8)));
-            }
-            eight[i] = by_column[c % 8];
-        }
-        const uint64_t rows = fuota_transpose_8x8(fuota_load_le64(eight));
-        for (unsigned r = 0; r < 8; r++)
-            out[r * n_words + first / 64] |= ((rows >> (8 * r)) & 0xFF) << (first % 64);
-    }
+    const size_t panel_len = fuota_panels_len(8, d->n_frags);
+    uint8_t *const panel = s->scratch, *const by_column = s->scratch + panel_len, *const column = by_column + panel_len;
+    const size_t idx = s->n_examined++;
+    fuota_parity_panels(d->kernel, d->n_frags, d->dialect, d->coded.rows + idx, 1, panel);
+    d->kernel->transpose_groups(panel, panel_len / 8, by_column);
+    for (size_t a = 0; a < s->elimination.n_unknowns; a++)
+        column[a] = by_column[s->columns[a]];
+    (void)fuota_elimination_add(&s->elimination, column, (uint32_t)idx);
 }
 
-/* Brings the basis up to date with the coded fragments received. */
-static fuota_status examine(fuota_decoder *d)
+/* The missing fragment at `position` has come. */
+static void restriction_add_late(restriction *s, uint32_t position)
 {
-    if (!d->has_basis) {
-        const fuota_status status = start_basis(d);
-        if (status != FUOTA_OK)
-            return status;
-    }
-    const size_t n_words = d->basis.n_words;
-    uint8_t *const panel = malloc(fuota_panels_len(8, d->n_frags));
-    uint64_t *const rows = malloc((8 * n_words + 1) * sizeof *rows);
-    if (panel == NULL || rows == NULL) {
-        free(panel);
-        free(rows);
-        return FUOTA_NO_MEMORY;
-    }
-    while (d->n_examined < d->coded.n && d->basis.rank < d->basis.n_cols) {
-        const size_t left = d->coded.n - d->n_examined;
-        const size_t n_here = left < 8 ? left : 8;
-        fuota_parity_panels(d->kernel, d->n_frags, d->dialect, d->coded.rows + d->n_examined, n_here, panel);
-        restrict_panel(panel, d->columns, d->basis.n_cols, rows, n_words);
-        for (size_t r = 0; r < n_here && d->basis.rank < d->basis.n_cols; r++, d->n_examined++)
-            if (fuota_basis_add(&d->basis, rows + r * n_words))
-                d->independent[d->basis.rank - 1] = (uint32_t)d->n_examined;
-    }
-    free(panel);
-    free(rows);
-    return FUOTA_OK;
+    const size_t n = s->elimination.n_unknowns;
+    uint8_t *const column = s->scratch;
+    memset(column, 0, n);
+    for (size_t a = 0; a < n; a++)
+        column[a] = s->columns[a] == position;
+    (void)fuota_elimination_add(&s->elimination, column, LATE);
 }
 
 fuota_status fuota_decoder_rank(fuota_decoder *d, uint32_t *rank)
 {
-    if (d->complete) {
+    *rank = (uint32_t)d->n_uncoded;
+    if (d->complete)
         *rank = d->n_frags;
+    if (d->complete || d->n_uncoded == d->n_frags || d->coded.n == 0)
         return FUOTA_OK;
-    }
-    if (d->coded.n != 0) {
-        const fuota_status status = examine(d);
+    restriction *const s = &d->restriction;
+    if (!d->has_restriction) {
+        const fuota_status status = restriction_start(s, d);
         if (status != FUOTA_OK)
             return status;
+        d->has_restriction = 1;
     }
-    *rank = (uint32_t)(d->n_uncoded + (d->has_basis ? d->basis.rank : 0));
+    while (s->n_examined < d->coded.n && s->elimination.rank < s->elimination.n_unknowns)
+        restriction_add(s, d);
+    *rank = (uint32_t)(d->n_uncoded - d->n_late + s->elimination.rank);
     return FUOTA_OK;
 }
 
@@ -178,17 +201,17 @@ fuota_status fuota_decoder_rank(fuota_decoder *d, uint32_t *rank)
 
 static fuota_status coded_append(coded_list *list, uint32_t row, const uint8_t *payload, size_t frag_size)
 {
-    if (list->n == list->capacity) {
-        const size_t capacity = list->capacity + list->capacity / 2 + 16;
-        uint32_t *const rows = realloc(list->rows, capacity * sizeof *rows);
-        if (rows == NULL)
+    const size_t n = list->n;
+    if ((n + 1) * sizeof *list->rows > list->rows_memory.capacity || (n + 1) * frag_size > list->payloads_memory.capacity) {
+        const size_t wanted = n + n / 2 + 16;
+        uint8_t *const rows = fuota_buffer_grow(&list->rows_memory, n * sizeof *list->rows, wanted * sizeof *list->rows);
+        uint8_t *const payloads = fuota_buffer_grow(&list->payloads_memory, n * frag_size, wanted * frag_size);
+        if (rows != NULL)
+            list->rows = (uint32_t *)(void *)rows;
+        if (payloads != NULL)
+            list->payloads = payloads;
+        if (rows == NULL || payloads == NULL)
             return FUOTA_NO_MEMORY;
-        list->rows = rows;
-        uint8_t *const payloads = realloc(list->payloads, capacity * frag_size);
-        if (payloads == NULL)
-            return FUOTA_NO_MEMORY;
-        list->payloads = payloads;
-        list->capacity = capacity;
     }
     list->rows[list->n] = row;
     memcpy(list->payloads + list->n * frag_size, payload, frag_size);
@@ -196,39 +219,88 @@ static fuota_status coded_append(coded_list *list, uint32_t row, const uint8_t *
     return FUOTA_OK;
 }
 
+/* Keeps a fragment not seen before. */
+FUOTA_INLINE fuota_status keep(fuota_decoder *d, uint32_t frag_nb, const uint8_t *payload)
+{
+    if (frag_nb <= d->n_frags) {
+        memcpy(d->block + (size_t)(frag_nb - 1) * d->frag_size, payload, d->frag_size);
+        d->n_uncoded++;
+        if (d->has_restriction) {
+            d->n_late++;
+            restriction_add_late(&d->restriction, frag_nb - 1);
+        }
+    } else {
+        const fuota_status status = coded_append(&d->coded, frag_nb - d->n_frags, payload, d->frag_size);
+        if (status != FUOTA_OK)
+            return status;
+    }
+    d->seen[frag_nb / 8] |= (uint8_t)(1u << (frag_nb % 8));
+    return FUOTA_OK;
+}
+
+/* Undoes the last keep() that has not been undone, if there was no restriction yet. */
+static void forget(fuota_decoder *d, uint32_t frag_nb)
+{
+    d->seen[frag_nb / 8] &= (uint8_t) ~(1u << (frag_nb % 8));
+    if (frag_nb <= d->n_frags)
+        d->n_uncoded--;
+    else
+        d->coded.n--;
+}
+
+/* To be asked when there are as many fragments as the block has. Memory can be short only before there is a
+ * restriction. */
+static fuota_status update_complete(fuota_decoder *d)
+{
+    uint32_t rank;
+    const fuota_status status = fuota_decoder_rank(d, &rank);
+    if (status == FUOTA_OK && rank == d->n_frags) {
+        d->complete = 1;
+        if (d->has_restriction) /* fragments looked at ahead that were not needed */
+            d->coded.n = d->restriction.n_examined;
+    }
+    return status;
+}
+
 fuota_status fuota_decoder_push(fuota_decoder *d, uint32_t frag_nb, const uint8_t *payload)
 {
     if (frag_nb == 0 || frag_nb > FUOTA_MAX_FRAG_NB)
         return FUOTA_BAD_ARGUMENT;
-    const int is_new = !is_seen(d, frag_nb);
-    if (d->complete)
+    if (d->complete || is_seen(d, frag_nb))
         return FUOTA_OK;
-    if (is_new) {
-        if (frag_nb <= d->n_frags) {
-            /* One column fewer: the basis is of other columns now. */
-            drop_basis(d);
-            memcpy(d->block + (size_t)(frag_nb - 1) * d->frag_size, payload, d->frag_size);
-            d->n_uncoded++;
-        } else {
-            const fuota_status status = coded_append(&d->coded, frag_nb - d->n_frags, payload, d->frag_size);
-            if (status != FUOTA_OK)
-                return status;
-        }
-        d->seen[frag_nb / 8] |= (uint8_t)(1u << (frag_nb % 8));
-    }
-    if (d->n_uncoded + d->coded.n < d->n_frags)
-        return FUOTA_OK;
-    uint32_t rank;
-    const fuota_status status = fuota_decoder_rank(d, &rank);
-    if (status == FUOTA_OK)
-        d->complete = rank == d->n_frags;
+    fuota_status status = keep(d, frag_nb, payload);
+    if (status != FUOTA_OK || d->n_uncoded + d->coded.n < d->n_frags)
+        return status;
+    status = update_complete(d);
+    if (status != FUOTA_OK)
+        forget(d, frag_nb);
     return status;
 }
 
 fuota_status fuota_decoder_push_many(fuota_decoder *d, const uint32_t *frag_nbs, const uint8_t *payloads,
                                      size_t stride, size_t n)
 {
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n && !d->complete; i++) {
+        /* The last fragment before the elimination can begin takes the next coded ones along. */
+        if (!d->has_restriction && d->n_uncoded + d->coded.n + 1 == d->n_frags && d->n_uncoded != d->n_frags) {
+            size_t end = i;
+            while (end < n && end - i <= LOOK_AHEAD && frag_nbs[end] > d->n_frags &&
+                   frag_nbs[end] <= FUOTA_MAX_FRAG_NB && !is_seen(d, frag_nbs[end])) {
+                if (keep(d, frag_nbs[end], payloads + end * stride) != FUOTA_OK)
+                    break;
+                end++;
+            }
+            if (end != i) {
+                const fuota_status status = update_complete(d);
+                if (status != FUOTA_OK) {
+                    while (end-- > i)
+                        forget(d, frag_nbs[end]);
+                    return status;
+                }
+                i = end - 1;
+                continue;
+            }
+        }
         const fuota_status status = fuota_decoder_push(d, frag_nbs[i], payloads + i * stride);
         if (status != FUOTA_OK)
             return status;
@@ -238,99 +310,109 @@ fuota_status fuota_decoder_push_many(fuota_decoder *d, const uint32_t *frag_nbs,
 
 /* ---- bytes ---------------------------------------------------------------------------------------------- */
 
-/* All memory of a solution, allocated together so that it can fail in one place. */
-typedef struct solution {
-    uint32_t *rows, *pivots;
-    uint8_t *panels;     /* the independent rows; later the inverse */
-    uint64_t *matrix;    /* the independent rows on the missing columns; inverted in place */
-    uint8_t *sums;       /* n × frag_size */
-    uint8_t *syndromes;  /* n × frag_size, in the order of the pivots */
-    void *work;
-} solution;
+static size_t largest_of(size_t a, size_t b) { return a > b ? a : b; }
 
-static void solution_free(solution *s)
+/* Columns of the eliminated matrix, eight at a time, as panels of the inverse: row c of it gives the unknown whose
+ * pivot column c is. Columns without a pivot give rows that nobody asks for. */
+static void inverse_panels(const restriction *s, const fuota_kernel *kernel, uint8_t *by_column, uint8_t *panels)
 {
-    free(s->rows);
-    free(s->pivots);
-    free(s->panels);
-    free(s->matrix);
-    free(s->sums);
-    free(s->syndromes);
-    free(s->work);
+    const fuota_elimination *const e = &s->elimination;
+    const size_t n_groups = fuota_ceil_div(e->n_unknowns, 8), n_panels = fuota_ceil_div(e->n_columns, 8);
+    memset(by_column, 0, 64 * n_groups);
+    for (size_t first = 0; first < n_panels; first += 8) {
+        for (size_t a = 0; a < e->n_unknowns; a++)
+            for (size_t p = 0; p < 8; p++)
+                by_column[p * 8 * n_groups + a] = e->matrix[a * e->stride + first + p];
+        for (size_t p = 0; p < 8 && first + p < n_panels; p++)
+            kernel->transpose_groups(by_column + p * 8 * n_groups, n_groups, panels + (first + p) * 8 * n_groups);
+    }
 }
 
-static int solution_alloc(solution *s, const fuota_decoder *d, size_t n)
+static fuota_status solve(fuota_decoder *d)
 {
-    const size_t encode_len_1 = fuota_encode_work_len(d->kernel, n, d->n_frags, d->frag_size);
-    const size_t encode_len_2 = fuota_encode_work_len(d->kernel, n, n, d->frag_size);
-    size_t work_len = fuota_invert_work_len(n);
-    work_len = work_len < encode_len_1 ? encode_len_1 : work_len;
-    work_len = work_len < encode_len_2 ? encode_len_2 : work_len;
-    s->rows = malloc(n * sizeof *s->rows);
-    s->pivots = malloc(n * sizeof *s->pivots);
-    s->panels = malloc(fuota_panels_len(n, d->n_frags));
-    s->matrix = malloc(fuota_ceil_div(n, 8) * 8 * fuota_ceil_div(n, 64) * sizeof *s->matrix);
-    s->sums = malloc(n * d->frag_size);
-    s->syndromes = malloc(n * d->frag_size);
-    s->work = malloc(work_len);
-    return s->rows && s->pivots && s->panels && s->matrix && s->sums && s->syndromes && s->work;
-}
+    const restriction *const s = &d->restriction;
+    const fuota_elimination *const e = &s->elimination;
+    const size_t n = e->n_unknowns, frag_size = d->frag_size;
 
-static void syndromes_by_pivot(const fuota_decoder *d, solution *s, size_t n)
-{
-    for (size_t k = 0; k < n; k++) {
-        const uint8_t *const sum = s->sums + (size_t)s->pivots[k] * d->frag_size;
-        const uint8_t *const payload = d->coded.payloads + (size_t)d->independent[s->pivots[k]] * d->frag_size;
-        uint8_t *const out = s->syndromes + k * d->frag_size;
-        for (size_t i = 0; i < d->frag_size; i++)
+    /* Nearly all rows lie in the panels already; the few that came one by one are made again behind them. */
+    size_t n_more = 0;
+    for (size_t a = 0; a < n; a++)
+        n_more += e->labels[e->pivot_column[a]] >= s->n_panelled;
+    const size_t n_first = fuota_ceil_div(s->n_panelled, 8) * 8, n_rows = n_first + n_more;
+    const size_t n_inverse = fuota_ceil_div(e->n_columns, 8) * 8;
+
+    const size_t slots_len = fuota_round_64(d->coded.n * sizeof(uint32_t));
+    const size_t rows_len = fuota_round_64(n_more * sizeof(uint32_t));
+    const size_t first_panels_len = n_more ? fuota_panels_len(n_rows, d->n_frags) : 0;
+    const size_t panels_len = fuota_round_64(largest_of(first_panels_len, fuota_panels_len(n_inverse, n)));
+    const size_t scratch_len = fuota_round_64(8 * fuota_panels_len(8, n));
+    const size_t sums_len = fuota_round_64(largest_of(n_rows, n_inverse) * frag_size);
+    const size_t syndromes_len = fuota_round_64(n * frag_size);
+    const size_t work_len = largest_of(fuota_encode_work_len(d->kernel, n_rows, d->n_frags, frag_size),
+                                       fuota_encode_work_len(d->kernel, n_inverse, n, frag_size));
+    uint8_t *p = fuota_buffer_reserve(&d->solution_memory, slots_len + rows_len + panels_len + scratch_len + sums_len +
+                                                               syndromes_len + work_len);
+    if (p == NULL)
+        return FUOTA_NO_MEMORY;
+    uint32_t *const slots = (uint32_t *)(void *)p; /* output row of the first product, per coded fragment */
+    uint32_t *const rows = (uint32_t *)(void *)(p += slots_len);
+    uint8_t *const panels = p += rows_len;
+    uint8_t *const scratch = p += panels_len;
+    uint8_t *const sums = p += scratch_len;
+    uint8_t *const syndromes = p += sums_len;
+    void *const work = p + syndromes_len;
+
+    for (size_t i = 0; i < s->n_panelled; i++)
+        slots[i] = (uint32_t)i;
+    n_more = 0;
+    for (size_t a = 0; a < n; a++) {
+        const uint32_t idx = e->labels[e->pivot_column[a]];
+        memset(d->block + (size_t)s->columns[a] * frag_size, 0, frag_size);
+        if (idx >= s->n_panelled) {
+            slots[idx] = (uint32_t)(n_first + n_more);
+            rows[n_more++] = d->coded.rows[idx];
+        }
+    }
+    const uint8_t *first_panels = s->panels;
+    if (n_more != 0) {
+        const size_t len = fuota_panels_len(n_first, d->n_frags);
+        memcpy(panels, s->panels, len);
+        fuota_parity_panels(d->kernel, d->n_frags, d->dialect, rows, n_more, panels + len);
+        first_panels = panels;
+    }
+    fuota_encode(d->kernel, first_panels, n_rows, d->n_frags, frag_size, d->block, frag_size, sums, frag_size, work);
+
+    for (size_t a = 0; a < n; a++) {
+        const size_t idx = e->labels[e->pivot_column[a]];
+        const uint8_t *const sum = sums + slots[idx] * frag_size, *const payload = d->coded.payloads + idx * frag_size;
+        uint8_t *const out = syndromes + a * frag_size;
+        for (size_t i = 0; i < frag_size; i++)
             out[i] = sum[i] ^ payload[i];
     }
-}
-
-/* Row k of the panels = row pivots[k] of the inverted matrix. */
-static void inverse_panels(solution *s, size_t n)
-{
-    const size_t n_words = fuota_ceil_div(n, 64), n_groups = fuota_ceil_div(n, 8);
-    memset(s->panels, 0, fuota_panels_len(n, n));
-    for (size_t k = 0; k < n; k++) {
-        const uint64_t *const row = s->matrix + s->pivots[k] * n_words;
-        uint8_t *const out = s->panels + (k / 8) * n_groups * 8 + k % 8;
-        for (size_t g = 0; g < n_groups; g++)
-            out[g * 8] = (uint8_t)(row[g / 8] >> (8 * (g % 8)));
-    }
+    inverse_panels(s, d->kernel, scratch, panels);
+    fuota_encode(d->kernel, panels, n_inverse, n, frag_size, syndromes, frag_size, sums, frag_size, work);
+    for (size_t a = 0; a < n; a++)
+        memcpy(d->block + s->columns[a] * frag_size, sums + e->pivot_column[a] * frag_size, frag_size);
+    d->solved = 1;
+    return FUOTA_OK;
 }
 
 fuota_status fuota_decoder_solve(fuota_decoder *d)
 {
     if (!d->complete)
         return FUOTA_INCOMPLETE;
-    const size_t n = d->n_frags - d->n_uncoded;
-    if (d->solved || n == 0)
+    if (d->solved || d->n_uncoded == d->n_frags)
         return FUOTA_OK;
-
-    solution s = {0};
-    if (!solution_alloc(&s, d, n)) {
-        solution_free(&s);
-        return FUOTA_NO_MEMORY;
+    if (!d->has_restriction || d->n_late != 0) {
+        /* Fewer are missing than it was started with: one more elimination, once. */
+        d->has_restriction = 0;
+        const fuota_status status = restriction_start(&d->restriction, d);
+        if (status != FUOTA_OK)
+            return status;
+        while (d->restriction.n_examined < d->coded.n && d->restriction.elimination.rank < d->restriction.elimination.n_unknowns)
+            restriction_add(&d->restriction, d);
+        d->has_restriction = 1;
+        d->n_late = 0;
     }
-    const size_t n_words = fuota_ceil_div(n, 64), panel_len = fuota_panels_len(8, d->n_frags);
-    for (size_t i = 0; i < n; i++)
-        s.rows[i] = d->coded.rows[d->independent[i]];
-    fuota_parity_panels(d->kernel, d->n_frags, d->dialect, s.rows, n, s.panels);
-    fuota_encode(d->kernel, s.panels, n, d->n_frags, d->frag_size, d->block, d->frag_size, s.sums, d->frag_size,
-                 s.work);
-    for (size_t p = 0; p < fuota_ceil_div(n, 8); p++)
-        restrict_panel(s.panels + p * panel_len, d->columns, n, s.matrix + p * 8 * n_words, n_words);
-    const int invertible = fuota_invert(s.matrix, n, s.pivots, s.work);
-    if (invertible) {
-        syndromes_by_pivot(d, &s, n);
-        inverse_panels(&s, n);
-        fuota_encode(d->kernel, s.panels, n, n, d->frag_size, s.syndromes, d->frag_size, s.sums, d->frag_size,
-                     s.work);
-        for (size_t k = 0; k < n; k++)
-            memcpy(d->block + (size_t)d->columns[k] * d->frag_size, s.sums + k * d->frag_size, d->frag_size);
-        d->solved = 1;
-    }
-    solution_free(&s);
-    return invertible ? FUOTA_OK : FUOTA_INCOMPLETE; /* independent rows are invertible: never the second */
+    return solve(d);
 }

@@ -88,6 +88,13 @@ fuota_decoder *fuota_decoder_create(const fuota_kernel *kernel, uint32_t n_frags
                                     fuota_dialect dialect);
 void fuota_decoder_destroy(fuota_decoder *decoder); /* NULL is allowed */
 
+/* Begins another block with the decoder's memory, as if it had just been created. */
+fuota_status fuota_decoder_reset(fuota_decoder *decoder, const fuota_kernel *kernel, uint32_t n_frags,
+                                 uint32_t frag_size, fuota_dialect dialect);
+
+/* Bytes that the decoder holds. */
+size_t fuota_decoder_memory_len(const fuota_decoder *decoder);
+
 /* Takes fragment frag_nb (1 … FUOTA_MAX_FRAG_NB) of frag_size bytes. Repeated fragments are ignored, and all
  * of them once the block is determined. FUOTA_OK, FUOTA_NO_MEMORY or FUOTA_BAD_ARGUMENT. */
 fuota_status fuota_decoder_push(fuota_decoder *decoder, uint32_t frag_nb, const uint8_t *payload);
@@ -105,9 +112,36 @@ fuota_status fuota_decoder_rank(fuota_decoder *decoder, uint32_t *rank);
 /* Computes the missing fragments; FUOTA_INCOMPLETE before the block is determined. */
 fuota_status fuota_decoder_solve(fuota_decoder *decoder);
 
-/* n_frags * frag_size bytes, owned by the decoder, valid as long as it is. Missing fragments are zero before
- * fuota_decoder_solve. */
+/* n_frags * frag_size bytes, owned by the decoder, valid until it is reset or destroyed. What stands in the places
+ * of missing fragments before fuota_decoder_solve is undefined. */
 const uint8_t *fuota_decoder_block(const fuota_decoder *decoder);
+
+/* ---- fleets: erasures only, no payloads ------------------------------------------------------------------ */
+
+/* The matrix by columns, 64 rows to a word: bit r of columns[w * n_frags + c] is row 64·w + r, column c.
+ * fuota_columns_len() words. */
+size_t fuota_columns_len(size_t n_rows, size_t n_frags);
+void fuota_columns(const uint8_t *panels, size_t n_rows, size_t n_frags, uint64_t *columns);
+
+/* Words of a loss bitmap of n_bits fragments: whole blocks of 512 bits, those beyond n_bits zero. A device's losses
+ * are the bitmap of its n_frags uncoded fragments and, behind it, that of its n_rows coded ones; a set bit is lost. */
+size_t fuota_losses_len(size_t n_bits);
+
+/* Draws the losses of a device, each fragment with probability threshold / 2^32. They depend on seed and device
+ * number alone, not on the kernel or the machine. */
+void fuota_losses_draw(const fuota_kernel *kernel, uint64_t seed, uint64_t device, uint32_t threshold, size_t n_frags,
+                       size_t n_rows, uint64_t *lost);
+
+/* needed[d] = how many coded fragments have been sent, in the order of the rows, when device d can rebuild the block;
+ * 0 if it lost nothing, -1 if the n_rows are not enough. Row number and order are those of `columns`. */
+fuota_status fuota_fleet_complete(const fuota_kernel *kernel, const uint64_t *columns, size_t n_frags, size_t n_rows,
+                                  const uint64_t *lost, size_t n_devices, int32_t *needed);
+
+/* The same for devices first_device … first_device + n_devices - 1, whose losses are drawn with the thresholds
+ * thresholds[d * threshold_stride] (stride 0: one for all). */
+fuota_status fuota_fleet_simulate(const fuota_kernel *kernel, const uint64_t *columns, size_t n_frags, size_t n_rows,
+                                  uint64_t seed, uint64_t first_device, const uint32_t *thresholds,
+                                  size_t threshold_stride, size_t n_devices, int32_t *needed);
 
 #ifdef __cplusplus
 }

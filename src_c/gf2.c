@@ -1,166 +1,179 @@
-#include <stdlib.h>
+#include "kernels.h"
 
-#include "internal.h"
+/* Why columns are the equations: a panel of the parity matrix is eight equations, and what it says of one unknown
+ * is one byte. So eight columns are a byte of every row, and the panels are laid into the matrix byte by byte.
+ *
+ * Eight columns at a time: pivots are found by looking at that byte of the free rows alone, the pivot rows are
+ * reduced among themselves, and then one pass takes every row to where eight single steps would have taken it:
+ * its byte says which of the pivot rows are to be added, and their 256 sums are a table.
+ *
+ * In place: once column c has its pivot row P, bit c of P stands for itself in the inverse, and a row r with
+ * factor f = its bit c becomes (r without that bit) + f · P. The factors of a row are its bits in the pivot columns
+ * before any of the pivots is used, because pivot rows reduced among themselves do not see each other's columns. */
 
-FUOTA_INLINE void row_add(uint64_t *row, const uint64_t *other, size_t n_words)
+FUOTA_INLINE void row_add(uint8_t *row, const uint8_t *other, size_t stride)
 {
-    for (size_t w = 0; w < n_words; w++)
-        row[w] ^= other[w];
+    for (size_t i = 0; i < stride; i += 8)
+        fuota_store_le64(row + i, fuota_load_le64(row + i) ^ fuota_load_le64(other + i));
 }
 
-FUOTA_INLINE unsigned lowest_bit(uint64_t x)
+FUOTA_INLINE unsigned parity64(uint64_t x)
 {
-#if defined(__GNUC__) || defined(__clang__)
-    return (unsigned)__builtin_ctzll(x);
-#else
-    unsigned n = 0;
-    while (!(x & 1)) {
-        x >>= 1;
-        n++;
-    }
-    return n;
-#endif
+    x ^= x >> 32;
+    x ^= x >> 16;
+    x ^= x >> 8;
+    x ^= x >> 4;
+    return (0x6996u >> (x & 15)) & 1u;
 }
 
-/* ---- basis ---------------------------------------------------------------------------------------------- */
+/* Room for columns without a pivot. Only a run keeps such; it ends when the room could be used up, so that every
+ * independent equation that still comes finds a place. Random matrices have a handful of them. */
+#define SPARE 64u
 
-fuota_status fuota_basis_init(fuota_basis *basis, size_t n_cols)
+fuota_status fuota_elimination_init(fuota_elimination *e, fuota_buffer *memory, const fuota_kernel *kernel,
+                                    size_t n_unknowns, size_t n_columns)
 {
-    basis->n_cols = n_cols;
-    basis->n_words = fuota_ceil_div(n_cols, 64);
-    basis->rank = 0;
-    basis->rows = malloc(n_cols * basis->n_words * sizeof *basis->rows + 1);
-    basis->pivot_row = calloc(n_cols + 1, sizeof *basis->pivot_row);
-    if (basis->rows == NULL || basis->pivot_row == NULL) {
-        fuota_basis_free(basis);
+    const size_t wanted = (n_columns > n_unknowns ? n_columns : n_unknowns) + SPARE;
+    const size_t stride = fuota_ceil_div(wanted, 8 * FUOTA_BIT_ROW_ALIGN) * FUOTA_BIT_ROW_ALIGN;
+    const size_t per_unknown = fuota_round_64(n_unknowns * sizeof(uint32_t));
+    const size_t matrix_len = n_unknowns * stride;
+    uint8_t *const p = fuota_buffer_reserve(memory, matrix_len + 8 * stride * sizeof(uint32_t) + 2 * per_unknown +
+                                                        (256 + 8) * stride + n_unknowns);
+    if (p == NULL)
         return FUOTA_NO_MEMORY;
+    *e = (fuota_elimination){.kernel = kernel, .n_unknowns = n_unknowns, .stride = stride, .capacity = 8 * stride};
+    e->matrix = p;
+    e->labels = (uint32_t *)(void *)(p + matrix_len);
+    e->pivot_column = e->labels + e->capacity;
+    e->free_rows = e->pivot_column + per_unknown / sizeof(uint32_t);
+    e->work = (uint8_t *)e->free_rows + per_unknown;
+    memset(e->matrix, 0, matrix_len);
+    for (size_t a = 0; a < n_unknowns; a++) {
+        e->pivot_column[a] = FUOTA_NO_PIVOT;
+        e->free_rows[a] = (uint32_t)a;
     }
     return FUOTA_OK;
 }
 
-void fuota_basis_free(fuota_basis *basis)
+/* Row free_rows[idx] becomes the pivot of `column`. */
+static uint32_t take_pivot(fuota_elimination *e, size_t idx, size_t column)
 {
-    free(basis->rows);
-    free(basis->pivot_row);
-    basis->rows = NULL;
-    basis->pivot_row = NULL;
+    const uint32_t row = e->free_rows[idx];
+    e->rank++;
+    e->free_rows[idx] = e->free_rows[e->n_unknowns - e->rank];
+    e->pivot_column[row] = (uint32_t)column;
+    return row;
 }
 
-int fuota_basis_add(fuota_basis *basis, uint64_t *row)
+/* The pivots of one byte of columns: copies of their rows by bit, reduced among themselves. */
+typedef struct pivots_of_byte {
+    uint8_t *rows;
+    uint32_t row_of[8];
+    uint8_t found; /* bits that have a pivot */
+} pivots_of_byte;
+
+/* What the row's byte would be if the pivots found so far were used on it. */
+FUOTA_INLINE unsigned byte_after(const fuota_elimination *e, const pivots_of_byte *p, size_t byte_idx, unsigned byte)
 {
-    for (size_t w = 0; w < basis->n_words; w++) {
-        while (row[w] != 0) {
-            const size_t column = 64 * w + lowest_bit(row[w]);
-            const uint32_t owner = basis->pivot_row[column];
-            if (owner == 0) {
-                memcpy(basis->rows + basis->rank * basis->n_words, row, basis->n_words * sizeof *row);
-                basis->pivot_row[column] = (uint32_t)++basis->rank;
-                return 1;
-            }
-            /* The owner is zero below its pivot, so nothing to the left changes. */
-            row_add(row + w, basis->rows + (owner - 1) * basis->n_words + w, basis->n_words - w);
+    unsigned after = byte;
+    for (unsigned i = 0; i < 8; i++)
+        if ((p->found & byte) >> i & 1)
+            after ^= p->rows[i * e->stride + byte_idx];
+    return after;
+}
+
+/* Looks for the pivot of bit k. */
+static void find_pivot(fuota_elimination *e, pivots_of_byte *p, size_t byte_idx, unsigned k)
+{
+    const size_t n_free = e->n_unknowns - e->rank, stride = e->stride;
+    size_t idx = 0;
+    while (idx < n_free &&
+           !((byte_after(e, p, byte_idx, e->matrix[e->free_rows[idx] * stride + byte_idx]) >> k) & 1))
+        idx++;
+    if (idx == n_free)
+        return;
+    const uint32_t row = take_pivot(e, idx, 8 * byte_idx + k);
+    uint8_t *const copy = p->rows + k * stride;
+    memcpy(copy, e->matrix + row * stride, stride);
+    const unsigned factors = copy[byte_idx] & p->found;
+    copy[byte_idx] = (uint8_t)(copy[byte_idx] & ~p->found);
+    for (unsigned i = 0; i < 8; i++)
+        if ((factors >> i) & 1)
+            row_add(copy, p->rows + i * stride, stride);
+    for (unsigned i = 0; i < 8; i++) {
+        uint8_t *const other = p->rows + i * stride;
+        if (((p->found >> i) & 1) && ((other[byte_idx] >> k) & 1)) {
+            other[byte_idx] = (uint8_t)(other[byte_idx] & ~(1u << k));
+            row_add(other, copy, stride);
         }
     }
-    return 0;
+    p->row_of[k] = row;
+    p->found = (uint8_t)(p->found | (1u << k));
 }
 
-/* ---- inverse ---------------------------------------------------------------------------------------------
- *
- * In place: once a column has its pivot row P, its bit in P stands for the inverse, and every other row r with
- * factor f = its bit in that column becomes (r without that bit) + f · P. Eight columns at a time the factors
- * form a byte, and f · P is an entry of a table of the 256 sums of the eight pivot rows. */
-
-typedef struct elimination {
-    uint64_t *matrix;
-    uint8_t *used; /* the row has served as a pivot */
-    size_t n, n_words;
-} elimination;
-
-/* Takes the row to where the pivots found so far have taken the others. The factors are the bits that the row
- * has in their columns before any of them is used. */
-static void catch_up(const elimination *e, uint64_t *row, size_t first, size_t n_found, const uint32_t *pivots)
+void fuota_elimination_run(fuota_elimination *e, size_t n)
 {
-    const uint64_t mask = (((uint64_t)1 << n_found) - 1) << (first % 64);
-    const uint64_t factors = (row[first / 64] & mask) >> (first % 64);
-    row[first / 64] &= ~mask;
-    for (size_t i = 0; i < n_found; i++)
-        if ((factors >> i) & 1)
-            row_add(row, e->matrix + pivots[first + i] * e->n_words, e->n_words);
-}
-
-/* The bit that catch_up would leave in column first + n_found. */
-static int bit_after(const elimination *e, const uint64_t *row, size_t first, size_t n_found, const uint32_t *pivots)
-{
-    uint64_t bits = row[first / 64] >> (first % 64);
-    const uint64_t factors = bits;
-    for (size_t i = 0; i < n_found; i++)
-        if ((factors >> i) & 1)
-            bits ^= e->matrix[pivots[first + i] * e->n_words + first / 64] >> (first % 64);
-    return (int)((bits >> n_found) & 1);
-}
-
-/* Finds pivots for the columns first … first + n_here - 1 and reduces the pivot rows among themselves. Other
- * rows are only looked at, so the cost is a few rows, not the matrix. */
-static int find_pivots(elimination *e, size_t first, size_t n_here, uint32_t *pivots, uint8_t *is_local)
-{
-    for (size_t k = 0; k < n_here; k++) {
-        const uint64_t bit = (uint64_t)1 << ((first + k) % 64);
-        size_t found = 0;
-        while (found < e->n && (e->used[found] || !bit_after(e, e->matrix + found * e->n_words, first, k, pivots)))
-            found++;
-        if (found == e->n)
-            return 0;
-        uint64_t *const row = e->matrix + found * e->n_words;
-        catch_up(e, row, first, k, pivots);
-        for (size_t i = 0; i < k; i++) {
-            uint64_t *const other = e->matrix + pivots[first + i] * e->n_words;
-            if (other[first / 64] & bit) {
-                other[first / 64] &= ~bit;
-                row_add(other, row, e->n_words);
-            }
+    pivots_of_byte p;
+    p.rows = e->work;
+    for (size_t byte_idx = 0; e->n_columns < n && e->rank < e->n_unknowns; byte_idx++) {
+        if (e->n_columns - e->rank > SPARE - 8) {
+            for (size_t a = 0; a < e->n_unknowns; a++)
+                memset(e->matrix + a * e->stride + byte_idx, 0, e->stride - byte_idx);
+            return;
         }
-        pivots[first + k] = (uint32_t)found;
-        e->used[found] = 1;
-        is_local[found] = 1;
-    }
-    return 1;
-}
-
-size_t fuota_invert_work_len(size_t n) { return 256 * fuota_ceil_div(n, 64) * sizeof(uint64_t) + 2 * n; }
-
-int fuota_invert(uint64_t *matrix, size_t n, uint32_t *pivots, void *work)
-{
-    const size_t n_words = fuota_ceil_div(n, 64);
-    uint64_t *const table = work;
-    elimination e = {matrix, (uint8_t *)(table + 256 * n_words), n, n_words};
-    uint8_t *const is_local = e.used + n;
-
-    memset(e.used, 0, n);
-    memset(is_local, 0, n);
-    for (size_t first = 0; first < n; first += 8) {
-        const size_t n_here = n - first < 8 ? n - first : 8;
-        if (!find_pivots(&e, first, n_here, pivots, is_local))
-            return 0;
-        memset(table, 0, n_words * sizeof *table);
-        for (size_t i = 0; i < n_here; i++) {
-            const uint64_t *const p = matrix + pivots[first + i] * n_words;
-            for (size_t v = 0; v < ((size_t)1 << i); v++) {
-                uint64_t *const entry = table + (((size_t)1 << i) + v) * n_words;
-                for (size_t w = 0; w < n_words; w++)
-                    entry[w] = table[v * n_words + w] ^ p[w];
-            }
-        }
-        const uint64_t mask = (((uint64_t)1 << n_here) - 1) << (first % 64);
-        for (size_t r = 0; r < n; r++) {
-            uint64_t *const row = matrix + r * n_words;
-            const size_t byte = (size_t)((row[first / 64] & mask) >> (first % 64));
-            if (is_local[r] || byte == 0)
+        p.found = 0;
+        for (unsigned k = 0; k < 8 && e->n_columns < n && e->rank < e->n_unknowns; k++, e->n_columns++)
+            find_pivot(e, &p, byte_idx, k);
+        if (p.found == 0)
+            continue;
+        /* A row loses the bits that chose its pivots: adding them does it. */
+        for (unsigned i = 0; i < 8; i++)
+            if ((p.found >> i) & 1)
+                p.rows[i * e->stride + byte_idx] ^= (uint8_t)(1u << i);
+        e->kernel->add_pivots(e->matrix, e->n_unknowns, e->stride, byte_idx, p.found, p.rows, e->work + 8 * e->stride);
+        for (unsigned i = 0; i < 8; i++) {
+            if (!((p.found >> i) & 1))
                 continue;
-            row[first / 64] &= ~mask;
-            row_add(row, table + byte * n_words, n_words);
+            p.rows[i * e->stride + byte_idx] ^= (uint8_t)(1u << i);
+            memcpy(e->matrix + p.row_of[i] * e->stride, p.rows + i * e->stride, e->stride);
         }
-        for (size_t i = 0; i < n_here; i++)
-            is_local[pivots[first + i]] = 0;
     }
+}
+
+int fuota_elimination_add(fuota_elimination *e, const uint8_t *column, uint32_t label)
+{
+    /* What was done to the rows so far, done to the column: the units of pivot rows have become columns of the
+     * matrix, those of free rows are still units. */
+    uint8_t *const factors = e->work, *const after = e->work + e->stride;
+    const size_t stride = e->stride;
+    memset(factors, 0, stride);
+    for (size_t a = 0; a < e->n_unknowns; a++) {
+        const uint32_t c = e->pivot_column[a];
+        if (c != FUOTA_NO_PIVOT && column[a])
+            factors[c / 8] = (uint8_t)(factors[c / 8] | (1u << (c % 8)));
+    }
+    for (size_t a = 0; a < e->n_unknowns; a++) {
+        const uint8_t *const row = e->matrix + a * stride;
+        uint64_t sum = 0;
+        for (size_t i = 0; i < stride; i += 8)
+            sum ^= fuota_load_le64(row + i) & fuota_load_le64(factors + i);
+        after[a] = (uint8_t)(parity64(sum) ^ (e->pivot_column[a] == FUOTA_NO_PIVOT ? column[a] : 0u));
+    }
+    const size_t n_free = e->n_unknowns - e->rank;
+    size_t idx = 0;
+    while (idx < n_free && !after[e->free_rows[idx]])
+        idx++;
+    if (idx == n_free)
+        return 0;
+
+    const uint32_t pivot = e->free_rows[idx];
+    const size_t c = e->n_columns++;
+    (void)take_pivot(e, idx, c);
+    e->labels[c] = label;
+    uint8_t *const pivot_row = e->matrix + pivot * stride;
+    pivot_row[c / 8] = (uint8_t)(pivot_row[c / 8] | (1u << (c % 8)));
+    for (size_t a = 0; a < e->n_unknowns; a++)
+        if (a != pivot && after[a])
+            row_add(e->matrix + a * stride, pivot_row, stride);
     return 1;
 }

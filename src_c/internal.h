@@ -44,27 +44,74 @@ FUOTA_INLINE uint64_t fuota_transpose_8x8(uint64_t x)
     return x;
 }
 
+/* Index of the lowest set bit; x is not 0. */
+FUOTA_INLINE unsigned fuota_lowest_bit(uint64_t x)
+{
+#if defined(__GNUC__) || defined(__clang__)
+    return (unsigned)__builtin_ctzll(x);
+#else
+    unsigned n = 0;
+    while (!(x & 1)) {
+        x >>= 1;
+        n++;
+    }
+    return n;
+#endif
+}
+
+/* The next address that is a multiple of 64, for memory that has 63 bytes to spare. */
+FUOTA_INLINE uint8_t *fuota_align(void *memory) { return (uint8_t *)(((uintptr_t)memory + 63) & ~(uintptr_t)63); }
+
 FUOTA_INLINE size_t fuota_ceil_div(size_t a, size_t b) { return (a + b - 1) / b; }
 
-/* ---- gf2.c: dense bit matrices, rows of 64-bit words, column c = bit c % 64 of word c / 64 --------------- */
+/* ---- memory.c: buffers that are kept ----------------------------------------------------------------------- */
 
-/* An echelon basis that grows by one row at a time. rows[i] holds the i-th independent row, reduced; its
- * lowest set column is its pivot, and pivot_row[column] = i + 1 (0 = none). */
-typedef struct fuota_basis {
-    size_t n_cols, n_words, rank;
-    uint64_t *rows;      /* n_cols × n_words */
-    uint32_t *pivot_row; /* n_cols */
-} fuota_basis;
+/* Memory that is used again: fresh pages are what a large allocation costs. */
+typedef struct fuota_buffer {
+    uint8_t *memory;
+    size_t capacity;
+} fuota_buffer;
 
-fuota_status fuota_basis_init(fuota_basis *basis, size_t n_cols);
-void fuota_basis_free(fuota_basis *basis);
-/* Reduces `row` (n_words, overwritten) and takes it in if it is independent: 1 if so, else 0. */
-int fuota_basis_add(fuota_basis *basis, uint64_t *row);
+/* At least len bytes, aligned to 64; what they held is lost. NULL when memory is short, and then the buffer is as
+ * it was. */
+uint8_t *fuota_buffer_reserve(fuota_buffer *buffer, size_t len);
+/* The same, but the first `used` bytes are kept. */
+uint8_t *fuota_buffer_grow(fuota_buffer *buffer, size_t used, size_t len);
+void fuota_buffer_free(fuota_buffer *buffer);
 
-/* Inverts the n × n matrix in place, Gauss–Jordan on eight columns at a time. pivots[k] becomes the row that
- * served as pivot of column k; then x_k = sum over j of matrix[pivots[k]][j] · y_{pivots[j]} solves
- * matrix · x = y. `work` has fuota_invert_work_len(n) bytes. Returns 0 if the matrix is singular. */
-size_t fuota_invert_work_len(size_t n);
-int fuota_invert(uint64_t *matrix, size_t n, uint32_t *pivots, void *work);
+/* Lays several arrays into one buffer, each aligned to 64. */
+FUOTA_INLINE size_t fuota_round_64(size_t len) { return (len + 63) & ~(size_t)63; }
+
+/* ---- gf2.c: elimination ----------------------------------------------------------------------------------- */
+
+/* A system of equations over GF(2), a column per equation and a row per unknown; column c says which unknowns
+ * equation c is the sum of. Columns are examined in order and each gives a pivot if it is independent of those
+ * before, so the rank is exact after any number of equations, and the first independent ones are the ones used.
+ *
+ * The elimination is done in place: the column of a pivot holds what was done to the unit vector of its row.
+ * When the rank is complete, unknown a is the sum over all rows b of bit (b, pivot_column[a]) times the right
+ * side of the equation pivot_column[b]. */
+typedef struct fuota_elimination {
+    const fuota_kernel *kernel;
+    size_t n_unknowns, n_columns, capacity, stride, rank;
+    uint8_t *matrix;        /* n_unknowns rows of `stride` bytes; bit c % 8 of byte c / 8 is column c */
+    uint32_t *pivot_column; /* per unknown, FUOTA_NO_PIVOT while it has none */
+    uint32_t *labels;       /* per column: the caller's name of the equation */
+    uint32_t *free_rows;    /* the n_unknowns - rank unknowns that have no pivot */
+    uint8_t *work;
+} fuota_elimination;
+
+#define FUOTA_NO_PIVOT UINT32_MAX
+
+/* Room for `n_columns` equations at least, all zero; the later ones of any number. All of it lies in `memory`,
+ * which is the caller's. */
+fuota_status fuota_elimination_init(fuota_elimination *e, fuota_buffer *memory, const fuota_kernel *kernel,
+                                    size_t n_unknowns, size_t n_columns);
+/* Examines the first n columns, that the caller has written to `matrix` and `labels`, until the rank is
+ * complete, or so many were dependent that the others had better be added one by one. Sets n_columns to how many
+ * were examined. To be called once, before any other is added. */
+void fuota_elimination_run(fuota_elimination *e, size_t n);
+/* Adds one equation, a byte of 0 or 1 per unknown. 1 if it was independent, else 0 and nothing has changed. */
+int fuota_elimination_add(fuota_elimination *e, const uint8_t *column, uint32_t label);
 
 #endif

@@ -1,7 +1,15 @@
 #include "kernels.h"
 
+#include "kernel_x86.h"
+
 /* Best first. The portable kernel needs nothing, so a search always ends. */
 static const fuota_kernel *const kernel_table[] = {
+#ifdef FUOTA_HAVE_X86
+    &fuota_kernel_avx512_gfni, &fuota_kernel_avx2_gfni, &fuota_kernel_avx2,
+#endif
+#ifdef FUOTA_HAVE_NEON
+    &fuota_kernel_neon,
+#endif
     &fuota_kernel_portable,
 };
 

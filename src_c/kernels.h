@@ -14,20 +14,93 @@
 #define FUOTA_CPU_AVX512VBMI (1u << 6)
 #define FUOTA_CPU_NEON (1u << 7)
 
+/* Intrinsics and target attributes as GCC and Clang have them. */
+#if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
+#define FUOTA_HAVE_X86 1
+#endif
+#if defined(__aarch64__) && defined(__ARM_NEON) && (defined(__GNUC__) || defined(__clang__))
+#define FUOTA_HAVE_NEON 1
+#endif
+
+/* Rows that a kernel may be given at once: two panels. */
+#define FUOTA_ROWS_AT_ONCE 16u
+
+/* Lengths of the rows of a bit matrix that is eliminated are multiples of this, and so are their addresses: a cache line. */
+#define FUOTA_BIT_ROW_ALIGN 64u
+
+/* A device of a simulated fleet: its lost uncoded fragments, ascending, and a bit per coded fragment received. */
+typedef struct fuota_erasure_lane {
+    const uint16_t *lost;
+    const uint64_t *received;
+    size_t n_lost;
+} fuota_erasure_lane;
+
+/* See erasure_lanes.h; erasure_n_lanes devices. `work` is 64-byte aligned. */
+typedef void fuota_erasure_function(const uint64_t *columns, size_t n_frags, const fuota_erasure_lane *lanes,
+                                    size_t n_words, uint64_t *work, int32_t *needed);
+
+/* See losses.h. */
+typedef void fuota_losses_function(uint64_t seed, uint64_t device, uint32_t threshold, size_t n_frags, size_t n_rows,
+                                   uint64_t *lost);
+
+fuota_erasure_function fuota_erasure_lanes_portable;
+fuota_losses_function fuota_losses_draw_portable;
+#if defined(FUOTA_HAVE_X86)
+fuota_erasure_function fuota_erasure_lanes_avx2, fuota_erasure_lanes_avx512;
+fuota_losses_function fuota_losses_draw_avx2, fuota_losses_draw_avx512;
+#endif
+
 struct fuota_kernel {
     const char *name;
     uint32_t needs;
-    /* One panel: rows[0 … n-1], n 1 … 8, every number at most FUOTA_ROW_FAST_MAX. */
-    void (*parity_panel)(uint32_t n_frags, fuota_dialect dialect, const uint32_t *rows, unsigned n,
-                         uint8_t *panel);
+
+    /* Panels of rows[0 … n-1], n 1 … FUOTA_ROWS_AT_ONCE, every number at most FUOTA_ROW_FAST_MAX. */
+    void (*parity_panels)(uint32_t n_frags, fuota_dialect dialect, const uint32_t *rows, unsigned n,
+                          uint8_t *panels);
+
     size_t (*encode_work_len)(size_t n_rows, size_t n_frags, size_t frag_size);
     void (*encode)(const uint8_t *panels, size_t n_rows, size_t n_frags, size_t frag_size,
                    const uint8_t *block, size_t block_stride, uint8_t *coded, size_t coded_stride, void *work);
+
+    /* Transposes each group of 8 bytes as an 8 × 8 bit matrix: a panel to one byte per column, or back. */
+    void (*transpose_groups)(const uint8_t *in, size_t n_groups, uint8_t *out);
+
+    /* One step of an elimination: to each of the n_rows rows of `stride` bytes (a multiple of
+     * FUOTA_BIT_ROW_ALIGN) pivots[i * stride …] is added for every bit i that is set in both its byte byte_idx
+     * and `bits`. `table` is work space of 256 * stride bytes. All three are aligned to FUOTA_BIT_ROW_ALIGN. */
+    void (*add_pivots)(uint8_t *matrix, size_t n_rows, size_t stride, size_t byte_idx, uint8_t bits,
+                       const uint8_t *pivots, uint8_t *table);
+
+    /* Fleets. */
+    unsigned erasure_n_lanes;
+    fuota_erasure_function *erasure_lanes;
+    fuota_losses_function *losses_draw;
 };
 
 /* Up to this row number every state of the generator is below 2^24: 1 + 1001 · 16760 < 2^24. */
 #define FUOTA_ROW_FAST_MAX 16760u
 
 extern const fuota_kernel fuota_kernel_portable;
+#ifdef FUOTA_HAVE_NEON
+extern const fuota_kernel fuota_kernel_neon;
+#endif
+
+/* The next state of the generator. The feedback bit is added: a state of 2^23 or more carries. */
+FUOTA_INLINE uint32_t fuota_prbs23(uint32_t x) { return (x >> 1) + (((x ^ (x >> 5)) & 1u) << 22); }
+
+/* Draws row r of a column-major panel on to its end: `deficit` more positions, one at a time, from `state`. */
+FUOTA_INLINE void fuota_finish_row(uint8_t *columns, uint32_t n_frags, uint32_t divisor, fuota_dialect dialect,
+                                   unsigned r, uint32_t state, uint32_t deficit)
+{
+    while (deficit != 0) {
+        state = fuota_prbs23(state);
+        const uint32_t position = state % divisor;
+        if (position >= n_frags)
+            continue;
+        const uint32_t before = columns[position];
+        columns[position] = (uint8_t)(before | (1u << r));
+        deficit -= dialect == FUOTA_TS004_1_0_0 ? 1u : ~(before >> r) & 1u;
+    }
+}
 
 #endif

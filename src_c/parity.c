@@ -28,17 +28,19 @@ void fuota_parity_panels(const fuota_kernel *kernel, uint32_t n_frags, fuota_dia
                          const uint32_t *rows, size_t n_rows, uint8_t *panels)
 {
     const size_t panel_len = fuota_panels_len(8, n_frags);
-    for (size_t first = 0; first < n_rows; first += 8, panels += panel_len) {
-        const unsigned n = n_rows - first < 8 ? (unsigned)(n_rows - first) : 8;
+    for (size_t first = 0; first < n_rows; first += FUOTA_ROWS_AT_ONCE) {
+        const size_t left = n_rows - first;
+        const unsigned n = left < FUOTA_ROWS_AT_ONCE ? (unsigned)left : FUOTA_ROWS_AT_ONCE;
+        uint8_t *const out = panels + first / 8 * panel_len;
         uint32_t largest = 0;
         for (unsigned r = 0; r < n; r++)
             largest = rows[first + r] > largest ? rows[first + r] : largest;
         if (largest <= FUOTA_ROW_FAST_MAX) {
-            kernel->parity_panel(n_frags, dialect, rows + first, n, panels);
+            kernel->parity_panels(n_frags, dialect, rows + first, n, out);
         } else {
-            memset(panels, 0, panel_len);
+            memset(out, 0, fuota_panels_len(n, n_frags));
             for (unsigned r = 0; r < n; r++)
-                far_row(n_frags, dialect, rows[first + r], panels, r);
+                far_row(n_frags, dialect, rows[first + r], out + r / 8 * panel_len, r % 8);
         }
     }
 }

@@ -23,13 +23,15 @@ HEADER_LEN = 3
 def n_coded_of(code_rate: str | float | Fraction, n_frags: int) -> int:
     """Coded fragments R of a code rate M / (M + R): 1/2 → M, 3/4 → ⌈M/3⌉, 5/6 → ⌈M/5⌉, 7/8 → ⌈M/7⌉, 1 → 0."""
     try:
+        if isinstance(code_rate, str) and len(code_rate) > 40:
+            raise ValueError
         rate = Fraction(code_rate)
     except (ValueError, TypeError, ZeroDivisionError, OverflowError):
         raise ParameterError(f"code_rate: {shown(code_rate)} is not a code rate such as '5/6'") from None
     if isinstance(code_rate, float):
-        rate = rate.limit_denominator(1000)  # 0.75 and 5 / 6 mean what they look like
-    if not 0 < rate <= 1 or isinstance(code_rate, bool):
-        raise ParameterError(f"code_rate: {shown(code_rate)} is not above 0 and at most 1")
+        rate = rate.limit_denominator(MAX_FRAG_NB)  # 0.75 and 5 / 6 mean what they look like
+    if not Fraction(1, MAX_FRAG_NB) <= rate <= 1 or isinstance(code_rate, bool):
+        raise ParameterError(f"code_rate: {shown(code_rate)} is not from 1/{MAX_FRAG_NB} to 1")
     return -int(-n_frags * (1 - rate) // rate)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from fuota_fec import _core
 from fuota_fec.buffers import Buffer, byte_length
 from fuota_fec.checks import integer, shown
-from fuota_fec.codec.limits import MAX_FRAG_NB, check_frag_size, check_n_frags, dialect_of
+from fuota_fec.codec.limits import MAX_FRAG_NB, Rows, check_frag_size, check_n_frags, dialect_of
 from fuota_fec.errors import ParameterError
 
 
@@ -54,17 +54,28 @@ def decode(
     UndecodableError, with the number missing, if they do not determine the block.
     """
     decoder = Decoder(n_frags, frag_size, version=version)
-    try:
-        numbers = [integer("frag_nb", frag_nb, 1, MAX_FRAG_NB) for frag_nb in frag_nbs]
-    except TypeError:
-        raise ParameterError(f"frag_nbs: {shown(frag_nbs)} is not a sequence of fragment numbers") from None
+    numbers = fragment_numbers(frag_nbs)
     if isinstance(payloads, (list, tuple)):
         if len(payloads) != len(numbers):
             raise ParameterError(f"payloads: {len(payloads)} payloads for {len(numbers)} fragment numbers")
-        for payload in payloads:
-            length = byte_length("payload", payload)
-            if length != decoder.frag_size:
-                raise ParameterError(f"payload: {length} bytes, expected frag_size = {decoder.frag_size}")
+        if set(map(type, payloads)) != {bytes} or set(map(len, cast("list[bytes]", payloads))) != {decoder.frag_size}:
+            for payload in payloads:
+                length = byte_length("payload", payload)
+                if length != decoder.frag_size:
+                    raise ParameterError(f"payload: {length} bytes, expected frag_size = {decoder.frag_size}")
         payloads = b"".join(cast("list[bytes]", payloads))
-    decoder.push_many(np.array(numbers, np.uint32), payloads)
+    decoder.push_many(numbers, payloads)
     return decoder.block()
+
+
+def fragment_numbers(frag_nbs: Iterable[int]) -> Rows:
+    """Fragment numbers as an array, each from 1 to 16383."""
+    if isinstance(frag_nbs, np.ndarray) and frag_nbs.ndim == 1 and frag_nbs.dtype.kind in "iu":
+        in_range = (frag_nbs >= 1) & (frag_nbs <= MAX_FRAG_NB)
+        if in_range.all():
+            return np.ascontiguousarray(frag_nbs, dtype=np.uint32)
+    try:
+        iterator = iter(frag_nbs)
+    except TypeError:
+        raise ParameterError(f"frag_nbs: {shown(frag_nbs)} is not a sequence of fragment numbers") from None
+    return np.array([integer("frag_nb", frag_nb, 1, MAX_FRAG_NB) for frag_nb in iterator], np.uint32)

@@ -35,6 +35,10 @@ def encode(
 
     ParameterError if a value is out of range or the shapes do not fit. TS004, Encoding.
     """
+    if rows is None and matrix is None and out is None:
+        coded = _core.encode_leading(block, frag_size, n_coded, version, kernel)
+        if coded is not None:
+            return coded
     frag_size = check_frag_size(frag_size)
     n_coded = integer("n_coded", n_coded, 0, MAX_ROW)
     length = byte_length("block", block)

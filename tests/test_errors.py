@@ -1,0 +1,94 @@
+"""The exception tree: who is whose child, what the attributes hold, and that errors travel between processes."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import pickle
+
+import pytest
+
+import fuota_fec as ff
+from fuota_fec import errors
+from fuota_fec.wire.commands import FieldError
+
+MADE = [
+    errors.FuotaError("a sentence"),
+    errors.ParameterError("a sentence"),
+    errors.WireError("a sentence", offset=3, field="nb_frag", commands=[1, 2]),
+    errors.UndecodableError("a sentence", missing=7),
+    errors.CampaignError("a sentence"),
+    errors.JournalError("a sentence"),
+    errors.NetworkError("a sentence"),
+    errors.MissingExtraError("a sentence", extra="sql"),
+]
+
+
+def test_every_error_is_here():
+    tree = {cls for _, cls in inspect.getmembers(errors, inspect.isclass) if issubclass(cls, BaseException)}
+    assert tree == {type(error) for error in MADE}
+    assert {cls.__name__ for cls in tree} <= set(ff.__all__)
+
+
+@pytest.mark.parametrize("error", MADE, ids=lambda error: type(error).__name__)
+def test_an_error_is_a_fuota_error_with_a_sentence(error):
+    assert isinstance(error, errors.FuotaError)
+    assert not isinstance(error, (OSError, RuntimeError, KeyError))
+    assert str(error) == "a sentence"
+
+
+def test_builtin_relatives():
+    """What a caller who knows nothing of this library would catch."""
+    relatives = {type(error): {base for base in (ValueError, ImportError) if isinstance(error, base)} for error in MADE}
+    assert relatives == {
+        errors.FuotaError: set(),
+        errors.ParameterError: {ValueError},
+        errors.WireError: {ValueError},
+        errors.UndecodableError: set(),
+        errors.CampaignError: set(),
+        errors.JournalError: set(),
+        errors.NetworkError: set(),
+        errors.MissingExtraError: {ImportError},
+    }
+
+
+def test_only_one_generation():
+    for error in MADE[1:]:
+        assert type(error).__bases__[0] is errors.FuotaError
+
+
+def test_facts_are_attributes():
+    error = errors.WireError("cut short", offset=5, field="mic", commands=(c for c in "ab"))
+    assert (error.offset, error.field, error.commands) == (5, "mic", ("a", "b"))
+    plain = errors.WireError("cut short")
+    assert (plain.offset, plain.field, plain.commands) == (0, "", ())
+    assert errors.UndecodableError("need more", missing=3).missing == 3
+    assert errors.MissingExtraError("install it", extra="cli").extra == "cli"
+
+
+def test_facts_are_required():
+    with pytest.raises(TypeError):
+        errors.UndecodableError("need more")
+    with pytest.raises(TypeError):
+        errors.MissingExtraError("install it")
+
+
+@pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, lambda error: pickle.loads(pickle.dumps(error))])
+@pytest.mark.parametrize(
+    "error", [*MADE, FieldError("a sentence", field="nb_frag")], ids=lambda error: type(error).__name__
+)
+def test_an_error_travels(error, again):
+    """As it does when a worker process raises it: with its sentence and its facts."""
+    other = again(error)
+    assert type(other) is type(error)
+    assert str(other) == str(error)
+    for fact in ("offset", "field", "commands", "missing", "extra"):
+        assert getattr(other, fact, None) == getattr(error, fact, None)
+
+
+def test_an_error_of_the_core_is_the_same_class():
+    with pytest.raises(errors.UndecodableError) as info:
+        ff.Decoder(5, 3).block()
+    assert info.value.missing == 5
+    with pytest.raises(errors.ParameterError):
+        ff.Decoder(5, 3).push(0, b"abc")
