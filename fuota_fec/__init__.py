@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from fuota_fec.campaign.config import CampaignConfig, Device, Group, KeyRing
     from fuota_fec.campaign.machine import Campaign
     from fuota_fec.campaign.messages import DownlinkSent, MulticastSummary, Uplink
+    from fuota_fec.fleet.trials import FleetTrial, simulate_fleet
     from fuota_fec.journal import open_journal
 
 _LAZY = {
@@ -39,12 +40,14 @@ _LAZY = {
     "Campaign": "fuota_fec.campaign.machine",
     "CampaignConfig": "fuota_fec.campaign.config",
     "Device": "fuota_fec.campaign.config",
+    "FleetTrial": "fuota_fec.fleet.trials",
     "DownlinkSent": "fuota_fec.campaign.messages",
     "Group": "fuota_fec.campaign.config",
     "KeyRing": "fuota_fec.campaign.config",
     "MulticastSummary": "fuota_fec.campaign.messages",
     "Uplink": "fuota_fec.campaign.messages",
     "open_journal": "fuota_fec.journal",
+    "simulate_fleet": "fuota_fec.fleet.trials",
     "wire": "fuota_fec.wire",
 }
 
@@ -56,6 +59,7 @@ __all__ = [
     "Decoder",
     "Device",
     "DownlinkSent",
+    "FleetTrial",
     "FragmentedBlock",
     "FuotaError",
     "Group",
@@ -75,6 +79,7 @@ __all__ = [
     "kernels",
     "open_journal",
     "prepare",
+    "simulate_fleet",
     "wire",
 ]
 

@@ -1,0 +1,140 @@
+"""Monte Carlo over a fleet: after how many coded fragments does each device complete?
+
+A device is a loss bitmap, and the core answers for all of them at once. Its losses depend on the seed and its
+number alone, so results do not depend on chunks, workers, kernels or machines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from fuota_fec import _core
+from fuota_fec.checks import integer, shown
+from fuota_fec.codec.limits import MAX_FRAG_NB, Rows, check_n_frags, dialect_of, row_numbers
+from fuota_fec.codec.parity import ParityMatrix
+from fuota_fec.errors import ParameterError
+
+CHUNK = 65536
+"""Devices that one task of an executor simulates."""
+MAX_DEVICES = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class FleetTrial:
+    """What a simulated fleet needed."""
+
+    coded_needed: npt.NDArray[np.int32]
+    """Per device: coded fragments sent, in the order of `rows`, when it can rebuild the block; 0 if it lost nothing,
+    -1 if all of them are not enough."""
+    rows: Rows
+    """Row numbers of the coded fragments, in the order in which they are sent."""
+
+    def completed(self, n_coded: int) -> float:
+        """Share of the fleet that completes with the first n_coded coded fragments."""
+        needed = self.coded_needed
+        return float(np.count_nonzero((needed >= 0) & (needed <= n_coded)) / needed.size)
+
+
+def simulate_fleet(
+    n_frags: int,
+    loss: float | npt.ArrayLike,
+    n_devices: int,
+    *,
+    max_coded: int,
+    version: str = "1.0.0",
+    seed: int = 0,
+    rows: Iterable[int] | None = None,
+    executor: Executor | None = None,
+    kernel: str | None = None,
+) -> FleetTrial:
+    """Devices that lose every fragment, uncoded or coded, independently with probability `loss`.
+
+    `loss` is one number from 0 to below 1, or an array of n_devices; resolved to 2^-32. At most max_coded coded
+    fragments are sent, rows 1, 2, 3 … or the first max_coded of `rows`. The same seed gives the same result, whatever
+    the executor (any concurrent.futures.Executor; chunks of devices are its tasks) or the kernel.
+    """
+    n_frags = check_n_frags(n_frags)
+    n_devices = integer("n_devices", n_devices, 1, MAX_DEVICES)
+    max_coded = integer("max_coded", max_coded, 0, MAX_FRAG_NB - n_frags)
+    seed = integer("seed", seed, 0, 2**64 - 1)
+    dialect_of(version)
+    max_row = MAX_FRAG_NB - n_frags
+    numbers = row_numbers(range(1, max_coded + 1) if rows is None else rows, max_coded, max_row=max_row)
+    thresholds = loss_thresholds(loss, n_devices)
+    chunks = [(first, min(CHUNK, n_devices - first)) for first in range(0, n_devices, CHUNK)]
+    tasks = [
+        (
+            n_frags,
+            version,
+            numbers,
+            seed,
+            first,
+            n,
+            thresholds if thresholds.size == 1 else thresholds[first : first + n],
+        )
+        for first, n in chunks
+    ]
+    if executor is None:
+        columns = matrix_columns(n_frags, version, numbers, kernel)
+        parts = [_simulate(columns, *task[3:], n_frags=n_frags, n_rows=numbers.size, kernel=kernel) for task in tasks]
+    else:
+        parts = [future.result() for future in [executor.submit(_task, kernel, *task) for task in tasks]]
+    return FleetTrial(coded_needed=np.concatenate(parts), rows=numbers)
+
+
+def loss_thresholds(loss: float | npt.ArrayLike, n_devices: int) -> npt.NDArray[np.uint32]:
+    """Loss probabilities in units of 2^-32: one for all, or one per device."""
+    try:
+        values = np.atleast_1d(np.asarray(loss, dtype=np.float64))
+    except (TypeError, ValueError):
+        raise ParameterError(f"loss: {shown(loss)} is not a probability, nor an array of them") from None
+    if values.ndim != 1 or values.size not in (1, n_devices):
+        raise ParameterError(f"loss: {values.size} values, expected one, or one for each of {n_devices} devices")
+    bad = values[~((values >= 0) & (values < 1))]
+    if bad.size:
+        raise ParameterError(f"loss: {bad[0]} is not a probability from 0 to below 1")
+    return np.minimum(np.rint(values * 2**32), 2**32 - 1).astype(np.uint32)
+
+
+def matrix_columns(n_frags: int, version: str, rows: Rows, kernel: str | None = None) -> npt.NDArray[np.uint64]:
+    """The parity matrix by columns, 64 rows to a word, as the core's elimination takes it."""
+    panels = ParityMatrix(n_frags, version, kernel=kernel).panels(rows)
+    columns = np.empty(-(-rows.size // 64) * n_frags, np.uint64)
+    _core.matrix_columns(panels, rows.size, n_frags, columns)
+    return columns
+
+
+def _task(
+    kernel: str | None,
+    n_frags: int,
+    version: str,
+    rows: Rows,
+    seed: int,
+    first: int,
+    n: int,
+    thresholds: npt.NDArray[np.uint32],
+) -> npt.NDArray[np.int32]:
+    """One chunk, self-contained, as an executor runs it wherever it likes."""
+    columns = matrix_columns(n_frags, version, rows, kernel)
+    return _simulate(columns, seed, first, n, thresholds, n_frags=n_frags, n_rows=rows.size, kernel=kernel)
+
+
+def _simulate(
+    columns: npt.NDArray[np.uint64],
+    seed: int,
+    first: int,
+    n: int,
+    thresholds: npt.NDArray[np.uint32],
+    *,
+    n_frags: int,
+    n_rows: int,
+    kernel: str | None,
+) -> npt.NDArray[np.int32]:
+    needed = np.empty(n, np.int32)
+    _core.fleet_simulate(columns, n_frags, n_rows, seed, first, np.ascontiguousarray(thresholds), needed, kernel)
+    return needed

@@ -1,0 +1,196 @@
+"""The erasure engine: every device completes exactly where a decoder would, on every kernel, however it is split."""
+
+from __future__ import annotations
+
+import pickle
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import fuota_fec as ff
+from fuota_fec import _core, _reference
+from fuota_fec.fleet import trials
+
+KERNELS = ff.kernels()
+
+
+def completes_at(n_frags: int, version: str, rows: list[int], lost: set[int], coded_lost: set[int]) -> int:
+    """The specification: rank over GF(2) of what was received, fragment by fragment."""
+    basis: dict[int, int] = {}
+    mask = sum(1 << i for i in lost)
+    if not lost:
+        return 0
+    for idx, row in enumerate(rows):
+        if idx in coded_lost:
+            continue
+        bits = _reference.parity_row(n_frags, row, version) & mask
+        while bits:
+            pivot = bits & -bits
+            if pivot not in basis:
+                basis[pivot] = bits
+                break
+            bits ^= basis[pivot]
+        if len(basis) == len(lost):
+            return idx + 1
+    return -1
+
+
+def bitmap(n_bits: int, members: set[int]) -> np.ndarray:
+    bits = np.zeros(_core.losses_len(n_bits) * 64, np.uint8)
+    bits[list(members)] = 1
+    return np.packbits(bits, bitorder="little").view(np.uint64)
+
+
+def needed_by(
+    kernel: str, n_frags: int, version: str, rows: list[int], devices: list[tuple[set[int], set[int]]]
+) -> list[int]:
+    columns = trials.matrix_columns(n_frags, version, np.array(rows, np.uint32), kernel)
+    lost = np.concatenate([np.concatenate([bitmap(n_frags, u), bitmap(len(rows), c)]) for u, c in devices])
+    needed = np.full(len(devices), -7, np.int32)
+    _core.fleet_complete(columns, n_frags, len(rows), np.ascontiguousarray(lost), needed, kernel)
+    return needed.tolist()
+
+
+@st.composite
+def fleets(draw):
+    n_frags = draw(st.sampled_from([1, 2, 3, 8, 21, 63, 64, 65, 127, 128, 129, 200]))
+    n_rows = draw(st.sampled_from([0, 1, 5, 63, 64, 65, 130, 200]))
+    rows = draw(st.permutations(range(1, n_rows + 40)))[:n_rows]
+    seed = draw(st.integers(0, 2**32 - 1))
+    shares = draw(st.lists(st.sampled_from([0.0, 0.02, 0.1, 0.3, 0.6, 1.0]), min_size=1, max_size=12))
+    rng = np.random.default_rng(seed)
+    devices = [
+        (
+            set(np.flatnonzero(rng.random(n_frags) < p).tolist()),
+            set(np.flatnonzero(rng.random(n_rows) < p / 2).tolist()),
+        )
+        for p in shares
+    ]
+    return n_frags, draw(st.sampled_from(["1.0.0", "2.0.0"])), rows, devices
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+@settings(max_examples=60)
+@given(fleet=fleets())
+def test_a_device_completes_where_the_rank_does(kernel, fleet):
+    n_frags, version, rows, devices = fleet
+    expected = [completes_at(n_frags, version, list(rows), u, c) for u, c in devices]
+    assert needed_by(kernel, n_frags, version, list(rows), devices) == expected
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_more_losses_than_fit_the_lanes(kernel):
+    """Beyond 2048 losses the basis is kept for one device at a time."""
+    rows = list(range(1, 2301))
+    devices = [(set(range(0, 2250)), set()), (set(range(5)), {0, 1}), (set(range(2300)), set())]
+    assert needed_by(kernel, 2300, "1.0.0", rows, devices) == needed_by("portable", 2300, "1.0.0", rows, devices)
+
+
+def test_it_agrees_with_the_decoder():
+    rng = np.random.default_rng(5)
+    n_frags, rows = 90, list(range(1, 61))
+    block = rng.bytes(n_frags * 3)
+    coded = ff.encode(block, 3, len(rows), version="2.0.0")
+    devices = [
+        (set(np.flatnonzero(rng.random(90) < 0.2).tolist()), set(np.flatnonzero(rng.random(60) < 0.2).tolist()))
+        for _ in range(50)
+    ]
+    expected = []
+    for lost, coded_lost in devices:
+        decoder = ff.Decoder(n_frags, 3, version="2.0.0")
+        for i in range(n_frags):
+            if i not in lost:
+                decoder.push(i + 1, block[3 * i : 3 * i + 3])
+        at = 0 if decoder.complete else -1
+        for idx, row in enumerate(rows):
+            if at < 0 and idx not in coded_lost and decoder.push(n_frags + row, bytes(coded[idx])):
+                at = idx + 1
+        expected.append(at)
+    assert needed_by(ff.kernel(), n_frags, "2.0.0", rows, devices) == expected
+
+
+@pytest.mark.parametrize("loss", [0.0, 0.003, 0.1, 0.5, 0.999])
+def test_every_kernel_draws_the_same(loss):
+    results = [ff.simulate_fleet(130, loss, 3000, max_coded=100, seed=9, kernel=k).coded_needed for k in KERNELS]
+    for other in results[1:]:
+        assert np.array_equal(results[0], other)
+
+
+def test_the_split_does_not_matter(monkeypatch):
+    whole = ff.simulate_fleet(64, 0.1, 1000, max_coded=60, seed=3).coded_needed
+    monkeypatch.setattr(trials, "CHUNK", 77)
+    assert np.array_equal(ff.simulate_fleet(64, 0.1, 1000, max_coded=60, seed=3).coded_needed, whole)
+    with ThreadPoolExecutor(2) as threads:
+        assert np.array_equal(
+            ff.simulate_fleet(64, 0.1, 1000, max_coded=60, seed=3, executor=threads).coded_needed, whole
+        )
+    losses = np.linspace(0, 0.3, 1000)
+    per_device = ff.simulate_fleet(64, losses, 1000, max_coded=60, seed=3).coded_needed
+    with ProcessPoolExecutor(2) as processes:
+        assert np.array_equal(
+            ff.simulate_fleet(64, losses, 1000, max_coded=60, seed=3, executor=processes).coded_needed, per_device
+        )
+
+
+def test_the_seed_matters_and_the_loss_too():
+    a = ff.simulate_fleet(100, 0.1, 500, max_coded=80, seed=1)
+    assert not np.array_equal(a.coded_needed, ff.simulate_fleet(100, 0.1, 500, max_coded=80, seed=2).coded_needed)
+    assert ff.simulate_fleet(100, 0.3, 500, max_coded=200, seed=1).coded_needed.mean() > a.coded_needed.mean()
+    assert not ff.simulate_fleet(100, 0.0, 50, max_coded=5).coded_needed.any()
+    assert pickle.loads(pickle.dumps(a)).coded_needed.tolist() == a.coded_needed.tolist()
+
+
+def test_losses_come_as_often_as_asked():
+    """A device that lost nothing needs nothing: with M = 50 and 2 % that is a share of 0.98 ** 50."""
+    trial = ff.simulate_fleet(50, 0.02, 200_000, max_coded=30, seed=4)
+    expected = 0.98**50
+    share = np.count_nonzero(trial.coded_needed == 0) / 200_000
+    assert abs(share - expected) < 5 * (expected * (1 - expected) / 200_000) ** 0.5
+    assert trial.completed(0) == share
+    assert trial.completed(30) >= trial.completed(10) >= share
+
+
+@pytest.mark.parametrize(
+    ("version", "m", "loss", "shares"),
+    [
+        ("1.0.0", 21, 0.05, (9, 14, 15)),
+        ("1.0.0", 50, 0.05, (14, 16, 19)),
+        ("1.0.0", 100, 0.10, (18, 29, 31)),
+        ("2.0.0", 50, 0.05, (8, 11, 16)),
+        ("2.0.0", 100, 0.10, (18, 23, 28)),
+    ],
+)
+def test_published_redundancy(version, m, loss, shares):
+    """Coded fragments with which 90, 99 and 99.9 % of the devices complete, rows 1, 2, 3 …, from the exact matrix."""
+    trial = ff.simulate_fleet(m, loss, 200_000, max_coded=60, version=version, seed=11)
+    for share, expected in zip((0.9, 0.99, 0.999), shares, strict=True):
+        chance = 5 * (share * (1 - share) / 200_000) ** 0.5
+        assert trial.completed(expected) >= share - chance
+        assert trial.completed(expected - 1) < share + chance
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"n_frags": 0}, "n_frags"),
+        ({"loss": 1.0}, "loss: 1.0"),
+        ({"loss": -0.1}, "loss: -0.1"),
+        ({"loss": float("nan")}, "loss: nan"),
+        ({"loss": "much"}, "loss"),
+        ({"loss": [0.1, 0.2]}, "loss: 2 values"),
+        ({"n_devices": 0}, "n_devices"),
+        ({"max_coded": -1}, "max_coded"),
+        ({"max_coded": 16383}, "max_coded"),
+        ({"version": "3"}, "version"),
+        ({"seed": -1}, "seed"),
+        ({"rows": [1, 2]}, "n_coded"),
+        ({"rows": [5, 5, *range(6, 30)]}, "rows: 5"),
+    ],
+)
+def test_bad_input(changes, said):
+    arguments = {"n_frags": 20, "loss": 0.1, "n_devices": 10, "max_coded": 20, **changes}
+    with pytest.raises(ff.ParameterError, match=said):
+        ff.simulate_fleet(arguments.pop("n_frags"), arguments.pop("loss"), arguments.pop("n_devices"), **arguments)
