@@ -1,0 +1,143 @@
+"""The codec's speed, by kernel: `pytest benchmarks/bench_codec.py`.
+
+Ratios against other codecs: `python benchmarks/peers/run.py`. Every benchmark checks its result before the clock starts
+and says which kernel ran. Compare the minimum within a group.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import pytest
+
+import fuota_fec as ff
+from fuota_fec import _core, _reference
+
+SIZES = [(1000, 222, 320), (4000, 222, 400), (14745, 232, 1638)]
+VERSIONS = ["1.0.0", "2.0.0"]
+DIALECT = {"1.0.0": 1, "2.0.0": 2}
+
+by_size = pytest.mark.parametrize(("n_frags", "frag_size", "n_coded"), SIZES, ids=str)
+by_version = pytest.mark.parametrize("version", VERSIONS)
+by_kernel = pytest.mark.parametrize("kernel", ff.kernels())
+
+
+@lru_cache
+def block_of(n_frags: int, frag_size: int) -> np.ndarray:
+    return np.random.default_rng(1).integers(0, 256, n_frags * frag_size, np.uint8)
+
+
+@lru_cache
+def coded_of(n_frags: int, frag_size: int, n_coded: int, version: str) -> np.ndarray:
+    """What is right: the portable kernel, and for a few rows the plain Python algorithm."""
+    block = block_of(n_frags, frag_size)
+    coded = ff.encode(block, frag_size, n_coded, version=version, kernel="portable")
+    few = _reference.encode(block.tobytes(), frag_size, 2, version=version)
+    assert [c.tobytes() for c in coded[:2]] == few
+    return coded
+
+
+def describe(benchmark: Any, kernel: str, group: str, n_bytes: int) -> None:
+    benchmark.group = group
+    benchmark.extra_info["kernel"] = kernel
+    benchmark.extra_info["bytes"] = n_bytes
+
+
+def with_rate(benchmark: Any, n_bytes: int) -> None:
+    if benchmark.stats is not None:
+        benchmark.extra_info["bytes_per_second"] = round(n_bytes / benchmark.stats.stats.min)
+
+
+@by_kernel
+@by_version
+@by_size
+def test_encode_cold(benchmark, n_frags, frag_size, n_coded, version, kernel):
+    block, out = block_of(n_frags, frag_size), np.empty((n_coded, frag_size), np.uint8)
+    describe(benchmark, kernel, f"encode {n_frags} × {frag_size}, R {n_coded}, {version}: cold", block.size)
+    ff.encode(block, frag_size, n_coded, version=version, kernel=kernel, out=out)
+    assert (out == coded_of(n_frags, frag_size, n_coded, version)).all()
+    benchmark(ff.encode, block, frag_size, n_coded, version=version, kernel=kernel, out=out)
+    with_rate(benchmark, block.size)
+
+
+@by_kernel
+@by_size
+def test_encode_matrix_reused(benchmark, n_frags, frag_size, n_coded, kernel):
+    block, out = block_of(n_frags, frag_size), np.empty((n_coded, frag_size), np.uint8)
+    matrix = ff.ParityMatrix(n_frags, kernel=kernel)
+    describe(benchmark, kernel, f"encode {n_frags} × {frag_size}, R {n_coded}: matrix reused", block.size)
+    ff.encode(block, frag_size, n_coded, matrix=matrix, kernel=kernel, out=out)
+    assert (out == coded_of(n_frags, frag_size, n_coded, "1.0.0")).all()
+    benchmark(ff.encode, block, frag_size, n_coded, matrix=matrix, kernel=kernel, out=out)
+    with_rate(benchmark, block.size)
+
+
+@by_kernel
+@by_version
+@pytest.mark.parametrize(("n_frags", "n_coded"), [(m, r) for m, _, r in SIZES])
+def test_rows(benchmark, n_frags, n_coded, version, kernel):
+    rows = np.arange(1, n_coded + 1, dtype=np.uint32)
+    panels, expected = (np.empty(_core.panels_len(n_coded, n_frags), np.uint8) for _ in range(2))
+    describe(benchmark, kernel, f"rows M {n_frags}, R {n_coded}, {version}", panels.size)
+    _core.parity_panels(n_frags, DIALECT[version], rows, panels, kernel)
+    _core.parity_panels(n_frags, DIALECT[version], rows, expected, "portable")
+    assert (panels == expected).all()
+    benchmark(_core.parity_panels, n_frags, DIALECT[version], rows, panels, kernel)
+
+
+@by_kernel
+@by_version
+@pytest.mark.parametrize(
+    ("n_frags", "frag_size", "n_coded", "loss"),
+    [(1000, 222, 320, 0.1), (4000, 222, 500, 0.1), (14745, 232, 1638, 0.096)],
+)
+def test_decode(benchmark, n_frags, frag_size, n_coded, loss, version, kernel):
+    block = block_of(n_frags, frag_size)
+    sent = np.concatenate([block.reshape(n_frags, frag_size), coded_of(n_frags, frag_size, n_coded, version)])
+    kept = np.flatnonzero(np.random.default_rng(7).random(len(sent)) >= loss)
+    numbers, payloads = (kept + 1).astype(np.uint32), np.ascontiguousarray(sent[kept])
+    describe(benchmark, kernel, f"decode {n_frags} × {frag_size}, {loss:.0%} lost, {version}", block.size)
+
+    def decode():
+        decoder = ff.Decoder(n_frags, frag_size, version=version, kernel=kernel)
+        decoder.push_many(numbers, payloads)
+        return decoder.block()
+
+    assert decode() == block.tobytes()
+    benchmark(decode)
+    with_rate(benchmark, block.size)
+
+
+# ---- small calls: what a call costs beside its work -----------------------------------------------------------------
+
+
+def test_push_of_an_uncoded_fragment(benchmark):
+    """1000 calls per round: divide by 1000."""
+    payloads = [bytes([i % 256]) * 222 for i in range(1000)]
+    numbered = list(enumerate(payloads, 1))
+    describe(benchmark, ff.kernel(), "small calls", 222_000)
+
+    def fresh():
+        return (ff.Decoder(16000, 222).push,), {}
+
+    def push_all(push):
+        for number, payload in numbered:
+            push(number, payload)
+
+    decoder = ff.Decoder(1000, 222)
+    push_all(decoder.push)
+    assert decoder.block() == b"".join(payloads)
+    benchmark.pedantic(push_all, setup=fresh, rounds=300)
+
+
+@by_kernel
+@by_version
+def test_encode_small(benchmark, version, kernel):
+    block = bytes(range(250)) * 4
+    describe(benchmark, kernel, f"small calls: encode 20 × 50, R 5, {version}", len(block))
+    coded = ff.encode(block, 50, 5, version=version, kernel=kernel)
+    assert [c.tobytes() for c in coded] == _reference.encode(block, 50, 5, version=version)
+    forced = {} if kernel == ff.kernel() else {"kernel": kernel}  # looking a kernel up by name is not what is measured
+    benchmark(ff.encode, block, 50, 5, version=version, **forced)
