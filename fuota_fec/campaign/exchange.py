@@ -42,6 +42,7 @@ Decisions = Iterator[Event]
 
 PACER = ("pacer",)
 CLOSING = ("closing",)
+DEADLINE = ("deadline",)
 UNHEARD_PERIODS = 3
 """Uplink periods after which a device that was not heard is given up."""
 
@@ -52,22 +53,24 @@ class UnicastExchange:
     def __init__(self, state: CampaignState, stage: Stage, started_at: float) -> None:
         self.state = state
         self.stage = stage
-        self.not_before = max(started_at, stage.not_before(state))
+        self.not_before = max(started_at, stage.not_before(state) if stage.not_before else started_at)
         self.closing = False
         self.ready: deque[DeviceState] = deque()
-        self.next_slot = started_at
+        self.n_ready = 0
         self.n_open = 0
         self.n_given_up = 0
         self.n_succeeded = 0
         self.by_request: dict[str, DeviceState] = {}
-        fresh_uplink_needed = self.not_before > started_at
+        ends_at = stage.ends_at(state)
+        if ends_at is not None:
+            state.timers.set(DEADLINE, ends_at)
         for device in state.devices.values():
             device.request_id = None
             device.resends = 0
             if not device.taking_part:
                 device.phase = Phase.ABSENT
                 continue
-            if fresh_uplink_needed:
+            if stage.not_before is not None:
                 device.heard = False
             if stage.already(state, device):
                 self._to(device, Phase.SUCCEEDED)
@@ -83,8 +86,10 @@ class UnicastExchange:
         """Whether an uplink received at `at` is the one that this stage waits for to talk to the device."""
         return not device.heard and at >= self.not_before
 
-    def on_uplink(self, device: DeviceState, _at: float, now: float) -> Decisions:
-        if device.phase is Phase.HANDED_OVER and not self.state.network.sent_reports and device.request_id:
+    def on_uplink(self, device: DeviceState, at: float, now: float) -> Decisions:
+        """Where the network gives no sent reports, the first uplink heard after the hand-over stands for one."""
+        waits = device.phase is Phase.HANDED_OVER and at >= device.handed_over_at
+        if waits and not self.state.network.sent_reports and device.request_id:
             yield Reported(at=now, id=device.request_id, ok=True, cause="uplink heard")
 
     def on_command(self, device: DeviceState, command: Command, at: float, now: float) -> Decisions | None:
@@ -93,15 +98,23 @@ class UnicastExchange:
         verdict = self.stage.read(self.state, device, command, at)
         if verdict is None or device.phase in (Phase.ABSENT, Phase.SUCCEEDED, Phase.FAILED):
             return None
+        if device.request_id is None and not self.stage.volunteered:
+            return None
         return self._on_verdict(device, verdict, now)
 
     def _on_verdict(self, device: DeviceState, verdict: Verdict, now: float) -> Decisions:
         version = verdict.fw_version
         if verdict.final:
             yield Answered(at=now, dev_eui=device.dev_eui, ok=verdict.ok, reason=verdict.reason, fw_version=version)
-        elif version is not None:
-            yield VersionHeard(at=now, dev_eui=device.dev_eui, fw_version=version, reason=verdict.reason)
+            return
+        asked = device.phase in (Phase.HANDED_OVER, Phase.SENT)
+        if version is not None and (asked or version != device.fw_version):
+            yield VersionHeard(at=now, dev_eui=device.dev_eui, fw_version=version, asked=asked, reason=verdict.reason)
             yield from self._give_up_if_stalled(device, now)
+
+    def awaits_hand_over(self, request_id: str) -> bool:
+        device = self.by_request[request_id]
+        return device.phase is Phase.REQUESTED and device.request_id == request_id
 
     def on_report(self, request_id: str, ok: bool, cause: str, now: float) -> Decisions:
         """The network's word on a request in `by_request`."""
@@ -113,7 +126,7 @@ class UnicastExchange:
     def on_timer(self, name: object, now: float) -> Decisions:
         if name == PACER:
             return self._on_pacer(now)
-        if name == CLOSING:
+        if name in (CLOSING, DEADLINE):
             return self.end(now)
         assert isinstance(name, str)
         return self._on_device_timer(self.state.devices[name], now)
@@ -130,7 +143,7 @@ class UnicastExchange:
     def _on_pacer(self, now: float) -> Decisions:
         """The next device in line is asked; those that answered an earlier request meanwhile are passed over."""
         device = next((d for d in self.ready if d.phase is Phase.READY), None)
-        if device is not None:
+        if device is not None and not self.closing:
             yield self._request(device, now)
 
     def settle(self, now: float) -> Decisions:
@@ -172,13 +185,13 @@ class UnicastExchange:
         state = self.state
         assert self.stage.request is not None
         payload = self.stage.request(state, device).encode()
-        session = state.sessions.get(device.group.name)
-        if not self.stage.bounded:
-            not_after = now + state.config.delivery_timeout + device.period
-        elif session is not None:
-            not_after = session.start
-        else:
+        ends_at = self.stage.ends_at(state)
+        if ends_at is not None:
+            not_after = ends_at
+        elif self.stage.bounded:
             not_after = state.deadline
+        else:
+            not_after = now + state.config.delivery_timeout + device.period
         return Requested(
             at=now,
             id=state.next_request_id(),
@@ -187,7 +200,7 @@ class UnicastExchange:
             command=payload,
             digest=hashlib.sha256(payload).digest()[:8],
             not_after=not_after,
-            replaces=device.request_id,
+            replaces=device.request_id or device.unreported,
         )
 
     # ---- what events do ----------------------------------------------------------------------------------
@@ -208,22 +221,23 @@ class UnicastExchange:
             pass
         if device.request_id:
             self.by_request.pop(device.request_id, None)
-        device.request_id = event.id
+        device.request_id = device.unreported = event.id
         self.by_request[event.id] = device
+        self.state.next_unicast_at = event.at + self.state.config.ucast_msg_delay / 1000
         self._to(device, Phase.REQUESTED)
-        self.next_slot = event.at + self.state.config.ucast_msg_delay / 1000
-        if self.ready:
-            self.state.timers.set(PACER, self.next_slot)
+        self._set_pacer(event.at)
 
     def _apply_handed_over(self, event: HandedOver) -> None:
         device = self.by_request[event.id]
         if device.phase is Phase.REQUESTED:
+            device.handed_over_at = event.at
             self._to(device, Phase.HANDED_OVER)
             self.state.timers.set(device.dev_eui, event.at + self.state.config.delivery_timeout + device.period)
 
     def _apply_reported(self, event: Reported) -> None:
         device = self.by_request[event.id]
         if event.ok:
+            device.unreported = None
             self._to(device, Phase.SENT)
             due = self.state.plan.slowest_period + self.state.config.delivery_timeout
             self.state.timers.set(device.dev_eui, event.at + due)
@@ -237,12 +251,13 @@ class UnicastExchange:
         device = self.state.devices[event.dev_eui]
         device.reason = event.reason
         self._to(device, Phase.SUCCEEDED if event.ok else Phase.FAILED)
+        self._set_pacer(event.at)
 
     def _apply_version_heard(self, event: VersionHeard) -> None:
         """Asked and not there yet: again, while retries remain. Volunteered: only noted."""
         device = self.state.devices[event.dev_eui]
-        device.reason = event.reason
-        if device.phase in (Phase.HANDED_OVER, Phase.SENT):
+        if event.asked:
+            device.reason = event.reason
             self._again(device, event.at)
 
     def _apply_given_up(self, event: GivenUp) -> None:
@@ -252,8 +267,7 @@ class UnicastExchange:
 
     def _apply_closing(self, event: StageClosing) -> None:
         self.closing = True
-        self.ready.clear()
-        self.state.timers.clear(PACER)
+        self._set_pacer(event.at)
         self.state.timers.set(CLOSING, event.until)
 
     def _apply_ended(self, _event: StageEnded) -> None:
@@ -262,8 +276,8 @@ class UnicastExchange:
                 device.taking_part = False
             device.phase = Phase.ABSENT
             self.state.timers.clear(device.dev_eui)
-        self.state.timers.clear(PACER)
-        self.state.timers.clear(CLOSING)
+        for name in (PACER, CLOSING, DEADLINE):
+            self.state.timers.clear(name)
 
     def _again(self, device: DeviceState, at: float) -> None:
         """Another try, if one is left."""
@@ -276,9 +290,17 @@ class UnicastExchange:
     def _enqueue(self, device: DeviceState, at: float) -> None:
         self._to(device, Phase.READY)
         self.ready.append(device)
-        self.state.timers.set(PACER, max(at, self.next_slot))
+        self._set_pacer(at)
+
+    def _set_pacer(self, at: float) -> None:
+        """The pacer runs exactly while somebody is in line."""
+        if self.n_ready and not self.closing:
+            self.state.timers.set(PACER, max(at, self.state.next_unicast_at))
+        else:
+            self.state.timers.clear(PACER)
 
     def _to(self, device: DeviceState, phase: Phase) -> None:
+        self.n_ready += (phase is Phase.READY) - (device.phase is Phase.READY)
         self.n_open += (phase in OPEN) - (device.phase in OPEN)
         self.n_given_up += (phase is Phase.GIVEN_UP) - (device.phase is Phase.GIVEN_UP)
         self.n_succeeded += (phase is Phase.SUCCEEDED) - (device.phase is Phase.SUCCEEDED)

@@ -130,6 +130,7 @@ class Campaign:
         if self._state is None or self.finished:
             self.ignored["not running"] += 1
             return []
+        self._need_image()
         now = max(now, self._last_at)
         return self._run(self._on_timers(now, before=True), self._on_input(item, now), self._settle(now))
 
@@ -137,12 +138,19 @@ class Campaign:
         """Fires the timers that are due."""
         if self._state is None or self.finished:
             return []
+        self._need_image()
         now = max(now, self._last_at)
         return self._run(self._on_timers(now), self._settle(now))
 
     def deadline(self) -> float | None:
         """Unix time at which `tick` is due next; None if only an input can bring the campaign on."""
         return None if self._state is None or self.finished else self._state.timers.earliest()
+
+    def _need_image(self) -> None:
+        if not self._image:
+            raise CampaignError(
+                f"campaign {self.id!r} was replayed without its image: it can be looked at, not continued"
+            )
 
     @classmethod
     def replay(cls, events: Iterable[m.Event], image: bytes = b"") -> Campaign:
@@ -279,7 +287,8 @@ class Campaign:
         elif item.id not in exchange.by_request:
             self.ignored[type(item).__name__] += 1
         elif isinstance(item, m.HandOver):
-            yield m.HandedOver(at=now, id=item.id, reference=item.reference, f_cnt=item.f_cnt)
+            if exchange.awaits_hand_over(item.id):
+                yield m.HandedOver(at=now, id=item.id, reference=item.reference, f_cnt=item.f_cnt)
         else:
             yield from exchange.on_report(item.id, item.ok, item.cause, now)
 
@@ -366,6 +375,8 @@ class Campaign:
         state.stage_idx += 1
         state.sessions.update(event.sessions or {})
         stage = self._stages[state.stage_idx]
+        if not stage.bounded:
+            state.timers.clear(DURATION)
         unicast = stage.request is not None
         self._exchange = UnicastExchange(state, stage, event.at) if unicast else Transmission(state, stage)
 

@@ -185,10 +185,14 @@ class Answered(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VersionHeard(Event):
-    """A device said which firmware it runs, and that is not the last word: it is asked again while retries remain."""
+    """A device said which firmware it runs, and that is not the last word.
+
+    `asked`: in answer to a request, which is repeated while retries remain; else it was volunteered, and only noted.
+    """
 
     dev_eui: str
     fw_version: int
+    asked: bool = False
     reason: str = ""
 
 

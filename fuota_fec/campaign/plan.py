@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 
 from fuota_fec.campaign.config import CampaignConfig, Device, Group, n_coded_wanted
 from fuota_fec.codec.block import HEADER_LEN, FragmentedBlock, prepare
@@ -14,6 +15,9 @@ from fuota_fec.errors import ParameterError
 from fuota_fec.planning.schedule import block_ack_delay, fragment_size, session_time_out
 from fuota_fec.radio.airtime import TransmissionTime, transmission_time
 from fuota_fec.radio.regions import region
+
+MAX_F_CNT = 0xFFFFFFFF
+"""End of a frame counter's life: maxMcFCnt is 32 bits, and no frame carries it (TS005)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +68,7 @@ def make_plan(config: CampaignConfig, image_len: int) -> Plan:
     return Plan(
         groups=plans,
         slowest_period=max(uplink_period(config, device) for device in config.devices),
-        n_needed=math.ceil(config.success_threshold * len(config.devices) / 100),
+        n_needed=math.ceil(Fraction(repr(config.success_threshold)) * len(config.devices) / 100),
     )
 
 
@@ -81,9 +85,14 @@ def _plan_group(config: CampaignConfig, group: Group, n_devices: int, image_len:
             f"image: {image_len} bytes are {n_frags} fragments of {frag_size} bytes; with coded fragments up to row "
             f"{max(rows, default=0)} that is beyond fragment number {MAX_FRAG_NB}"
         )
+    n_frames = n_frags + len(rows)
+    if group.first_f_cnt + n_frames > MAX_F_CNT:
+        raise ParameterError(
+            f"first_f_cnt: {group.first_f_cnt} leaves {MAX_F_CNT - group.first_f_cnt} frame counters, {n_frames} are needed"
+        )
     duty_cycle = config.duty_cycle if config.duty_cycle is not None else area.duty_cycle(group.frequency_hz)
     time = transmission_time(
-        n_frags + len(rows),
+        n_frames,
         HEADER_LEN + frag_size,
         area.data_rate(group.dr),
         mcast_msg_delay_s=config.mcast_msg_delay / 1000,

@@ -12,6 +12,7 @@ from dataclasses import dataclass, fields
 
 from fuota_fec.campaign.config import Ports
 from fuota_fec.campaign.messages import Session
+from fuota_fec.campaign.plan import MAX_F_CNT
 from fuota_fec.campaign.state import CampaignState, DeviceState
 from fuota_fec.planning import schedule
 from fuota_fec.wire import firmware, fragmentation, multicast
@@ -48,8 +49,12 @@ class Stage:
     """What an answer, received at a Unix time, means; None for one that does not belong here."""
     sessions: Callable[[CampaignState, float], dict[str, Session]] | None = None
     """The sessions that are fixed when the stage begins, by group."""
-    not_before: Callable[[CampaignState], float] = lambda _: 0.0
-    """Unix time before which nothing is asked; then only a device heard after it."""
+    ends_at: Callable[[CampaignState], float | None] = lambda _: None
+    """Unix time at which the stage is over, whoever has not answered."""
+    not_before: Callable[[CampaignState], float] | None = None
+    """Unix time before which nothing is asked, and after which a device must be heard anew; None: neither."""
+    volunteered: bool = False
+    """Whether an answer counts that was not asked for."""
     already: Callable[[CampaignState, DeviceState], bool] = lambda _state, _device: False
     """Whether a device counts as done without being asked."""
     bounded: bool = True
@@ -60,6 +65,16 @@ def refusal(command: Command) -> str:
     """The names of the error flags that are set in an answer; empty if it is none."""
     values = [(f.name, getattr(command, f.name)) for f in fields(command)]  # type: ignore[arg-type]
     return ", ".join(name for name, value in values if value is True or (name == "other_errors" and value))
+
+
+def configured_start(state: CampaignState) -> float | None:
+    """A configured session start is the deadline of the stages before it."""
+    return state.config.session_start
+
+
+def first_session(state: CampaignState) -> float | None:
+    """A session request whose start has passed is refused."""
+    return min(session.start for session in state.sessions.values())
 
 
 def _verdict(command: Command) -> Verdict:
@@ -81,7 +96,7 @@ def mc_group_setup_request(state: CampaignState, device: DeviceState) -> Command
         mc_addr=int(group.mc_addr, 16),
         mc_key_encrypted=bytes(16),
         min_mc_fcnt=first,
-        max_mc_fcnt=min(first + width, 0xFFFFFFFF),
+        max_mc_fcnt=min(first + width, MAX_F_CNT),
     )
 
 
@@ -198,12 +213,14 @@ FIRMWARE_UPDATE: tuple[Stage, ...] = (
         port=lambda ports: ports.multicast,
         request=mc_group_setup_request,
         read=mc_group_setup_read,
+        ends_at=configured_start,
     ),
     Stage(
         name="FragSessionSetup",
         port=lambda ports: ports.fragmentation,
         request=frag_session_setup_request,
         read=frag_session_setup_read,
+        ends_at=configured_start,
     ),
     Stage(
         name="McClassCSession",
@@ -211,6 +228,7 @@ FIRMWARE_UPDATE: tuple[Stage, ...] = (
         request=class_c_session_request,
         read=class_c_session_read,
         sessions=class_c_sessions,
+        ends_at=first_session,
     ),
     Stage(name="DlFragment", port=lambda ports: ports.fragmentation),
     Stage(
@@ -219,6 +237,7 @@ FIRMWARE_UPDATE: tuple[Stage, ...] = (
         request=dev_version_request,
         read=dev_version_read,
         not_before=lambda state: state.sent_until + state.config.fuota_process_max_time,
+        volunteered=True,
         already=lambda state, device: device.fw_version == state.config.firmware_version,
         bounded=False,
     ),

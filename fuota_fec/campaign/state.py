@@ -55,6 +55,10 @@ class DeviceState:
     heard: bool = False
     phase: Phase = Phase.ABSENT
     request_id: str | None = None
+    """The present stage's last request."""
+    unreported: str | None = None
+    """The last request of all, until it is known to have left: it may still be in the network's queue."""
+    handed_over_at: float = 0.0
     resends: int = 0
     reason: str = ""
     """Why it did not succeed, once that is known."""
@@ -83,6 +87,8 @@ class CampaignState:
     sent_until: float = 0.0
     """End of the last multicast frame requested."""
     n_requests: int = 0
+    next_unicast_at: float = 0.0
+    """Unicast downlinks are ucast_msg_delay apart, also across stages."""
     timers: Timers = field(default_factory=Timers)
 
     @classmethod

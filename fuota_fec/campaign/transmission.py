@@ -28,6 +28,7 @@ class Frame:
     frag_nb: int
     f_cnt: int | None
     repeats: int = 0
+    handed_over: bool = False
 
 
 class GroupTransmission:
@@ -111,6 +112,7 @@ class GroupTransmission:
     def apply_requested(self, event: Requested) -> None:
         if self.again:
             frame = self.again.pop(0)
+            frame.handed_over = False
         else:
             assert event.frag_nb is not None
             frame = Frame(event.frag_nb, event.f_cnt)
@@ -123,8 +125,7 @@ class GroupTransmission:
         self._set_slot(event.at)
 
     def apply_handed_over(self, event: HandedOver) -> None:
-        if event.id not in self.outstanding:
-            return
+        self.outstanding[event.id].handed_over = True
         if not self._waits_for_summary:
             del self.outstanding[event.id]
             self._set_slot(event.at)
@@ -149,9 +150,11 @@ class GroupTransmission:
             self.state.timers.clear(("summary", self.name, request_id))
 
     def _set_slot(self, at: float) -> None:
-        """The next frame's time, or that of the end: set whenever a frame may go out."""
+        """The next frame's time, or that of the end: the timer runs exactly while a frame may go out."""
         if not self.done and len(self.outstanding) < self.state.config.summary_window:
             self.state.timers.set(self._slot, max(at, self.next_slot))
+        else:
+            self.state.timers.clear(self._slot)
 
 
 class Transmission:
@@ -186,6 +189,10 @@ class Transmission:
     def on_command(self, _device: DeviceState, _command: Command, _at: float, _now: float) -> Iterator[Event] | None:
         """Devices do not answer fragments."""
         return None
+
+    def awaits_hand_over(self, request_id: str) -> bool:
+        frame = self.by_request[request_id].outstanding.get(request_id)
+        return frame is not None and not frame.handed_over
 
     def on_report(self, request_id: str, ok: bool, cause: str, now: float) -> Iterator[Event]:
         return self.by_request[request_id].on_summary(request_id, ok, cause, now)
