@@ -1,0 +1,371 @@
+"""What device stacks can and cannot do, as data.
+
+Each row of PROFILES says where it was learnt, and a field that was learnt otherwise says so beside it:
+
+    run     the stack's code was run on a host and asked
+    read    its public source was read
+    survey  from tables of vendors' documents and issue trackers
+
+Limits are those of the default or template build. A product whose build differs has a profile of its own: a
+`dataclasses.replace` of one of these, or a table of a configuration file read with `fuota_fec.tables.from_table`.
+
+Words of TS004: a loss is an *uncoded* fragment that did not arrive. How many of them a decoder can solve is set by the
+memory for its matrix and has nothing to do with how many coded fragments are sent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Literal, TypeAlias
+
+from fuota_fec.errors import ParameterError
+
+Version: TypeAlias = Literal["1.0.0", "2.0.0"]
+
+
+class LateUncoded(StrEnum):
+    """What becomes of an uncoded fragment that arrives after one with a higher number."""
+
+    ACCEPTED = "accepted"
+    DROPPED = "dropped"
+    """Ignored, and with it a whole second round of uncoded fragments."""
+    CORRUPTS = "corrupts"
+    """Stored until the first coded fragment is heard; after that taken for a coded one: wrong bytes, no error."""
+    UNKNOWN = "unknown"
+
+
+class ReceivedCount(StrEnum):
+    """What NbFragReceived of FragSessionStatusAns counts."""
+
+    ALL = "all"
+    """Every fragment heard: uncoded, coded and repeated (as TS004 says)."""
+    LAST_NUMBER = "last_number"
+    """Nothing: it is the number of the fragment heard last."""
+    LAST_NUMBER_LESS_LOST = "last_number_less_lost"
+    """The number of the fragment heard last, less the losses."""
+    UNKNOWN = "unknown"
+
+
+class MissingCount(StrEnum):
+    """What MissingFrag of FragSessionStatusAns counts."""
+
+    NEEDED = "needed"
+    """Independent fragments still needed; 255 is 255 or more (as TS004 says)."""
+    NEEDED_OR_ONE = "needed_or_one"
+    """The same modulo 256, but 1 instead of 0 when nothing was lost: 1 may mean that the block is complete."""
+    LOST = "lost"
+    """Losses so far. It never goes down, so only a device that lost nothing ever says 0."""
+    NOT_HEARD = "not_heard"
+    """M less all fragments heard, at least 0: a repeated or useless fragment counts as progress."""
+    UNKNOWN = "unknown"
+
+
+class RebootVerb(StrEnum):
+    """The TS006 request that makes the device reboot at the time meant."""
+
+    COUNTDOWN = "countdown"
+    """DevRebootCountdownReq."""
+    TIME = "time"
+    """DevRebootTimeReq; the device's clock must be right."""
+    NONE = "none"
+
+
+class Evidence(StrEnum):
+    """How a fact is known."""
+
+    RUN = "run"
+    READ = "read"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceProfile:
+    """What one build of a device stack can do. Sizes in bytes, times in seconds; None: not known, or no own limit.
+
+    ParameterError for values that contradict each other or TS004.
+    """
+
+    name: str
+    source: str = ""
+    """Whose code, which version, and how it was looked at."""
+
+    # ---- TS004
+    dialects: tuple[Version, ...] = ("1.0.0", "2.0.0")
+    max_frags: int = 16383
+    """Largest NbFrag, M."""
+    min_frag_size: int = 1
+    max_frag_size: int = 255
+    frag_size_multiple: int = 1
+    """Fragment sizes must be a multiple of it, as a rule because flash is written in such units."""
+    max_image_len: int | None = None
+    max_losses: int | None = None
+    """Uncoded fragments that may be lost: a number …"""
+    max_loss_share: float | None = None
+    """… or a share of M, 0 … 1."""
+    late_uncoded: LateUncoded = LateUncoded.UNKNOWN
+    any_row: Evidence = Evidence.UNKNOWN
+    """How it is known that coded fragments of any number, with gaps and in any order, are solved."""
+    setup_restarts: bool = True
+    """Whether a FragSessionSetupReq for an open session starts it afresh, so that the fragments it has are lost. In
+    2.0.0 that ends with the first fragment: from then on the same SessionCnt is refused."""
+    n_sessions: int = 1
+    """FragIndex 0 … n_sessions - 1 are accepted."""
+    n_decoders: int = 1
+    """Sessions that can receive at the same time."""
+    frag_session_delete: bool = True
+    mic_needs_ack_reception: bool = False
+    """Whether the MIC of 2.0.0 is checked only with AckReception."""
+
+    # ---- FragSessionStatusAns
+    answers_status: bool = True
+    received_count: ReceivedCount = ReceivedCount.UNKNOWN
+    missing_count: MissingCount = MissingCount.UNKNOWN
+    status_layout: Version | None = None
+    """The version whose layout it sends, whatever its dialect; None: that of its dialect."""
+    max_answer_len: int | None = None
+    """Bytes of answers in one uplink; what does not fit is left out without an error."""
+
+    # ---- TS005
+    mc_versions: tuple[Version, ...] = ("1.0.0", "2.0.0")
+    class_b: bool | None = None
+    class_c: bool | None = True
+    first_f_cnt_16_bits: bool = True
+    """Whether the 16 counter bits of the first multicast frame are taken for the whole counter."""
+    mc_group_status: bool = False
+    """Whether McGroupStatusReq is understood. If not, better not sent: its mask may be read as the next command."""
+    mc_group_delete: bool = True
+
+    # ---- TS006
+    ts006: bool | None = None
+    reboot_verb: RebootVerb = RebootVerb.NONE
+    max_reboot_delay: int | None = None
+    """Longest delay until a planned reboot."""
+    reboot_delay_answered: bool = True
+    """Whether the answer to reboot_verb is the number of seconds left, as TS006 says."""
+    tells_image: bool | None = None
+    """Whether DevUpgradeImageAns tells the truth about the stored image."""
+    deletes_image: bool | None = None
+    reboots_alone: bool | None = None
+    """Whether it reboots into a complete image without being told; None: the application decides."""
+
+    def __post_init__(self) -> None:
+        problems = [text for ok, text in _checks(self) if not ok]
+        if problems:
+            raise ParameterError("\n".join(f"profile {self.name!r}: {text}" for text in problems))
+
+    def solvable_losses(self, n_frags: int) -> int | None:
+        """The most uncoded fragments of `n_frags` that may be lost; None if it is not known."""
+        limits = [] if self.max_losses is None else [self.max_losses]
+        if self.max_loss_share is not None:
+            limits.append(int(self.max_loss_share * n_frags))
+        return min(n_frags, *limits) if limits else None
+
+    def status_version(self, dialect: str) -> str:
+        """The version with which a FragSessionStatusAns of a device of this dialect is to be decoded."""
+        return self.status_layout or dialect
+
+
+def _checks(p: DeviceProfile) -> tuple[tuple[bool, str], ...]:
+    share = p.max_loss_share
+    return (
+        (bool(p.name), "name: it is empty"),
+        (bool(p.dialects), "dialects: there are none, expected 1.0.0, 2.0.0 or both"),
+        (bool(p.mc_versions), "mc_versions: there are none, expected 1.0.0, 2.0.0 or both"),
+        (1 <= p.max_frags <= 16383, f"max_frags: {p.max_frags} is not from 1 to 16383"),
+        (
+            1 <= p.min_frag_size <= p.max_frag_size <= 255,
+            f"min_frag_size, max_frag_size: {p.min_frag_size} and {p.max_frag_size} are not a range within 1 to 255",
+        ),
+        (
+            1 <= p.frag_size_multiple <= p.max_frag_size,
+            f"frag_size_multiple: {p.frag_size_multiple} is not from 1 to max_frag_size, {p.max_frag_size}",
+        ),
+        (p.max_image_len is None or p.max_image_len >= 1, f"max_image_len: {p.max_image_len} is not 1 or more"),
+        (p.max_losses is None or p.max_losses >= 0, f"max_losses: {p.max_losses} is not 0 or more"),
+        (share is None or 0 <= share <= 1, f"max_loss_share: {share} is not from 0 to 1"),
+        (1 <= p.n_sessions <= 4, f"n_sessions: {p.n_sessions} is not from 1 to 4"),
+        (1 <= p.n_decoders <= p.n_sessions, f"n_decoders: {p.n_decoders} is not from 1 to n_sessions, {p.n_sessions}"),
+        (p.max_answer_len is None or p.max_answer_len >= 1, f"max_answer_len: {p.max_answer_len} is not 1 or more"),
+        (
+            p.max_reboot_delay is None or p.max_reboot_delay >= 1,
+            f"max_reboot_delay: {p.max_reboot_delay} is not 1 or more",
+        ),
+        (
+            p.ts006 is not False or p.reboot_verb is RebootVerb.NONE,
+            f"reboot_verb: {p.reboot_verb} is a request of TS006, which ts006 = false says it does not have",
+        ),
+    )
+
+
+# --- The table -------------------------------------------------------------------------------------------------------
+
+# What stacks descended from LoRaMac-node have in common: one decoder behind four FragIndex values, a counter taken from
+# the first frame, and status numbers that are the decoder's own. Each row says what is different.
+
+_LBM = DeviceProfile(
+    name="lbm",
+    source="Lora-net/SWL2001, LoRa Basics Modem 4.8.0, both package versions: run",
+    dialects=("1.0.0", "2.0.0"),  # a build has one of them
+    max_frags=100,  # run; build option
+    max_frag_size=242,  # run; build option
+    max_losses=100,  # run; build option, the same as max_frags: all may be lost
+    late_uncoded=LateUncoded.DROPPED,  # run
+    any_row=Evidence.RUN,  # 2000 of 2000 blocks in each dialect, numbers up to 16383 - M
+    setup_restarts=True,  # run; an issue tracker reports no answer at all
+    n_sessions=4,  # run
+    n_decoders=1,  # run: fragments of two sessions mix
+    received_count=ReceivedCount.LAST_NUMBER_LESS_LOST,  # run
+    missing_count=MissingCount.NEEDED_OR_ONE,  # run
+    max_answer_len=15,  # run
+    class_b=True,  # run
+    first_f_cnt_16_bits=True,  # read: the stored counter starts as "none yet"
+    mc_group_status=True,  # run; 15 bytes hold two groups of four
+    ts006=True,  # run
+    reboot_verb=RebootVerb.TIME,  # run; the countdown works as well
+    tells_image=True,  # run
+    deletes_image=True,  # run
+    reboots_alone=None,  # read: the application gets an event
+)
+
+_LORAMAC_NODE = DeviceProfile(
+    name="loramac-node",
+    source="Lora-net/LoRaMac-node, master after 4.7.0: decoder run, packages read",
+    dialects=("1.0.0",),  # run
+    max_frags=21,  # read: of the interoperability test; applications raise it
+    max_frag_size=50,  # read
+    max_losses=5,  # read; beyond it a session ends as if complete, or the stack overruns its buffers (run)
+    late_uncoded=LateUncoded.DROPPED,  # run
+    any_row=Evidence.RUN,  # 2000 of 2000 blocks
+    n_sessions=4,  # read
+    n_decoders=1,  # read
+    received_count=ReceivedCount.LAST_NUMBER,  # read
+    missing_count=MissingCount.LOST,  # read
+    mc_versions=("1.0.0",),  # read
+    class_b=False,  # read: a class B session opens class C and ends after 2^TimeOut s
+    first_f_cnt_16_bits=True,  # read
+    mc_group_status=False,  # read: its mask is taken for a command
+    ts006=False,  # read
+    reboots_alone=None,  # read: no reboot in the stack
+)
+
+_ZEPHYR = DeviceProfile(
+    name="zephyr",
+    source="zephyrproject-rtos/zephyr, subsys/lorawan/services with the Semtech decoder: read",
+    dialects=("1.0.0",),
+    max_frags=16383,  # by the size of the image partition
+    min_frag_size=48,  # memory is reserved for fragments of at least this size; build option
+    max_frag_size=232,  # build option, up to 239
+    frag_size_multiple=8,  # for flash that is written 8 bytes at a time, such as that of STM32WL
+    max_loss_share=0.2,  # build option; of the most fragments the partition can have, so of M it is a cautious figure
+    late_uncoded=LateUncoded.DROPPED,
+    any_row=Evidence.READ,
+    n_sessions=4,  # any FragIndex, but only one is open at a time
+    n_decoders=1,
+    received_count=ReceivedCount.ALL,
+    missing_count=MissingCount.NOT_HEARD,
+    max_answer_len=15,
+    mc_versions=("1.0.0",),
+    class_b=False,
+    first_f_cnt_16_bits=True,  # the MAC layer is LoRaMac-node's
+    mc_group_status=False,  # the rest of the message is dropped with it
+    ts006=False,
+    reboots_alone=None,  # the image is marked for the boot loader, the application resets
+)
+
+_ZEPHYR_LOWMEM = replace(
+    _ZEPHYR,
+    name="zephyr-lowmem",
+    source="zephyrproject-rtos/zephyr, subsys/lorawan/services with the low-memory decoder: read, and a port of it run",
+    late_uncoded=LateUncoded.CORRUPTS,  # port run: 200 of 200 blocks wrong, without an error
+)
+
+_ST = DeviceProfile(
+    name="st",
+    source="STMicroelectronics/stm32-mw-lorawan and the STM32CubeWL template, 1.0.0 build: decoder run, packages read",
+    dialects=("1.0.0",),  # run
+    max_frags=2151,  # read: template; 21 in the demonstration build
+    min_frag_size=40,  # read: template; smaller ones are refused
+    max_frag_size=240,  # read: template; 50 in the demonstration build
+    frag_size_multiple=8,  # survey: alignment faults, and fragments across two flash pages that fail
+    max_losses=216,  # read: template; 5 in the demonstration build
+    late_uncoded=LateUncoded.DROPPED,  # run
+    any_row=Evidence.READ,
+    n_sessions=4,  # read
+    n_decoders=1,  # read
+    received_count=ReceivedCount.LAST_NUMBER,  # read
+    missing_count=MissingCount.LOST,  # read
+    mc_versions=("1.0.0",),  # read
+    class_b=True,  # read
+    first_f_cnt_16_bits=True,  # read: the MAC layer is LoRaMac-node's
+    mc_group_status=True,  # read
+    ts006=True,  # read
+    reboot_verb=RebootVerb.COUNTDOWN,  # read: DevRebootTimeReq is taken for Unix time
+    max_reboot_delay=2**32 // 1000,  # read: a timer of 32 bits in milliseconds
+    tells_image=False,  # read: always "none"
+    deletes_image=False,  # read: always "nothing to delete"
+    reboots_alone=True,  # read: the template installs and resets as soon as the block is complete
+)
+
+_ST_V2 = replace(
+    _ST,
+    name="st-v2",
+    source="STMicroelectronics/stm32-mw-lorawan and the STM32CubeWL template, 2.0.0 build: decoder run, packages read",
+    dialects=("2.0.0",),  # run
+    mc_versions=("2.0.0",),  # read
+    status_layout="1.0.0",  # read; acknowledged, not to be fixed
+    mic_needs_ack_reception=True,  # read
+    reboots_alone=False,  # read: it installs when told to reboot
+)
+
+_ACTILITY_L476 = DeviceProfile(
+    name="actility-l476",
+    source="actility/nucleo-stm32l476-fuota: read",
+    dialects=("1.0.0",),
+    max_frags=1000,
+    max_frag_size=230,
+    max_losses=60,  # although the server of the same house sends up to 340 coded fragments
+    late_uncoded=LateUncoded.DROPPED,
+    any_row=Evidence.READ,
+    n_sessions=4,
+    n_decoders=1,
+    answers_status=False,  # the answer is made, and then waits for a timer that was never written
+    received_count=ReceivedCount.LAST_NUMBER,
+    missing_count=MissingCount.LOST,
+    mc_versions=("1.0.0",),
+    class_b=False,  # the request is not handled
+    first_f_cnt_16_bits=True,  # the MAC layer is LoRaMac-node's
+    mc_group_status=False,
+    ts006=True,
+    reboot_verb=RebootVerb.TIME,  # a release candidate of TS006, which had no countdown
+    max_reboot_delay=2**32 // 1000,
+    reboot_delay_answered=False,  # it repeats the time asked for; 0 still means "cannot"
+    tells_image=True,
+    deletes_image=True,  # whatever version is asked for
+    reboots_alone=True,  # at once, unless a reboot time was set before
+)
+
+_GENERIC = DeviceProfile(
+    name="generic",
+    source="the specifications, and the cautious choice where stacks differ",
+    max_frag_size=239,
+    n_sessions=4,  # a device must have at least one; the answer to the setup tells
+    n_decoders=1,
+    mc_group_status=False,
+    reboot_verb=RebootVerb.COUNTDOWN,  # independent of the device's clock
+)
+
+PROFILES: Mapping[str, DeviceProfile] = MappingProxyType(
+    {row.name: row for row in (_LBM, _LORAMAC_NODE, _ZEPHYR, _ZEPHYR_LOWMEM, _ST, _ST_V2, _ACTILITY_L476, _GENERIC)}
+)
+"""Every profile by its name."""
+
+
+def profile(name: str) -> DeviceProfile:
+    """The profile of that name. ParameterError that lists the known ones."""
+    found = PROFILES.get(name)
+    if found is None:
+        raise ParameterError(f"unknown device profile {name!r}; expected one of {', '.join(PROFILES)}")
+    return found

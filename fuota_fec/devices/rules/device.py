@@ -1,0 +1,353 @@
+"""Rules about a device in its group: what its profile says, its keys, its downlinks.
+
+Devices are told apart by their profile and their own data, never by the name of a stack, and a rule does not look at
+dev_eui or uplink_period: devices that are alike in all else are checked once.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from fuota_fec.devices.planned import PlannedCampaign, PlannedDevice, PlannedGroup
+from fuota_fec.devices.profiles import Evidence, LateUncoded, MissingCount, RebootVerb
+from fuota_fec.devices.rules.group import LAST_F_CNT
+from fuota_fec.devices.rules.remark import ANY, BINARY, FIRMWARE, TRANSFER, Remark, Remarks, Severity
+from fuota_fec.errors import ParameterError
+from fuota_fec.radio.regions import DATA_FRAGMENT_HEADER_LEN, region
+from fuota_fec.wire.fragmentation import FragSessionSetupReq
+from fuota_fec.wire.multicast import McClassCSessionReq, McGroupSetupReq
+
+LAST_16_BIT_F_CNT = 0xFFFF
+LARGEST_FRAG_SIZE = 242 - DATA_FRAGMENT_HEADER_LEN
+"""Bytes of the largest fragment that any data rate takes."""
+ONE_IN_A_HUNDRED = 2.33
+"""Standard deviations above the mean that one device in a hundred exceeds."""
+
+_OWN_PROFILE = "give the devices a profile of their own build"
+
+
+# --- Fragments -------------------------------------------------------------------------------------------------------
+
+
+def _dialect(_campaign: PlannedCampaign, group: PlannedGroup, device: PlannedDevice) -> Remarks:
+    known = device.profile.dialects
+    if group.version not in known:
+        yield Remark(
+            "refuse",
+            f"the group's fragments are of TS004 {group.version}, {device.profile.name} devices speak "
+            f"{' or '.join(known)}: they would end with wrong bytes and no error",
+            f"Put them into a group of dialect {known[-1]}.",
+        )
+
+
+def _frag_count(campaign: PlannedCampaign, group: PlannedGroup, device: PlannedDevice) -> Remarks:
+    most = device.profile.max_frags
+    if group.n_frags > most:
+        needed, largest = -(-campaign.image_len // most), min(device.profile.max_frag_size, LARGEST_FRAG_SIZE)
+        shrink = f"Send at most {most * largest} bytes (a delta)"
+        if needed <= largest:
+            shrink = f"Use fragments of {needed} bytes or more"
+        yield Remark(
+            "refuse",
+            f"{group.n_frags} fragments, {device.profile.name} devices take at most {most}",
+            f"{shrink}, or {_OWN_PROFILE}.",
+        )
+
+
+def _frag_size(_campaign: PlannedCampaign, group: PlannedGroup, device: PlannedDevice) -> Remarks:
+    least, most = device.profile.min_frag_size, device.profile.max_frag_size
+    if not least <= group.frag_size <= most:
+        yield Remark(
+            "refuse",
+            f"fragments of {group.frag_size} bytes, {device.profile.name} devices take {least} to {most}",
+            f"Set fsize within these limits, at a data rate that allows it, or {_OWN_PROFILE}.",
+        )
+
+
+def _frag_size_multiple(_campaign: PlannedCampaign, group: PlannedGroup, device: PlannedDevice) -> Remarks:
+    unit = device.profile.frag_size_multiple
+    if group.frag_size % unit:
+        lower = group.frag_size - group.frag_size % unit
+        yield Remark(
+            "refuse",
+            f"fragments of {group.frag_size} bytes, {device.profile.name} devices take multiples of {unit}",
+            f"Use {lower or unit} bytes (fsize_optimization = {unit}), or {_OWN_PROFILE}.",
+        )
+
+
+def _image_len(campaign: PlannedCampaign, _group: PlannedGroup, device: PlannedDevice) -> Remarks:
+    most = device.profile.max_image_len
+    if most is not None and campaign.image_len > most:
+        yield Remark(
+            "refuse",
+            f"the image has {campaign.image_len} bytes, {device.profile.name} devices take at most {most}",
+            "Send a delta or a compressed image.",
+        )
+
+
+def _solvable_losses(_campaign: PlannedCampaign, group: PlannedGroup, device: PlannedDevice) -> Remarks:
+    most = device.profile.solvable_losses(group.n_frags)
+    if most is None or most >= group.n_frags or not group.n_coded:
+        return
+    text = (
+        f"{device.profile.name} devices can solve {most} lost fragments of {group.n_frags} ({most / group.n_frags:.1%})"
+    )
+    if group.loss is None:
+        yield Remark("info", f"{text}, however many coded ones are sent")
+        return
+    expected = group.loss * group.n_frags
+    high = expected + ONE_IN_A_HUNDRED * math.sqrt(expected * (1 - group.loss))
+    remedy = f"Coded fragments do not help: use larger and so fewer fragments, smaller images, or {_OWN_PROFILE}."
+    if expected > most:
+        yield Remark("refuse", f"{text}; at a loss of {group.loss:.1%} they lose {expected:.0f} on average", remedy)
+    elif high > most:
+        yield Remark("warn", f"{text}; at a loss of {group.loss:.1%} one in a hundred loses {high:.0f}", remedy)
+
+
+_CAROUSEL: Mapping[LateUncoded, tuple[Severity, str]] = MappingProxyType(
+    {
+        LateUncoded.DROPPED: ("refuse", "drop an uncoded fragment below the last one heard, so no round repairs them"),
+        LateUncoded.CORRUPTS: (
+            "refuse",
+            "take an uncoded fragment for a coded one once they have heard a coded one, and end with wrong bytes",
+        ),
+        LateUncoded.UNKNOWN: ("warn", "are not known to accept an uncoded fragment that is late"),
+    }
+)
+
+
+def _carousel(campaign: PlannedCampaign, group: PlannedGroup, device: PlannedDevice) -> Remarks:
+    late = device.profile.late_uncoded
+    if group.rounds < 2 or late not in _CAROUSEL:
+        return
+    severity, what = _CAROUSEL[late]
+    hopeless = late is LateUncoded.CORRUPTS and group.n_coded > 0
+    if campaign.allow_carousel and not hopeless:
+        severity = "warn"
+    yield Remark(
+        severity,
+        f"{group.rounds} rounds of uncoded fragments: {device.profile.name} devices {what}",
+        "Send one round, and repair with coded fragments of numbers not sent before.",
+    )
+
+
+def _rows(_campaign: PlannedCampaign, group: PlannedGroup, device: PlannedDevice) -> Remarks:
+    if group.max_row > group.n_coded and device.profile.any_row is Evidence.UNKNOWN:
+        yield Remark(
+            "warn",
+            f"coded fragments are of rows up to {group.max_row}; that {device.profile.name} devices solve any row is "
+            "not known",
+            'Try it with one device, or use rows = "first".',
+        )
+
+
+def _frag_index(campaign: PlannedCampaign, _group: PlannedGroup, device: PlannedDevice) -> Remarks:
+    last = device.profile.n_sessions - 1
+    if campaign.frag_index > last:
+        yield Remark(
+            "refuse",
+            f"frag_index is {campaign.frag_index}, {device.profile.name} devices take 0 to {last}",
+            "Use frag_index 0.",
+        )
+
+
+def _mic(_campaign: PlannedCampaign, group: PlannedGroup, device: PlannedDevice) -> Remarks:
+    if group.version == "2.0.0" and device.profile.mic_needs_ack_reception and not group.ack_reception:
+        yield Remark(
+            "warn",
+            f"{device.profile.name} devices check the MIC of the image with ack_reception only, and it is off",
+            "Turn ack_reception on.",
+        )
+
+
+def _status(_campaign: PlannedCampaign, _group: PlannedGroup, device: PlannedDevice) -> Remarks:
+    p = device.profile
+    if not p.answers_status:
+        yield Remark(
+            "refuse",
+            f"{p.name} devices do not answer FragSessionStatusReq, by which a binary transfer is judged",
+            "Make it a firmware campaign, which asks for the version.",
+        )
+    elif p.missing_count is MissingCount.LOST:
+        yield Remark(
+            "warn",
+            f"MissingFrag of {p.name} devices counts losses and never goes down: a repaired block looks unfinished",
+            "Read it as a hint; dialect 2.0.0 with ack_reception proves the block.",
+        )
+
+
+# --- Group, keys, downlinks ------------------------------------------------------------------------------------------
+
+
+def _mc_version(_campaign: PlannedCampaign, group: PlannedGroup, device: PlannedDevice) -> Remarks:
+    known = device.profile.mc_versions
+    if group.mc_version not in known:
+        yield Remark(
+            "warn",
+            f"the group uses TS005 {group.mc_version}, {device.profile.name} devices speak {' or '.join(known)}",
+            f"Put them into a group with TS005 {known[-1]}.",
+        )
+
+
+def _f_cnt_16_bits(_campaign: PlannedCampaign, group: PlannedGroup, device: PlannedDevice) -> Remarks:
+    if device.profile.first_f_cnt_16_bits and LAST_16_BIT_F_CNT < group.first_f_cnt + group.n_frames <= LAST_F_CNT:
+        yield Remark(
+            "refuse",
+            f"the group's counter {group.first_f_cnt} and {group.n_frames} frames exceed {LAST_16_BIT_F_CNT}; "
+            f"{device.profile.name} devices take the first frame's 16 bits for the whole counter",
+            "Give the group a new McAddr and McKey and begin at 0.",
+        )
+
+
+def _device_class(_campaign: PlannedCampaign, group: PlannedGroup, device: PlannedDevice) -> Remarks:
+    able = {"B": device.profile.class_b, "C": device.profile.class_c}[group.device_class]
+    if able is True:
+        return
+    other = {"B": "C", "C": "B"}[group.device_class]
+    verdict: tuple[Severity, str] = ("refuse", "cannot") if able is False else ("warn", "are not known to")
+    yield Remark(
+        verdict[0],
+        f"the session is of class {group.device_class}, which {device.profile.name} devices {verdict[1]} open",
+        f"Put them into a group of class {other}.",
+    )
+
+
+def _root_key(_campaign: PlannedCampaign, _group: PlannedGroup, device: PlannedDevice) -> Remarks:
+    if not device.root_key_known:
+        key, note = {"1.0": ("GenAppKey", ", which need not be its AppKey"), "1.1": ("AppKey", "")}[device.lorawan]
+        yield Remark(
+            "refuse",
+            f"no {key} in the key ring, so the McKey cannot be sent to the LoRaWAN {device.lorawan} device",
+            f"Add the device's {key}{note}.",
+        )
+
+
+_SESSION_LEN = len(McClassCSessionReq(mc_group_id=0, session_time=0, time_out=0, dl_frequency_hz=0, dr=0).encode())
+_MC_GROUP_SETUP_LEN = len(
+    McGroupSetupReq(mc_group_id=0, mc_addr=0, mc_key_encrypted=bytes(16), min_mc_fcnt=0, max_mc_fcnt=0).encode()
+)
+_FRAG_SETUP_LEN = {
+    version: len(
+        FragSessionSetupReq(
+            version=version,
+            frag_index=0,
+            mc_group_bit_mask=1,
+            nb_frag=1,
+            frag_size=1,
+            block_ack_delay=0,
+            padding=0,
+            descriptor=bytes(4),
+            session_cnt=session_cnt,
+            mic=mic,
+        ).encode()
+    )
+    for version, session_cnt, mic in (("1.0.0", None, None), ("2.0.0", 0, bytes(4)))
+}
+
+
+def _downlink_len(campaign: PlannedCampaign, group: PlannedGroup, device: PlannedDevice) -> Remarks:
+    area = region(group.region)
+    known = device.downlink_dr is not None
+    dr = area.rx2_dr if device.downlink_dr is None else device.downlink_dr
+    severity: Severity = "refuse" if known else "warn"
+    try:
+        most = group.max_app_payload(dr)
+    except ParameterError as error:
+        yield Remark(severity, f"unicast downlinks: {error}", "Give the device a downlink data rate of its region.")
+        return
+    requests = {"McGroupSetupReq": _MC_GROUP_SETUP_LEN, f"McClass{group.device_class}SessionReq": _SESSION_LEN}
+    if campaign.kind in TRANSFER:
+        requests["FragSessionSetupReq"] = _FRAG_SETUP_LEN[group.version]
+    too_long = " and ".join(f"{name} of {length} bytes" for name, length in requests.items() if length > most)
+    if too_long:
+        where = f"DR{dr} of {group.region}" + (" under the dwell-time limit" if group.dwell_time else "")
+        guess = "" if known else " (the region's default RX2: its own data rate is not known)"
+        yield Remark(
+            severity,
+            f"{too_long}: a downlink at {where} takes {most}{guess}",
+            "Have the network send these downlinks at a faster data rate (RX1, or RX2 by RXParamSetupReq).",
+        )
+
+
+# --- Firmware --------------------------------------------------------------------------------------------------------
+
+
+def _ts006(_campaign: PlannedCampaign, _group: PlannedGroup, device: PlannedDevice) -> Remarks:
+    if device.profile.ts006 is False:
+        yield Remark(
+            "warn",
+            f"{device.profile.name} devices have no TS006: they cannot be asked which version runs, so the update is "
+            "not proved",
+            "Make it a binary campaign, or add the package to the devices' application.",
+        )
+
+
+def _upgrade_image(_campaign: PlannedCampaign, group: PlannedGroup, device: PlannedDevice) -> Remarks:
+    if group.n_coded == 0 and device.profile.tells_image is False:
+        yield Remark(
+            "warn",
+            "without coded fragments DevUpgradeImageReq decides about a further round, and "
+            f"{device.profile.name} devices always answer that there is no image",
+            "Send coded fragments.",
+        )
+
+
+def _reboot(campaign: PlannedCampaign, _group: PlannedGroup, device: PlannedDevice) -> Remarks:
+    p = device.profile
+    if campaign.reboot == "device":
+        if p.reboots_alone is False:
+            yield Remark(
+                "warn",
+                f"{p.name} devices do not reboot into the new image unless told, and nobody is to tell them",
+                'Set reboot = "after_transfer".',
+            )
+        return
+    if p.reboot_verb is RebootVerb.NONE:
+        yield Remark(
+            "refuse",
+            f"the campaign is to make {p.name} devices reboot, and they know no request for that",
+            'Set reboot = "device", and have their application reboot.',
+        )
+        return
+    if campaign.reboot == "time" and p.reboots_alone and p.reboot_verb is not RebootVerb.TIME:
+        yield Remark(
+            "warn",
+            f"{p.name} devices reboot as soon as the image is complete, not at the time that is set",
+            'Set reboot = "device" if that is acceptable.',
+        )
+    delay = campaign.reboot_in
+    if delay is not None and p.max_reboot_delay is not None and delay > p.max_reboot_delay:
+        yield Remark(
+            "refuse",
+            f"the reboot is {delay:.0f} s ahead, {p.name} devices count at most {p.max_reboot_delay} s",
+            "Set an earlier reboot time.",
+        )
+
+
+Check = Callable[[PlannedCampaign, PlannedGroup, PlannedDevice], Remarks]
+
+RULES: Mapping[str, tuple[frozenset[str], Check]] = MappingProxyType(
+    {
+        "dialect": (TRANSFER, _dialect),
+        "frag_count": (TRANSFER, _frag_count),
+        "frag_size": (TRANSFER, _frag_size),
+        "frag_size_multiple": (TRANSFER, _frag_size_multiple),
+        "image_len": (TRANSFER, _image_len),
+        "solvable_losses": (TRANSFER, _solvable_losses),
+        "carousel": (TRANSFER, _carousel),
+        "rows": (TRANSFER, _rows),
+        "frag_index": (TRANSFER, _frag_index),
+        "mic": (TRANSFER, _mic),
+        "status": (BINARY, _status),
+        "mc_version": (ANY, _mc_version),
+        "f_cnt_16_bits": (ANY, _f_cnt_16_bits),
+        "device_class": (ANY, _device_class),
+        "root_key": (ANY, _root_key),
+        "downlink_len": (ANY, _downlink_len),
+        "ts006": (FIRMWARE, _ts006),
+        "upgrade_image": (FIRMWARE, _upgrade_image),
+        "reboot": (FIRMWARE, _reboot),
+    }
+)

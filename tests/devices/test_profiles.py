@@ -1,0 +1,229 @@
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError, fields, replace
+
+import pytest
+
+from fuota_fec.devices.profiles import (
+    PROFILES,
+    DeviceProfile,
+    Evidence,
+    LateUncoded,
+    MissingCount,
+    RebootVerb,
+    ReceivedCount,
+    profile,
+)
+from fuota_fec.errors import ParameterError
+from fuota_fec.tables import from_table
+
+
+def test_every_stack_has_a_row_under_its_name_with_its_source() -> None:
+    assert list(PROFILES) == [
+        *("lbm", "loramac-node", "zephyr", "zephyr-lowmem", "st", "st-v2", "actility-l476", "generic"),
+    ]
+    for name, row in PROFILES.items():
+        assert row.name == name
+        assert row is profile(name)
+        assert row.source
+
+
+def test_an_unknown_name_lists_the_known_ones() -> None:
+    with pytest.raises(
+        ParameterError, match=r"unknown device profile 'lbn'; expected one of lbm, loramac-node, zephyr,"
+    ):
+        profile("lbn")
+
+
+def test_the_table_cannot_be_changed() -> None:
+    with pytest.raises(TypeError):
+        PROFILES["lbm"] = profile("st")  # type: ignore[index]
+    with pytest.raises(FrozenInstanceError):
+        profile("lbm").max_frags = 1  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("name", "max_frags", "sizes", "multiple", "losses"),
+    [
+        ("lbm", 100, (1, 242), 1, {100: 100, 50: 50}),
+        ("loramac-node", 21, (1, 50), 1, {21: 5, 3: 3}),
+        ("zephyr", 16383, (48, 232), 8, {100: 20, 1: 0, 99: 19}),
+        ("zephyr-lowmem", 16383, (48, 232), 8, {100: 20}),
+        ("st", 2151, (40, 240), 8, {2151: 216, 100: 100}),
+        ("st-v2", 2151, (40, 240), 8, {2151: 216}),
+        ("actility-l476", 1000, (1, 230), 1, {1000: 60}),
+        ("generic", 16383, (1, 239), 1, {1000: None}),
+    ],
+)
+def test_limits(
+    name: str, max_frags: int, sizes: tuple[int, int], multiple: int, losses: dict[int, int | None]
+) -> None:
+    row = profile(name)
+    assert (row.max_frags, (row.min_frag_size, row.max_frag_size), row.frag_size_multiple) == (
+        max_frags,
+        sizes,
+        multiple,
+    )
+    assert {n_frags: row.solvable_losses(n_frags) for n_frags in losses} == losses
+
+
+def test_the_stricter_of_number_and_share_counts() -> None:
+    row = DeviceProfile(name="mine", max_losses=5, max_loss_share=0.1)
+    assert [row.solvable_losses(n) for n in (1, 30, 100)] == [0, 3, 5]
+
+
+def _names(**facts: object) -> set[str]:
+    """The profiles that have all of these values."""
+    return {name for name, row in PROFILES.items() if all(getattr(row, field) == facts[field] for field in facts)}
+
+
+def test_what_stacks_do_with_late_uncoded_fragments() -> None:
+    assert _names(late_uncoded=LateUncoded.DROPPED) == {
+        *("lbm", "loramac-node", "zephyr", "st", "st-v2", "actility-l476"),
+    }
+    assert _names(late_uncoded=LateUncoded.CORRUPTS) == {"zephyr-lowmem"}
+    assert _names(late_uncoded=LateUncoded.ACCEPTED) == set()
+
+
+def test_the_decoders_that_were_run_with_scattered_rows() -> None:
+    assert _names(any_row=Evidence.RUN) == {"lbm", "loramac-node"}
+    assert _names(any_row=Evidence.UNKNOWN) == {"generic"}
+
+
+def test_what_the_numbers_of_a_status_answer_mean() -> None:
+    assert _names(received_count=ReceivedCount.ALL, missing_count=MissingCount.NOT_HEARD) == {"zephyr", "zephyr-lowmem"}
+    assert _names(received_count=ReceivedCount.LAST_NUMBER, missing_count=MissingCount.LOST) == {
+        *("loramac-node", "st", "st-v2", "actility-l476"),
+    }
+    assert _names(received_count=ReceivedCount.LAST_NUMBER_LESS_LOST) == {"lbm"}
+    assert _names(missing_count=MissingCount.NEEDED_OR_ONE) == {"lbm"}
+    assert _names(answers_status=False) == {"actility-l476"}
+
+
+def test_layout_of_status_answers() -> None:
+    assert profile("st-v2").status_version("2.0.0") == "1.0.0"
+    assert {name for name, row in PROFILES.items() if row.status_layout is not None} == {"st-v2"}
+    for version in ("1.0.0", "2.0.0"):
+        assert profile("lbm").status_version(version) == version
+
+
+def test_one_decoder_behind_all_sessions() -> None:
+    assert {row.n_decoders for row in PROFILES.values()} == {1}
+
+
+def test_dialects() -> None:
+    assert _names(dialects=("1.0.0", "2.0.0")) == {"lbm", "generic"}
+    assert _names(dialects=("2.0.0",)) == {"st-v2"}
+
+
+def test_who_has_firmware_management_and_how_it_is_made_to_reboot() -> None:
+    assert _names(ts006=False, reboot_verb=RebootVerb.NONE) == {"loramac-node", "zephyr", "zephyr-lowmem"}
+    assert _names(reboot_verb=RebootVerb.COUNTDOWN) == {"st", "st-v2", "generic"}
+    assert _names(reboot_verb=RebootVerb.TIME) == {"lbm", "actility-l476"}
+    assert _names(reboots_alone=True) == {"st", "actility-l476"}
+    # 32 bits of milliseconds: 49 days and a little
+    assert profile("st").max_reboot_delay == 4294967
+
+
+def test_what_is_the_same_everywhere() -> None:
+    """A cautious plan may rely on these; who adds a stack that differs finds the places that do."""
+    for row in PROFILES.values():
+        assert row.setup_restarts
+        assert row.first_f_cnt_16_bits
+        assert row.mc_group_delete
+        assert row.frag_session_delete
+        assert row.class_c
+
+
+def test_class_b_and_group_status() -> None:
+    assert _names(class_b=True) == _names(mc_group_status=True) == {"lbm", "st", "st-v2"}
+    assert _names(class_b=None) == {"generic"}
+    assert _names(max_answer_len=15) == {"lbm", "zephyr", "zephyr-lowmem"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"name": ""}, "name: it is empty"),
+        ({"dialects": ()}, "dialects: there are none"),
+        ({"mc_versions": ()}, "mc_versions: there are none"),
+        ({"max_frags": 0}, "max_frags: 0 is not from 1 to 16383"),
+        ({"max_frags": 16384}, "max_frags: 16384 is not"),
+        ({"min_frag_size": 60, "max_frag_size": 50}, "60 and 50 are not a range within 1 to 255"),
+        ({"max_frag_size": 256}, "1 and 256 are not a range"),
+        ({"frag_size_multiple": 0}, "frag_size_multiple: 0 is not from 1"),
+        ({"frag_size_multiple": 51, "max_frag_size": 50}, "frag_size_multiple: 51 is not from 1 to max_frag_size, 50"),
+        ({"max_image_len": 0}, "max_image_len: 0 is not 1 or more"),
+        ({"max_losses": -1}, "max_losses: -1 is not 0 or more"),
+        ({"max_loss_share": 1.1}, r"max_loss_share: 1\.1 is not from 0 to 1"),
+        ({"n_sessions": 5}, "n_sessions: 5 is not from 1 to 4"),
+        ({"n_decoders": 2}, "n_decoders: 2 is not from 1 to n_sessions, 1"),
+        ({"max_answer_len": 0}, "max_answer_len: 0"),
+        ({"max_reboot_delay": 0}, "max_reboot_delay: 0"),
+        ({"ts006": False, "reboot_verb": RebootVerb.TIME}, "reboot_verb: time is a request of TS006"),
+    ],
+)
+def test_a_profile_that_contradicts_itself(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(ParameterError, match=message):
+        DeviceProfile(**{"name": "mine"} | changes)  # type: ignore[arg-type]
+
+
+def test_every_problem_is_told_at_once() -> None:
+    with pytest.raises(ParameterError) as caught:
+        DeviceProfile(name="mine", max_frags=0, n_sessions=0, max_losses=-1)
+    assert len(str(caught.value).splitlines()) == 4  # n_decoders cannot be right without a session
+
+
+def test_a_build_of_ones_own() -> None:
+    mine = replace(profile("loramac-node"), name="mine", max_frags=500, max_frag_size=200, max_losses=60)
+    assert (mine.solvable_losses(500), mine.late_uncoded) == (60, LateUncoded.DROPPED)
+    assert len({mine, profile("loramac-node"), replace(mine)}) == 2  # it can be a key
+
+
+def test_a_profile_is_read_from_a_table() -> None:
+    mine = from_table(
+        DeviceProfile,
+        {
+            "name": "mine",
+            "dialects": ["2.0.0"],
+            "max_frags": 400,
+            "late_uncoded": "dropped",
+            "any_row": "run",
+            "missing_count": "needed",
+            "reboot_verb": "countdown",
+            "ts006": True,
+            "max_loss_share": 0.25,
+        },
+        "profiles[0]",
+    )
+    assert mine.dialects == ("2.0.0",)
+    assert mine.late_uncoded is LateUncoded.DROPPED
+    assert mine.any_row is Evidence.RUN
+    assert mine.reboot_verb is RebootVerb.COUNTDOWN
+    assert mine.solvable_losses(400) == 100
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({}, r"profiles\[0\]: name is missing"),
+        ({"name": "x", "late": 1}, "unknown key 'late'"),
+        ({"name": "x", "late_uncoded": "lost"}, "late_uncoded"),
+        ({"name": "x", "dialects": ["3.0.0"]}, "dialects"),
+        ({"name": "x", "max_frags": 0}, r"profiles\[0\]: profile 'x': max_frags: 0"),
+    ],
+)
+def test_a_wrong_table(table: dict[str, object], message: str) -> None:
+    with pytest.raises(ParameterError, match=message):
+        from_table(DeviceProfile, table, "profiles[0]")
+
+
+def test_every_field_of_the_table_survives_a_table() -> None:
+    """What a profile holds can be written to a file as plain values, and read again."""
+    for row in PROFILES.values():
+        values = {field.name: getattr(row, field.name) for field in fields(row)}
+        plain = {
+            name: list(value) if isinstance(value, tuple) else value.value if hasattr(value, "value") else value
+            for name, value in values.items()
+        }
+        assert from_table(DeviceProfile, plain, "profiles") == row
