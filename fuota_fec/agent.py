@@ -59,7 +59,8 @@ class Agent:
         self._keys = key_ring
         self._observer = observer
         self._running: dict[str, _Running] = {}
-        self._retry_at: float | None = None
+        self._retry_at: dict[str, float] = {}
+        """When a request whose hand-over failed is tried again."""
 
     def launch(self, campaign: Campaign, now: float) -> None:
         """Starts a campaign. CampaignError if one of its devices or groups is in a campaign that still runs."""
@@ -67,9 +68,9 @@ class Agent:
         groups = [self._multicast_group(campaign, name) for name in campaign.plan.groups]
         for device in campaign.config.devices:
             self._keys.root_key(device.key_name)  # A missing key is noticed now, not in the middle.
-        self._journal.create(campaign.id, campaign.image)
         for group in groups:
             self._network.open_group(group)
+        self._journal.create(campaign.id, campaign.image)
         running = _Running(campaign)
         running.uncommitted += campaign.start(now, self._network.capabilities)
         self._running[campaign.id] = running
@@ -82,8 +83,11 @@ class Agent:
 
     def step(self, now: float) -> float | None:
         """One turn at time `now`. Returns when the next is due, if nothing comes in before; None: only then."""
-        for item in self._network.poll(now):
-            self._route(item, now)
+        try:
+            for item in self._network.poll(now):
+                self._route(item, now)
+        except NetworkError as error:
+            log.warning("nothing could be had from the network: %s", error)
         for running in self._running.values():
             running.uncommitted += running.campaign.tick(now)
         return self._finish_step(now)
@@ -102,11 +106,12 @@ class Agent:
         self._commit()
         while self._hand_over(now):
             self._commit()
-        for name in [name for name, running in self._running.items() if running.campaign.finished]:
-            del self._running[name]
+        for running in [running for running in self._running.values() if running.campaign.finished]:
+            for request in list(running.pending.values()):
+                self._drop(running, request)
+            del self._running[running.campaign.id]
         deadlines = [running.campaign.deadline() for running in self._running.values()]
-        known = [due for due in (*deadlines, self._retry_at) if due is not None]
-        return min(known, default=None)
+        return min((due for due in (*deadlines, *self._retry_at.values()) if due is not None), default=None)
 
     def _route(self, item: Input, now: float) -> None:
         if isinstance(item, Uplink):
@@ -125,29 +130,36 @@ class Agent:
             self._journal.append(name, running.n_committed, events)
             running.uncommitted = []
             running.n_committed += len(events)
-            for event in events:
-                if isinstance(event, Requested):
-                    running.pending[event.id] = event
-                    running.pending.pop(event.replaces or "", None)
-                if self._observer is not None:
+            running.pending.update({event.id: event for event in events if isinstance(event, Requested)})
+            if self._observer is not None:
+                for event in events:
                     self._observer(running.campaign, event)
 
     def _hand_over(self, now: float) -> bool:
-        """Hands over what is committed and still to be sent; whether there is anything new to commit."""
-        self._retry_at = None
+        """Hands over what is committed and still wanted; whether there is anything new to commit."""
         for running in self._running.values():
             for request in list(running.pending.values()):
-                try:
-                    result = self._network.submit(self._downlink(running.campaign, request), now)
-                except NetworkError as error:
-                    log.warning("%s: hand-over failed, to be tried again: %s", request.id, error)
-                    self._retry_at = now + NETWORK_RETRY
-                    break
-                del running.pending[request.id]
-                f_cnt = result.f_cnt if result.f_cnt is not None else request.f_cnt
-                handed_over = HandOver(id=request.id, reference=result.reference, f_cnt=f_cnt)
-                running.uncommitted += running.campaign.receive(handed_over, now)
+                if not running.campaign.awaits_hand_over(request.id):
+                    self._drop(running, request)
+                elif self._retry_at.get(request.id, now) <= now:
+                    self._submit(running, request, now)
         return any(running.uncommitted for running in self._running.values())
+
+    def _submit(self, running: _Running, request: Requested, now: float) -> None:
+        try:
+            result = self._network.submit(self._downlink(running.campaign, request), now)
+        except NetworkError as error:
+            log.warning("%s: hand-over failed, to be tried again: %s", request.id, error)
+            self._retry_at[request.id] = now + NETWORK_RETRY
+            return
+        self._drop(running, request)
+        f_cnt = result.f_cnt if result.f_cnt is not None else request.f_cnt
+        handed_over = HandOver(id=request.id, reference=result.reference, f_cnt=f_cnt)
+        running.uncommitted += running.campaign.receive(handed_over, now)
+
+    def _drop(self, running: _Running, request: Requested) -> None:
+        del running.pending[request.id]
+        self._retry_at.pop(request.id, None)
 
     # ---- keys and payloads -------------------------------------------------------------------------------
 
@@ -159,7 +171,7 @@ class Agent:
             not_after=request.not_after,
             dev_eui=request.dev_eui,
             replaces=request.replaces,
-            group=request.group,
+            group=f"{campaign.id}/{request.group}" if request.group is not None else None,
             f_cnt=request.f_cnt,
         )
 
@@ -212,12 +224,13 @@ class Agent:
         mc_addr = int(group.mc_addr, 16)
         mc_key = self._keys.mc_key(group.key_name)
         return MulticastGroup(
-            name=name,
+            name=f"{campaign.id}/{name}",
             mc_addr=mc_addr,
             mc_app_s_key=keys.mc_app_s_key(mc_key, mc_addr),
             mc_nwk_s_key=keys.mc_nwk_s_key(mc_key, mc_addr),
             dr=group.dr,
             frequency_hz=group.frequency_hz,
+            f_cnt=group.first_f_cnt,
             dev_euis=tuple(d.dev_eui for d in campaign.config.devices if d.group == name),
         )
 

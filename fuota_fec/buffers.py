@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from array import array
 from mmap import mmap
 from typing import Any, TypeAlias, cast
@@ -26,4 +27,7 @@ def byte_length(name: str, buffer: Buffer) -> int:
         raise ParameterError(f"{name}: expected bytes or another C-contiguous buffer, not {found}") from None
     if not view.c_contiguous:
         raise ParameterError(f"{name}: the array is not C-contiguous")
+    # The memory of objects holds addresses, which would go on the air. Names of fields stand between colons.
+    if "O" in re.sub(":[^:]*:", "", view.format):
+        raise ParameterError(f"{name}: an array of Python objects has no bytes of its own")
     return view.nbytes

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from fuota_fec.agent import Agent, Observer, run_virtual
-from fuota_fec.campaign.config import CampaignConfig, KeyRing
+from fuota_fec.campaign.config import LAST_TIME, CampaignConfig, KeyRing
 from fuota_fec.campaign.machine import Campaign
 from fuota_fec.campaign.messages import NetworkCapabilities
+from fuota_fec.checks import shown
 from fuota_fec.errors import ParameterError
 from fuota_fec.fleet.channel import IndependentLoss
 from fuota_fec.fleet.device import VirtualDevice
@@ -21,6 +22,15 @@ from fuota_fec.wire.keys import Key
 
 FIRST_DEV_EUI = 0xFE5EED0000000000
 """Locally administered: no real device has such an EUI."""
+
+_RANGES = {
+    "seed": (0, 2**64 - 1),
+    "n_devices": (1, 1_000_000),
+    "old_version": (0, 2**32 - 1),
+    "process_time": (0, 10**7),
+    "clock_error": (0, 10**7),
+    "start": (0, LAST_TIME),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +52,7 @@ class Simulation:
     clock_error: float = 0.0
     """s by which device clocks are off at most, either way."""
     start: float = 1.8e9
-    """Unix time at which the simulated campaign begins."""
+    """Unix time at which the simulated campaign begins, until February 2106."""
     owns_f_cnt: bool = False
     sent_reports: bool = True
     summaries: bool = True
@@ -50,16 +60,13 @@ class Simulation:
 
     def __post_init__(self) -> None:
         problems = []
-        if self.n_devices is not None and not 1 <= self.n_devices <= 1_000_000:
-            problems.append(f"n_devices: {self.n_devices} is not from 1 to 1000000")
+        for name, (low, high) in _RANGES.items():
+            value = getattr(self, name)
+            if value is not None and not low <= value <= high:
+                problems.append(f"{name}: {shown(value)} is not from {low} to {high}")
         for name in ("downlink_loss", "uplink_loss", "repeat"):
             if not 0 <= getattr(self, name) < 1:
-                problems.append(f"{name}: {getattr(self, name)} is not a probability from 0 to below 1")
-        problems += [
-            f"{name}: {getattr(self, name)} is negative"
-            for name in ("seed", "process_time", "clock_error", "start")
-            if getattr(self, name) < 0
-        ]
+                problems.append(f"{name}: {shown(getattr(self, name))} is not a probability from 0 to below 1")
         if problems:
             raise ParameterError("\n".join(problems))
 
@@ -148,6 +155,7 @@ def _virtual_devices(
             lorawan=device.lorawan,
             version=campaign.plan.groups[device.group].group.version,
             mc_version=campaign.plan.groups[device.group].group.mc_version,
+            ports=config.ports,
             fw_version=simulation.old_version,
             uplink_period=device.uplink_period or config.uplink_period,
             process_time=simulation.process_time,

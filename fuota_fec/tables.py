@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Mapping
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, is_dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from types import NoneType, UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
+from fuota_fec.checks import shown
 from fuota_fec.errors import MissingExtraError, ParameterError
 
 T = TypeVar("T")
@@ -19,13 +22,17 @@ def read_table(path: str | Path) -> dict[str, Any]:
     path = Path(path)
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8 text"
+    except UnicodeDecodeError:
+        raise ParameterError(f"{path}: cannot be read: not UTF-8 text") from None
+    except (OSError, ValueError) as error:  # ValueError: a name with a NUL.
+        reason = getattr(error, "strerror", None) or error
         raise ParameterError(f"{path}: cannot be read: {reason}") from None
     try:
         table = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
     except ValueError as error:
         raise ParameterError(f"{path}: {error}") from None
+    except RecursionError:
+        raise ParameterError(f"{path}: its tables and lists are too deep in one another") from None
     if not isinstance(table, dict):
         raise ParameterError(f"{path}: expected tables, got {type(table).__name__}")
     return table
@@ -41,11 +48,13 @@ def from_table(cls: type[T], table: Mapping[str, Any], where: str) -> T:
             extra="campaign",
         ) from None
 
+    # Unknown keys do not hide what is wrong with the values; a value that cannot be read leaves nothing to check.
     known = {f.name: f for f in fields(cls)}  # type: ignore[arg-type]
     hints = get_type_hints(cls)
-    problems = [
+    unknown = [
         f"{where}: unknown key {name!r}, expected one of {', '.join(known)}" for name in table if name not in known
     ]
+    problems: list[str] = []
     values: dict[str, Any] = {}
     for name, spec in known.items():
         if name not in table:
@@ -55,34 +64,52 @@ def from_table(cls: type[T], table: Mapping[str, Any], where: str) -> T:
         try:
             values[name] = _value(hints[name], table[name], f"{where}.{name}")
         except msgspec.ValidationError as error:
-            problems.append(f"{where}.{name}: {table[name]!r}: {error}")
+            problems.append(f"{where}.{name}: {shown(table[name])}: {error}")
         except ParameterError as error:
             problems.append(str(error))
-    if problems:
-        raise ParameterError("\n".join(problems))
-    try:
-        return cls(**values)
-    except ParameterError as error:
-        raise ParameterError("\n".join(f"{where}: {line}" for line in str(error).splitlines())) from None
+    made: T | None = None
+    if not problems:
+        try:
+            made = cls(**values)
+        except ParameterError as error:
+            problems = [f"{where}: {line}" for line in str(error).splitlines()]
+    if unknown or problems or made is None:
+        raise ParameterError("\n".join(unknown + problems))
+    return made
+
+
+@cache
+def choices(cls: type) -> Mapping[str, tuple[Any, ...]]:
+    """The fields of a dataclass that take one of a few values, with these."""
+    return {name: get_args(hint) for name, hint in get_type_hints(cls).items() if get_origin(hint) is Literal}
 
 
 def _value(hint: Any, value: Any, where: str) -> Any:
     """Tables of our own dataclasses are read by from_table, so that their problems are listed too."""
     import msgspec
 
-    nested = hint.__args__[0] if getattr(hint, "__origin__", None) is tuple else None
-    if nested is not None and hasattr(nested, "__dataclass_fields__"):
+    origin, args = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType) and NoneType in args and len(args) == 2:
+        if value is None:
+            return None
+        [hint] = set(args) - {NoneType}
+        return _value(hint, value, where)
+    if origin is Literal:
+        if value not in args:
+            raise ParameterError(f"{where}: {shown(value)} is not one of {', '.join(map(repr, args))}")
+        return value
+    if origin is tuple and is_dataclass(args[0]):
         if not isinstance(value, (list, tuple)):
             raise ParameterError(f"{where}: expected a list of tables, got {type(value).__name__}")
-        return tuple(_collect(nested, value, where))
-    if hasattr(hint, "__dataclass_fields__"):
+        return tuple(_collect(args[0], value, where))
+    if isinstance(hint, type) and is_dataclass(hint):
         if not isinstance(value, Mapping):
             raise ParameterError(f"{where}: expected a table, got {type(value).__name__}")
         return from_table(hint, value, where)
     return msgspec.convert(value, hint)
 
 
-def _collect(cls: type[T], tables: Any, where: str) -> list[T]:
+def _collect(cls: Any, tables: Any, where: str) -> list[Any]:
     made, problems = [], []
     for i, table in enumerate(tables):
         try:

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
+from fuota_fec.checks import shown
 from fuota_fec.codec.block import n_coded_of
+from fuota_fec.codec.limits import MAX_FRAG_NB, row_numbers
 from fuota_fec.errors import ParameterError
 from fuota_fec.radio.regions import REGIONS, region
-from fuota_fec.tables import from_table, read_table
+from fuota_fec.tables import choices, from_table, read_table
 from fuota_fec.wire.keys import Key
+
+T = TypeVar("T")
 
 DEV_EUI = re.compile(r"[0-9a-f]{16}\Z")
 MC_ADDR = re.compile(r"[0-9a-f]{8}\Z")
+LAST_TIME = 2**32 - 1
+"""Largest Unix time of a configuration, in February 2106: well within what calendars and floats can hold."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +83,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
-    """FPorts of the packages (recommended values of the specifications)."""
+    """FPorts of the packages, 1 … 223, all distinct (recommended values of the specifications)."""
 
     multicast: int = 200
     fragmentation: int = 201
@@ -109,14 +115,14 @@ class CampaignConfig:
     """Late-answer time at the end of a stage, in slowest uplink periods."""
     mcsession_delay: float = 30
     session_start: float | None = None
-    """Unix time of the multicast session's start; computed if not given."""
+    """Unix time of the multicast session's start, until February 2106; computed if not given."""
     first_fragment_delay: float = 3
     time_tolerance: float = 2
     answer_spread_max: float = 128
     fuota_process_max_time: float = 20
     frag_redundancy_max: int = 340
     redundancy: str | int = "5/6"
-    """A code rate, or a number of coded fragments."""
+    """A code rate, or a number of coded fragments up to frag_redundancy_max, to which a code rate is cut."""
     rows: tuple[int, ...] | None = None
     """Row numbers of the coded fragments; 1, 2, 3 … if not given."""
     summary_reports_disabled: bool = False
@@ -240,6 +246,7 @@ _RANGES: dict[str, tuple[float, float]] = {
     "delivery_timeout": (0, 1e7),
     "stage_complete_delay": (0, 1000),
     "mcsession_delay": (0, 1e7),
+    "session_start": (0, LAST_TIME),
     "first_fragment_delay": (0, 1e6),
     "time_tolerance": (0, 1e6),
     "answer_spread_max": (0, 2048),
@@ -263,15 +270,43 @@ def _problems(config: CampaignConfig) -> Iterator[str]:
     for name, (low, high) in _RANGES.items():
         value = getattr(config, name)
         if value is not None and not low <= value <= high:
-            yield f"{name}: {value} is not from {low:g} to {high:g}"
+            yield f"{name}: {shown(value)} is not from {_plain(low)} to {_plain(high)}"
+    yield from _choice_problems(config)
     yield from _raised(lambda: firmware_version(config.fw_version))
-    yield from _raised(lambda: n_coded_wanted(config.redundancy, 100))
-    if isinstance(config.redundancy, int) and config.redundancy < 0:
-        yield f"redundancy: {config.redundancy} is not 0 or more"
+    yield from _redundancy_problems(config)
     if not re.fullmatch(r"[0-9a-fA-F]{8}", config.descriptor):
         yield f"descriptor: {config.descriptor!r} is not 8 hexadecimal digits"
+    yield from _port_problems(config.ports)
     yield from _group_problems(config)
     yield from _device_problems(config)
+
+
+def _choice_problems(item: Any) -> Iterator[str]:
+    for name, allowed in choices(item.__class__).items():
+        if (value := getattr(item, name)) not in allowed:
+            yield f"{name}: {shown(value)} is not one of {', '.join(map(repr, allowed))}"
+
+
+def _redundancy_problems(config: CampaignConfig) -> Iterator[str]:
+    most = config.frag_redundancy_max
+    if isinstance(config.redundancy, int):
+        if not 0 <= config.redundancy <= most:
+            yield f"redundancy: {shown(config.redundancy)} is not from 0 to frag_redundancy_max = {most}"
+    else:
+        for problem in _raised(partial(n_coded_of, config.redundancy, 1)):
+            yield problem.replace("code_rate", "redundancy", 1)  # as it is called here
+    if config.rows is not None:
+        yield from _raised(partial(row_numbers, config.rows, max_row=MAX_FRAG_NB - 1))
+
+
+def _port_problems(ports: Ports) -> Iterator[str]:
+    numbers = {field.name: getattr(ports, field.name) for field in fields(ports)}
+    for name, port in numbers.items():
+        if not 1 <= port <= 223:
+            yield f"ports: {name}: {shown(port)} is not from 1 to 223"
+    for port in _repeated(iter(numbers.values())):
+        shared = ", ".join(name for name, other in numbers.items() if other == port)
+        yield f"ports: {shared}: {shown(port)} is given twice"
 
 
 def _group_problems(config: CampaignConfig) -> Iterator[str]:
@@ -284,6 +319,10 @@ def _group_problems(config: CampaignConfig) -> Iterator[str]:
         yield f"groups: mc_addr {addr} is given twice"
     for group in config.groups:
         where = f"group {group.name!r}"
+        if not group.name:
+            yield f"{where}: name is empty"
+        for problem in _choice_problems(group):
+            yield f"{where}: {problem}"
         if not MC_ADDR.match(group.mc_addr):
             yield f"{where}: mc_addr {group.mc_addr!r} is not 8 lower-case hexadecimal digits"
         if not 0 <= group.mc_group_id <= 3:
@@ -296,6 +335,8 @@ def _group_problems(config: CampaignConfig) -> Iterator[str]:
             area = region(group.region)
             yield from _raised(partial(area.max_fragment_size, group.dr, dwell_time=group.dwell_time), where)
             yield from _raised(partial(_duty_cycle, group), where)
+        if group.frequency is not None and group.frequency % 100:
+            yield f"{where}: frequency {group.frequency} Hz is not a multiple of 100 Hz, as it goes on the air"
         if group.name not in used:
             yield f"{where}: it has no devices"
 
@@ -309,6 +350,8 @@ def _device_problems(config: CampaignConfig) -> Iterator[str]:
     for device in config.devices:
         if not DEV_EUI.match(device.dev_eui):
             yield f"devices: dev_eui {device.dev_eui!r} is not 16 lower-case hexadecimal digits"
+        for problem in _choice_problems(device):
+            yield f"device {device.dev_eui}: {problem}"
         if device.group not in names:
             yield f"device {device.dev_eui}: group {device.group!r} is not one of this campaign's"
         if device.uplink_period is not None and not 1 <= device.uplink_period <= 1e7:
@@ -326,8 +369,13 @@ def _raised(check: Callable[[], object], where: str = "") -> Iterator[str]:
         yield f"{where}: {error}" if where else str(error)
 
 
-def _repeated(values: Iterator[str]) -> Iterator[str]:
-    seen: set[str] = set()
+def _plain(bound: float) -> str:
+    """A bound as people write it: 16383, 1e+09, and no digit lost."""
+    return f"{bound:g}" if float(f"{bound:g}") == bound else str(bound)
+
+
+def _repeated(values: Iterator[T]) -> Iterator[T]:
+    seen: set[T] = set()
     for value in values:
         if value in seen:
             yield value

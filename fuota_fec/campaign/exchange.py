@@ -107,10 +107,9 @@ class UnicastExchange:
         if verdict.final:
             yield Answered(at=now, dev_eui=device.dev_eui, ok=verdict.ok, reason=verdict.reason, fw_version=version)
             return
-        asked = device.phase in (Phase.HANDED_OVER, Phase.SENT)
+        asked = device.phase in (Phase.HANDED_OVER, Phase.SENT) and device.noted != device.request_id
         if version is not None and (asked or version != device.fw_version):
             yield VersionHeard(at=now, dev_eui=device.dev_eui, fw_version=version, asked=asked, reason=verdict.reason)
-            yield from self._give_up_if_stalled(device, now)
 
     def awaits_hand_over(self, request_id: str) -> bool:
         device = self.by_request[request_id]
@@ -254,11 +253,13 @@ class UnicastExchange:
         self._set_pacer(event.at)
 
     def _apply_version_heard(self, event: VersionHeard) -> None:
-        """Asked and not there yet: again, while retries remain. Volunteered: only noted."""
+        """Asked and not there yet: again after an uplink period, while retries remain. Volunteered: only noted."""
         device = self.state.devices[event.dev_eui]
         if event.asked:
             device.reason = event.reason
-            self._again(device, event.at)
+            device.noted = device.request_id
+            self._to(device, Phase.SENT)
+            self.state.timers.set(device.dev_eui, event.at + device.period)
 
     def _apply_given_up(self, event: GivenUp) -> None:
         device = self.state.devices[event.dev_eui]

@@ -109,6 +109,12 @@ class Campaign:
     def finished(self) -> bool:
         return self._state is not None and self._state.status != RUNNING
 
+    def awaits_hand_over(self, request_id: str) -> bool:
+        """Whether a request is still to be handed over: not replaced, answered or given up meanwhile."""
+        exchange = self._exchange
+        known = exchange is not None and request_id in exchange.by_request
+        return known and exchange is not None and exchange.awaits_hand_over(request_id)
+
     def device(self, dev_eui: str) -> Device:
         """The configuration of one of its devices."""
         return self._running.devices[dev_eui].device

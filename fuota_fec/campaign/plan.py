@@ -87,9 +87,8 @@ def _plan_group(config: CampaignConfig, group: Group, n_devices: int, image_len:
         )
     n_frames = n_frags + len(rows)
     if group.first_f_cnt + n_frames > MAX_F_CNT:
-        raise ParameterError(
-            f"first_f_cnt: {group.first_f_cnt} leaves {MAX_F_CNT - group.first_f_cnt} frame counters, {n_frames} are needed"
-        )
+        left = MAX_F_CNT - group.first_f_cnt
+        raise ParameterError(f"first_f_cnt: {group.first_f_cnt} leaves {left} counters, {n_frames} frames are planned")
     duty_cycle = config.duty_cycle if config.duty_cycle is not None else area.duty_cycle(group.frequency_hz)
     time = transmission_time(
         n_frames,

@@ -59,6 +59,8 @@ class DeviceState:
     unreported: str | None = None
     """The last request of all, until it is known to have left: it may still be in the network's queue."""
     handed_over_at: float = 0.0
+    noted: str | None = None
+    """The last request that was answered with something to ask again about."""
     resends: int = 0
     reason: str = ""
     """Why it did not succeed, once that is known."""

@@ -151,7 +151,9 @@ class GroupTransmission:
 
     def _set_slot(self, at: float) -> None:
         """The next frame's time, or that of the end: the timer runs exactly while a frame may go out."""
-        if not self.done and len(self.outstanding) < self.state.config.summary_window:
+        has_room = len(self.outstanding) < self.state.config.summary_window
+        waits_only = self._exhausted and self.outstanding
+        if has_room and not waits_only and not self.done:
             self.state.timers.set(self._slot, max(at, self.next_slot))
         else:
             self.state.timers.clear(self._slot)

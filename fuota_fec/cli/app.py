@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any
+from typing import Any, NamedTuple, NoReturn
 
 import click
 
 import fuota_fec
-from fuota_fec.errors import FuotaError, ParameterError, UndecodableError, WireError
+from fuota_fec.errors import FuotaError, UndecodableError, WireError
 
 WRONG_INPUT, FAILED = 2, 1
 
+
+class Entry(NamedTuple):
+    """A command, without importing it: that happens when it is called."""
+
+    module: str
+    name: str
+    summary: str
+
+
 COMMANDS = {
-    "encode": ("fuota_fec.cli.fragments", "encode_command"),
-    "decode": ("fuota_fec.cli.fragments", "decode_command"),
-    "inspect": ("fuota_fec.cli.inspect", "inspect_command"),
-    "campaign": ("fuota_fec.cli.campaign", "campaign_command"),
-    "doctor": ("fuota_fec.cli.doctor", "doctor_command"),
+    "encode": Entry("fuota_fec.cli.fragments", "encode_command", "Fragment an image and add coded fragments."),
+    "decode": Entry("fuota_fec.cli.fragments", "decode_command", "Rebuild an image from a file of frames."),
+    "inspect": Entry("fuota_fec.cli.inspect", "inspect_command", "Show what a payload on a package's port says."),
+    "campaign": Entry("fuota_fec.cli.campaign", "campaign_command", "Run firmware-update campaigns."),
+    "doctor": Entry("fuota_fec.cli.doctor", "doctor_command", "Show version, CPU features, kernels and extras."),
 }
-"""Each command's module is imported when it is called."""
 
 
 class Commands(click.Group):
@@ -29,26 +37,34 @@ class Commands(click.Group):
     def get_command(self, _ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        module, name = COMMANDS[cmd_name]
-        command: click.Command = getattr(import_module(module), name)
+        entry = COMMANDS[cmd_name]
+        command: click.Command = getattr(import_module(entry.module), entry.name)
         return command
 
-    def invoke(self, ctx: click.Context) -> Any:
-        """One place where the library's errors become a sentence and an exit status."""
-        try:
-            return super().invoke(ctx)
-        except (ParameterError, ImportError, OSError) as error:
-            self._fail(error, WRONG_INPUT)
-        except (UndecodableError, WireError) as error:
-            self._fail(error, FAILED)
-        except FuotaError as error:
-            self._fail(error, WRONG_INPUT)
+    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, entry.summary) for name, entry in COMMANDS.items()])
 
-    @staticmethod
-    def _fail(error: Exception, status: int) -> None:
-        for line in str(error).splitlines() or [type(error).__name__]:
-            click.echo(f"error: {line}", err=True)
-        raise SystemExit(status)
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        """The one place where the library's errors become a sentence and an exit status.
+
+        A reader that goes away (EPIPE) does not come here: click ends quietly, with status 1.
+        """
+        try:
+            return super().main(*args, **kwargs)
+        except (UndecodableError, WireError) as error:
+            _fail(str(error) or type(error).__name__, FAILED)
+        except OSError as error:
+            named = error.filename is not None and error.strerror
+            _fail(f"{error.filename or repr('')}: {error.strerror}" if named else str(error), WRONG_INPUT)
+        except (FuotaError, ImportError) as error:
+            _fail(str(error) or type(error).__name__, WRONG_INPUT)
+
+
+def _fail(message: str, status: int) -> NoReturn:
+    for line in message.splitlines():
+        click.echo(f"error: {line}", err=True)
+    raise SystemExit(status)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -15,6 +15,7 @@ from rich.table import Table
 from fuota_fec.campaign.machine import SUCCEEDED, Campaign
 from fuota_fec.campaign.messages import (
     Answered,
+    Configured,
     Event,
     Finished,
     GivenUp,
@@ -49,28 +50,28 @@ def run_command(file: str, as_json: bool) -> None:
         )
         print_json(_summary(result))
     else:
-        console = Console()
-        n_groups = len(run.config.groups)
-        console.print(
-            f"campaign {run.config.id}: {len(run.image)} bytes to {len(run.config.devices)} devices "
-            f"in {n_groups} group{'s' if n_groups > 1 else ''}, threshold {run.config.success_threshold:g} %",
-            highlight=False,
-        )
-        with StageReport(console, run.simulation.start) as report:
+        console = _console()
+        with StageReport(console) as report:
             result = simulate_campaign(run.config, run.image, run.simulation, observer=report)
         _print_outcome(console, result)
     sys.exit(0 if result.campaign.status().status == SUCCEEDED and not result.wrong else 1)
 
 
+def _console() -> Console:
+    """Names are printed as they are. What is not a terminal has no width: a line stays a line, for grep."""
+    console = Console(markup=False, emoji=False, highlight=False)
+    if not console.is_terminal:
+        console.width = 100_000
+    return console
+
+
 class StageReport:
     """Prints a line per stage as it passes; on a terminal, a progress bar under them."""
 
-    def __init__(self, console: Console, start: float) -> None:
-        self._console = console
-        self._start = start
-        self._stage_started = start
+    def __init__(self, console: Console) -> None:
+        self._stage_started = 0.0
         self._progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
@@ -78,7 +79,7 @@ class StageReport:
             transient=True,
             disable=not console.is_terminal,
         )
-        self._task = self._progress.add_task("", total=None)
+        self._task = self._progress.add_task("", total=None, visible=False)
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -90,12 +91,18 @@ class StageReport:
         self._progress.stop()
 
     def __call__(self, campaign: Campaign, event: Event) -> None:
-        if isinstance(event, StageStarted):
+        if isinstance(event, Configured):
+            config, n_groups = event.config, len(event.config.groups)
+            self._print(
+                f"campaign {config.id}: {event.image_len} bytes to {len(config.devices)} devices "
+                f"in {n_groups} group{'s' if n_groups > 1 else ''}, threshold {config.success_threshold:g} %"
+            )
+        elif isinstance(event, StageStarted):
             self._stage_started = event.at
             plans = list(campaign.plan.groups.values())
             sending = event.stage == "DlFragment"
             total = sum(plan.n_frames for plan in plans) if sending else event.n_devices
-            self._progress.reset(self._task, description=event.stage, total=total)
+            self._progress.reset(self._task, description=event.stage, total=total, visible=True)
             for plan in plans if sending else ():
                 self._line(
                     event.at,
@@ -115,7 +122,10 @@ class StageReport:
             self._line(event.at, f"campaign {event.status}" + (f": {event.reason}" if event.reason else ""))
 
     def _line(self, at: float, text: str) -> None:
-        self._progress.console.print(f"{_clock(at)}  {text}", highlight=False, soft_wrap=True)
+        self._print(f"{_clock(at)}  {text}")
+
+    def _print(self, text: str) -> None:
+        self._progress.console.print(text, soft_wrap=True)
 
 
 def _print_outcome(console: Console, result: SimulationResult) -> None:
@@ -128,12 +138,11 @@ def _print_outcome(console: Console, result: SimulationResult) -> None:
     passed = [d for d in status.devices if d.status == "passed"]
     console.print()
     for reason, count in reason_counts(status):
-        console.print(f"{count} failed: {reason}", highlight=False)
+        console.print(f"{count} failed: {reason}", soft_wrap=True)
     n_right = len(passed) - len(result.wrong)
     console.print(
         f"{status.status}: {len(passed)} of {status.n_devices} devices passed, {n_right} of them hold exactly the "
         f"{len(result.campaign.image)} bytes that were sent (SHA-256); {_duration(result.duration)} of virtual time",
-        highlight=False,
         soft_wrap=True,
     )
 

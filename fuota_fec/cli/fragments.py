@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
 from pathlib import Path
+from typing import TypeVar
 
 import click
 
-from fuota_fec.cli.output import json_option, print_json, version_option, write_whole
+from fuota_fec.checks import integer, shown
+from fuota_fec.cli.output import check_output, json_option, print_json, version_option, write_whole
 from fuota_fec.codec.block import FragmentedBlock, prepare
 from fuota_fec.codec.decoder import Decoder
+from fuota_fec.codec.limits import MAX_FRAG_NB
 from fuota_fec.errors import ParameterError, UndecodableError, WireError
-from fuota_fec.image import Format, ImageSource, load_image
+from fuota_fec.image import Format, ImageSource, load_image, parse_image
 from fuota_fec.wire import fragmentation
+from fuota_fec.wire.commands import Command
 
 FIRST_LINE = "# DataFragment frames (TS004)"
 
+C = TypeVar("C", bound=Command)
+
 
 @click.command("encode")
-@click.argument("image", type=click.Path(dir_okay=False))
+@click.argument("image", type=click.Path(dir_okay=False, allow_dash=True))
 @click.option("-o", "--output", required=True, help='File of frames to write; "-" for standard output.')
 @click.option("-F", "--frag-size", type=int, default=222, show_default=True, help="Bytes of a fragment, 1 to 255.")
 @click.option("-R", "--n-coded", type=int, help="Number of coded fragments.")
@@ -45,13 +50,18 @@ def encode_command(
     version: str,
     as_json: bool,
 ) -> None:
-    """Fragment IMAGE and add coded fragments.
+    """Fragment IMAGE and add coded fragments; "-" reads it from standard input.
 
     Writes one DataFragment frame a line, and on top the FragSessionSetupReq that announces them.
     """
-    data = load_image(ImageSource(path=image, format=image_format))
+    check_output(output, as_json)
+    if code_rate is not None and (n_coded is not None or rows is not None):
+        other = "--n-coded" if n_coded is not None else "--rows"
+        raise click.UsageError(f"--code-rate and {other} both say how many coded fragments: give one of them")
     if n_coded is None and code_rate is None and rows is None:
         code_rate = "5/6"
+    source = ImageSource(path=image, format=image_format)
+    data = parse_image(sys.stdin.buffer.read(), source) if image == "-" else load_image(source)
     block = prepare(
         data,
         frag_size,
@@ -94,51 +104,69 @@ def encode_command(
 def decode_command(fragments: str, output: str, setup_hex: str | None, version: str | None, as_json: bool) -> None:
     """Rebuild the image from FRAGMENTS, a file of DataFragment frames, one a line in hexadecimal.
 
-    Lines may be missing, in any order, and repeated. Exit status 1 if too many are missing.
+    Lines may be missing, in any order, and repeated; "-" reads them from standard input.
+    Exit status 1 if too many are missing.
     """
+    check_output(output, as_json)
     lines, notes = _read_lines(fragments)
     version = version or notes.get("dialect") or "1.0.0"
-    setup = _parse_setup(setup_hex or notes.get("setup"), version, fragments)
+    setup = _read_setup(setup_hex if setup_hex is not None else notes.get("setup"), version, fragments)
     decoder = Decoder(setup.nb_frag, setup.frag_size, version=version)
-    n_read = 0
+    n_read = n_other = 0
     for number, line in lines:
-        fragment = _parse_fragment(line, number, fragments, version)
+        fragment = _read_command(fragmentation.DataFragment, line, version, f"{fragments}, line {number}")
         if fragment.frag_index != setup.frag_index:
+            n_other += 1
             continue
         n_read += 1
         try:
             decoder.push(fragment.n, fragment.payload)
         except ParameterError as error:
             raise ParameterError(f"{fragments}, line {number}: {error}") from None
+    other = f" ({n_other} passed over: their frag_index is not {setup.frag_index})" if n_other else ""
     if not decoder.complete:
         missing = decoder.missing
         raise UndecodableError(
-            f"{fragments}: {n_read} fragments do not determine the image of {setup.nb_frag}: "
+            f"{fragments}: {n_read} fragments{other} do not determine the image of {setup.nb_frag}: "
             f"{missing} more independent ones are needed",
             missing=missing,
         )
     image = decoder.block()[: setup.nb_frag * setup.frag_size - setup.padding]
     write_whole(output, image)
     if as_json:
-        print_json({"output": output, "image_len": len(image), "n_read": n_read, "n_frags": setup.nb_frag})
+        print_json(
+            {
+                "output": output,
+                "image_len": len(image),
+                "n_read": n_read,
+                "n_passed_over": n_other,
+                "n_frags": setup.nb_frag,
+            }
+        )
     elif output != "-":
-        click.echo(f"{output}: {len(image)} bytes from {n_read} fragments, {setup.nb_frag} were needed at least")
+        click.echo(f"{output}: {len(image)} bytes from {n_read} fragments{other}, {setup.nb_frag} were needed at least")
 
 
 def _row_list(text: str | None) -> list[int] | None:
     if text is None:
         return None
     try:
-        return [int(part) for part in text.replace(",", " ").split()]
+        rows = [int(part) for part in text.replace(",", " ").split()]
     except ValueError:
-        raise ParameterError(f"--rows: {text!r} is not a list of row numbers such as 1,5,9") from None
+        rows = []
+    if not rows:
+        raise ParameterError(f"--rows: {shown(text)} is not a list of row numbers such as 1,5,9")
+    return [integer("--rows", row, 1, MAX_FRAG_NB) for row in rows]
 
 
 def _descriptor(text: str) -> bytes:
     try:
-        return bytes.fromhex(text)
+        descriptor = bytes.fromhex(text)
     except ValueError:
-        raise ParameterError(f"--descriptor: {text!r} is not 8 hexadecimal digits") from None
+        descriptor = b""
+    if len(descriptor) != 4:
+        raise ParameterError(f"--descriptor: {shown(text)} is not 8 hexadecimal digits")
+    return descriptor
 
 
 def _setup(block: FragmentedBlock) -> bytes:
@@ -172,24 +200,28 @@ def _read_lines(path: str) -> tuple[list[tuple[int, str]], dict[str, str]]:
     return lines, notes
 
 
-def _parse_setup(text: str | None, version: str, path: str) -> fragmentation.FragSessionSetupReq:
+def _read_setup(text: str | None, version: str, path: str) -> fragmentation.FragSessionSetupReq:
     if text is None:
         raise ParameterError(f"{path}: there is no line '# setup …': give the FragSessionSetupReq with --setup")
-    try:
-        commands: Iterable[object] = fragmentation.decode(bytes.fromhex(text), uplink=False, version=version)
-    except (ValueError, WireError) as error:
-        raise ParameterError(f"setup: {text!r} is not a FragSessionSetupReq of dialect {version}: {error}") from None
-    for command in commands:
-        if isinstance(command, fragmentation.FragSessionSetupReq):
-            return command
-    raise ParameterError(f"setup: {text!r} is not a FragSessionSetupReq of dialect {version}")
+    setup = _read_command(fragmentation.FragSessionSetupReq, text, version, "setup")
+    length = setup.nb_frag * setup.frag_size
+    if setup.padding >= length > 0:
+        raise ParameterError(
+            f"setup: {shown(text)}: {setup.padding} bytes of padding leave nothing of the {length} bytes of "
+            f"{setup.nb_frag} fragments"
+        )
+    return setup
 
 
-def _parse_fragment(line: str, number: int, path: str, version: str) -> fragmentation.DataFragment:
+def _read_command(kind: type[C], text: str, version: str, where: str) -> C:
+    """The one command that `text` is in hexadecimal. ParameterError if it is anything else."""
     try:
-        [command] = fragmentation.decode(bytes.fromhex(line), uplink=False, version=version)
-    except (ValueError, WireError) as error:
-        raise ParameterError(f"{path}, line {number}: not a DataFragment frame: {error}") from None
-    if not isinstance(command, fragmentation.DataFragment):
-        raise ParameterError(f"{path}, line {number}: {type(command).__name__}, expected a DataFragment")
-    return command
+        commands = fragmentation.decode(bytes.fromhex(text), uplink=False, version=version)
+    except (WireError, ParameterError) as error:
+        raise ParameterError(f"{where}: {shown(text)} is not a {kind.__name__} of dialect {version}: {error}") from None
+    except ValueError:
+        raise ParameterError(f"{where}: {shown(text)} is not a {kind.__name__} in hexadecimal") from None
+    if len(commands) != 1 or not isinstance(commands[0], kind):
+        found = ", ".join(type(command).__name__ for command in commands) or "nothing"
+        raise ParameterError(f"{where}: {shown(text)} is {found}, expected one {kind.__name__}")
+    return commands[0]

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import stat
 import sys
-import tempfile
+import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,24 +19,47 @@ def print_json(data: Any) -> None:
     click.echo(json.dumps(data, ensure_ascii=False))
 
 
+def check_output(path: str, as_json: bool) -> None:
+    """Standard output holds one thing: what the command makes, or JSON about it."""
+    if path == "-" and as_json:
+        raise click.UsageError("--json prints to standard output, where -o - writes: give -o a file")
+
+
 def write_whole(path: str, data: bytes) -> None:
-    """Writes a file all or not at all; "-" is standard output."""
+    """Writes a file all or not at all; "-" is standard output.
+
+    A file that is there keeps its permissions, a symbolic link leads to the file that is written, and what is no file
+    (a pipe, a device) is written to as it is. OSError names `path`.
+    """
     if path == "-":
         sys.stdout.buffer.write(data)
         sys.stdout.flush()
         return
-    target = Path(path)
-    handle, name = tempfile.mkstemp(dir=target.parent or Path(), prefix=f".{target.name}.")
+    try:
+        target = Path(os.path.realpath(path))
+        mode = None
+        with suppress(FileNotFoundError):
+            mode = target.stat().st_mode
+        if mode is None or stat.S_ISREG(mode):
+            _replace(target, data, mode)
+        else:
+            target.write_bytes(data)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, path) from None
+
+
+def _replace(target: Path, data: bytes, mode: int | None) -> None:
+    temporary = target.with_name(f".fuota-fec-{uuid.uuid4().hex}")
+    # A new file, with the permissions of the user's other new files.
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
         with os.fdopen(handle, "wb") as file:
+            if mode is not None:
+                os.fchmod(handle, stat.S_IMODE(mode))
             file.write(data)
-        # mkstemp gives the file to its owner alone; the result gets what the user's other new files get.
-        mask = os.umask(0)
-        os.umask(mask)
-        Path(name).chmod(0o666 & ~mask)
-        os.replace(name, target)
+        os.replace(temporary, target)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 

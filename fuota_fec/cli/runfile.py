@@ -42,12 +42,15 @@ def read_run_file(path: str) -> RunFile:
     except ParameterError as error:
         problems += str(error).splitlines()
     campaign = dict(table["campaign"])
-    if simulation is not None and simulation.n_devices is not None:
+    if "n_devices" in table["simulation"]:
         if "devices" in campaign:
             problems.append("simulation.n_devices: campaign.devices lists the devices already, give one of them")
         groups = campaign.get("groups")
-        names = [g["name"] for g in groups if isinstance(g, dict) and "name" in g] if isinstance(groups, list) else []
-        campaign["devices"] = simulation.made_up_devices(names)
+        named = [g.get("name") for g in groups if isinstance(g, dict)] if isinstance(groups, list) else []
+        names = [name for name in named if isinstance(name, str)]
+        # Where the fleet is wrong, another stands in for it, so that only the campaign's own problems are added.
+        fleet = simulation or Simulation(n_devices=max(1, len(names)))
+        campaign["devices"] = fleet.made_up_devices(names)
     try:
         config = from_table(CampaignConfig, campaign, "campaign")
     except ParameterError as error:

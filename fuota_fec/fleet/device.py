@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from fuota_fec.campaign.config import Ports
 from fuota_fec.codec.decoder import Decoder
 from fuota_fec.errors import WireError
 from fuota_fec.wire import firmware, fragmentation, keys, multicast
@@ -64,6 +65,7 @@ class VirtualDevice:
     """TS004 dialect."""
     mc_version: str = "1.0.0"
     """TS005 version."""
+    ports: Ports = field(default_factory=Ports)
     fw_version: int = 0x01000000
     hw_version: int = 1
     uplink_period: float = 300.0
@@ -147,11 +149,11 @@ class VirtualDevice:
                 heapq.heappush(self._outbox, (now + delay, self._n_answers, f_port, answer.encode()))
 
     def _decode(self, f_port: int, payload: bytes) -> list[Command]:
-        if f_port == multicast.PORT:
+        if f_port == self.ports.multicast:
             return multicast.decode(payload, uplink=False, version=self.mc_version)
-        if f_port == fragmentation.PORT:
+        if f_port == self.ports.fragmentation:
             return fragmentation.decode(payload, uplink=False, version=self.version)
-        if f_port == firmware.PORT:
+        if f_port == self.ports.firmware:
             return firmware.decode(payload, uplink=False)
         return []
 
@@ -183,10 +185,11 @@ class VirtualDevice:
             )
             return
         group.opens = now + delay + self.clock_error + time_to_start
-        group.closes = group.opens + 2**command.time_out
+        group.closes = group.opens + float(1 << command.time_out)
         group.frequency_hz = command.dl_frequency_hz
         group.dr = command.dr
-        yield multicast.McClassCSessionAns(mc_group_id=command.mc_group_id, time_to_start=time_to_start), delay
+        shown = min(time_to_start, multicast.TIME_TO_START_UNKNOWN)
+        yield multicast.McClassCSessionAns(mc_group_id=command.mc_group_id, time_to_start=shown), delay
 
     def _frag_session_setup(
         self, command: fragmentation.FragSessionSetupReq, _now: float, _group: int | None
@@ -194,7 +197,8 @@ class VirtualDevice:
         replay = command.session_cnt is not None and command.session_cnt <= self._last_session_cnt.get(
             command.frag_index, -1
         )
-        unsupported = command.frag_algo != 0
+        # Padding belongs to the last fragment; more of it than that leaves no such block.
+        unsupported = command.frag_algo != 0 or command.padding >= command.frag_size
         if not replay and not unsupported:
             decoder = Decoder(command.nb_frag, command.frag_size, version=self.version)
             self._sessions[command.frag_index] = FragSession(command, decoder)
@@ -231,9 +235,7 @@ class VirtualDevice:
         if session is None:
             if self.version == "2.0.0":
                 yield (
-                    fragmentation.FragSessionStatusAns(
-                        version="2.0.0", frag_index=command.frag_index, session_does_not_exist=True
-                    ),
+                    fragmentation.FragSessionStatusAns(version="2.0.0", session_does_not_exist=True),
                     self._soon(),
                 )
             return

@@ -17,12 +17,15 @@ class MulticastGroup:
     """What a server must know of a multicast group to send to it. Keys show in no repr."""
 
     name: str
+    """Unique among all that the server is told of."""
     mc_addr: int
     mc_app_s_key: Key
     mc_nwk_s_key: Key
     dr: int
     frequency_hz: int
     dev_euis: tuple[str, ...]
+    f_cnt: int = 0
+    """Next frame counter, for a server that counts itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

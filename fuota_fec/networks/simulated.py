@@ -72,7 +72,7 @@ class SimulatedNetwork:
 
     def open_group(self, group: MulticastGroup) -> None:
         self._groups[group.name] = group
-        self._f_cnt.setdefault(group.name, 0)
+        self._f_cnt.setdefault(group.name, group.f_cnt)
 
     def submit(self, downlink: Downlink, now: float) -> HandOver:
         self._advance(now)

@@ -1,0 +1,414 @@
+"""What a campaign is told, and what it refuses to be told."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from typing import Any
+
+import pytest
+
+from fuota_fec.campaign.config import CampaignConfig, Device, Group, KeyRing, Ports, firmware_version, n_coded_wanted
+from fuota_fec.errors import ParameterError
+from fuota_fec.wire.keys import Key
+
+TOML = """
+id = "c"
+success_threshold = 95
+max_duration = 86400
+uplink_period = 300
+fw_version = "1.2.3.4"
+redundancy = 7
+rows = [1, 5]
+
+[ports]
+multicast = 10
+
+[[groups]]
+name = "g"
+mc_addr = "01f3a4b5"
+dr = 5
+version = "2.0.0"
+
+[[devices]]
+dev_eui = "0000000000000001"
+group = "g"
+
+[[devices]]
+dev_eui = "0000000000000002"
+group = "g"
+key = "other"
+lorawan = "1.1"
+uplink_period = 60
+"""
+
+
+def table(**changes: Any) -> dict[str, Any]:
+    """A configuration that is right, as a file gives it."""
+    right = {
+        "id": "c",
+        "success_threshold": 95,
+        "max_duration": 86400,
+        "uplink_period": 300,
+        "fw_version": "1.2.3.4",
+        "groups": [{"name": "g", "mc_addr": "01f3a4b5", "dr": 5}],
+        "devices": [{"dev_eui": "0000000000000001", "group": "g"}],
+    }
+    return {name: value for name, value in {**right, **changes}.items() if value is not None}
+
+
+def group(**changes: Any) -> list[dict[str, Any]]:
+    return [{"name": "g", "mc_addr": "01f3a4b5", "dr": 5, **changes}]
+
+
+def device(**changes: Any) -> list[dict[str, Any]]:
+    return [{"dev_eui": "0000000000000001", "group": "g", **changes}]
+
+
+def problems(**changes: Any) -> list[str]:
+    with pytest.raises(ParameterError) as error:
+        CampaignConfig.from_mapping(table(**changes))
+    return str(error.value).splitlines()
+
+
+# ---- what is right ---------------------------------------------------------------------------------------
+
+
+def test_toml_and_json_say_the_same(tmp_path) -> None:
+    (tmp_path / "c.toml").write_text(TOML)
+    config = CampaignConfig.load(tmp_path / "c.toml")
+    as_json = {
+        **table(redundancy=7, rows=[1, 5], ports={"multicast": 10}, groups=group(version="2.0.0")),
+        "devices": [
+            {"dev_eui": "0000000000000001", "group": "g"},
+            {"dev_eui": "0000000000000002", "group": "g", "key": "other", "lorawan": "1.1", "uplink_period": 60},
+        ],
+    }
+    (tmp_path / "c.json").write_text(json.dumps(as_json))
+    assert CampaignConfig.load(str(tmp_path / "c.json")) == config
+    assert config.groups == (Group(name="g", mc_addr="01f3a4b5", dr=5, version="2.0.0"),)
+    assert config.devices[1] == Device(
+        dev_eui="0000000000000002", group="g", key="other", lorawan="1.1", uplink_period=60
+    )
+    assert (config.rows, config.ports) == ((1, 5), Ports(multicast=10))
+    assert (config.devices[0].key_name, config.devices[1].key_name) == ("0000000000000001", "other")
+    assert config.groups[0].key_name == "g"
+    assert config.firmware_version == 0x01020304
+
+
+def test_the_defaults_are_those_of_the_rules() -> None:
+    config = CampaignConfig.from_mapping(table())
+    assert (config.stage_end, config.msg_retries, config.ucast_msg_delay, config.mcast_msg_delay) == (
+        "threshold",
+        2,
+        1000,
+        2000,
+    )
+    assert (config.delivery_timeout, config.stage_complete_delay, config.mcsession_delay) == (60, 1, 30)
+    assert (config.first_fragment_delay, config.time_tolerance, config.fuota_process_max_time) == (3, 2, 20)
+    assert (config.frag_redundancy_max, config.redundancy, config.rows) == (340, "5/6", None)
+    assert (config.summary_reports_disabled, config.summary_window, config.summary_report_timeout) == (False, 1, 0)
+    assert (config.mcgroup_validity_coeff, config.answer_spread_max, config.frag_index) == (10, 128, 0)
+    assert config.ports == Ports(multicast=200, fragmentation=201, firmware=203)
+    assert config.descriptor_bytes == bytes(4)
+
+
+def test_a_configuration_does_not_change_and_can_be_compared() -> None:
+    config = CampaignConfig.from_mapping(table())
+    assert config == CampaignConfig.from_mapping(table())
+    assert pickle.loads(pickle.dumps(config)) == config
+    with pytest.raises(AttributeError):
+        config.id = "d"  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [("1.2.3.4", 0x01020304), ("0.0.0.0", 0), ("255.255.255.255", 2**32 - 1), (7, 7), (2**32 - 1,) * 2],
+)
+def test_firmware_version(value, number) -> None:
+    assert firmware_version(value) == number
+
+
+@pytest.mark.parametrize(
+    "value", ["1.2.3", "1.2.3.4.5", "1.2.3.256", "1.2.3.-4", "a.b.c.d", "", "1.2.3.²", -1, 2**32, True]
+)
+def test_what_is_no_firmware_version(value) -> None:
+    with pytest.raises(ParameterError, match="fw_version"):
+        firmware_version(value)
+
+
+@pytest.mark.parametrize(
+    ("redundancy", "n_coded"), [("5/6", 20), ("1/2", 100), ("3/4", 34), ("1", 0), (17, 17), (0, 0)]
+)
+def test_redundancy(redundancy, n_coded) -> None:
+    assert n_coded_wanted(redundancy, 100) == n_coded
+
+
+# ---- what is wrong ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"id": ""}, "id: ''"),
+        ({"id": "a/b"}, "'a/b'"),
+        ({"success_threshold": 0}, "is not from 1 to 100"),
+        ({"success_threshold": 100.5}, "success_threshold: 100.5"),
+        ({"max_duration": 0}, "max_duration: 0"),
+        ({"max_duration": float("nan")}, "max_duration: nan"),
+        ({"max_duration": float("inf")}, "max_duration: inf"),
+        ({"uplink_period": 0.5}, "uplink_period: 0.5"),
+        ({"fw_version": "1.2"}, "fw_version: '1.2'"),
+        ({"fw_version": 2**32}, "fw_version"),
+        ({"msg_retries": -1}, "msg_retries: -1"),
+        ({"msg_retries": 1.5}, "msg_retries"),
+        ({"ucast_msg_delay": -1}, "ucast_msg_delay: -1"),
+        ({"stage_end": "sometimes"}, "stage_end"),
+        ({"redundancy": "6/5"}, "'6/5'"),
+        ({"redundancy": "nonsense"}, "'nonsense'"),
+        ({"redundancy": "1/0"}, "'1/0'"),
+        ({"redundancy": -1}, "redundancy: -1"),
+        ({"redundancy": 341}, "redundancy: 341"),
+        ({"redundancy": 9, "frag_redundancy_max": 8}, "redundancy: 9"),
+        ({"redundancy": True}, "redundancy"),
+        ({"summary_window": 0}, "summary_window: 0"),
+        ({"fsize": 0}, "fsize: 0"),
+        ({"fsize": 256}, "fsize: 256"),
+        ({"frag_index": 4}, "frag_index: 4"),
+        ({"session_cnt": 65536}, "session_cnt: 65536"),
+        ({"duty_cycle": 0}, "duty_cycle: 0"),
+        ({"descriptor": "xyz"}, "descriptor: 'xyz'"),
+        ({"descriptor": "00 00 00"}, "descriptor"),
+        ({"mcgroup_validity_coeff": 0.5}, "mcgroup_validity_coeff: 0.5"),
+        ({"session_start": -5}, "session_start"),
+        ({"session_start": float("nan")}, "session_start"),
+        ({"rows": [0]}, "rows"),
+        ({"rows": [2, 2]}, "rows"),
+        ({"rows": "12"}, "rows"),
+        ({"groups": []}, "groups: there are none"),
+        ({"devices": []}, "devices: there are none"),
+        ({"groups": "g"}, "expected a list of tables, got str"),
+        ({"devices": ["0000000000000001"]}, "expected a table, got str"),
+        ({"ports": 200}, "expected a table, got int"),
+        ({"ports": {"clock": 1}}, "unknown key 'clock'"),
+        ({"ports": {"multicast": 0}}, "multicast"),
+        ({"ports": {"multicast": 224}}, "multicast"),
+        ({"ports": {"multicast": 201}}, "201"),
+        ({"groups": group(mc_addr="01F3A4B5")}, "mc_addr '01F3A4B5'"),
+        ({"groups": group(mc_addr="1f3a4b5")}, "mc_addr '1f3a4b5'"),
+        ({"groups": group(mc_addr="01f3a4b5\n")}, "mc_addr"),
+        ({"groups": group(mc_group_id=4)}, "mc_group_id 4"),
+        ({"groups": group(first_f_cnt=2**32)}, "first_f_cnt 4294967296"),
+        ({"groups": group(first_f_cnt=-1)}, "first_f_cnt -1"),
+        ({"groups": group(region="MARS")}, "'MARS' is unknown"),
+        ({"groups": group(dr=15)}, "DR15"),
+        ({"groups": group(frequency=1)}, "1 Hz"),
+        ({"groups": group(frequency=869_525_050)}, "869525050"),
+        ({"groups": group(device_class="B")}, "device_class"),
+        ({"groups": group(version="1.1.0")}, "version"),
+        ({"groups": group(mc_version="3.0.0")}, "mc_version"),
+        ({"groups": [*group(), {"name": "h", "mc_addr": "01f3a4b6", "dr": 5}]}, "group 'h': it has no devices"),
+        ({"groups": group() + group(mc_addr="01f3a4b6")}, "'g' is given twice"),
+        ({"devices": device(dev_eui="1")}, "dev_eui '1'"),
+        ({"devices": device(dev_eui="00000000000000AB")}, "00000000000000AB"),
+        ({"devices": device(group="h")}, "group 'h' is not one of"),
+        ({"devices": device(lorawan="1.2")}, "lorawan"),
+        ({"devices": device(uplink_period=0)}, "uplink_period 0"),
+        ({"devices": device() + device()}, "0000000000000001 is given twice"),
+    ],
+)
+def test_what_is_refused_is_named(changes, said) -> None:
+    assert any(said in line for line in problems(**changes))
+
+
+def test_two_groups_at_one_address_are_refused() -> None:
+    groups = [*group(), {"name": "h", "mc_addr": "01f3a4b5", "dr": 5}]
+    devices = [*device(), {"dev_eui": "0000000000000002", "group": "h"}]
+    assert problems(groups=groups, devices=devices) == ["campaign: groups: mc_addr 01f3a4b5 is given twice"]
+
+
+@pytest.mark.parametrize(
+    "name", ["id", "success_threshold", "max_duration", "uplink_period", "fw_version", "groups", "devices"]
+)
+def test_what_is_required_is_missed(name) -> None:
+    assert f"campaign: {name} is missing" in problems(**{name: None})
+
+
+def test_all_problems_of_the_tables_are_reported_at_once() -> None:
+    lines = problems(
+        id=None,
+        success_threshold="95",
+        colour="red",
+        groups=[{"name": "g", "mc_addr": 5, "shape": 1}, {"dr": "5"}],
+        devices=[{"dev_eui": "0000000000000001"}],
+        ports={"multicast": "200"},
+    )
+    text = "\n".join(lines)
+    for said in (
+        "id is missing",
+        "success_threshold: '95'",
+        "unknown key 'colour'",
+        "groups[0]: unknown key 'shape'",
+        "groups[0].mc_addr: 5",
+        "groups[1]: name is missing",
+        "groups[1]: mc_addr is missing",
+        "groups[1].dr: '5'",
+        "devices[0]: group is missing",
+        "ports.multicast: '200'",
+    ):
+        assert said in text
+
+
+def test_all_problems_of_the_values_are_reported_at_once() -> None:
+    lines = problems(
+        id="",
+        success_threshold=0,
+        fw_version="x",
+        msg_retries=-1,
+        groups=group(mc_addr="x", mc_group_id=9),
+        devices=[*device(dev_eui="x"), *device(group="y")],
+    )
+    assert len(lines) == 8
+    assert all(line.startswith("campaign: ") for line in lines)
+
+
+def test_problems_of_tables_and_of_values_are_reported_together() -> None:
+    text = "\n".join(problems(colour="red", success_threshold=0, groups=group(mc_group_id=9)))
+    assert "unknown key 'colour'" in text
+    assert "success_threshold: 0" in text
+    assert "mc_group_id 9" in text
+
+
+def test_a_configuration_made_in_python_is_checked_too() -> None:
+    right = CampaignConfig.from_mapping(table())
+    settings = {name: getattr(right, name) for name in table()}
+    with pytest.raises(ParameterError) as error:
+        CampaignConfig(**{**settings, "success_threshold": 101, "msg_retries": -1})
+    assert len(str(error.value).splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"stage_end": "sometimes"},
+        {"groups": (Group(name="g", mc_addr="01f3a4b5", dr=5, version="3.0.0"),)},  # type: ignore[arg-type]
+        {"groups": (Group(name="g", mc_addr="01f3a4b5", dr=5, mc_version="3.0.0"),)},  # type: ignore[arg-type]
+        {"groups": (Group(name="g", mc_addr="01f3a4b5", dr=5, device_class="A"),)},  # type: ignore[arg-type]
+        {"devices": (Device(dev_eui="0000000000000001", group="g", lorawan="2"),)},  # type: ignore[arg-type]
+    ],
+)
+def test_choices_made_in_python_are_checked_too(changes) -> None:
+    right = CampaignConfig.from_mapping(table())
+    settings = {name: getattr(right, name) for name in table()}
+    with pytest.raises(ParameterError):
+        CampaignConfig(**{**settings, **changes})
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("c.toml", "id = ", "c.toml"),
+        ("c.json", "{", "c.json"),
+        ("c.json", "[]", "expected tables, got list"),
+        ("c.toml", "id = 'c'\nid = 'd'", "c.toml"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_named(tmp_path, name, text, said) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(ParameterError, match=said):
+        CampaignConfig.load(tmp_path / name)
+
+
+def test_a_file_that_is_not_there_or_not_text(tmp_path) -> None:
+    with pytest.raises(ParameterError, match=r"no\.toml: cannot be read"):
+        CampaignConfig.load(tmp_path / "no.toml")
+    (tmp_path / "b.toml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ParameterError, match="not UTF-8 text"):
+        CampaignConfig.load(tmp_path / "b.toml")
+
+
+def test_a_file_names_itself_in_every_problem(tmp_path) -> None:
+    path = tmp_path / "c.toml"
+    path.write_text(TOML.replace("95", "950").replace('"1.2.3.4"', '"1"'))
+    with pytest.raises(ParameterError) as error:
+        CampaignConfig.load(path)
+    lines = str(error.value).splitlines()
+    assert len(lines) == 2
+    assert all(line.startswith(f"{path}: ") for line in lines)
+
+
+# ---- keys ------------------------------------------------------------------------------------------------
+
+SECRET = "00112233445566778899aabbccddeeff"
+
+
+def ring() -> KeyRing:
+    return KeyRing(root_keys={"d": Key.from_hex(SECRET)}, mc_keys={"g": Key.from_hex(SECRET[::-1])})
+
+
+def hides(text: str) -> bool:
+    plain = text.lower().replace(" ", "").replace("\\x", "")
+    return SECRET not in plain and SECRET[::-1] not in plain and SECRET[2:20] not in plain
+
+
+def test_keys_are_found_by_name() -> None:
+    assert ring().root_key("d") == Key.from_hex(SECRET)
+    assert ring().mc_key("g") == Key.from_hex(SECRET[::-1])
+
+
+def test_a_missing_key_is_named() -> None:
+    with pytest.raises(ParameterError, match="no root key named 'g'"):
+        ring().root_key("g")
+    with pytest.raises(ParameterError, match="no multicast key named 'd'"):
+        ring().mc_key("d")
+
+
+def test_the_ring_does_not_follow_the_callers_mapping() -> None:
+    keys = {"d": Key.from_hex(SECRET)}
+    made = KeyRing(root_keys=keys, mc_keys={})
+    keys.clear()
+    assert made.root_key("d")
+
+
+def test_keys_show_nowhere() -> None:
+    assert hides(repr(ring()))
+    assert hides(str(ring()))
+    assert hides(f"{ring()}")
+    with pytest.raises(ParameterError) as error:
+        ring().root_key("x")
+    assert hides(str(error.value))
+
+
+@pytest.mark.parametrize("suffix", ["toml", "json"])
+def test_a_ring_is_read_from_a_file(tmp_path, suffix) -> None:
+    path = tmp_path / f"keys.{suffix}"
+    tables = {"root_keys": {"d": SECRET}, "mc_keys": {"g": SECRET[::-1]}}
+    toml = "".join(f'[{kind}]\n{name} = "{text}"\n' for kind, keys in tables.items() for name, text in keys.items())
+    path.write_text(toml if suffix == "toml" else json.dumps(tables))
+    assert KeyRing.load(path).root_key("d") == Key.from_hex(SECRET)
+    assert KeyRing.load(path).mc_key("g") == Key.from_hex(SECRET[::-1])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f'[root_keys]\nd = "{SECRET}0"',
+        f'[root_keys]\nd = "{SECRET[:-1]}g"',
+        f'[root_keys]\nd = ["{SECRET}"]',
+        f"[root_keys]\nd = {int(SECRET[:14], 16)}",
+        f'root_keys = "{SECRET}"',
+        f'[other]\nd = "{SECRET}"',
+        f'[root_keys]\nd = "{SECRET}',
+        f'd = "{SECRET}"',
+    ],
+)
+def test_a_mistyped_key_is_not_shown(tmp_path, text) -> None:
+    path = tmp_path / "keys.toml"
+    path.write_text(text)
+    with pytest.raises(ParameterError) as error:
+        KeyRing.load(path)
+    assert str(path) in str(error.value)
+    chain: BaseException | None = error.value
+    while chain is not None:
+        assert hides(str(chain))
+        chain = chain.__cause__ or (None if chain.__suppress_context__ else chain.__context__)

@@ -1,0 +1,103 @@
+"""What follows from configuration and image before anything happens."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fuota_fec.campaign.config import Device
+from fuota_fec.campaign.plan import make_block, make_plan
+from fuota_fec.errors import ParameterError
+
+
+def plan_of(config, image_len=30):
+    return make_plan(config, image_len)
+
+
+def test_fragments_fill_the_data_rate_and_cover_the_image(config_of, group_of) -> None:
+    plan = plan_of(config_of(1, fsize=None), 1000).groups["meters"]
+    assert (plan.frag_size, plan.n_frags, plan.padding) == (239, 5, 195)
+    plan = plan_of(config_of(1, fsize=None, repeater=True, fsize_optimization=16), 1000).groups["meters"]
+    assert (plan.frag_size, plan.n_frags, plan.padding) == (208, 5, 40)
+    plan = plan_of(config_of(1, fsize=None, groups=(group_of(dr=0),)), 48).groups["meters"]
+    assert (plan.frag_size, plan.n_frags, plan.padding) == (48, 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("redundancy", "n_coded"), [("1/2", 100), ("3/4", 34), ("5/6", 20), ("7/8", 15), ("1", 0), (77, 77), (0, 0)]
+)
+def test_rows_follow_the_code_rate(config_of, redundancy, n_coded) -> None:
+    plan = plan_of(config_of(1, redundancy=redundancy), 1000).groups["meters"]
+    assert plan.rows == tuple(range(1, n_coded + 1))
+    assert plan.n_frames == 100 + n_coded
+
+
+def test_a_code_rate_is_cut_to_the_largest_redundancy(config_of) -> None:
+    assert len(plan_of(config_of(1, redundancy="1/2"), 10_000).groups["meters"].rows) == 340
+    assert len(plan_of(config_of(1, redundancy="1/2", frag_redundancy_max=8), 1000).groups["meters"].rows) == 8
+
+
+def test_frag_nb_names_uncoded_then_coded_fragments(config_of) -> None:
+    plan = plan_of(config_of(1, rows=(4, 2))).groups["meters"]
+    assert [plan.frag_nb(i) for i in range(plan.n_frames)] == [1, 2, 3, 7, 5]
+
+
+def test_numbers_beyond_16383_are_refused(config_of) -> None:
+    assert plan_of(config_of(1, rows=(16380,)))
+    with pytest.raises(ParameterError, match="16383"):
+        plan_of(config_of(1, rows=(16381,)))
+
+
+def test_a_transmission_longer_than_any_session_is_refused(config_of) -> None:
+    with pytest.raises(ParameterError, match="32768"):
+        plan_of(config_of(1, fsize=1, redundancy=0, max_duration=1e9, mcast_msg_delay=10_000), 5000)
+
+
+def test_counters_that_run_out_are_refused(config_of, group_of) -> None:
+    """Five frames do not fit above the last counters of 32 bits."""
+    with pytest.raises(ParameterError, match="first_f_cnt"):
+        plan_of(config_of(1, groups=(group_of(first_f_cnt=0xFFFFFFFF - 3),)))
+
+
+def test_the_slowest_device_is_the_slowest(config_of) -> None:
+    devices = tuple(
+        Device(dev_eui=f"{i:016x}", group="meters", uplink_period=p) for i, p in ((1, 50), (2, None), (3, 700))
+    )
+    assert plan_of(config_of(3, devices=devices)).slowest_period == 700
+
+
+@given(n_devices=st.integers(1, 400), tenths=st.integers(10, 1000))
+def test_needed_is_the_smallest_number_that_meets_the_threshold(config_of, n_devices, tenths) -> None:
+    needed = plan_of(config_of(n_devices, success_threshold=tenths / 10)).n_needed
+    threshold = Fraction(tenths, 10)
+    assert 100 * needed >= threshold * n_devices
+    assert 100 * (needed - 1) < threshold * n_devices
+
+
+def test_a_threshold_that_is_met_exactly(config_of) -> None:
+    assert plan_of(config_of(250, success_threshold=64.4)).n_needed == 161
+    assert plan_of(config_of(375, success_threshold=8.8)).n_needed == 33
+
+
+@pytest.mark.parametrize("version", ["1.0.0", "2.0.0"])
+def test_the_block_is_the_plan(config_of, group_of, version) -> None:
+    config = config_of(1, groups=(group_of(version=version),), rows=(3, 1), frag_index=2, descriptor="01020304")
+    plan = plan_of(config, 25).groups["meters"]
+    block = make_block(config, plan, bytes(25))
+    assert (block.n_frags, block.frag_size, block.padding, block.version) == (3, 10, 5, version)
+    assert (block.frag_index, block.descriptor, list(block.rows)) == (2, b"\1\2\3\4", [3, 1])
+    for i in range(plan.n_frames):
+        assert len(block.frame(plan.frag_nb(i))) == 13
+
+
+def test_the_duty_cycle_is_the_regions_unless_given(config_of, group_of) -> None:
+    slow = {"mcast_msg_delay": 0, "fsize": None}
+    strict = plan_of(config_of(1, groups=(group_of(frequency=868_100_000),), **slow), 3000).groups["meters"].time
+    wide = plan_of(config_of(1, **slow), 3000).groups["meters"].time
+    given_ = plan_of(config_of(1, duty_cycle=0.5, **slow), 3000).groups["meters"].time
+    assert strict.spacing == pytest.approx(strict.frame_time / 0.01)
+    assert wide.spacing == pytest.approx(wide.frame_time / 0.1)
+    assert given_.spacing == pytest.approx(wide.frame_time / 0.5)

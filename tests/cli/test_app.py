@@ -1,0 +1,221 @@
+"""The command itself: help, version, unknown commands, and what an error or a missing package turns into."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+import fuota_fec
+from fuota_fec import errors
+from fuota_fec.cli.app import COMMANDS, app
+
+Fuota = Callable[..., Result]
+Process = Callable[..., subprocess.CompletedProcess[str]]
+
+HEX_FILE = ":0400000001020304F2\n:00000001FF\n"
+EXAMPLE = Path(fuota_fec.__file__).parent.parent / "examples" / "firmware.toml"
+
+
+@pytest.mark.parametrize("option", ["--help", "-h"])
+def test_help_names_every_command(fuota: Fuota, option: str):
+    result = fuota(option)
+    assert result.exit_code == 0
+    for name in COMMANDS:
+        assert f"  {name} " in result.stdout
+
+
+def test_help_needs_no_command_to_import_well(fuota: Fuota, monkeypatch: pytest.MonkeyPatch):
+    broken = {name: entry._replace(module="fuota_fec.no_such_module") for name, entry in COMMANDS.items()}
+    monkeypatch.setattr("fuota_fec.cli.app.COMMANDS", broken)
+    assert fuota("--help").exit_code == 0
+    result = fuota("doctor", "--help")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.startswith("error: No module named ")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_has_help_that_says_something(fuota: Fuota, name: str):
+    result = fuota(name, "--help")
+    assert result.exit_code == 0
+    assert result.stdout.startswith(f"Usage: fuota-fec {name} ")
+    command = app.get_command(click.Context(app), name)
+    assert command is not None
+    assert command.help
+    for parameter in command.params:
+        if isinstance(parameter, click.Option):
+            assert parameter.help or isinstance(parameter.type, click.Choice), parameter.name
+
+
+def test_every_leaf_command_prints_json():
+    def leaves(command: click.Command) -> list[click.Command]:
+        if isinstance(command, click.Group):
+            names = command.list_commands(click.Context(command))
+            subcommands = [command.get_command(click.Context(command), name) for name in names]
+            return [leaf for sub in subcommands if sub is not None for leaf in leaves(sub)]
+        return [command]
+
+    for command in leaves(app):
+        assert any("--json" in parameter.opts for parameter in command.params), command.name
+
+
+def test_version(fuota: Fuota):
+    for option in ("-V", "--version"):
+        result = fuota(option)
+        assert result.exit_code == 0
+        assert fuota_fec.__version__ in result.stdout
+
+
+@pytest.mark.parametrize(
+    "args", [["encod"], ["--nonsense"], ["doctor", "--nonsense"], ["campaign", "walk"], ["doctor", "x"]]
+)
+def test_wrong_usage(fuota: Fuota, args: list[str]):
+    result = fuota(*args)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+    assert args[-1] in result.stderr
+
+
+@pytest.mark.parametrize("args", [[], ["campaign"]])
+def test_without_a_command_it_shows_them(fuota: Fuota, args: list[str]):
+    result = fuota(*args)
+    assert result.exit_code == 2
+    assert "Commands:" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (errors.ParameterError("what was expected"), 2),
+        (errors.CampaignError("what was expected"), 2),
+        (errors.JournalError("what was expected"), 2),
+        (errors.NetworkError("what was expected"), 2),
+        (errors.MissingExtraError("what was expected", extra="sql"), 2),
+        (OSError("what was expected"), 2),
+        (errors.UndecodableError("what was expected", missing=3), 1),
+        (errors.WireError("what was expected"), 1),
+        (errors.ParameterError("what was expected\nand more"), 2),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_an_error_is_a_sentence_and_an_exit_status(error: Exception, status: int, monkeypatch: pytest.MonkeyPatch):
+    @click.command()
+    def failing() -> None:
+        raise error
+
+    monkeypatch.setattr(app, "get_command", lambda _ctx, _name: failing)
+    result = CliRunner().invoke(app, ["doctor"])
+    assert result.exit_code == status
+    assert result.stdout == ""
+    assert result.stderr == "".join(f"error: {line}\n" for line in str(error).splitlines())
+
+
+def test_an_error_without_words_has_its_name(monkeypatch: pytest.MonkeyPatch):
+    @click.command()
+    def failing() -> None:
+        raise errors.JournalError
+
+    monkeypatch.setattr(app, "get_command", lambda _ctx, _name: failing)
+    assert CliRunner().invoke(app, ["doctor"]).stderr == "error: JournalError\n"
+
+
+def test_a_programming_error_is_not_hidden(monkeypatch: pytest.MonkeyPatch):
+    @click.command()
+    def failing() -> None:
+        raise KeyError("a bug")
+
+    monkeypatch.setattr(app, "get_command", lambda _ctx, _name: failing)
+    assert isinstance(CliRunner().invoke(app, ["doctor"]).exception, KeyError)
+
+
+# ---- packages that are not installed -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("package", ["click", "rich"])
+def test_without_the_packages_of_the_command_line(process: Process, package: str):
+    done = process("doctor", missing=package)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert package in done.stderr
+    assert "fuota-fec[cli]" in done.stderr
+
+
+@pytest.mark.parametrize("package", ["msgspec", "cryptography"])
+def test_without_the_packages_of_campaigns(process: Process, package: str, campaign_file: Callable[..., Path]):
+    done = process("campaign", "run", campaign_file(), missing=package)
+    assert done.returncode == 2
+    assert "fuota-fec[campaign]" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_without_the_packages_of_images(process: Process, tmp_path: Path):
+    (tmp_path / "firmware.hex").write_text(HEX_FILE)
+    done = process("encode", "firmware.hex", "-o", "out.txt", missing="bincopy", cwd=tmp_path)
+    assert done.returncode == 2
+    assert "firmware.hex" in done.stderr
+    assert "fuota-fec[image]" in done.stderr
+    assert not (tmp_path / "out.txt").exists()
+
+
+def test_the_example_without_the_package_of_its_image(process: Process):
+    done = process("campaign", "run", EXAMPLE, missing="uflash")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "'uflash'" in done.stderr
+    assert "pip install uflash" in done.stderr
+
+
+@pytest.mark.parametrize("package", ["msgspec", "cryptography", "bincopy"])
+def test_what_needs_no_extra_works_without(process: Process, tmp_path: Path, package: str):
+    (tmp_path / "in.bin").write_bytes(b"firmware")
+    for args in (
+        ["--help"],
+        ["campaign", "--help"],
+        ["encode", "in.bin", "-o", "frames.txt"],
+        ["decode", "frames.txt", "-o", "out.bin"],
+    ):
+        done = process(*args, missing=package, cwd=tmp_path)
+        assert (done.returncode, done.stderr) == (0, ""), args
+    assert (tmp_path / "out.bin").read_bytes() == b"firmware"
+
+
+# ---- as a process ------------------------------------------------------------------------------------------
+
+
+def test_a_reader_that_goes_away(clean_env: dict[str, str], campaign_file: Callable[..., Path]):
+    """As in `fuota-fec … | head -1`: no error, no traceback."""
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [sys.executable, "-m", "fuota_fec", "campaign", "run", str(campaign_file()), "--json"],
+        env=clean_env,
+        stdout=write,
+        stderr=subprocess.PIPE,
+        timeout=60,
+        check=False,
+    )
+    os.close(write)
+    assert done.stderr == b""
+    assert done.returncode in (0, 1)
+
+
+def test_a_full_disk(process: Process, clean_env: dict[str, str], tmp_path: Path):
+    if not Path("/dev/full").is_char_device():
+        pytest.skip("there is no /dev/full")
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "fuota_fec", "doctor"],
+            env=clean_env,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            timeout=60,
+            check=False,
+        )
+    assert done.returncode == 2
+    assert b"No space left on device" in done.stderr
+    assert b"Traceback" not in done.stderr

@@ -1,0 +1,272 @@
+"""`campaign run`: stages as they pass, a table of devices, JSON, and an exit status that can be trusted."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+from fuota_fec.fleet.device import VirtualDevice
+
+Fuota = Callable[..., Result]
+Process = Callable[..., subprocess.CompletedProcess[str]]
+CampaignFile = Callable[..., Path]
+
+STAGES = ["McGroupSetup", "FragSessionSetup", "McClassCSession", "DlFragment", "CompletionVerification"]
+BAR = "━"
+
+
+@pytest.fixture
+def terminal(clean_env: dict[str, str]) -> Callable[..., tuple[int, str]]:
+    """Runs a command line on a pseudo-terminal: exit status, and all that it wrote."""
+
+    def run(*args: str | Path) -> tuple[int, str]:
+        master, slave = pty.openpty()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "fuota_fec", *map(str, args)],
+            env=clean_env | {"TERM": "xterm", "COLUMNS": "100", "LINES": "40"},
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+        )
+        os.close(slave)
+        written = b""
+        try:
+            while part := os.read(master, 65536):
+                written += part
+        except OSError:
+            pass  # The last process that had the terminal open is gone.
+        os.close(master)
+        return process.wait(timeout=60), written.decode().replace("\r\n", "\n")
+
+    return run
+
+
+def stages_passed(text: str) -> list[str]:
+    return re.findall(r"^\d\d:\d\d:\d\d  (\w+) +passed ", text, re.MULTILINE)
+
+
+# ---- a campaign that succeeds ------------------------------------------------------------------------------
+
+
+def test_stages_then_a_table_then_the_outcome(fuota: Fuota, campaign_file: CampaignFile):
+    result = fuota("campaign", "run", campaign_file())
+    assert result.exit_code == 0, result.stderr
+    assert result.stderr == ""
+    assert stages_passed(result.stdout) == STAGES
+    assert result.stdout.index("campaign SUCCEEDED") > result.stdout.index(STAGES[-1])
+    rows = re.findall(r"^([0-9a-f]{16}) +(\w+) +(\w+) +([\d.]+) .*sent bytes", result.stdout, re.MULTILINE)
+    assert [row[1:] for row in rows] == [("meters", "passed", "1.2.3.4")] * 3
+    assert result.stdout.splitlines()[-1].startswith(
+        "SUCCEEDED: 3 of 3 devices passed, 3 of them hold exactly the 2000 "
+    )
+
+
+@pytest.mark.parametrize("version", ["1.0.0", "2.0.0"])
+def test_both_dialects_with_losses(fuota: Fuota, campaign_file: CampaignFile, version: str):
+    path = campaign_file(
+        campaign='msg_retries = 8\nredundancy = "1/2"\nstage_end = "all"',
+        group=f'version = "{version}"\nmc_version = "{version}"',
+        simulation="downlink_loss = 0.1\nuplink_loss = 0.1\nrepeat = 0.1",
+    )
+    result = fuota("campaign", "run", path)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.count("sent bytes") == 3
+    assert f"dialect {version}" in result.stdout
+
+
+def test_two_groups(fuota: Fuota, campaign_file: CampaignFile):
+    second = '[[campaign.groups]]\nname = "valves"\nmc_addr = "01f3a4b6"\ndr = 4\n'
+    result = fuota("campaign", "run", campaign_file(group=second, n_devices=4))
+    assert result.exit_code == 0, result.output
+    assert "4 devices in 2 groups" in result.stdout
+    assert re.search(r"group meters: \d+ fragments", result.stdout)
+    assert re.search(r"group valves: \d+ fragments", result.stdout)
+
+
+def test_json_is_an_event_a_line_and_then_the_summary(fuota: Fuota, campaign_file: CampaignFile):
+    result = fuota("campaign", "run", campaign_file(), "--json")
+    assert result.exit_code == 0
+    assert result.stderr == ""
+    *events, summary = [json.loads(line) for line in result.stdout.splitlines()]
+    assert all(event["event"] and event["v"] >= 1 and event["at"] >= 1.8e9 for event in events)
+    assert [event["at"] for event in events] == sorted(event["at"] for event in events)
+    assert events[0]["event"] == "Configured"
+    assert events[-1]["event"] == "Finished"
+    assert [event["stage"] for event in events if event["event"] == "StageEnded"] == STAGES
+    assert "event" not in summary
+    assert (summary["campaign"], summary["status"]) == ("small", "SUCCEEDED")
+    assert (summary["n_devices"], summary["n_passed"], summary["n_with_other_bytes"]) == (3, 3, 0)
+    assert [device["status"] for device in summary["devices"]] == ["passed"] * 3
+    assert {device["fw_version"] for device in summary["devices"]} == {0x01020304}
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_the_same_file_gives_the_same_run(fuota: Fuota, campaign_file: CampaignFile, options: list[str]):
+    path = campaign_file(simulation="downlink_loss = 0.2\nuplink_loss = 0.2")
+    first, second = (fuota("campaign", "run", path, *options) for _ in range(2))
+    assert first.stdout == second.stdout
+    other = campaign_file(simulation="downlink_loss = 0.2\nuplink_loss = 0.2", replace=("seed = 1", "seed = 2"))
+    assert fuota("campaign", "run", other, *options).stdout != first.stdout
+
+
+# ---- campaigns that fail -----------------------------------------------------------------------------------
+
+
+def test_a_campaign_that_fails_shows_why(fuota: Fuota, campaign_file: CampaignFile):
+    """Nothing to make up for lost fragments with."""
+    path = campaign_file(
+        campaign="redundancy = 0\nmsg_retries = 30\nstage_end = 'all'\nfsize = 20", simulation="downlink_loss = 0.5"
+    )
+    result = fuota("campaign", "run", path)
+    assert result.exit_code == 1
+    assert stages_passed(result.stdout) == STAGES[:4]
+    assert "campaign FAILED: " in result.stdout
+    assert re.search(rf"{STAGES[4]} +FAILED +0 of 3 devices", result.stdout)
+    assert "sent bytes" not in result.stdout
+    assert result.stdout.splitlines()[-1].startswith("FAILED: 0 of 3 devices passed")
+    *_events, summary = map(json.loads, fuota("campaign", "run", path, "--json").stdout.splitlines())
+    assert (summary["status"], summary["n_passed"]) == ("FAILED", 0)
+    assert summary["reason"]
+    for device in summary["devices"]:
+        assert device["status"] == "failed"
+        assert device["reason"]
+        row = next(line for line in result.stdout.splitlines() if line.startswith(device["dev_eui"]))
+        assert device["reason"] in row
+    assert fuota("campaign", "run", path, "--json").exit_code == 1
+
+
+def test_a_device_with_other_bytes_is_not_a_success(
+    fuota: Fuota, campaign_file: CampaignFile, monkeypatch: pytest.MonkeyPatch
+):
+    """A device that claims the new version and holds something else: the campaign cannot know, this command does."""
+    honest = VirtualDevice.advance
+
+    def advance(self: VirtualDevice, now: float) -> list[tuple[int, bytes]]:
+        uplinks = honest(self, now)
+        if self.image is not None and self.dev_eui.endswith("1"):
+            self.image = bytes(len(self.image))
+        return uplinks
+
+    monkeypatch.setattr(VirtualDevice, "advance", advance)
+    result = fuota("campaign", "run", campaign_file())
+    assert result.exit_code == 1
+    assert "campaign SUCCEEDED" in result.stdout
+    assert result.stdout.count("sent bytes") == 2
+    assert "3 of 3 devices passed, 2 of them hold exactly" in result.stdout
+    in_json = fuota("campaign", "run", campaign_file(), "--json")
+    assert in_json.exit_code == 1
+    assert json.loads(in_json.stdout.splitlines()[-1])["n_with_other_bytes"] == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"campaign": "fsize = 255"}, ["fsize", "255", "239"]),
+        ({"replace": ("max_duration = 86400", "max_duration = 10")}, ["max_duration", "10 s"]),
+        ({"campaign": "mcast_msg_delay = 1e8"}, ["session", "32768 s"]),
+    ],
+    ids=str,
+)
+def test_a_campaign_that_cannot_work_is_wrong_input(
+    fuota: Fuota, campaign_file: CampaignFile, change: dict[str, object], said: list[str]
+):
+    """Known before the first stage: nothing is printed as if it had begun."""
+    for options in ([], ["--json"]):
+        result = fuota("campaign", "run", campaign_file(**change), *options)
+        assert result.exit_code == 2
+        for part in said:
+            assert part in result.stderr
+        assert result.stdout == ""
+
+
+@pytest.mark.parametrize("start", ["1e13", "1e18"])
+def test_a_date_beyond_all_calendars(fuota: Fuota, campaign_file: CampaignFile, start: str):
+    result = fuota("campaign", "run", campaign_file(simulation=f"start = {start}"))
+    assert result.exit_code == 2
+    assert "start" in result.stderr
+
+
+def test_several_problems_are_several_lines(fuota: Fuota, campaign_file: CampaignFile):
+    path = campaign_file(campaign="speed = 1", n_devices=0)
+    result = fuota("campaign", "run", path)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert len(result.stderr.splitlines()) >= 2
+    assert all(line.startswith(f"error: {path}: ") for line in result.stderr.splitlines())
+
+
+@pytest.mark.parametrize("name", ["nothing.toml", "."])
+def test_a_file_that_is_not_there(fuota: Fuota, tmp_path: Path, name: str):
+    result = fuota("campaign", "run", tmp_path / name)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert str(tmp_path) in result.stderr
+
+
+# ---- in a pipe, on a terminal ------------------------------------------------------------------------------
+
+
+def test_a_pipe_gets_plain_text(process: Process, campaign_file: CampaignFile):
+    done = process("campaign", "run", campaign_file())
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\x1b" not in done.stdout
+    assert "\r" not in done.stdout
+    assert BAR not in done.stdout
+
+
+@pytest.mark.parametrize("columns", ["20", "80", "1000"])
+def test_a_pipe_gets_a_device_a_line(process: Process, campaign_file: CampaignFile, columns: str):
+    """Whole, for grep, however wide a terminal may be."""
+    path = campaign_file(campaign="redundancy = 0\nfsize = 20", simulation="downlink_loss = 0.5")
+    *_events, summary = map(json.loads, process("campaign", "run", path, "--json").stdout.splitlines())
+    done = process("campaign", "run", path, env={"COLUMNS": columns})
+    assert done.returncode == 1
+    for device in summary["devices"]:
+        [row] = [line for line in done.stdout.splitlines() if line.startswith(device["dev_eui"])]
+        assert device["reason"] in row
+
+
+@pytest.mark.parametrize("name", ["[bold]", "[/x]", "[red]meters[/red]", ":boom:", "zähler"])
+def test_names_are_printed_as_they_are(fuota: Fuota, campaign_file: CampaignFile, name: str):
+    result = fuota("campaign", "run", campaign_file(replace=('name = "meters"', f'name = "{name}"')))
+    assert result.exit_code == 0
+    assert f"group {name}: " in result.stdout
+    assert f"  {name}  " in result.stdout
+
+
+def test_an_id_is_printed_as_it_is(fuota: Fuota, campaign_file: CampaignFile):
+    result = fuota("campaign", "run", campaign_file(replace=('id = "small"', 'id = "[bold]v2 :boom:"')))
+    assert result.stdout.startswith("campaign [bold]v2 :boom:: ")
+
+
+def test_a_terminal_gets_a_progress_bar(terminal: Callable[..., tuple[int, str]], campaign_file: CampaignFile):
+    status, written = terminal("campaign", "run", campaign_file(campaign='stage_end = "all"', n_devices=40))
+    assert status == 0
+    assert BAR in written
+    assert "/40" in written
+    assert "\x1b[" in written
+    assert "Traceback" not in written
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", written)
+    for stage in STAGES:
+        assert re.search(rf"\d\d:\d\d:\d\d  {stage} +passed", plain)
+    assert plain.count("sent bytes") == 40
+    assert BAR not in plain[plain.index("campaign SUCCEEDED") :].split("device  ")[-1]
+
+
+def test_a_terminal_gets_the_cursor_back(terminal: Callable[..., tuple[int, str]], campaign_file: CampaignFile):
+    _, written = terminal("campaign", "run", campaign_file())
+    assert written.rindex("\x1b[?25h") > written.rindex("\x1b[?25l")
+
+
+def test_json_on_a_terminal_is_json_alone(terminal: Callable[..., tuple[int, str]], campaign_file: CampaignFile):
+    status, written = terminal("campaign", "run", campaign_file(), "--json")
+    assert status == 0
+    assert "\x1b" not in written
+    assert all(isinstance(json.loads(line), dict) for line in written.splitlines())

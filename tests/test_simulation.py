@@ -1,0 +1,350 @@
+"""Whole campaigns over virtual devices that really decode, seeded."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fuota_fec.agent import Agent, run_virtual
+from fuota_fec.campaign import messages as m
+from fuota_fec.campaign.config import CampaignConfig, Device, Group, KeyRing, Ports
+from fuota_fec.campaign.machine import Campaign
+from fuota_fec.errors import ParameterError
+from fuota_fec.fleet.channel import IndependentLoss
+from fuota_fec.fleet.device import VirtualDevice
+from fuota_fec.journal import MemoryJournal
+from fuota_fec.networks.simulated import SimulatedNetwork
+from fuota_fec.simulation import Simulation, SimulationResult, simulate_campaign
+from fuota_fec.wire.keys import Key
+
+IMAGE = b"".join(hashlib.sha256(bytes([i])).digest() for i in range(60))
+"""1920 bytes."""
+LOSSY = {"downlink_loss": 0.1, "uplink_loss": 0.1}
+
+
+def make_config(n_devices: int = 20, n_groups: int = 1, **changes: Any) -> CampaignConfig:
+    groups = changes.pop("groups", None) or tuple(
+        Group(name=f"g{i}", mc_addr=f"01f3a4b{i}", dr=5, frequency=869_525_000, **changes.pop("group", {}))
+        for i in range(n_groups)
+    )
+    settings: dict[str, Any] = {
+        "id": "sim",
+        "success_threshold": 90,
+        "max_duration": 86_400,
+        "uplink_period": 300,
+        "fw_version": "2.0.0.0",
+        "stage_end": "all",
+        "msg_retries": 5,
+        "fsize": 48,
+        "redundancy": "1/2",
+    }
+    return CampaignConfig(
+        groups=groups,
+        devices=tuple(Device(dev_eui=f"{i + 1:016x}", group=groups[i % len(groups)].name) for i in range(n_devices)),
+        **{**settings, **changes},
+    )
+
+
+def events_of(result: SimulationResult) -> list[m.Event]:
+    return list(result.journal.events(result.campaign.id))
+
+
+def reasons(result: SimulationResult) -> Counter[str]:
+    return Counter(d.reason for d in result.campaign.status().devices if d.status == "failed")
+
+
+def check(result: SimulationResult) -> None:
+    """What holds for every campaign that is over."""
+    status = result.campaign.status()
+    assert result.campaign.finished
+    assert result.wrong == []
+    events = events_of(result)
+    assert isinstance(events[-1], m.Finished)
+    assert events[-1].successes == status.n_taking_part
+    passed = [d.dev_eui for d in status.devices if d.status == "passed"]
+    assert all(result.devices[dev_eui].image == result.campaign.image for dev_eui in passed)
+    assert (status.status == "SUCCEEDED") == (len(passed) >= result.campaign.plan.n_needed)
+    again = Campaign.replay(events, result.campaign.image)
+    assert again.status() == status
+    f_cnts: dict[tuple[str | None, int], int | None] = {}
+    for event in events:
+        if isinstance(event, m.Requested) and event.f_cnt is not None:
+            assert f_cnts.setdefault((event.group, event.f_cnt), event.frag_nb) == event.frag_nb
+
+
+# ---- every kind of network -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("version", ["1.0.0", "2.0.0"])
+@pytest.mark.parametrize("owns_f_cnt", [False, True])
+@pytest.mark.parametrize("sent_reports", [False, True])
+@pytest.mark.parametrize("summaries", [False, True])
+def test_every_kind_of_network_and_dialect(version, owns_f_cnt, sent_reports, summaries) -> None:
+    simulation = Simulation(
+        seed=3, repeat=0.1, owns_f_cnt=owns_f_cnt, sent_reports=sent_reports, summaries=summaries, **LOSSY
+    )
+    result = simulate_campaign(make_config(group={"version": version}), IMAGE, simulation)
+    check(result)
+    assert result.campaign.status().status == "SUCCEEDED", reasons(result)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_losses_both_ways(seed) -> None:
+    simulation = Simulation(seed=seed, downlink_loss=0.2, uplink_loss=0.2, repeat=0.05, clock_error=1.5)
+    result = simulate_campaign(make_config(redundancy=60, msg_retries=8), IMAGE, simulation)
+    check(result)
+    assert result.campaign.status().status == "SUCCEEDED", reasons(result)
+
+
+def test_without_losses_everybody_passes_without_a_retry() -> None:
+    result = simulate_campaign(make_config(success_threshold=100), IMAGE, Simulation(seed=1))
+    check(result)
+    events = events_of(result)
+    assert not any(isinstance(e, (m.Unanswered, m.GivenUp)) for e in events)
+    asked = Counter(e.f_port for e in events if isinstance(e, m.Requested) and e.dev_eui)
+    assert asked == {200: 40, 201: 20, 203: 20}
+    assert reasons(result) == {}
+
+
+def test_two_groups_with_different_dialects() -> None:
+    groups = (
+        Group(name="old", mc_addr="01f3a4b0", dr=5, frequency=869_525_000),
+        Group(
+            name="new",
+            mc_addr="01f3a4b1",
+            dr=3,
+            mc_group_id=2,
+            frequency=868_100_000,
+            version="2.0.0",
+            mc_version="2.0.0",
+            first_f_cnt=1000,
+        ),
+    )
+    result = simulate_campaign(make_config(30, groups=groups), IMAGE, Simulation(seed=5, **LOSSY))
+    check(result)
+    assert result.campaign.status().status == "SUCCEEDED", reasons(result)
+    passed = Counter(d.group for d in result.campaign.status().devices if d.status == "passed")
+    assert min(passed.values()) >= 12
+
+
+@pytest.mark.parametrize("lorawan", ["1.0", "1.1"])
+def test_both_kinds_of_root_key(lorawan) -> None:
+    config = make_config(group={"version": "2.0.0"})
+    config = dataclasses.replace(
+        config, devices=tuple(dataclasses.replace(d, lorawan=lorawan, key=f"key {d.dev_eui}") for d in config.devices)
+    )
+    result = simulate_campaign(config, IMAGE, Simulation(seed=2))
+    check(result)
+    assert result.campaign.status().status == "SUCCEEDED", reasons(result)
+
+
+@pytest.mark.parametrize("owns_f_cnt", [False, True])
+def test_a_group_that_was_used_before_goes_on_counting(owns_f_cnt) -> None:
+    result = simulate_campaign(
+        make_config(group={"first_f_cnt": 500}), IMAGE, Simulation(seed=2, owns_f_cnt=owns_f_cnt)
+    )
+    check(result)
+    assert result.campaign.status().status == "SUCCEEDED", reasons(result)
+
+
+def test_other_ports() -> None:
+    config = make_config(ports=Ports(multicast=10, fragmentation=11, firmware=12))
+    result = simulate_campaign(config, IMAGE, Simulation(seed=2))
+    check(result)
+    assert result.campaign.status().status == "SUCCEEDED", reasons(result)
+
+
+@pytest.mark.parametrize("length", [1, 47, 48, 49, 96])
+def test_images_of_every_length(length) -> None:
+    result = simulate_campaign(make_config(3, redundancy=5), IMAGE[:length], Simulation(seed=1))
+    check(result)
+    assert result.campaign.status().status == "SUCCEEDED"
+
+
+def test_chosen_rows_in_any_order() -> None:
+    result = simulate_campaign(
+        make_config(rows=tuple(range(60, 20, -1))), IMAGE, Simulation(seed=1, downlink_loss=0.15, uplink_loss=0.05)
+    )
+    check(result)
+    assert result.campaign.status().status == "SUCCEEDED", reasons(result)
+
+
+def test_the_threshold_ends_stages_early() -> None:
+    settings = {"success_threshold": 70, "stage_complete_delay": 0}
+    every = simulate_campaign(make_config(**settings), IMAGE, Simulation(seed=1))
+    some = simulate_campaign(make_config(stage_end="threshold", **settings), IMAGE, Simulation(seed=1))
+    check(every)
+    check(some)
+    n_passed = [sum(d.status == "passed" for d in r.campaign.status().devices) for r in (every, some)]
+    assert n_passed[0] == 20
+    assert n_passed[1] < 20
+    assert "" not in reasons(some)
+
+
+# ---- what fails ------------------------------------------------------------------------------------------
+
+
+def test_too_little_redundancy_fails_and_says_so() -> None:
+    result = simulate_campaign(make_config(redundancy=2), IMAGE, Simulation(seed=1, downlink_loss=0.2))
+    check(result)
+    status = result.campaign.status()
+    assert status.status == "FAILED"
+    assert "CompletionVerification" in status.reason
+    assert "18 needed" in status.reason
+    assert reasons(result)["wrong version 1.0.0.0"] >= 10
+
+
+def test_clocks_that_are_off_fail_their_devices() -> None:
+    result = simulate_campaign(make_config(success_threshold=1), IMAGE, Simulation(seed=4, clock_error=30))
+    check(result)
+    assert any(reason.startswith("clock off by") for reason in reasons(result))
+    assert result.campaign.status().status == "SUCCEEDED"
+
+
+def test_devices_that_are_never_heard_are_given_up() -> None:
+    result = simulate_campaign(make_config(5), IMAGE, Simulation(seed=1, uplink_loss=0.999999))
+    check(result)
+    assert reasons(result) == {"never heard": 5}
+    assert result.campaign.status().reason == "0 of 5 devices succeeded in McGroupSetup, 5 needed"
+
+
+def test_a_network_that_sends_nothing_loses_the_devices_after_their_retries() -> None:
+    result = simulate_campaign(make_config(5, msg_retries=2), IMAGE, Simulation(seed=1, downlink_loss=0.999999))
+    check(result)
+    assert reasons(result) == {"no answer in McGroupSetup": 5}
+    assert Counter(e.dev_eui for e in events_of(result) if isinstance(e, m.Requested)) == {
+        f"{i:016x}": 3 for i in range(1, 6)
+    }
+
+
+def test_flashing_that_takes_too_long_is_asked_again_while_retries_remain() -> None:
+    result = simulate_campaign(make_config(5, msg_retries=3), IMAGE, Simulation(seed=1, process_time=100_000))
+    check(result)
+    assert reasons(result) == {"wrong version 1.0.0.0": 5}
+    asked = Counter(e.dev_eui for e in events_of(result) if isinstance(e, m.Requested) and e.f_port == 203)
+    assert set(asked.values()) == {4}
+
+
+# ---- seeds -----------------------------------------------------------------------------------------------
+
+
+def test_the_same_seed_gives_the_same_events() -> None:
+    runs = [simulate_campaign(make_config(), IMAGE, Simulation(seed=seed, repeat=0.1, **LOSSY)) for seed in (7, 7, 8)]
+    assert events_of(runs[0]) == events_of(runs[1])
+    assert [e.record() for e in events_of(runs[0])] == [e.record() for e in events_of(runs[1])]
+    assert events_of(runs[0]) != events_of(runs[2])
+    assert runs[0].duration == runs[1].duration
+
+
+def test_the_observer_hears_what_the_journal_holds() -> None:
+    told: list[m.Event] = []
+    journal = MemoryJournal()
+    result = simulate_campaign(
+        make_config(5), IMAGE, Simulation(seed=1), observer=lambda _campaign, event: told.append(event), journal=journal
+    )
+    assert told == list(journal.events("sim")) == events_of(result)
+    assert journal.image("sim") == IMAGE
+
+
+# ---- size ------------------------------------------------------------------------------------------------
+
+
+def test_a_thousand_devices() -> None:
+    config = make_config(1000, n_groups=2, ucast_msg_delay=100)
+    result = simulate_campaign(config, IMAGE, Simulation(seed=1, **LOSSY))
+    check(result)
+    assert result.campaign.status().status == "SUCCEEDED", reasons(result)
+    n_exchanges = sum(isinstance(e, m.Requested) for e in events_of(result))
+    assert len(events_of(result)) < 4.5 * n_exchanges
+
+
+# ---- garbage in the middle -------------------------------------------------------------------------------
+
+
+class Mumbling(VirtualDevice):
+    """Puts garbage and cut answers among what it says."""
+
+    def advance(self, now: float) -> list[tuple[int, bytes]]:
+        said = []
+        for port, payload in super().advance(now):
+            junk = bytes(self.rng.integers(0, 256, int(self.rng.integers(1, 12)), dtype=np.uint8))
+            said += [(port, payload[:-1]), (int(self.rng.integers(199, 205)), junk), (port, payload)]
+        return said
+
+
+@pytest.mark.parametrize("version", ["1.0.0", "2.0.0"])
+def test_garbage_in_the_middle_is_counted_and_the_campaign_goes_on(version) -> None:
+    config = make_config(10, success_threshold=50, group={"version": version, "mc_version": version})
+    campaign = Campaign(config, IMAGE)
+    rng = np.random.default_rng(11)
+    keys = {d.dev_eui: Key(rng.bytes(16)) for d in config.devices}
+    network = SimulatedNetwork(
+        [
+            Mumbling(
+                dev_eui=dev_eui,
+                root_key=key,
+                releases={hashlib.sha256(IMAGE).digest(): 0x02000000},
+                rng=rng,
+                version=version,
+                mc_version=version,
+            )
+            for dev_eui, key in keys.items()
+        ],
+        uplink_loss=IndependentLoss(0.05, rng),
+        downlink_loss=IndependentLoss(0.05, rng),
+        rng=rng,
+        start=1.8e9,
+    )
+    agent = Agent(MemoryJournal(), network, KeyRing(root_keys=keys, mc_keys={"g0": Key(rng.bytes(16))}))
+    agent.launch(campaign, 1.8e9)
+    run_virtual(agent, network, 1.8e9)
+    assert campaign.ignored["unreadable uplink"] > 10
+    assert campaign.status().status == "SUCCEEDED", campaign.status()
+    assert all(network.devices[d.dev_eui].image == IMAGE for d in campaign.status().devices if d.status == "passed")
+
+
+# ---- settings --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"n_devices": 0}, "n_devices: 0"),
+        ({"downlink_loss": 1}, "downlink_loss: 1"),
+        ({"uplink_loss": -0.1}, "uplink_loss: -0.1"),
+        ({"repeat": 2}, "repeat: 2"),
+        ({"seed": -1}, "seed: -1"),
+        ({"process_time": -1}, "process_time: -1"),
+        ({"clock_error": float("nan")}, "clock_error: nan"),
+        ({"old_version": -1}, "old_version: -1"),
+        ({"old_version": 2**32}, "old_version: 4294967296"),
+    ],
+)
+def test_settings_that_cannot_be_used_are_named(changes, said) -> None:
+    with pytest.raises(ParameterError, match=said):
+        Simulation(**changes)
+
+
+def test_all_problems_of_the_settings_are_reported_at_once() -> None:
+    with pytest.raises(ParameterError) as error:
+        Simulation(n_devices=0, downlink_loss=1, seed=-1)
+    assert len(str(error.value).splitlines()) == 3
+
+
+def test_made_up_devices_take_turns_in_the_groups() -> None:
+    made = Simulation(n_devices=5).made_up_devices(["a", "b"])
+    assert [d["group"] for d in made] == ["a", "b", "a", "b", "a"]
+    assert len({d["dev_eui"] for d in made}) == 5
+    assert all(len(d["dev_eui"]) == 16 for d in made)
+    assert Simulation().made_up_devices(["a"]) == []
+    assert Simulation(n_devices=5).made_up_devices([]) == []
+
+
+def test_an_image_that_cannot_be_sent_is_refused() -> None:
+    with pytest.raises(ParameterError, match="empty"):
+        simulate_campaign(make_config(), b"", Simulation())
