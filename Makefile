@@ -4,13 +4,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := pyproject.toml setup.py fuota_fec/_core.pyx fuota_fec/_core.pxd $(wildcard src_c/*.c src_c/*.h)
 
-.PHONY: help run test lint bench clean
+.PHONY: help run test lint bench sanitize clean
 
 help:
 	@echo "make run    build, install into .venv, and update 100 simulated devices with a real firmware image"
 	@echo "make test   the same, then the whole test suite"
 	@echo "make lint   ruff and mypy"
-	@echo "make bench  benchmarks of the codec"
+	@echo "make bench  benchmarks of the codec, and other people's codecs beside it: benchmarks/RESULTS.md"
+	@echo "make sanitize  the codec's tests on a build with address and undefined-behaviour sanitizers"
 	@echo "make clean  remove everything that was built"
 
 run: .venv/.example
@@ -29,7 +30,17 @@ lint: .venv/.dev
 
 bench: .venv/.dev
 	@echo "== benchmarks"
-	@$(BIN)/pytest benchmarks --benchmark-only --benchmark-columns=min,median,rounds --benchmark-sort=name
+	@$(BIN)/pytest benchmarks -o python_files='bench_*.py' --benchmark-only --benchmark-columns=min,median,rounds --benchmark-sort=name
+	@$(BIN)/python benchmarks/peers/run.py
+
+# The interpreter is not instrumented, so the sanitizers' libraries are loaded before it; what it leaks is its own affair.
+# The build lies beside the ordinary one and is found first.
+sanitize: .venv/.dev
+	@echo "== sanitizers"
+	@rm -rf build/asan && mkdir -p build/asan && cp -r fuota_fec build/asan/ && rm -f build/asan/fuota_fec/*.so
+	@FUOTA_FEC_BUILD=asan $(BIN)/python setup.py --quiet build_ext --build-lib build/asan --build-temp build/asan-objects
+	@LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" ASAN_OPTIONS=detect_leaks=0 \
+		PYTHONPATH=build/asan $(BIN)/pytest -q -p no:cacheprovider tests/codec tests/test_core.py tests/fleet/test_trials.py
 
 clean:
 	rm -rf .venv build *.egg-info fuota_fec/_core.c fuota_fec/*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -141,3 +141,14 @@ def test_encode_small(benchmark, version, kernel):
     assert [c.tobytes() for c in coded] == _reference.encode(block, 50, 5, version=version)
     forced = {} if kernel == ff.kernel() else {"kernel": kernel}  # looking a kernel up by name is not what is measured
     benchmark(ff.encode, block, 50, 5, version=version, **forced)
+
+
+@by_kernel
+def test_fleet(benchmark, kernel):
+    n_devices = 5000
+    expected = ff.simulate_fleet(1000, 0.1, n_devices, max_coded=320, kernel="portable").coded_needed
+    describe(benchmark, kernel, "fleet M 1000, R 320, 10 % lost", 0)
+    trial = benchmark(ff.simulate_fleet, 1000, 0.1, n_devices, max_coded=320, kernel=kernel)
+    assert (trial.coded_needed == expected).all()
+    if benchmark.stats is not None:
+        benchmark.extra_info["devices_per_second"] = round(n_devices / benchmark.stats.stats.min)

@@ -161,6 +161,10 @@ class Results:
         )
         self._add(work, f"{measured:.1f} ×", least and f"{least:g} ×", goal and f"{goal:g} ×", verdict)
 
+    def rate(self, work: str, measured: float, least: float, goal: float) -> None:
+        verdict = "reached" if measured >= goal else "ok" if measured >= least else "MISSED"
+        self._add(work, f"{measured:,.0f} /s", f"{least:,.0f}", f"{goal:,.0f}", verdict)
+
     def limit(self, work: str, measured: float, unit: str, most: float, goal: float | None = None) -> None:
         verdict = "reached" if goal and measured <= goal else "ok" if measured <= most else "MISSED"
         self._add(work, f"{measured:.3g} {unit}", f"≤ {most:g} {unit}", goal and f"{goal:g} {unit}", verdict)
@@ -392,6 +396,21 @@ def peak_memory(results: Results) -> None:
     )
 
 
+def fleets(results: Results) -> None:
+    """Devices per second of one core, in processor time. The portable kernel's answers are held against the others'."""
+    n_devices = 100_000
+    expected = ff.simulate_fleet(1000, 0.1, 20_000, max_coded=320, kernel="portable").coded_needed
+    for kernel, least, goal in ((ff.kernel(), 350e3, 850e3), ("portable", 120e3, 180e3)):
+        found = ff.simulate_fleet(1000, 0.1, 20_000, max_coded=320, kernel=kernel).coded_needed
+        assert (found == expected).all(), kernel
+        times = []
+        for _ in range(7):
+            started = time.process_time()
+            ff.simulate_fleet(1000, 0.1, n_devices, max_coded=320, kernel=kernel)
+            times.append(time.process_time() - started)
+        results.rate(f"fleet M 1000, R 320, 10 % lost, devices [{kernel}]", n_devices / min(times), least, goal)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="without the large peers in other languages")
@@ -433,6 +452,7 @@ def main() -> None:
             except LeftOut as why:
                 results.skip(name, why)
     compare_python(medium[0], results)
+    fleets(results)
     two_threads(results)
     options.out.write_text(results.markdown())
     missed = [row for row in results.rows if row[4] == "MISSED"]

@@ -114,7 +114,7 @@ def test_decode_any_order(codec, seeded_bytes, vector):
 
 @pytest.mark.parametrize("vector", [p for p in QUIRKS if p.values[0]["kind"] == "wrong_version_decoder"])
 def test_mixed_dialects_end_with_wrong_bytes(codec, seeded_bytes, vector):
-    """The dialects cannot be told apart: a decoder of the other one finishes where the devices' do, without an error."""
+    """The dialects cannot be told apart: a decoder of the other one finishes where devices do, without an error."""
     m = vector["m"]
     other = VERSION[3 - vector["version"]]
     block, payloads = fragments(codec, vector, seeded_bytes, max(vector["sequence"]) - m)
