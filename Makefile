@@ -40,7 +40,7 @@ sanitize: .venv/.dev
 	@rm -rf build/asan && mkdir -p build/asan && cp -r fuota_fec build/asan/ && rm -f build/asan/fuota_fec/*.so
 	@FUOTA_FEC_BUILD=asan $(BIN)/python setup.py --quiet build_ext --build-lib build/asan --build-temp build/asan-objects
 	@LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" ASAN_OPTIONS=detect_leaks=0 \
-		PYTHONPATH=build/asan $(BIN)/pytest -q -p no:cacheprovider tests/codec tests/test_core.py tests/fleet/test_trials.py
+		PYTHONPATH=build/asan $(BIN)/pytest -p no:cacheprovider tests/codec tests/test_core.py tests/fleet/test_trials.py
 
 clean:
 	rm -rf .venv build *.egg-info fuota_fec/_core.c fuota_fec/*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis
@@ -52,10 +52,10 @@ clean:
 # Editable, so that Python sources take effect at once; a changed C or Cython source builds again.
 .venv/.example: .venv/bin/python $(SOURCES)
 	@echo "== building and installing into .venv"
-	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[example]'
+	@$(BIN)/pip install --quiet --quiet --disable-pip-version-check --editable '.[example]'
 	@touch $@
 
 .venv/.dev: .venv/bin/python $(SOURCES)
 	@echo "== building and installing into .venv, with the tools for development"
-	@$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@$(BIN)/pip install --quiet --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch .venv/.example $@

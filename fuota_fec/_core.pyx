@@ -299,10 +299,10 @@ cdef long long small_int(object value) noexcept:
 cdef object DIALECTS = {"1.0.0": 1, "2.0.0": 2}
 
 
-cdef object np_empty = np.empty, np_uint8 = np.uint8
+cdef object np_empty = np.empty, np_uint8 = np.dtype(np.uint8), np_ndarray = np.ndarray
 
 
-def encode_leading(block, frag_size, n_coded, version, kernel):
+def encode_leading(block, frag_size, n_coded, version, out, kernel):
     """What `fuota_fec.encode` does for rows 1 … n_coded, if the arguments are as they usually are; None if not.
 
     The short way, for small blocks: one call, and the matrix made in memory that is used again. It refuses what it
@@ -317,36 +317,48 @@ def encode_leading(block, frag_size, n_coded, version, kernel):
     cdef uint32_t i
     if size < 1 or size > 255 or n_rows < 1 or n_rows > 0xFFFFFF or type(version) is not str:
         return None
+    if type(block) is not bytes and (type(block) is not np_ndarray or block.dtype != np_uint8):
+        return None
     known = DIALECTS.get(version)
     if known is None:
         return None
+    k = pick(kernel)
     try:
         PyObject_GetBuffer(block, &block_view, PyBUF_SIMPLE)
-    except (BufferError, TypeError, ValueError):
+    except (BufferError, ValueError):
         return None
     try:
         length = <size_t> block_view.len
         n_frags = length // <size_t> size
         if n_frags == 0 or n_frags > FUOTA_MAX_FRAGS or length % <size_t> size:
             return None
-        k = pick(kernel)
-        out = np_empty((n_coded, frag_size), np_uint8)
-        PyObject_GetBuffer(out, &out_view, PyBUF_SIMPLE)
-        dialect = <fuota_dialect> <int> known
-        panels_len = fuota_panels_len(<size_t> n_rows, n_frags)
-        rows_len = <size_t> n_rows * sizeof(uint32_t)
-        work_len = panels_len + rows_len + fuota_encode_work_len(k, <size_t> n_rows, n_frags, <size_t> size)
-        work = <uint8_t *> take_work(&work_len)
-        with nogil:
-            for i in range(<uint32_t> n_rows):
-                (<uint32_t *> work)[i] = i + 1
-            fuota_parity_panels(k, <uint32_t> n_frags, dialect, <const uint32_t *> work, <size_t> n_rows,
-                                work + rows_len)
-            fuota_encode(k, work + rows_len, <size_t> n_rows, n_frags, <size_t> size,
-                         <const uint8_t *> block_view.buf, <size_t> size, <uint8_t *> out_view.buf, <size_t> size,
-                         work + rows_len + panels_len)
-        PyBuffer_Release(&out_view)
-        give_work(work, work_len)
+        if out is None:
+            out = np_empty((n_coded, frag_size), np_uint8)
+        elif type(out) is not np_ndarray or out.dtype != np_uint8 or out.shape != (n_coded, frag_size):
+            return None
+        try:
+            PyObject_GetBuffer(out, &out_view, PyBUF_WRITABLE)
+        except (BufferError, ValueError):
+            return None
+        try:
+            if overlap(&block_view, length, &out_view, 0, <size_t> out_view.len):
+                return None
+            dialect = <fuota_dialect> <int> known
+            panels_len = fuota_panels_len(<size_t> n_rows, n_frags)
+            rows_len = <size_t> n_rows * sizeof(uint32_t)
+            work_len = panels_len + rows_len + fuota_encode_work_len(k, <size_t> n_rows, n_frags, <size_t> size)
+            work = <uint8_t *> take_work(&work_len)
+            with nogil:
+                for i in range(<uint32_t> n_rows):
+                    (<uint32_t *> work)[i] = i + 1
+                fuota_parity_panels(k, <uint32_t> n_frags, dialect, <const uint32_t *> work, <size_t> n_rows,
+                                    work + rows_len)
+                fuota_encode(k, work + rows_len, <size_t> n_rows, n_frags, <size_t> size,
+                             <const uint8_t *> block_view.buf, <size_t> size, <uint8_t *> out_view.buf,
+                             <size_t> size, work + rows_len + panels_len)
+            give_work(work, work_len)
+        finally:
+            PyBuffer_Release(&out_view)
     finally:
         PyBuffer_Release(&block_view)
     return out

@@ -11,10 +11,16 @@ import pytest
 from hypothesis import settings
 
 import fuota_fec as ff
-from fuota_fec import _reference
+from fuota_fec import _core, _reference
 
 settings.register_profile("default", deadline=None, print_blob=True)
 settings.load_profile("default")
+
+
+
+def pytest_report_header() -> list[str]:
+    return [f"core: {_core.__file__}", f"kernels: {', '.join(ff.kernels())}, chosen: {ff.kernel()}"]
+
 
 VECTORS = Path(__file__).parent / "vectors"
 

@@ -35,8 +35,8 @@ def encode(
 
     ParameterError if a value is out of range or the shapes do not fit. TS004, Encoding.
     """
-    if rows is None and matrix is None and out is None:
-        coded = _core.encode_leading(block, frag_size, n_coded, version, kernel)
+    if rows is None and matrix is None:
+        coded = _core.encode_leading(block, frag_size, n_coded, version, out, kernel)
         if coded is not None:
             return coded
     frag_size = check_frag_size(frag_size)
