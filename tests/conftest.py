@@ -17,7 +17,6 @@ settings.register_profile("default", deadline=None, print_blob=True)
 settings.load_profile("default")
 
 
-
 def pytest_report_header() -> list[str]:
     return [f"core: {_core.__file__}", f"kernels: {', '.join(ff.kernels())}, chosen: {ff.kernel()}"]
 

@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeVar
 from fuota_fec.checks import shown
 from fuota_fec.codec.block import n_coded_of
 from fuota_fec.codec.limits import MAX_FRAG_NB, row_numbers
+from fuota_fec.devices.profiles import PROFILES
 from fuota_fec.errors import ParameterError
 from fuota_fec.radio.regions import REGIONS, region
 from fuota_fec.tables import choices, from_table, read_table
@@ -39,6 +40,10 @@ class Device:
     """Which root key that is: GenAppKey of a LoRaWAN 1.0.x device, AppKey of a 1.1 device (TS005, Keys)."""
     uplink_period: float | None = None
     """s; the campaign's if not given."""
+    profile: str = "generic"
+    """What its stack can do: a name of fuota_fec.devices.profiles."""
+    downlink_dr: int | None = None
+    """Data rate of its unicast downlinks, where it is known."""
 
     @property
     def key_name(self) -> str:
@@ -354,6 +359,9 @@ def _device_problems(config: CampaignConfig) -> Iterator[str]:
             yield f"device {device.dev_eui}: {problem}"
         if device.group not in names:
             yield f"device {device.dev_eui}: group {device.group!r} is not one of this campaign's"
+        if device.profile not in PROFILES:
+            known = ", ".join(PROFILES)
+            yield f"device {device.dev_eui}: profile {device.profile!r} is unknown, expected one of {known}"
         if device.uplink_period is not None and not 1 <= device.uplink_period <= 1e7:
             yield f"device {device.dev_eui}: uplink_period {device.uplink_period} is not from 1 to 1e+07"
 

@@ -16,12 +16,14 @@ from typing import TypeAlias
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.config import CampaignConfig, Device
 from fuota_fec.campaign.exchange import UnicastExchange
+from fuota_fec.campaign.findings import find, refusals
 from fuota_fec.campaign.plan import GroupPlan, Plan, make_block, make_plan
 from fuota_fec.campaign.stages import FIRMWARE_UPDATE, Stage
 from fuota_fec.campaign.state import CampaignState, DeviceState
 from fuota_fec.campaign.transmission import Transmission
 from fuota_fec.codec.block import FragmentedBlock
-from fuota_fec.errors import CampaignError, WireError
+from fuota_fec.devices.preflight import Finding
+from fuota_fec.errors import CampaignError, ParameterError, WireError
 from fuota_fec.wire import firmware, fragmentation, multicast
 from fuota_fec.wire.commands import Command
 
@@ -72,6 +74,10 @@ class Campaign:
         self._config = config
         self._image = bytes(image)
         self._plan = make_plan(config, len(self._image))
+        self._findings = find(config, self._plan, len(self._image))
+        # How a configured session start fits is known when the campaign starts.
+        if config.session_start is None and (refused := refusals(self._findings)):
+            raise ParameterError("\n".join(refused))
         self._blocks = self._make_blocks(self._plan)
         self._state: CampaignState | None = None
         self._exchange: Exchange | None = None
@@ -95,6 +101,11 @@ class Campaign:
     @property
     def plan(self) -> Plan:
         return self._plan
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What the pre-flight check has to say: warnings, then what to expect."""
+        return tuple(self._findings)
 
     @property
     def image(self) -> bytes:
@@ -129,6 +140,8 @@ class Campaign:
         """Begins with the first stage. CampaignError if it was started before."""
         if self._state is not None:
             raise CampaignError(f"campaign {self.id!r} was started already, it is {self._state.status}")
+        if refused := refusals(find(self._config, self._plan, len(self._image), now=now)):
+            raise CampaignError("\n".join(refused))
         return self._run(self._begin(now, network or m.NetworkCapabilities()))
 
     def receive(self, item: m.Input, now: float) -> list[m.Event]:
@@ -352,6 +365,7 @@ class Campaign:
         self._config = event.config
         self._image = image
         self._plan = make_plan(event.config, event.image_len)
+        self._findings = find(event.config, self._plan, event.image_len)
         self._blocks = self._make_blocks(self._plan) if image else {}
         self._state = None
         self._exchange = None

@@ -11,6 +11,7 @@ from fractions import Fraction
 from fuota_fec.campaign.config import CampaignConfig, Device, Group, n_coded_wanted
 from fuota_fec.codec.block import HEADER_LEN, FragmentedBlock, prepare
 from fuota_fec.codec.limits import MAX_FRAG_NB
+from fuota_fec.devices.profiles import profile
 from fuota_fec.errors import ParameterError
 from fuota_fec.planning.schedule import block_ack_delay, fragment_size, session_time_out
 from fuota_fec.radio.airtime import TransmissionTime, transmission_time
@@ -77,7 +78,13 @@ def _plan_group(config: CampaignConfig, group: Group, n_devices: int, image_len:
         raise ParameterError("image: it is empty, expected at least one byte")
     area = region(group.region)
     max_app_payload = area.max_app_payload(group.dr, dwell_time=group.dwell_time, repeater=config.repeater)
-    frag_size = fragment_size(max_app_payload, fsize=config.fsize, multiple_of=config.fsize_optimization)
+    profiles = [profile(name) for name in {d.profile for d in config.devices if d.group == group.name}]
+    largest = min((p.max_frag_size for p in profiles), default=255)
+    frag_size = fragment_size(
+        min(max_app_payload, largest + HEADER_LEN),
+        fsize=config.fsize,
+        multiple_of=math.lcm(max(config.fsize_optimization, 1), *(p.frag_size_multiple for p in profiles)),
+    )
     n_frags = -(-image_len // frag_size)
     rows = _rows(config, n_frags)
     if n_frags + max(rows, default=0) > MAX_FRAG_NB:

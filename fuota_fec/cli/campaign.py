@@ -97,6 +97,8 @@ class StageReport:
                 f"campaign {config.id}: {event.image_len} bytes to {len(config.devices)} devices "
                 f"in {n_groups} group{'s' if n_groups > 1 else ''}, threshold {config.success_threshold:g} %"
             )
+            for finding in campaign.findings:
+                self._print(f"  {finding}")
         elif isinstance(event, StageStarted):
             self._stage_started = event.at
             plans = list(campaign.plan.groups.values())

@@ -254,9 +254,9 @@ def test_the_last_frame_too_is_repeated(sending):
 
 
 def test_each_frame_has_the_groups_next_counter(drive, group_of):
-    d = drive(1, groups=(group_of(first_f_cnt=70_000),), stage="DlFragment")
+    d = drive(1, groups=(group_of(first_f_cnt=65_500),), stage="DlFragment")
     d.send_all()
-    assert [f.f_cnt for f in d.frames()] == [70_000 + i for i in range(5)]
+    assert [f.f_cnt for f in d.frames()] == [65_500 + i for i in range(5)]
 
 
 def test_groups_count_for_themselves(drive, group_of):

@@ -1,0 +1,68 @@
+"""The pre-flight check of a campaign: its configuration and plan as `devices.preflight` looks at them."""
+
+from __future__ import annotations
+
+from fuota_fec.campaign.config import CampaignConfig
+from fuota_fec.campaign.plan import Plan, uplink_period
+from fuota_fec.devices.preflight import Finding, PlannedCampaign, PlannedDevice, PlannedGroup, preflight
+from fuota_fec.devices.profiles import profile
+
+
+def find(config: CampaignConfig, plan: Plan, image_len: int, *, now: float | None = None) -> list[Finding]:
+    """What stands in the way, what may, and what will happen. With `now`, a configured session start is looked at."""
+    groups = tuple(
+        PlannedGroup(
+            name=name,
+            region=group.group.region,
+            dr=group.group.dr,
+            frequency_hz=group.group.frequency_hz,
+            device_class=group.group.device_class,
+            dwell_time=group.group.dwell_time,
+            repeater=config.repeater,
+            version=group.group.version,
+            mc_version=group.group.mc_version,
+            first_f_cnt=group.group.first_f_cnt,
+            frag_size=group.frag_size,
+            n_frags=group.n_frags,
+            n_coded=len(group.rows),
+            last_row=max(group.rows, default=0),
+            block_ack_delay=group.block_ack_delay,
+            spacing=group.time.spacing,
+            session_length=config.first_fragment_delay + config.time_tolerance + group.time.duration,
+        )
+        for name, group in plan.groups.items()
+    )
+    devices = tuple(
+        PlannedDevice(
+            dev_eui=device.dev_eui,
+            group=device.group,
+            profile=profile(device.profile),
+            lorawan=device.lorawan,
+            downlink_dr=device.downlink_dr,
+            uplink_period=uplink_period(config, device),
+        )
+        for device in config.devices
+    )
+    start = config.session_start
+    return preflight(
+        PlannedCampaign(
+            image_len=image_len,
+            groups=groups,
+            devices=devices,
+            n_needed=plan.n_needed,
+            max_duration=config.max_duration,
+            ucast_msg_delay=config.ucast_msg_delay / 1000,
+            msg_retries=config.msg_retries,
+            delivery_timeout=config.delivery_timeout,
+            late_answer_time=config.stage_complete_delay * plan.slowest_period,
+            mcsession_delay=config.mcsession_delay,
+            session_start_in=None if start is None or now is None else start - now,
+            process_time=config.fuota_process_max_time,
+            frag_index=config.frag_index,
+        )
+    )
+
+
+def refusals(findings: list[Finding]) -> list[str]:
+    """A line for each finding that forbids the campaign."""
+    return [str(finding) for finding in findings if finding.severity == "refuse"]
