@@ -11,7 +11,7 @@ help:
 	@echo "make test   the same, then the whole test suite"
 	@echo "make lint   ruff and mypy"
 	@echo "make bench  benchmarks of the codec, and other people's codecs beside it: benchmarks/RESULTS.md"
-	@echo "make sanitize  the codec's tests on a build with address and undefined-behaviour sanitizers"
+	@echo "make sanitize  the test suite on a build with address and undefined-behaviour sanitizers"
 	@echo "make clean  remove everything that was built"
 
 run: .venv/.example
@@ -34,28 +34,28 @@ bench: .venv/.dev
 	@$(BIN)/python benchmarks/peers/run.py
 
 # The interpreter is not instrumented, so the sanitizers' libraries are loaded before it; what it leaks is its own affair.
-# The build lies beside the ordinary one and is found first.
+# The build lies beside the ordinary one and is found first. tests/c makes sanitized programs of its own.
 sanitize: .venv/.dev
 	@echo "== sanitizers"
 	@rm -rf build/asan && mkdir -p build/asan && cp -r fuota_fec build/asan/ && rm -f build/asan/fuota_fec/*.so
 	@FUOTA_FEC_BUILD=asan $(BIN)/python setup.py --quiet build_ext --build-lib build/asan --build-temp build/asan-objects
 	@LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" ASAN_OPTIONS=detect_leaks=0 \
-		PYTHONPATH=build/asan $(BIN)/pytest -p no:cacheprovider tests/codec tests/test_core.py tests/fleet/test_trials.py
+		PYTHONPATH=$(CURDIR)/build/asan $(BIN)/pytest -p no:cacheprovider tests --ignore tests/c
 
 clean:
 	rm -rf .venv build *.egg-info fuota_fec/_core.c fuota_fec/*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
-.venv/bin/python:
+.venv/bin/pip:
 	@echo "== virtual environment in .venv"
 	@$(PYTHON) -m venv .venv
 
 # Editable, so that Python sources take effect at once; a changed C or Cython source builds again.
-.venv/.example: .venv/bin/python $(SOURCES)
+.venv/.example: .venv/bin/pip $(SOURCES)
 	@echo "== building and installing into .venv"
 	@$(BIN)/pip install --quiet --quiet --disable-pip-version-check --editable '.[example]'
 	@touch $@
 
-.venv/.dev: .venv/bin/python $(SOURCES)
+.venv/.dev: .venv/bin/pip $(SOURCES)
 	@echo "== building and installing into .venv, with the tools for development"
 	@$(BIN)/pip install --quiet --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch .venv/.example $@

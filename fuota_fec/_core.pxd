@@ -3,6 +3,7 @@ from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
 cdef extern from "fuota.h" nogil:
     const unsigned FUOTA_MAX_FRAGS
+    const unsigned FUOTA_MAX_FRAG_SIZE
 
     ctypedef enum fuota_status:
         FUOTA_OK

@@ -175,6 +175,12 @@ cdef bint overlap(const Py_buffer *a, size_t a_len, const Py_buffer *b, size_t b
     return a_start < b_start + b_len and b_start < a_start + a_len
 
 
+cdef int check_dialect(int dialect) except -1:
+    if dialect != FUOTA_TS004_1_0_0 and dialect != FUOTA_TS004_2_0_0:
+        raise ParameterError(f"dialect: {dialect} is not 1 or 2")
+    return 0
+
+
 cdef object aligned_numbers(object numbers, str what):
     """`numbers` (uint32), copied if they do not lie where the CPU wants them."""
     cdef Py_buffer view
@@ -213,6 +219,7 @@ def parity_panels(uint32_t n_frags, int dialect, rows, panels, kernel=None):
         n_rows = <size_t> rows_view.len // sizeof(uint32_t)
         acquire(panels, &panels_view, PyBUF_WRITABLE, "panels")
         try:
+            check_dialect(dialect)
             if not 1 <= n_frags <= FUOTA_MAX_FRAGS:
                 raise ParameterError(f"n_frags: {n_frags} is not from 1 to {FUOTA_MAX_FRAGS}")
             if rows_in(&panels_view, n_frags) < n_rows:
@@ -385,6 +392,13 @@ def matrix_columns(panels, size_t n_rows, size_t n_frags, columns):
         PyBuffer_Release(&panels_view)
 
 
+cdef size_t devices_in(const Py_buffer *needed) except? 0:
+    """32-bit integers of a buffer."""
+    if <uintptr_t> needed.buf % sizeof(int32_t):
+        raise ParameterError("needed: expected 32-bit integers at an address that is a multiple of 4")
+    return <size_t> needed.len // sizeof(int32_t)
+
+
 cdef size_t words_in(const Py_buffer *view) except? 0:
     """64-bit words of a buffer."""
     if <uintptr_t> view.buf % sizeof(uint64_t):
@@ -409,7 +423,7 @@ def fleet_complete(columns, size_t n_frags, size_t n_rows, lost, needed, kernel=
         try:
             acquire(needed, &needed_view, PyBUF_WRITABLE, "needed")
             try:
-                n_devices = <size_t> needed_view.len // sizeof(int32_t)
+                n_devices = devices_in(&needed_view)
                 check_fleet(&columns_view, n_frags, n_rows)
                 if words_in(&lost_view) // (fuota_losses_len(n_frags) + fuota_losses_len(n_rows)) < n_devices:
                     raise ParameterError("lost: not a bitmap for every device")
@@ -439,7 +453,7 @@ def fleet_simulate(columns, size_t n_frags, size_t n_rows, uint64_t seed, uint64
         try:
             acquire(needed, &needed_view, PyBUF_WRITABLE, "needed")
             try:
-                n_devices = <size_t> needed_view.len // sizeof(int32_t)
+                n_devices = devices_in(&needed_view)
                 n_thresholds = <size_t> thresholds_view.len // sizeof(uint32_t)
                 check_fleet(&columns_view, n_frags, n_rows)
                 if n_thresholds != 1 and n_thresholds != n_devices or \
@@ -484,6 +498,9 @@ cdef class Decoder:
 
     def __cinit__(self, uint32_t n_frags, uint32_t frag_size, int dialect, kernel=None):
         cdef const fuota_kernel *k = pick(kernel)
+        check_dialect(dialect)
+        if not 1 <= n_frags <= FUOTA_MAX_FRAGS or not 1 <= frag_size <= FUOTA_MAX_FRAG_SIZE:
+            raise ParameterError(f"n_frags, frag_size: {n_frags} and {frag_size} are not what a block can have")
         self.n_frags = n_frags
         self.frag_size = frag_size
         self.decoder = take_decoder()

@@ -16,9 +16,10 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from fuota_fec.campaign.config import Device, KeyRing
+from fuota_fec.campaign.findings import find, refusals
 from fuota_fec.campaign.machine import Campaign
 from fuota_fec.campaign.messages import Event, HandOver, Input, Requested, Uplink
-from fuota_fec.errors import CampaignError, NetworkError, ParameterError
+from fuota_fec.errors import CampaignError, JournalError, NetworkError, ParameterError
 from fuota_fec.journal import Journal
 from fuota_fec.networks.base import Downlink, MulticastGroup, Network
 from fuota_fec.wire import fragmentation, keys, multicast
@@ -63,16 +64,21 @@ class Agent:
         """When a request whose hand-over failed is tried again."""
 
     def launch(self, campaign: Campaign, now: float) -> None:
-        """Starts a campaign. CampaignError if one of its devices or groups is in a campaign that still runs."""
+        """Starts a campaign.
+
+        CampaignError if it may not, also because a device or group of it is in another that runs; ParameterError with
+        what the pre-flight check refuses, missing keys among it. An error leaves nothing behind but groups that the
+        network knows.
+        """
         self._check_free(campaign)
-        groups = [self._multicast_group(campaign, name) for name in campaign.plan.groups]
-        for device in campaign.config.devices:
-            self._keys.root_key(device.key_name)  # A missing key is noticed now, not in the middle.
-        for group in groups:
-            self._network.open_group(group)
-        self._journal.create(campaign.id, campaign.image)
+        self._check_keys(campaign, now)
+        if campaign.id in self._journal.campaigns():
+            raise JournalError(f"there is a campaign {campaign.id!r} already")
+        for name in campaign.plan.groups:
+            self._network.open_group(self._multicast_group(campaign, name))
         running = _Running(campaign)
         running.uncommitted += campaign.start(now, self._network.capabilities)
+        self._journal.create(campaign.id, campaign.image)
         self._running[campaign.id] = running
         self._finish_step(now)
 
@@ -234,6 +240,19 @@ class Agent:
             dev_euis=tuple(d.dev_eui for d in campaign.config.devices if d.group == name),
         )
 
+    def _check_keys(self, campaign: Campaign, now: float) -> None:
+        """The pre-flight check again, now that keys and time are known: a missing key is noticed now, not midway."""
+        findings = find(
+            campaign.config,
+            campaign.plan,
+            len(campaign.image),
+            now=now,
+            root_key_known=lambda device: _is_there(self._keys.root_key, device.key_name),
+            mc_key_known=lambda group: _is_there(self._keys.mc_key, group.key_name),
+        )
+        if refused := refusals(findings):
+            raise ParameterError("\n".join(refused))
+
     def _check_free(self, campaign: Campaign) -> None:
         busy = {d.dev_eui for r in self._running.values() for d in r.campaign.config.devices}
         taken = _first(d.dev_eui for d in campaign.config.devices if d.dev_eui in busy)
@@ -243,6 +262,14 @@ class Agent:
         group = _first(g.mc_addr for g in campaign.config.groups if g.mc_addr in addresses)
         if group is not None:
             raise CampaignError(f"campaign {campaign.id!r}: group {group} is in a campaign that still runs")
+
+
+def _is_there(read: Callable[[str], object], name: str) -> bool:
+    try:
+        read(name)
+    except ParameterError:
+        return False
+    return True
 
 
 def _first(values: Iterable[str]) -> str | None:

@@ -194,6 +194,9 @@ fuota_status fuota_decoder_rank(fuota_decoder *d, uint32_t *rank)
     while (s->n_examined < d->coded.n && s->elimination.rank < s->elimination.n_unknowns)
         restriction_add(s, d);
     *rank = (uint32_t)(d->n_uncoded - d->n_late + s->elimination.rank);
+    /* Asked before the block can be determined: what still comes is better eliminated together than one by one. */
+    if (d->n_uncoded + d->coded.n < d->n_frags)
+        d->has_restriction = 0;
     return FUOTA_OK;
 }
 

@@ -124,6 +124,9 @@ static uint16_t words_to_try(const uint64_t *received, size_t r_words, size_t n_
     return (uint16_t)w;
 }
 
+/* Bits beyond the last fragment are nobody's, whatever the caller left there. */
+FUOTA_INLINE uint64_t bits_below(size_t n) { return n < 64 ? ((uint64_t)1 << n) - 1 : ~(uint64_t)0; }
+
 /* Lists the lost columns of the chunk's devices and what each received. */
 static fuota_status list_losses(fleet *f, const uint64_t *lost, size_t n_devices)
 {
@@ -140,8 +143,8 @@ static fuota_status list_losses(fleet *f, const uint64_t *lost, size_t n_devices
             f->lists_capacity = capacity;
         }
         uint16_t *next = f->lists + used;
-        for (size_t w = 0; w < u_words; w++)
-            for (uint64_t x = lost[w]; x != 0; x &= x - 1)
+        for (size_t w = 0; w * 64 < f->n_frags; w++)
+            for (uint64_t x = lost[w] & bits_below(f->n_frags - 64 * w); x != 0; x &= x - 1)
                 *next++ = (uint16_t)(64 * w + fuota_lowest_bit(x));
         f->lanes[d].n_lost = (size_t)(next - f->lists) - used;
         used += f->lanes[d].n_lost;
@@ -220,8 +223,8 @@ static fuota_status run_chunk(fleet *f, const uint64_t *lost, size_t n_devices, 
         const size_t u_words = fuota_losses_len(f->n_frags);
         for (size_t d = 0; d < n_devices; d++) {
             uint64_t any = 0;
-            for (size_t w = 0; w < u_words; w++)
-                any |= lost[d * u_words + w];
+            for (size_t w = 0; w * 64 < f->n_frags; w++)
+                any |= lost[d * u_words + w] & bits_below(f->n_frags - 64 * w);
             needed[d] = any == 0 ? 0 : -1;
         }
         return FUOTA_OK;

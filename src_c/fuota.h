@@ -3,8 +3,8 @@
  * Words: a block is M uncoded fragments of F bytes; coded fragment n (row n of the parity matrix, fragment
  * number M + n on the air) is the sum of the uncoded fragments that the row names. M is n_frags, F frag_size.
  *
- * Conventions: the caller owns every buffer and passes its extent; buffers may have any alignment; inputs and
- * outputs must not overlap; nothing outside the stated extents is read or written. Functions that return a
+ * Conventions: the caller owns every buffer and passes its extent; bytes may have any alignment, arrays of
+ * larger integers have that of their type; inputs and outputs must not overlap; nothing outside the stated extents is read or written. Functions that return a
  * status leave their outputs undefined when it is not FUOTA_OK, and the objects they were given as they were.
  * Every function is re-entrant; an fuota_decoder is for one thread at a time. */
 #ifndef FUOTA_H
@@ -99,7 +99,7 @@ size_t fuota_decoder_memory_len(const fuota_decoder *decoder);
  * of them once the block is determined. FUOTA_OK, FUOTA_NO_MEMORY or FUOTA_BAD_ARGUMENT. */
 fuota_status fuota_decoder_push(fuota_decoder *decoder, uint32_t frag_nb, const uint8_t *payload);
 
-/* The same for n fragments, fragment i at payloads + i * stride. */
+/* The same for n fragments, fragment i at payloads + i * stride. Those before one that fails stay taken. */
 fuota_status fuota_decoder_push_many(fuota_decoder *decoder, const uint32_t *frag_nbs,
                                      const uint8_t *payloads, size_t stride, size_t n);
 

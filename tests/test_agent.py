@@ -601,3 +601,46 @@ def test_virtual_time_stops_where_it_is_told() -> None:
     assert not agent.idle
     assert run_virtual(agent, network, reached) > reached
     assert campaign.status().status == "SUCCEEDED"
+
+
+def test_a_request_that_cannot_be_handed_over_does_not_hold_the_campaign_up_for_ever() -> None:
+    """The stage without a maximum duration too: the request runs out, the device is given up, the campaign ends."""
+    config = make_config("one", (1, 2), success_threshold=50, stage_end="all", msg_retries=1)
+    network = virtual_network([config])
+    submit = network.submit
+
+    def refuse(downlink, now):
+        if downlink.f_port == 203 and downlink.dev_eui == f"{1:016x}":
+            raise NetworkError("not this one")
+        return submit(downlink, now)
+
+    network.submit = refuse
+    agent = Agent(MemoryJournal(), network, ring_for(config))
+    campaign = Campaign(config, IMAGE)
+    agent.launch(campaign, T0)
+    run_virtual(agent, network, T0, until=T0 + 300_000)
+    assert agent.idle
+    status = campaign.status()
+    assert status.status == "SUCCEEDED"
+    assert [(d.status, d.reason) for d in status.devices] == [
+        ("failed", "no answer in CompletionVerification"),
+        ("passed", ""),
+    ]
+
+
+def test_a_launch_that_is_refused_leaves_no_name_behind() -> None:
+    config = make_config(session_start=T0 - 5)
+    journal = MemoryJournal()
+    agent = Agent(journal, ScriptedNetwork(), ring_for(config))
+    with pytest.raises((CampaignError, ParameterError)):
+        agent.launch(Campaign(config, IMAGE), T0)
+    assert journal.campaigns() == ()
+    agent.launch(Campaign(make_config(), IMAGE), T0)
+
+
+def test_all_missing_keys_are_named_at_once() -> None:
+    config = make_config(devices=(1, 2))
+    agent = Agent(MemoryJournal(), ScriptedNetwork(), KeyRing(root_keys={}, mc_keys={}))
+    with pytest.raises(ParameterError) as error:
+        agent.launch(Campaign(config, IMAGE), T0)
+    assert len(str(error.value).splitlines()) >= 2

@@ -11,11 +11,10 @@ from pathlib import Path
 
 import pytest
 
-import fuota_fec
 from fuota_fec.cli.app import COMMANDS
 from fuota_fec.cli.runfile import read_run_file
 
-ROOT = Path(fuota_fec.__file__).parent.parent
+ROOT = Path(__file__).parents[1]
 FIRMWARE = ROOT / "examples" / "firmware.toml"
 STAGES = ["McGroupSetup", "FragSessionSetup", "McClassCSession", "DlFragment", "CompletionVerification"]
 
@@ -121,3 +120,8 @@ def test_commands_of_the_readme_exist():
 def test_files_of_the_readme_exist():
     links = re.findall(r"\]\((?!https?:|#|mailto:)([^)#]+)", README)
     assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_what_the_readme_shows_is_what_is_printed(printed: list[str]):
+    [shown] = [text for _, text in BLOCKS if text.startswith("campaign ")]
+    assert printed[0].startswith(shown)

@@ -227,7 +227,7 @@ def firmware_version(value: str | int) -> int:
         return value
     if isinstance(value, str):
         parts = value.split(".")
-        if len(parts) == 4 and all(p.isascii() and p.isdigit() and int(p) < 256 for p in parts):
+        if len(parts) == 4 and all(len(p) <= 3 and p.isascii() and p.isdigit() and int(p) < 256 for p in parts):
             return int.from_bytes(bytes(map(int, parts)), "big")
     raise ParameterError(
         f'fw_version: {value!r} is neither four numbers below 256 such as "1.2.3.4" nor a 32-bit number'

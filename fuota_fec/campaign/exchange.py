@@ -133,6 +133,8 @@ class UnicastExchange:
     def _on_device_timer(self, device: DeviceState, now: float) -> Decisions:
         if device.phase is Phase.UNHEARD:
             yield GivenUp(at=now, dev_eui=device.dev_eui, reason="never heard")
+        elif device.phase is Phase.REQUESTED and device.request_id:
+            yield Reported(at=now, id=device.request_id, ok=False, cause="not handed over in time")
         elif device.phase is Phase.HANDED_OVER and device.request_id:
             yield Reported(at=now, id=device.request_id, ok=False, cause="no sent report in time")
         elif device.phase is Phase.SENT and device.request_id:
@@ -224,6 +226,7 @@ class UnicastExchange:
         self.by_request[event.id] = device
         self.state.next_unicast_at = event.at + self.state.config.ucast_msg_delay / 1000
         self._to(device, Phase.REQUESTED)
+        self.state.timers.set(device.dev_eui, event.not_after)
         self._set_pacer(event.at)
 
     def _apply_handed_over(self, event: HandedOver) -> None:

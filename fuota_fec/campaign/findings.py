@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from fuota_fec.campaign.config import CampaignConfig
+from collections.abc import Callable
+
+from fuota_fec.campaign.config import CampaignConfig, Device, Group
 from fuota_fec.campaign.plan import Plan, uplink_period
 from fuota_fec.devices.preflight import Finding, PlannedCampaign, PlannedDevice, PlannedGroup, preflight
 from fuota_fec.devices.profiles import profile
 
 
-def find(config: CampaignConfig, plan: Plan, image_len: int, *, now: float | None = None) -> list[Finding]:
+def find(
+    config: CampaignConfig,
+    plan: Plan,
+    image_len: int,
+    *,
+    now: float | None = None,
+    root_key_known: Callable[[Device], bool] = lambda _: True,
+    mc_key_known: Callable[[Group], bool] = lambda _: True,
+) -> list[Finding]:
     """What stands in the way, what may, and what will happen. With `now`, a configured session start is looked at."""
     groups = tuple(
         PlannedGroup(
@@ -28,6 +38,7 @@ def find(config: CampaignConfig, plan: Plan, image_len: int, *, now: float | Non
             last_row=max(group.rows, default=0),
             block_ack_delay=group.block_ack_delay,
             spacing=group.time.spacing,
+            mc_key_known=mc_key_known(group.group),
             session_length=config.first_fragment_delay + config.time_tolerance + group.time.duration,
         )
         for name, group in plan.groups.items()
@@ -38,6 +49,7 @@ def find(config: CampaignConfig, plan: Plan, image_len: int, *, now: float | Non
             group=device.group,
             profile=profile(device.profile),
             lorawan=device.lorawan,
+            root_key_known=root_key_known(device),
             downlink_dr=device.downlink_dr,
             uplink_period=uplink_period(config, device),
         )

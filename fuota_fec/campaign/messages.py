@@ -239,7 +239,7 @@ class StageEnded(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished(Event):
-    """The campaign's last event: SUCCEEDED, FAILED or STOPPED."""
+    """The campaign's last event: `status` is SUCCEEDED or FAILED."""
 
     status: str
     successes: int

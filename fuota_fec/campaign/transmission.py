@@ -45,6 +45,7 @@ class GroupTransmission:
         self.done: GroupDone | None = None
         self.next_slot = session.start + state.config.first_fragment_delay + state.config.time_tolerance
         state.timers.set(self._slot, self.next_slot)
+        state.timers.set(self._end, session.end)
 
     @property
     def name(self) -> str:
@@ -53,6 +54,10 @@ class GroupTransmission:
     @property
     def _slot(self) -> tuple[str, str]:
         return ("slot", self.name)
+
+    @property
+    def _end(self) -> tuple[str, str]:
+        return ("session end", self.name)
 
     @property
     def _waits_for_summary(self) -> bool:
@@ -79,6 +84,12 @@ class GroupTransmission:
     def on_summary_timeout(self, request_id: str, now: float) -> Iterator[Event]:
         """It may have been sent: it is not sent again."""
         yield from self.on_summary(request_id, True, "no summary report in time", now)
+
+    def on_session_end(self, now: float) -> Iterator[Event]:
+        """Whatever is still with us or the network comes too late."""
+        if not self.done:
+            reason = f"session over after {self.n_begun} of {self.plan.n_frames} fragments"
+            yield GroupDone(at=now, group=self.name, n_sent=self.n_begun, reason=reason)
 
     def _finish(self, now: float) -> Iterator[Event]:
         if self._exhausted and not self.outstanding and not self.done:
@@ -146,6 +157,7 @@ class GroupTransmission:
     def apply_done(self, event: GroupDone) -> None:
         self.done = event
         self.state.timers.clear(self._slot)
+        self.state.timers.clear(self._end)
         for request_id in self.outstanding:
             self.state.timers.clear(("summary", self.name, request_id))
 
@@ -204,6 +216,8 @@ class Transmission:
         kind, group, *request = name
         if kind == "slot":
             return self.groups[group].on_slot(now)
+        if kind == "session end":
+            return self.groups[group].on_session_end(now)
         return self.groups[group].on_summary_timeout(request[0], now)
 
     def settle(self, now: float) -> Iterator[Event]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from fractions import Fraction
 
@@ -16,22 +17,27 @@ from fuota_fec.errors import ParameterError
 from fuota_fec.wire.fragmentation import FragSessionSetupReq
 
 DATA_FRAGMENT_CID = 0x08
+CODE_RATE = re.compile(r"[0-9]{1,5}(/[0-9]{1,5}|\.[0-9]{1,9})?")
 HEADER_LEN = 3
 """Bytes of a DataFragment before its payload: CID and IndexAndN."""
 
 
 def n_coded_of(code_rate: str | float | Fraction, n_frags: int) -> int:
     """Coded fragments R of a code rate M / (M + R): 1/2 → M, 3/4 → ⌈M/3⌉, 5/6 → ⌈M/5⌉, 7/8 → ⌈M/7⌉, 1 → 0."""
+    not_a_rate = ParameterError(
+        f"code_rate: {shown(code_rate)} is not a code rate from 1/{MAX_FRAG_NB} to 1 such as '5/6'"
+    )
     try:
-        if isinstance(code_rate, str) and len(code_rate) > 40:
+        # Fraction takes exponents too, and would compute 10 ** 99999999.
+        if isinstance(code_rate, str) and not CODE_RATE.fullmatch(code_rate):
             raise ValueError
         rate = Fraction(code_rate)
     except (ValueError, TypeError, ZeroDivisionError, OverflowError):
-        raise ParameterError(f"code_rate: {shown(code_rate)} is not a code rate such as '5/6'") from None
+        raise not_a_rate from None
     if isinstance(code_rate, float):
         rate = rate.limit_denominator(MAX_FRAG_NB)  # 0.75 and 5 / 6 mean what they look like
     if not Fraction(1, MAX_FRAG_NB) <= rate <= 1 or isinstance(code_rate, bool):
-        raise ParameterError(f"code_rate: {shown(code_rate)} is not from 1/{MAX_FRAG_NB} to 1")
+        raise not_a_rate
     return -int(-n_frags * (1 - rate) // rate)
 
 

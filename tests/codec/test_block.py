@@ -550,3 +550,9 @@ def test_frame_that_was_not_prepared(frag_nb, row):
 def test_the_matrix_must_be_that_of_the_image(matrix):
     with pytest.raises(ff.ParameterError, match=r"^matrix: "):
         ff.prepare(bytes(30), 3, n_coded=2, matrix=matrix)
+
+
+@pytest.mark.parametrize("rate", ["1e99999999", "0." + "1" * 50, "1/" + "9" * 50, "1e5", " 5/6", "5/6\n", "٥/٦"])
+def test_a_code_rate_is_written_plainly(rate):
+    with pytest.raises(ff.ParameterError, match="^code_rate"):
+        ff.prepare(b"abc", 1, code_rate=rate)

@@ -667,3 +667,21 @@ def test_each_thread_with_its_own_decoder(seeded_bytes):
 
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(work, range(8))) == [True] * 8
+
+
+def test_asking_for_the_rank_early_costs_nothing_later():
+    """It is computed anew when it is asked for, and not kept up to date until the block can be determined."""
+    n_frags = 300
+    block = np.random.default_rng(3).integers(0, 256, (n_frags, 4), np.uint8)
+    coded = ff.encode(block, 4, 40)
+    asked, silent = ff.Decoder(n_frags, 4), ff.Decoder(n_frags, 4)
+    order = [n_frags + 1, *range(30, n_frags + 1), *(n_frags + r for r in range(2, 41))]
+    for i, frag_nb in enumerate(order):
+        payload = block[frag_nb - 1] if frag_nb <= n_frags else coded[frag_nb - n_frags - 1]
+        complete = asked.push(frag_nb, bytes(payload))
+        assert complete == silent.push(frag_nb, bytes(payload))
+        if i % 7 == 0:
+            assert asked.rank == min(i + 1, n_frags) if i < 272 else asked.rank <= n_frags
+        if complete:
+            break
+    assert asked.block() == silent.block() == block.tobytes()

@@ -194,3 +194,16 @@ def test_bad_input(changes, said):
     arguments = {"n_frags": 20, "loss": 0.1, "n_devices": 10, "max_coded": 20, **changes}
     with pytest.raises(ff.ParameterError, match=said):
         ff.simulate_fleet(arguments.pop("n_frags"), arguments.pop("loss"), arguments.pop("n_devices"), **arguments)
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_bits_beyond_the_last_fragment_are_nobodys(kernel):
+    rows = list(range(1, 21))
+    columns = trials.matrix_columns(70, "1.0.0", np.array(rows, np.uint32), kernel)
+    lost = np.concatenate([bitmap(70, {3, 69}), bitmap(20, {0})])
+    expected, needed = np.empty(1, np.int32), np.empty(1, np.int32)
+    _core.fleet_complete(columns, 70, 20, lost, expected, kernel)
+    lost[1] |= np.uint64(0xFFFF << 20)
+    lost[2:8] = 2**64 - 1
+    _core.fleet_complete(columns, 70, 20, lost, needed, kernel)
+    assert needed == expected
