@@ -16,9 +16,7 @@ from fuota_fec.errors import ParameterError
 from fuota_fec.planning.schedule import block_ack_delay, fragment_size, session_time_out
 from fuota_fec.radio.airtime import TransmissionTime, transmission_time
 from fuota_fec.radio.regions import region
-
-MAX_F_CNT = 0xFFFFFFFF
-"""End of a frame counter's life: maxMcFCnt is 32 bits, and no frame carries it (TS005)."""
+from fuota_fec.wire.multicast import LAST_F_CNT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,8 +91,8 @@ def _plan_group(config: CampaignConfig, group: Group, n_devices: int, image_len:
             f"{max(rows, default=0)} that is beyond fragment number {MAX_FRAG_NB}"
         )
     n_frames = n_frags + len(rows)
-    if group.first_f_cnt + n_frames > MAX_F_CNT:
-        left = MAX_F_CNT - group.first_f_cnt
+    if group.first_f_cnt + n_frames > LAST_F_CNT:
+        left = LAST_F_CNT - group.first_f_cnt
         raise ParameterError(f"first_f_cnt: {group.first_f_cnt} leaves {left} counters, {n_frames} frames are planned")
     duty_cycle = config.duty_cycle if config.duty_cycle is not None else area.duty_cycle(group.frequency_hz)
     time = transmission_time(

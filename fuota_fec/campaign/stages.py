@@ -12,15 +12,12 @@ from dataclasses import dataclass, fields
 
 from fuota_fec.campaign.config import Ports
 from fuota_fec.campaign.messages import Session
-from fuota_fec.campaign.plan import MAX_F_CNT
 from fuota_fec.campaign.state import CampaignState, DeviceState
 from fuota_fec.planning import schedule
 from fuota_fec.wire import firmware, fragmentation, multicast
 from fuota_fec.wire.clock import gps_from_unix, gps_to_wire
 from fuota_fec.wire.commands import Command
 
-CLOCK_NOT_SET = 0xFFFFFF
-"""TimeToStart of a device that does not know the time (TS005)."""
 CLOCK_MARGIN = 10.0
 """s beyond time_tolerance up to which a device's clock is only worth a warning."""
 
@@ -96,7 +93,7 @@ def mc_group_setup_request(state: CampaignState, device: DeviceState) -> Command
         mc_addr=int(group.mc_addr, 16),
         mc_key_encrypted=bytes(16),
         min_mc_fcnt=first,
-        max_mc_fcnt=min(first + width, MAX_F_CNT),
+        max_mc_fcnt=min(first + width, multicast.LAST_F_CNT),
     )
 
 
@@ -177,7 +174,7 @@ def class_c_session_read(state: CampaignState, device: DeviceState, command: Com
         return None
     if command.time_to_start is None:
         return _verdict(command)
-    if command.time_to_start == CLOCK_NOT_SET:
+    if command.time_to_start == multicast.TIME_TO_START_UNKNOWN:
         return Verdict(ok=False, reason="clock off: the device does not know the time")
     off = at + command.time_to_start - state.sessions[device.group.name].start
     if abs(off) > state.config.time_tolerance + CLOCK_MARGIN:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, NoReturn
 import click
 
 import fuota_fec
+from fuota_fec.cli.output import drop_unwritten
 from fuota_fec.errors import FuotaError, UndecodableError, WireError
 
 WRONG_INPUT, FAILED = 2, 1
@@ -55,6 +56,7 @@ class Commands(click.Group):
         except (UndecodableError, WireError) as error:
             _fail(str(error) or type(error).__name__, FAILED)
         except OSError as error:
+            drop_unwritten()
             named = error.filename is not None and error.strerror
             _fail(f"{error.filename or repr('')}: {error.strerror}" if named else str(error), WRONG_INPUT)
         except (FuotaError, ImportError) as error:

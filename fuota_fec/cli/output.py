@@ -48,6 +48,20 @@ def write_whole(path: str, data: bytes) -> None:
         raise OSError(error.errno, error.strerror, path) from None
 
 
+def drop_unwritten() -> None:
+    """What standard output could not take (a full disk) is given up.
+
+    Otherwise the interpreter tries once more at its end, and makes that the exit status.
+    """
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+
+
 def _replace(target: Path, data: bytes, mode: int | None) -> None:
     temporary = target.with_name(f".fuota-fec-{uuid.uuid4().hex}")
     # A new file, with the permissions of the user's other new files.

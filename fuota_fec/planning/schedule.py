@@ -5,11 +5,8 @@ from __future__ import annotations
 import math
 
 from fuota_fec.errors import ParameterError
-from fuota_fec.radio.airtime import session_duration
-
-FRAGMENT_HEADER_LEN = 3
-"""Bytes that a DataFragment adds to its payload: CID and IndexAndN (TS004)."""
-LONGEST_TIME_OUT = 15
+from fuota_fec.radio.airtime import LONGEST_TIME_OUT, session_duration
+from fuota_fec.radio.regions import DATA_FRAGMENT_HEADER_LEN
 
 
 def fragment_size(max_app_payload: int, *, fsize: int | None = None, multiple_of: int = 0) -> int:
@@ -17,7 +14,7 @@ def fragment_size(max_app_payload: int, *, fsize: int | None = None, multiple_of
 
     `max_app_payload` is N of the data rate. ParameterError if nothing fits, or `fsize` does not.
     """
-    most = min(max_app_payload - FRAGMENT_HEADER_LEN, 255)
+    most = min(max_app_payload - DATA_FRAGMENT_HEADER_LEN, 255)
     if fsize is not None:
         if fsize > most:
             raise ParameterError(f"fsize: {fsize} bytes do not fit, this data rate takes fragments of at most {most}")

@@ -30,13 +30,15 @@ SpacingRule = Literal["mcast_msg_delay", "ping_slot", "network_pacing", "duty_cy
 FRAME_OVERHEAD_LEN = 13
 """Bytes of a data frame around its application payload: MHDR 1, FHDR 7, FPort 1, MIC 4 (LoRaWAN 1.0.4, chapter 4)."""
 
+LONGEST_TIME_OUT = 15
+"""Last TimeOut exponent of a multicast session (TS005, McClassCSessionReq and McClassBSessionReq: 4 bits)."""
+
 # LoRaWAN 1.0.4, class B, in milliseconds: the beacon's reserved time, then a window of 4096 slots, then a guard.
 _BEACON_RESERVED_MS = 2120
 _SLOT_MS = 30
 _N_SLOTS = 4096
 
 _PREAMBLE_SYMBOLS = 8
-_MAX_TIME_OUT = 15  # TS005, SessionTimeOut: 4 bits
 
 
 # --- Time on air -----------------------------------------------------------------------------------------------------
@@ -179,10 +181,10 @@ def session_time_out(seconds: float, *, device_class: Literal["B", "C"] = "C") -
     Raises ParameterError beyond 15: 32768 s in class C, 4194304 s in class B.
     """
     needed = _seconds(seconds, "seconds")
-    for time_out in range(_MAX_TIME_OUT + 1):
+    for time_out in range(LONGEST_TIME_OUT + 1):
         if session_duration(time_out, device_class=device_class) >= needed:
             return time_out
-    longest = session_duration(_MAX_TIME_OUT, device_class=device_class)
+    longest = session_duration(LONGEST_TIME_OUT, device_class=device_class)
     raise ParameterError(
         f"a class {device_class} session lasts at most {longest} s, expected no more; got {seconds:g} s"
     )
@@ -190,7 +192,7 @@ def session_time_out(seconds: float, *, device_class: Literal["B", "C"] = "C") -
 
 def session_duration(time_out: int, *, device_class: Literal["B", "C"] = "C") -> int:
     """Seconds that a multicast session with TimeOut = `time_out` lasts at most. Raises ParameterError beyond 0-15."""
-    if time_out not in range(_MAX_TIME_OUT + 1):
+    if time_out not in range(LONGEST_TIME_OUT + 1):
         raise ParameterError(f"expected a TimeOut of 0 to 15, got {time_out}")
     if device_class not in ("B", "C"):
         raise ParameterError(f'expected class "B" or "C", got {device_class!r}')

@@ -286,8 +286,8 @@ def _as923(group: int, offset_hz: int, sub_band: SubBand) -> Region:
         name=f"AS923-{group}",
         revision="RP002-1.0.5",
         data_rates=_AS923,
-        rx2_frequency_hz=923_200_000 + offset_hz,
-        rx2_dr=2,
+        rx2_frequency_hz=923_200_000 + offset_hz,  # [RP]
+        rx2_dr=2,  # [RP]
         ping_slot=class_b,
         beacon=class_b,
         sub_bands=(sub_band,),
@@ -300,10 +300,10 @@ _ALL = (
         revision="RP002-1.0.5",
         data_rates=(*_LORA_125, _LORA_250, _FSK, *_SF6_SF5),
         uplink_only=(8, 9, 10, 11),  # [RP] LR-FHSS
-        rx2_frequency_hz=869_525_000,
-        rx2_dr=0,
-        ping_slot=ClassBChannels(frequency_hz=869_525_000, dr=3),
-        beacon=ClassBChannels(frequency_hz=869_525_000, dr=3),
+        rx2_frequency_hz=869_525_000,  # [RP]
+        rx2_dr=0,  # [RP]
+        ping_slot=ClassBChannels(frequency_hz=869_525_000, dr=3),  # [RP]
+        beacon=ClassBChannels(frequency_hz=869_525_000, dr=3),  # [RP]
         sub_bands=(  # [ETSI] 14 dBm ERP, but 27 dBm ERP in 869.4-869.65: the channel for multicast
             _band(863.0, 865.0, 0.001),
             _band(865.0, 868.0, 0.01),
@@ -317,9 +317,9 @@ _ALL = (
         name="US915",
         revision="RP002-1.0.5",
         data_rates=_LORA_500,
-        uplink_only=(1, 2, 3, 4, 5, 6, 7),
-        rx2_frequency_hz=923_300_000,
-        rx2_dr=8,
+        uplink_only=(1, 2, 3, 4, 5, 6, 7),  # [RP]
+        rx2_frequency_hz=923_300_000,  # [RP]
+        rx2_dr=8,  # [RP]
         ping_slot=_CLASS_B_500,
         beacon=_CLASS_B_500,
         # [LBM]; no duty cycle on 500 kHz. [LMN] takes only 923.3 + 0.6 n MHz, here and in AU915
@@ -333,9 +333,9 @@ _ALL = (
         name="AU915",
         revision="RP002-1.0.5",
         data_rates=_LORA_500,
-        uplink_only=(1, 2, 3, 4, 5, 6, 7),
-        rx2_frequency_hz=923_300_000,
-        rx2_dr=8,
+        uplink_only=(1, 2, 3, 4, 5, 6, 7),  # [RP]
+        rx2_frequency_hz=923_300_000,  # [RP]
+        rx2_dr=8,  # [RP]
         ping_slot=_CLASS_B_500,
         beacon=_CLASS_B_500,
         sub_bands=(_band(915.0, 928.0),),  # [LBM]; no duty cycle on 500 kHz
@@ -344,21 +344,21 @@ _ALL = (
         name="IN865",
         revision="RP002-1.0.5",
         data_rates=(*_LORA_125, _FSK, *_SF6_SF5),
-        rx2_frequency_hz=866_550_000,
-        rx2_dr=2,
-        ping_slot=ClassBChannels(frequency_hz=866_550_000, dr=4),
-        beacon=ClassBChannels(frequency_hz=866_550_000, dr=4),
+        rx2_frequency_hz=866_550_000,  # [RP]
+        rx2_dr=2,  # [RP]
+        ping_slot=ClassBChannels(frequency_hz=866_550_000, dr=4),  # [RP]
+        beacon=ClassBChannels(frequency_hz=866_550_000, dr=4),  # [RP]
         sub_bands=(_band(865.0, 867.0),),  # [LBM]; [LMN] no duty cycle
     ),
     Region(
         name="KR920",
         revision="RP002-1.0.5",
         data_rates=_LORA_125,
-        uplink_only=(12, 13),
-        rx2_frequency_hz=921_900_000,
-        rx2_dr=0,
-        ping_slot=ClassBChannels(frequency_hz=923_100_000, dr=3),
-        beacon=ClassBChannels(frequency_hz=923_100_000, dr=3),
+        uplink_only=(12, 13),  # [RP]
+        rx2_frequency_hz=921_900_000,  # [RP]
+        rx2_dr=0,  # [RP]
+        ping_slot=ClassBChannels(frequency_hz=923_100_000, dr=3),  # [RP]
+        beacon=ClassBChannels(frequency_hz=923_100_000, dr=3),  # [RP]
         sub_bands=(_band(920.9, 923.3),),  # [LBM]; listen before talk instead of a duty cycle
     ),
     Region(
@@ -366,7 +366,7 @@ _ALL = (
         revision="RP002-1.0.5",
         data_rates=_CN470,
         rx2_frequency_hz=None,  # [RP] each of the four channel plans has its own
-        rx2_dr=1,
+        rx2_dr=1,  # [RP]
         ping_slot=_CLASS_B_CN470,
         beacon=_CLASS_B_CN470,
         sub_bands=(_band(470.0, 510.0),),  # [LBM]; listen before talk
@@ -375,8 +375,8 @@ _ALL = (
         name="CN470-RP1.0",  # the 96-channel plan, still common: [RP] up to RP002-1.0.0
         revision="LoRaWAN 1.0.3 Regional Parameters",
         data_rates=_LORA_125,
-        rx2_frequency_hz=505_300_000,
-        rx2_dr=0,
+        rx2_frequency_hz=505_300_000,  # [RP]
+        rx2_dr=0,  # [RP]
         ping_slot=_CLASS_B_CN470_96,
         beacon=_CLASS_B_CN470_96,
         sub_bands=(_band(470.0, 510.0),),  # [LBM]; listen before talk
@@ -385,20 +385,20 @@ _ALL = (
         name="EU433",
         revision="RP002-1.0.5",
         data_rates=(*_LORA_125, _LORA_250, _FSK, *_SF6_SF5),
-        rx2_frequency_hz=434_665_000,
-        rx2_dr=0,
-        ping_slot=ClassBChannels(frequency_hz=434_665_000, dr=3),
-        beacon=ClassBChannels(frequency_hz=434_665_000, dr=3),
+        rx2_frequency_hz=434_665_000,  # [RP]
+        rx2_dr=0,  # [RP]
+        ping_slot=ClassBChannels(frequency_hz=434_665_000, dr=3),  # [RP]
+        beacon=ClassBChannels(frequency_hz=434_665_000, dr=3),  # [RP]
         sub_bands=(_band(433.05, 434.79, 0.01),),  # [ETSI] band, [LMN] 1 % (the law of many countries allows 10 %)
     ),
     Region(
         name="RU864",
         revision="RP002-1.0.5",
         data_rates=(*_LORA_125, _LORA_250, _FSK, *_SF6_SF5),
-        rx2_frequency_hz=869_100_000,
-        rx2_dr=0,
-        ping_slot=ClassBChannels(frequency_hz=868_900_000, dr=3),
-        beacon=ClassBChannels(frequency_hz=869_100_000, dr=3),
+        rx2_frequency_hz=869_100_000,  # [RP]
+        rx2_dr=0,  # [RP]
+        ping_slot=ClassBChannels(frequency_hz=868_900_000, dr=3),  # [RP]
+        beacon=ClassBChannels(frequency_hz=869_100_000, dr=3),  # [RP]
         # [LBM] 864-865; [LMN] 1 % elsewhere, [LBM] even 10 % in 868.7-869.2
         sub_bands=(_band(864.0, 865.0, 0.001), _band(865.0, 870.0, 0.01)),
     ),

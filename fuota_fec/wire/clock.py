@@ -237,7 +237,8 @@ def decode(payload: Buffer, *, uplink: bool, version: str = "1.0.0") -> list[Com
     """The commands of a payload on the package's port; [] for an empty one.
 
     A CID that is not known ends the list as UnknownCommand. A command that is cut short or holds a value that is not
-    allowed raises WireError, which carries the commands before it. An unknown version raises ParameterError.
+    allowed raises WireError, which carries the commands before it. An unknown version, or
+    a payload that is no buffer, raises ParameterError.
     """
     return decode_commands(payload, _TABLES, uplink=uplink, version=version)
 

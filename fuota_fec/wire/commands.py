@@ -14,7 +14,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self, TypeAlias, TypeVar
 
 from fuota_fec.errors import ParameterError, WireError
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["Command", "FieldError", "PackageVersionAns", "PackageVersionReq", "UnknownCommand"]
 
 U32_MAX = 0xFFFFFFFF
+
+T = TypeVar("T")
 
 
 class FieldError(ParameterError):
@@ -83,7 +85,7 @@ def decode_commands(payload: Buffer, tables: Tables, *, uplink: bool, version: s
     if version not in tables:
         raise FieldError(f"version is {version!r}: expected {' or '.join(tables)}", field="version")
     layouts = tables[version][bool(uplink)]
-    data = payload if type(payload) is bytes else memoryview(payload).tobytes()
+    data = octets_of(payload, "payload")
     commands: list[Command] = []
     start = 0
     end = len(data)
@@ -138,13 +140,31 @@ def octets(command: object, field: str, least: int, most: int) -> None:
     expected = f"{least} bytes" if least == most else f"{least} to {most} bytes"
     if type(value) is not bytes:
         try:
-            value = memoryview(value).tobytes()
-        except TypeError:
+            value = octets_of(value, field)
+        except FieldError:
             raise _refused(command, field, expected) from None
         object.__setattr__(command, field, value)
     if not least <= len(value) <= most:
         message = f"{type(command).__name__}.{field} has {len(value)} bytes: expected {expected}"
         raise FieldError(message, field=field)
+
+
+def octets_of(value: Buffer, field: str) -> bytes:
+    """The bytes of any buffer. FieldError, which names `field` and not the value, for what is none."""
+    return value if type(value) is bytes else _buffer(lambda: memoryview(value).tobytes(), value, field)
+
+
+def view_of(value: Buffer, field: str) -> memoryview:
+    """The bytes of a C-contiguous buffer, not copied. FieldError as `octets_of`."""
+    return _buffer(lambda: memoryview(value).cast("B"), value, field)
+
+
+def _buffer(take: Callable[[], T], value: object, field: str) -> T:
+    try:
+        return take()
+    except (TypeError, ValueError, BufferError):  # no buffer, a released one, one that is not contiguous
+        message = f"{field} is a {type(value).__name__}: expected bytes or another C-contiguous buffer"
+        raise FieldError(message, field=field) from None
 
 
 def _refused(command: object, field: str, expected: str) -> FieldError:

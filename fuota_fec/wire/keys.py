@@ -12,7 +12,7 @@ import struct
 from typing import TYPE_CHECKING, NoReturn, cast
 
 from fuota_fec.errors import MissingExtraError
-from fuota_fec.wire.commands import U32_MAX, FieldError
+from fuota_fec.wire.commands import U32_MAX, FieldError, octets_of, view_of
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers import Cipher
@@ -58,8 +58,8 @@ class Key:
 
     def __init__(self, octets: Buffer) -> None:
         try:
-            value = memoryview(octets).tobytes()
-        except TypeError:
+            value = octets_of(octets, "key")
+        except FieldError:
             raise FieldError(f"a key is 16 bytes, not {type(octets).__name__}", field="key") from None
         if len(value) != KEY_LEN:
             raise FieldError(f"a key has 16 bytes, this one has {len(value)}", field="key")
@@ -124,7 +124,7 @@ def wrap_mc_key(mc_ke_key: Key, mc_key: Key) -> bytes:
 
 def unwrap_mc_key(mc_ke_key: Key, mc_key_encrypted: Buffer) -> Key:
     """McKey, as the device gets it from McGroupSetupReq."""
-    wrapped = memoryview(mc_key_encrypted).tobytes()
+    wrapped = octets_of(mc_key_encrypted, "mc_key_encrypted")
     if len(wrapped) != KEY_LEN:
         raise FieldError(f"mc_key_encrypted has {len(wrapped)} bytes: expected 16 bytes", field="mc_key_encrypted")
     return Key(_aes_encrypt(mc_ke_key, wrapped))
@@ -152,8 +152,8 @@ def data_block_mic(
 
     `data` is the whole block without its padding, C-contiguous; it is not copied.
     """
-    block = memoryview(data).cast("B")
-    described = memoryview(descriptor).tobytes()
+    block = view_of(data, "data")
+    described = octets_of(descriptor, "descriptor")
     _check("session_cnt", session_cnt, 0, 0xFFFF)
     _check("frag_index", frag_index, 0, 3)
     _check("descriptor length", len(described), 4, 4)
@@ -167,7 +167,7 @@ def encrypt_frm_payload(key: Key, mc_addr: int, f_cnt: int, payload: Buffer) -> 
 
     key: McAppSKey. f_cnt: all 32 bits. payload: 0 to 242 bytes.
     """
-    plain = memoryview(payload).tobytes()
+    plain = octets_of(payload, "payload")
     _check("mc_addr", mc_addr, 0, U32_MAX)
     _check("f_cnt", f_cnt, 0, U32_MAX)
     _check("payload length", len(plain), 0, MAX_FRM_PAYLOAD_LEN)
@@ -179,7 +179,7 @@ def encrypt_frm_payload(key: Key, mc_addr: int, f_cnt: int, payload: Buffer) -> 
 
 def frame_mic(mc_nwk_s_key: Key, mc_addr: int, f_cnt: int, message: Buffer) -> bytes:
     """The 4-byte MIC of a downlink (LoRaWAN 1.0.x, 4.4). message: MHDR to FRMPayload, encrypted. f_cnt: all 32 bits."""
-    signed = memoryview(message).tobytes()
+    signed = octets_of(message, "message")
     _check("mc_addr", mc_addr, 0, U32_MAX)
     _check("f_cnt", f_cnt, 0, U32_MAX)
     _check("message length", len(signed), 1, 255)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 __all__ = [
+    "LAST_F_CNT",
     "PACKAGE_IDENTIFIER",
     "PORT",
     "TIME_TO_START_UNKNOWN",
@@ -62,6 +63,9 @@ PACKAGE_IDENTIFIER = 2
 
 VERSIONS: Mapping[int, str] = {1: "1.0.0", 2: "2.0.0"}
 """PackageVersion, as a device answers it, to the version's name here."""
+
+LAST_F_CNT = U32_MAX
+"""End of a frame counter's life: max_mc_fcnt has 32 bits, and no frame carries it (McGroupSetupReq)."""
 
 TIME_TO_START_UNKNOWN = 0xFFFFFF
 """The time_to_start of a device whose clock is not set, or whose session is more than 2^24 − 2 seconds ahead."""
@@ -458,6 +462,7 @@ def decode(payload: Buffer, *, uplink: bool, version: str = "1.0.0") -> list[Com
     """The commands of a payload on the package's port; [] for an empty one.
 
     A CID that is not known ends the list as UnknownCommand. A command that is cut short or holds a value that is not
-    allowed raises WireError, which carries the commands before it. An unknown version raises ParameterError.
+    allowed raises WireError, which carries the commands before it. An unknown version, or
+    a payload that is no buffer, raises ParameterError.
     """
     return decode_commands(payload, _TABLES, uplink=uplink, version=version)

@@ -6,7 +6,7 @@ import pytest
 
 from fuota_fec.campaign.config import Device
 from fuota_fec.campaign.messages import Answered, StageStarted
-from fuota_fec.campaign.stages import CLOCK_NOT_SET, FIRMWARE_UPDATE, dotted, refusal
+from fuota_fec.campaign.stages import FIRMWARE_UPDATE, dotted, refusal
 from fuota_fec.wire import firmware, fragmentation, multicast
 from fuota_fec.wire.clock import gps_from_unix
 
@@ -192,7 +192,7 @@ def test_time_to_start_counts_from_the_reception(drive):
 def test_a_device_without_the_time_is_off(drive):
     d = drive(1, stage=CLASS_C)
     d.sent(d.ask(1))
-    d.say(1, multicast.McClassCSessionAns(mc_group_id=0, time_to_start=CLOCK_NOT_SET))
+    d.say(1, multicast.McClassCSessionAns(mc_group_id=0, time_to_start=multicast.TIME_TO_START_UNKNOWN))
     assert d.device(1).reason == "clock off: the device does not know the time"
 
 

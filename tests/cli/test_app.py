@@ -20,7 +20,7 @@ Fuota = Callable[..., Result]
 Process = Callable[..., subprocess.CompletedProcess[str]]
 
 HEX_FILE = ":0400000001020304F2\n:00000001FF\n"
-EXAMPLE = Path(fuota_fec.__file__).parent.parent / "examples" / "firmware.toml"
+EXAMPLE = Path(__file__).parents[2] / "examples" / "firmware.toml"
 
 
 @pytest.mark.parametrize("option", ["--help", "-h"])
@@ -204,18 +204,31 @@ def test_a_reader_that_goes_away(clean_env: dict[str, str], campaign_file: Calla
     assert done.returncode in (0, 1)
 
 
-def test_a_full_disk(process: Process, clean_env: dict[str, str], tmp_path: Path):
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(
+    "args", [["doctor"], ["--help"], ["encode", "in.bin", "-o", "-"], ["campaign", "run", "campaign.toml", "--json"]]
+)
+def test_a_full_disk(
+    clean_env: dict[str, str],
+    campaign_file: Callable[..., Path],
+    tmp_path: Path,
+    args: list[str],
+    unbuffered: str,
+):
+    """Whether Python keeps what it could not write, or has written nothing but in one go."""
+    campaign_file()
+    (tmp_path / "in.bin").write_bytes(b"firmware")
     if not Path("/dev/full").is_char_device():
         pytest.skip("there is no /dev/full")
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run(
-            [sys.executable, "-m", "fuota_fec", "doctor"],
-            env=clean_env,
+            [sys.executable, "-m", "fuota_fec", *args],
+            env=clean_env | {"PYTHONUNBUFFERED": unbuffered},
+            cwd=tmp_path,
             stdout=full,
             stderr=subprocess.PIPE,
             timeout=60,
             check=False,
         )
     assert done.returncode == 2
-    assert b"No space left on device" in done.stderr
-    assert b"Traceback" not in done.stderr
+    assert done.stderr == b"error: [Errno 28] No space left on device\n"

@@ -49,7 +49,7 @@ def test_the_same_facts_for_people(fuota: Fuota):
 
 def test_the_extras_are_those_of_the_package():
     """All of them but those that only collect others and that of the developers, with the same packages."""
-    project = tomllib.loads((Path(ff.__file__).parent.parent / "pyproject.toml").read_text(encoding="utf-8"))
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))
     wanted = {
         name: tuple(re.split(r"[\[<>=]", requirement)[0] for requirement in requirements)
         for name, requirements in project["project"]["optional-dependencies"].items()

@@ -554,5 +554,5 @@ def test_the_matrix_must_be_that_of_the_image(matrix):
 
 @pytest.mark.parametrize("rate", ["1e99999999", "0." + "1" * 50, "1/" + "9" * 50, "1e5", " 5/6", "5/6\n", "٥/٦"])
 def test_a_code_rate_is_written_plainly(rate):
-    with pytest.raises(ff.ParameterError, match="^code_rate"):
+    with pytest.raises(ff.ParameterError, match=r"^code_rate"):
         ff.prepare(b"abc", 1, code_rate=rate)

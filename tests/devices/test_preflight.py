@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import replace
+import re
+from dataclasses import fields, replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 import fuota_fec.devices
+from fuota_fec.campaign.config import CampaignConfig, Device, Group
 from fuota_fec.devices.preflight import RULES, Finding, preflight
 from fuota_fec.devices.profiles import PROFILES, profile
 from fuota_fec.devices.rules import campaign as about_campaign
@@ -127,6 +129,7 @@ def test_every_problem_has_a_remedy(plan: SimpleNamespace) -> None:
         for i, (name, dr) in enumerate((name, dr) for name in PROFILES for dr in (None, 2))
     ]
     said: set[str] = set()
+    known = {field.name for kind in (CampaignConfig, Group, Device) for field in fields(kind)}
     for kind in ("firmware", "binary", "multicast"):
         findings = preflight(
             plan.campaign(
@@ -146,6 +149,8 @@ def test_every_problem_has_a_remedy(plan: SimpleNamespace) -> None:
         for finding in findings:
             assert bool(finding.remedy) == (finding.severity != "info"), finding
             assert finding.remedy == "" or finding.remedy.endswith("."), finding
+            named = set(re.findall(r"[a-z]+(?:_[a-z]+)+|\w+(?= = )", finding.remedy))
+            assert named <= known | {"root_keys", "mc_keys"}, finding  # what an operator can set
             assert finding.message == "" or not finding.message.endswith("."), finding
     # what cannot be wrong together with the rest
     assert set(RULES) - said == {"image", "duty_cycle", "f_cnt_end", "frag_index", "image_len", "upgrade_image"}

@@ -212,6 +212,26 @@ def test_what_is_not_a_buffer(value: Any) -> None:
         fragmentation.DataFragment(frag_index=0, n=1, payload=value)
 
 
+def released() -> memoryview:
+    view = memoryview(b"\x00")
+    view.release()
+    return view
+
+
+@pytest.mark.parametrize("value", ["abcd", 4, None, [1, 2], released(), np.array(["2020"], "M8[D]")], ids=repr)
+@pytest.mark.parametrize("module", PACKAGES.values(), ids=PACKAGES)
+def test_a_payload_that_is_not_a_buffer(module: ModuleType, value: Any) -> None:
+    for uplink in (False, True):
+        with pytest.raises(FieldError, match=r"^payload is a \w+: expected bytes") as caught:
+            module.decode(value, uplink=uplink)
+        assert caught.value.field == "payload"
+
+
+def test_a_field_that_is_a_released_buffer() -> None:
+    with pytest.raises(FieldError, match=r"DataFragment\.payload is .*: expected 1 to 255 bytes"):
+        fragmentation.DataFragment(frag_index=0, n=1, payload=released())
+
+
 def test_commands_are_values() -> None:
     one = fragmentation.FragSessionDeleteReq(frag_index=1)
     assert one == fragmentation.FragSessionDeleteReq(frag_index=1)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from fuota_fec.errors import MissingExtraError, ParameterError
 from fuota_fec.wire import keys
+from fuota_fec.wire.commands import FieldError
 from fuota_fec.wire.fragmentation import MAX_FRAG_NB, MAX_FRAG_SIZE, DataFragment
 from fuota_fec.wire.keys import Key
 
@@ -308,6 +309,38 @@ def test_what_is_not_a_key(value: Any) -> None:
         with pytest.raises(ParameterError, match="expected a Key, not") as caught:
             use(value)
         assert SECRET not in told(caught.value)
+
+
+def released() -> memoryview:
+    view = memoryview(bytes(16))
+    view.release()
+    return view
+
+
+BUFFERS: dict[str, Callable[[Any], object]] = {
+    "key": Key,
+    "mc_key_encrypted": lambda it: keys.unwrap_mc_key(KEY, it),
+    "payload": lambda it: keys.encrypt_frm_payload(KEY, 1, 0, it),
+    "message": lambda it: keys.frame_mic(KEY, 1, 0, it),
+    "descriptor": lambda it: keys.data_block_mic(KEY, **MIC | {"descriptor": it}),
+    "data": lambda it: keys.data_block_mic(KEY, **MIC | {"data": it}),
+}
+
+
+@pytest.mark.parametrize("name", BUFFERS)
+@pytest.mark.parametrize("value", [5, None, SECRET, [1, 2], released()], ids=lambda value: type(value).__name__)
+def test_what_is_not_a_buffer(name: str, value: Any) -> None:
+    with pytest.raises(FieldError, match=f"{name} is ") as caught:
+        BUFFERS[name](value)
+    assert caught.value.field == name
+    assert SECRET not in told(caught.value)
+
+
+@pytest.mark.parametrize("data", [memoryview(bytes(8))[::2], np.zeros((4, 4), np.uint8)[:, :2]])
+def test_a_block_that_cannot_be_read_in_place(data: Any) -> None:
+    with pytest.raises(FieldError, match=r"^data is a ") as caught:
+        keys.data_block_mic(KEY, **MIC | {"data": data})
+    assert caught.value.field == "data"
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ def _max_duration(campaign: PlannedCampaign) -> Remarks:
     wait = session_wait(campaign) if start is None else start
     fixed = wait + (max(group.session_length for group in campaign.groups) if campaign.kind in TRANSFER else 0)
     likely = sum(stage.least for stage in stage_times(campaign) if stage.phase != "verification")
-    remedy = "Allow more time, send fewer bytes (a delta, fewer coded fragments), or use a faster data rate."
+    remedy = "Raise max_duration, send fewer bytes (a delta, less redundancy), or give the groups a faster dr."
     limit = f"max_duration is {campaign.max_duration:g} s"
     if fixed > campaign.max_duration:
         what = "the wait for the session and the planned transmission alone take"
@@ -36,7 +36,7 @@ def _session_start(campaign: PlannedCampaign) -> Remarks:
     if start is None:
         return
     pacing, answered = setup_pacing(campaign), setup_time(campaign) + campaign.needed_period
-    remedy = "Start the session later, lower ucast_msg_delay, or leave the start to be computed."
+    remedy = "Set a later session_start or none, which has it computed, or lower ucast_msg_delay."
     if start < pacing:
         what = f"the requests before it take {pacing:.0f} s to leave"
         yield Remark("refuse", f"the session starts in {start:.0f} s, {what}", remedy)
@@ -53,7 +53,7 @@ def _reboot_time(campaign: PlannedCampaign) -> Remarks:
         yield Remark(
             "refuse",
             f"devices are to reboot in {campaign.reboot_in:.0f} s, the transmission ends in {end:.0f} s or later",
-            "Reboot later, or after the transfer instead of at a time.",
+            "Plan a later reboot, or leave it to the devices.",
         )
 
 
@@ -62,7 +62,7 @@ def _clock_sync(campaign: PlannedCampaign) -> Remarks:
         yield Remark(
             "warn",
             "the network server answers clock synchronisation (TS003) itself: a device is answered twice",
-            "Leave the answers to one of the two.",
+            "Turn it off at the network server, or in the application server.",
         )
 
 

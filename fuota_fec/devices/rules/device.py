@@ -12,12 +12,11 @@ from types import MappingProxyType
 
 from fuota_fec.devices.planned import PlannedCampaign, PlannedDevice, PlannedGroup
 from fuota_fec.devices.profiles import Evidence, LateUncoded, MissingCount, RebootVerb
-from fuota_fec.devices.rules.group import LAST_F_CNT
 from fuota_fec.devices.rules.remark import ANY, BINARY, FIRMWARE, TRANSFER, Remark, Remarks, Severity
 from fuota_fec.errors import ParameterError
 from fuota_fec.radio.regions import DATA_FRAGMENT_HEADER_LEN, region
 from fuota_fec.wire.fragmentation import FragSessionSetupReq
-from fuota_fec.wire.multicast import McClassCSessionReq, McGroupSetupReq
+from fuota_fec.wire.multicast import LAST_F_CNT, McClassCSessionReq, McGroupSetupReq
 
 LAST_16_BIT_F_CNT = 0xFFFF
 LARGEST_FRAG_SIZE = 242 - DATA_FRAGMENT_HEADER_LEN
@@ -25,7 +24,7 @@ LARGEST_FRAG_SIZE = 242 - DATA_FRAGMENT_HEADER_LEN
 ONE_IN_A_HUNDRED = 2.33
 """Standard deviations above the mean that one device in a hundred exceeds."""
 
-_OWN_PROFILE = "give the devices a profile of their own build"
+_OTHER_BUILD = 'set profile = "generic" if their build is known to take it'
 
 
 # --- Fragments -------------------------------------------------------------------------------------------------------
@@ -38,7 +37,7 @@ def _dialect(_campaign: PlannedCampaign, group: PlannedGroup, device: PlannedDev
             "refuse",
             f"the group's fragments are of TS004 {group.version}, {device.profile.name} devices speak "
             f"{' or '.join(known)}: they would end with wrong bytes and no error",
-            f"Put them into a group of dialect {known[-1]}.",
+            f'Put them into a group of version = "{known[-1]}".',
         )
 
 
@@ -48,11 +47,11 @@ def _frag_count(campaign: PlannedCampaign, group: PlannedGroup, device: PlannedD
         needed, largest = -(-campaign.image_len // most), min(device.profile.max_frag_size, LARGEST_FRAG_SIZE)
         shrink = f"Send at most {most * largest} bytes (a delta)"
         if needed <= largest:
-            shrink = f"Use fragments of {needed} bytes or more"
+            shrink = f"Set fsize to {needed} or more"
         yield Remark(
             "refuse",
             f"{group.n_frags} fragments, {device.profile.name} devices take at most {most}",
-            f"{shrink}, or {_OWN_PROFILE}.",
+            f"{shrink}, or {_OTHER_BUILD}.",
         )
 
 
@@ -62,7 +61,7 @@ def _frag_size(_campaign: PlannedCampaign, group: PlannedGroup, device: PlannedD
         yield Remark(
             "refuse",
             f"fragments of {group.frag_size} bytes, {device.profile.name} devices take {least} to {most}",
-            f"Set fsize within these limits, at a data rate that allows it, or {_OWN_PROFILE}.",
+            f"Set fsize within these limits, at a dr that allows it, or {_OTHER_BUILD}.",
         )
 
 
@@ -73,7 +72,7 @@ def _frag_size_multiple(_campaign: PlannedCampaign, group: PlannedGroup, device:
         yield Remark(
             "refuse",
             f"fragments of {group.frag_size} bytes, {device.profile.name} devices take multiples of {unit}",
-            f"Use {lower or unit} bytes (fsize_optimization = {unit}), or {_OWN_PROFILE}.",
+            f"Set fsize = {lower or unit} or fsize_optimization = {unit}, or {_OTHER_BUILD}.",
         )
 
 
@@ -99,7 +98,9 @@ def _solvable_losses(_campaign: PlannedCampaign, group: PlannedGroup, device: Pl
         return
     expected = group.loss * group.n_frags
     high = expected + ONE_IN_A_HUNDRED * math.sqrt(expected * (1 - group.loss))
-    remedy = f"Coded fragments do not help: use larger and so fewer fragments, smaller images, or {_OWN_PROFILE}."
+    remedy = (
+        f"Coded fragments do not help: use larger and so fewer fragments (fsize), a smaller image, or {_OTHER_BUILD}."
+    )
     if expected > most:
         yield Remark("refuse", f"{text}; at a loss of {group.loss:.1%} they lose {expected:.0f} on average", remedy)
     elif high > most:
@@ -129,7 +130,7 @@ def _carousel(campaign: PlannedCampaign, group: PlannedGroup, device: PlannedDev
     yield Remark(
         severity,
         f"{group.rounds} rounds of uncoded fragments: {device.profile.name} devices {what}",
-        "Send one round, and repair with coded fragments of numbers not sent before.",
+        "Send the uncoded fragments once, and repair with coded ones (redundancy).",
     )
 
 
@@ -139,7 +140,7 @@ def _rows(_campaign: PlannedCampaign, group: PlannedGroup, device: PlannedDevice
             "warn",
             f"coded fragments are of rows up to {group.max_row}; that {device.profile.name} devices solve any row is "
             "not known",
-            'Try it with one device, or use rows = "first".',
+            "Try it with one device, or leave rows out for 1, 2, 3 and so on.",
         )
 
 
@@ -149,7 +150,7 @@ def _frag_index(campaign: PlannedCampaign, _group: PlannedGroup, device: Planned
         yield Remark(
             "refuse",
             f"frag_index is {campaign.frag_index}, {device.profile.name} devices take 0 to {last}",
-            "Use frag_index 0.",
+            "Set frag_index = 0.",
         )
 
 
@@ -158,7 +159,7 @@ def _mic(_campaign: PlannedCampaign, group: PlannedGroup, device: PlannedDevice)
         yield Remark(
             "warn",
             f"{device.profile.name} devices check the MIC of the image with ack_reception only, and it is off",
-            "Turn ack_reception on.",
+            "Have their boot loader check a signature in the image: no campaign asks for AckReception yet.",
         )
 
 
@@ -168,13 +169,13 @@ def _status(_campaign: PlannedCampaign, _group: PlannedGroup, device: PlannedDev
         yield Remark(
             "refuse",
             f"{p.name} devices do not answer FragSessionStatusReq, by which a binary transfer is judged",
-            "Make it a firmware campaign, which asks for the version.",
+            "Plan a firmware campaign, which asks for the version that runs.",
         )
     elif p.missing_count is MissingCount.LOST:
         yield Remark(
             "warn",
             f"MissingFrag of {p.name} devices counts losses and never goes down: a repaired block looks unfinished",
-            "Read it as a hint; dialect 2.0.0 with ack_reception proves the block.",
+            "Read it as a hint, or plan a firmware campaign, which asks for the version that runs.",
         )
 
 
@@ -187,7 +188,7 @@ def _mc_version(_campaign: PlannedCampaign, group: PlannedGroup, device: Planned
         yield Remark(
             "warn",
             f"the group uses TS005 {group.mc_version}, {device.profile.name} devices speak {' or '.join(known)}",
-            f"Put them into a group with TS005 {known[-1]}.",
+            f'Put them into a group of mc_version = "{known[-1]}".',
         )
 
 
@@ -197,7 +198,7 @@ def _f_cnt_16_bits(_campaign: PlannedCampaign, group: PlannedGroup, device: Plan
             "refuse",
             f"the group's counter {group.first_f_cnt} and {group.n_frames} frames exceed {LAST_16_BIT_F_CNT}; "
             f"{device.profile.name} devices take the first frame's 16 bits for the whole counter",
-            "Give the group a new McAddr and McKey and begin at 0.",
+            "Give the group a new mc_addr and McKey, and first_f_cnt = 0.",
         )
 
 
@@ -205,12 +206,14 @@ def _device_class(_campaign: PlannedCampaign, group: PlannedGroup, device: Plann
     able = {"B": device.profile.class_b, "C": device.profile.class_c}[group.device_class]
     if able is True:
         return
-    other = {"B": "C", "C": "B"}[group.device_class]
+    remedy = "Leave them out: groups are of class C."
+    if group.device_class == "B":
+        remedy = 'Put them into a group of device_class = "C".'
     verdict: tuple[Severity, str] = ("refuse", "cannot") if able is False else ("warn", "are not known to")
     yield Remark(
         verdict[0],
         f"the session is of class {group.device_class}, which {device.profile.name} devices {verdict[1]} open",
-        f"Put them into a group of class {other}.",
+        remedy,
     )
 
 
@@ -220,7 +223,7 @@ def _root_key(_campaign: PlannedCampaign, _group: PlannedGroup, device: PlannedD
         yield Remark(
             "refuse",
             f"no {key} in the key ring, so the McKey cannot be sent to the LoRaWAN {device.lorawan} device",
-            f"Add the device's {key}{note}.",
+            f"Add the device's {key}{note}, to root_keys.",
         )
 
 
@@ -255,7 +258,7 @@ def _downlink_len(campaign: PlannedCampaign, group: PlannedGroup, device: Planne
     try:
         most = group.max_app_payload(dr)
     except ParameterError as error:
-        yield Remark(severity, f"unicast downlinks: {error}", "Give the device a downlink data rate of its region.")
+        yield Remark(severity, f"unicast downlinks: {error}", "Give the device a downlink_dr of its region.")
         return
     requests = {"McGroupSetupReq": _MC_GROUP_SETUP_LEN, f"McClass{group.device_class}SessionReq": _SESSION_LEN}
     if campaign.kind in TRANSFER:
@@ -267,7 +270,8 @@ def _downlink_len(campaign: PlannedCampaign, group: PlannedGroup, device: Planne
         yield Remark(
             severity,
             f"{too_long}: a downlink at {where} takes {most}{guess}",
-            "Have the network send these downlinks at a faster data rate (RX1, or RX2 by RXParamSetupReq).",
+            "Have the network send these downlinks at a faster data rate (RX1, or RX2 by RXParamSetupReq), and set "
+            "downlink_dr to it.",
         )
 
 
@@ -280,7 +284,7 @@ def _ts006(_campaign: PlannedCampaign, _group: PlannedGroup, device: PlannedDevi
             "warn",
             f"{device.profile.name} devices have no TS006: they cannot be asked which version runs, so the update is "
             "not proved",
-            "Make it a binary campaign, or add the package to the devices' application.",
+            "Add the package to the devices' application, or leave them out: who does not tell its version fails.",
         )
 
 
@@ -290,7 +294,7 @@ def _upgrade_image(_campaign: PlannedCampaign, group: PlannedGroup, device: Plan
             "warn",
             "without coded fragments DevUpgradeImageReq decides about a further round, and "
             f"{device.profile.name} devices always answer that there is no image",
-            "Send coded fragments.",
+            "Send coded fragments (redundancy).",
         )
 
 
@@ -301,28 +305,28 @@ def _reboot(campaign: PlannedCampaign, _group: PlannedGroup, device: PlannedDevi
             yield Remark(
                 "warn",
                 f"{p.name} devices do not reboot into the new image unless told, and nobody is to tell them",
-                'Set reboot = "after_transfer".',
+                "Have their application reboot when the image is complete.",
             )
         return
     if p.reboot_verb is RebootVerb.NONE:
         yield Remark(
             "refuse",
             f"the campaign is to make {p.name} devices reboot, and they know no request for that",
-            'Set reboot = "device", and have their application reboot.',
+            "Leave the reboot to the devices, and have their application do it.",
         )
         return
     if campaign.reboot == "time" and p.reboots_alone and p.reboot_verb is not RebootVerb.TIME:
         yield Remark(
             "warn",
             f"{p.name} devices reboot as soon as the image is complete, not at the time that is set",
-            'Set reboot = "device" if that is acceptable.',
+            "Leave the reboot to the devices if that is acceptable.",
         )
     delay = campaign.reboot_in
     if delay is not None and p.max_reboot_delay is not None and delay > p.max_reboot_delay:
         yield Remark(
             "refuse",
             f"the reboot is {delay:.0f} s ahead, {p.name} devices count at most {p.max_reboot_delay} s",
-            "Set an earlier reboot time.",
+            "Plan an earlier reboot.",
         )
 
 

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from fuota_fec.devices.planned import PlannedCampaign, PlannedGroup
 from fuota_fec.devices.rules.remark import ANY, TRANSFER, Remark, Remarks
 from fuota_fec.errors import ParameterError
-from fuota_fec.radio.airtime import session_duration
+from fuota_fec.radio.airtime import LONGEST_TIME_OUT, session_duration
 from fuota_fec.radio.regions import DATA_FRAGMENT_HEADER_LEN
 from fuota_fec.wire.fragmentation import MAX_FRAG_NB
+from fuota_fec.wire.multicast import LAST_F_CNT
 
 MAX_ANSWER_RATE = 5.0
 """Answers a second and group above which the uplinks of a group collide too often."""
 MIN_SPACING = 2.0
 """s from frame to frame that a device needs to store a fragment, or to work a coded one into what it has."""
-LAST_F_CNT = 0xFFFFFFFF
-LONGEST_TIME_OUT = 15
-LONGEST_BLOCK_ACK_DELAY = 7
+SHORTEST_SPREAD = 16
+"""s over which a group's answers are always spread: BlockAckDelay 0 (TS004)."""
 
 
 def _no_devices(campaign: PlannedCampaign, group: PlannedGroup) -> Remarks:
@@ -30,13 +31,13 @@ def _data_rate(campaign: PlannedCampaign, group: PlannedGroup) -> Remarks:
     try:
         most = group.max_app_payload() - DATA_FRAGMENT_HEADER_LEN
     except ParameterError as error:
-        yield Remark("refuse", str(error), "Give the group another data rate.")
+        yield Remark("refuse", str(error), "Give the group another dr.")
         return
     if group.frag_size > most and campaign.kind in TRANSFER:
         yield Remark(
             "refuse",
             f"fragments have {group.frag_size} bytes, DR{group.dr} of {group.region} takes at most {most}",
-            f"Use fragments of at most {most} bytes, or a faster data rate.",
+            f"Set fsize to {most} or less, or give the group a faster dr.",
         )
 
 
@@ -57,7 +58,8 @@ def _duty_cycle(_campaign: PlannedCampaign, group: PlannedGroup) -> Remarks:
         yield Remark(
             "warn",
             f"a frame of {on_air:.3f} s {every}; a gateway may use {allowed:.1%} of the time on this frequency",
-            f"Send a frame every {on_air / allowed:.1f} s, share frames out among gateways, or use another frequency.",
+            f"Set mcast_msg_delay to {math.ceil(1000 * on_air / allowed)} or more, unless gateways share the frames "
+            "out, or give the group another frequency.",
         )
 
 
@@ -78,7 +80,7 @@ def _frag_nb(_campaign: PlannedCampaign, group: PlannedGroup) -> Remarks:
             "refuse",
             f"fragment numbers go up to {last} ({group.n_frags} uncoded fragments, coded row {group.max_row}), "
             f"expected at most {MAX_FRAG_NB}",
-            "Use larger fragments, fewer coded ones or smaller row numbers, or split the image.",
+            "Use larger fragments (fsize, a faster dr), less redundancy or smaller rows, or send a smaller image.",
         )
 
 
@@ -94,7 +96,7 @@ def _n_frags(campaign: PlannedCampaign, group: PlannedGroup) -> Remarks:
         yield Remark(
             "warn",
             f"the image is a single fragment: coded ones are all zeros, the {group.n_coded} planned repair nothing",
-            "Use smaller fragments.",
+            "Set a smaller fsize.",
         )
 
 
@@ -105,7 +107,7 @@ def _session_length(_campaign: PlannedCampaign, group: PlannedGroup) -> Remarks:
             "refuse",
             f"the planned frames take {group.session_length:.0f} s, a class {group.device_class} session lasts at most "
             f"{longest} s (TimeOut {LONGEST_TIME_OUT})",
-            "Send fewer or larger fragments, use a faster data rate, or split the transmission into sessions.",
+            "Send fewer bytes (a delta, less redundancy), use a faster dr, or lower a long mcast_msg_delay.",
         )
 
 
@@ -114,7 +116,7 @@ def _f_cnt_end(_campaign: PlannedCampaign, group: PlannedGroup) -> Remarks:
         yield Remark(
             "refuse",
             f"the group's counter {group.first_f_cnt} and {group.n_frames} frames exceed {LAST_F_CNT}, its last value",
-            "Give the group a new McAddr and McKey and begin at 0.",
+            "Give the group a new mc_addr and McKey, and first_f_cnt = 0.",
         )
 
 
@@ -125,7 +127,7 @@ def _gateways(_campaign: PlannedCampaign, group: PlannedGroup) -> Remarks:
 
 def _mc_key(_campaign: PlannedCampaign, group: PlannedGroup) -> Remarks:
     if not group.mc_key_known:
-        yield Remark("refuse", "the group's McKey is not in the key ring", "Add it: any 16 random bytes.")
+        yield Remark("refuse", "the group's McKey is not in the key ring", "Add it to mc_keys: any 16 random bytes.")
 
 
 def _no_mic(_campaign: PlannedCampaign, group: PlannedGroup) -> Remarks:
@@ -143,14 +145,11 @@ def _answer_rate(campaign: PlannedCampaign, group: PlannedGroup) -> Remarks:
     together = campaign.asks_status_by_multicast(group) or (group.version == "2.0.0" and group.ack_reception)
     at_once = n_devices / group.answer_spread
     if together and at_once > MAX_ANSWER_RATE:
-        delays = range(LONGEST_BLOCK_ACK_DELAY + 1)
-        enough = [spread for spread in (1 << (b + 4) for b in delays) if n_devices / spread <= MAX_ANSWER_RATE]
-        spread = f"Allow a spread of {enough[0]} s (answer_spread_max), or split" if enough else "Split"
         yield Remark(
             "warn",
             f"{n_devices} devices answer within {group.answer_spread} s: {at_once:.1f} a second, expected at most "
             f"{MAX_ANSWER_RATE:g}",
-            f"{spread} the group.",
+            f"Split it into groups of at most {int(MAX_ANSWER_RATE * SHORTEST_SPREAD)} devices.",
         )
     rate = sum(1 / device.uplink_period for device in devices)
     if campaign.ucast_msg_delay:

@@ -52,9 +52,9 @@ def test_fragment_count(plan: SimpleNamespace, stack: str, most: int) -> None:
 def test_fragment_count_says_what_size_would_do(plan: SimpleNamespace) -> None:
     [finding] = found(plan, "frag_count", "lbm", {"n_frags": 105}, campaign={"image_len": 5001})
     assert finding.message == "105 fragments, lbm devices take at most 100"
-    assert finding.remedy.startswith("Use fragments of 51 bytes or more, or give")
+    assert finding.remedy.startswith("Set fsize to 51 or more, or set profile")
     [finding] = found(plan, "frag_count", "lbm", {"n_frags": 500}, campaign={"image_len": 24000})
-    assert finding.remedy.startswith("Send at most 23900 bytes (a delta), or give")
+    assert finding.remedy.startswith("Send at most 23900 bytes (a delta), or set profile")
 
 
 @pytest.mark.parametrize(
@@ -79,9 +79,9 @@ def test_fragment_size_granularity(plan: SimpleNamespace) -> None:
     [finding] = found(plan, "frag_size_multiple", "zephyr", {"frag_size": 55})
     assert finding.severity == "refuse"
     assert "fragments of 55 bytes, zephyr devices take multiples of 8" in finding.message
-    assert "Use 48 bytes (fsize_optimization = 8)" in finding.remedy
+    assert "Set fsize = 48 or fsize_optimization = 8" in finding.remedy
     [small] = found(plan, "frag_size_multiple", "st", {"frag_size": 5})
-    assert "Use 8 bytes" in small.remedy
+    assert "Set fsize = 8 " in small.remedy
 
 
 def test_image_length(plan: SimpleNamespace) -> None:

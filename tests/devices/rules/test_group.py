@@ -27,7 +27,7 @@ def test_a_fragment_larger_than_the_data_rate_takes(plan: SimpleNamespace) -> No
     assert severities(plan, "data_rate", {"frag_size": 112}) == []
     assert message(plan, "data_rate", {"frag_size": 113}) == (
         "refuse: group 'g': fragments have 113 bytes, DR3 of EU868 takes at most 112. "
-        "Use fragments of at most 112 bytes, or a faster data rate."
+        "Set fsize to 112 or less, or give the group a faster dr."
     )
     assert severities(plan, "data_rate", {"frag_size": 113}, kind="multicast") == []
 
@@ -65,7 +65,7 @@ def test_duty_cycle(plan: SimpleNamespace, changes: dict[str, Any], found: list[
 def test_duty_cycle_says_what_would_fit(plan: SimpleNamespace) -> None:
     text = message(plan, "duty_cycle", {"spacing": 2.0})
     assert "a frame of 0.370 s every 2 s; a gateway may use 10.0% of the time" in text
-    assert "Send a frame every 3.7 s" in text
+    assert "Set mcast_msg_delay to 3697 or more" in text
 
 
 def test_spacing(plan: SimpleNamespace) -> None:
@@ -140,10 +140,10 @@ def _crowd(plan: SimpleNamespace, n_devices: int, **changes: Any) -> list[Any]:
     ("n_devices", "delay", "found", "remedy"),
     [
         (80, 0, ["info"], ""),
-        (81, 0, ["warn", "info"], "Allow a spread of 32 s (answer_spread_max), or split the group."),
-        (5000, 2, ["warn", "info"], "Allow a spread of 1024 s (answer_spread_max), or split the group."),
+        (81, 0, ["warn", "info"], "Split it into groups of at most 80 devices."),
+        (5000, 2, ["warn", "info"], "Split it into groups of at most 80 devices."),
         (10240, 7, ["info"], ""),
-        (10241, 7, ["warn", "info"], "Split the group."),
+        (10241, 7, ["warn", "info"], "Split it into groups of at most 80 devices."),
     ],
 )
 def test_answers_at_once(plan: SimpleNamespace, n_devices: int, delay: int, found: list[str], remedy: str) -> None:
