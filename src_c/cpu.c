@@ -38,7 +38,7 @@ uint32_t fuota_cpu_features(void)
         return features;
     if (ymm && (b & (1u << 5)))
         features |= FUOTA_CPU_AVX2;
-    if (c & (1u << 8))
+    if (ymm && (c & (1u << 8)))
         features |= FUOTA_CPU_GFNI;
     if (zmm) {
         if (b & (1u << 16))
