@@ -39,8 +39,6 @@ cdef extern from "fuota.h" nogil:
     size_t fuota_columns_len(size_t n_rows, size_t n_frags)
     void fuota_columns(const uint8_t *panels, size_t n_rows, size_t n_frags, uint64_t *columns)
     size_t fuota_losses_len(size_t n_bits)
-    void fuota_losses_draw(const fuota_kernel *kernel, uint64_t seed, uint64_t device, uint32_t threshold,
-                           size_t n_frags, size_t n_rows, uint64_t *lost)
     fuota_status fuota_fleet_complete(const fuota_kernel *kernel, const uint64_t *columns, size_t n_frags,
                                       size_t n_rows, const uint64_t *lost, size_t n_devices, int32_t *needed)
     fuota_status fuota_fleet_simulate(const fuota_kernel *kernel, const uint64_t *columns, size_t n_frags,

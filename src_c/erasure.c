@@ -71,12 +71,6 @@ void fuota_losses_draw_portable(uint64_t seed, uint64_t device, uint32_t thresho
     draw_losses(seed, device, threshold, n_frags, n_rows, lost);
 }
 
-void fuota_losses_draw(const fuota_kernel *kernel, uint64_t seed, uint64_t device, uint32_t threshold, size_t n_frags,
-                       size_t n_rows, uint64_t *lost)
-{
-    kernel->losses_draw(seed, device, threshold, n_frags, n_rows, lost);
-}
-
 /* ---- a fleet ---------------------------------------------------------------------------------------------- */
 
 #define CHUNK 512     /* devices listed at once */

@@ -127,18 +127,14 @@ void fuota_columns(const uint8_t *panels, size_t n_rows, size_t n_frags, uint64_
  * are the bitmap of its n_frags uncoded fragments and, behind it, that of its n_rows coded ones; a set bit is lost. */
 size_t fuota_losses_len(size_t n_bits);
 
-/* Draws the losses of a device, each fragment with probability threshold / 2^32. They depend on seed and device
- * number alone, not on the kernel or the machine. */
-void fuota_losses_draw(const fuota_kernel *kernel, uint64_t seed, uint64_t device, uint32_t threshold, size_t n_frags,
-                       size_t n_rows, uint64_t *lost);
-
 /* needed[d] = how many coded fragments have been sent, in the order of the rows, when device d can rebuild the block;
  * 0 if it lost nothing, -1 if the n_rows are not enough. Row number and order are those of `columns`. */
 fuota_status fuota_fleet_complete(const fuota_kernel *kernel, const uint64_t *columns, size_t n_frags, size_t n_rows,
                                   const uint64_t *lost, size_t n_devices, int32_t *needed);
 
-/* The same for devices first_device … first_device + n_devices - 1, whose losses are drawn with the thresholds
- * thresholds[d * threshold_stride] (stride 0: one for all). */
+/* The same for devices first_device … first_device + n_devices - 1, whose losses are drawn: each fragment of device d is
+ * lost with probability thresholds[d * threshold_stride] / 2^32 (stride 0: one for all). Losses depend on the seed and
+ * the device's number alone, not on the kernel or the machine. */
 fuota_status fuota_fleet_simulate(const fuota_kernel *kernel, const uint64_t *columns, size_t n_frags, size_t n_rows,
                                   uint64_t seed, uint64_t first_device, const uint32_t *thresholds,
                                   size_t threshold_stride, size_t n_devices, int32_t *needed);

@@ -1,4 +1,4 @@
-/* The kernel that defines the truth. Standard C11, no instruction set assumed; the loops over fixed-size
+/* The kernel that defines the truth. No instruction set assumed; the loops over fixed-size
  * arrays are written so that any compiler can turn them into whatever vectors the base architecture has. */
 #include "kernels.h"
 

@@ -221,7 +221,7 @@ FUOTA_INLINE FUOTA_TARGET_AVX2_GFNI __m256i load_avx2(const uint8_t *p, size_t w
 {
     if (width == STRIP_AVX2)
         return _mm256_loadu_si256((const __m256i *)p);
-    /* Two overlapping pieces, so that no byte beyond the last is read. */
+    /* Words and then bytes, so that no byte beyond the last is read. */
     uint64_t w[4] = {0, 0, 0, 0};
     size_t at = 0;
     while (width - at >= 8) {

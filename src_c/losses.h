@@ -11,7 +11,7 @@
 
 #define LOSSES_BLOCK_WORDS 8
 
-/* Eight 64-bit numbers; the compiler makes of them what the instruction set of the function has. */
+/* Eight 64-bit numbers, a vector as GCC and Clang have it: the compiler makes of them what the instruction set of the function has. */
 typedef uint64_t losses_block __attribute__((vector_size(64), aligned(8), may_alias));
 
 typedef struct generator {

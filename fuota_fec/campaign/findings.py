@@ -39,7 +39,7 @@ def find(
             block_ack_delay=group.block_ack_delay,
             spacing=group.time.spacing,
             mc_key_known=mc_key_known(group.group),
-            session_length=config.first_fragment_delay + config.time_tolerance + group.time.duration,
+            session_length=group.session_length,
         )
         for name, group in plan.groups.items()
     )

@@ -32,6 +32,8 @@ class GroupPlan:
     block_ack_delay: int
     time: TransmissionTime
     """Seconds, and the rule that sets the spacing."""
+    session_length: float
+    """s from the session's start to the end of the last frame."""
 
     @property
     def n_frames(self) -> int:
@@ -102,10 +104,12 @@ def _plan_group(config: CampaignConfig, group: Group, n_devices: int, image_len:
         mcast_msg_delay_s=config.mcast_msg_delay / 1000,
         duty_cycle=duty_cycle,
     )
-    needed = config.first_fragment_delay + config.time_tolerance + time.duration
-    session_time_out(needed, needed)
-    if needed > config.max_duration:
-        raise ParameterError(f"max_duration: {config.max_duration:g} s, but the fragments alone take {needed:.0f} s")
+    session_length = config.first_fragment_delay + config.time_tolerance + time.duration
+    session_time_out(session_length, session_length)
+    if session_length > config.max_duration:
+        raise ParameterError(
+            f"max_duration: {config.max_duration:g} s, but the fragments alone take {session_length:.0f} s"
+        )
     return GroupPlan(
         group=group,
         n_devices=n_devices,
@@ -115,6 +119,7 @@ def _plan_group(config: CampaignConfig, group: Group, n_devices: int, image_len:
         padding=n_frags * frag_size - image_len,
         block_ack_delay=block_ack_delay(n_devices, config.answer_spread_max),
         time=time,
+        session_length=session_length,
     )
 
 

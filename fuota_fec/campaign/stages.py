@@ -150,7 +150,7 @@ def class_c_sessions(state: CampaignState, now: float) -> dict[str, Session]:
                 late_answer_time=config.stage_complete_delay * plan.slowest_period,
                 margin=config.mcsession_delay,
             )
-        needed = config.first_fragment_delay + config.time_tolerance + group.time.duration
+        needed = group.session_length
         sessions[name] = Session(
             start=start, time_out=schedule.session_time_out(needed, max(needed, state.deadline - start))
         )
