@@ -4,13 +4,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := pyproject.toml setup.py fuota_fec/_core.pyx fuota_fec/_core.pxd $(wildcard src_c/*.c src_c/*.h)
 
-.PHONY: help run test lint bench sanitize clean
+.PHONY: help run test lint bench sanitize docs clean
 
 help:
 	@echo "make run    build, install into .venv, and update 100 simulated devices with a real firmware image"
 	@echo "make test   the same, then the whole test suite"
 	@echo "make lint   ruff and mypy"
-	@echo "make bench  benchmarks of the codec, and other people's codecs beside it: benchmarks/RESULTS.md"
+	@echo "make bench  benchmarks of codec and campaigns, and other people's codecs beside ours: benchmarks/RESULTS.md"
+	@echo "make docs   what the documentation takes from the code"
 	@echo "make sanitize  the test suite on a build with address and undefined-behaviour sanitizers"
 	@echo "make clean  remove everything that was built"
 
@@ -31,7 +32,11 @@ lint: .venv/.dev
 bench: .venv/.dev
 	@echo "== benchmarks"
 	@$(BIN)/pytest benchmarks -o python_files='bench_*.py' --benchmark-only --benchmark-columns=min,median,rounds --benchmark-sort=name
+	@$(BIN)/python benchmarks/bench_campaign.py
 	@$(BIN)/python benchmarks/peers/run.py
+
+docs: .venv/.dev
+	@$(BIN)/python docs/generate.py
 
 # The interpreter is not instrumented, so the sanitizers' libraries are loaded before it; what it leaks is its own affair.
 # The build lies beside the ordinary one and is found first. tests/c makes sanitized programs of its own.

@@ -3,26 +3,29 @@
 `step(now)` does one turn: take what the network has, let the campaigns decide, commit their events, and only then
 carry out the requests among them. Real networks are served by `run` with the wall clock, simulated ones by
 `run_virtual` with a clock that jumps from deadline to deadline; both call the same `step`.
+
+A campaign object is worth what is in the journal: if a commit fails it is thrown away, and replayed in the next step.
+Nothing is handed over without a lease that lasts long enough.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import logging
 import time
-from collections.abc import Callable, Iterable
+import uuid
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from fuota_fec.campaign.config import Device, KeyRing
-from fuota_fec.campaign.findings import find, refusals
-from fuota_fec.campaign.machine import Campaign
-from fuota_fec.campaign.messages import Event, HandOver, Input, Requested, Uplink
+from fuota_fec.campaign.config import Group, KeyRing
+from fuota_fec.campaign.machine import RUNNING, Campaign
+from fuota_fec.campaign.messages import Event, HandOver, Input, Known, Reported, Requested, Uplink, Withdrawn
+from fuota_fec.campaign.plan import share_air
 from fuota_fec.errors import CampaignError, JournalError, NetworkError, ParameterError
-from fuota_fec.journal import Journal
-from fuota_fec.networks.base import Downlink, MulticastGroup, Network
-from fuota_fec.wire import fragmentation, keys, multicast
+from fuota_fec.journal import Append, FenceError, Journal, Lease, Verb, told
+from fuota_fec.networks.base import Network
+from fuota_fec.sealing import Sealer
 
 log = logging.getLogger("fuota_fec.agent")
 log.addHandler(logging.NullHandler())
@@ -31,6 +34,14 @@ Observer = Callable[[Campaign, Event], None]
 
 NETWORK_RETRY = 5.0
 """s after which a hand-over that failed is tried again."""
+JOURNAL_RETRY = 5.0
+"""s after which a journal that failed is tried again by `run`, up to …"""
+MOST_JOURNAL_FAILURES = 12
+LEASE_TTL = 60.0
+LEASE_MARGIN = 5.0
+"""s that a lease must still last for a hand-over."""
+ORDERS_EVERY = 1.0
+"""s between two looks at what operators ordered."""
 
 
 class VirtualNetwork(Network, Protocol):
@@ -44,51 +55,213 @@ class _Running:
     """A campaign, events of it that are not committed, and committed requests that are not handed over."""
 
     campaign: Campaign
+    lease: Lease
     uncommitted: list[Event] = field(default_factory=list)
     n_committed: int = 0
     pending: dict[str, Requested] = field(default_factory=dict)
+    orders: list[int] = field(default_factory=list)
+    """Orders that the uncommitted events carry out."""
+    to_withdraw: list[str] = field(default_factory=list)
+    """Committed as withdrawn, and perhaps still in the network's queues."""
+
+    def ready(self) -> list[Event]:
+        """The events to commit: all, but for the end of a campaign that has something to withdraw. Nobody would do that
+        any more for a campaign that is finished."""
+        if not self.campaign.finished:
+            return self.uncommitted
+        withdraws = self.to_withdraw or any(isinstance(event, Withdrawn) for event in self.uncommitted)
+        return self.uncommitted[:-1] if withdraws else self.uncommitted
+
+    def append(self) -> Append:
+        return Append(
+            campaign=self.campaign.id,
+            expected_seq=self.n_committed,
+            events=self.ready(),
+            facts=self.campaign.take_facts(),
+            orders=self.orders,
+        )
 
 
 class Agent:
-    """Runs campaigns against one network. `observer` is told every event once it is committed."""
+    """Runs campaigns against one network. `observer` is told every event once it is committed.
+
+    `name` tells agents on one journal apart; `lease_ttl` is how long (s) a campaign waits for an agent that is gone:
+    the next one that serves the same network takes it over. `network_name` says which that is, or how it is reached.
+    """
 
     def __init__(
-        self, journal: Journal, network: Network, key_ring: KeyRing, *, observer: Observer | None = None
+        self,
+        journal: Journal,
+        network: Network,
+        key_ring: KeyRing,
+        *,
+        observer: Observer | None = None,
+        name: str | None = None,
+        network_name: str = "",
+        lease_ttl: float = LEASE_TTL,
     ) -> None:
         self._journal = journal
         self._network = network
-        self._keys = key_ring
+        self._sealer = Sealer(key_ring)
         self._observer = observer
+        self.name = name or f"agent-{uuid.uuid4().hex[:12]}"
+        self._network_name = network_name
+        self._lease_ttl = lease_ttl
         self._running: dict[str, _Running] = {}
+        self._lost: dict[str, Lease] = {}
+        """Campaigns whose last commit failed, to be replayed."""
         self._retry_at: dict[str, float] = {}
         """When a request whose hand-over failed is tried again."""
+        self._air: dict[Group, tuple[float, str]] = {}
+        """Per group, until when its last frame uses up the duty cycle of its sub-band, and which that was."""
+        self._looked_at = self._sought_at = float("-inf")
+
+    # ---- campaigns come in -------------------------------------------------------------------------------
 
     def launch(self, campaign: Campaign, now: float) -> None:
         """Starts a campaign.
 
-        CampaignError if it may not, also because a device or group of it is in another that runs; ParameterError with
-        what the pre-flight check refuses, missing keys among it. An error leaves nothing behind but groups that the
-        network knows.
+        CampaignError if it may not, also because a device or group of it is in another that is not finished;
+        ParameterError with what the pre-flight check refuses, missing keys among it. An error leaves nothing behind but
+        groups that the network knows.
         """
-        self._check_free(campaign)
-        self._check_keys(campaign, now)
+        config = campaign.config
+        devices = [device.dev_eui for device in config.devices]
+        groups = [group.mc_addr for group in config.groups]
+        refused = self._sealer.refusals(campaign, self._network.capabilities, now)
+        if held := told(self._journal.holders(devices, groups)):
+            raise CampaignError("\n".join([*held, *refused]))
+        if refused:
+            raise ParameterError("\n".join(refused))
         if campaign.id in self._journal.campaigns():
             raise JournalError(f"there is a campaign {campaign.id!r} already")
-        for name in campaign.plan.groups:
-            self._network.open_group(self._multicast_group(campaign, name))
-        running = _Running(campaign)
-        running.uncommitted += campaign.start(now, self._network.capabilities)
-        self._journal.create(campaign.id, campaign.image)
-        self._running[campaign.id] = running
+        known = self._known(campaign)
+        events = campaign.start(now, self._network.capabilities, known)
+        try:
+            self._journal.create(
+                campaign.id,
+                campaign.image,
+                events,
+                facts=campaign.take_facts(),
+                devices=devices,
+                groups=groups,
+                network=self._network_name,
+            )
+            lease = self._lease(campaign.id)
+        except Exception:
+            campaign.abandon()
+            raise
+        running = self._running[campaign.id] = _Running(campaign, lease)
+        self._take_note(running, events)
         self._finish_step(now)
+
+    def adopt(self, now: float, only: Collection[str] | None = None) -> list[str]:
+        """Takes over the campaigns on its network (or `only` these) that are not finished and that no agent runs.
+
+        They are replayed and go on. Returns their names. `step` does so of itself, every half lease_ttl.
+        """
+        adopted = []
+        for found in self._journal.overview(archived=True):
+            wanted = found.status == RUNNING and (only is None or found.id in only)
+            if not wanted or found.owner not in ("", self.name) or found.id in self._running or found.id in self._lost:
+                continue
+            if only is None and self._journal.network(found.id) != self._network_name:
+                continue
+            lease = self._journal.lease(found.id, self.name, self._lease_ttl)
+            if lease is not None:
+                try:
+                    self._replay(found.id, lease, now)
+                except Exception:
+                    lease.release()
+                    raise
+                adopted.append(found.id)
+        if adopted:
+            self._finish_step(now)
+        return adopted
+
+    def carry_out(self, campaign: str, verb: Verb, now: float) -> None:
+        """An operator's verb for a campaign that this agent runs. CampaignError if it is not allowed there."""
+        if campaign not in self._running:
+            raise CampaignError(f"campaign {campaign!r} is not run by this agent")
+        self._carry_out(self._running[campaign], verb, now)
+        self._finish_step(now)
+
+    def _replay(self, name: str, lease: Lease, now: float) -> None:
+        """The campaign as the journal has it, and what it still wants from the network."""
+        events = list(self._journal.events(name))
+        campaign = Campaign.replay(events, self._journal.image(name))
+        self._known(campaign)  # which makes its groups known to the network, if they are not
+        self._network.reconnect()
+        running = self._running[name] = _Running(campaign, lease, n_committed=len(events))
+        requests = (event for event in events if isinstance(event, Requested))
+        running.pending = {event.id: event for event in requests if campaign.awaits_hand_over(event.id)}
+        running.to_withdraw = [event.id for event in events if isinstance(event, Withdrawn)]
+        running.uncommitted += campaign.resume(now)
+
+    def _seek(self, now: float) -> None:
+        """Looks for campaigns whose agent is gone."""
+        if self._sought_at <= now < self._sought_at + self._lease_ttl / 2:
+            return
+        self._sought_at = now
+        try:
+            self.adopt(now)
+        except (NetworkError, ParameterError) as error:  # ParameterError: a key of it is not in this agent's ring
+            log.warning("a campaign that no agent runs was not taken over: %s", error)
+
+    def _replay_lost(self, now: float) -> None:
+        for name, lease in list(self._lost.items()):
+            try:
+                self._replay(name, lease, now)
+            except NetworkError as error:
+                log.warning("campaign %s waits for the network: %s", name, error)
+            else:
+                del self._lost[name]
+
+    def _lease(self, name: str) -> Lease:
+        lease = self._journal.lease(name, self.name, self._lease_ttl)
+        if lease is None:
+            raise JournalError(f"campaign {name!r} was taken over by another agent")
+        return lease
+
+    def _known(self, campaign: Campaign) -> Known:
+        """What the registry says; where the network server counts, its word on the groups' counters."""
+        known = self._journal.known(campaign.config)
+        counters = {
+            name: self._network.open_group(self._sealer.multicast_group(campaign, name))
+            for name in campaign.plan.groups
+        }
+        if not self._network.capabilities.owns_f_cnt:
+            return known
+        return replace(known, next_f_cnt={name: counter for name, counter in counters.items() if counter is not None})
+
+    def close(self) -> None:
+        """Gives up its campaigns as they are in the journal: another agent may take them at once."""
+        for lease in (*(running.lease for running in self._running.values()), *self._lost.values()):
+            lease.release()
+        self._running, self._lost = {}, {}
+
+    # ---- one turn ----------------------------------------------------------------------------------------
 
     @property
     def idle(self) -> bool:
         """Whether no campaign runs."""
-        return not self._running
+        return not self._running and not self._lost
+
+    def campaign(self, name: str) -> Campaign | None:
+        """A campaign that it runs."""
+        running = self._running.get(name)
+        return running.campaign if running is not None else None
 
     def step(self, now: float) -> float | None:
-        """One turn at time `now`. Returns when the next is due, if nothing comes in before; None: only then."""
+        """One turn at time `now`. Returns when the next is due, if nothing comes in before; None: only then.
+
+        JournalError if the journal fails: then nothing of this turn went on the air, and the next begins with what is
+        in the journal.
+        """
+        self._replay_lost(now)
+        self._seek(now)
+        self._keep_leases()
+        self._look_at_orders(now)
         try:
             for item in self._network.poll(now):
                 self._route(item, now)
@@ -99,25 +272,50 @@ class Agent:
         return self._finish_step(now)
 
     async def run(self, *, poll_interval: float = 0.2, clock: Callable[[], float] = time.time) -> None:
-        """Steps until no campaign runs, at least every poll_interval seconds."""
+        """Takes over what no agent runs, then steps until no campaign runs, at least every poll_interval seconds.
+
+        A journal that fails is tried again for a minute before its JournalError comes out.
+        """
+        n_failures = 0
+        self.adopt(clock())
         while not self.idle:
             now = clock()
-            due = self.step(now)
+            try:
+                due = self.step(now)
+                n_failures = 0
+            except JournalError as error:
+                n_failures += 1
+                if n_failures > MOST_JOURNAL_FAILURES:
+                    raise
+                log.error("nothing goes on the air: %s", error)
+                await asyncio.sleep(JOURNAL_RETRY)
+                continue
             await asyncio.sleep(max(0.0, min(poll_interval, due - now if due is not None else poll_interval)))
-
-    # ---- one turn ----------------------------------------------------------------------------------------
 
     def _finish_step(self, now: float) -> float | None:
         """On disk before on the air: commit, hand over what was requested, commit that."""
         self._commit()
         while self._hand_over(now):
             self._commit()
-        for running in [running for running in self._running.values() if running.campaign.finished]:
+        self._withdraw(now)
+        self._commit()
+        for running in list(self._running.values()):
+            if not running.campaign.finished or running.uncommitted:
+                continue
             for request in list(running.pending.values()):
                 self._drop(running, request)
             del self._running[running.campaign.id]
-        deadlines = [running.campaign.deadline() for running in self._running.values()]
-        return min((due for due in (*deadlines, *self._retry_at.values()) if due is not None), default=None)
+            running.lease.release()
+        due = [running.campaign.deadline() for running in self._running.values()]
+        air = [
+            at
+            for running in self._running.values()
+            for request in running.pending.values()
+            if (at := self._air_free_at(running, request)) > now
+        ]
+        retries = [at for at in self._retry_at.values() if at > now]
+        retries += [now + NETWORK_RETRY for running in self._running.values() if running.to_withdraw]
+        return min((at for at in (*due, *retries, *air) if at is not None), default=None)
 
     def _route(self, item: Input, now: float) -> None:
         if isinstance(item, Uplink):
@@ -128,37 +326,118 @@ class Agent:
         if owner is not None:
             owner.uncommitted += owner.campaign.receive(item, now)
 
+    # ---- the journal -------------------------------------------------------------------------------------
+
     def _commit(self) -> None:
-        for name, running in self._running.items():
-            events = running.uncommitted
-            if not events:
-                continue
-            self._journal.append(name, running.n_committed, events)
-            running.uncommitted = []
-            running.n_committed += len(events)
-            running.pending.update({event.id: event for event in events if isinstance(event, Requested)})
+        """All campaigns together. One that somebody else has written to is no longer ours; any other failure throws
+        all objects away that are ahead of the journal."""
+        changed = [running for running in self._running.values() if running.ready() or running.orders]
+        if not changed:
+            return
+        try:
+            self._journal.append_all([running.append() for running in changed])
+        except FenceError as error:
+            log.warning("campaign %s is run by somebody else now: %s", error.campaign, error)
+            for running in changed:
+                self._throw_away(running)
+            self._lost.pop(error.campaign, None)
+            raise
+        except JournalError:
+            for running in changed:
+                self._throw_away(running)
+            self._network.reconnect()
+            raise
+        for running in changed:
+            events, running.orders = running.ready(), []
+            running.uncommitted = running.uncommitted[len(events) :]
+            self._take_note(running, events)
+
+    def _take_note(self, running: _Running, events: list[Event]) -> None:
+        """Events are committed: requests among them are to be handed over, and whoever looks on is told."""
+        running.n_committed += len(events)
+        for event in events:
+            if isinstance(event, Requested):
+                running.pending[event.id] = event
+            elif isinstance(event, Withdrawn):
+                running.to_withdraw.append(event.id)
+            elif isinstance(event, Reported) and not event.ok:
+                self._air = {group: used for group, used in self._air.items() if used[1] != event.id}
             if self._observer is not None:
-                for event in events:
-                    self._observer(running.campaign, event)
+                self._observer(running.campaign, event)
+
+    def _throw_away(self, running: _Running) -> None:
+        name = running.campaign.id
+        for request in list(running.pending.values()):
+            self._drop(running, request)
+        self._lost[name] = self._running.pop(name).lease
+
+    def _keep_leases(self) -> None:
+        """A lease is renewed in time. Who has lost it stops: the campaign is somebody else's."""
+        for name, running in list(self._running.items()):
+            if running.lease.left() < self._lease_ttl / 2 and not running.lease.renew():
+                log.warning("campaign %s was taken over by another agent", name)
+                self._throw_away(running)
+                del self._lost[name]
+
+    def _look_at_orders(self, now: float) -> None:
+        if now - self._looked_at < ORDERS_EVERY and now >= self._looked_at:
+            return
+        self._looked_at = now
+        for order in self._journal.orders():
+            running = self._running.get(order.campaign)
+            if running is None:
+                continue
+            try:
+                self._carry_out(running, order.verb, now)
+            except CampaignError as error:
+                log.warning("order %s: %s", order.verb, error)
+            running.orders.append(order.number)
+
+    @staticmethod
+    def _carry_out(running: _Running, verb: Verb, now: float) -> None:
+        campaign = running.campaign
+        verbs = {"pause": campaign.pause, "unpause": campaign.unpause, "stop": campaign.stop}
+        running.uncommitted += verbs[verb](now)
+
+    # ---- the network -------------------------------------------------------------------------------------
 
     def _hand_over(self, now: float) -> bool:
         """Hands over what is committed and still wanted; whether there is anything new to commit."""
-        for running in self._running.values():
+        for running in list(self._running.values()):
             for request in list(running.pending.values()):
                 if not running.campaign.awaits_hand_over(request.id):
                     self._drop(running, request)
-                elif self._retry_at.get(request.id, now) <= now:
+                elif self._may_go(running, request, now):
                     self._submit(running, request, now)
-        return any(running.uncommitted for running in self._running.values())
+        return any(running.ready() for running in self._running.values())
+
+    def _may_go(self, running: _Running, request: Requested, now: float) -> bool:
+        if running.campaign.paused and not request.reply:
+            return False
+        if self._retry_at.get(request.id, now) > now or self._air_free_at(running, request) > now:
+            return False
+        return now <= request.not_after and running.lease.left() > LEASE_MARGIN
+
+    def _air_free_at(self, running: _Running, request: Requested) -> float:
+        """When the sub-band of a multicast frame has duty cycle left, which all groups of all campaigns share."""
+        if request.group is None or not self._air:
+            return float("-inf")
+        group = running.campaign.plan.groups[request.group].group
+        return max((until for other, (until, _) in self._air.items() if share_air(group, other)), default=float("-inf"))
 
     def _submit(self, running: _Running, request: Requested, now: float) -> None:
+        downlink = self._sealer.downlink(running.campaign, request)
         try:
-            result = self._network.submit(self._downlink(running.campaign, request), now)
+            result = self._network.submit(downlink, now)
         except NetworkError as error:
             log.warning("%s: hand-over failed, to be tried again: %s", request.id, error)
             self._retry_at[request.id] = now + NETWORK_RETRY
             return
         self._drop(running, request)
+        if request.group is not None:
+            plan = running.campaign.plan.groups[request.group]
+            if plan.duty_cycle < 1:
+                self._air[plan.group] = (now + plan.air_time(len(downlink.payload)) / plan.duty_cycle, request.id)
         f_cnt = result.f_cnt if result.f_cnt is not None else request.f_cnt
         handed_over = HandOver(id=request.id, reference=result.reference, f_cnt=f_cnt)
         running.uncommitted += running.campaign.receive(handed_over, now)
@@ -167,117 +446,29 @@ class Agent:
         del running.pending[request.id]
         self._retry_at.pop(request.id, None)
 
-    # ---- keys and payloads -------------------------------------------------------------------------------
-
-    def _downlink(self, campaign: Campaign, request: Requested) -> Downlink:
-        return Downlink(
-            id=request.id,
-            f_port=request.f_port,
-            payload=self._payload(campaign, request),
-            not_after=request.not_after,
-            dev_eui=request.dev_eui,
-            replaces=request.replaces,
-            group=f"{campaign.id}/{request.group}" if request.group is not None else None,
-            f_cnt=request.f_cnt,
-        )
-
-    def _payload(self, campaign: Campaign, request: Requested) -> bytes:
-        """The bytes for the air. A request keeps zeros where a key goes; this is the only place that puts it in."""
-        if request.command is None:
-            assert request.group is not None
-            assert request.frag_nb is not None
-            payload = bytes(campaign.block(request.group).frame(request.frag_nb))
-            self._check_digest(request, payload)
-            return payload
-        self._check_digest(request, request.command)
-        assert request.dev_eui is not None
-        device = campaign.device(request.dev_eui)
-        ports = campaign.config.ports
-        group = campaign.plan.groups[device.group].group
-        if request.f_port == ports.multicast:
-            [command] = multicast.decode(request.command, uplink=False, version=group.mc_version)
-            if isinstance(command, multicast.McGroupSetupReq):
-                wrapped = keys.wrap_mc_key(self._mc_ke_key(device), self._keys.mc_key(group.key_name))
-                return replace(command, mc_key_encrypted=wrapped).encode()
-        elif request.f_port == ports.fragmentation and group.version == "2.0.0":
-            [command] = fragmentation.decode(request.command, uplink=False, version=group.version)
-            if isinstance(command, fragmentation.FragSessionSetupReq):
-                return replace(command, mic=self._mic(campaign, device, command)).encode()
-        return request.command
-
-    @staticmethod
-    def _check_digest(request: Requested, payload: bytes) -> None:
-        if hashlib.sha256(payload).digest()[:8] != request.digest:
-            raise CampaignError(f"{request.id}: the payload is not the one that was requested")
-
-    def _mc_ke_key(self, device: Device) -> keys.Key:
-        root = self._keys.root_key(device.key_name)
-        derive = keys.mc_root_key if device.lorawan == "1.0" else keys.mc_root_key_from_app_key
-        return keys.mc_ke_key(derive(root))
-
-    def _mic(self, campaign: Campaign, device: Device, command: fragmentation.FragSessionSetupReq) -> bytes:
-        assert command.session_cnt is not None
-        return keys.data_block_mic(
-            keys.data_block_int_key(self._keys.root_key(device.key_name)),
-            session_cnt=command.session_cnt,
-            frag_index=command.frag_index,
-            descriptor=command.descriptor,
-            data=campaign.image,
-        )
-
-    def _multicast_group(self, campaign: Campaign, name: str) -> MulticastGroup:
-        group = campaign.plan.groups[name].group
-        mc_addr = int(group.mc_addr, 16)
-        mc_key = self._keys.mc_key(group.key_name)
-        return MulticastGroup(
-            name=f"{campaign.id}/{name}",
-            mc_addr=mc_addr,
-            mc_app_s_key=keys.mc_app_s_key(mc_key, mc_addr),
-            mc_nwk_s_key=keys.mc_nwk_s_key(mc_key, mc_addr),
-            dr=group.dr,
-            frequency_hz=group.frequency_hz,
-            f_cnt=group.first_f_cnt,
-            dev_euis=tuple(d.dev_eui for d in campaign.config.devices if d.group == name),
-        )
-
-    def _check_keys(self, campaign: Campaign, now: float) -> None:
-        """The pre-flight check again, now that keys and time are known: a missing key is noticed now, not midway."""
-        findings = find(
-            campaign.config,
-            campaign.plan,
-            len(campaign.image),
-            now=now,
-            root_key_known=lambda device: _is_there(self._keys.root_key, device.key_name),
-            mc_key_known=lambda group: _is_there(self._keys.mc_key, group.key_name),
-        )
-        if refused := refusals(findings):
-            raise ParameterError("\n".join(refused))
-
-    def _check_free(self, campaign: Campaign) -> None:
-        busy = {d.dev_eui for r in self._running.values() for d in r.campaign.config.devices}
-        taken = _first(d.dev_eui for d in campaign.config.devices if d.dev_eui in busy)
-        if taken is not None:
-            raise CampaignError(f"campaign {campaign.id!r}: device {taken} is in a campaign that still runs")
-        addresses = {g.mc_addr for r in self._running.values() for g in r.campaign.config.groups}
-        group = _first(g.mc_addr for g in campaign.config.groups if g.mc_addr in addresses)
-        if group is not None:
-            raise CampaignError(f"campaign {campaign.id!r}: group {group} is in a campaign that still runs")
+    def _withdraw(self, now: float) -> None:
+        for running in self._running.values():
+            if not running.to_withdraw:
+                continue
+            try:
+                self._network.withdraw(running.to_withdraw, now)
+                running.to_withdraw = []
+            except NetworkError as error:
+                log.warning("%s: downlinks not withdrawn, to be tried again: %s", running.campaign.id, error)
 
 
-def _is_there(read: Callable[[str], object], name: str) -> bool:
-    try:
-        read(name)
-    except ParameterError:
-        return False
-    return True
+def run_virtual(
+    agent: Agent,
+    network: VirtualNetwork,
+    start: float,
+    *,
+    until: float = float("inf"),
+    pace: Callable[[float], None] | None = None,
+) -> float:
+    """Steps the agent until no campaign runs, time jumping to whatever is due next. Returns the time reached.
 
-
-def _first(values: Iterable[str]) -> str | None:
-    return next(iter(values), None)
-
-
-def run_virtual(agent: Agent, network: VirtualNetwork, start: float, *, until: float = float("inf")) -> float:
-    """Steps the agent until no campaign runs, time jumping to whatever is due next. Returns the time reached."""
+    `pace` is called with the seconds of each jump, for whoever wants to look on.
+    """
     now = start
     while not agent.idle and now <= until:
         due = agent.step(now)
@@ -287,5 +478,7 @@ def run_virtual(agent: Agent, network: VirtualNetwork, start: float, *, until: f
         upcoming = min(known)
         if upcoming < now:
             raise ParameterError(f"time would run backwards: {upcoming} is due at {now}")
+        if pace is not None:
+            pace(upcoming - now)
         now = upcoming
     return now

@@ -1,24 +1,35 @@
-"""A campaign over a simulated fleet, in virtual time, run by the same agent as a real one."""
+"""A campaign over a simulated fleet, in virtual time, run by the same agent as a real one.
+
+Everything that the simulated world does is drawn from one seed, in the order of what it is told. So the world of a
+campaign that was interrupted can be made again: a fresh one is told what the journal says it was told before.
+"""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
 from fuota_fec.agent import Agent, Observer, run_virtual
+from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.config import LAST_TIME, CampaignConfig, KeyRing
 from fuota_fec.campaign.machine import Campaign
-from fuota_fec.campaign.messages import NetworkCapabilities
 from fuota_fec.checks import shown
-from fuota_fec.errors import ParameterError
+from fuota_fec.errors import JournalError, ParameterError
 from fuota_fec.fleet.channel import IndependentLoss
 from fuota_fec.fleet.device import VirtualDevice
 from fuota_fec.journal import Journal, open_journal
 from fuota_fec.networks.simulated import SimulatedNetwork
+from fuota_fec.sealing import Sealer
 from fuota_fec.wire.keys import Key
+
+LEASE_TTL = 20.0
+"""s for which a campaign waits for a process that was killed."""
+
+Pace: TypeAlias = Callable[[float], None] | None
 
 FIRST_DEV_EUI = 0xFE5EED0000000000
 """Locally administered: no real device has such an EUI."""
@@ -31,6 +42,7 @@ _RANGES = {
     "clock_error": (0, 10**7),
     "start": (0, LAST_TIME),
 }
+_PROBABILITIES = ("downlink_loss", "uplink_loss", "repeat")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +76,7 @@ class Simulation:
             value = getattr(self, name)
             if value is not None and not low <= value <= high:
                 problems.append(f"{name}: {shown(value)} is not from {low} to {high}")
-        for name in ("downlink_loss", "uplink_loss", "repeat"):
+        for name in _PROBABILITIES:
             if not 0 <= getattr(self, name) < 1:
                 problems.append(f"{name}: {shown(getattr(self, name))} is not a probability from 0 to below 1")
         if problems:
@@ -78,7 +90,7 @@ class Simulation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulationResult:
-    """A finished campaign and the devices as it left them."""
+    """A campaign that was run, and the devices as it left them."""
 
     campaign: Campaign
     devices: Mapping[str, VirtualDevice]
@@ -87,16 +99,64 @@ class SimulationResult:
     journal: Journal
 
     def holds_image(self, dev_eui: str) -> bool:
-        """Whether the device runs exactly the bytes that were sent, by their SHA-256."""
-        image = self.devices[dev_eui].image
+        """Whether the device has exactly the bytes that were sent, by their SHA-256; firmware it must run."""
+        device = self.devices[dev_eui]
+        image = device.image if self.campaign.config.kind == "firmware" else device.stored
         sent = hashlib.sha256(self.campaign.image).digest()
         return image is not None and hashlib.sha256(image).digest() == sent
 
     @property
     def wrong(self) -> list[str]:
         """Devices that the campaign says passed, and that do not hold the image. Expected to be empty."""
+        if self.campaign.config.kind == "multicast":
+            return []
         passed = [d.dev_eui for d in self.campaign.status().devices if d.status == "passed"]
         return [dev_eui for dev_eui in passed if not self.holds_image(dev_eui)]
+
+
+class World:
+    """The network, the devices and the keys of a simulation, made from its seed."""
+
+    def __init__(self, campaign: Campaign, simulation: Simulation) -> None:
+        config = campaign.config
+        seeds = np.random.SeedSequence(simulation.seed).spawn(4)
+        key_rng, radio_rng, up_rng, down_rng = (np.random.default_rng(seed) for seed in seeds)
+        self.key_ring = KeyRing(
+            root_keys={device.key_name: Key(key_rng.bytes(16)) for device in config.devices},
+            mc_keys={group.key_name: Key(key_rng.bytes(16)) for group in config.groups},
+        )
+        self.network = SimulatedNetwork(
+            _virtual_devices(campaign, simulation, self.key_ring, radio_rng),
+            uplink_loss=IndependentLoss(simulation.uplink_loss, up_rng),
+            downlink_loss=IndependentLoss(simulation.downlink_loss, down_rng),
+            rng=radio_rng,
+            start=simulation.start,
+            repeat=simulation.repeat,
+            capabilities=m.NetworkCapabilities(
+                owns_f_cnt=simulation.owns_f_cnt,
+                sent_reports=simulation.sent_reports,
+                summaries=simulation.summaries,
+            ),
+        )
+
+    def live_again(self, campaign: Campaign, events: Sequence[m.Event]) -> float:
+        """Tells the world what it was told until the last of these events; returns the time that it reached.
+
+        What the devices sent until then the campaign has heard already.
+        """
+        sealer, requests = Sealer(self.key_ring), {}
+        for name in campaign.plan.groups:
+            self.network.open_group(sealer.multicast_group(campaign, name))
+        for event in events:
+            if isinstance(event, m.Requested):
+                requests[event.id] = event
+            elif isinstance(event, m.HandedOver):
+                self.network.submit(sealer.downlink(campaign, requests[event.id]), event.at)
+            elif isinstance(event, m.Withdrawn):
+                self.network.withdraw([event.id], event.at)
+        self.network.poll(events[-1].at)
+        self.network.poll(events[-1].at)  # Takes note of the first.
+        return events[-1].at
 
 
 def simulate_campaign(
@@ -106,46 +166,63 @@ def simulate_campaign(
     *,
     observer: Observer | None = None,
     journal: Journal | None = None,
+    campaign: Campaign | None = None,
+    network: str = "",
+    pace: Pace = None,
 ) -> SimulationResult:
     """Runs a campaign over virtual devices until it is finished. Keys are made up from the seed.
 
-    ParameterError if the configuration cannot be used for this image.
+    `campaign`, if given, is one of that configuration and image that was not started; `network` is kept in the journal;
+    `pace` is called with the seconds of each jump of time. ParameterError if the configuration cannot be used for this
+    image.
     """
-    campaign = Campaign(config, image)
-    seeds = np.random.SeedSequence(simulation.seed).spawn(4)
-    key_rng, radio_rng, up_rng, down_rng = (np.random.default_rng(seed) for seed in seeds)
-    key_ring = KeyRing(
-        root_keys={device.key_name: Key(key_rng.bytes(16)) for device in config.devices},
-        mc_keys={group.key_name: Key(key_rng.bytes(16)) for group in config.groups},
-    )
-    devices = _virtual_devices(campaign, simulation, key_ring, radio_rng)
-    network = SimulatedNetwork(
-        devices,
-        uplink_loss=IndependentLoss(simulation.uplink_loss, up_rng),
-        downlink_loss=IndependentLoss(simulation.downlink_loss, down_rng),
-        rng=radio_rng,
-        start=simulation.start,
-        repeat=simulation.repeat,
-        capabilities=NetworkCapabilities(
-            owns_f_cnt=simulation.owns_f_cnt,
-            sent_reports=simulation.sent_reports,
-            summaries=simulation.summaries,
-        ),
-    )
+    campaign = campaign if campaign is not None else Campaign(config, image)
+    world = World(campaign, simulation)
     journal = journal if journal is not None else open_journal(":memory:")
-    agent = Agent(journal, network, key_ring, observer=observer)
-    agent.launch(campaign, simulation.start)
-    end = run_virtual(agent, network, simulation.start)
-    return SimulationResult(
-        campaign=campaign, devices=network.devices, duration=end - simulation.start, journal=journal
+    network = network or f"world of {config.id}"
+    agent = Agent(journal, world.network, world.key_ring, observer=observer, network_name=network, lease_ttl=LEASE_TTL)
+    try:
+        agent.launch(campaign, simulation.start)
+        end = run_virtual(agent, world.network, simulation.start, pace=pace)
+    finally:
+        agent.close()
+    return _result(campaign, world, journal, end - simulation.start)
+
+
+def resume_simulation(
+    journal: Journal, name: str, simulation: Simulation, *, observer: Observer | None = None, pace: Pace = None
+) -> SimulationResult:
+    """Goes on with a simulated campaign that was interrupted, in the world of the same `simulation`.
+
+    JournalError if another agent runs it.
+    """
+    events = list(journal.events(name))
+    campaign = Campaign.replay(events, journal.image(name))
+    world = World(campaign, simulation)
+    now = world.live_again(campaign, events)
+    agent = Agent(
+        journal, world.network, world.key_ring, observer=observer, network_name=f"world of {name}", lease_ttl=LEASE_TTL
     )
+    try:
+        if not campaign.finished and not agent.adopt(now, only=[name]):
+            raise JournalError(f"campaign {name!r} is run by another agent")
+        now = run_virtual(agent, world.network, now, pace=pace)
+    finally:
+        agent.close()
+    campaign = Campaign.replay(journal.events(name), journal.image(name))
+    return _result(campaign, world, journal, now - simulation.start)
+
+
+def _result(campaign: Campaign, world: World, journal: Journal, duration: float) -> SimulationResult:
+    return SimulationResult(campaign=campaign, devices=world.network.devices, duration=duration, journal=journal)
 
 
 def _virtual_devices(
     campaign: Campaign, simulation: Simulation, key_ring: KeyRing, rng: np.random.Generator
 ) -> list[VirtualDevice]:
     config = campaign.config
-    releases = {hashlib.sha256(campaign.image).digest(): config.firmware_version}
+    version = config.firmware_version if config.kind == "firmware" else None
+    releases = {} if version is None else {hashlib.sha256(campaign.image).digest(): version}
     return [
         VirtualDevice(
             dev_eui=device.dev_eui,

@@ -2,7 +2,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -58,3 +61,49 @@ def codec(request: pytest.FixtureRequest) -> SimpleNamespace:
         encode=lambda *args, **kwargs: [bytes(row) for row in ff.encode(*args, kernel=kernel, **kwargs)],
         Decoder=lambda *args, **kwargs: ff.Decoder(*args, kernel=kernel, **kwargs),
     )
+
+
+# ---- databases -------------------------------------------------------------------------------------------
+
+DATABASES = ["sqlite", "postgresql"]
+
+
+@contextmanager
+def schema_of_its_own(server: str) -> Iterator[str]:
+    """The URL of an empty schema of a PostgreSQL server, which is gone afterwards."""
+    import sqlalchemy
+
+    name = f"fuota_test_{uuid.uuid4().hex}"
+    options = {"isolation_level": "AUTOCOMMIT", "poolclass": sqlalchemy.NullPool}
+    engine = sqlalchemy.create_engine(server, **options)
+    with engine.connect() as connection:
+        connection.execute(sqlalchemy.text(f"CREATE SCHEMA {name}"))
+    try:
+        url = engine.url.update_query_dict({"options": f"-csearch_path={name}"})
+        yield url.render_as_string(hide_password=False)
+    finally:
+        with engine.connect() as connection:
+            connection.execute(sqlalchemy.text("SET lock_timeout = '10s'"))
+            connection.execute(sqlalchemy.text(f"DROP SCHEMA {name} CASCADE"))
+
+
+@pytest.fixture
+def journal_url_of(tmp_path: Path) -> Iterator[Callable[[str], str]]:
+    """Makes an empty database, "sqlite" or "postgresql", and gives its URL."""
+    with ExitStack() as stack:
+
+        def make(database: str) -> str:
+            if database == "sqlite":
+                return f"sqlite:///{tmp_path / 'journal.db'}"
+            server = os.environ.get("FUOTA_FEC_TEST_POSTGRES")
+            if not server:
+                pytest.skip("FUOTA_FEC_TEST_POSTGRES names no PostgreSQL server")
+            return stack.enter_context(schema_of_its_own(server))
+
+        yield make
+
+
+@pytest.fixture(params=DATABASES)
+def journal_url(request: pytest.FixtureRequest, journal_url_of: Callable[[str], str]) -> str:
+    """The URL of an empty database, once of each kind."""
+    return journal_url_of(request.param)

@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import hashlib
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,10 @@ from fuota_fec.campaign.machine import Campaign
 from fuota_fec.errors import CampaignError, JournalError, NetworkError, ParameterError
 from fuota_fec.fleet.channel import IndependentLoss
 from fuota_fec.fleet.device import VirtualDevice
-from fuota_fec.journal import MemoryJournal
+from fuota_fec.journal import Append, MemoryJournal
 from fuota_fec.networks.base import Downlink, MulticastGroup
 from fuota_fec.networks.simulated import SimulatedNetwork
-from fuota_fec.wire import fragmentation, keys, multicast
+from fuota_fec.wire import firmware, fragmentation, keys, multicast
 
 T0 = 1_800_000_000.0
 IMAGE = bytes(range(7, 37))
@@ -73,14 +74,24 @@ class ScriptedNetwork:
         self.tried: list[Downlink] = []
         self.taken: list[Downlink] = []
         self.inbox: list[m.Input] = []
+        self.given: list[m.Input] = []
+        self.withdrawn: list[str] = []
+        self.counters: dict[str, int] = {}
+        """By group, of a server that counts itself."""
         self.down = False
         self.refuses: set[str] = set()
         self.deaf = False
 
-    def open_group(self, group: MulticastGroup) -> None:
+    def open_group(self, group: MulticastGroup) -> int | None:
         if self.down:
             raise NetworkError("down")
         self.groups.append(group)
+        return self.counters.get(group.name)
+
+    def withdraw(self, downlink_ids: Sequence[str], _now: float) -> None:
+        if self.down:
+            raise NetworkError("down")
+        self.withdrawn += downlink_ids
 
     def submit(self, downlink: Downlink, _now: float) -> m.HandOver:
         self.tried.append(downlink)
@@ -92,17 +103,20 @@ class ScriptedNetwork:
     def poll(self, _now: float) -> Sequence[m.Input]:
         if self.deaf:
             raise NetworkError("no connection")
-        inbox, self.inbox = self.inbox, []
-        return inbox
+        self.given, self.inbox = self.inbox, []
+        return self.given
+
+    def reconnect(self) -> None:
+        self.inbox, self.given = self.given + self.inbox, []
 
 
 class FailingJournal(MemoryJournal):
     fails = False
 
-    def append(self, campaign: str, expected_seq: int, events: Sequence[m.Event]) -> None:
+    def append_all(self, appends: Sequence[Append]) -> None:
         if self.fails:
             raise JournalError("disk full")
-        super().append(campaign, expected_seq, events)
+        super().append_all(appends)
 
 
 class Desk:
@@ -161,7 +175,8 @@ def test_a_journal_that_fails_lets_nothing_out() -> None:
     assert desk.of(m.Requested) == []
 
 
-def test_after_a_journal_that_failed_the_campaign_goes_on() -> None:
+def test_after_a_journal_that_failed_the_campaign_is_replayed_and_loses_no_input() -> None:
+    """The object that was ahead of the journal is thrown away; what the network gave is given again."""
     desk = Desk(make_config())
     desk.journal.fails = True
     with pytest.raises(JournalError):
@@ -169,7 +184,21 @@ def test_after_a_journal_that_failed_the_campaign_goes_on() -> None:
     desk.journal.fails = False
     desk.step(1)
     assert [d.id for d in desk.network.taken] == ["c/1"]
-    assert Campaign.replay(desk.journal.events("c"), IMAGE).status() == desk.campaigns[0].status()
+    campaign = desk.agent.campaign("c")
+    assert campaign is not None
+    assert campaign is not desk.campaigns[0]
+    assert len(desk.of(m.Resumed)) == 1
+    assert Campaign.replay(desk.journal.events("c"), IMAGE).status() == campaign.status()
+
+
+def test_one_campaign_that_cannot_be_committed_takes_none_of_the_others_along() -> None:
+    desk = Desk(make_config("a", (1,)), make_config("b", (2,), group={"mc_addr": "01f3a4b6"}))
+    desk.journal.append("a", len(list(desk.journal.events("a"))), [m.DeviceHeard(at=T0, dev_eui=f"{1:016x}")])
+    with pytest.raises(JournalError):
+        desk.hears(1, 2)
+    desk.step(1)
+    assert [d.id for d in desk.network.taken] == ["b/1"]
+    assert desk.agent.campaign("a") is None
 
 
 def test_a_foreign_writer_stops_the_campaign_before_anything_goes_out() -> None:
@@ -318,20 +347,22 @@ def test_a_superseded_request_is_not_handed_over() -> None:
 def test_a_device_is_in_one_running_campaign() -> None:
     first, second = make_config("c", (1, 2)), make_config("d", (2, 3), group={"name": "h", "mc_addr": "01f3a4b6"})
     desk = Desk(first)
-    desk.agent._keys = ring_for(first, second)
-    with pytest.raises(CampaignError, match=f"{2:016x} is in a campaign that still runs"):
-        desk.agent.launch(Campaign(second, IMAGE), T0)
-    assert desk.journal.campaigns() == ("c",)
+    agent = Agent(desk.journal, desk.network, ring_for(first, second))
+    campaign = Campaign(second, IMAGE)
+    with pytest.raises(CampaignError, match=f"{2:016x} is in campaign 'c'"):
+        agent.launch(campaign, T0)
+    assert tuple(desk.journal.campaigns()) == ("c",)
+    assert campaign.status().status == "CONFIGURED"
 
 
 def test_a_group_is_in_one_running_campaign() -> None:
     first, second = make_config("c", (1,)), make_config("d", (2,), group={"name": "h"})
     desk = Desk(first)
-    desk.agent._keys = ring_for(first, second)
-    with pytest.raises(CampaignError, match="01f3a4b5 is in a campaign that still runs"):
-        desk.agent.launch(Campaign(second, IMAGE), T0)
-    assert desk.journal.campaigns() == ("c",)
-    assert desk.agent.idle is False
+    agent = Agent(desk.journal, desk.network, ring_for(first, second))
+    with pytest.raises(CampaignError, match="01f3a4b5 is in campaign 'c'"):
+        agent.launch(Campaign(second, IMAGE), T0)
+    assert tuple(desk.journal.campaigns()) == ("c",)
+    assert agent.idle
 
 
 def test_after_its_campaign_a_device_is_free() -> None:
@@ -562,6 +593,265 @@ def test_reports_of_nobody_are_harmless() -> None:
     assert not desk.agent.idle
 
 
+# ---- leases, take-over, operators ------------------------------------------------------------------------
+
+
+def second_agent(desk: Desk, name: str = "second") -> Agent:
+    return Agent(desk.journal, desk.network, ring_for(*(c.config for c in desk.campaigns)), name=name)
+
+
+def test_a_campaign_that_an_agent_runs_is_not_adopted() -> None:
+    desk = Desk(make_config())
+    other = second_agent(desk)
+    assert other.adopt(desk.now) == []
+    assert other.idle
+
+
+def test_a_campaign_whose_agent_is_gone_is_replayed_and_goes_on() -> None:
+    desk = Desk(make_config())
+    desk.hears(1)
+    desk.agent._running["c"].lease.release()
+    other = second_agent(desk)
+    assert other.adopt(desk.now + 1) == ["c"]
+    assert [e.at for e in desk.of(m.Resumed)] == [desk.now + 1]
+    other.step(desk.now + 2)
+    assert [d.id for d in desk.network.taken] == ["c/1"], "what was handed over is not handed over again"
+    desk.answers(1, 200, multicast.McGroupSetupAns(mc_group_id=0))
+    assert desk.agent.campaign("c") is None, "who was away too long notices that it was taken over"
+    assert len(desk.of(m.Answered)) == 0
+
+
+def test_a_request_without_a_hand_over_is_handed_over_by_the_next_agent_as_it_was() -> None:
+    desk = Desk(make_config())
+    desk.network.down = True
+    desk.hears(1)
+    tried = desk.network.tried[0]
+    desk.agent._running["c"].lease.release()
+    desk.network.down = False
+    other = second_agent(desk)
+    other.adopt(desk.now + 1)
+    assert desk.network.taken == [tried]
+
+
+def test_only_what_is_named_is_adopted() -> None:
+    desk = Desk(make_config("a", (1,)), make_config("b", (2,), group={"mc_addr": "01f3a4b6"}))
+    for running in desk.agent._running.values():
+        running.lease.release()
+    assert second_agent(desk).adopt(desk.now, only=["b"]) == ["b"]
+
+
+def test_a_finished_campaign_is_not_adopted() -> None:
+    desk = Desk(make_config(max_duration=900))
+    desk.step(901)
+    assert second_agent(desk).adopt(desk.now) == []
+
+
+class Fading:
+    """A lease with so many seconds left."""
+
+    def __init__(self, left: float, renews: bool = True) -> None:
+        self.seconds, self.renews, self.n_renewed = left, renews, 0
+
+    def left(self) -> float:
+        return self.seconds
+
+    def renew(self) -> bool:
+        self.n_renewed += 1
+        return self.renews
+
+    def release(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(("left", "n_taken"), [(4.9, 0), (5.1, 1)])
+def test_nothing_is_handed_over_when_the_lease_is_about_to_run_out(left, n_taken) -> None:
+    desk = Desk(make_config())
+    desk.agent._running["c"].lease = Fading(left)
+    desk.hears(1)
+    assert len(desk.network.taken) == n_taken
+
+
+def test_a_lease_is_renewed_at_half_time_and_its_loss_ends_the_work() -> None:
+    desk = Desk(make_config())
+    lease = desk.agent._running["c"].lease = Fading(31)
+    desk.step(1)
+    assert lease.n_renewed == 0
+    lease.seconds = 29
+    desk.step(1)
+    assert lease.n_renewed == 1
+    lease.renews = False
+    desk.hears(1)
+    assert desk.agent.idle
+    assert desk.network.taken == []
+
+
+def test_orders_are_carried_out_by_the_agent_that_runs_the_campaign() -> None:
+    desk = Desk(make_config())
+    desk.journal.order("c", "pause")
+    desk.step(2)
+    assert len(desk.of(m.Paused)) == 1
+    assert desk.journal.orders() in ((), [])
+    desk.hears(1)
+    assert desk.network.taken == []
+    desk.journal.order("c", "unpause")
+    desk.step(2)
+    assert len(desk.network.taken) == 1
+    desk.journal.order("c", "stop")
+    desk.step(2)
+    assert [e.status for e in desk.of(m.Finished)] == ["STOPPED"]
+    assert desk.network.withdrawn == ["c/1"]
+    assert desk.agent.idle
+
+
+def test_an_order_that_makes_no_sense_any_more_is_dropped() -> None:
+    desk = Desk(make_config())
+    desk.journal.order("c", "stop")
+    desk.journal.order("c", "pause")
+    desk.step(2)
+    assert list(desk.journal.orders()) == []
+
+
+def test_an_operator_at_the_agent_itself() -> None:
+    desk = Desk(make_config())
+    desk.agent.carry_out("c", "stop", desk.now)
+    assert [e.status for e in desk.of(m.Finished)] == ["STOPPED"]
+    with pytest.raises(CampaignError, match="not run by this agent"):
+        desk.agent.carry_out("c", "stop", desk.now)
+
+
+def test_what_could_not_be_withdrawn_is_withdrawn_later() -> None:
+    """By this agent or another: only then is the campaign finished."""
+    desk = Desk(make_config())
+    desk.hears(1)
+    desk.network.down = True
+    desk.agent.carry_out("c", "stop", desk.now)
+    due = desk.step(1)
+    assert due is not None
+    assert desk.now < due <= desk.now + 5
+    assert (desk.network.withdrawn, desk.of(m.Finished)) == ([], [])
+    desk.network.down = False
+    desk.agent.close()
+    other = second_agent(desk)
+    assert other.adopt(desk.now) == ["c"]
+    assert desk.network.withdrawn == ["c/1"]
+    assert [e.status for e in desk.of(m.Finished)] == ["STOPPED"]
+    assert other.idle
+
+
+# ---- what outlives a campaign ----------------------------------------------------------------------------
+
+
+def finish(desk: Desk, name: str, devices: Sequence[int]) -> None:
+    """Brings a campaign of these devices to its end, everything going right."""
+    served = 0
+    for _ in range(10_000):
+        campaign = desk.agent.campaign(name)
+        if campaign is None:
+            return
+        new, served = desk.network.taken[served:], len(desk.network.taken)
+        inputs: list[m.Input] = []
+        for d in new:
+            inputs.append(m.MulticastSummary(d.id) if d.group else m.DownlinkSent(d.id))
+        stage = campaign.status().stage
+        start = [e for e in desk.of(m.StageStarted, name) if e.sessions]
+        for i in devices:
+            answer: Any = None
+            if stage == "McGroupSetup":
+                answer = 200, multicast.McGroupSetupAns(mc_group_id=0)
+            elif stage == "FragSessionSetup":
+                answer = 201, fragmentation.FragSessionSetupAns(frag_index=0)
+            elif stage == "McClassCSession":
+                time_to_start = max(0, int(start[-1].sessions["g"].start - desk.now))
+                answer = 200, multicast.McClassCSessionAns(mc_group_id=0, time_to_start=time_to_start)
+            elif stage == "CompletionVerification":
+                answer = 203, firmware.DevVersionAns(fw_version=NEW_VERSION, hw_version=1)
+            inputs.append(m.Uplink(f"{i:016x}", 2, b"", desk.now))
+            if answer is not None:
+                inputs.append(m.Uplink(f"{i:016x}", answer[0], answer[1].encode(), desk.now))
+        desk.step(0, *inputs)
+        desk.now += 1
+    raise AssertionError("it does not end")
+
+
+def test_counters_sessions_versions_and_groups_outlive_a_campaign() -> None:
+    config = make_config("c", (1, 2), group={"version": "2.0.0"}, ack_reception=False)
+    desk = Desk(config)
+    finish(desk, "c", (1, 2))
+    assert desk.of(m.Finished)[0].status == "SUCCEEDED"
+    known = desk.journal.known(config)
+    assert dict(known.next_f_cnt) == {"g": 5}
+    device = known.devices[f"{1:016x}"]
+    assert (device.session_cnt, device.fw_version) == (1, NEW_VERSION)
+    again = make_config("d", (1, 2), group={"version": "2.0.0"}, ack_reception=False, fw_version=NEW_VERSION + 1)
+    desk.agent.launch(Campaign(again, IMAGE), desk.now)
+    desk.hears(1, 2)
+    desk.step(5)
+    requests = desk.of(m.Requested, "d")
+    assert {e.ask for e in requests} == {"FragSessionSetup"}, "who belongs to the group is not asked again"
+    [command] = fragmentation.decode(requests[0].command, uplink=False, version="2.0.0")
+    assert command.session_cnt == 2
+
+
+def test_a_counter_of_the_network_server_is_read_before_the_group_is_set_up() -> None:
+    config = make_config("c", (1,))
+    journal, network = MemoryJournal(), ScriptedNetwork(owns_f_cnt=True)
+    network.counters = {"c/g": 4711}
+    agent = Agent(journal, network, ring_for(config))
+    agent.launch(Campaign(config, IMAGE), T0)
+    network.inbox.append(m.Uplink(f"{1:016x}", 2, b"", T0))
+    agent.step(T0)
+    [command] = multicast.decode(network.taken[0].payload, uplink=False)
+    assert command.min_mc_fcnt == 4711
+
+
+# ---- the air ---------------------------------------------------------------------------------------------
+
+
+def frames_in_the_air(configs: Sequence[CampaignConfig]) -> list[tuple[float, str]]:
+    """Times at which multicast frames of these campaigns, run by one agent, were handed over."""
+    network = virtual_network(configs)
+    taken: list[tuple[float, str]] = []
+    submit = network.submit
+
+    def noting(downlink: Downlink, now: float) -> m.HandOver:
+        if downlink.group:
+            taken.append((now, downlink.group))
+        return submit(downlink, now)
+
+    network.submit = noting  # type: ignore[method-assign]
+    agent = Agent(MemoryJournal(), network, ring_for(*configs))
+    for config in configs:
+        agent.launch(Campaign(config, IMAGE * 10), T0)
+    run_virtual(agent, network, T0, until=T0 + 200_000)
+    return taken
+
+
+SLOW: dict[str, Any] = {"dr": 0, "frequency": 869_525_000}
+
+
+def test_campaigns_of_an_agent_share_the_duty_cycle_of_a_sub_band() -> None:
+    configs = [
+        make_config(name, (i,), group={"name": "g", "mc_addr": f"01f3a4b{i}", **SLOW}, session_start=T0 + 2000)
+        for i, name in enumerate(("a", "b"))
+    ]
+    times = frames_in_the_air(configs)
+    assert {group for _, group in times} == {"a/g", "b/g"}
+    on_air = Campaign(configs[0], IMAGE * 10).plan.groups["g"].time.frame_time
+    starts = [at for at, _ in times]
+    assert min(b - a for a, b in pairwise(starts)) >= 10 * on_air - 1e-6
+
+
+def test_groups_with_other_gateways_do_not_share_it() -> None:
+    configs = [
+        make_config(
+            name, (i,), group={"mc_addr": f"01f3a4b{i}", "gateways": (f"gw{i}",), **SLOW}, session_start=T0 + 2000
+        )
+        for i, name in enumerate(("a", "b"))
+    ]
+    starts = [at for at, _ in frames_in_the_air(configs)]
+    assert sorted(starts)[1] - sorted(starts)[0] < 1
+
+
 # ---- time ------------------------------------------------------------------------------------------------
 
 
@@ -644,3 +934,91 @@ def test_all_missing_keys_are_named_at_once() -> None:
     with pytest.raises(ParameterError) as error:
         agent.launch(Campaign(config, IMAGE), T0)
     assert len(str(error.value).splitlines()) >= 2
+
+
+def test_what_is_taken_and_what_is_refused_are_told_at_once() -> None:
+    desk = Desk(make_config("c", (1, 2)))
+    campaign = Campaign(make_config("d", (2, 3)), IMAGE)
+    agent = Agent(desk.journal, desk.network, KeyRing(root_keys={}, mc_keys={}))
+    with pytest.raises(CampaignError) as error:
+        agent.launch(campaign, T0)
+    text = str(error.value)
+    assert f"device {2:016x} is in campaign 'c'" in text
+    assert "group 01f3a4b5 is in campaign 'c'" in text
+    assert "McKey is not in the key ring" in text
+    assert "no GenAppKey in the key ring" in text
+    assert campaign.status().status == "CONFIGURED"
+
+
+def test_a_retry_that_is_held_back_by_a_pause_wakes_nobody() -> None:
+    """The agent must not say that something is due in the past."""
+    desk = Desk(make_config())
+    desk.network.down = True
+    desk.hears(1)
+    desk.agent.carry_out("c", "pause", desk.now)
+    for _ in range(5):
+        due = desk.step(7)
+        assert due is None or due > desk.now
+
+
+def test_a_network_that_is_away_when_a_campaign_is_replayed_is_waited_for() -> None:
+    desk = Desk(make_config())
+    desk.journal.fails = True
+    with pytest.raises(JournalError):
+        desk.hears(1)
+    desk.journal.fails, desk.network.down = False, True
+    desk.step(1)
+    assert not desk.agent.idle
+    assert desk.agent.campaign("c") is None
+    desk.network.down = False
+    desk.step(6)
+    assert [d.id for d in desk.network.taken] == ["c/1"]
+
+
+def test_an_adoption_that_fails_gives_the_lease_back() -> None:
+    desk = Desk(make_config())
+    desk.agent.close()
+    desk.network.down = True
+    with pytest.raises(NetworkError):
+        second_agent(desk).adopt(desk.now)
+    desk.network.down = False
+    assert second_agent(desk, "third").adopt(desk.now) == ["c"]
+
+
+def test_a_step_takes_over_what_no_agent_runs_any_more() -> None:
+    desk = Desk(make_config())
+    other = second_agent(desk)
+    other.step(desk.now)
+    assert other.idle
+    desk.agent.close()
+    other.step(desk.now + 29)
+    assert other.idle, "it does not look all the time"
+    other.step(desk.now + 31)
+    assert other.campaign("c") is not None
+
+
+def test_a_campaign_on_another_network_is_not_taken_over() -> None:
+    desk = Desk(make_config())
+    desk.agent.close()
+    other = Agent(desk.journal, desk.network, ring_for(make_config()), network_name="elsewhere")
+    other.step(desk.now)
+    assert other.idle
+    assert other.adopt(desk.now, only=["c"]) == ["c"], "unless it is asked to"
+
+
+def test_a_campaign_whose_keys_an_agent_does_not_have_is_left_alone() -> None:
+    desk = Desk(make_config())
+    desk.agent.close()
+    other = Agent(desk.journal, desk.network, KeyRing(root_keys={}, mc_keys={}))
+    other.step(desk.now)
+    assert other.idle
+    assert second_agent(desk).adopt(desk.now) == ["c"]
+
+
+def test_run_begins_with_what_no_agent_runs() -> None:
+    desk = Desk(make_config(max_duration=900))
+    desk.agent.close()
+    other = second_agent(desk)
+    clock = iter(range(1, 100_000))
+    asyncio.run(other.run(poll_interval=0, clock=lambda: T0 + 10 * next(clock)))
+    assert [e.status for e in desk.of(m.Finished)] == ["FAILED"]

@@ -34,6 +34,7 @@ class Device:
     dev_eui: str
     """16 hexadecimal digits, lower case."""
     group: str
+    """Its multicast group."""
     key: str | None = None
     """Name of its root key in the key ring; the DevEUI if not given."""
     lorawan: Literal["1.0", "1.1"] = "1.0"
@@ -44,6 +45,10 @@ class Device:
     """What its stack can do: a name of fuota_fec.devices.profiles."""
     downlink_dr: int | None = None
     """Data rate of its unicast downlinks, where it is known."""
+    fw_version: str | int | None = None
+    """What it runs before the campaign, where that is known."""
+    probe: bool = False
+    """The versions of its packages are not known: it is asked first, and left out if they are not its group's."""
 
     @property
     def key_name(self) -> str:
@@ -55,17 +60,30 @@ class Group:
     """One multicast group: a radio address and how to reach it (TS005)."""
 
     name: str
+    """Its name in this campaign."""
     mc_addr: str
     """McAddr, 8 hexadecimal digits as usually written (big-endian)."""
     key: str | None = None
     """Name of its McKey in the key ring; the group's name if not given."""
     mc_group_id: int = 0
+    """McGroupID on the devices, 0 … 3."""
     region: str = "EU868"
+    """A name of fuota_fec.radio.regions."""
     dr: int = 0
+    """Downlink data rate."""
     frequency: int | None = None
-    """Hz; the region's class C default (RX2) if not given."""
-    device_class: Literal["C"] = "C"
+    """Hz; if not given the region's default: RX2 in class C, the ping slots' channel or channels in class B."""
+    device_class: Literal["B", "C"] = "C"
+    """Class of its sessions."""
+    periodicity: int = 4
+    """Class B: a device has 2^(7 - periodicity) ping slots in 128 s."""
     dwell_time: bool = False
+    """The 400 ms limit of AS923 is in force."""
+    gateways: tuple[str, ...] = ()
+    """Gateways that send to the group, by their EUIs; empty: the network server chooses. Groups without a gateway in
+    common do not share their duty cycle."""
+    redundancy: str | int | None = None
+    """The campaign's if not given."""
     version: Literal["1.0.0", "2.0.0"] = "1.0.0"
     """TS004 dialect of all its devices."""
     mc_version: Literal["1.0.0", "2.0.0"] = "1.0.0"
@@ -79,11 +97,19 @@ class Group:
 
     @property
     def frequency_hz(self) -> int:
-        default = region(self.region).rx2_frequency_hz
+        """Where it is sent; of several channels (class B) the first."""
+        area = region(self.region)
+        default = area.ping_slot.frequency_hz if self.device_class == "B" else area.rx2_frequency_hz
         chosen = self.frequency if self.frequency is not None else default
         if chosen is None:
             raise ParameterError(f"group {self.name!r}: frequency is needed, {self.region} has no default")
         return chosen
+
+    @property
+    def dl_frequency_hz(self) -> int:
+        """DLFrequency of the session request: 0 where class B hops over the region's channels (TS005)."""
+        hops = self.device_class == "B" and self.frequency is None and region(self.region).ping_slot.n_channels > 1
+        return 0 if hops else self.frequency_hz
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,62 +118,107 @@ class Ports:
 
     multicast: int = 200
     fragmentation: int = 201
+    clock: int = 202
     firmware: int = 203
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CampaignConfig:
-    """A firmware-update campaign. Durations in seconds unless the name or text says otherwise."""
+    """One image to one set of devices. Durations in seconds unless the name or text says otherwise."""
 
     id: str
+    """Its name in journals and on the command line."""
     success_threshold: float
     """%, 1 … 100: share of the campaign's devices that must succeed at every stage."""
     max_duration: float
+    """From the start to the end of the transfer; the stages up to then are ended by it."""
     uplink_period: float
     """Default uplink period of a device."""
-    fw_version: str | int
-    """The version that devices report once they run the image: "1.2.3.4" = 0x01020304, or a number."""
     groups: tuple[Group, ...]
+    """The multicast groups; every device belongs to one."""
     devices: tuple[Device, ...]
+    """The devices."""
+    kind: Literal["multicast", "binary", "firmware"] = "firmware"
+    """Multicast setup alone; transfer of a file; firmware update, which ends with the version that runs."""
+    fw_version: str | int | None = None
+    """The version that devices report once they run the image: "1.2.3.4" = 0x01020304, or a number. A firmware update
+    needs it."""
+    hw_version: int | None = None
+    """Hardware version that devices must report with it; any if not given."""
+    requires_fw_version: str | int | None = None
+    """The version that a delta is made for: devices that run another one take no part."""
     stage_end: Literal["threshold", "all"] = "threshold"
+    """A stage ends when the threshold is met, or when all devices have answered or been given up."""
     msg_retries: int = 2
+    """Resends of one unicast request."""
     ucast_msg_delay: float = 1000
     """ms between two unicast downlinks; 0 = none."""
     mcast_msg_delay: float = 2000
     """ms between two multicast downlinks of a group."""
     delivery_timeout: float = 60
+    """Wait for the report that a request left, beyond an uplink period; and for its answer after that."""
     stage_complete_delay: float = 1
     """Late-answer time at the end of a stage, in slowest uplink periods."""
+    complete_delay: float = 10
+    """Late answers at the very end."""
     mcsession_delay: float = 30
+    """Margin before the start of a session."""
     session_start: float | None = None
     """Unix time of the multicast session's start, until February 2106; computed if not given."""
+    classb_start_beacons_delay: int = 2
+    """Beacons of acquisition before a class B session."""
     first_fragment_delay: float = 3
+    """After class C opens."""
     time_tolerance: float = 2
+    """By which the clock of a device may be off."""
+    time_sync_tolerance: float = 1
+    """Clock synchronisation (TS003): only larger corrections are answered, unless the device wants an answer."""
     answer_spread_max: float = 128
+    """Longest spread of answers that many devices give at once, up to 2048."""
+    fsession_status_threshold: int = 5
+    """Groups of more devices are asked for their status over multicast (binary transfer)."""
+    fsession_status_timeout: float = 60
+    """Wait for the answers to that, after their spread."""
     fuota_process_max_time: float = 20
+    """In which a device flashes the image."""
+    reboot: str | float = "device"
+    """"device": its own affair; or the Unix time at which the devices are told to reboot."""
+    datafrag_loops_max: int = 2
+    """Rounds of a group without coded fragments."""
+    allow_carousel: bool = False
+    """More than one round also for devices that drop uncoded fragments which come late."""
+    ack_reception: bool | None = None
+    """Dialect 2.0.0: devices say that their block is complete. If not given: in groups of up to 500 devices."""
     frag_redundancy_max: int = 340
+    """Cap on coded fragments."""
     redundancy: str | int = "5/6"
     """A code rate, or a number of coded fragments up to frag_redundancy_max, to which a code rate is cut."""
-    rows: tuple[int, ...] | None = None
-    """Row numbers of the coded fragments; 1, 2, 3 … if not given."""
+    rows: tuple[int, ...] | str | None = None
+    """Row numbers of the coded fragments; "first", as if not given: 1, 2, 3 …"""
     summary_reports_disabled: bool = False
+    """Frames go out without waiting for summary reports."""
     summary_window: int = 1
+    """Frames that may be without their summary report."""
     summary_report_timeout: float = 0
-    """0 = wait for ever."""
+    """Wait for a summary report, longer in large groups; 0 = for ever."""
     mcgroup_validity_coeff: float = 10
+    """Counters that a group is set up for, in planned frames."""
     fsize: int | None = None
     """Fragment size in bytes; the largest that fits if not given."""
     fsize_optimization: int = 0
     """The fragment size is a multiple of it; 0 = off."""
     repeater: bool = False
+    """A repeater may be in the path: payloads of at most 222 bytes."""
     descriptor: str = "00000000"
     """4 bytes in wire order, hexadecimal."""
     frag_index: int = 0
+    """Fragmentation session of the devices, 0 … 3."""
     session_cnt: int = 1
-    """SessionCnt of this campaign's sessions (dialect 2.0.0): larger than that of any earlier one of its devices."""
+    """Least SessionCnt of this campaign's sessions (dialect 2.0.0); a device whose last one is known gets the next."""
     duty_cycle: float | None = None
     """Share of time a gateway may send, 0 … 1; the region's for the group's frequency if not given."""
     ports: Ports = field(default_factory=Ports)
+    """FPorts of the packages."""
 
     def __post_init__(self) -> None:
         problems = list(_problems(self))
@@ -155,9 +226,24 @@ class CampaignConfig:
             raise ParameterError("\n".join(problems))
 
     @property
-    def firmware_version(self) -> int:
+    def firmware_version(self) -> int | None:
         """fw_version as the number that TS006 carries."""
-        return firmware_version(self.fw_version)
+        return None if self.fw_version is None else firmware_version(self.fw_version)
+
+    @property
+    def reboot_time(self) -> float | None:
+        """Unix time at which devices are to reboot, if one is configured."""
+        return None if isinstance(self.reboot, str) else float(self.reboot)
+
+    @property
+    def row_numbers(self) -> tuple[int, ...] | None:
+        """The rows that are configured one by one."""
+        return None if self.rows is None or isinstance(self.rows, str) else self.rows
+
+    @property
+    def asks_versions(self) -> bool:
+        """Whether some devices must say first what they are."""
+        return self.requires_fw_version is not None or any(device.probe for device in self.devices)
 
     @property
     def descriptor_bytes(self) -> bytes:
@@ -221,7 +307,7 @@ def _key(keys: Mapping[str, Key], name: str, kind: str) -> Key:
         raise ParameterError(f"key ring: there is no {kind} named {name!r}") from None
 
 
-def firmware_version(value: str | int) -> int:
+def firmware_version(value: str | int, name: str = "fw_version") -> int:
     """ "1.2.3.4" = 0x01020304, or the number itself; 32 bits (TS006, DevVersionAns)."""
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 0xFFFFFFFF:
         return value
@@ -229,9 +315,7 @@ def firmware_version(value: str | int) -> int:
         parts = value.split(".")
         if len(parts) == 4 and all(len(p) <= 3 and p.isascii() and p.isdigit() and int(p) < 256 for p in parts):
             return int.from_bytes(bytes(map(int, parts)), "big")
-    raise ParameterError(
-        f'fw_version: {value!r} is neither four numbers below 256 such as "1.2.3.4" nor a 32-bit number'
-    )
+    raise ParameterError(f'{name}: {value!r} is neither four numbers below 256 such as "1.2.3.4" nor a 32-bit number')
 
 
 def n_coded_wanted(redundancy: str | int, n_frags: int) -> int:
@@ -250,6 +334,13 @@ _RANGES: dict[str, tuple[float, float]] = {
     "mcast_msg_delay": (0, 1e9),
     "delivery_timeout": (0, 1e7),
     "stage_complete_delay": (0, 1000),
+    "complete_delay": (0, 1e7),
+    "hw_version": (0, 2**32 - 1),
+    "classb_start_beacons_delay": (0, 1000),
+    "time_sync_tolerance": (0, 1e6),
+    "fsession_status_threshold": (0, 1e7),
+    "fsession_status_timeout": (0, 1e7),
+    "datafrag_loops_max": (1, 1000),
     "mcsession_delay": (0, 1e7),
     "session_start": (0, LAST_TIME),
     "first_fragment_delay": (0, 1e6),
@@ -277,7 +368,8 @@ def _problems(config: CampaignConfig) -> Iterator[str]:
         if value is not None and not low <= value <= high:
             yield f"{name}: {shown(value)} is not from {_plain(low)} to {_plain(high)}"
     yield from _choice_problems(config)
-    yield from _raised(lambda: firmware_version(config.fw_version))
+    yield from _version_problems(config)
+    yield from _reboot_problems(config)
     yield from _redundancy_problems(config)
     if not re.fullmatch(r"[0-9a-fA-F]{8}", config.descriptor):
         yield f"descriptor: {config.descriptor!r} is not 8 hexadecimal digits"
@@ -292,16 +384,39 @@ def _choice_problems(item: Any) -> Iterator[str]:
             yield f"{name}: {shown(value)} is not one of {', '.join(map(repr, allowed))}"
 
 
+def _version_problems(config: CampaignConfig) -> Iterator[str]:
+    if config.kind == "firmware" and config.fw_version is None:
+        yield "fw_version is missing"
+    for name in ("fw_version", "requires_fw_version"):
+        if (value := getattr(config, name)) is not None:
+            yield from _raised(partial(firmware_version, value, name))
+
+
+def _reboot_problems(config: CampaignConfig) -> Iterator[str]:
+    if isinstance(config.reboot, str):
+        if config.reboot != "device":
+            yield f"reboot: {shown(config.reboot)} is neither 'device' nor a Unix time"
+    elif not 0 <= config.reboot <= LAST_TIME:
+        yield f"reboot: {shown(config.reboot)} is not a Unix time from 0 to {LAST_TIME}"
+    elif config.kind != "firmware":
+        yield "reboot: only a firmware update makes devices reboot"
+
+
 def _redundancy_problems(config: CampaignConfig) -> Iterator[str]:
-    most = config.frag_redundancy_max
-    if isinstance(config.redundancy, int):
-        if not 0 <= config.redundancy <= most:
-            yield f"redundancy: {shown(config.redundancy)} is not from 0 to frag_redundancy_max = {most}"
+    yield from _one_redundancy(config.redundancy, config.frag_redundancy_max)
+    if config.row_numbers is not None:
+        yield from _raised(partial(row_numbers, config.row_numbers, max_row=MAX_FRAG_NB - 1))
+    elif config.rows not in (None, "first"):
+        yield f"rows: {shown(config.rows)} is neither 'first' nor a list of row numbers"
+
+
+def _one_redundancy(redundancy: str | int, most: int) -> Iterator[str]:
+    if isinstance(redundancy, int):
+        if not 0 <= redundancy <= most:
+            yield f"redundancy: {shown(redundancy)} is not from 0 to frag_redundancy_max = {most}"
     else:
-        for problem in _raised(partial(n_coded_of, config.redundancy, 1)):
+        for problem in _raised(partial(n_coded_of, redundancy, 1)):
             yield problem.replace("code_rate", "redundancy", 1)  # as it is called here
-    if config.rows is not None:
-        yield from _raised(partial(row_numbers, config.rows, max_row=MAX_FRAG_NB - 1))
 
 
 def _port_problems(ports: Ports) -> Iterator[str]:
@@ -330,6 +445,13 @@ def _group_problems(config: CampaignConfig) -> Iterator[str]:
             yield f"{where}: {problem}"
         if not MC_ADDR.match(group.mc_addr):
             yield f"{where}: mc_addr {group.mc_addr!r} is not 8 lower-case hexadecimal digits"
+        if not 0 <= group.periodicity <= 7:
+            yield f"{where}: periodicity {group.periodicity} is not from 0 to 7"
+        for gateway in _repeated(iter(group.gateways)):
+            yield f"{where}: gateway {gateway} is given twice"
+        if group.redundancy is not None:
+            for problem in _one_redundancy(group.redundancy, config.frag_redundancy_max):
+                yield f"{where}: {problem}"
         if not 0 <= group.mc_group_id <= 3:
             yield f"{where}: mc_group_id {group.mc_group_id} is not from 0 to 3"
         if not 0 <= group.first_f_cnt <= 0xFFFFFFFF:
@@ -357,6 +479,8 @@ def _device_problems(config: CampaignConfig) -> Iterator[str]:
             yield f"devices: dev_eui {device.dev_eui!r} is not 16 lower-case hexadecimal digits"
         for problem in _choice_problems(device):
             yield f"device {device.dev_eui}: {problem}"
+        if device.fw_version is not None:
+            yield from _raised(partial(firmware_version, device.fw_version), f"device {device.dev_eui}")
         if device.group not in names:
             yield f"device {device.dev_eui}: group {device.group!r} is not one of this campaign's"
         if device.profile not in PROFILES:

@@ -1,4 +1,4 @@
-"""The unicast exchange: one stage's requests to its devices, from the first uplink heard to the answer.
+"""The unicast exchange: one stage's questions to its devices, from the first uplink heard to the answer.
 
     UNHEARD ──uplink──▶ READY ──paced──▶ REQUESTED ──network──▶ HANDED_OVER ──sent report──▶ SENT ──answer──▶ SUCCEEDED
        │                  ▲                                        │                          │                or FAILED
@@ -8,7 +8,8 @@
 
 A class A device hears nothing before it speaks, so nothing is sent before an uplink of it, and a request waits
 in the network's queue for its next one. At most one request is outstanding per device: a resend replaces it. A device
-that was given up may still answer while the stage closes.
+that was given up may still answer while the stage closes. Where a stage asks several things, the answer to one
+makes the device READY for the next.
 
 Decisions are generators of events. Each event is applied before the generator goes on, so the code reads as if
 the events took effect where they are yielded.
@@ -17,12 +18,13 @@ the events took effect where they are yielded.
 from __future__ import annotations
 
 import hashlib
-from collections import deque
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
 
+from fuota_fec.campaign import reasons
+from fuota_fec.campaign.asks import FIRST, Verdict
 from fuota_fec.campaign.messages import (
     Answered,
+    Deferred,
     DeviceHeard,
     Event,
     GivenUp,
@@ -34,51 +36,76 @@ from fuota_fec.campaign.messages import (
     Unanswered,
     VersionHeard,
 )
-from fuota_fec.campaign.stages import Stage, Verdict
+from fuota_fec.campaign.stages import UNHEARD_PERIODS, Asks, Stage
 from fuota_fec.campaign.state import OPEN, CampaignState, DeviceState, Phase
 from fuota_fec.wire.commands import Command
 
 Decisions = Iterator[Event]
 
-PACER = ("pacer",)
 CLOSING = ("closing",)
 DEADLINE = ("deadline",)
-UNHEARD_PERIODS = 3
-"""Uplink periods after which a device that was not heard is given up."""
 
 
 class UnicastExchange:
     """One stage's exchange. Holds what concerns all of its devices; what concerns one is in its DeviceState."""
 
-    def __init__(self, state: CampaignState, stage: Stage, started_at: float) -> None:
+    def __init__(self, state: CampaignState, stage: Stage, at: float) -> None:
         self.state = state
         self.stage = stage
-        self.not_before = max(started_at, stage.not_before(state) if stage.not_before else started_at)
-        self.closing = False
-        self.ready: deque[DeviceState] = deque()
-        self.n_ready = 0
+        self.not_before = max(at, stage.not_before(state)) if stage.not_before else at
+        self.ends_at = stage.ends_at(state, at)
+        self.closing_until: float | None = None
+        self.slowest = 0.0
         self.n_open = 0
         self.n_given_up = 0
         self.n_succeeded = 0
         self.by_request: dict[str, DeviceState] = {}
-        ends_at = stage.ends_at(state)
-        if ends_at is not None:
-            state.timers.set(DEADLINE, ends_at)
-        for device in state.devices.values():
-            device.request_id = None
-            device.resends = 0
-            if not device.taking_part:
-                device.phase = Phase.ABSENT
-                continue
+        self.n_asked = 0
+        if self.ends_at is not None:
+            state.timers.set(DEADLINE, self.ends_at)
+        for device in self.participants():
+            self.slowest = max(self.slowest, device.period)
             if stage.not_before is not None:
                 device.heard = False
-            if stage.already(state, device):
-                self._to(device, Phase.SUCCEEDED)
-            elif device.heard:
-                self._enqueue(device, started_at)
-            else:
-                self._to(device, Phase.UNHEARD)
-                state.timers.set(device.dev_eui, self.not_before + UNHEARD_PERIODS * device.period)
+            asks = stage.asks(state, device)
+            self.n_asked += bool(asks)
+            self.add(device, asks, at)
+        self.n_already = self.n_succeeded
+
+    def participants(self) -> Iterable[DeviceState]:
+        """The devices that take part; all others are ABSENT."""
+        for device in self.state.devices.values():
+            if device.taking_part:
+                yield device
+
+    def add(self, device: DeviceState, asks: Asks, at: float) -> None:
+        """A device is to be asked these things; nothing means that it is done."""
+        device.asks = asks
+        device.reason = ""
+        self._fresh(device)
+        if not asks:
+            self._to(device, Phase.SUCCEEDED)
+        else:
+            self._line_up(device, at)
+
+    def _line_up(self, device: DeviceState, at: float) -> None:
+        """To be asked, once it was heard."""
+        if device.heard or self.closing:
+            self._enqueue(device, at)
+        else:
+            self._await_uplink(device, at)
+
+    def _await_uplink(self, device: DeviceState, at: float) -> None:
+        self._to(device, Phase.UNHEARD)
+        self.state.timers.set(device.dev_eui, max(at, self.not_before) + UNHEARD_PERIODS * device.period)
+
+    def mine(self, device: DeviceState) -> bool:
+        """Whether a device is this exchange's affair: one that is cleaned up is not the stage's."""
+        return not device.cleaning
+
+    @property
+    def closing(self) -> bool:
+        return self.closing_until is not None
 
     # ---- decisions ---------------------------------------------------------------------------------------
 
@@ -94,175 +121,257 @@ class UnicastExchange:
 
     def on_command(self, device: DeviceState, command: Command, at: float, now: float) -> Decisions | None:
         """A command of an uplink received at `at`; None if it does not belong here."""
-        assert self.stage.read is not None
-        verdict = self.stage.read(self.state, device, command, at)
-        if verdict is None or device.phase in (Phase.ABSENT, Phase.SUCCEEDED, Phase.FAILED):
+        if device.phase in (Phase.ABSENT, Phase.SUCCEEDED, Phase.FAILED) or not device.asks:
             return None
-        if device.request_id is None and not self.stage.volunteered:
+        ask = device.asks[0]
+        if not self._was_asked(device) and not isinstance(command, ask.volunteered):
             return None
-        return self._on_verdict(device, verdict, now)
+        verdict = ask.read(self.state, device, command, at)
+        return None if verdict is None else self._on_verdict(device, verdict, now)
+
+    def _was_asked(self, device: DeviceState) -> bool:
+        return device.request_id is not None
 
     def _on_verdict(self, device: DeviceState, verdict: Verdict, now: float) -> Decisions:
-        version = verdict.fw_version
-        if verdict.final:
-            yield Answered(at=now, dev_eui=device.dev_eui, ok=verdict.ok, reason=verdict.reason, fw_version=version)
-            return
-        asked = device.phase in (Phase.HANDED_OVER, Phase.SENT) and device.noted != device.request_id
-        if version is not None and (asked or version != device.fw_version):
-            yield VersionHeard(at=now, dev_eui=device.dev_eui, fw_version=version, asked=asked, reason=verdict.reason)
+        ask, version = device.asks[0].name, verdict.fw_version
+        repeated = device.noted is not None and device.noted == device.request_id
+        expected = device.phase in (Phase.HANDED_OVER, Phase.SENT) and not repeated
+        if verdict.ok or (not verdict.again and self._was_asked(device) and not repeated):
+            yield Answered(
+                at=now,
+                dev_eui=device.dev_eui,
+                ask=ask,
+                ok=verdict.ok,
+                reason=verdict.reason,
+                note=verdict.note,
+                fw_version=version,
+            )
+        elif verdict.again and expected:
+            yield Deferred(
+                at=now,
+                dev_eui=device.dev_eui,
+                ask=ask,
+                reason=verdict.reason,
+                first=verdict.first,
+                instead=verdict.again == "instead",
+                later=verdict.again == "later",
+                fw_version=version,
+            )
+        elif version is not None and version != device.fw_version:
+            yield VersionHeard(at=now, dev_eui=device.dev_eui, fw_version=version)
+
+    def knows(self, request_id: str) -> bool:
+        return request_id in self.by_request
 
     def awaits_hand_over(self, request_id: str) -> bool:
-        device = self.by_request[request_id]
-        return device.phase is Phase.REQUESTED and device.request_id == request_id
+        device = self.by_request.get(request_id)
+        return device is not None and device.phase is Phase.REQUESTED and device.request_id == request_id
 
     def on_report(self, request_id: str, ok: bool, cause: str, now: float) -> Decisions:
         """The network's word on a request in `by_request`."""
         device = self.by_request[request_id]
-        if device.phase in (Phase.REQUESTED, Phase.HANDED_OVER):
+        if device.phase in (Phase.REQUESTED, Phase.HANDED_OVER) and device.request_id == request_id:
             yield Reported(at=now, id=request_id, ok=ok, cause=cause)
             yield from self._give_up_if_stalled(device, now)
 
     def on_timer(self, name: object, now: float) -> Decisions:
-        if name == PACER:
-            return self._on_pacer(now)
+        """A timer of the exchange; those of devices come as their DevEUI."""
         if name in (CLOSING, DEADLINE):
             return self.end(now)
-        assert isinstance(name, str)
-        return self._on_device_timer(self.state.devices[name], now)
+        return self._on_device_timer(self.state.devices[str(name)], now)
 
     def _on_device_timer(self, device: DeviceState, now: float) -> Decisions:
+        request_id = device.request_id or ""
         if device.phase is Phase.UNHEARD:
-            yield GivenUp(at=now, dev_eui=device.dev_eui, reason="never heard")
-        elif device.phase is Phase.REQUESTED and device.request_id:
-            yield Reported(at=now, id=device.request_id, ok=False, cause="not handed over in time")
-        elif device.phase is Phase.HANDED_OVER and device.request_id:
-            yield Reported(at=now, id=device.request_id, ok=False, cause="no sent report in time")
-        elif device.phase is Phase.SENT and device.request_id:
-            yield Unanswered(at=now, id=device.request_id)
+            yield GivenUp(at=now, dev_eui=device.dev_eui, reason=reasons.NEVER_HEARD)
+        elif device.phase is Phase.REQUESTED:
+            yield Reported(at=now, id=request_id, ok=False, cause="not handed over in time")
+        elif device.phase is Phase.HANDED_OVER:
+            yield Reported(at=now, id=request_id, ok=False, cause="no sent report in time")
+        elif device.phase is Phase.SENT:
+            yield Unanswered(at=now, id=request_id)
         yield from self._give_up_if_stalled(device, now)
-
-    def _on_pacer(self, now: float) -> Decisions:
-        """The next device in line is asked; those that answered an earlier request meanwhile are passed over."""
-        device = next((d for d in self.ready if d.phase is Phase.READY), None)
-        if device is not None and not self.closing:
-            yield self._request(device, now)
 
     def settle(self, now: float) -> Decisions:
         """Closes the stage when the threshold is met or nothing is left to be done; ends it when no answer can come."""
         state = self.state
         if not self.closing:
-            met = self.n_succeeded >= state.plan.n_needed and state.config.stage_end == "threshold"
-            if not met and self.n_open:
+            if self.n_open and not (state.config.stage_end == "threshold" and self._threshold_met()):
                 return
-            wait = state.config.stage_complete_delay * state.plan.slowest_period if self._answers_may_come() else 0.0
-            yield StageClosing(at=now, stage=self.stage.name, until=now + wait)
+            yield StageClosing(at=now, stage=self.stage.name, until=self._closes_at(now))
         if not self._answers_may_come():
             yield from self.end(now)
+
+    def _threshold_met(self) -> bool:
+        """By the whole campaign; and, where some have nothing to do, by those that have."""
+        enough = not self.n_already or self.n_succeeded - self.n_already >= self.state.plan.share_of(self.n_asked)
+        return enough and self.n_succeeded >= self.state.plan.n_needed
+
+    def _closes_at(self, now: float) -> float:
+        """Until when late answers count."""
+        if not self._answers_may_come():
+            return now
+        config = self.state.config
+        last = self.stage.name == self.state.stage_names[-1]
+        return now + config.stage_complete_delay * self.slowest + (config.complete_delay if last else 0.0)
 
     def end(self, now: float, cause: str = "") -> Decisions:
         """The stage is over: whoever has not answered is given up."""
         for device in self.state.devices.values():
-            if device.phase in OPEN:
+            if device.phase in OPEN and self.mine(device):
                 yield GivenUp(at=now, dev_eui=device.dev_eui, reason=cause or self._why_open(device))
         ok = self.n_succeeded >= self.state.plan.n_needed
-        yield StageEnded(at=now, stage=self.stage.name, successes=self.n_succeeded, ok=ok)
+        back_to = "" if cause else self.stage.back_to(self.state, now, self.n_succeeded)
+        yield StageEnded(at=now, stage=self.stage.name, successes=self.n_succeeded, ok=ok, back_to=back_to)
 
     def _why_open(self, device: DeviceState) -> str:
         if device.phase is Phase.UNHEARD:
-            return "never heard"
-        if device.request_id is None:
-            return f"not asked in {self.stage.name}: the threshold was met"
-        return device.reason or f"no answer in {self.stage.name}"
+            return reasons.NEVER_HEARD
+        if device.phase in (Phase.READY, Phase.UNASKED, Phase.BY_MULTICAST) and not self._was_asked(device):
+            return reasons.not_asked(self.stage.name) if self.closing else reasons.no_answer(self.stage.name)
+        return device.reason or reasons.no_answer(self.stage.name)
 
     def _answers_may_come(self) -> bool:
         return self.n_open + self.n_given_up > 0
 
     def _give_up_if_stalled(self, device: DeviceState, now: float) -> Decisions:
         if device.phase is Phase.STALLED and not self.closing:
-            reason = device.reason or f"no answer in {self.stage.name}"
-            yield GivenUp(at=now, dev_eui=device.dev_eui, reason=reason)
+            yield GivenUp(at=now, dev_eui=device.dev_eui, reason=device.reason or reasons.no_answer(self.stage.name))
 
-    def _request(self, device: DeviceState, now: float) -> Requested:
-        state = self.state
-        assert self.stage.request is not None
-        payload = self.stage.request(state, device).encode()
-        ends_at = self.stage.ends_at(state)
-        if ends_at is not None:
-            not_after = ends_at
+    def request(self, device: DeviceState, now: float) -> Decisions:
+        """Its turn has come: the present question."""
+        state, ask = self.state, device.asks[0]
+        payload = ask.request(state, device, now).encode()
+        if self.ends_at is not None:
+            not_after = self.ends_at
         elif self.stage.bounded:
             not_after = state.deadline
         else:
             not_after = now + state.config.delivery_timeout + device.period
-        return Requested(
+        limit = ask.not_after(state)
+        if limit is not None:
+            not_after = min(not_after, limit)
+        if not state.network.withdraws:
+            # It cannot be taken back, so it must have run out when another try begins.
+            not_after = min(not_after, now + state.config.delivery_timeout + device.period)
+        yield Requested(
             at=now,
             id=state.next_request_id(),
+            ask=ask.name,
             dev_eui=device.dev_eui,
-            f_port=self.stage.port(state.config.ports),
+            f_port=ask.port(state.config.ports),
             command=payload,
             digest=hashlib.sha256(payload).digest()[:8],
             not_after=not_after,
             replaces=device.request_id or device.unreported,
         )
 
+    def outstanding(self) -> list[str]:
+        """Requests that may still reach a device."""
+        waiting = (Phase.REQUESTED, Phase.HANDED_OVER)
+        return [name for name, d in self.by_request.items() if d.phase in waiting and d.request_id == name]
+
     # ---- what events do ----------------------------------------------------------------------------------
 
     def apply(self, event: Event) -> None:
-        handler = _APPLY.get(type(event))
-        if handler is not None:
-            handler(self, event)
+        name = _APPLY.get(type(event))
+        if name is not None:
+            getattr(self, name)(event)
 
     def _apply_device_heard(self, event: DeviceHeard) -> None:
         device = self.state.devices[event.dev_eui]
+        device.heard = True
         if device.phase is Phase.UNHEARD:
             self._enqueue(device, event.at)
 
     def _apply_requested(self, event: Requested) -> None:
-        device = self.state.devices[event.dev_eui or ""]
-        while self.ready and self.ready.popleft() is not device:
+        device, line = self.state.devices[event.dev_eui or ""], self.state.line
+        while line.ready and line.ready.popleft() is not device:
             pass
         if device.request_id:
             self.by_request.pop(device.request_id, None)
         device.request_id = device.unreported = event.id
         self.by_request[event.id] = device
-        self.state.next_unicast_at = event.at + self.state.config.ucast_msg_delay / 1000
+        line.next_at = event.at + self.state.config.ucast_msg_delay / 1000
+        device.asks[0].sent(self.state, device)
         self._to(device, Phase.REQUESTED)
         self.state.timers.set(device.dev_eui, event.not_after)
-        self._set_pacer(event.at)
+        self.state.set_pacer(event.at)
 
     def _apply_handed_over(self, event: HandedOver) -> None:
         device = self.by_request[event.id]
         if device.phase is Phase.REQUESTED:
             device.handed_over_at = event.at
             self._to(device, Phase.HANDED_OVER)
-            self.state.timers.set(device.dev_eui, event.at + self.state.config.delivery_timeout + device.period)
+            self._wait(device, event.at)
 
     def _apply_reported(self, event: Reported) -> None:
         device = self.by_request[event.id]
         if event.ok:
             device.unreported = None
             self._to(device, Phase.SENT)
-            due = self.state.plan.slowest_period + self.state.config.delivery_timeout
-            self.state.timers.set(device.dev_eui, event.at + due)
+            self._wait(device, event.at)
+        elif device.phase is Phase.REQUESTED and self.state.paused:
+            self._enqueue(device, event.at)  # The pause held it back, which uses up no retry.
         else:
             self._again(device, event.at)
 
+    def _wait(self, device: DeviceState, at: float) -> None:
+        """Until when the network's report, or then the device's answer, is due."""
+        slowest = device.period if device.phase is Phase.HANDED_OVER else max(self.slowest, device.period)
+        self.state.timers.set(device.dev_eui, at + self.state.config.delivery_timeout + slowest)
+
     def _apply_unanswered(self, event: Unanswered) -> None:
-        self._again(self.by_request[event.id], event.at)
+        device = self.by_request[event.id]
+        mute = bool(device.resends) and not device.asks[0].optional
+        self._again(device, event.at)
+        if mute and device.phase is Phase.READY:
+            self._ask_first(device, self.stage.mute(self.state, device))
 
     def _apply_answered(self, event: Answered) -> None:
         device = self.state.devices[event.dev_eui]
-        device.reason = event.reason
-        self._to(device, Phase.SUCCEEDED if event.ok else Phase.FAILED)
-        self._set_pacer(event.at)
+        device.reason, device.note = event.reason, event.note
+        if event.ok:
+            device.asks[0].done(self.state, device)
+            self._next_ask(device, event.at)
+        else:
+            self._to(device, Phase.FAILED)
+            self.state.set_pacer(event.at)
 
-    def _apply_version_heard(self, event: VersionHeard) -> None:
-        """Asked and not there yet: again after an uplink period, while retries remain. Volunteered: only noted."""
+    def _next_ask(self, device: DeviceState, at: float) -> None:
+        """On to what this device is asked next, if anything; the tries of that begin anew, unless this came between."""
+        between, resends = device.asks[0].optional, device.resends
+        device.asks = device.asks[1:]
+        self._fresh(device)
+        if between:
+            device.resends = resends
+        if not device.asks:
+            self._to(device, Phase.SUCCEEDED)
+            self.state.set_pacer(at)
+        else:
+            self._enqueue(device, at)
+
+    def _apply_deferred(self, event: Deferred) -> None:
+        """Asked again at once, perhaps after something else; or later, by the timer of an answer that is overdue."""
         device = self.state.devices[event.dev_eui]
-        if event.asked:
-            device.reason = event.reason
-            device.noted = device.request_id
+        ask = device.asks[0]
+        device.reason = event.reason
+        device.noted = device.request_id
+        if event.later:
             self._to(device, Phase.SENT)
             self.state.timers.set(device.dev_eui, event.at + device.period)
+            return
+        ask.again(self.state, device)
+        if event.first:
+            first = tuple(FIRST[name] for name in event.first)
+            self._ask_first(device, first, instead=event.instead)
+        self._enqueue(device, event.at)
+
+    def _ask_first(self, device: DeviceState, first: Asks, *, instead: bool = False) -> None:
+        """The tries of the present question are counted on when its turn comes again."""
+        device.asks = (*first, *device.asks[instead:])
+        if instead:
+            self._fresh(device)
 
     def _apply_given_up(self, event: GivenUp) -> None:
         device = self.state.devices[event.dev_eui]
@@ -270,57 +379,109 @@ class UnicastExchange:
         self._to(device, Phase.GIVEN_UP)
 
     def _apply_closing(self, event: StageClosing) -> None:
-        self.closing = True
-        self._set_pacer(event.at)
+        """Whoever is in line is not asked any more, but may still answer an earlier request."""
+        self.closing_until = event.until
+        for device in self.state.line.ready:
+            if device.phase is Phase.READY and self.mine(device):
+                self._to(device, Phase.UNASKED)
+        self.state.set_pacer(event.at)
         self.state.timers.set(CLOSING, event.until)
 
-    def _apply_ended(self, _event: StageEnded) -> None:
-        for device in self.state.devices.values():
-            if device.phase is not Phase.SUCCEEDED:
+    def _apply_ended(self, event: StageEnded) -> None:
+        state = self.state
+        for device in state.devices.values():
+            if not self.mine(device):
+                continue
+            succeeded = device.phase is Phase.SUCCEEDED
+            if device.taking_part and not succeeded and not (event.back_to and self.stage.stays(state, device)):
                 device.taking_part = False
-            device.phase = Phase.ABSENT
-            self.state.timers.clear(device.dev_eui)
-        for name in (PACER, CLOSING, DEADLINE):
+                device.left_in = state.stage_idx if device.phase is Phase.GIVEN_UP and device.request_id else -1
+            self._to(device, Phase.ABSENT)
+        self.forget_timers(event.at)
+
+    def forget_timers(self, at: float) -> None:
+        for name in (CLOSING, DEADLINE):
             self.state.timers.clear(name)
+        self.state.set_pacer(at)
+
+    def drop_all(self, at: float) -> None:
+        """The campaign is stopped: nobody is asked any more."""
+        for device in self.state.devices.values():
+            if self.mine(device):
+                self._to(device, Phase.ABSENT)
+        self.forget_timers(at)
+
+    def restart(self, at: float) -> None:
+        """After an outage devices and the network have their whole time again."""
+        for device in self.state.devices.values():
+            if not self.mine(device):
+                continue
+            if device.phase is Phase.UNHEARD:
+                self._await_uplink(device, at)
+            elif device.phase in (Phase.HANDED_OVER, Phase.SENT):
+                self._wait(device, at)
+            elif device.phase is Phase.REQUESTED and self.state.timers.due(device.dev_eui) < at:
+                self._enqueue(device, at)  # It ran out in the outage, which uses up no retry.
+        if not self.stage.bounded and (ends_at := self.stage.ends_at(self.state, at)) is not None:
+            self.ends_at = ends_at
+            self.state.timers.set(DEADLINE, ends_at)
+        if self.closing_until is not None:
+            self.closing_until = max(self.closing_until, self._closes_at(at))
+            self.state.timers.set(CLOSING, self.closing_until)
+
+    def set_paused(self, _at: float) -> None:
+        """A pause concerns the line, which is the campaign's."""
+
+    def on_period(self, device: DeviceState) -> None:
+        """A device's uplink period is better known."""
+        self.slowest = max(self.slowest, device.period)
 
     def _again(self, device: DeviceState, at: float) -> None:
-        """Another try, if one is left."""
-        if device.resends < self.state.config.msg_retries and not self.closing:
+        """Another try, if one is left; what is optional has one, and is followed by what comes next."""
+        if device.asks[0].optional:
+            self._next_ask(device, at)
+        elif device.resends < self.state.config.msg_retries and not self.closing:
             device.resends += 1
             self._enqueue(device, at)
         else:
             self._to(device, Phase.STALLED)
 
-    def _enqueue(self, device: DeviceState, at: float) -> None:
-        self._to(device, Phase.READY)
-        self.ready.append(device)
-        self._set_pacer(at)
+    def _fresh(self, device: DeviceState) -> None:
+        """Nothing of the present question was sent yet."""
+        device.request_id = None
+        device.resends = 0
 
-    def _set_pacer(self, at: float) -> None:
-        """The pacer runs exactly while somebody is in line."""
-        if self.n_ready and not self.closing:
-            self.state.timers.set(PACER, max(at, self.state.next_unicast_at))
-        else:
-            self.state.timers.clear(PACER)
+    def _enqueue(self, device: DeviceState, at: float) -> None:
+        """In line to be asked; in a stage that closes nobody is."""
+        if self.closing:
+            self._to(device, Phase.UNASKED)
+            return
+        self._to(device, Phase.READY)
+        self.state.line.ready.append(device)
+        self.state.set_pacer(at)
 
     def _to(self, device: DeviceState, phase: Phase) -> None:
-        self.n_ready += (phase is Phase.READY) - (device.phase is Phase.READY)
-        self.n_open += (phase in OPEN) - (device.phase in OPEN)
-        self.n_given_up += (phase is Phase.GIVEN_UP) - (device.phase is Phase.GIVEN_UP)
-        self.n_succeeded += (phase is Phase.SUCCEEDED) - (device.phase is Phase.SUCCEEDED)
+        before = device.phase
+        if before is phase:
+            self.state.timers.clear(device.dev_eui)
+            return
+        self.state.line.n_ready += (phase is Phase.READY) - (before is Phase.READY)
+        self.n_open += (phase in OPEN) - (before in OPEN)
+        self.n_given_up += (phase is Phase.GIVEN_UP) - (before is Phase.GIVEN_UP)
+        self.n_succeeded += (phase is Phase.SUCCEEDED) - (before is Phase.SUCCEEDED)
         device.phase = phase
         self.state.timers.clear(device.dev_eui)
 
 
-_APPLY: dict[type[Event], Callable[[UnicastExchange, Any], None]] = {
-    DeviceHeard: UnicastExchange._apply_device_heard,
-    Requested: UnicastExchange._apply_requested,
-    HandedOver: UnicastExchange._apply_handed_over,
-    Reported: UnicastExchange._apply_reported,
-    Unanswered: UnicastExchange._apply_unanswered,
-    Answered: UnicastExchange._apply_answered,
-    VersionHeard: UnicastExchange._apply_version_heard,
-    GivenUp: UnicastExchange._apply_given_up,
-    StageClosing: UnicastExchange._apply_closing,
-    StageEnded: UnicastExchange._apply_ended,
+_APPLY: dict[type[Event], str] = {
+    DeviceHeard: "_apply_device_heard",
+    Requested: "_apply_requested",
+    HandedOver: "_apply_handed_over",
+    Reported: "_apply_reported",
+    Unanswered: "_apply_unanswered",
+    Answered: "_apply_answered",
+    Deferred: "_apply_deferred",
+    GivenUp: "_apply_given_up",
+    StageClosing: "_apply_closing",
+    StageEnded: "_apply_ended",
 }

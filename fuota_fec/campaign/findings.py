@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from fuota_fec.campaign.config import CampaignConfig, Device, Group
+from fuota_fec.campaign.messages import NetworkCapabilities
 from fuota_fec.campaign.plan import Plan, uplink_period
 from fuota_fec.devices.preflight import Finding, PlannedCampaign, PlannedDevice, PlannedGroup, preflight
 from fuota_fec.devices.profiles import profile
@@ -16,6 +17,7 @@ def find(
     image_len: int,
     *,
     now: float | None = None,
+    network: NetworkCapabilities | None = None,
     root_key_known: Callable[[Device], bool] = lambda _: True,
     mc_key_known: Callable[[Group], bool] = lambda _: True,
 ) -> list[Finding]:
@@ -31,10 +33,13 @@ def find(
             repeater=config.repeater,
             version=group.group.version,
             mc_version=group.group.mc_version,
-            first_f_cnt=group.group.first_f_cnt,
+            first_f_cnt=group.first_f_cnt,
             frag_size=group.frag_size,
-            n_frags=group.n_frags,
+            n_frags=max(group.n_frags, 1),  # looked at only where there is an image
             n_coded=len(group.rows),
+            rounds=group.rounds,
+            n_other_frames=group.n_status,
+            ack_reception=group.ack_reception,
             last_row=max(group.rows, default=0),
             block_ack_delay=group.block_ack_delay,
             spacing=group.time.spacing,
@@ -55,9 +60,10 @@ def find(
         )
         for device in config.devices
     )
-    start = config.session_start
+    start, reboot = config.session_start, config.reboot_time
     return preflight(
         PlannedCampaign(
+            kind=config.kind,
             image_len=image_len,
             groups=groups,
             devices=devices,
@@ -71,6 +77,12 @@ def find(
             session_start_in=None if start is None or now is None else start - now,
             process_time=config.fuota_process_max_time,
             frag_index=config.frag_index,
+            fsession_status_threshold=config.fsession_status_threshold,
+            allow_carousel=config.allow_carousel,
+            reboot="device" if reboot is None else "time",
+            reboot_in=None if reboot is None or now is None else reboot - now,
+            asks_versions=config.asks_versions,
+            network_clock_sync=network.clock_sync if network is not None else False,
         )
     )
 

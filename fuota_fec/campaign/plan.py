@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
 from fuota_fec.campaign.config import CampaignConfig, Device, Group, n_coded_wanted
+from fuota_fec.campaign.messages import NetworkCapabilities
 from fuota_fec.codec.block import HEADER_LEN, FragmentedBlock, prepare
 from fuota_fec.codec.limits import MAX_FRAG_NB
 from fuota_fec.devices.profiles import profile
 from fuota_fec.errors import ParameterError
 from fuota_fec.planning.schedule import block_ack_delay, fragment_size, session_time_out
-from fuota_fec.radio.airtime import TransmissionTime, transmission_time
+from fuota_fec.radio.airtime import TransmissionTime, frame_time, ping_spacing, transmission_time
 from fuota_fec.radio.regions import region
 from fuota_fec.wire.multicast import LAST_F_CNT
+
+MOST_ACKNOWLEDGING = 500
+"""Devices of a group up to which they say of themselves that their block is complete."""
+STATUS_LEN = 2
+"""Bytes of a FragSessionStatusReq."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupPlan:
-    """One group's transmission: uncoded fragments 1 … M, then the coded ones."""
+    """One group's transmission: uncoded fragments 1 … M, then the coded ones, or the uncoded ones in rounds."""
 
     group: Group
     n_devices: int
@@ -30,18 +36,55 @@ class GroupPlan:
     rows: tuple[int, ...]
     padding: int
     block_ack_delay: int
+    first_f_cnt: int
+    """Next frame counter of the group."""
+    rounds: int
+    """Passes of the uncoded fragments, at most."""
+    n_status: int
+    """Multicast status requests, at most."""
+    ack_reception: bool
+    duty_cycle: float
+    """Share of time that is for the frames of its sub-band."""
     time: TransmissionTime
-    """Seconds, and the rule that sets the spacing."""
+    """Seconds of one round, and the rule that sets the spacing."""
+    lead: float
+    """s from the session's start to its first frame."""
+    status_wait: float
+    """s after a multicast status request in which it is answered."""
     session_length: float
-    """s from the session's start to the end of the last frame."""
+    """s from the session's start to the end of all that is planned."""
 
     @property
     def n_frames(self) -> int:
+        """Fragments of the first round, M + R."""
         return self.n_frags + len(self.rows)
 
+    @property
+    def n_planned(self) -> int:
+        """Multicast frames in all, at most."""
+        return (self.rounds - 1) * self.n_frags + self.n_frames + self.n_status
+
+    @property
+    def fec(self) -> bool:
+        """Whether coded fragments repair what was lost, so that there is one round."""
+        return bool(self.rows)
+
+    @property
+    def slot(self) -> float:
+        """s that a frame may wait for its slot, in class B."""
+        return ping_spacing(self.group.periodicity) if self.group.device_class == "B" else 0.0
+
+    def round_len(self, round_no: int) -> int:
+        """Frames of a round, which counts from 1."""
+        return self.n_frames if round_no == 1 else self.n_frags
+
     def frag_nb(self, idx: int) -> int:
-        """Number of the fragment that is sent as frame `idx` (from 0)."""
+        """Number of the fragment that is sent as frame `idx` (from 0) of a round."""
         return idx + 1 if idx < self.n_frags else self.n_frags + self.rows[idx - self.n_frags]
+
+    def air_time(self, payload_len: int) -> float:
+        """s that a frame of that payload is on the air."""
+        return frame_time(payload_len, region(self.group.region).data_rate(self.group.dr))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,18 +93,38 @@ class Plan:
 
     groups: Mapping[str, GroupPlan]
     slowest_period: float
+    success_threshold: float
     n_needed: int
     """Devices that must succeed at every stage: 100 · successes ≥ threshold · devices."""
 
+    def share_of(self, n_devices: int) -> int:
+        """The threshold, of that many devices."""
+        return math.ceil(Fraction(repr(self.success_threshold)) * n_devices / 100)
 
-def make_plan(config: CampaignConfig, image_len: int) -> Plan:
-    """ParameterError, a line per problem, if this image cannot be sent to these groups."""
+
+def make_plan(
+    config: CampaignConfig,
+    image_len: int,
+    *,
+    network: NetworkCapabilities | None = None,
+    next_f_cnt: Mapping[str, int] | None = None,
+) -> Plan:
+    """ParameterError, a line per problem, if this image cannot be sent to these groups.
+
+    `next_f_cnt` (by group) is where the registry or the network server is, if that is beyond the configuration.
+    """
     sizes = Counter(device.group for device in config.devices)
+    profiles: dict[str, set[str]] = {}
+    for device in config.devices:
+        profiles.setdefault(device.group, set()).add(device.profile)
     plans: dict[str, GroupPlan] = {}
     problems: list[str] = []
     for group in config.groups:
+        first = max(group.first_f_cnt, (next_f_cnt or {}).get(group.name, 0))
         try:
-            plans[group.name] = _plan_group(config, group, sizes[group.name], image_len)
+            plans[group.name] = _plan_group(
+                config, group, sizes[group.name], profiles[group.name], image_len, network, first
+            )
         except ParameterError as error:
             problems.append(f"group {group.name!r}: {error}")
     if problems:
@@ -69,64 +132,130 @@ def make_plan(config: CampaignConfig, image_len: int) -> Plan:
     return Plan(
         groups=plans,
         slowest_period=max(uplink_period(config, device) for device in config.devices),
+        success_threshold=config.success_threshold,
         n_needed=math.ceil(Fraction(repr(config.success_threshold)) * len(config.devices) / 100),
     )
 
 
-def _plan_group(config: CampaignConfig, group: Group, n_devices: int, image_len: int) -> GroupPlan:
-    if image_len == 0:
+def _plan_group(
+    config: CampaignConfig,
+    group: Group,
+    n_devices: int,
+    profile_names: set[str],
+    image_len: int,
+    network: NetworkCapabilities | None,
+    first_f_cnt: int,
+) -> GroupPlan:
+    sends = config.kind != "multicast"
+    if image_len == 0 and sends:
         raise ParameterError("image: it is empty, expected at least one byte")
-    area = region(group.region)
-    max_app_payload = area.max_app_payload(group.dr, dwell_time=group.dwell_time, repeater=config.repeater)
-    profiles = [profile(name) for name in {d.profile for d in config.devices if d.group == group.name}]
-    largest = min((p.max_frag_size for p in profiles), default=255)
-    frag_size = fragment_size(
-        min(max_app_payload, largest + HEADER_LEN),
-        fsize=config.fsize,
-        multiple_of=math.lcm(max(config.fsize_optimization, 1), *(p.frag_size_multiple for p in profiles)),
-    )
-    n_frags = -(-image_len // frag_size)
-    rows = _rows(config, n_frags)
+    frag_size = _frag_size(config, group, profile_names)
+    n_frags = -(-image_len // frag_size) if sends else 0
+    rows = _rows(config, group, n_frags) if sends else ()
     if n_frags + max(rows, default=0) > MAX_FRAG_NB:
         raise ParameterError(
             f"image: {image_len} bytes are {n_frags} fragments of {frag_size} bytes; with coded fragments up to row "
             f"{max(rows, default=0)} that is beyond fragment number {MAX_FRAG_NB}"
         )
     n_frames = n_frags + len(rows)
-    if group.first_f_cnt + n_frames > LAST_F_CNT:
-        left = LAST_F_CNT - group.first_f_cnt
-        raise ParameterError(f"first_f_cnt: {group.first_f_cnt} leaves {left} counters, {n_frames} frames are planned")
+    rounds = 1 if rows or not sends else config.datafrag_loops_max
+    by_multicast = config.kind == "binary" and (n_devices > config.fsession_status_threshold or not rows)
+    n_status = rounds if by_multicast else 0
+    n_planned = (rounds - 1) * n_frags + n_frames + n_status
+    if first_f_cnt + n_planned > LAST_F_CNT:
+        left = LAST_F_CNT - first_f_cnt
+        raise ParameterError(f"first_f_cnt: {first_f_cnt} leaves {left} counters, {n_planned} frames are planned")
+    area = region(group.region)
     duty_cycle = config.duty_cycle if config.duty_cycle is not None else area.duty_cycle(group.frequency_hz)
-    time = transmission_time(
-        n_frames,
-        HEADER_LEN + frag_size,
-        area.data_rate(group.dr),
-        mcast_msg_delay_s=config.mcast_msg_delay / 1000,
-        duty_cycle=duty_cycle,
-    )
-    session_length = config.first_fragment_delay + config.time_tolerance + time.duration
-    session_time_out(session_length, session_length)
-    if session_length > config.max_duration:
-        raise ParameterError(
-            f"max_duration: {config.max_duration:g} s, but the fragments alone take {session_length:.0f} s"
+
+    def time_of(n: int) -> TransmissionTime:
+        return transmission_time(
+            n,
+            HEADER_LEN + frag_size,
+            area.data_rate(group.dr),
+            mcast_msg_delay_s=config.mcast_msg_delay / 1000,
+            duty_cycle=duty_cycle / _sharing(config, group),
+            network_pacing_s=network.pacing if network is not None else 0.0,
+            periodicity=group.periodicity if group.device_class == "B" else None,
         )
+
+    slot = ping_spacing(group.periodicity) if group.device_class == "B" else 0.0
+    lead = slot if group.device_class == "B" else config.first_fragment_delay + config.time_tolerance
+    delay = block_ack_delay(n_devices, config.answer_spread_max)
+    status_wait = (16 << delay) + config.fsession_status_timeout if n_status else 0.0
+    session_length = 0.0
+    if sends:
+        # Every round ends with its status request, which goes out like a frame and is then waited for.
+        session_length = lead + time_of((rounds - 1) * n_frags + n_frames).duration
+        session_length += n_status * (time_of(1).spacing + status_wait)
+        session_time_out(session_length, session_length, group.device_class)
+        if session_length > config.max_duration:
+            raise ParameterError(
+                f"max_duration: {config.max_duration:g} s, but the fragments alone take {session_length:.0f} s"
+            )
     return GroupPlan(
         group=group,
         n_devices=n_devices,
         frag_size=frag_size,
         n_frags=n_frags,
         rows=rows,
-        padding=n_frags * frag_size - image_len,
-        block_ack_delay=block_ack_delay(n_devices, config.answer_spread_max),
-        time=time,
+        padding=n_frags * frag_size - image_len if sends else 0,
+        block_ack_delay=delay,
+        first_f_cnt=first_f_cnt,
+        rounds=rounds,
+        n_status=n_status,
+        ack_reception=group.version == "2.0.0" and _acknowledges(config, n_devices),
+        duty_cycle=duty_cycle,
+        time=time_of(n_frames),
+        lead=lead,
+        status_wait=status_wait,
         session_length=session_length,
     )
 
 
-def _rows(config: CampaignConfig, n_frags: int) -> tuple[int, ...]:
-    if config.rows is not None:
-        return config.rows
-    return tuple(range(1, min(n_coded_wanted(config.redundancy, n_frags), config.frag_redundancy_max) + 1))
+def _frag_size(config: CampaignConfig, group: Group, profile_names: set[str]) -> int:
+    max_app_payload = region(group.region).max_app_payload(
+        group.dr, dwell_time=group.dwell_time, repeater=config.repeater
+    )
+    profiles = [profile(name) for name in profile_names]
+    largest = min((p.max_frag_size for p in profiles), default=255)
+    return fragment_size(
+        min(max_app_payload, largest + HEADER_LEN),
+        fsize=config.fsize,
+        multiple_of=math.lcm(max(config.fsize_optimization, 1), *(p.frag_size_multiple for p in profiles)),
+    )
+
+
+def _sharing(config: CampaignConfig, group: Group) -> int:
+    """Groups of the campaign, itself among them, that share its duty cycle."""
+    return sum(share_air(other, group) for other in config.groups)
+
+
+def share_air(one: Group, other: Group) -> bool:
+    """Whether two groups share a duty cycle: the same sub-band, and gateways in common as far as that is known."""
+    if one.region != other.region or not share_gateways(one.gateways, other.gateways):
+        return False
+    area = region(one.region)
+    try:
+        return area.sub_band(one.frequency_hz) == area.sub_band(other.frequency_hz)
+    except ParameterError:
+        return False  # said of each group on its own
+
+
+def share_gateways(one: Sequence[str], other: Sequence[str]) -> bool:
+    """Groups whose gateways are not declared may share any."""
+    return not one or not other or bool(set(one) & set(other))
+
+
+def _acknowledges(config: CampaignConfig, n_devices: int) -> bool:
+    return n_devices <= MOST_ACKNOWLEDGING if config.ack_reception is None else config.ack_reception
+
+
+def _rows(config: CampaignConfig, group: Group, n_frags: int) -> tuple[int, ...]:
+    if config.row_numbers is not None:
+        return config.row_numbers
+    wanted = config.redundancy if group.redundancy is None else group.redundancy
+    return tuple(range(1, min(n_coded_wanted(wanted, n_frags), config.frag_redundancy_max) + 1))
 
 
 def make_block(config: CampaignConfig, plan: GroupPlan, image: bytes) -> FragmentedBlock:

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
-from fuota_fec.campaign.config import CampaignConfig, Device, Group
-from fuota_fec.campaign.messages import Configured, NetworkCapabilities, Session
-from fuota_fec.campaign.plan import Plan, uplink_period
+from fuota_fec.campaign.config import CampaignConfig, Device, Group, firmware_version
+from fuota_fec.campaign.messages import (
+    Configured,
+    DeviceFact,
+    Fact,
+    GroupFact,
+    KnownDevice,
+    Membership,
+    NetworkCapabilities,
+    Session,
+)
+from fuota_fec.campaign.plan import GroupPlan, Plan, uplink_period
 from fuota_fec.campaign.timers import Timers
+from fuota_fec.devices.profiles import DeviceProfile, profile
 
 if TYPE_CHECKING:
+    from fuota_fec.campaign.asks import Ask
     from fuota_fec.codec.block import FragmentedBlock
+
+PACER = ("pacer",)
+LAST_SESSION_CNT = 0xFFFF
 
 
 class Phase(IntEnum):
@@ -30,32 +45,52 @@ class Phase(IntEnum):
     """With the network: its sent report is due."""
     SENT = 5
     """It left: the answer is due."""
-    STALLED = 6
+    BY_MULTICAST = 6
+    """Its group is asked: the answer is due with those of the others."""
+    STALLED = 7
     """No retry is left."""
-    GIVEN_UP = 7
+    UNASKED = 8
+    """It was in line when the threshold was met."""
+    GIVEN_UP = 9
     """Not asked any more; a late answer still counts."""
-    SUCCEEDED = 8
-    FAILED = 9
+    SUCCEEDED = 10
+    FAILED = 11
     """It answered, and the answer was a refusal."""
 
 
-OPEN = frozenset({Phase.UNHEARD, Phase.READY, Phase.REQUESTED, Phase.HANDED_OVER, Phase.SENT, Phase.STALLED})
+OPEN = frozenset(Phase) - {Phase.ABSENT, Phase.GIVEN_UP, Phase.SUCCEEDED, Phase.FAILED}
 """Phases in which something is still to be done about the device."""
+
+
+class Data(IntEnum):
+    """What is known of the block on a device."""
+
+    UNKNOWN = 0
+    WRONG = 1
+    """It is complete, and not the one that was announced."""
+    LIKELY = 2
+    """Complete, as far as the counts of its stack can be believed."""
+    COMPLETE = 3
 
 
 @dataclass(slots=True, kw_only=True)
 class DeviceState:
     device: Device
     group: Group
+    profile: DeviceProfile
     period: float
     """s between uplinks, P(d)."""
     taking_part: bool = True
     passed: bool = False
-    """It succeeded in the last stage: the update is verified."""
+    """It succeeded in the last stage."""
+    left_in: int = -1
+    """The stage that it left the campaign in without an answer, until that comes late."""
     heard: bool = False
     phase: Phase = Phase.ABSENT
+    asks: tuple[Ask, ...] = ()
+    """What the present stage still has to ask it, the present question first."""
     request_id: str | None = None
-    """The present stage's last request."""
+    """The last request of the present question."""
     unreported: str | None = None
     """The last request of all, until it is known to have left: it may still be in the network's queue."""
     handed_over_at: float = 0.0
@@ -64,12 +99,103 @@ class DeviceState:
     resends: int = 0
     reason: str = ""
     """Why it did not succeed, once that is known."""
+    note: str = ""
+    """A warning about it."""
+    measured_in: int = -1
+    """The stage in which its uplink period was last measured."""
     fw_version: int | None = None
     """What it last said."""
+    old_version: int | None = None
+    """What it ran before the campaign, where that is known."""
+    data: Data = Data.UNKNOWN
+    session_cnt: int = 0
+    """SessionCnt of its session in this campaign."""
+    last_session_cnt: int | None = None
+    """The last one that was sent to it."""
+    session_raised: bool = False
+    session_open: bool = False
+    """It holds a fragmentation session, as far as we know."""
+    synchronised: bool = False
+    """Its clock was corrected in this campaign."""
+    memberships: tuple[Membership, ...] = ()
+    group_set_up: bool = False
+    """It joined its group in this campaign."""
+    reboot_sent: str = ""
+    """"time" or "countdown", once it was sent a reboot (requested, answered or not)."""
+    got_fragments: bool = False
+    cleaning: bool = False
+    """It is being cleaned up: no longer the stage's affair."""
+    unconfirmed: str = ""
+    """Why it did not confirm the clean-up."""
 
     @property
     def dev_eui(self) -> str:
         return self.device.dev_eui
+
+    def known(self) -> KnownDevice:
+        """What the registry is to keep of it."""
+        return KnownDevice(
+            session_cnt=self.last_session_cnt,
+            session_open=self.session_open,
+            fw_version=self.fw_version if self.fw_version is not None else self.old_version,
+            memberships=self.memberships,
+        )
+
+
+@dataclass(slots=True, kw_only=True)
+class GroupState:
+    """How far a group is."""
+
+    plan: GroupPlan
+    next_f_cnt: int
+    round: int = 1
+    position: int = 0
+    """Frames of the round that were requested."""
+    failed: str = ""
+    """Why it does not get all of its frames."""
+    next_slot: float = float("-inf")
+    """Unix time before which no further frame goes out."""
+
+    @property
+    def name(self) -> str:
+        return self.plan.group.name
+
+    @property
+    def remaining(self) -> int:
+        return self.plan.round_len(self.round) - self.position
+
+    def begin_round(self, round_no: int) -> None:
+        """All uncoded fragments again, where there are no coded ones."""
+        if not self.plan.fec and round_no <= self.plan.rounds:
+            self.round, self.position = round_no, 0
+
+    def remaining_time(self) -> float:
+        """s that a session must last for the frames that remain, and the status request after them."""
+        status = self.plan.time.spacing + self.plan.status_wait if self.plan.n_status else 0.0
+        return self.plan.lead + self.remaining * self.plan.time.spacing + self.plan.slot + status
+
+
+@dataclass(slots=True, kw_only=True)
+class Reply:
+    """An answer that a device waits for. It goes before all requests."""
+
+    dev_eui: str
+    ask: str
+    f_port: int
+    payload: bytes
+    not_after: float
+
+
+@dataclass(slots=True)
+class Line:
+    """Who is next to be sent a unicast: replies first, then whoever is READY. Paced over the whole campaign."""
+
+    ready: deque[DeviceState] = field(default_factory=deque)
+    n_ready: int = 0
+    replies: deque[Reply] = field(default_factory=deque)
+    waiting: set[tuple[str, str]] = field(default_factory=set)
+    """(device, reply) of replies that the network does not have yet."""
+    next_at: float = 0.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -79,38 +205,66 @@ class CampaignState:
     network: NetworkCapabilities
     started_at: float
     devices: dict[str, DeviceState]
+    groups: dict[str, GroupState]
     blocks: dict[str, FragmentedBlock]
     """By group; empty without the image."""
     status: str = "RUNNING"
+    stopping: str = ""
+    """As what the campaign ends once it is cleaned up."""
     reason: str = ""
+    unconfirmed: tuple[str, ...] = ()
+    paused: bool = False
     stage_idx: int = -1
+    stage_names: tuple[str, ...] = ()
+    round: int = 1
     sessions: dict[str, Session] = field(default_factory=dict)
-    next_f_cnt: dict[str, int] = field(default_factory=dict)
+    asked_groups: frozenset[str] = frozenset()
+    """Groups for which the last session stage asked."""
     sent_until: float = 0.0
-    """End of the last multicast frame requested."""
+    """End of the last multicast frame."""
     n_requests: int = 0
-    next_unicast_at: float = 0.0
-    """Unicast downlinks are ucast_msg_delay apart, also across stages."""
+    line: Line = field(default_factory=Line)
+    replies: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """(device, reply) by request, until the network has it."""
     timers: Timers = field(default_factory=Timers)
+    changed_devices: set[str] = field(default_factory=set)
+    changed_groups: set[str] = field(default_factory=set)
+    """Of whom the registry is to be told."""
 
     @classmethod
-    def begin(cls, event: Configured, plan: Plan, blocks: dict[str, FragmentedBlock]) -> CampaignState:
+    def begin(
+        cls, event: Configured, plan: Plan, blocks: dict[str, FragmentedBlock], stage_names: tuple[str, ...]
+    ) -> CampaignState:
         """The state that event 0 makes."""
         config = event.config
         groups = {group.name: group for group in config.groups}
+        known, nothing = event.known.devices, KnownDevice()
+
+        def device_state(device: Device) -> DeviceState:
+            facts = known.get(device.dev_eui, nothing)
+            told = None if device.fw_version is None else firmware_version(device.fw_version)
+            last = -1 if facts.session_cnt is None else facts.session_cnt
+            return DeviceState(
+                device=device,
+                group=groups[device.group],
+                profile=profile(device.profile),
+                period=uplink_period(config, device),
+                old_version=told if told is not None else facts.fw_version,
+                session_cnt=min(max(config.session_cnt, last + 1), LAST_SESSION_CNT),
+                last_session_cnt=facts.session_cnt,
+                session_open=facts.session_open,
+                memberships=facts.memberships,
+            )
+
         return cls(
             config=config,
             plan=plan,
             network=event.network,
             started_at=event.at,
             blocks=blocks,
-            devices={
-                device.dev_eui: DeviceState(
-                    device=device, group=groups[device.group], period=uplink_period(config, device)
-                )
-                for device in config.devices
-            },
-            next_f_cnt={group.name: group.first_f_cnt for group in config.groups},
+            devices={device.dev_eui: device_state(device) for device in config.devices},
+            groups={name: GroupState(plan=group, next_f_cnt=group.first_f_cnt) for name, group in plan.groups.items()},
+            stage_names=stage_names,
         )
 
     @property
@@ -118,5 +272,57 @@ class CampaignState:
         """Unix time at which the campaign's maximum duration is over."""
         return self.started_at + self.config.max_duration
 
+    @property
+    def required_version(self) -> int | None:
+        """The version that devices must run for a delta."""
+        required = self.config.requires_fw_version
+        return None if required is None else firmware_version(required, "requires_fw_version")
+
     def next_request_id(self) -> str:
         return f"{self.config.id}/{self.n_requests + 1}"
+
+    def slowest_period(self) -> float:
+        """P(slowest) of the devices that take part."""
+        return max((d.period for d in self.devices.values() if d.taking_part), default=self.plan.slowest_period)
+
+    def n_taking_part(self) -> int:
+        return sum(device.taking_part for device in self.devices.values())
+
+    def lacking_groups(self) -> set[str]:
+        """Groups with devices that take part and, as far as is known, lack the data."""
+        return {d.group.name for d in self.devices.values() if d.taking_part and d.data < Data.LIKELY}
+
+    def active_groups(self) -> set[str]:
+        """Groups that still have devices."""
+        return {device.group.name for device in self.devices.values() if device.taking_part}
+
+    # ---- the line ----------------------------------------------------------------------------------------
+
+    def set_pacer(self, at: float) -> None:
+        """The pacer runs exactly while somebody is in line who may be sent something."""
+        line = self.line
+        if line.replies or (line.n_ready and not self.paused):
+            self.timers.set(PACER, max(at, line.next_at))
+        else:
+            self.timers.clear(PACER)
+
+    def next_in_line(self) -> DeviceState | None:
+        """The next device to be asked. Those that answered an earlier request meanwhile are passed over."""
+        return next((d for d in self.line.ready if d.phase is Phase.READY), None)
+
+    # ---- the registry ------------------------------------------------------------------------------------
+
+    def take_facts(self) -> list[Fact]:
+        """What has changed since the last time of what outlives the campaign."""
+        facts: list[Fact] = [
+            GroupFact(mc_addr=g.plan.group.mc_addr, key=g.plan.group.key_name, next_f_cnt=g.next_f_cnt)
+            for name in sorted(self.changed_groups)
+            for g in (self.groups[name],)
+        ]
+        facts += [
+            DeviceFact(dev_eui=dev_eui, frag_index=self.config.frag_index, known=self.devices[dev_eui].known())
+            for dev_eui in sorted(self.changed_devices)
+        ]
+        self.changed_groups.clear()
+        self.changed_devices.clear()
+        return facts

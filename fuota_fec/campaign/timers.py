@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Hashable
 
 
@@ -22,6 +23,10 @@ class Timers:
 
     def clear(self, name: Hashable) -> None:
         self._due.pop(name, None)
+
+    def due(self, name: Hashable) -> float:
+        """When it is due; never, if it is not set."""
+        return self._due.get(name, (math.inf, 0))[0]
 
     def earliest(self) -> float | None:
         while self._heap:

@@ -1,6 +1,6 @@
-"""The multicast exchange: a group's fragments one after the other, paced, each with the group's next counter.
+"""The multicast exchange: a group's frames one after the other, paced, each with the group's next counter.
 
-The next frame goes out when its slot has come (the spacing of the plan, from start to start) and fewer than
+The next frame goes out when its slot has come (the spacing, from hand-over to hand-over) and fewer than
 `summary_window` frames are without their summary report. A frame that no gateway sent goes out again before the next
 one, at most twice, as it was. Nothing is requested whose transmission would end after the group's session.
 """
@@ -8,44 +8,67 @@ one, at most twice, as it was. Nothing is requested whose transmission would end
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from fuota_fec.campaign.messages import Event, GroupDone, HandedOver, Reported, Requested, Session, StageEnded
-from fuota_fec.campaign.plan import GroupPlan
+from fuota_fec.campaign import reasons
+from fuota_fec.campaign.messages import (
+    Event,
+    GroupDone,
+    HandedOver,
+    Reported,
+    Requested,
+    Session,
+    StageEnded,
+    SummaryOverdue,
+)
 from fuota_fec.campaign.stages import Stage
-from fuota_fec.campaign.state import CampaignState, DeviceState
+from fuota_fec.campaign.state import CampaignState, DeviceState, GroupState, Phase
 from fuota_fec.wire.commands import Command
 
 MAX_REPEATS = 2
 """Times that a frame which no gateway sent is tried again."""
+OVERDUE = 5
+"""Usual waits for a summary after which a frame is named."""
 
 
 @dataclass(slots=True)
 class Frame:
-    """A fragment on its way: `repeats` counts how often it was tried again."""
+    """A frame on its way: `repeats` counts how often it was tried again."""
 
-    frag_nb: int
+    frag_nb: int | None
     f_cnt: int | None
     repeats: int = 0
     handed_over: bool = False
 
 
 class GroupTransmission:
-    """One group's frames."""
+    """One group's frames: the fragments of its round from where it is, or one command."""
 
-    def __init__(self, state: CampaignState, stage: Stage, plan: GroupPlan, session: Session) -> None:
+    def __init__(
+        self, state: CampaignState, group: GroupState, session: Session, command: Command | None = None
+    ) -> None:
         self.state = state
-        self.stage = stage
-        self.plan = plan
+        self.group = group
+        self.plan = group.plan
         self.session = session
-        self.n_begun = 0
+        self.command = command.encode() if command is not None else None
+        self.n_begun = 0 if self.command is not None else group.position
+        self.n_frames = 1 if self.command is not None else self.plan.round_len(group.round)
         self.outstanding: dict[str, Frame] = {}
+        self.last = ""
+        """The request that was made last."""
+        self.handing_over = ""
+        """The request that the network does not have yet."""
         self.again: list[Frame] = []
         self.done: GroupDone | None = None
-        self.next_slot = session.start + state.config.first_fragment_delay + state.config.time_tolerance
-        state.timers.set(self._slot, self.next_slot)
-        state.timers.set(self._end, session.end)
+        self.dropped = False
+        group.next_slot = max(group.next_slot, session.start + (0.0 if self.plan.slot else self.plan.lead))
+
+    def start(self, at: float) -> None:
+        self._set_slot(at)
+        self.state.timers.set(self._end, self.session.end)
 
     @property
     def name(self) -> str:
@@ -69,53 +92,69 @@ class GroupTransmission:
         if self.done or len(self.outstanding) >= self.state.config.summary_window:
             return
         if self._exhausted:
-            yield from self._finish(now)
-        elif now + self.plan.time.frame_time > self.session.end:
-            reason = f"session over after {self.n_begun} of {self.plan.n_frames} fragments"
-            yield GroupDone(at=now, group=self.name, n_sent=self.n_begun, reason=reason)
+            yield from self.finish(now)
+        elif now > self._last_start:
+            yield self._over(now)
         else:
             yield self._request(now)
 
     def on_summary(self, request_id: str, ok: bool, cause: str, now: float) -> Iterator[Event]:
         if request_id in self.outstanding:
             yield Reported(at=now, id=request_id, ok=ok, cause=cause)
-            yield from self._finish(now)
+            yield from self.finish(now)
 
     def on_summary_timeout(self, request_id: str, now: float) -> Iterator[Event]:
         """It may have been sent: it is not sent again."""
         yield from self.on_summary(request_id, True, "no summary report in time", now)
 
-    def on_session_end(self, now: float) -> Iterator[Event]:
-        """Whatever is still with us or the network comes too late."""
-        if not self.done:
-            reason = f"session over after {self.n_begun} of {self.plan.n_frames} fragments"
-            yield GroupDone(at=now, group=self.name, n_sent=self.n_begun, reason=reason)
+    def on_overdue(self, request_id: str, now: float) -> Iterator[Event]:
+        frame = self.outstanding[request_id]
+        yield SummaryOverdue(at=now, id=request_id, group=self.name, frag_nb=frame.frag_nb)
 
-    def _finish(self, now: float) -> Iterator[Event]:
+    def on_session_end(self, now: float) -> Iterator[Event]:
+        """Whatever is not with the network comes too late. The summaries of what is change nothing more."""
+        if not self.done:
+            complete = self._exhausted and all(frame.handed_over for frame in self.outstanding.values())
+            yield GroupDone(at=now, group=self.name, n_sent=self.n_begun) if complete else self._over(now)
+
+    def _over(self, now: float) -> GroupDone:
+        reason = reasons.session_over(self.n_begun, self.n_frames)
+        return GroupDone(at=now, group=self.name, n_sent=self.n_begun, reason=reason)
+
+    def finish(self, now: float) -> Iterator[Event]:
+        """The group is done once nothing is left and nothing is under way."""
         if self._exhausted and not self.outstanding and not self.done:
             yield GroupDone(at=now, group=self.name, n_sent=self.n_begun)
 
     @property
     def _exhausted(self) -> bool:
-        return self.n_begun == self.plan.n_frames and not self.again
+        return self.n_begun == self.n_frames and not self.again
+
+    @property
+    def _last_start(self) -> float:
+        """Unix time after which a frame would end after the session: it waits for its slot, and then takes its time."""
+        return self.session.end - self.plan.time.frame_time - self.plan.slot
 
     def _request(self, now: float) -> Requested:
         state = self.state
         if self.again:
             frame = self.again[0]
         else:
-            counter = None if state.network.owns_f_cnt else state.next_f_cnt[self.name]
-            frame = Frame(self.plan.frag_nb(self.n_begun), counter)
-        payload = state.blocks[self.name].frame(frame.frag_nb)
+            counter = None if state.network.owns_f_cnt else self.group.next_f_cnt
+            frame = Frame(self.plan.frag_nb(self.n_begun) if self.command is None else None, counter)
+        fragment = self.command is None
+        payload = state.blocks[self.name].frame(frame.frag_nb or 0) if self.command is None else self.command
         return Requested(
             at=now,
             id=state.next_request_id(),
+            ask="DataFragment" if fragment else "FragSessionStatus",
             group=self.name,
+            command=self.command,
             frag_nb=frame.frag_nb,
-            f_port=self.stage.port(state.config.ports),
+            f_port=state.config.ports.fragmentation,
             f_cnt=frame.f_cnt,
             digest=hashlib.sha256(payload).digest()[:8],
-            not_after=self.session.end,
+            not_after=self._last_start,
         )
 
     # ---- what events do ----------------------------------------------------------------------------------
@@ -125,74 +164,186 @@ class GroupTransmission:
             frame = self.again.pop(0)
             frame.handed_over = False
         else:
-            assert event.frag_nb is not None
             frame = Frame(event.frag_nb, event.f_cnt)
             self.n_begun += 1
+            if self.command is None:
+                self.group.position = self.n_begun
             if event.f_cnt is not None:
-                self.state.next_f_cnt[self.name] = event.f_cnt + 1
+                self._next_counter(event.f_cnt + 1)
         self.outstanding[event.id] = frame
-        self.next_slot = event.at + self.plan.time.spacing
-        self.state.sent_until = max(self.state.sent_until, event.at + self.plan.time.frame_time)
+        self.last = self.handing_over = event.id
+        self.group.next_slot = event.at + self.plan.time.spacing
+        self._on_air_from(event.at)
         self._set_slot(event.at)
+
+    def _next_counter(self, f_cnt: int) -> None:
+        self.group.next_f_cnt = max(self.group.next_f_cnt, f_cnt)
+        self.state.changed_groups.add(self.name)
+
+    def _on_air_from(self, at: float) -> None:
+        self.state.sent_until = max(self.state.sent_until, at + self.plan.slot + self.plan.time.frame_time)
 
     def apply_handed_over(self, event: HandedOver) -> None:
         self.outstanding[event.id].handed_over = True
+        self.handing_over = ""
+        self.group.next_slot = event.at + self.plan.time.spacing
+        if event.f_cnt is not None:
+            self._next_counter(event.f_cnt + 1)
+        self._on_air_from(event.at)
         if not self._waits_for_summary:
             del self.outstanding[event.id]
-            self._set_slot(event.at)
-        elif self.state.config.summary_report_timeout:
-            wait = self.state.config.summary_report_timeout * (1 + self.plan.n_devices / 1000)
-            self.state.timers.set(("summary", self.name, event.id), event.at + wait)
+        else:
+            self.set_summary_timers(event.id, event.at)
+        self._set_slot(event.at)
+
+    def set_summary_timers(self, request_id: str, at: float) -> None:
+        timers, timeout = self.state.timers, self.state.config.summary_report_timeout
+        timers.set(("overdue", self.name, request_id), at + OVERDUE * self.state.network.summary_cadence)
+        if timeout:
+            timers.set(("summary", self.name, request_id), at + timeout * (1 + self.plan.n_devices / 1000))
+
+    def _clear_summary_timers(self, request_id: str) -> None:
+        self.state.timers.clear(("summary", self.name, request_id))
+        self.state.timers.clear(("overdue", self.name, request_id))
 
     def apply_reported(self, event: Reported) -> None:
         frame = self.outstanding.pop(event.id, None)
         if frame is None:
             return
-        self.state.timers.clear(("summary", self.name, event.id))
+        self._clear_summary_timers(event.id)
+        if event.id == self.handing_over:
+            self.handing_over = ""
         if not event.ok and frame.repeats < MAX_REPEATS:
             frame.repeats += 1
             self.again.append(frame)
+            if event.id == self.last:
+                self.group.next_slot = event.at  # It was not on the air: its slot is still to be used.
         self._set_slot(event.at)
 
     def apply_done(self, event: GroupDone) -> None:
         self.done = event
+        self.drop()
+
+    def drop(self) -> None:
+        """Nothing more is sent."""
+        self.dropped = True
         self.state.timers.clear(self._slot)
         self.state.timers.clear(self._end)
         for request_id in self.outstanding:
-            self.state.timers.clear(("summary", self.name, request_id))
+            self._clear_summary_timers(request_id)
 
     def _set_slot(self, at: float) -> None:
         """The next frame's time, or that of the end: the timer runs exactly while a frame may go out."""
-        has_room = len(self.outstanding) < self.state.config.summary_window
+        has_room = len(self.outstanding) < self.state.config.summary_window and not self.handing_over
         waits_only = self._exhausted and self.outstanding
-        if has_room and not waits_only and not self.done:
-            self.state.timers.set(self._slot, max(at, self.next_slot))
+        if has_room and not waits_only and not self.dropped and not self.state.paused:
+            self.state.timers.set(self._slot, max(at, self.group.next_slot))
         else:
             self.state.timers.clear(self._slot)
 
+    def set_paused(self, at: float) -> None:
+        """A campaign that is paused, or goes on."""
+        self._set_slot(at)
+
+
+Groups = dict[str, GroupTransmission]
+
+
+class Multicast:
+    """The frames of some groups: what a stage sends by multicast."""
+
+    def __init__(self, state: CampaignState, groups: dict[str, Command | None], at: float) -> None:
+        """`groups` by name, with the command that they are sent, or None for their fragments."""
+        self.state = state
+        self.by_request: dict[str, GroupTransmission] = {}
+        self.groups = {
+            name: GroupTransmission(state, state.groups[name], state.sessions[name], command)
+            for name, command in groups.items()
+        }
+        for group in self.groups.values():
+            group.start(at)
+
+    @property
+    def over(self) -> bool:
+        return all(group.done for group in self.groups.values())
+
+    def awaits_hand_over(self, request_id: str) -> bool:
+        group = self.by_request.get(request_id)
+        frame = group.outstanding.get(request_id) if group is not None and not group.done else None
+        return frame is not None and not frame.handed_over
+
+    def on_report(self, request_id: str, ok: bool, cause: str, now: float) -> Iterator[Event]:
+        return self.by_request[request_id].on_summary(request_id, ok, cause, now)
+
+    def on_timer(self, name: tuple[str, ...], now: float) -> Iterator[Event]:
+        kind, group, *request = name
+        handlers: dict[str, Callable[..., Iterator[Event]]] = {
+            "slot": self.groups[group].on_slot,
+            "session end": self.groups[group].on_session_end,
+            "summary": self.groups[group].on_summary_timeout,
+            "overdue": self.groups[group].on_overdue,
+        }
+        return handlers[kind](*request, now)
+
+    def outstanding(self) -> list[str]:
+        return [name for group in self.groups.values() if not group.done for name in group.outstanding]
+
+    def apply(self, event: Event) -> bool:
+        """Whether the event concerned a frame or group of this transmission."""
+        if isinstance(event, Requested) and event.group is not None:
+            group = self.by_request[event.id] = self.groups[event.group]
+            group.apply_requested(event)
+        elif isinstance(event, HandedOver) and event.id in self.by_request:
+            self.by_request[event.id].apply_handed_over(event)
+        elif isinstance(event, Reported) and event.id in self.by_request:
+            self.by_request.pop(event.id).apply_reported(event)
+        elif isinstance(event, GroupDone):
+            self.groups[event.group].apply_done(event)
+        elif isinstance(event, SummaryOverdue):
+            self.state.timers.clear(("overdue", event.group, event.id))
+        else:
+            return False
+        return True
+
+    def drop_all(self) -> None:
+        for group in self.groups.values():
+            group.drop()
+
+    def restart(self, at: float) -> None:
+        """After an outage summaries have their whole time again."""
+        for request_id, group in self.by_request.items():
+            frame = group.outstanding.get(request_id)
+            if frame is not None and frame.handed_over and not group.done:
+                group.set_summary_timers(request_id, at)
+
+    def set_paused(self, at: float) -> None:
+        for group in self.groups.values():
+            if not group.done:
+                group.set_paused(at)
+
 
 class Transmission:
-    """The transmissions of all groups that still have devices: the stage's exchange."""
+    """The fragments of all groups that have devices and frames to come: a stage's exchange."""
 
-    def __init__(self, state: CampaignState, stage: Stage) -> None:
+    def __init__(self, state: CampaignState, stage: Stage, at: float) -> None:
         self.state = state
         self.stage = stage
-        active = {device.group.name for device in state.devices.values() if device.taking_part}
-        self.groups = {
-            name: GroupTransmission(state, stage, plan, state.sessions[name])
-            for name, plan in state.plan.groups.items()
-            if name in active
-        }
-        self.by_request: dict[str, GroupTransmission] = {}
+        self.sizes = Counter(d.group.name for d in state.devices.values() if d.taking_part)
+        for device in state.devices.values():
+            device.got_fragments = device.got_fragments or device.taking_part
+        names = [g.name for g in state.groups.values() if g.name in self.sizes and g.remaining > 0]
+        for name in names:
+            state.groups[name].failed = ""
+        self.multicast = Multicast(state, dict.fromkeys(names), at)
 
     @property
     def n_succeeded(self) -> int:
         """Devices whose group has not failed."""
-        return sum(d.taking_part and not self.reason(d.group.name) for d in self.state.devices.values())
+        return sum(size for name, size in self.sizes.items() if not self.state.groups[name].failed)
 
     def progress(self) -> dict[str, tuple[int, int]]:
-        """Frames requested and planned, by group."""
-        return {name: (group.n_begun, group.plan.n_frames) for name, group in self.groups.items()}
+        """Frames requested and planned in this round, by group."""
+        return {name: (group.n_begun, group.n_frames) for name, group in self.multicast.groups.items()}
 
     def is_news(self, device: DeviceState, _at: float) -> bool:
         return not device.heard
@@ -204,59 +355,61 @@ class Transmission:
         """Devices do not answer fragments."""
         return None
 
+    def knows(self, request_id: str) -> bool:
+        return request_id in self.multicast.by_request
+
     def awaits_hand_over(self, request_id: str) -> bool:
-        frame = self.by_request[request_id].outstanding.get(request_id)
-        return frame is not None and not frame.handed_over
+        return self.multicast.awaits_hand_over(request_id)
 
     def on_report(self, request_id: str, ok: bool, cause: str, now: float) -> Iterator[Event]:
-        return self.by_request[request_id].on_summary(request_id, ok, cause, now)
+        return self.multicast.on_report(request_id, ok, cause, now)
 
     def on_timer(self, name: object, now: float) -> Iterator[Event]:
         assert isinstance(name, tuple)
-        kind, group, *request = name
-        if kind == "slot":
-            return self.groups[group].on_slot(now)
-        if kind == "session end":
-            return self.groups[group].on_session_end(now)
-        return self.groups[group].on_summary_timeout(request[0], now)
+        return self.multicast.on_timer(name, now)
 
     def settle(self, now: float) -> Iterator[Event]:
-        if all(group.done for group in self.groups.values()):
+        if self.multicast.over:
             yield from self.end(now)
 
     def end(self, now: float, cause: str = "") -> Iterator[Event]:
-        for name, group in self.groups.items():
+        for name, group in self.multicast.groups.items():
             if not group.done:
-                reason = f"{cause} after {group.n_begun} of {group.plan.n_frames} fragments"
+                reason = f"{cause} after {group.n_begun} of {group.n_frames} fragments"
                 yield GroupDone(at=now, group=name, n_sent=group.n_begun, reason=reason)
         successes = self.n_succeeded
         ok = successes >= self.state.plan.n_needed
-        yield StageEnded(at=now, stage=self.stage.name, successes=successes, ok=ok)
+        back_to = "" if cause else self.stage.back_to(self.state, now, successes)
+        yield StageEnded(at=now, stage=self.stage.name, successes=successes, ok=ok, back_to=back_to)
 
-    def reason(self, group: str) -> str:
-        """Why a group did not get all its fragments; empty if it did."""
-        done = self.groups[group].done if group in self.groups else None
-        return done.reason if done else ""
+    def outstanding(self) -> list[str]:
+        return self.multicast.outstanding()
 
     def apply(self, event: Event) -> None:
-        if isinstance(event, Requested):
-            assert event.group is not None
-            group = self.groups[event.group]
-            self.by_request[event.id] = group
-            group.apply_requested(event)
-        elif isinstance(event, HandedOver):
-            self.by_request[event.id].apply_handed_over(event)
-        elif isinstance(event, Reported):
-            self.by_request.pop(event.id).apply_reported(event)
-        elif isinstance(event, GroupDone):
-            self.groups[event.group].apply_done(event)
+        if self.multicast.apply(event):
+            if isinstance(event, GroupDone):
+                self.state.groups[event.group].failed = event.reason
         elif isinstance(event, StageEnded):
-            self._apply_ended()
+            self._apply_ended(event)
 
-    def _apply_ended(self) -> None:
-        """Devices of a group whose session was over leave; the others go on."""
+    def _apply_ended(self, event: StageEnded) -> None:
+        """Devices of a group whose session was over leave, unless it goes on; the others go on."""
         for device in self.state.devices.values():
-            reason = self.reason(device.group.name)
-            if device.taking_part and reason:
+            reason = self.state.groups[device.group.name].failed
+            if device.taking_part and reason and not (event.back_to and self.stage.stays(self.state, device)):
                 device.taking_part = False
                 device.reason = reason
+            device.phase = Phase.ABSENT if not device.cleaning else device.phase
+        self.multicast.drop_all()
+
+    def drop_all(self, _at: float) -> None:
+        self.multicast.drop_all()
+
+    def restart(self, at: float) -> None:
+        self.multicast.restart(at)
+
+    def set_paused(self, at: float) -> None:
+        self.multicast.set_paused(at)
+
+    def on_period(self, _device: DeviceState) -> None:
+        """Uplinks do not pace frames."""

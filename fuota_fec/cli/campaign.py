@@ -1,33 +1,44 @@
-"""`fuota-fec campaign`: run a campaign and watch it."""
+"""`fuota-fec campaign`: run a campaign and watch it; pause, stop and resume it; look at those that a journal holds."""
 
 from __future__ import annotations
 
+import json
 import sys
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import asdict
 from datetime import UTC, datetime
-from types import TracebackType
-from typing import Self
+from typing import Any
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from fuota_fec.campaign.machine import SUCCEEDED, Campaign
-from fuota_fec.campaign.messages import (
-    Answered,
-    Configured,
-    Event,
-    Finished,
-    GivenUp,
-    GroupDone,
-    Requested,
-    StageEnded,
-    StageStarted,
-)
+from fuota_fec.agent import Observer
+from fuota_fec.campaign.machine import STOPPED, SUCCEEDED, Campaign
+from fuota_fec.campaign.overview import CampaignStatus
 from fuota_fec.cli.output import json_option, print_json
 from fuota_fec.cli.runfile import read_run_file
+from fuota_fec.cli.watch import JsonReport, StageReport, duration
+from fuota_fec.errors import CampaignError, JournalError
+from fuota_fec.journal import Journal, Overview, Verb, open_journal
 from fuota_fec.report.tables import DEVICE_COLUMNS, device_rows, reason_counts
-from fuota_fec.simulation import SimulationResult, simulate_campaign
+from fuota_fec.simulation import LEASE_TTL, Simulation, SimulationResult, resume_simulation, simulate_campaign
+from fuota_fec.tables import from_table
+
+LEASE_WAIT = LEASE_TTL + 2
+"""s after which a process that was killed no longer holds its campaign."""
+
+_KEPT = "Where campaigns are kept: sqlite:///FILE, or postgresql+psycopg://…"
+_DB: dict[str, Any] = {"envvar": "FUOTA_FEC_DB", "show_envvar": True, "metavar": "URL"}
+_db_option = click.option("--db", "url", required=True, help=f"{_KEPT}.", **_DB)
+_db_or_memory_option = click.option("--db", "url", default=":memory:", help=f"{_KEPT}; in memory if not given.", **_DB)
+_speed_option = click.option(
+    "--speed",
+    type=click.FloatRange(min=0, min_open=True),
+    help="Seconds of virtual time in a second; as fast as it can if not given.",
+)
 
 
 @click.group("campaign")
@@ -35,26 +46,248 @@ def campaign_command() -> None:
     """Run firmware-update campaigns."""
 
 
+# ---- running ---------------------------------------------------------------------------------------------
+
+
 @campaign_command.command("run")
 @click.argument("file", type=click.Path(dir_okay=False))
+@_db_or_memory_option
+@_speed_option
 @json_option
-def run_command(file: str, as_json: bool) -> None:
+def run_command(file: str, url: str, speed: float | None, as_json: bool) -> None:
     """Run the campaign of FILE (TOML) over the simulated fleet that it describes.
 
-    Exit status 0 if it succeeded and every device that passed holds exactly the image that was sent.
+    With --db it can be paused, stopped and resumed by its id, also after a crash. Exit status 0 if it succeeded and
+    every device that passed holds exactly the image that was sent.
     """
     run = read_run_file(file)
-    if as_json:
-        result = simulate_campaign(
-            run.config, run.image, run.simulation, observer=lambda _campaign, event: print_json(event.record())
+    network = json.dumps({"campaign": run.config.id, "simulation": asdict(run.simulation)})
+
+    def go(observer: Observer) -> SimulationResult:
+        return simulate_campaign(
+            run.config,
+            run.image,
+            run.simulation,
+            observer=observer,
+            journal=journal,
+            network=network,
+            pace=_pace(speed),
         )
+
+    with closing(open_journal(url)) as journal:
+        _watch(go, None, as_json)
+
+
+@campaign_command.command("resume")
+@click.argument("name", metavar="ID")
+@_db_option
+@_speed_option
+@json_option
+def resume_command(name: str, url: str, speed: float | None, as_json: bool) -> None:
+    """Go on with a campaign that was paused, or whose process is gone.
+
+    A paused campaign whose process is there is only told to go on. Exit status as of `run`.
+    """
+
+    def go(observer: Observer) -> SimulationResult:
+        return resume_simulation(journal, name, simulation, observer=observer, pace=_pace(speed))
+
+    with closing(open_journal(url)) as journal:
+        owner = _overview(journal, name).owner
+        seen = _replayed(journal, name)
+        if seen.finished:
+            raise CampaignError(f"campaign {name!r} cannot be resumed: it is {seen.progress().status}")
+        if seen.paused:
+            journal.order(name, "unpause")
+        if owner and (seen.paused or not _runs_out(journal, name)):
+            _say(f"campaign {name} is run by {owner}", as_json, campaign=name, owner=owner)
+            return
+        simulation = _simulation(journal, name)
+        _watch(go, _replayed(journal, name), as_json)
+
+
+def _runs_out(journal: Journal, name: str) -> bool:
+    """Whether the lease of whoever runs the campaign runs out: a process that was killed does not renew it."""
+    end = time.monotonic() + LEASE_WAIT
+    while _overview(journal, name).owner:
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.5)
+    return True
+
+
+def _simulation(journal: Journal, name: str) -> Simulation:
+    """The simulated network that the campaign was run over."""
+    try:
+        table = json.loads(journal.network(name))["simulation"]
+    except (ValueError, KeyError, TypeError):
+        message = f"campaign {name!r} was not run over a simulated network: its own server resumes it"
+        raise JournalError(message) from None
+    return from_table(Simulation, table, "simulation")
+
+
+def _pace(speed: float | None) -> Callable[[float], None] | None:
+    return None if speed is None else lambda seconds: time.sleep(seconds / speed)
+
+
+def _watch(go: Callable[[Observer], SimulationResult], seen: Campaign | None, as_json: bool) -> None:
+    """Runs it, shows it, and exits with what came of it. `seen` is the campaign as far as it was."""
+    if as_json:
+        result = go(JsonReport(seen))
         print_json(_summary(result))
     else:
         console = _console()
         with StageReport(console) as report:
-            result = simulate_campaign(run.config, run.image, run.simulation, observer=report)
+            if seen is not None:
+                report.resume(seen)
+            result = go(report)
         _print_outcome(console, result)
     sys.exit(0 if result.campaign.status().status == SUCCEEDED and not result.wrong else 1)
+
+
+# ---- an operator's verbs ---------------------------------------------------------------------------------
+
+
+def _order(name: str, url: str, as_json: bool, verb: Verb, doing: str) -> None:
+    """The process that runs the campaign carries it out; if there is none, the next that resumes it."""
+    with closing(open_journal(url)) as journal:
+        found = _overview(journal, name)
+        _check(journal, name, verb)
+        if found.status != STOPPED:
+            journal.order(name, verb)
+    if found.status == STOPPED:
+        _say(f"campaign {name} is stopped", as_json, campaign=name, status=STOPPED)
+        return
+    who = f"{found.owner} {doing} it" if found.owner else f"no process runs it: `resume` {doing} it"
+    _say(f"campaign {name}: {who}", as_json, campaign=name, order=verb, owner=found.owner)
+
+
+def _check(journal: Journal, name: str, verb: Verb) -> None:
+    """CampaignError now rather than in a process that nobody looks at."""
+    campaign = Campaign.replay(journal.events(name), journal.image(name))
+    {"pause": campaign.pause, "unpause": campaign.unpause, "stop": campaign.stop}[verb](float("-inf"))
+
+
+@campaign_command.command("pause")
+@click.argument("name", metavar="ID")
+@_db_option
+@json_option
+def pause_command(name: str, url: str, as_json: bool) -> None:
+    """Send nothing more until `resume`; answers count, and time passes."""
+    _order(name, url, as_json, "pause", "pauses")
+
+
+@campaign_command.command("stop")
+@click.argument("name", metavar="ID")
+@_db_option
+@json_option
+def stop_command(name: str, url: str, as_json: bool) -> None:
+    """End a campaign and clean up on the devices."""
+    _order(name, url, as_json, "stop", "stops")
+
+
+@campaign_command.command("archive")
+@click.argument("name", metavar="ID")
+@_db_option
+@json_option
+def archive_command(name: str, url: str, as_json: bool) -> None:
+    """List a finished campaign no longer; it stays in the journal."""
+    with closing(open_journal(url)) as journal:
+        journal.archive(name)
+    _say(f"campaign {name}: archived", as_json, campaign=name, archived=True)
+
+
+# ---- looking ---------------------------------------------------------------------------------------------
+
+
+@campaign_command.command("list")
+@click.option("--archived", is_flag=True, help="Archived campaigns too.")
+@_db_option
+@json_option
+def list_command(archived: bool, url: str, as_json: bool) -> None:
+    """List the campaigns of a journal."""
+    with closing(open_journal(url)) as journal:
+        found = journal.overview(archived=archived)
+    if as_json:
+        for row in found:
+            print_json(asdict(row))
+        return
+    table = Table("campaign", "status", "events", "begun", "last event", "run by", box=None, pad_edge=False)
+    for row in found:
+        status = row.status + (", archived" if row.archived else "")
+        table.add_row(row.id, status, str(row.n_events), _when(row.created_at), _when(row.changed_at), row.owner)
+    _console().print(table)
+
+
+@campaign_command.command("show")
+@click.argument("name", metavar="ID")
+@click.option("--events", "with_events", is_flag=True, help="Every event, instead of where it is.")
+@_db_option
+@json_option
+def show_command(name: str, with_events: bool, url: str, as_json: bool) -> None:
+    """Show where a campaign is, and each device with its reason."""
+    with closing(open_journal(url)) as journal:
+        if with_events:
+            _print_events(journal, name, as_json)
+            return
+        status = _replayed(journal, name).status()
+        owner = _overview(journal, name).owner
+    if as_json:
+        print_json({**asdict(status), "owner": owner})
+    else:
+        _print_status(_console(), status, owner)
+
+
+def _print_events(journal: Journal, name: str, as_json: bool) -> None:
+    report = JsonReport()
+    seen: Campaign | None = None
+    for event in journal.events(name):
+        if as_json:
+            seen = seen or Campaign.from_first(event)
+            report(seen, event)
+        else:
+            record = event.record()
+            kind, at = record.pop("event"), record.pop("at")
+            told = {key: value for key, value in record.items() if key not in ("v", "config", "known") and value}
+            click.echo(f"{_when(at)}  {kind:<15} " + " ".join(f"{key}={value}" for key, value in told.items()))
+
+
+def _print_status(console: Console, status: CampaignStatus, owner: str) -> None:
+    paused = ", paused" if status.paused else ""
+    where = f" in {status.stage} ({status.stage_status})" if status.stage and status.stage_status else ""
+    done = f"{status.n_done} of {status.n_devices} devices done"
+    console.print(f"campaign {status.id}: {status.status}{paused}{where}", soft_wrap=True)
+    if where:
+        console.print(f"stage {status.n_stages_completed + 1} of {len(status.stages)}, {done}", soft_wrap=True)
+    for name, (sent, planned) in status.fragments.items():
+        console.print(f"group {name}: {sent} of {planned} frames", soft_wrap=True)
+    for name, f_cnt in status.next_f_cnt.items():
+        spacing, rule = status.spacing[name]
+        text = f"group {name}: next frame counter {f_cnt}, one frame every {spacing:.2f} s ({rule})"
+        console.print(text, soft_wrap=True)
+    if owner:
+        console.print(f"run by {owner}", soft_wrap=True)
+    if status.reason:
+        console.print(status.reason, soft_wrap=True)
+    _print_devices(console, status)
+    for dev_eui in status.unconfirmed:
+        why = next(d.unconfirmed for d in status.devices if d.dev_eui == dev_eui)
+        console.print(f"{dev_eui} did not confirm the clean-up: {why}", soft_wrap=True)
+
+
+def _replayed(journal: Journal, name: str) -> Campaign:
+    """The campaign to look at, not to continue."""
+    return Campaign.replay(journal.events(name))
+
+
+def _overview(journal: Journal, name: str) -> Overview:
+    found = next((row for row in journal.overview(archived=True) if row.id == name), None)
+    if found is None:
+        raise JournalError(f"there is no campaign {name!r}")
+    return found
+
+
+# ---- printing --------------------------------------------------------------------------------------------
 
 
 def _console() -> Console:
@@ -65,86 +298,34 @@ def _console() -> Console:
     return console
 
 
-class StageReport:
-    """Prints a line per stage as it passes; on a terminal, a progress bar under them."""
+def _say(text: str, as_json: bool, **facts: object) -> None:
+    if as_json:
+        print_json(facts)
+    else:
+        click.echo(text)
 
-    def __init__(self, console: Console) -> None:
-        self._stage_started = 0.0
-        self._progress = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            console=console,
-            transient=True,
-            disable=not console.is_terminal,
-        )
-        self._task = self._progress.add_task("", total=None, visible=False)
 
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._progress.stop()
-
-    def __call__(self, campaign: Campaign, event: Event) -> None:
-        if isinstance(event, Configured):
-            config, n_groups = event.config, len(event.config.groups)
-            self._print(
-                f"campaign {config.id}: {event.image_len} bytes to {len(config.devices)} devices "
-                f"in {n_groups} group{'s' if n_groups > 1 else ''}, threshold {config.success_threshold:g} %"
-            )
-            for finding in campaign.findings:
-                self._print(f"  {finding}")
-        elif isinstance(event, StageStarted):
-            self._stage_started = event.at
-            plans = list(campaign.plan.groups.values())
-            sending = event.stage == "DlFragment"
-            total = sum(plan.n_frames for plan in plans) if sending else event.n_devices
-            self._progress.reset(self._task, description=event.stage, total=total, visible=True)
-            for plan in plans if sending else ():
-                self._line(
-                    event.at,
-                    f"group {plan.group.name}: {plan.n_frags} fragments of {plan.frag_size} bytes and {len(plan.rows)} "
-                    f"coded, one every {plan.time.spacing:.2f} s ({plan.time.rule}), dialect {plan.group.version}",
-                )
-        elif (isinstance(event, Requested) and event.group is not None) or isinstance(event, (Answered, GivenUp)):
-            self._progress.advance(self._task)
-        elif isinstance(event, GroupDone) and event.reason:
-            self._line(event.at, f"group {event.group}: {event.reason}")
-        elif isinstance(event, StageEnded):
-            n_devices = len(campaign.config.devices)
-            took = _duration(event.at - self._stage_started)
-            verdict = "passed" if event.ok else "FAILED"
-            self._line(event.at, f"{event.stage:<23} {verdict}  {event.successes:>6} of {n_devices} devices, {took}")
-        elif isinstance(event, Finished):
-            self._line(event.at, f"campaign {event.status}" + (f": {event.reason}" if event.reason else ""))
-
-    def _line(self, at: float, text: str) -> None:
-        self._print(f"{_clock(at)}  {text}")
-
-    def _print(self, text: str) -> None:
-        self._progress.console.print(text, soft_wrap=True)
+def _print_devices(console: Console, status: CampaignStatus, *more: tuple[str, dict[str, str]]) -> None:
+    table = Table(*DEVICE_COLUMNS, *(title for title, _ in more), box=None, pad_edge=False, header_style="bold")
+    for row in device_rows(status):
+        table.add_row(*row, *(column.get(row[0], "") for _, column in more))
+    console.print()
+    console.print(table)
 
 
 def _print_outcome(console: Console, result: SimulationResult) -> None:
     status = result.campaign.status()
-    table = Table(*DEVICE_COLUMNS, "image", box=None, pad_edge=False, header_style="bold")
-    for row in device_rows(status):
-        table.add_row(*row, "sent bytes" if result.holds_image(row[0]) else "")
-    console.print()
-    console.print(table)
+    right = {d.dev_eui: "sent bytes" for d in status.devices if result.holds_image(d.dev_eui)}
+    _print_devices(console, status, ("image", right))
     passed = [d for d in status.devices if d.status == "passed"]
     console.print()
     for reason, count in reason_counts(status):
-        console.print(f"{count} failed: {reason}", soft_wrap=True)
-    n_right = len(passed) - len(result.wrong)
+        console.print(f"{count} {reason}", soft_wrap=True)
+    n_bytes = len(result.campaign.image)
+    held = f"{len(passed) - len(result.wrong)} of them hold exactly the {n_bytes} bytes that were sent (SHA-256); "
     console.print(
-        f"{status.status}: {len(passed)} of {status.n_devices} devices passed, {n_right} of them hold exactly the "
-        f"{len(result.campaign.image)} bytes that were sent (SHA-256); {_duration(result.duration)} of virtual time",
+        f"{status.status}: {len(passed)} of {status.n_devices} devices passed, {held if n_bytes else ''}"
+        f"{duration(result.duration)} of virtual time",
         soft_wrap=True,
     )
 
@@ -158,6 +339,7 @@ def _summary(result: SimulationResult) -> dict[str, object]:
         "n_devices": status.n_devices,
         "n_passed": sum(d.status == "passed" for d in status.devices),
         "n_with_other_bytes": len(result.wrong),
+        "unconfirmed": list(status.unconfirmed),
         "duration": round(result.duration, 3),
         "devices": [
             {"dev_eui": d.dev_eui, "group": d.group, "status": d.status, "reason": d.reason, "fw_version": d.fw_version}
@@ -166,11 +348,5 @@ def _summary(result: SimulationResult) -> dict[str, object]:
     }
 
 
-def _clock(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%H:%M:%S")
-
-
-def _duration(seconds: float) -> str:
-    hours, rest = divmod(round(seconds), 3600)
-    minutes, seconds = divmod(rest, 60)
-    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {seconds:02} s"
+def _when(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S")

@@ -114,8 +114,12 @@ def _reboot_is_timed(campaign: PlannedCampaign) -> bool:
     return campaign.reboot == "time"
 
 
-def _no_coded(campaign: PlannedCampaign) -> bool:
-    return all(group.n_coded == 0 for group in campaign.groups)
+def _any_without_coded(campaign: PlannedCampaign) -> bool:
+    return any(group.n_coded == 0 for group in campaign.groups)
+
+
+def _asks_versions(campaign: PlannedCampaign) -> bool:
+    return campaign.asks_versions
 
 
 class _Row(NamedTuple):
@@ -125,6 +129,7 @@ class _Row(NamedTuple):
     takes_part: Callable[[PlannedCampaign], bool] = _always
 
 
+_PACKAGE_VERSION = _Row("PackageVersion", "setup", _unicast, _asks_versions)
 _MC_GROUP_SETUP = _Row("McGroupSetup", "setup", _unicast)
 _FRAG_SESSION_SETUP = _Row("FragSessionSetup", "setup", _unicast)
 _SESSION = (
@@ -135,8 +140,9 @@ _DL_FRAGMENT = _Row("DlFragment", "transmission", _transmission)
 
 _STAGES: Mapping[str, tuple[_Row, ...]] = MappingProxyType(
     {
-        "multicast": (_MC_GROUP_SETUP, *_SESSION),
+        "multicast": (_PACKAGE_VERSION, _MC_GROUP_SETUP, *_SESSION),
         "binary": (
+            _PACKAGE_VERSION,
             _MC_GROUP_SETUP,
             _FRAG_SESSION_SETUP,
             *_SESSION,
@@ -144,12 +150,13 @@ _STAGES: Mapping[str, tuple[_Row, ...]] = MappingProxyType(
             _Row("FragSessionStatus", "after", _status),
         ),
         "firmware": (
+            _PACKAGE_VERSION,
             _MC_GROUP_SETUP,
             _Row("DevRebootTime", "setup", _unicast, _reboot_is_timed),
             _FRAG_SESSION_SETUP,
             *_SESSION,
             _DL_FRAGMENT,
-            _Row("UpgradeImage", "after", _unicast, _no_coded),
+            _Row("UpgradeImage", "after", _unicast, _any_without_coded),
             _Row("CompletionVerification", "verification", _verification),
         ),
     }

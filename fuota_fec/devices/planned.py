@@ -154,6 +154,8 @@ class PlannedCampaign:
     """Who decides when: the device, the campaign by a time set before, or the campaign once the data is there."""
     reboot_in: float | None = None
     """s from the campaign's start to a configured reboot time."""
+    asks_versions: bool = False
+    """Whether devices are first asked which versions of the packages, or of the firmware, they have."""
     network_clock_sync: bool = False
     """Whether the network server answers clock synchronisation (TS003) itself."""
 

@@ -70,6 +70,8 @@ class RebootVerb(StrEnum):
     """DevRebootCountdownReq."""
     TIME = "time"
     """DevRebootTimeReq; the device's clock must be right."""
+    EITHER = "either"
+    """Both; a countdown does not need a clock, a time does not age in the server's queue."""
     NONE = "none"
 
 
@@ -354,7 +356,7 @@ _GENERIC = DeviceProfile(
     n_sessions=4,  # a device must have at least one; the answer to the setup tells
     n_decoders=1,
     mc_group_status=False,
-    reboot_verb=RebootVerb.COUNTDOWN,  # independent of the device's clock
+    reboot_verb=RebootVerb.EITHER,
 )
 
 PROFILES: Mapping[str, DeviceProfile] = MappingProxyType(

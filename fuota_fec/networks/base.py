@@ -25,7 +25,12 @@ class MulticastGroup:
     frequency_hz: int
     dev_euis: tuple[str, ...]
     f_cnt: int = 0
-    """Next frame counter, for a server that counts itself."""
+    """Next frame counter, for a server that counts itself and does not know the group yet."""
+    device_class: str = "C"
+    periodicity: int = 0
+    """Class B: pingNb = 2^(7 - periodicity)."""
+    gateways: tuple[str, ...] = ()
+    """Identifiers of the gateways that are to send; empty: the server chooses."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,11 +56,18 @@ class Network(Protocol):
 
     capabilities: NetworkCapabilities
 
-    def open_group(self, group: MulticastGroup) -> None:
-        """Makes the group known to the server; again is harmless."""
+    def open_group(self, group: MulticastGroup) -> int | None:
+        """Makes the group known to the server; again is harmless. A server that counts itself returns its next
+        frame counter, another None."""
 
     def submit(self, downlink: Downlink, now: float) -> HandOver:
         """Hands a downlink over."""
 
+    def withdraw(self, downlink_ids: Sequence[str], now: float) -> None:
+        """Takes those of these downlinks that were handed over and have not left out of the server's queues."""
+
     def poll(self, now: float) -> Sequence[Input]:
-        """What has come in since the last call, up to `now`, in order."""
+        """What has come in up to `now`, in order. The next call says that this was taken note of."""
+
+    def reconnect(self) -> None:
+        """What the last poll gave was lost (a crash, a journal that failed): the next one gives it again."""

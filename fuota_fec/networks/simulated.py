@@ -1,15 +1,19 @@
 """A network server that is simulated, with its gateways, its radio and its devices, in virtual time.
 
 It behaves as a real one does to a class A device: unicast downlinks wait in a queue per device, one leaves after
-each uplink that was heard, and only then comes its sent report. Multicast frames go to the devices that listen.
-Everything that happens is drawn from the generator that it was given.
+each uplink that was heard, and only then comes its sent report. Multicast frames wait in a queue per group, in class B
+for their ping slot, and go to the devices that listen. Everything that happens is drawn from the generator that it
+was given, and nothing is drawn for what cannot happen. The whole of it, devices included, can be pickled at any time
+and goes on from there.
 """
 
 from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,25 +25,84 @@ from fuota_fec.campaign.messages import (
     NetworkCapabilities,
     Uplink,
 )
-from fuota_fec.errors import NetworkError
+from fuota_fec.errors import NetworkError, ParameterError, WireError
 from fuota_fec.fleet.channel import LossModel
 from fuota_fec.fleet.device import VirtualDevice
+from fuota_fec.fleet.sessions import MadeUpKey, group_key
 from fuota_fec.networks.base import Downlink, MulticastGroup
+from fuota_fec.radio.airtime import next_ping_slot
+from fuota_fec.wire import clock
 
 RX1_DELAY = 1.0
 """s from an uplink to the downlink that answers it."""
 MULTICAST_DELAY = 0.2
-"""s from the hand-over of a multicast frame to its transmission."""
+"""s from the hand-over of a multicast frame until it is ready to be sent."""
 SUMMARY_DELAY = 1.0
-"""s from there to its summary report."""
+"""s from its transmission to its summary report."""
+REORDER_DELAY = 5.0
+"""s by which an uplink or a report comes late at most, where they do."""
 JITTER = 0.1
 """Share of the uplink period by which uplinks come early or late."""
 APPLICATION_PORT = 2
 
+_NEVER = float("-inf")
+_SLOT_GUARD = 0.001
+"""s, less than slots are apart and more than times are rounded by."""
+
+
+@dataclass(slots=True, eq=False)
+class Station:
+    """A device as the server sees it."""
+
+    device: VirtualDevice
+    queue: deque[Downlink] = field(default_factory=deque)
+    heard_at: float = _NEVER
+    """The last uplink, while its receive window is not taken."""
+    wakes: list[float] = field(default_factory=list)
+    """When the device will be looked at, latest first; a device has few of them."""
+
+
+class Frame(NamedTuple):
+    """A multicast downlink in the queue of its group."""
+
+    downlink: Downlink
+    f_cnt: int
+    ready: float
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class ServerGroup:
+    """A multicast group as the server knows it."""
+
+    mc_addr: int
+    app_s_key: MadeUpKey
+    device_class: str
+    periodicity: int
+    stations: tuple[Station | None, ...]
+    """None for a device that is not there."""
+    next_f_cnt: int
+    frames: deque[Frame] = field(default_factory=deque)
+    sent_at: float = _NEVER
+    wake: float | None = None
+    """When the first of its frames is due."""
+
+    def due(self, frame: Frame, pacing: float) -> float:
+        """When a frame can leave if it is the next one: as soon as it is ready, `pacing` s after the last one, and in
+        class B in a ping slot that was not used."""
+        if self.device_class != "B":
+            return max(frame.ready, self.sent_at + pacing)
+        free = self.sent_at + max(pacing - _SLOT_GUARD, _SLOT_GUARD)
+        after = clock.gps_from_unix(max(frame.ready, free))
+        return clock.unix_from_gps(next_ping_slot(after, self.mc_addr, self.periodicity))
+
 
 class SimulatedNetwork:
-    """Devices, radio and server. `uplink_loss` and `downlink_loss` say what gets lost; `repeat` is the share of
-    uplinks that the server reports twice."""
+    """Devices, radio and server.
+
+    `uplink_loss` and `downlink_loss` say what gets lost on the air; `silent` devices (by DevEUI) never send. `repeat`
+    is the share of uplinks that the server reports twice, `reorder` that of uplinks and reports that come late and so
+    out of order, `report_loss` that of sent reports and summaries that never come.
+    """
 
     def __init__(
         self,
@@ -51,64 +114,237 @@ class SimulatedNetwork:
         start: float,
         capabilities: NetworkCapabilities | None = None,
         repeat: float = 0.0,
+        reorder: float = 0.0,
+        report_loss: float = 0.0,
+        silent: Collection[str] = (),
     ) -> None:
+        for name, share in (("repeat", repeat), ("reorder", reorder), ("report_loss", report_loss)):
+            if not 0 <= share <= 1:
+                raise ParameterError(f"{name}: {share} is not a share from 0 to 1")
         self.capabilities = capabilities or NetworkCapabilities()
         self.devices = {device.dev_eui: device for device in devices}
         self._uplink_loss = uplink_loss
         self._downlink_loss = downlink_loss
         self._rng = rng
         self._repeat = repeat
+        self._reorder = reorder
+        self._report_loss = report_loss
         self._now = start
-        self._queues: dict[str, deque[Downlink]] = {dev_eui: deque() for dev_eui in self.devices}
-        self._groups: dict[str, MulticastGroup] = {}
-        self._f_cnt: dict[str, int] = {}
+        self._stations = {dev_eui: Station(device) for dev_eui, device in self.devices.items()}
+        self._groups: dict[str, ServerGroup] = {}
+        self._queued: dict[str, Station] = {}
+        """Where the unicast downlinks that have not left are, by id."""
         self._inbox: list[Input] = []
-        self._heap: list[tuple[float, int, str, object]] = []
+        self._given: list[Input] = []
+        """What the last poll gave, of which nobody has said yet that it was taken note of."""
+        self._heap: list[tuple[float, int, str, Any]] = []
         self._order = 0
-        for device in self.devices.values():
-            self._at(start + float(rng.random()) * device.uplink_period, "periodic", device)
+        for dev_eui, station in self._stations.items():
+            first = start + float(rng.random()) * station.device.uplink_period
+            if dev_eui not in silent:
+                self._at(first, "periodic", station)
 
     # ---- the port ----------------------------------------------------------------------------------------
 
-    def open_group(self, group: MulticastGroup) -> None:
-        self._groups[group.name] = group
-        self._f_cnt.setdefault(group.name, group.f_cnt)
+    def open_group(self, group: MulticastGroup) -> int | None:
+        """A group that is known already keeps its counter and its queue."""
+        known = self._groups.get(group.name)
+        opened = ServerGroup(
+            mc_addr=group.mc_addr,
+            app_s_key=group_key(bytes(group.mc_app_s_key)),
+            device_class=group.device_class,
+            periodicity=group.periodicity,
+            stations=tuple(map(self._stations.get, group.dev_euis)),
+            next_f_cnt=known.next_f_cnt if known else group.f_cnt,
+        )
+        if known is not None:
+            opened.frames, opened.sent_at = known.frames, known.sent_at
+            known.wake = None
+            self._plan(opened)
+        self._groups[group.name] = opened
+        return opened.next_f_cnt if self.capabilities.owns_f_cnt else None
 
     def submit(self, downlink: Downlink, now: float) -> HandOver:
         self._advance(now)
         if downlink.group is not None:
-            return self._submit_multicast(downlink, now)
-        if downlink.dev_eui not in self._queues:
+            return self._submit_multicast(downlink)
+        station = self._stations.get(downlink.dev_eui or "")
+        if station is None:
             raise NetworkError(f"{downlink.id}: the server does not know device {downlink.dev_eui}")
-        queue = self._queues[downlink.dev_eui]
-        for queued in [item for item in queue if item.id == downlink.replaces]:
-            queue.remove(queued)
-        queue.append(downlink)
+        if downlink.replaces is not None and self.capabilities.withdraws:
+            self._take_out(station, {downlink.replaces})
+        station.queue.append(downlink)
+        self._queued[downlink.id] = station
+        if self._now < station.heard_at + RX1_DELAY:
+            self._at(station.heard_at + RX1_DELAY, "rx1", station)
+            station.heard_at = _NEVER
         return HandOver(id=downlink.id, reference=downlink.id)
 
-    def _submit_multicast(self, downlink: Downlink, now: float) -> HandOver:
+    def _submit_multicast(self, downlink: Downlink) -> HandOver:
         group = self._groups.get(downlink.group or "")
         if group is None:
             raise NetworkError(f"{downlink.id}: the server does not know group {downlink.group}")
         if self.capabilities.owns_f_cnt:
-            f_cnt = self._f_cnt[group.name]
-            self._f_cnt[group.name] += 1
+            f_cnt = group.next_f_cnt
+            group.next_f_cnt += 1
         else:
             assert downlink.f_cnt is not None
             f_cnt = downlink.f_cnt
-        self._at(now + MULTICAST_DELAY, "multicast", (group, downlink, f_cnt))
+        group.frames.append(Frame(downlink, f_cnt, self._now + MULTICAST_DELAY))
+        if len(group.frames) == 1:
+            self._plan(group)
         return HandOver(id=downlink.id, reference=downlink.id, f_cnt=f_cnt)
+
+    def withdraw(self, downlink_ids: Sequence[str], now: float) -> None:
+        """What was taken out is not reported."""
+        self._advance(now)
+        if not self.capabilities.withdraws:
+            return
+        ids = set(downlink_ids)
+        for station in {id(known): known for name in ids if (known := self._queued.get(name))}.values():
+            self._take_out(station, ids)
+        for group in self._groups.values():
+            group.frames = deque(frame for frame in group.frames if frame.downlink.id not in ids)
 
     def poll(self, now: float) -> Sequence[Input]:
         self._advance(now)
-        inbox, self._inbox = self._inbox, []
-        return inbox
+        self._given, self._inbox = self._inbox, []
+        return list(self._given)
+
+    def reconnect(self) -> None:
+        """The caller crashed: what the last poll gave is given again by the next one."""
+        self._inbox = self._given + self._inbox
+        self._given = []
 
     def deadline(self) -> float | None:
         """When something happens next of itself."""
         return self._heap[0][0] if self._heap else None
 
-    # ---- what happens ------------------------------------------------------------------------------------
+    # ---- the server --------------------------------------------------------------------------------------
+
+    def _take_out(self, station: Station, ids: Collection[str]) -> None:
+        station.queue = deque(queued for queued in station.queue if queued.id not in ids)
+        for name in ids:
+            if self._queued.get(name) is station:
+                del self._queued[name]
+
+    def _plan(self, group: ServerGroup) -> None:
+        """Sees to it that the group's first frame leaves when it is due."""
+        due = max(group.due(group.frames[0], self.capabilities.pacing), self._now) if group.frames else None
+        if due is not None and due != group.wake:
+            self._at(due, "multicast", group)
+        group.wake = due
+
+    def _on_multicast(self, group: ServerGroup, now: float) -> None:
+        if group.wake != now:
+            return  # It was planned anew.
+        group.wake = None
+        while group.frames and group.frames[0].downlink.not_after < now:
+            self._report(MulticastSummary(group.frames.popleft().downlink.id, False, "expired"), now)
+        if group.frames and group.due(group.frames[0], self.capabilities.pacing) <= now:
+            self._send(group, group.frames.popleft(), now)
+        self._plan(group)
+
+    def _send(self, group: ServerGroup, frame: Frame, now: float) -> None:
+        group.sent_at = now
+        downlink, f_cnt, _ = frame
+        lost = self._downlink_loss.lost_each(len(group.stations))
+        for idx in np.flatnonzero(~lost).tolist():
+            station = group.stations[idx]
+            if station is not None and station.device.receive_multicast(
+                group.mc_addr, group.app_s_key, f_cnt, downlink.f_port, downlink.payload, now
+            ):
+                self._wake(station)
+        if self.capabilities.summaries:
+            self._at(now + SUMMARY_DELAY, "summary", MulticastSummary(downlink.id))
+
+    def _on_summary(self, summary: MulticastSummary, now: float) -> None:
+        self._report(summary, now)
+
+    def _on_rx1(self, station: Station, now: float) -> None:
+        """After an uplink that was heard, one downlink leaves."""
+        while station.queue and station.queue[0].not_after < now:
+            self._report(DownlinkSent(self._next(station).id, False, "expired"), now)
+        if not station.queue:
+            return
+        downlink = self._next(station)
+        self._report(DownlinkSent(downlink.id), now)
+        if not self._downlink_loss.lost():
+            station.device.receive(downlink.f_port, downlink.payload, now)
+            self._wake(station)
+
+    def _next(self, station: Station) -> Downlink:
+        downlink = station.queue.popleft()
+        if not any(queued.id == downlink.id for queued in station.queue):
+            self._queued.pop(downlink.id, None)
+        return downlink
+
+    def _synchronise(self, station: Station, payload: bytes, now: float) -> None:
+        """Answers AppTimeReq by itself, before anything else that waits for the device (TS003)."""
+        try:
+            commands = clock.decode(payload, uplink=True)
+        except WireError as error:
+            commands = list(error.commands)
+        for command in commands:
+            if isinstance(command, clock.AppTimeReq):
+                correction = clock.gps_difference(clock.gps_to_wire(clock.gps_from_unix(now)), command.device_time)
+                answer = clock.AppTimeAns(time_correction=correction, token_ans=command.token_req)
+                f_port = station.device.ports.clock
+                own = Downlink(id="", f_port=f_port, payload=answer.encode(), not_after=float("inf"))
+                station.queue.appendleft(own)
+
+    def _report(self, report: DownlinkSent | MulticastSummary, now: float) -> None:
+        given = isinstance(report, DownlinkSent)
+        if not (self.capabilities.sent_reports if given else self.capabilities.summaries) or not report.id:
+            return
+        if not (self._report_loss and self._rng.random() < self._report_loss):
+            self._deliver(report, now)
+
+    def _deliver(self, item: Input, now: float) -> None:
+        if self._reorder and self._rng.random() < self._reorder:
+            self._at(now + REORDER_DELAY * float(self._rng.random()), "late", item)
+        else:
+            self._inbox.append(item)
+
+    def _on_late(self, item: Input, _now: float) -> None:
+        self._inbox.append(item)
+
+    # ---- the devices -------------------------------------------------------------------------------------
+
+    def _on_periodic(self, station: Station, now: float) -> None:
+        """The device's own traffic."""
+        period = station.device.uplink_period * (1 + JITTER * float(self._rng.uniform(-1, 1)))
+        self._at(now + period, "periodic", station)
+        self._uplink(station, APPLICATION_PORT, b"\x00", now)
+
+    def _on_device(self, station: Station, now: float) -> None:
+        station.wakes.pop()
+        for f_port, payload in station.device.advance(now):
+            self._uplink(station, f_port, payload, now)
+        self._wake(station)
+
+    def _uplink(self, station: Station, f_port: int, payload: bytes, now: float) -> None:
+        if self._uplink_loss.lost():
+            return
+        uplink = Uplink(station.device.dev_eui, f_port, payload, now)
+        self._deliver(uplink, now)
+        if self._repeat and self._rng.random() < self._repeat:
+            self._deliver(uplink, now)
+        if self.capabilities.clock_sync and f_port == station.device.ports.clock:
+            self._synchronise(station, payload, now)
+        if station.queue:
+            self._at(now + RX1_DELAY, "rx1", station)
+        else:
+            station.heard_at = now
+
+    def _wake(self, station: Station) -> None:
+        """Sees to it that the device is looked at when it has something to do; earlier looks are as good."""
+        due = station.device.next_due()
+        if due is not None and (not station.wakes or due < station.wakes[-1]):
+            station.wakes.append(due)
+            self._at(due, "device", station)
+
+    # ---- time --------------------------------------------------------------------------------------------
 
     def _at(self, when: float, what: str, about: object) -> None:
         self._order += 1
@@ -117,65 +353,6 @@ class SimulatedNetwork:
     def _advance(self, now: float) -> None:
         while self._heap and self._heap[0][0] <= now:
             when, _, what, about = heapq.heappop(self._heap)
+            self._now = max(self._now, when)
             getattr(self, f"_on_{what}")(about, when)
-
-    def _on_periodic(self, device: VirtualDevice, now: float) -> None:
-        """The device's own traffic."""
-        period = device.uplink_period * (1 + JITTER * float(self._rng.uniform(-1, 1)))
-        self._at(now + period, "periodic", device)
-        self._uplink(device, APPLICATION_PORT, b"\x00", now)
-
-    def _on_device(self, device: VirtualDevice, now: float) -> None:
-        for f_port, payload in device.advance(now):
-            self._uplink(device, f_port, payload, now)
-        self._wake(device)
-
-    def _on_rx1(self, device: VirtualDevice, now: float) -> None:
-        """After an uplink that was heard, one downlink leaves."""
-        queue = self._queues[device.dev_eui]
-        while queue and queue[0].not_after < now:
-            self._report(DownlinkSent(queue.popleft().id, False, "expired"))
-        if not queue:
-            return
-        downlink = queue.popleft()
-        self._report(DownlinkSent(downlink.id))
-        if not self._downlink_loss.lost():
-            device.receive(downlink.f_port, downlink.payload, now)
-            self._wake(device)
-
-    def _on_multicast(self, about: tuple[MulticastGroup, Downlink, int], now: float) -> None:
-        group, downlink, f_cnt = about
-        if downlink.not_after < now:
-            self._at(now, "summary", MulticastSummary(downlink.id, False, "expired"))
-            return
-        lost = self._downlink_loss.lost_each(len(group.dev_euis))
-        for dev_eui, is_lost in zip(group.dev_euis, lost.tolist(), strict=True):
-            device = self.devices.get(dev_eui)
-            if device is not None and not is_lost:
-                device.receive_multicast(
-                    group.mc_addr, group.mc_app_s_key, f_cnt, downlink.f_port, downlink.payload, now
-                )
-                self._wake(device)
-        self._at(now + SUMMARY_DELAY, "summary", MulticastSummary(downlink.id))
-
-    def _on_summary(self, summary: MulticastSummary, _now: float) -> None:
-        if self.capabilities.summaries:
-            self._inbox.append(summary)
-
-    def _uplink(self, device: VirtualDevice, f_port: int, payload: bytes, now: float) -> None:
-        if self._uplink_loss.lost():
-            return
-        uplink = Uplink(device.dev_eui, f_port, payload, now)
-        self._inbox.append(uplink)
-        if self._repeat and self._rng.random() < self._repeat:
-            self._inbox.append(uplink)
-        self._at(now + RX1_DELAY, "rx1", device)
-
-    def _report(self, report: DownlinkSent) -> None:
-        if self.capabilities.sent_reports:
-            self._inbox.append(report)
-
-    def _wake(self, device: VirtualDevice) -> None:
-        due = device.next_due()
-        if due is not None:
-            self._at(due, "device", device)
+        self._now = max(self._now, now)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from typing import Literal
 
 from fuota_fec.errors import ParameterError
 from fuota_fec.radio.airtime import LONGEST_TIME_OUT, session_duration
-from fuota_fec.radio.regions import DATA_FRAGMENT_HEADER_LEN
+from fuota_fec.radio.regions import BEACON_PERIOD, DATA_FRAGMENT_HEADER_LEN
+from fuota_fec.wire.clock import gps_from_unix, unix_from_gps
 
 
 def fragment_size(max_app_payload: int, *, fsize: int | None = None, multiple_of: int = 0) -> int:
@@ -48,17 +50,31 @@ def session_start(
 
     All in seconds. A whole second, as SessionTime is.
     """
-    asking = n_devices * ucast_msg_delay
-    answering = (1 + msg_retries) * (2 * slowest_period + 2 * delivery_timeout)
-    return math.ceil(now + asking + answering + late_answer_time + margin)
+    answering = unicast_stage(msg_retries, slowest_period, delivery_timeout)
+    return math.ceil(now + n_devices * ucast_msg_delay + answering + late_answer_time + margin)
 
 
-def session_time_out(needed: float, wanted: float) -> int:
-    """TimeOut of a class C session: the smallest t with 2^t s ≥ `wanted`, at most 15.
+def unicast_stage(msg_retries: int, slowest_period: float, delivery_timeout: float) -> float:
+    """Seconds in which the slowest device is asked for the last time and answers, if it is asked at once."""
+    return (1 + msg_retries) * (2 * slowest_period + 2 * delivery_timeout)
 
-    ParameterError if even 2^15 s is shorter than `needed`, what the planned frames take.
+
+def beacon_start(start: float, n_beacons: int) -> float:
+    """Unix time of a class B session that is to start at `start` (Unix time) after `n_beacons` beacons of acquisition:
+    the first beacon, a multiple of 128 s in GPS time, that is late enough."""
+    gps = gps_from_unix(start) + n_beacons * BEACON_PERIOD
+    return unix_from_gps(math.ceil(gps / BEACON_PERIOD) * BEACON_PERIOD)
+
+
+def session_time_out(needed: float, wanted: float, device_class: Literal["B", "C"] = "C") -> int:
+    """TimeOut of a session: the smallest t with 2^t s (128 · 2^t s in class B) ≥ `wanted`, at most 15.
+
+    ParameterError if even t = 15 is shorter than `needed`, what the planned frames take.
     """
-    longest = session_duration(LONGEST_TIME_OUT)
+    longest = session_duration(LONGEST_TIME_OUT, device_class=device_class)
     if needed > longest:
-        raise ParameterError(f"the transmission takes {needed:.0f} s, a class C session lasts at most {longest} s")
-    return next((t for t in range(LONGEST_TIME_OUT) if session_duration(t) >= wanted), LONGEST_TIME_OUT)
+        raise ParameterError(
+            f"the transmission takes {needed:.0f} s, a class {device_class} session lasts at most {longest} s"
+        )
+    enough = (t for t in range(LONGEST_TIME_OUT) if session_duration(t, device_class=device_class) >= wanted)
+    return next(enough, LONGEST_TIME_OUT)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 
-from fuota_fec.campaign.machine import CampaignStatus
-from fuota_fec.campaign.stages import dotted
+from fuota_fec.campaign.overview import CampaignStatus
+from fuota_fec.campaign.reasons import dotted
 
+_GOOD = ("passed", "running")
 DEVICE_COLUMNS = ("device", "group", "status", "firmware", "reason")
 
 
@@ -20,5 +21,5 @@ def device_rows(status: CampaignStatus) -> list[tuple[str, str, str, str, str]]:
 
 
 def reason_counts(status: CampaignStatus) -> list[tuple[str, int]]:
-    """Reasons of the devices that failed, the most frequent first."""
-    return Counter(d.reason for d in status.devices if d.status == "failed").most_common()
+    """What became of the devices that did not pass, and why, the most frequent first: ("failed: never heard", 3)."""
+    return Counter(f"{d.status}: {d.reason}" for d in status.devices if d.status not in _GOOD).most_common()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -12,23 +13,33 @@ from fuota_fec.campaign.machine import Campaign
 from fuota_fec.campaign.messages import (
     DownlinkSent,
     Event,
+    Fact,
     HandOver,
     Input,
+    Known,
     MulticastSummary,
     NetworkCapabilities,
     Requested,
+    Session,
     StageClosing,
     StageStarted,
+    Stopping,
     Uplink,
 )
-from fuota_fec.wire import firmware, fragmentation, multicast
-from fuota_fec.wire.commands import Command
+from fuota_fec.campaign.state import DeviceState, Phase
+from fuota_fec.wire import clock, firmware, fragmentation, multicast
+from fuota_fec.wire.clock import gps_from_unix, gps_to_wire
+from fuota_fec.wire.commands import Command, PackageVersionAns
 
 T0 = 1_800_000_000.0
 IMAGE = bytes(range(7, 37))
 """30 bytes: with fsize = 10 three fragments."""
 NEW_VERSION = 0x02000000
-PORTS = {multicast: 200, fragmentation: 201, firmware: 203}
+OLD_VERSION = 0x01000000
+PORTS = {multicast: 200, fragmentation: 201, clock: 202, firmware: 203}
+CLEAN_UP = "clean-up"
+"""What `last_stage` and `requests` call the time after a campaign began to end."""
+IN_FLIGHT = (Phase.REQUESTED, Phase.HANDED_OVER, Phase.SENT)
 
 
 def dev(i: int) -> str:
@@ -41,8 +52,11 @@ def make_group(name: str = "meters", **changes: Any) -> Group:
 
 
 def make_config(n_devices: int = 3, **changes: Any) -> CampaignConfig:
-    """Devices 1 … n in turns over the groups; periods of 100 s; five frames, one every 2 s."""
-    groups = changes.pop("groups", (make_group(),))
+    """Devices 1 … n in turns over the groups; periods of 100 s; five frames, one every 2 s.
+
+    `each`: settings of every device, such as {"profile": "st", "probe": True}.
+    """
+    groups, each = changes.pop("groups", (make_group(),)), changes.pop("each", {})
     settings: dict[str, Any] = {
         "id": "c",
         "success_threshold": 100,
@@ -50,7 +64,9 @@ def make_config(n_devices: int = 3, **changes: Any) -> CampaignConfig:
         "uplink_period": 100,
         "fw_version": NEW_VERSION,
         "groups": groups,
-        "devices": tuple(Device(dev_eui=dev(i + 1), group=groups[i % len(groups)].name) for i in range(n_devices)),
+        "devices": tuple(
+            Device(dev_eui=dev(i + 1), group=groups[i % len(groups)].name, **each) for i in range(n_devices)
+        ),
         "delivery_timeout": 10,
         "fsize": 10,
         "redundancy": 2,
@@ -59,22 +75,32 @@ def make_config(n_devices: int = 3, **changes: Any) -> CampaignConfig:
 
 
 class Driver:
-    """Feeds a campaign and keeps what it said."""
+    """Feeds a campaign and keeps what it said. Of every kind; a multicast setup sends no image."""
 
-    def __init__(self, config: CampaignConfig, network: NetworkCapabilities | None = None) -> None:
-        self.campaign = Campaign(config, IMAGE)
+    def __init__(
+        self,
+        config: CampaignConfig,
+        network: NetworkCapabilities | None = None,
+        known: Known | None = None,
+        image: bytes = IMAGE,
+    ) -> None:
+        self.image = b"" if config.kind == "multicast" else image
+        self.campaign = Campaign(config, self.image)
         self.now = T0
         self.network = network or NetworkCapabilities()
         self.events: list[Event] = []
         self.new: list[Event] = []
         """Events of the last verb."""
-        self._keep(self.campaign.start(T0, self.network))
+        self.facts: list[Fact] = []
+        """What the registry was told, in order."""
+        self._keep(self.campaign.start(T0, self.network, known))
 
     # ---- verbs -------------------------------------------------------------------------------------------
 
     def _keep(self, events: list[Event]) -> list[Event]:
         self.events += events
         self.new = events
+        self.facts += self.campaign.take_facts()
         return events
 
     def receive(self, item: Input) -> list[Event]:
@@ -98,30 +124,60 @@ class Driver:
         self.new = kept
         return kept
 
+    def wait_until(self, at: float) -> list[Event]:
+        """Lets time pass until a Unix time, if that is ahead."""
+        return self.wait(max(0.0, at - self.now))
+
+    def _and_tick(self, events: list[Event]) -> list[Event]:
+        self.new = events + self.tick()
+        return self.new
+
+    def pause(self) -> list[Event]:
+        return self._keep(self.campaign.pause(self.now))
+
+    def unpause(self) -> list[Event]:
+        return self._and_tick(self._keep(self.campaign.unpause(self.now)))
+
+    def stop(self) -> list[Event]:
+        return self._and_tick(self._keep(self.campaign.stop(self.now)))
+
+    def resume(self) -> list[Event]:
+        return self._and_tick(self._keep(self.campaign.resume(self.now)))
+
+    def crash(self) -> list[Event]:
+        """The process dies; another one replays the journal and goes on."""
+        self.campaign = Campaign.replay(self.events, self.image)
+        return self.resume()
+
+    def fork(self) -> Driver:
+        """Another driver of the same campaign, replayed: what happens to one does not happen to the other."""
+        other = copy.copy(self)
+        other.campaign = Campaign.replay(self.events, self.image)
+        other.events, other.new, other.facts = list(self.events), list(self.new), list(self.facts)
+        return other
+
     def up(self, i: int, f_port: int = 2, payload: bytes = b"\0", received_at: float | None = None) -> list[Event]:
         """An uplink of device i, then what is due at once."""
         at = self.now if received_at is None else received_at
-        events = self.receive(Uplink(dev(i), f_port, payload, at))
-        self.new = events + self.tick()
-        return self.new
+        return self._and_tick(self.receive(Uplink(dev(i), f_port, payload, at)))
 
     def say(self, i: int, *commands: Command, received_at: float | None = None) -> list[Event]:
         """A device sends commands, all of one package."""
-        port = next(port for module, port in PORTS.items() if type(commands[0]).__module__ == module.__name__)
-        return self.up(i, port, b"".join(command.encode() for command in commands), received_at)
+        return self.up(i, port_of(commands[0]), b"".join(command.encode() for command in commands), received_at)
 
     def hand_over(self, request: Requested, f_cnt: int | None = None) -> list[Event]:
+        if f_cnt is None and self.network.owns_f_cnt and request.group is not None:
+            f_cnt = self.campaign.next_f_cnt(request.group)
         return self.receive(HandOver(id=request.id, f_cnt=request.f_cnt if f_cnt is None else f_cnt))
 
     def sent(self, request: Requested, ok: bool = True, cause: str = "") -> list[Event]:
-        events = self.receive(DownlinkSent(request.id, ok, cause))
-        self.new = events + self.tick()
-        return self.new
+        """The network's report: on a unicast that it left, on a multicast the summary."""
+        if request.group is not None:
+            return self.summary(request, ok)
+        return self._and_tick(self.receive(DownlinkSent(request.id, ok, cause)))
 
     def summary(self, request: Requested, ok: bool = True) -> list[Event]:
-        events = self.receive(MulticastSummary(request.id, ok))
-        self.new = events + self.tick()
-        return self.new
+        return self._and_tick(self.receive(MulticastSummary(request.id, ok)))
 
     # ---- what was said -----------------------------------------------------------------------------------
 
@@ -129,22 +185,44 @@ class Driver:
         return [event for event in (self.events if events is None else events) if isinstance(event, kind)]
 
     def requests(self, i: int | None = None, stage: str | None = None) -> list[Requested]:
-        """Unicast requests to device i (to anybody), in a stage (the present one)."""
+        """Unicast requests to device i (to anybody), in a stage (the present one) or the "clean-up"; no replies."""
         found, current = [], None
         for event in self.events:
             if isinstance(event, StageStarted):
                 current = event.stage
+            elif isinstance(event, Stopping):
+                current = CLEAN_UP
             elif (
                 isinstance(event, Requested)
                 and event.dev_eui is not None
+                and not event.reply
                 and current == (stage or self.last_stage)
                 and (i is None or event.dev_eui == dev(i))
             ):
                 found.append(event)
         return found
 
+    def replies(self, i: int | None = None) -> list[Requested]:
+        """Replies to device i (to anybody), in the whole campaign."""
+        return [e for e in self.of(Requested) if e.reply and (i is None or e.dev_eui == dev(i))]
+
+    def asks(self, i: int | None = None, stage: str | None = None) -> list[str]:
+        """What was asked in a stage (the present one) or the "clean-up"."""
+        return [request.ask for request in self.requests(i, stage)]
+
     def frames(self, group: str | None = None) -> list[Requested]:
+        """Multicast requests, fragments and others."""
         return [e for e in self.of(Requested) if e.group is not None and group in (None, e.group)]
+
+    def command(self, request: Requested) -> Command:
+        """The one command of a request."""
+        module = next(module for module, port in PORTS.items() if port == request.f_port)
+        name = request.group or self.campaign.device(request.dev_eui or "").group
+        group = next(g for g in self.campaign.config.groups if g.name == name)
+        version = {fragmentation: group.version, multicast: group.mc_version}.get(module, "1.0.0")
+        assert request.command is not None
+        [command] = module.decode(request.command, uplink=False, version=version)
+        return command
 
     @property
     def stage(self) -> str | None:
@@ -152,12 +230,14 @@ class Driver:
 
     @property
     def last_stage(self) -> str:
-        return self.of(StageStarted)[-1].stage
+        """The stage that was started last, or "clean-up" once the campaign ends."""
+        return CLEAN_UP if self.of(Stopping) else self.of(StageStarted)[-1].stage
 
     @property
     def closing(self) -> bool:
         """Whether the present stage asks nobody any more."""
-        return any(isinstance(e, StageClosing) and e.stage == self.last_stage for e in self.events)
+        start = self.events.index(self.of(StageStarted)[-1])
+        return any(isinstance(e, StageClosing) for e in self.events[start:])
 
     @property
     def status(self) -> str:
@@ -166,38 +246,73 @@ class Driver:
     def device(self, i: int) -> Any:
         return next(d for d in self.campaign.status().devices if d.dev_eui == dev(i))
 
+    def state(self, i: int) -> DeviceState:
+        """The inside of device i."""
+        state = self.campaign._state
+        assert state is not None
+        return state.devices[dev(i)]
+
+    def session(self, group: str = "meters") -> Session:
+        """The session of a group that was fixed last."""
+        return next(
+            e.sessions[group] for e in reversed(self.of(StageStarted)) if e.sessions is not None and group in e.sessions
+        )
+
+    def asked(self, i: int) -> str:
+        """What device i is being asked; "" if nothing."""
+        device = self.state(i)
+        done = device.phase in (Phase.ABSENT, Phase.SUCCEEDED, Phase.FAILED)
+        return device.asks[0].name if device.asks and not done else ""
+
     # ---- whole steps -------------------------------------------------------------------------------------
 
     def ask(self, i: int) -> Requested:
-        """The present request to device i, with the network: makes it heard, and waits, if there is none yet."""
-        if not self.requests(i):
+        """The present request to device i, or its group, with the network: makes it heard, and waits, if there is none.
+
+        A device that is not asked (any more): its last request of the stage.
+        """
+        if self.state(i).phase is Phase.UNHEARD:
             self.up(i)
         for _ in range(1000):
-            if self.requests(i):
-                break
+            request = self._present_request(i)
+            if request is not None:
+                self.hand_over(request)
+                return request
             self.wait(1)
-        request = self.requests(i)[-1]
-        self.hand_over(request)
-        return request
+        raise AssertionError(f"device {i} is not asked in {self.last_stage}: {self.state(i).phase!r}")
+
+    def _present_request(self, i: int) -> Requested | None:
+        device = self.state(i)
+        if device.phase is Phase.BY_MULTICAST:
+            asked = [f for f in self.frames(device.group.name) if f.ask == "FragSessionStatus"]
+            status = self.events.index(self.of(StageStarted)[-1])
+            return next((f for f in reversed(asked) if self.events.index(f) > status), None)
+        if device.phase in IN_FLIGHT:
+            return next(r for r in self.of(Requested) if r.id == device.request_id)
+        if device.phase in (Phase.UNHEARD, Phase.READY):
+            return None
+        return next(reversed(self.requests(i)), None)
 
     def right_answer(self, i: int, stage: str | None = None) -> Command:
-        stage = stage or self.last_stage
-        group = next(g for g in self.campaign.config.groups if g.name == self.campaign.device(dev(i)).group)
-        if stage == "McGroupSetup":
-            return multicast.McGroupSetupAns(mc_group_id=group.mc_group_id)
-        if stage == "FragSessionSetup":
-            return fragmentation.FragSessionSetupAns(frag_index=self.campaign.config.frag_index)
-        if stage == "McClassCSession":
-            start = self.of(StageStarted)[2].sessions[group.name].start
-            return multicast.McClassCSessionAns(
-                mc_group_id=group.mc_group_id, time_to_start=max(0, int(start - self.now))
-            )
-        return firmware.DevVersionAns(fw_version=NEW_VERSION, hw_version=1)
+        """The answer that succeeds, to what device i is asked now, or is asked first in a stage."""
+        asked = self.asked(i) if stage is None else ""
+        config = self.campaign.config
+        device = self.campaign.device(dev(i))
+        group = next(g for g in config.groups if g.name == device.group)
+        return _RIGHT[asked or _FIRST_OF[stage or self.last_stage]](self, self.state(i), group)
 
     def succeed(self, i: int) -> list[Event]:
-        """Device i is asked, the request leaves, and it answers as it should."""
-        self.sent(self.ask(i))
-        return self.say(i, self.right_answer(i))
+        """Device i is asked all that it is asked in the stage, the requests leave, and it answers as it should."""
+        kept: list[Event] = []
+        stages = len(self.of(StageStarted))
+        for _ in range(10):
+            kept += self.sent(self.ask(i))
+            if self.asked(i) and len(self.of(StageStarted)) == stages:  # not done by the report alone
+                kept += self.say(i, self.right_answer(i))
+            if not self.asked(i) or len(self.of(StageStarted)) != stages or self.last_stage == CLEAN_UP:
+                break
+        self.new = kept
+        return kept
 
     def members(self) -> list[int]:
         """Numbers of the devices that still take part."""
@@ -210,18 +325,20 @@ class Driver:
                 self.send_all()
                 continue
             if self.stage == "CompletionVerification":
-                self.wait(30)
-            current = self.stage
+                exchange = self.campaign._main
+                assert exchange is not None
+                self.wait_until(exchange.not_before + 10)  # type: ignore[union-attr]
+            n_stages = len(self.of(StageStarted))
             for i in self.members():
-                if self.stage == current and not self.closing:
+                if len(self.of(StageStarted)) == n_stages and not self.closing and self.asked(i):
                     self.succeed(i)
-            if self.stage == current:
+            if len(self.of(StageStarted)) == n_stages and self.status == "RUNNING":
                 self.wait(120)
 
     def send_all(self) -> None:
         """Hands over every frame and reports that it was sent."""
         served: set[str] = set()
-        while self.stage == "DlFragment":
+        while self.stage == "DlFragment" and self.status == "RUNNING":
             self.now = max(self.now, self.campaign.deadline() or self.now)
             self.tick()
             for frame in self.frames():
@@ -230,6 +347,122 @@ class Driver:
                     self.hand_over(frame)
                     self.receive(MulticastSummary(frame.id))
                     self.tick()
+
+    def cleaned(self) -> list[int]:
+        """Numbers of the devices that are being cleaned up, and have not confirmed it."""
+        state = self.campaign._state
+        assert state is not None
+        return [int(d.dev_eui, 16) for d in state.devices.values() if d.cleaning and self.asked(int(d.dev_eui, 16))]
+
+    def clean_up(self) -> None:
+        """Every device confirms what it is asked to undo, until the campaign is over."""
+        for _ in range(100):
+            if self.campaign.finished:
+                return
+            for i in self.cleaned():
+                self.succeed(i)
+            if not self.campaign.finished:
+                self.wait(1)
+        raise AssertionError("the clean-up does not end")
+
+
+def port_of(command: Command) -> int:
+    """The port that a device sends a command on."""
+    if isinstance(command, PackageVersionAns):
+        return {1: 202, 2: 200, 3: 201, 4: 203}[command.package_identifier]
+    return next(port for module, port in PORTS.items() if type(command).__module__ == module.__name__)
+
+
+# ---- right answers ---------------------------------------------------------------------------------------
+
+
+def _package_version(module: Any, version: str) -> Command:
+    number = next(number for number, name in module.VERSIONS.items() if name == version)
+    return PackageVersionAns(package_identifier=module.PACKAGE_IDENTIFIER, package_version=number)
+
+
+def _dev_version(d: Driver, device: DeviceState, _group: Group) -> Command:
+    """The base of a delta while that is asked for, then the new version."""
+    state = d.campaign._state
+    assert state is not None
+    wanted = state.required_version if d.last_stage == "PackageVersion" else d.campaign.config.firmware_version
+    hw_version = d.campaign.config.hw_version
+    return firmware.DevVersionAns(fw_version=wanted or 0, hw_version=1 if hw_version is None else hw_version)
+
+
+def _reboot_planned(d: Driver, device: DeviceState, _group: Group) -> Command:
+    when = d.campaign.config.reboot_time
+    assert when is not None
+    left = max(1, round(when - d.now))
+    if device.reboot_sent == "countdown":
+        return firmware.DevRebootCountdownAns(countdown=left)
+    return firmware.DevRebootTimeAns(reboot_time=left)
+
+
+def _reboot_cancelled(_d: Driver, device: DeviceState, _group: Group) -> Command:
+    if device.reboot_sent == "countdown":
+        return firmware.DevRebootCountdownAns(countdown=firmware.CANCEL_COUNTDOWN)
+    return firmware.DevRebootTimeAns(reboot_time=firmware.CANCEL_REBOOT)
+
+
+def _session_planned(d: Driver, _device: DeviceState, group: Group) -> Command:
+    answer = multicast.McClassBSessionAns if group.device_class == "B" else multicast.McClassCSessionAns
+    left = max(0, int(d.session(group.name).start - d.now))
+    return answer(mc_group_id=group.mc_group_id, time_to_start=left)
+
+
+def _block_complete(d: Driver, device: DeviceState, group: Group) -> Command:
+    n_frags = d.campaign.plan.groups[group.name].n_frags
+    return fragmentation.FragSessionStatusAns(
+        version=device.profile.status_version(group.version),
+        frag_index=d.campaign.config.frag_index,
+        nb_frag_received=n_frags,
+        missing_frag=0,
+    )
+
+
+def _time_asked(d: Driver, _device: DeviceState, _group: Group) -> Command:
+    return clock.AppTimeReq(device_time=gps_to_wire(gps_from_unix(d.now)), ans_required=True, token_req=1)
+
+
+def _image_valid(d: Driver, _device: DeviceState, _group: Group) -> Command:
+    version = d.campaign.config.firmware_version
+    return firmware.DevUpgradeImageAns(up_image_status=firmware.VALID_IMAGE, next_firmware_version=version)
+
+
+_RIGHT: dict[str, Callable[[Driver, DeviceState, Group], Command]] = {
+    "PackageVersion TS005": lambda _d, _device, group: _package_version(multicast, group.mc_version),
+    "PackageVersion TS004": lambda _d, _device, group: _package_version(fragmentation, group.version),
+    "DevVersion": _dev_version,
+    "DevVersion after DevUpgradeImage": _dev_version,
+    "McGroupSetup": lambda _d, _device, group: multicast.McGroupSetupAns(mc_group_id=group.mc_group_id),
+    "McGroupDelete": lambda _d, _device, group: multicast.McGroupDeleteAns(mc_group_id=group.mc_group_id),
+    "DevRebootTime": _reboot_planned,
+    "CancelReboot": _reboot_cancelled,
+    "FragSessionSetup": lambda d, *_: fragmentation.FragSessionSetupAns(frag_index=d.campaign.config.frag_index),
+    "FragSessionDelete": lambda d, *_: fragmentation.FragSessionDeleteAns(frag_index=d.campaign.config.frag_index),
+    "McSession": _session_planned,
+    "ForceDeviceResync": _time_asked,
+    "FragSessionStatus": _block_complete,
+    "DevUpgradeImage": _image_valid,
+    "DevDeleteImage": lambda *_: firmware.DevDeleteImageAns(),
+}
+"""By what is asked."""
+
+_FIRST_OF = {
+    "PackageVersion": "PackageVersion TS005",
+    "McGroupSetup": "McGroupSetup",
+    "DevRebootTime": "DevRebootTime",
+    "FragSessionSetup": "FragSessionSetup",
+    "McClassBSession": "McSession",
+    "McClassCSession": "McSession",
+    "DlFragment": "FragSessionStatus",
+    "FragSessionStatus": "FragSessionStatus",
+    "UpgradeImage": "DevUpgradeImage",
+    "CompletionVerification": "DevVersion",
+    CLEAN_UP: "McGroupDelete",
+}
+"""By stage, what is asked first."""
 
 
 @pytest.fixture(scope="session")
@@ -244,12 +477,17 @@ def group_of() -> Callable[..., Group]:
 
 @pytest.fixture(scope="session")
 def drive() -> Callable[..., Driver]:
-    """A started campaign: drive(n_devices, network=…, stage=…, **settings)."""
+    """A started campaign: drive(n_devices, network=…, known=…, stage=…, **settings)."""
 
     def make(
-        n_devices: int = 3, *, network: NetworkCapabilities | None = None, stage: str | None = None, **settings: Any
+        n_devices: int = 3,
+        *,
+        network: NetworkCapabilities | None = None,
+        known: Known | None = None,
+        stage: str | None = None,
+        **settings: Any,
     ) -> Driver:
-        driver = Driver(make_config(n_devices, **settings), network)
+        driver = Driver(make_config(n_devices, **settings), network, known)
         if stage is not None:
             driver.reach(stage)
             assert driver.stage == stage

@@ -109,8 +109,19 @@ def test_the_defaults_are_those_of_the_rules() -> None:
     assert (config.frag_redundancy_max, config.redundancy, config.rows) == (340, "5/6", None)
     assert (config.summary_reports_disabled, config.summary_window, config.summary_report_timeout) == (False, 1, 0)
     assert (config.mcgroup_validity_coeff, config.answer_spread_max, config.frag_index) == (10, 128, 0)
-    assert config.ports == Ports(multicast=200, fragmentation=201, firmware=203)
+    assert config.ports == Ports(multicast=200, fragmentation=201, clock=202, firmware=203)
     assert config.descriptor_bytes == bytes(4)
+    assert (config.kind, config.reboot, config.reboot_time) == ("firmware", "device", None)
+    assert (config.requires_fw_version, config.hw_version, config.session_start) == (None, None, None)
+    assert (config.complete_delay, config.time_sync_tolerance, config.classb_start_beacons_delay) == (10, 1, 2)
+    assert (config.datafrag_loops_max, config.allow_carousel, config.ack_reception) == (2, False, None)
+    assert (config.fsession_status_threshold, config.fsession_status_timeout) == (5, 60)
+    assert (config.fsize, config.fsize_optimization, config.repeater) == (None, 0, False)
+    [only] = config.groups
+    assert (only.device_class, only.periodicity, only.gateways, only.redundancy) == ("C", 4, (), None)
+    assert (only.version, only.mc_version, only.dwell_time, only.mc_group_id) == ("1.0.0", "1.0.0", False, 0)
+    [device] = config.devices
+    assert (device.profile, device.probe, device.fw_version, device.downlink_dr) == ("generic", False, None, None)
 
 
 def test_a_configuration_does_not_change_and_can_be_compared() -> None:
@@ -142,6 +153,29 @@ def test_what_is_no_firmware_version(value) -> None:
 )
 def test_redundancy(redundancy, n_coded) -> None:
     assert n_coded_wanted(redundancy, 100) == n_coded
+
+
+@pytest.mark.parametrize("kind", ["binary", "multicast"])
+def test_only_a_firmware_update_needs_a_version(kind) -> None:
+    assert CampaignConfig.from_mapping(table(kind=kind, fw_version=None)).firmware_version is None
+
+
+def test_a_reboot_time_is_a_unix_time() -> None:
+    assert CampaignConfig.from_mapping(table(reboot=1_900_000_000)).reboot_time == 1_900_000_000
+    assert CampaignConfig.from_mapping(table(reboot="device")).reboot_time is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "asks"),
+    [
+        ({}, False),
+        ({"requires_fw_version": "1.0.0.0"}, True),
+        ({"devices": device(probe=True)}, True),
+        ({"devices": device(fw_version="1.0.0.0")}, False),
+    ],
+)
+def test_versions_are_asked_for_only_where_they_are_not_known(changes, asks) -> None:
+    assert CampaignConfig.from_mapping(table(**changes)).asks_versions is asks
 
 
 # ---- what is wrong ---------------------------------------------------------------------------------------
@@ -190,7 +224,7 @@ def test_redundancy(redundancy, n_coded) -> None:
         ({"groups": "g"}, "expected a list of tables, got str"),
         ({"devices": ["0000000000000001"]}, "expected a table, got str"),
         ({"ports": 200}, "expected a table, got int"),
-        ({"ports": {"clock": 1}}, "unknown key 'clock'"),
+        ({"ports": {"alarm": 1}}, "unknown key 'alarm'"),
         ({"ports": {"multicast": 0}}, "multicast"),
         ({"ports": {"multicast": 224}}, "multicast"),
         ({"ports": {"multicast": 201}}, "201"),
@@ -204,7 +238,7 @@ def test_redundancy(redundancy, n_coded) -> None:
         ({"groups": group(dr=15)}, "DR15"),
         ({"groups": group(frequency=1)}, "1 Hz"),
         ({"groups": group(frequency=869_525_050)}, "869525050"),
-        ({"groups": group(device_class="B")}, "device_class"),
+        ({"groups": group(device_class="A")}, "device_class"),
         ({"groups": group(version="1.1.0")}, "version"),
         ({"groups": group(mc_version="3.0.0")}, "mc_version"),
         ({"groups": [*group(), {"name": "h", "mc_addr": "01f3a4b6", "dr": 5}]}, "group 'h': it has no devices"),
@@ -215,6 +249,33 @@ def test_redundancy(redundancy, n_coded) -> None:
         ({"devices": device(lorawan="1.2")}, "lorawan"),
         ({"devices": device(uplink_period=0)}, "uplink_period 0"),
         ({"devices": device() + device()}, "0000000000000001 is given twice"),
+        ({"kind": "other"}, "kind"),
+        ({"complete_delay": -1}, "complete_delay: -1"),
+        ({"hw_version": -1}, "hw_version: -1"),
+        ({"hw_version": 2**32}, "hw_version: 4294967296"),
+        ({"requires_fw_version": "1.2"}, "requires_fw_version: '1.2'"),
+        ({"reboot": "soon"}, "reboot: 'soon' is neither 'device' nor a Unix time"),
+        ({"reboot": -1}, "reboot: -1"),
+        ({"reboot": 2.0**32}, "reboot"),
+        ({"reboot": float("nan")}, "reboot: nan"),
+        ({"reboot": 2e9, "kind": "binary"}, "reboot: only a firmware update makes devices reboot"),
+        ({"datafrag_loops_max": 0}, "datafrag_loops_max: 0"),
+        ({"classb_start_beacons_delay": -1}, "classb_start_beacons_delay: -1"),
+        ({"fsession_status_threshold": -1}, "fsession_status_threshold: -1"),
+        ({"fsession_status_timeout": -1}, "fsession_status_timeout: -1"),
+        ({"time_sync_tolerance": -1}, "time_sync_tolerance: -1"),
+        ({"answer_spread_max": 2049}, "answer_spread_max: 2049"),
+        ({"rows": "last"}, "rows: 'last' is neither 'first' nor a list"),
+        ({"ports": {"clock": 0}}, "clock"),
+        ({"ports": {"clock": 203}}, "203"),
+        ({"groups": group(periodicity=8)}, "periodicity 8"),
+        ({"groups": group(periodicity=-1)}, "periodicity -1"),
+        ({"groups": group(gateways=["a", "b", "a"])}, "gateway a is given twice"),
+        ({"groups": group(redundancy="7/6")}, "'7/6'"),
+        ({"groups": group(redundancy=341)}, "redundancy: 341"),
+        ({"groups": group(device_class="B", region="CN470")}, "frequency is needed"),
+        ({"devices": device(fw_version="1")}, "fw_version: '1'"),
+        ({"devices": device(profile="mine")}, "profile 'mine' is unknown"),
     ],
 )
 def test_what_is_refused_is_named(changes, said) -> None:

@@ -15,7 +15,9 @@ from fuota_fec.campaign.messages import (
     GivenUp,
     HandedOver,
     HandOver,
+    LateAnswer,
     NetworkCapabilities,
+    PeriodMeasured,
     Reported,
     Requested,
     StageClosing,
@@ -387,7 +389,7 @@ def test_error_bits_are_an_answer(drive):
     assert not answer.ok
     assert "id_error" in answer.reason
     d.wait(1000)
-    assert len(d.requests(1)) == 1
+    assert len(d.requests(1, "McGroupSetup")) == 1
     assert "id_error" in d.device(1).reason
 
 
@@ -469,7 +471,10 @@ def test_answers_after_the_window_do_not_count(drive):
     d.succeed(2)
     d.wait(101)
     assert d.stage == "FragSessionSetup"
+    before = d.campaign.status()
+    assert d.say(3, OK) == [LateAnswer(at=d.now, dev_eui=f"{3:016x}", stage="McGroupSetup")]
     assert d.say(3, OK) == []
+    assert d.campaign.status() == before
     assert d.device(3).status == "failed"
     assert d.campaign.status().n_taking_part == 2
 
@@ -513,7 +518,10 @@ def test_fewer_successes_than_the_threshold_fail_the_campaign(drive):
     d.succeed(2)
     d.sent(d.ask(3))
     d.say(3, REFUSED)
+    assert d.status == "stopping"
+    d.clean_up()
     assert d.status == "FAILED"
+    assert d.asks(stage="clean-up") == ["McGroupDelete"] * 2
     assert d.campaign.status().reason == "2 of 3 devices succeeded in McGroupSetup, 3 needed"
 
 
@@ -529,6 +537,7 @@ def test_the_threshold_is_counted_over_all_devices_of_the_start(drive):
     d.succeed(2)
     d.sent(d.ask(3))
     d.say(3, fragmentation.FragSessionSetupAns(frag_index=0, not_enough_memory=True))
+    d.clean_up()
     assert d.status == "FAILED"
     assert "2 of 4" in d.campaign.status().reason
 
@@ -563,6 +572,7 @@ def test_the_maximum_duration_ends_a_stage(drive, stage):
     d.wait(begun + 949 - d.now)
     assert d.status == "RUNNING"
     d.wait(2)
+    d.clean_up()
     status = d.campaign.status()
     assert (status.status, status.reason) == ("FAILED", f"maximum duration reached in {stage}")
     assert {device.status for device in status.devices} == {"failed"}
@@ -611,8 +621,8 @@ def test_verification_does_not_take_an_uplink_that_was_received_before_the_wait_
 
 def test_verification_needs_a_fresh_uplink_even_if_the_wait_is_over_when_it_begins(drive):
     """The last summary may come later than the process time after the last frame."""
-    d = drive(1, stage="DlFragment", fuota_process_max_time=20, redundancy=0)
-    for delay in (0, 0, 60):
+    d = drive(1, stage="DlFragment", fuota_process_max_time=20, redundancy=1)
+    for delay in (0, 0, 0, 60):
         d.wait(d.campaign.deadline() - d.now)
         d.hand_over(d.frames()[-1])
         d.wait(delay)
@@ -649,7 +659,9 @@ def test_the_old_version_is_asked_again_while_retries_remain(drive):
     assert len(d.requests(1)) == 3
     [given_up] = d.of(GivenUp)
     assert given_up.reason == "wrong version 1.0.0.0"
-    d.wait(101)
+    d.wait(98)
+    assert d.status == "RUNNING", "the last stage waits complete_delay longer for late answers"
+    d.wait(12)
     assert d.status == "FAILED"
     assert d.device(1).fw_version == OLD_VERSION
 
@@ -768,3 +780,250 @@ def test_repeated_hand_overs_and_reports_do_not_fill_the_journal(drive):
         d.receive(HandOver(id=request.id))
         d.receive(DownlinkSent(request.id))
     assert len(d.events) - n_before <= 1
+
+
+# ---- P(d) ------------------------------------------------------------------------------------------------
+
+
+def speaks(d, i, *intervals):
+    """Own uplinks of a device, so many seconds apart, the first one now."""
+    d.up(i)
+    for seconds in intervals:
+        d.wait(seconds)
+        d.up(i)
+
+
+def test_the_period_is_the_configured_one_until_three_intervals_are_heard(drive):
+    d = drive(1)
+    speaks(d, 1, 40, 40)
+    assert d.of(PeriodMeasured) == []
+    assert d.state(1).period == 100
+    d.wait(40)
+    d.up(1)
+    assert d.state(1).period == 40
+
+
+def test_the_period_is_the_median_once_three_intervals_are_heard(drive):
+    d = drive(1)
+    speaks(d, 1, 30, 500, 50)
+    [measured] = d.of(PeriodMeasured)
+    assert (measured.dev_eui, measured.period, measured.at) == (f"{1:016x}", 50, d.now)
+    assert d.state(1).period == 50
+
+
+def test_the_time_of_reception_counts_not_that_of_arrival(drive):
+    d = drive(1)
+    start = d.now
+    for n in range(4):
+        d.up(1, received_at=start + 70 * n - 1000)
+    assert [e.period for e in d.of(PeriodMeasured)] == [70]
+
+
+def test_a_repeated_or_late_uplink_is_no_interval(drive):
+    d = drive(1)
+    start = d.now
+    d.wait(300)
+    for at in (0, 0, 60, 60, 20, 60, 120, 80, 120):
+        d.up(1, received_at=start + at)
+    assert d.of(PeriodMeasured) == []
+    d.up(1, received_at=start + 180)
+    assert [e.period for e in d.of(PeriodMeasured)] == [60]
+
+
+@pytest.mark.parametrize("port", [200, 201, 202, 203])
+def test_what_a_device_says_because_it_was_asked_is_no_sign_of_its_period(drive, port):
+    d = drive(2)
+    for _ in range(6):
+        d.up(1, port, b"\xff")
+        d.wait(3)
+    assert d.of(PeriodMeasured) == []
+
+
+@pytest.mark.parametrize("at", [0.0, -1.0, -1e308, float("inf"), float("-inf"), float("nan"), 1e12, 1e308])
+def test_an_uplink_without_a_time_that_can_be_is_counted_and_nothing_else(drive, at):
+    d = drive(1)
+    assert d.up(1, received_at=at) == []
+    assert d.campaign.ignored["uplink without a time"] == 1
+    assert not d.state(1).heard
+
+
+def test_a_gateway_whose_clock_is_ahead_does_not_stop_the_measuring(drive):
+    d = drive(1)
+    d.up(1)
+    d.wait(30)
+    d.up(1, received_at=d.now + 1e6)
+    for _ in range(2):
+        d.wait(30)
+        d.up(1)
+    assert [e.period for e in d.of(PeriodMeasured)] == [30]
+
+
+def test_a_period_is_measured_at_most_once_in_a_stage(drive):
+    d = drive(1)
+    speaks(d, 1, 10, 10, 10, 90, 90, 90, 90, 90, 90, 90)
+    assert len(d.of(PeriodMeasured)) == 1
+    d.reach("FragSessionSetup")
+    speaks(d, 1, 90)
+    assert [e.period for e in d.of(PeriodMeasured)][1:] == [90]
+
+
+def test_a_measured_period_is_what_the_sent_report_is_waited_for(drive):
+    d = drive(1)
+    speaks(d, 1, 400, 400, 400)
+    d.ask(1)
+    n_reports = len(d.of(Reported))
+    d.wait(409)
+    assert len(d.of(Reported)) == n_reports
+    d.wait(2)
+    assert d.of(Reported)[-1].cause == "no sent report in time"
+
+
+def test_a_measured_period_makes_its_device_the_slowest(drive):
+    d = drive(2)
+    d.up(2)
+    speaks(d, 1, 250, 250, 250)
+    assert d.state(1).period == 250
+    d.sent(d.ask(2))
+    sent_at = d.now
+    d.wait(500)
+    assert [e.at for e in d.of(Unanswered)] == [sent_at + 260]
+
+
+def reach_with_all(d, stage):
+    """Goes to a stage with every device, whatever the threshold: they answer while late answers count."""
+    while d.stage != stage:
+        if d.stage == "DlFragment":
+            d.send_all()
+            continue
+        current, members = d.stage, d.members()
+        for i in members:
+            d.sent(d.ask(i))
+        for i in members:
+            assert d.stage == current
+            d.say(i, d.right_answer(i))
+        d.wait(0)
+
+
+# ---- what the rules say besides --------------------------------------------------------------------------
+
+
+def test_an_uplink_from_before_the_campaign_is_not_heard(drive):
+    d = drive(1)
+    d.wait(5)
+    d.up(1, received_at=d.now - 10)
+    assert d.requests(1) == []
+    d.up(1, received_at=d.now - 4)
+    assert len(d.requests(1)) == 1
+
+
+@pytest.mark.parametrize(("period", "coefficient", "late"), [(100, 1, 100), (100, 0.5, 50), (700, 2, 1400)])
+def test_late_answers_count_stage_complete_delay_periods_of_the_slowest(drive, period, coefficient, late):
+    devices = tuple(
+        Device(dev_eui=f"{i:016x}", group="meters", uplink_period=p) for i, p in ((1, None), (2, None), (3, period))
+    )
+    d = drive(3, devices=devices, success_threshold=60, stage_complete_delay=coefficient)
+    d.succeed(1)
+    d.succeed(2)
+    [closing] = d.of(StageClosing)
+    assert closing.until - closing.at == late
+
+
+def test_the_last_stage_waits_complete_delay_longer(drive):
+    for kind, last in (("multicast", "McClassCSession"), ("binary", "FragSessionStatus")):
+        d = drive(3, kind=kind, success_threshold=60, complete_delay=33)
+        reach_with_all(d, last)
+        d.succeed(1)
+        d.succeed(2)
+        closing = d.of(StageClosing)[-1]
+        assert (closing.stage, closing.until - closing.at) == (last, 133)
+
+
+def test_only_devices_of_the_stage_can_be_its_slowest(drive):
+    """The slow one failed before: nobody waits for it any more."""
+    devices = tuple(
+        Device(dev_eui=f"{i:016x}", group="meters", uplink_period=p) for i, p in ((1, None), (2, None), (3, 5000))
+    )
+    d = drive(3, devices=devices, success_threshold=60, stage_end="all")
+    d.succeed(1)
+    d.succeed(2)
+    d.sent(d.ask(3))
+    d.say(3, REFUSED)
+    assert d.stage == "FragSessionSetup"
+    d.sent(d.ask(1))
+    sent_at = d.now
+    d.wait(120)
+    assert d.of(Unanswered)[0].at == sent_at + 110
+
+
+@pytest.mark.parametrize("stage", UNICAST_STAGES)
+def test_every_request_says_until_when_it_may_be_sent(drive, stage):
+    d = drive(2, stage=stage)
+    d.wait(30)
+    for i in (1, 2):
+        request = d.ask(i)
+        assert request.at < request.not_after <= d.of(StageStarted)[0].at + d.campaign.config.max_duration
+
+
+def test_what_cannot_be_withdrawn_runs_out_before_it_is_asked_again(drive):
+    """Else two requests would be outstanding."""
+    d = drive(1, network=NetworkCapabilities(withdraws=False), ucast_msg_delay=0)
+    for stage in UNICAST_STAGES:
+        d.reach(stage)
+        d.wait(30)
+        d.ask(1)
+        d.wait(111)
+        first, second = d.requests(1)
+        assert first.not_after <= first.at + 10 + 100
+        assert first.not_after <= second.at
+
+
+def test_where_it_can_be_withdrawn_a_request_waits_as_long_as_the_stage(drive):
+    d = drive(1, session_start=1_800_005_000.0)
+    assert d.ask(1).not_after == 1_800_005_000
+
+
+def test_a_request_that_is_not_handed_over_until_it_runs_out_uses_up_a_retry(drive):
+    d = drive(1, network=NetworkCapabilities(withdraws=False), msg_retries=1)
+    d.up(1)
+    d.wait(500)
+    assert len(d.requests(1, "McGroupSetup")) == 2
+    assert [e.cause for e in d.of(Reported)] == ["not handed over in time"] * 2
+    assert d.of(GivenUp)[0].reason == "no answer in McGroupSetup"
+
+
+def test_a_threshold_that_is_met_at_the_maximum_duration_is_met(drive):
+    """The last stage waits for late answers when the time is over: there are enough successes."""
+    d = drive(4, kind="binary", success_threshold=50, stage_complete_delay=900)
+    reach_with_all(d, "FragSessionStatus")
+    end = d.of(StageStarted)[0].at + d.campaign.config.max_duration
+    for i in (1, 2):
+        d.succeed(i)
+    assert d.closing
+    d.wait_until(end - 1)
+    assert d.status == "RUNNING"
+    d.wait(2)
+    assert d.status == "SUCCEEDED"
+    assert [d.device(i).status for i in (1, 2, 3, 4)] == ["passed", "passed", "failed", "failed"]
+    assert d.device(3).reason == "maximum duration reached"
+
+
+def test_verification_follows_a_stage_whose_threshold_is_met_at_the_maximum_duration(drive):
+    d = drive(4, redundancy=0, success_threshold=50, stage_complete_delay=900)
+    reach_with_all(d, "UpgradeImage")
+    for i in (1, 2):
+        d.succeed(i)
+    d.wait_until(d.of(StageStarted)[0].at + d.campaign.config.max_duration + 1)
+    assert d.of(StageStarted)[-1].stage == "CompletionVerification"
+    assert d.of(StageStarted)[-1].n_devices == 2
+
+
+def test_setting_up_does_not_go_on_after_the_maximum_duration_even_if_the_threshold_is_met(drive):
+    d = drive(4, success_threshold=50, stage_complete_delay=40, max_duration=5000)
+    reach_with_all(d, "FragSessionSetup")
+    d.wait(1500)
+    for i in (1, 2):
+        d.succeed(i)
+    assert d.closing
+    d.wait(3600)
+    assert d.last_stage == "clean-up"
+    assert d.campaign.status().reason == "maximum duration reached in FragSessionSetup"

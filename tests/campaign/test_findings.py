@@ -7,7 +7,10 @@ import dataclasses
 import pytest
 
 from fuota_fec.campaign.config import Device
+from fuota_fec.campaign.findings import find
 from fuota_fec.campaign.machine import Campaign
+from fuota_fec.campaign.messages import NetworkCapabilities
+from fuota_fec.campaign.plan import make_plan
 from fuota_fec.errors import CampaignError, ParameterError
 
 IMAGE = bytes(range(240)) * 100
@@ -55,3 +58,110 @@ def test_a_session_that_starts_too_soon_is_refused_at_start(config_of):
 def test_an_unknown_profile_is_named_with_the_known_ones(config_of):
     with pytest.raises(ParameterError, match=r"profile 'mine' is unknown, expected one of .*zephyr"):
         with_profile(config_of(1), "mine")
+
+
+# ---- how a configuration is looked at --------------------------------------------------------------------
+
+
+def found(config, image=IMAGE, **facts):
+    """Rule and severity of every finding."""
+    return {(f.rule, f.severity) for f in find(config, make_plan(config, len(image)), len(image), **facts)}
+
+
+def test_the_least_durations_the_answer_rate_and_the_frames_are_printed(config_of):
+    findings = Campaign(config_of(200, kind="binary"), IMAGE).findings
+    said = {finding.rule: finding.message for finding in findings if finding.severity == "info"}
+    assert "McGroupSetup 199 s, FragSessionSetup 199 s" in said["stage_durations"]
+    assert "200 devices" in said["answer_rate"]
+    assert "2400 uncoded and 2 coded fragments of 10 bytes: 2403 frames" in said["frames"], "and a status request"
+
+
+def test_more_answers_a_second_than_a_group_can_take_are_warned_of(config_of):
+    """Five: the spread of 16 s is enough for 80 devices."""
+    for n_devices, warned in ((80, False), (90, True)):
+        assert (("answer_rate", "warn") in found(config_of(n_devices, kind="binary"))) is warned
+
+
+def test_more_rounds_than_one_are_refused_for_devices_that_drop_late_fragments(config_of):
+    """LBM drops an uncoded fragment whose number is below the last one received."""
+    off = with_profile(config_of(2, redundancy=0, fsize=None), "lbm")
+    small = bytes(2000)
+    with pytest.raises(ParameterError, match="2 rounds of uncoded fragments: lbm devices drop"):
+        Campaign(off, small)
+    assert Campaign(dataclasses.replace(off, allow_carousel=True), small)
+    assert Campaign(dataclasses.replace(off, datafrag_loops_max=1), small)
+    assert Campaign(dataclasses.replace(off, redundancy="5/6"), small)
+
+
+def test_a_decoder_that_takes_late_fragments_for_coded_ones_is_refused_even_so(config_of):
+    mixed = with_profile(config_of(2, redundancy=0, fsize=None), "zephyr-lowmem")
+    with pytest.raises(ParameterError, match="take an uncoded fragment for a coded one"):
+        Campaign(mixed, IMAGE)
+
+
+def test_a_reboot_time_lies_after_the_planned_end_of_transmission(config_of):
+    campaign = Campaign(config_of(2, reboot=1_800_000_700.0), IMAGE)
+    with pytest.raises(CampaignError, match="devices are to reboot in 700 s, the transmission ends in"):
+        campaign.start(1_800_000_000.0)
+    assert campaign.status().status == "CONFIGURED"
+    assert campaign.n_events == 0
+    Campaign(config_of(2, reboot=1_800_090_000.0), IMAGE).start(1_800_000_000.0)
+
+
+def test_a_maximum_duration_that_is_too_short_is_refused(config_of):
+    with pytest.raises(ParameterError, match="max_duration"):
+        Campaign(config_of(2, max_duration=5000), IMAGE)
+
+
+def test_a_session_start_that_leaves_no_time_for_the_requests_is_refused(config_of):
+    campaign = Campaign(config_of(100, ucast_msg_delay=5000, session_start=1_800_001_000.0), IMAGE[:30])
+    with pytest.raises(CampaignError, match="the requests before it take 1485 s to leave"):
+        campaign.start(1_800_000_000.0)
+
+
+@pytest.mark.parametrize("dr", [2, None])
+def test_requests_that_do_not_fit_the_devices_data_rate_are_refused_where_it_is_known(config_of, group_of, dr):
+    """AS923 with dwell time, DR2: 11 bytes, and McGroupSetupReq has 30."""
+    group = group_of(region="AS923-1", dr=5, frequency=None, dwell_time=True)
+    config = config_of(1, groups=(group,), each={"downlink_dr": dr})
+    said = {f.severity: f.message for f in Campaign(config, IMAGE[:30]).findings} if dr is None else {}
+    if dr is None:
+        assert "McGroupSetupReq of 30 bytes" in said["warn"]
+    else:
+        with pytest.raises(ParameterError, match=r"McGroupSetupReq of 30 bytes.* takes 11"):
+            Campaign(config, IMAGE[:30])
+
+
+def test_missing_keys_are_refused(config_of):
+    config = config_of(2)
+    assert ("root_key", "refuse") in found(config, root_key_known=lambda device: device.dev_eui != f"{1:016x}")
+    assert ("mc_key", "refuse") in found(config, mc_key_known=lambda _: False)
+    assert not {("root_key", "refuse"), ("mc_key", "refuse")} & found(config)
+
+
+def test_a_server_that_answers_clock_synchronisation_itself_is_named(config_of):
+    assert ("clock_sync", "warn") in found(config_of(1), network=NetworkCapabilities(clock_sync=True))
+    assert ("clock_sync", "warn") not in found(config_of(1), network=NetworkCapabilities())
+
+
+def test_class_b_is_refused_for_a_stack_that_has_none(config_of, group_of):
+    groups = (group_of(device_class="B"),)
+    with pytest.raises(ParameterError, match="class B, which zephyr devices cannot open"):
+        Campaign(with_profile(config_of(1, groups=groups, fsize=None), "zephyr"), IMAGE)
+    assert ("device_class", "warn") in found(config_of(1, groups=groups))
+    assert ("device_class", "warn") not in found(with_profile(config_of(1, groups=groups, fsize=None), "lbm"))
+
+
+def test_counters_of_later_rounds_are_looked_at_too(config_of, group_of):
+    """Three fragments in each of two rounds, from 65530 on."""
+    config = config_of(1, groups=(group_of(first_f_cnt=65_531),), redundancy=0)
+    with pytest.raises(ParameterError, match="65535"):
+        Campaign(config, IMAGE[:30])
+    assert Campaign(dataclasses.replace(config, datafrag_loops_max=1), IMAGE[:30])
+
+
+def test_findings_are_those_of_the_network_once_it_is_started(config_of):
+    campaign = Campaign(config_of(1), IMAGE[:30])
+    assert "clock_sync" not in {f.rule for f in campaign.findings}
+    campaign.start(1_800_000_000.0, NetworkCapabilities(clock_sync=True))
+    assert "clock_sync" in {f.rule for f in campaign.findings}

@@ -101,3 +101,98 @@ def test_the_duty_cycle_is_the_regions_unless_given(config_of, group_of) -> None
     assert strict.spacing == pytest.approx(strict.frame_time / 0.01)
     assert wide.spacing == pytest.approx(wide.frame_time / 0.1)
     assert given_.spacing == pytest.approx(wide.frame_time / 0.5)
+
+
+# ---- fragment size ---------------------------------------------------------------------------------------
+
+
+def test_a_given_fragment_size_is_taken_as_it_is(config_of, group_of) -> None:
+    config = config_of(1, fsize=100, fsize_optimization=16, repeater=True)
+    assert plan_of(config, 1000).groups["meters"].frag_size == 100
+
+
+def test_the_dwell_time_limits_the_fragment(config_of, group_of) -> None:
+    sizes = [
+        plan_of(config_of(1, fsize=None, groups=(group_of(region="AS923-1", dr=dr, frequency=None, dwell_time=dwell),)))
+        .groups["meters"]
+        .frag_size
+        for dr, dwell in ((3, False), (3, True))
+    ]
+    assert sizes == [112, 50]
+
+
+@pytest.mark.parametrize(
+    ("profiles", "optimization", "size"),
+    [
+        (("generic",), 0, 239),
+        (("generic",), 100, 200),
+        (("zephyr",), 0, 232),  # at most 232, multiples of 8
+        (("zephyr",), 12, 216),  # of 8 and of 12
+        (("st", "zephyr", "generic"), 0, 232),
+        (("loramac-node", "generic"), 0, 50),
+    ],
+)
+def test_the_fragment_suits_every_profile_of_the_group(config_of, profiles, optimization, size) -> None:
+    devices = tuple(Device(dev_eui=f"{i:016x}", group="meters", profile=name) for i, name in enumerate(profiles, 1))
+    config = config_of(len(profiles), devices=devices, fsize=None, fsize_optimization=optimization)
+    assert plan_of(config, 1000).groups["meters"].frag_size == size
+
+
+# ---- redundancy ------------------------------------------------------------------------------------------
+
+
+def test_a_groups_own_redundancy_comes_before_the_campaigns(config_of, group_of) -> None:
+    groups = (group_of("a", redundancy="1/2"), group_of("b", mc_addr="01f3a4b6"), group_of("c", mc_addr="01f3a4b7"))
+    groups = (*groups[:2], group_of("c", mc_addr="01f3a4b7", redundancy=0))
+    plan = plan_of(config_of(3, groups=groups, redundancy="3/4", fsize=10), 300)
+    assert [len(plan.groups[name].rows) for name in "abc"] == [30, 10, 0]
+
+
+def test_a_code_rate_of_1_sends_no_coded_fragments_and_makes_rounds(config_of) -> None:
+    plan = plan_of(config_of(1, redundancy="1", datafrag_loops_max=3)).groups["meters"]
+    assert (plan.fec, plan.rounds, plan.n_planned) == (False, 3, 9)
+
+
+def test_with_coded_fragments_there_is_one_round(config_of) -> None:
+    plan = plan_of(config_of(1, redundancy=1, datafrag_loops_max=3)).groups["meters"]
+    assert (plan.fec, plan.rounds, plan.n_planned) == (True, 1, 4)
+
+
+def test_the_first_rows_are_the_default(config_of) -> None:
+    assert plan_of(config_of(1, rows="first")).groups["meters"].rows == (1, 2)
+
+
+# ---- what a session must hold ----------------------------------------------------------------------------
+
+
+def test_a_session_holds_all_rounds_and_their_status_requests(config_of, group_of) -> None:
+    config = config_of(20, kind="binary", redundancy=0, datafrag_loops_max=2, fsession_status_timeout=50)
+    plan = plan_of(config).groups["meters"]
+    spread = 16 * 2**plan.block_ack_delay
+    transmission = plan.lead + 5 * plan.time.spacing + plan.time.frame_time
+    assert plan.n_status == 2
+    assert plan.session_length == pytest.approx(transmission + 2 * (plan.time.spacing + spread + 50))
+
+
+def test_what_is_asked_by_unicast_needs_no_session(config_of) -> None:
+    plan = plan_of(config_of(3, kind="binary")).groups["meters"]
+    assert (plan.n_status, plan.status_wait) == (0, 0)
+    assert plan.session_length == pytest.approx(plan.lead + plan.time.duration)
+
+
+def test_a_multicast_setup_plans_no_frames(config_of) -> None:
+    plan = plan_of(config_of(3, kind="multicast"), 0).groups["meters"]
+    assert (plan.n_frags, plan.rows, plan.n_planned, plan.session_length) == (0, (), 0, 0)
+
+
+def test_class_b_takes_transmissions_that_are_too_long_for_class_c(config_of, group_of) -> None:
+    settings = {"fsize": 1, "redundancy": 1, "max_duration": 1e9, "mcast_msg_delay": 10_000}
+    with pytest.raises(ParameterError, match="class C session lasts at most 32768 s"):
+        plan_of(config_of(1, **settings), 5000)
+    assert plan_of(config_of(1, groups=(group_of(device_class="B"),), **settings), 5000)
+
+
+def test_a_group_begins_where_the_registry_or_the_network_is_if_that_is_further_on(config_of, group_of) -> None:
+    config = config_of(1, groups=(group_of(first_f_cnt=50),))
+    for known, first in ((7, 50), (50, 50), (90, 90)):
+        assert make_plan(config, 30, next_f_cnt={"meters": known}).groups["meters"].first_f_cnt == first

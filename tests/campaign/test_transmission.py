@@ -10,13 +10,16 @@ from fuota_fec.campaign.messages import (
     DownlinkSent,
     Finished,
     GroupDone,
+    Known,
     NetworkCapabilities,
     Reported,
     Requested,
     StageEnded,
     StageStarted,
+    SummaryOverdue,
 )
-from fuota_fec.wire import fragmentation
+from fuota_fec.campaign.plan import make_plan
+from fuota_fec.wire import firmware, fragmentation
 
 NO_SUMMARIES = NetworkCapabilities(summaries=False)
 
@@ -35,6 +38,15 @@ def sending(drive):
 
 def start_of(d, group="meters"):
     return d.of(StageStarted)[2].sessions[group].start
+
+
+def hand_over_all(d, n_frames):
+    """Frames 1 … n, each as soon as it is requested."""
+    for n in range(1, n_frames + 1):
+        d.wait(2)
+        assert len(d.frames()) == n
+        d.hand_over(d.frames()[-1])
+    d.wait(2)
 
 
 # ---- what is sent ----------------------------------------------------------------------------------------
@@ -56,15 +68,16 @@ def test_without_redundancy_the_uncoded_fragments_are_all(drive):
     d = drive(1, stage="DlFragment", redundancy=0)
     d.send_all()
     assert [f.frag_nb for f in d.frames()] == [1, 2, 3]
-    assert d.stage == "CompletionVerification"
+    assert d.stage == "UpgradeImage"
 
 
-def test_frames_go_to_the_fragmentation_port_until_the_sessions_end(sending):
+def test_frames_go_to_the_fragmentation_port_until_they_would_end_after_the_session(sending):
     d = sending()
     [frame] = d.frames()
     session = d.of(StageStarted)[2].sessions["meters"]
     assert (frame.f_port, frame.dev_eui, frame.command) == (201, None, None)
-    assert frame.not_after == session.end == session.start + 2**session.time_out
+    assert session.end == session.start + 2**session.time_out
+    assert frame.not_after == session.end - d.campaign.plan.groups["meters"].time.frame_time
 
 
 def test_the_first_frame_goes_out_first_fragment_delay_and_tolerance_after_the_start(drive):
@@ -120,8 +133,7 @@ def test_a_late_summary_does_not_shorten_the_spacing_after_it(sending):
 def test_at_most_summary_window_frames_are_without_their_summary(sending, window):
     d = sending(summary_window=window)
     for _ in range(10):
-        for frame in d.frames():
-            d.hand_over(frame)
+        d.hand_over(d.frames()[-1])
         d.wait(60)
     assert len(d.frames()) == window
     d.summary(d.frames()[0])
@@ -131,10 +143,7 @@ def test_at_most_summary_window_frames_are_without_their_summary(sending, window
 
 def test_summaries_may_come_in_any_order(sending):
     d = sending(summary_window=5)
-    d.wait(60)
-    assert len(d.frames()) == 5
-    for frame in d.frames():
-        d.hand_over(frame)
+    hand_over_all(d, 5)
     for frame in reversed(d.frames()):
         assert d.stage == "DlFragment"
         d.summary(frame)
@@ -185,7 +194,7 @@ def test_where_there_are_no_summaries_the_hand_over_is_enough(sending, off):
 
 def test_an_unknown_summary_is_counted(sending):
     d = sending()
-    d.summary(Requested(at=0, id="c/999", f_port=201, not_after=0, digest=b""))
+    d.summary(Requested(at=0, id="c/999", ask="DataFragment", group="meters", f_port=201, not_after=0, digest=b""))
     assert d.campaign.ignored["MulticastSummary"] == 1
 
 
@@ -231,10 +240,8 @@ def test_a_frame_is_repeated_at_most_twice(sending):
 
 def test_repeats_come_first_in_a_window_of_several(sending):
     d = sending(summary_window=3)
-    d.wait(10)
+    hand_over_all(d, 3)
     assert [f.frag_nb for f in d.frames()] == [1, 2, 3]
-    for frame in d.frames():
-        d.hand_over(frame)
     d.summary(d.frames()[1], ok=False)
     d.wait(10)
     assert [f.frag_nb for f in d.frames()] == [1, 2, 3, 2]
@@ -247,7 +254,7 @@ def test_the_last_frame_too_is_repeated(sending):
         d.summary(d.frames()[-1], ok)
         d.wait(2)
     assert [f.frag_nb for f in d.frames()] == [1, 2, 3, 3]
-    assert d.stage == "CompletionVerification"
+    assert d.stage == "UpgradeImage"
 
 
 # ---- counters --------------------------------------------------------------------------------------------
@@ -309,7 +316,8 @@ def test_no_frame_is_requested_that_would_end_after_the_session(drive):
 
 
 def test_session_over_fails_the_group_and_says_after_how_many(drive):
-    d = drive(1, max_duration=100_000, stage="DlFragment")
+    """The maximum duration leaves no time to ask for another session."""
+    d = drive(1, max_duration=34_000, stage="DlFragment")
     session = d.of(StageStarted)[2].sessions["meters"]
     assert session.time_out == 15
     d.wait(d.campaign.deadline() - d.now)
@@ -325,7 +333,7 @@ def test_session_over_fails_the_group_and_says_after_how_many(drive):
 
 def test_a_group_whose_session_is_over_does_not_stop_the_others(drive, group_of):
     groups = (group_of("a"), group_of("b", mc_addr="01f3a4b6"))
-    d = drive(2, groups=groups, success_threshold=50, stage_end="all", stage="DlFragment")
+    d = drive(2, groups=groups, success_threshold=50, stage_end="all", stage="DlFragment", max_duration=34_000)
     session = d.of(StageStarted)[2].sessions["a"]
     d.wait(d.campaign.deadline() - d.now)
     for _ in range(5):
@@ -367,3 +375,258 @@ def test_uplinks_while_fragments_are_sent_are_foreign(sending):
 def test_progress_shows_frames_requested_and_planned(sending):
     d = sending()
     assert d.campaign.status().fragments == {"meters": (1, 5)}
+
+
+# ---- spacing: which rule ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "network", "rule"),
+    [
+        ({"mcast_msg_delay": 5000}, {}, "mcast_msg_delay"),
+        ({"mcast_msg_delay": 0, "duty_cycle": 0.01}, {}, "duty_cycle"),
+        ({"mcast_msg_delay": 100}, {"pacing": 4.0}, "network_pacing"),
+        ({"mcast_msg_delay": 0, "periodicity": 6}, {}, "ping_slot"),
+    ],
+)
+def test_the_largest_of_four_rules_spaces_the_frames_and_is_shown(drive, group_of, settings, network, rule):
+    periodicity = settings.get("periodicity")
+    changes = {} if periodicity is None else {"device_class": "B", "periodicity": periodicity}
+    others = {name: value for name, value in settings.items() if name != "periodicity"}
+    d = drive(1, groups=(group_of(**changes),), network=NetworkCapabilities(**network), stage="DlFragment", **others)
+    plan = d.campaign.plan.groups["meters"]
+    spacing = {"mcast_msg_delay": 5, "network_pacing": 4, "ping_slot": 64, "duty_cycle": plan.time.frame_time * 100}
+    assert plan.time.spacing == pytest.approx(spacing[rule])
+    assert d.campaign.status().spacing == {"meters": (plan.time.spacing, rule)}
+    assert d.campaign.progress().spacing == d.campaign.status().spacing
+    d.send_all()
+    gaps = [b - a for a, b in itertools.pairwise(f.at for f in d.frames())]
+    assert gaps == [pytest.approx(spacing[rule])] * 4
+
+
+def test_in_class_b_a_spacing_is_a_whole_number_of_ping_slots(drive, group_of):
+    d = drive(1, groups=(group_of(device_class="B", periodicity=4),), mcast_msg_delay=20_000)
+    assert d.campaign.status().spacing == {"meters": (32.0, "mcast_msg_delay")}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "shared"),
+    [
+        ({}, {}, True),
+        ({"gateways": ("a", "b")}, {"gateways": ("b", "c")}, True),
+        ({"gateways": ("a", "b")}, {"gateways": ("c",)}, False),
+        ({"gateways": ("a",)}, {}, True),  # whose gateways are not declared may use any
+        ({"frequency": 869_525_000}, {"frequency": 869_525_000}, True),
+        ({"frequency": 868_100_000}, {"frequency": 868_500_000}, True),  # one sub-band, two channels
+        ({"frequency": 868_100_000}, {"frequency": 869_525_000}, False),
+        ({"region": "EU868"}, {"region": "RU864", "frequency": 869_100_000}, False),
+    ],
+)
+def test_groups_in_one_sub_band_share_its_duty_cycle_unless_their_gateways_are_disjoint(
+    config_of, group_of, one, other, shared
+):
+    groups = (group_of("a", **one), group_of("b", **{"mc_addr": "01f3a4b6", **other}))
+    settings = {"mcast_msg_delay": 0, "fsize": None}
+    image = bytes(3000)
+    together = make_plan(config_of(2, groups=groups, **settings), len(image)).groups
+    for group in groups:
+        alone = make_plan(config_of(1, groups=(group,), **settings), len(image)).groups[group.name]
+        assert together[group.name].time.spacing == pytest.approx((1 + shared) * alone.time.spacing)
+        assert together[group.name].time.rule == "duty_cycle"
+
+
+def test_a_group_shares_with_each_that_it_may_meet(config_of, group_of):
+    groups = (
+        group_of("a", gateways=("x",)),
+        group_of("b", mc_addr="01f3a4b6", gateways=("y",)),
+        group_of("c", mc_addr="01f3a4b7", gateways=("x", "y")),
+    )
+    plan = make_plan(config_of(3, groups=groups, mcast_msg_delay=0, fsize=None), 3000).groups
+    spacing = {name: group.time.spacing / group.time.frame_time for name, group in plan.items()}
+    assert spacing == {"a": pytest.approx(20), "b": pytest.approx(20), "c": pytest.approx(30)}
+
+
+# ---- spacing: of what is on the air ----------------------------------------------------------------------
+
+
+def test_frames_are_spaced_from_hand_over_to_hand_over(sending):
+    """The network could not be reached for a while."""
+    d = sending(network=NO_SUMMARIES, mcast_msg_delay=10_000)
+    d.wait(8)
+    d.hand_over(d.frames()[0])
+    d.wait(9.9)
+    assert len(d.frames()) == 1
+    d.wait(0.2)
+    assert len(d.frames()) == 2
+
+
+def test_a_frame_is_not_requested_before_the_network_has_the_one_before_it(sending):
+    d = sending(summary_window=3, mcast_msg_delay=10_000)
+    d.wait(300)
+    assert len(d.frames()) == 1
+    d.hand_over(d.frames()[0])
+    d.wait(11)
+    assert len(d.frames()) == 2
+
+
+def test_a_repeat_keeps_its_distance_from_frames_that_were_sent(sending):
+    d = sending(summary_window=2, mcast_msg_delay=10_000)
+    d.hand_over(d.frames()[0])
+    d.wait(10)
+    d.hand_over(d.frames()[1])
+    d.wait(3)
+    d.summary(d.frames()[0], ok=False)
+    assert len(d.frames()) == 2
+    d.wait(7.1)
+    assert [f.frag_nb for f in d.frames()] == [1, 2, 1]
+    assert d.frames()[2].at == pytest.approx(d.frames()[1].at + 10)
+
+
+def test_a_repeat_goes_out_at_once_where_nothing_else_was_sent(sending):
+    d = sending(mcast_msg_delay=10_000)
+    d.hand_over(d.frames()[0])
+    d.wait(1)
+    d.summary(d.frames()[0], ok=False)
+    assert [f.frag_nb for f in d.frames()] == [1, 1]
+    assert d.frames()[1].at == d.frames()[0].at + 1
+    d.hand_over(d.frames()[1])
+    d.summary(d.frames()[1])
+    d.wait(9.9)
+    assert len(d.frames()) == 2
+    d.wait(0.2)
+    assert d.frames()[2].frag_nb == 2
+
+
+# ---- summaries that are late -----------------------------------------------------------------------------
+
+
+def test_a_summary_that_takes_five_times_as_long_as_usual_is_an_event_that_names_the_frame(sending):
+    d = sending(network=NetworkCapabilities(summary_cadence=12))
+    d.hand_over(d.frames()[0])
+    d.summary(d.frames()[0])
+    d.wait(2)
+    second = d.frames()[1]
+    d.hand_over(second)
+    handed_over_at = d.now
+    d.wait(59.9)
+    assert d.of(SummaryOverdue) == []
+    d.wait(300)
+    overdue = SummaryOverdue(at=handed_over_at + 60, id=second.id, group="meters", frag_nb=2)
+    assert d.of(SummaryOverdue) == [overdue]
+    assert len(d.frames()) == 2, "it is waited for all the same"
+
+
+def test_a_summary_in_time_is_no_event(sending):
+    d = sending(network=NetworkCapabilities(summary_cadence=12))
+    d.hand_over(d.frames()[0])
+    d.wait(59)
+    d.summary(d.frames()[0])
+    d.wait(500)
+    assert d.of(SummaryOverdue) == []
+
+
+def test_without_summaries_none_is_late(sending):
+    for off in ({"network": NO_SUMMARIES}, {"summary_reports_disabled": True}):
+        d = sending(**off)
+        for _ in range(4):
+            d.hand_over(d.frames()[-1])
+            d.wait(400)
+        assert d.of(SummaryOverdue) == []
+
+
+def test_the_frame_that_is_repeated_is_waited_for_anew(sending):
+    d = sending(network=NetworkCapabilities(summary_cadence=12))
+    d.hand_over(d.frames()[0])
+    d.wait(50)
+    d.summary(d.frames()[0], ok=False)
+    d.hand_over(d.frames()[1])
+    repeated_at = d.now
+    d.wait(400)
+    assert [(e.id, e.at) for e in d.of(SummaryOverdue)] == [(d.frames()[1].id, repeated_at + 60)]
+
+
+# ---- counters of the network -----------------------------------------------------------------------------
+
+
+def test_where_the_network_owns_the_counter_it_is_read_before_the_group_is_set_up(drive):
+    owner = NetworkCapabilities(owns_f_cnt=True)
+    d = drive(1, network=owner, known=Known(next_f_cnt={"meters": 700}))
+    assert d.command(d.ask(1)).min_mc_fcnt == 700
+    d.reach("DlFragment")
+    d.send_all()
+    assert d.campaign.next_f_cnt("meters") == 705
+
+
+def test_where_the_network_owns_the_counter_a_repeat_has_a_new_one(sending):
+    d = sending(network=NetworkCapabilities(owns_f_cnt=True))
+    d.hand_over(d.frames()[0], f_cnt=40)
+    d.summary(d.frames()[0], ok=False)
+    again = d.frames()[1]
+    assert (again.frag_nb, again.f_cnt, again.digest) == (1, None, d.frames()[0].digest)
+    d.hand_over(again, f_cnt=41)
+    assert d.campaign.next_f_cnt("meters") == 42
+
+
+def test_a_counter_is_taken_before_the_frame_is_handed_over(sending):
+    d = sending()
+    assert d.frames()[0].f_cnt == 0
+    assert d.campaign.next_f_cnt("meters") == 1
+
+
+# ---- class B ---------------------------------------------------------------------------------------------
+
+
+def test_in_class_b_the_first_frame_is_requested_at_the_sessions_start(drive, group_of):
+    """The network sends it in the first ping slot after that."""
+    d = drive(1, groups=(group_of(device_class="B"),), stage="DlFragment", first_fragment_delay=9)
+    d.send_all()
+    assert d.frames()[0].at == d.session().start
+
+
+def test_in_class_b_a_frame_has_its_slot_before_the_session_ends(drive, group_of):
+    d = drive(1, groups=(group_of(device_class="B", periodicity=6),), stage="DlFragment")
+    d.wait_until(d.session().start)
+    time = d.campaign.plan.groups["meters"].time
+    assert d.frames()[0].not_after == d.session().end - time.frame_time - 64
+
+
+# ---- sessions that are over ------------------------------------------------------------------------------
+
+
+def test_fragments_that_remain_go_out_in_another_session_while_the_duration_allows(drive):
+    d = drive(1, stage="DlFragment", max_duration=40_000)
+    first = d.session()
+    d.wait_until(first.start + 5)
+    d.hand_over(d.frames()[0])
+    d.wait_until(first.end + 1)
+    assert d.of(GroupDone)[-1].reason == "session over after 1 of 5 fragments"
+    assert d.of(StageEnded)[-1].back_to == d.stage == "McClassCSession"
+    d.succeed(1)
+    second = d.session()
+    assert second.start > first.end
+    d.send_all()
+    assert [f.frag_nb for f in d.frames()] == [1, 2, 3, 4, 5]
+    assert [f.f_cnt for f in d.frames()] == [0, 1, 2, 3, 4]
+    assert all(second.start <= f.at <= second.end for f in d.frames()[1:])
+    assert d.stage == "CompletionVerification"
+    assert d.device(1).reason == ""
+
+
+def test_nobody_is_set_up_again_once_the_first_fragment_is_on_the_air(drive):
+    """Stacks restart at a setup, and lose what they have."""
+    d = drive(2, redundancy=0, datafrag_loops_max=3, stage="DlFragment", allow_carousel=True)
+    d.wait_until(d.session().start + 5)
+    d.hand_over(d.frames()[0])
+    d.wait_until(d.session().end + 1)
+    d.reach("UpgradeImage")
+    for i in (1, 2):
+        d.sent(d.ask(i))
+        d.say(i, firmware.DevUpgradeImageAns(up_image_status=1))
+    assert d.campaign.status().round == 2
+    d.reach("end")
+    assert d.status == "SUCCEEDED"
+    asks = [e.ask for e in d.of(Requested)]
+    begun = asks.index("DataFragment")
+    assert {"FragSessionSetup"} <= set(asks[:begun])
+    assert not {"FragSessionSetup", "FragSessionDelete", "McGroupSetup"} & set(asks[begun:])
+    assert asks[begun:].count("McSession") == 2

@@ -122,9 +122,9 @@ def test_the_same_file_gives_the_same_run(fuota: Fuota, campaign_file: CampaignF
 
 
 def test_a_campaign_that_fails_shows_why(fuota: Fuota, campaign_file: CampaignFile):
-    """Nothing to make up for lost fragments with."""
+    """Too little to make up for lost fragments with."""
     path = campaign_file(
-        campaign="redundancy = 0\nmsg_retries = 30\nstage_end = 'all'\nfsize = 20", simulation="downlink_loss = 0.5"
+        campaign="redundancy = 1\nmsg_retries = 30\nstage_end = 'all'\nfsize = 20", simulation="downlink_loss = 0.5"
     )
     result = fuota("campaign", "run", path)
     assert result.exit_code == 1

@@ -117,7 +117,7 @@ def test_missing_tables(campaign_file: CampaignFile, kept: list[str]):
         ({"group": "region = 'MARS1'"}, ["region", "'MARS1'", "EU868"]),
         ({"group": "frequency = 1"}, ["1 Hz", "EU868"]),
         ({"group": "version = '3.0.0'"}, ["version", "'3.0.0'", "1.0.0", "2.0.0"]),
-        ({"group": "device_class = 'B'"}, ["device_class", "'B'"]),
+        ({"group": "device_class = 'D'"}, ["device_class", "'D'", "'B'", "'C'"]),
         ({"replace": ("dr = 5", "dr = 99")}, ["DR99", "DR5"]),
         ({"replace": ("dr = 5", "dr = 'fast'")}, ["dr", "'fast'", "int"]),
         ({"replace": ('mc_addr = "01f3a4b5"', 'mc_addr = "1"')}, ["mc_addr", "'1'", "8", "hexadecimal"]),

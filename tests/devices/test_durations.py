@@ -83,3 +83,9 @@ def test_pacing_or_the_slowest_device_sets_the_pace(plan: SimpleNamespace, delay
     assert _times(campaign)["McGroupSetup"] == least
     assert setup_time(campaign) == 2 * least
     assert setup_pacing(campaign) == 3 * 99 * delay
+
+
+def test_who_asks_for_versions_has_a_stage_for_it(plan: SimpleNamespace) -> None:
+    for kind in ("multicast", "binary", "firmware"):
+        assert next(iter(_times(plan.campaign(kind=kind, asks_versions=True)))) == "PackageVersion"
+        assert "PackageVersion" not in _times(plan.campaign(kind=kind))

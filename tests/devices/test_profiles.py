@@ -118,7 +118,8 @@ def test_dialects() -> None:
 
 def test_who_has_firmware_management_and_how_it_is_made_to_reboot() -> None:
     assert _names(ts006=False, reboot_verb=RebootVerb.NONE) == {"loramac-node", "zephyr", "zephyr-lowmem"}
-    assert _names(reboot_verb=RebootVerb.COUNTDOWN) == {"st", "st-v2", "generic"}
+    assert _names(reboot_verb=RebootVerb.COUNTDOWN) == {"st", "st-v2"}
+    assert _names(reboot_verb=RebootVerb.EITHER) == {"generic"}
     assert _names(reboot_verb=RebootVerb.TIME) == {"lbm", "actility-l476"}
     assert _names(reboots_alone=True) == {"st", "actility-l476"}
     # 32 bits of milliseconds: 49 days and a little

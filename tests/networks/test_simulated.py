@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
+import math
+import pickle
+from collections import Counter
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+import fuota_fec as ff
 from fuota_fec.campaign.messages import DownlinkSent, MulticastSummary, NetworkCapabilities, Uplink
-from fuota_fec.errors import NetworkError
+from fuota_fec.errors import NetworkError, ParameterError
 from fuota_fec.fleet.channel import IndependentLoss
 from fuota_fec.fleet.device import VirtualDevice
 from fuota_fec.networks.base import Downlink, MulticastGroup
-from fuota_fec.networks.simulated import APPLICATION_PORT, RX1_DELAY, SimulatedNetwork
-from fuota_fec.wire import firmware
+from fuota_fec.networks.simulated import APPLICATION_PORT, MULTICAST_DELAY, RX1_DELAY, SimulatedNetwork
+from fuota_fec.radio.airtime import next_ping_slot, ping_offset, ping_period
+from fuota_fec.wire import clock, firmware, fragmentation, keys, multicast
+from fuota_fec.wire.clock import gps_from_unix
 from fuota_fec.wire.keys import Key
 
 START = 1_800_000_000.0
@@ -28,6 +37,7 @@ class Heard(VirtualDevice):
         super().__init__(**settings)
         self.unicast: list[tuple[float, bytes]] = []
         self.multicast: list[tuple[int, bytes]] = []
+        self.multicast_at: list[float] = []
 
     def receive(self, f_port: int, payload: bytes, now: float) -> None:
         self.unicast.append((now, payload))
@@ -37,11 +47,18 @@ class Heard(VirtualDevice):
         self, mc_addr: int, app_s_key: Key, f_cnt: int, f_port: int, payload: bytes, now: float
     ) -> bool:
         self.multicast.append((f_cnt, payload))
+        self.multicast_at.append(now)
         return super().receive_multicast(mc_addr, app_s_key, f_cnt, f_port, payload, now)
 
 
 def network(
-    n_devices: int = 1, *, seed: int = 1, uplink_loss: float = 0, downlink_loss: float = 0, **settings: Any
+    n_devices: int = 1,
+    *,
+    seed: int = 1,
+    uplink_loss: float = 0,
+    downlink_loss: float = 0,
+    start: float = START,
+    **settings: Any,
 ) -> SimulatedNetwork:
     rngs = [np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(3)]
     devices = [
@@ -53,7 +70,7 @@ def network(
         uplink_loss=IndependentLoss(uplink_loss, rngs[1]),
         downlink_loss=IndependentLoss(downlink_loss, rngs[2]),
         rng=rngs[0],
-        start=START,
+        start=start,
         **settings,
     )
 
@@ -63,15 +80,13 @@ def unicast(n: int = 1, device: int = 1, **settings: Any) -> Downlink:
     return Downlink(id=f"c/{n}", **{**fields, **settings})
 
 
-def group(*devices: int, name: str = "g") -> MulticastGroup:
+def group(*devices: int, name: str = "g", **settings: Any) -> MulticastGroup:
+    fields: dict[str, Any] = {"mc_addr": 1, "mc_app_s_key": Key(bytes(16)), "dr": 5, "frequency_hz": 869_525_000}
     return MulticastGroup(
         name=name,
-        mc_addr=1,
-        mc_app_s_key=Key(bytes(16)),
         mc_nwk_s_key=Key(bytes(16)),
-        dr=5,
-        frequency_hz=869_525_000,
         dev_euis=tuple(f"{i:016x}" for i in devices),
+        **{**fields, **settings},
     )
 
 
@@ -279,6 +294,561 @@ def test_the_deadline_is_when_something_happens_next() -> None:
     net.poll(now)
     net.submit(frame(), now)
     assert net.deadline() == pytest.approx(now + 0.2)
+
+
+def reports(inputs: list[tuple[float, Any]]) -> list[Any]:
+    return [item for _, item in inputs if not isinstance(item, Uplink)]
+
+
+# ---- unicast: windows, withdrawing -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("after", "leaves"), [(0.0, True), (0.5, True), (0.999, True), (1.0, False), (1.5, False)])
+def test_a_downlink_leaves_in_the_window_of_an_uplink_or_after_the_next_one(after: float, leaves: bool) -> None:
+    net = network()
+    first = net.deadline()
+    assert first is not None
+    net.poll(first)
+    net.poll(first + after)
+    net.submit(unicast(), first + after)
+    assert reports(run(net, first + 2)) == ([DownlinkSent("c/1")] if leaves else [])
+    run(net, START + 250)
+    [(at, _)] = net.devices[f"{1:016x}"].unicast
+    assert (at == first + RX1_DELAY) is leaves
+
+
+def test_a_window_serves_one_downlink() -> None:
+    net = network()
+    first = net.deadline()
+    assert first is not None
+    net.poll(first)
+    for n in (1, 2, 3):
+        net.submit(unicast(n), first)
+    assert reports(run(net, first + 2)) == [DownlinkSent("c/1")]
+
+
+def test_an_uplink_that_nothing_waits_for_makes_no_work() -> None:
+    net = network(uplink_loss=0)
+    due = [net.deadline()]
+    for _ in range(5):
+        net.poll(due[-1])
+        due.append(net.deadline())
+    assert all(b - a >= 90 for a, b in itertools.pairwise(due))
+
+
+def test_what_is_withdrawn_does_not_leave_and_is_not_reported() -> None:
+    net = network(2)
+    for n in range(1, 7):
+        net.submit(unicast(n, device=1 + n % 2, payload=bytes([n])), START)
+    net.withdraw(["c/2", "c/5", "c/6", "c/99"], START)
+    assert {item.id for item in reports(run(net, START + 900))} == {"c/1", "c/3", "c/4"}
+    assert sorted(payload for d in net.devices.values() for _, payload in d.unicast) == [b"\1", b"\3", b"\4"]
+
+
+def test_withdrawing_what_has_left_changes_nothing() -> None:
+    net = network()
+    net.submit(unicast(1), START)
+    run(net, START + 150)
+    net.submit(unicast(2), START + 150)
+    net.withdraw(["c/1"], START + 150)
+    net.withdraw([], START + 150)
+    assert reports(run(net, START + 400)) == [DownlinkSent("c/2")]
+
+
+def test_all_copies_of_a_downlink_are_withdrawn() -> None:
+    net = network()
+    for _ in range(3):
+        net.submit(unicast(1, f_port=99), START)
+    assert reports(run(net, START + 105)) == [DownlinkSent("c/1")]
+    net.withdraw(["c/1"], START + 105)
+    assert reports(run(net, START + 900)) == []
+
+
+def test_a_server_that_cannot_take_out_sends_both_copies() -> None:
+    net = network(capabilities=NetworkCapabilities(withdraws=False))
+    net.submit(unicast(1), START)
+    net.submit(unicast(2, replaces="c/1"), START)
+    net.withdraw(["c/1", "c/2"], START)
+    net.open_group(group(1))
+    net.submit(frame(3), START)
+    net.withdraw(["c/3"], START)
+    assert {item.id for item in reports(run(net, START + 400))} == {"c/1", "c/2", "c/3"}
+
+
+# ---- multicast: counters, withdrawing, pacing, class B ---------------------------------------------------
+
+
+def test_opening_a_group_tells_the_counter_of_a_server_that_counts() -> None:
+    net = network(capabilities=NetworkCapabilities(owns_f_cnt=True))
+    assert net.open_group(group(1, f_cnt=70)) == 70
+    assert [net.submit(frame(n, f_cnt=None), START).f_cnt for n in (1, 2)] == [70, 71]
+    assert net.open_group(group(1, f_cnt=5)) == 72
+    assert net.open_group(group(1, name="h")) == 0
+    run(net, START + 5)
+    assert [f_cnt for f_cnt, _ in net.devices[f"{1:016x}"].multicast] == [70, 71]
+
+
+def test_opening_a_group_tells_nothing_where_the_campaign_counts() -> None:
+    net = network()
+    assert net.open_group(group(1, f_cnt=70)) is None
+    assert net.open_group(group(1, f_cnt=70)) is None
+
+
+def test_opening_again_keeps_what_waits_and_takes_the_members_anew() -> None:
+    net = network(2)
+    net.open_group(group(1))
+    net.submit(frame(1), START)
+    net.open_group(group(2, 9))
+    assert reports(run(net, START + 10)) == [MulticastSummary("c/1")]
+    assert [len(d.multicast) for d in net.devices.values()] == [0, 1]
+
+
+@pytest.mark.parametrize("withdrawn", [[1], [2], [3], [1, 2], [1, 2, 3], [2, 77]])
+def test_a_multicast_that_is_withdrawn_is_not_sent_and_the_others_are(withdrawn: list[int]) -> None:
+    net = network(capabilities=NetworkCapabilities(pacing=10))
+    net.open_group(group(1))
+    for n in (1, 2, 3):
+        net.submit(frame(n), START)
+    net.withdraw([f"c/{n}" for n in withdrawn], START + 0.1)
+    left = [n for n in (1, 2, 3) if n not in withdrawn]
+    assert reports(run(net, START + 100)) == [MulticastSummary(f"c/{n}") for n in left]
+    device = net.devices[f"{1:016x}"]
+    assert [f_cnt for f_cnt, _ in device.multicast] == left
+    assert device.multicast_at == [pytest.approx(START + MULTICAST_DELAY + 10 * i) for i in range(len(left))]
+
+
+def test_a_multicast_that_was_sent_is_summed_up_withdrawn_or_not() -> None:
+    net = network()
+    net.open_group(group(1))
+    net.submit(frame(1), START)
+    net.withdraw(["c/1"], START + 0.5)
+    assert reports(run(net, START + 10)) == [MulticastSummary("c/1")]
+
+
+@given(gaps=st.lists(st.floats(0, 20), min_size=1, max_size=8), pacing=st.sampled_from([0, 0.5, 3, 7]))
+@settings(max_examples=50)
+def test_paced_frames_leave_as_soon_as_they_may(gaps: list[float], pacing: float) -> None:
+    net = network(capabilities=NetworkCapabilities(pacing=pacing))
+    net.open_group(group(1))
+    now, expected = START, []
+    for n, gap in enumerate(gaps):
+        now += gap
+        net.poll(now)
+        net.submit(frame(n), now)
+        expected.append(max(now + MULTICAST_DELAY, expected[-1] + pacing if expected else 0))
+    run(net, now + 1000)
+    assert net.devices[f"{1:016x}"].multicast_at == pytest.approx(expected)
+
+
+def test_groups_are_paced_each_for_itself() -> None:
+    net = network(capabilities=NetworkCapabilities(pacing=5))
+    for name in "gh":
+        net.open_group(group(1, name=name))
+        for n in (1, 2):
+            net.submit(frame(n, group=name), START)
+    run(net, START + 20)
+    device = net.devices[f"{1:016x}"]
+    assert device.multicast_at == pytest.approx([START + 0.2, START + 0.2, START + 5.2, START + 5.2])
+
+
+@given(
+    gaps=st.lists(st.floats(0, 300) | st.just(0.0), min_size=1, max_size=12),
+    periodicity=st.integers(0, 7),
+    addr=st.integers(0, 2**32 - 1),
+    pacing=st.sampled_from([0, 0, 0.96, 2, 200]),
+    start=st.sampled_from([START, 1.3e9, 1.3e9 + 1 / 3]),
+)
+@settings(max_examples=100)
+def test_class_b_frames_leave_in_ping_slots_one_each(
+    gaps: list[float], periodicity: int, addr: int, pacing: float, start: float
+) -> None:
+    """Before 2014 GPS time is finer than Unix time, as floats are, and is rounded."""
+    net = network(capabilities=NetworkCapabilities(pacing=pacing), start=start)
+    net.open_group(group(1, device_class="B", periodicity=periodicity, mc_addr=addr))
+    now, handed_over = start, []
+    for n, gap in enumerate(gaps):
+        now += gap
+        net.poll(now)
+        net.submit(frame(n), now)
+        handed_over.append(now)
+    run(net, now + 128 * 3 * len(gaps) + 300 * len(gaps))
+    device = net.devices[f"{1:016x}"]
+    assert [f_cnt for f_cnt, _ in device.multicast] == list(range(len(gaps)))
+    slots = [gps_from_unix(at) for at in device.multicast_at]
+    last = -math.inf
+    for slot, ready in zip(slots, (gps_from_unix(at + MULTICAST_DELAY) for at in handed_over), strict=True):
+        beacon = math.floor(slot) // 128 * 128
+        n_slot = (slot - beacon - 2.12) / 0.03
+        assert n_slot == pytest.approx(round(n_slot), abs=1e-3)
+        assert round(n_slot) % ping_period(periodicity) == ping_offset(beacon, addr, periodicity)
+        assert ready < slot
+        assert slot - last > max(pacing - 1e-3, 1e-3)
+        assert slot == pytest.approx(next_ping_slot(max(ready, last + max(pacing - 2e-3, 1e-3)), addr, periodicity))
+        last = slot
+
+
+def test_class_b_frames_that_wait_too_long_expire_and_use_up_no_slot() -> None:
+    net = network()
+    net.open_group(group(1, device_class="B", periodicity=7))
+    net.submit(frame(1), START)
+    net.submit(frame(2, not_after=START + 100), START)
+    net.submit(frame(3), START)
+    said = reports(run(net, START + 500))
+    assert Counter(said) == Counter(
+        [MulticastSummary("c/1"), MulticastSummary("c/2", False, "expired"), MulticastSummary("c/3")]
+    )
+    first, third = net.devices[f"{1:016x}"].multicast_at
+    gps = gps_from_unix(first)
+    assert gps_from_unix(third) == pytest.approx(next_ping_slot(gps + 0.001, 1, 7))
+
+
+# ---- what is given to the caller -------------------------------------------------------------------------
+
+
+@given(st.lists(st.sampled_from(["poll", "crash", "wait", "withdraw"]), max_size=30))
+@settings(max_examples=50)
+def test_a_caller_that_crashes_and_comes_back_misses_nothing(steps: list[str]) -> None:
+    """It takes note of what a poll gave when it gets to the next one."""
+    net = network(5)
+    net.open_group(group(1, 2))
+    net.submit(unicast(), START)
+    net.submit(frame(2), START)
+    expected = list(network_run(START + 100 * len(steps)))
+    taken, unsure, now = [], [], START
+    for step in steps:
+        now += 100
+        if step == "crash":
+            net.reconnect()
+            unsure = []
+        elif step == "poll":
+            taken += unsure
+            unsure = list(net.poll(now))
+        elif step == "withdraw":
+            net.withdraw([], now)
+    net.reconnect()
+    taken += net.poll(now)
+    assert taken == expected
+
+
+def network_run(until: float) -> list[Any]:
+    net = network(5)
+    net.open_group(group(1, 2))
+    net.submit(unicast(), START)
+    net.submit(frame(2), START)
+    return list(net.poll(until))
+
+
+def test_reconnecting_twice_gives_nothing_twice() -> None:
+    net = network(3)
+    first = list(net.poll(START + 100))
+    assert first
+    net.reconnect()
+    net.reconnect()
+    assert list(net.poll(START + 100)) == first
+    assert list(net.poll(START + 100)) == []
+    net.reconnect()
+    assert list(net.poll(START + 100)) == []
+
+
+def test_what_a_caller_does_to_its_list_is_its_own_affair() -> None:
+    net = network(3)
+    given_ = net.poll(START + 100)
+    n = len(given_)
+    given_.clear()  # type: ignore[attr-defined]
+    net.reconnect()
+    assert len(net.poll(START + 100)) == n
+
+
+def test_late_items_come_within_seconds_and_all_of_them_do() -> None:
+    plain = run(network(20), START + 2000)
+    late = run(network(20, reorder=1), START + 2005)
+    assert len(late) >= len(plain)
+    delays = [at - item.received_at for at, item in late]
+    assert 0 <= min(delays) < 0.5
+    assert 4.5 < max(delays) <= 5
+    some = [at - item.received_at for at, item in run(network(20, reorder=0.3), START + 2000)]
+    assert np.mean([delay > 0 for delay in some]) == pytest.approx(0.3, abs=0.1)
+
+
+def test_reports_come_late_too() -> None:
+    net = network(reorder=1)
+    net.open_group(group(1))
+    net.submit(frame(1), START)
+    net.submit(unicast(2), START)
+    at = {item.id: at for at, item in run(net, START + 200) if not isinstance(item, Uplink)}
+    assert START + 1.2 < at["c/1"] <= START + 6.2
+    sent_at = net.devices[f"{1:016x}"].unicast[0][0]
+    assert sent_at < at["c/2"] <= sent_at + 5
+
+
+def test_lost_reports_have_their_share_and_uplinks_are_none() -> None:
+    net = network(report_loss=0.4, capabilities=NetworkCapabilities(pacing=1))
+    net.open_group(group(1))
+    for n in range(250):
+        net.submit(frame(n), START)
+        net.submit(unicast(1000 + n, f_port=99), START)
+    inputs = run(net, START + 30_000)
+    kinds = Counter(type(item) for _, item in inputs)
+    assert kinds[MulticastSummary] / 250 == pytest.approx(0.6, abs=0.1)
+    assert kinds[DownlinkSent] / 250 == pytest.approx(0.6, abs=0.1)
+    assert kinds[Uplink] >= 250
+    assert len(net.devices[f"{1:016x}"].unicast) == len(net.devices[f"{1:016x}"].multicast) == 250
+
+
+def test_devices_that_are_silent_change_nothing_for_the_others() -> None:
+    silent = f"{2:016x}"
+    inputs = run(network(4, silent=[silent]), START + 95)
+    assert {item.dev_eui for _, item in inputs} == {f"{i:016x}" for i in (1, 3, 4)}
+    assert inputs == [(at, item) for at, item in run(network(4), START + 95) if item.dev_eui != silent]
+
+
+def test_a_silent_device_is_never_reached() -> None:
+    net = network(silent={f"{1:016x}"})
+    net.submit(unicast(), START)
+    assert run(net, START + 5000) == []
+    assert net.devices[f"{1:016x}"].unicast == []
+
+
+@pytest.mark.parametrize("name", ["repeat", "reorder", "report_loss"])
+@pytest.mark.parametrize("share", [-0.1, 1.1, float("nan")])
+def test_a_share_is_one(name: str, share: float) -> None:
+    with pytest.raises(ParameterError, match=name):
+        network(**{name: share})
+
+
+# ---- devices ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("clock_set", [False, True])
+def test_a_server_that_synchronises_clocks_answers_before_anything_else(clock_set: bool) -> None:
+    net = network(capabilities=NetworkCapabilities(clock_sync=True))
+    device = net.devices[f"{1:016x}"]
+    device.clock_set, device.clock_error = clock_set, -1e6
+    net.submit(unicast(1, f_port=202, payload=clock.ForceDeviceResyncReq(nb_transmissions=1).encode()), START)
+    for n in (2, 3):
+        net.submit(unicast(n), START)
+    inputs = run(net, START + 500)
+    assert device.clock_set
+    assert abs(device.clock_error) < 1
+    assert [item.id for item in reports(inputs)] == ["c/1", "c/2", "c/3"]
+    assert [clock.decode(payload, uplink=False)[0] for _, payload in device.unicast[1:2]] == [
+        clock.AppTimeAns(time_correction=1_000_000, token_ans=0)
+    ]
+    asked = [item for _, item in inputs if isinstance(item, Uplink) and item.f_port == 202]
+    assert len(asked) == 1, "the campaign hears it as well"
+
+
+def test_a_server_that_does_not_leaves_clocks_alone() -> None:
+    net = network()
+    device = net.devices[f"{1:016x}"]
+    device.clock_error = 100.0
+    net.submit(unicast(1, f_port=202, payload=clock.ForceDeviceResyncReq(nb_transmissions=1).encode()), START)
+    run(net, START + 500)
+    assert device.clock_error == 100
+
+
+def test_garbage_on_the_clock_port_breaks_no_server() -> None:
+    net = network(capabilities=NetworkCapabilities(clock_sync=True))
+    [station] = net._stations.values()
+    for payload in (
+        b"",
+        b"\x01\x02",
+        b"\xff",
+        clock.AppTimeReq(device_time=0, ans_required=True, token_req=3).encode(),
+    ):
+        net._uplink(station, 202, payload + b"\x01", START)
+    assert [queued.f_port for queued in station.queue] == [202]
+
+
+def test_a_frame_to_devices_that_owe_nothing_makes_no_work() -> None:
+    net = network(200)
+    net.open_group(group(*range(1, 201)))
+    n_before = len(net._heap)
+    for n in range(20):
+        net.submit(frame(n), START + n * MULTICAST_DELAY)
+        net.poll(START + (n + 1) * MULTICAST_DELAY)
+    assert sum(len(device.multicast) for device in net.devices.values()) == 200 * 20
+    assert {what for _, _, what, _ in net._heap} == {"periodic", "summary"}
+    assert len(net._heap) <= n_before + 6, "the summaries of the last second"
+
+
+def test_what_is_due_earlier_is_not_kept_waiting() -> None:
+    net = network()
+    [station] = net._stations.values()
+    device = station.device
+    device.receive(203, firmware.DevRebootCountdownReq(countdown=1000).encode(), START)
+    net._wake(station)
+    net.poll(START + 500)
+    device.receive(203, ASK, START + 500)
+    net._wake(station)
+    at = [item.received_at for item in net.poll(START + 999) if isinstance(item, Uplink) and item.f_port == 203]
+    assert len(at) == 1
+    assert START + 501 <= at[0] <= START + 503
+    net.poll(START + 1000)
+    assert device.n_reboots == 1
+
+
+def test_nothing_is_drawn_for_what_cannot_happen() -> None:
+    rngs = [np.random.default_rng(s) for s in np.random.SeedSequence(1).spawn(3)]
+    expected = [START + rngs[0].random() * 100]
+    for _ in range(20):
+        expected.append(expected[-1] + 100 * (1 + 0.1 * rngs[0].uniform(-1, 1)))
+    net = network()
+    net.open_group(group(1))
+    net.submit(frame(1), START)
+    net.submit(unicast(2, f_port=99), START)
+    at = [at for at, item in run(net, START + 1500) if isinstance(item, Uplink)]
+    assert len(at) > 10
+    assert at == expected[: len(at)]
+
+
+def test_a_device_is_looked_at_once_for_one_time() -> None:
+    net = network()
+    [station] = net._stations.values()
+    device = station.device
+    for n in range(10):
+        device.receive(203, ASK, START)
+        net._wake(station)
+        net._wake(station)
+        assert len(station.wakes) <= n + 1
+    times = [at for at, _, what, _ in net._heap if what == "device"]
+    assert len(times) == len(set(times)) == len(station.wakes)
+    assert sum(isinstance(item, Uplink) and item.f_port == 203 for item in net.poll(START + 10)) == 10
+    assert station.wakes == []
+
+
+# ---- the whole -------------------------------------------------------------------------------------------
+
+IMAGE = bytes(range(200))
+ROOT, MC_KEY = Key(bytes(range(16))), Key(bytes(range(50, 66)))
+MC_ADDR = 0x0102ABCD
+
+
+def updated(kind: str, version: str, *, pickled: bool) -> SimulatedNetwork:
+    """Four devices taken through an update by hand."""
+    rng = np.random.default_rng(8)
+    net = SimulatedNetwork(
+        [
+            VirtualDevice(
+                dev_eui=f"{i:016x}",
+                root_key=ROOT,
+                releases={hashlib.sha256(IMAGE).digest(): 7},
+                rng=rng,
+                version=version,
+                uplink_period=60,
+                reboots_alone=i % 2 == 0,
+                announces_version=True,
+            )
+            for i in range(4)
+        ],
+        uplink_loss=IndependentLoss(0, rng),
+        downlink_loss=IndependentLoss(0.05, rng),
+        rng=rng,
+        start=START,
+        reorder=0.1,
+        report_loss=0.1,
+        repeat=0.1,
+        capabilities=NetworkCapabilities(owns_f_cnt=True),
+    )
+    block = ff.prepare(IMAGE, 20, n_coded=20, version=version)
+    app_s_key = keys.mc_app_s_key(MC_KEY, MC_ADDR)
+    members = MulticastGroup(
+        name="g",
+        mc_addr=MC_ADDR,
+        mc_app_s_key=app_s_key,
+        mc_nwk_s_key=app_s_key,
+        dr=3,
+        frequency_hz=869_525_000,
+        dev_euis=tuple(net.devices),
+        device_class=kind,
+        periodicity=2,
+    )
+    net.open_group(members)
+    mic = keys.data_block_mic(
+        keys.data_block_int_key(ROOT), session_cnt=1, frag_index=0, descriptor=bytes(4), data=IMAGE
+    )
+    second: dict[str, Any] = {"session_cnt": 1, "mic": mic, "ack_reception": True} if version == "2.0.0" else {}
+    start = (int(gps_from_unix(START)) // 128 + 8) * 128
+    session: dict[str, Any] = {
+        "mc_group_id": 0,
+        "session_time": start,
+        "time_out": 12,
+        "dl_frequency_hz": 0,
+        "dr": 3,
+    }
+    wrapped = keys.wrap_mc_key(keys.mc_ke_key(keys.mc_root_key(ROOT)), MC_KEY)
+    requests = [
+        multicast.McGroupSetupReq(
+            mc_group_id=0, mc_addr=MC_ADDR, mc_key_encrypted=wrapped, min_mc_fcnt=0, max_mc_fcnt=99
+        ),
+        block.setup_request(mc_group_bit_mask=1, block_ack_delay=0, **second),
+        multicast.McClassBSessionReq(periodicity=2, **session)
+        if kind == "B"
+        else multicast.McClassCSessionReq(**session),
+    ]
+    now = START
+    for n, request in enumerate(requests):
+        f_port = 201 if isinstance(request, fragmentation.FragSessionSetupReq) else 200
+        for dev_eui in net.devices:
+            for copy in range(3):  # The air loses some.
+                name = f"{n}/{dev_eui}/{copy}"
+                net.submit(
+                    Downlink(id=name, f_port=f_port, payload=request.encode(), not_after=now + 1e6, dev_eui=dev_eui),
+                    now,
+                )
+    now = START - gps_from_unix(START) + start + 3
+    for n in range(1, 31):
+        if pickled:
+            net.poll(now)
+            net = pickle.loads(pickle.dumps(net))
+            net.reconnect()
+        net.submit(
+            Downlink(id=f"f/{n}", f_port=201, payload=bytes(block.frame(n)), not_after=now + 1e6, group="g"), now
+        )
+        now += 1
+    net.poll(now + 800)
+    for dev_eui in net.devices:
+        for copy in range(3):
+            request = firmware.DevRebootCountdownReq(countdown=600)
+            net.submit(
+                Downlink(
+                    id=f"r/{dev_eui}/{copy}",
+                    f_port=203,
+                    payload=request.encode(),
+                    not_after=now + 1e6,
+                    dev_eui=dev_eui,
+                ),
+                now + 800,
+            )
+    if not pickled:
+        return net
+    return pickle.loads(pickle.dumps(net))
+
+
+@pytest.mark.parametrize("kind", ["B", "C"])
+@pytest.mark.parametrize("version", ["1.0.0", "2.0.0"])
+def test_devices_are_updated_over_either_class(kind: str, version: str) -> None:
+    net = updated(kind, version, pickled=False)
+    now = START + 3000
+    inputs = net.poll(now + 3000)
+    assert all(device.image == IMAGE and device.fw_version == 7 for device in net.devices.values())
+    announced = {
+        item.dev_eui
+        for item in inputs
+        if isinstance(item, Uplink) and item.f_port == 203 and item.payload[:2] == b"\x01\x07"
+    }
+    assert announced >= {f"{i:016x}" for i in (1, 3)}
+
+
+@pytest.mark.parametrize("kind", ["B", "C"])
+def test_a_network_can_be_pickled_at_any_time_and_goes_on_from_there(kind: str) -> None:
+    whole, pickled = (updated(kind, "2.0.0", pickled=pickled) for pickled in (False, True))
+    end = START + 10_000
+    assert list(whole.poll(end)) == list(pickled.poll(end))
+    assert whole.deadline() == pickled.deadline()
+    for dev_eui, device in whole.devices.items():
+        twin = pickled.devices[dev_eui]
+        assert (device.image, device.fw_version, device.n_reboots) == (twin.image, twin.fw_version, twin.n_reboots)
 
 
 def test_without_devices_nothing_ever_happens() -> None:

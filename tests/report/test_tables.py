@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fuota_fec.campaign.machine import CampaignStatus, DeviceStatus
+from fuota_fec.campaign.overview import CampaignStatus, DeviceStatus
 from fuota_fec.report.tables import DEVICE_COLUMNS, device_rows, reason_counts
 
 
@@ -12,14 +12,21 @@ def status_of(*devices: tuple[str, str, str, int | None]) -> CampaignStatus:
     return CampaignStatus(
         id="a",
         status="FAILED",
+        state="FAILED",
         reason="",
+        paused=False,
         stage=None,
         stages=(),
+        stage_status="",
         n_stages_completed=0,
+        round=1,
         n_devices=len(devices),
         n_taking_part=0,
         n_done=0,
         fragments={},
+        next_f_cnt={},
+        spacing={},
+        unconfirmed=(),
         devices=tuple(
             DeviceStatus(dev_eui=dev_eui, group="g", status=status, reason=reason, fw_version=version)
             for dev_eui, status, reason, version in devices
@@ -66,7 +73,7 @@ def test_reasons_are_counted_the_most_frequent_first():
         ("04", "passed", "", 2),
         ("05", "running", "", None),
     )
-    assert reason_counts(status) == [("wrong version", 2), ("no answer", 1)]
+    assert reason_counts(status) == [("failed: wrong version", 2), ("failed: no answer", 1)]
 
 
 def test_nobody():

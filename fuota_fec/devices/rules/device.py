@@ -159,7 +159,7 @@ def _mic(_campaign: PlannedCampaign, group: PlannedGroup, device: PlannedDevice)
         yield Remark(
             "warn",
             f"{device.profile.name} devices check the MIC of the image with ack_reception only, and it is off",
-            "Have their boot loader check a signature in the image: no campaign asks for AckReception yet.",
+            "Set ack_reception = true, or have their boot loader check a signature in the image.",
         )
 
 
@@ -206,9 +206,8 @@ def _device_class(_campaign: PlannedCampaign, group: PlannedGroup, device: Plann
     able = {"B": device.profile.class_b, "C": device.profile.class_c}[group.device_class]
     if able is True:
         return
-    remedy = "Leave them out: groups are of class C."
-    if group.device_class == "B":
-        remedy = 'Put them into a group of device_class = "C".'
+    other = {"B": "C", "C": "B"}[group.device_class]
+    remedy = f'Put them into a group of device_class = "{other}", or leave them out.'
     verdict: tuple[Severity, str] = ("refuse", "cannot") if able is False else ("warn", "are not known to")
     yield Remark(
         verdict[0],
@@ -305,7 +304,7 @@ def _reboot(campaign: PlannedCampaign, _group: PlannedGroup, device: PlannedDevi
             yield Remark(
                 "warn",
                 f"{p.name} devices do not reboot into the new image unless told, and nobody is to tell them",
-                "Have their application reboot when the image is complete.",
+                "Set reboot to a time, or have their application reboot when the image is complete.",
             )
         return
     if p.reboot_verb is RebootVerb.NONE:
@@ -315,7 +314,7 @@ def _reboot(campaign: PlannedCampaign, _group: PlannedGroup, device: PlannedDevi
             "Leave the reboot to the devices, and have their application do it.",
         )
         return
-    if campaign.reboot == "time" and p.reboots_alone and p.reboot_verb is not RebootVerb.TIME:
+    if campaign.reboot == "time" and p.reboots_alone and p.reboot_verb not in (RebootVerb.TIME, RebootVerb.EITHER):
         yield Remark(
             "warn",
             f"{p.name} devices reboot as soon as the image is complete, not at the time that is set",

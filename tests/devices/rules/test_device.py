@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fuota_fec.devices.profiles import DeviceProfile, LateUncoded, profile
+from fuota_fec.devices.profiles import DeviceProfile, LateUncoded, RebootVerb, profile
 
 
 def found(plan: SimpleNamespace, rule: str, stack: str, changes: dict[str, Any] | None = None, **facts: Any) -> Any:
@@ -279,7 +279,17 @@ def test_upgrade_image_that_is_always_answered_with_none(plan: SimpleNamespace) 
         ("st-v2", {"reboot": "time", "reboot_in": 1e5}, []),
         ("st-v2", {"reboot": "time", "reboot_in": 5e6}, ["refuse"]),
         ("actility-l476", {"reboot": "time", "reboot_in": 1e5}, []),
+        ("generic", {"reboot": "time", "reboot_in": 1e5}, []),
+        ("generic", {"reboot": "after_transfer"}, []),
     ],
 )
 def test_reboot(plan: SimpleNamespace, stack: str, campaign: dict[str, Any], expected: list[str]) -> None:
     assert severities(plan, "reboot", stack, campaign=campaign) == expected
+
+
+def test_a_stack_that_reboots_alone_waits_for_a_time_if_it_takes_one(plan: SimpleNamespace) -> None:
+    """A countdown is set before the image is complete, and forgotten with the reboot of its own."""
+    for verb, expected in ((RebootVerb.COUNTDOWN, ["warn"]), (RebootVerb.TIME, []), (RebootVerb.EITHER, [])):
+        mine = replace(profile("st"), name="mine", reboot_verb=verb)
+        campaign = plan.campaign(plan.device(profile=mine), reboot="time", reboot_in=1e5)
+        assert [finding.severity for finding in plan.found(campaign, "reboot")] == expected

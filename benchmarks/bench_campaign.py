@@ -1,0 +1,161 @@
+"""What a campaign costs: the machine per input or timer, events per exchange, memory, replay from SQLite.
+
+    python benchmarks/bench_campaign.py [--devices 2000] [--fragments 300]
+
+A whole firmware update over a lossy simulated fleet is run once and everything that its campaign was told is noted
+down. The same is then told to fresh campaigns, and only that is timed: no network, no fleet, no journal. The memory of
+100 000 devices is measured in a process of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+from fuota_fec.campaign import messages as m
+from fuota_fec.campaign.config import CampaignConfig
+from fuota_fec.campaign.machine import Campaign
+from fuota_fec.journal import open_journal
+from fuota_fec.simulation import Simulation, simulate_campaign
+
+MOST_PER_CALL = 25e-6
+MOST_EVENTS = 4
+MOST_MEMORY = 300 * 2**20
+LEAST_REPLAY = 100_000
+MANY = 100_000
+
+Call = tuple[str, m.Input | None, float]
+
+
+def config_of(fleet: Simulation, **changes: object) -> CampaignConfig:
+    return CampaignConfig.from_mapping(
+        {
+            "id": "bench",
+            "fw_version": "2.0.0.0",
+            "success_threshold": 90,
+            "max_duration": 30 * 86400,
+            "uplink_period": 600,
+            "redundancy": "3/4",
+            "stage_end": "all",
+            "msg_retries": 5,
+            "ucast_msg_delay": 100,
+            "fsize": 100,
+            "groups": [{"name": "meters", "mc_addr": "01f3a4b5", "dr": 5}],
+            "devices": fleet.made_up_devices(["meters"]),
+            **changes,
+        }
+    )
+
+
+class Noting(Campaign):
+    """A campaign that notes down what it is told."""
+
+    def __init__(self, config: CampaignConfig, image: bytes) -> None:
+        super().__init__(config, image)
+        self.calls: list[Call] = []
+
+    def receive(self, item: m.Input, now: float) -> list[m.Event]:
+        self.calls.append(("receive", item, now))
+        return super().receive(item, now)
+
+    def tick(self, now: float) -> list[m.Event]:
+        due = self.deadline()
+        if due is not None and due <= now:
+            self.calls.append(("tick", None, now))
+        return super().tick(now)
+
+
+def feed(config: CampaignConfig, image: bytes, start: m.Configured, calls: list[Call]) -> tuple[float, list[m.Event]]:
+    """Seconds that a fresh campaign takes for these calls, and its events."""
+    campaign = Campaign(config, image)
+    events = campaign.start(start.at, start.network, start.known)
+    begun = time.perf_counter()
+    for verb, item, now in calls:
+        events += campaign.receive(item, now) if verb == "receive" and item is not None else campaign.tick(now)
+        campaign.deadline()
+    return time.perf_counter() - begun, events
+
+
+def events_per_exchange(events: list[m.Event]) -> float:
+    """Of those about requests and answers, per unicast request and multicast frame."""
+    counts = Counter(type(event) for event in events)
+    about = sum(counts[kind] for kind in (m.Requested, m.HandedOver, m.Reported, m.Answered, m.Deferred, m.Unanswered))
+    return about / counts[m.Requested]
+
+
+def memory_of_many() -> int:
+    """Bytes that a process with a campaign of 100 000 devices holds at most, when all of them have been heard."""
+    fleet = Simulation(seed=1, n_devices=MANY)
+    config = config_of(fleet, uplink_period=86400, ucast_msg_delay=0)
+    campaign = Campaign(config, bytes(100_000))
+    now = fleet.start
+    campaign.start(now)
+    for device in config.devices:
+        campaign.receive(m.Uplink(device.dev_eui, 2, b"", now), now)
+    while (due := campaign.deadline()) is not None and due <= now:
+        for event in campaign.tick(now):
+            if isinstance(event, m.Requested):
+                campaign.receive(m.HandOver(id=event.id), now)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def replay_rate(events: list[m.Event], image: bytes) -> float:
+    """Events a second from an SQLite file to a campaign."""
+    with tempfile.TemporaryDirectory() as folder:
+        url = f"sqlite:///{Path(folder) / 'campaigns.db'}"
+        journal = open_journal(url)
+        journal.create("bench", image, events)
+        best = 0.0
+        for _ in range(3):
+            begun = time.perf_counter()
+            campaign = Campaign.replay(journal.events("bench"), journal.image("bench"))
+            best = max(best, campaign.n_events / (time.perf_counter() - begun))
+        journal.close()
+        return best
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--devices", type=int, default=2000)
+    parser.add_argument("--fragments", type=int, default=300)
+    parser.add_argument("--memory", action="store_true", help="only print the memory of 100 000 devices")
+    options = parser.parse_args()
+    if options.memory:
+        print(memory_of_many())
+        return 0
+    fleet = Simulation(seed=1, n_devices=options.devices, downlink_loss=0.1, uplink_loss=0.1)
+    config, image = config_of(fleet), bytes(range(100)) * options.fragments
+    noting = Noting(config, image)
+    result = simulate_campaign(config, image, fleet, campaign=noting)
+    events = list(result.journal.events("bench"))
+    runs = [feed(config, image, events[0], noting.calls) for _ in range(3)]
+    assert all(len(run[1]) == len(events) for run in runs), "the same inputs gave other events"
+    per_call = min(run[0] for run in runs) / len(noting.calls)
+    per_exchange = events_per_exchange(events)
+    rate = replay_rate(events, image)
+    memory = int(
+        subprocess.run([sys.executable, __file__, "--memory"], capture_output=True, check=True, text=True).stdout
+    )
+    rows = [
+        ("machine, mean per input or timer", per_call * 1e6, MOST_PER_CALL * 1e6, "µs", per_call <= MOST_PER_CALL),
+        ("events per exchange", per_exchange, MOST_EVENTS, "", per_exchange <= MOST_EVENTS),
+        ("100 000 devices, whole process", memory / 2**20, MOST_MEMORY / 2**20, "MiB", memory <= MOST_MEMORY),
+        ("replay from SQLite", rate, LEAST_REPLAY, "events/s", rate >= LEAST_REPLAY),
+    ]
+    print(
+        f"{config.id}: {options.devices} devices, {len(noting.calls)} inputs and timers, {len(events)} events, "
+        f"{result.campaign.status().status}"
+    )
+    for what, measured, bound, unit, ok in rows:
+        print(f"{what:<36} {measured:>12.1f}  bound {bound:>10.1f} {unit:<9} {'' if ok else 'MISSED'}")
+    return 0 if all(row[-1] for row in rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,194 @@
+"""A campaign as people and programs look at it: where it is, and each device with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from fuota_fec.campaign.config import CampaignConfig
+from fuota_fec.campaign.exchange import UnicastExchange
+from fuota_fec.campaign.messages import Event, StageEnded
+from fuota_fec.campaign.plan import Plan
+from fuota_fec.campaign.state import CampaignState, Data, DeviceState
+from fuota_fec.campaign.transmission import Transmission
+
+if TYPE_CHECKING:
+    from fuota_fec.campaign.stages import Stage
+
+STOPPING = "stopping"
+_DISPROVED = ("missing", "image not valid", "wrong")
+"""What reasons begin with that say of the data itself, or of what became of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceStatus:
+    """`status`: "running"; "passed" (verified); "unverified" (the data is complete, or may be, without proof);
+    "failed"; "stopped". `reason` why, `note` a warning, `fw_version` the last version that it reported."""
+
+    dev_eui: str
+    group: str
+    status: str
+    reason: str
+    fw_version: int | None
+    data_complete: bool = False
+    note: str = ""
+    unconfirmed: str = ""
+    """Why it did not confirm the clean-up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CampaignProgress:
+    """Where a campaign is. `n_done` devices have succeeded in the present or last stage, of `n_devices` in all."""
+
+    id: str
+    status: str
+    """CONFIGURED, RUNNING, STOPPED, FAILED or SUCCEEDED; "stopping" while it is cleaned up."""
+    state: str
+    """The same, with RUNNING for "stopping"."""
+    reason: str
+    paused: bool
+    stage: str | None
+    stages: tuple[str, ...]
+    stage_status: str
+    """"running"; "closing" while only late answers count; "over"; "" before the start and after the end."""
+    n_stages_completed: int
+    round: int
+    n_devices: int
+    n_done: int
+    fragments: dict[str, tuple[int, int]]
+    """Frames requested and planned in this round, by group, while they are sent."""
+    next_f_cnt: dict[str, int]
+    spacing: Mapping[str, tuple[float, str]]
+    """s between two frames of a group, and the rule that sets it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CampaignStatus(CampaignProgress):
+    """`n_taking_part` devices have not left; `unconfirmed` ones did not confirm the clean-up."""
+
+    n_taking_part: int
+    unconfirmed: tuple[str, ...]
+    devices: tuple[DeviceStatus, ...]
+
+
+def progress(
+    config: CampaignConfig,
+    plan: Plan,
+    state: CampaignState | None,
+    main: UnicastExchange | Transmission | None,
+    ended: StageEnded | None,
+    stages: tuple[Stage, ...],
+) -> CampaignProgress:
+    names = tuple(stage.name for stage in stages)
+    spacing = {name: (group.time.spacing, group.time.rule) for name, group in plan.groups.items()}
+    if state is None:
+        return CampaignProgress(
+            id=config.id,
+            status="CONFIGURED",
+            state="CONFIGURED",
+            reason="",
+            paused=False,
+            stage=None,
+            stages=names,
+            stage_status="",
+            n_stages_completed=0,
+            round=1,
+            n_devices=len(config.devices),
+            n_done=0,
+            fragments={},
+            next_f_cnt={name: group.first_f_cnt for name, group in plan.groups.items()},
+            spacing=spacing,
+        )
+    cleaning = bool(state.stopping) and state.status == "RUNNING"
+    return CampaignProgress(
+        id=config.id,
+        status=STOPPING if cleaning else state.status,
+        state=state.status,
+        reason=state.reason,
+        paused=state.paused,
+        stage=names[state.stage_idx] if 0 <= state.stage_idx < len(names) else None,
+        stages=names,
+        stage_status=_stage_status(state, main),
+        n_stages_completed=max(state.stage_idx, 0),
+        round=state.round,
+        n_devices=len(config.devices),
+        n_done=main.n_succeeded if main is not None else ended.successes if ended is not None else 0,
+        fragments=main.progress() if isinstance(main, Transmission) else {},
+        next_f_cnt={name: group.next_f_cnt for name, group in state.groups.items()},
+        spacing=spacing,
+    )
+
+
+def _stage_status(state: CampaignState, main: UnicastExchange | Transmission | None) -> str:
+    if main is None:
+        return "over" if state.status == "RUNNING" else ""
+    return "closing" if isinstance(main, UnicastExchange) and main.closing else "running"
+
+
+def progress_record(event: Event, seen: CampaignProgress, state: CampaignState) -> dict[str, Any]:
+    """An event as plain data, with where the campaign is after it, and the device or group that it concerns."""
+    record = event.record()
+    about: dict[str, Any] = {
+        "campaign": seen.id,
+        "campaign_status": seen.status,
+        "stages": len(seen.stages),
+        "stages_completed": seen.n_stages_completed,
+        "stage_name": seen.stage,
+        "stage_status": seen.stage_status,
+        "devices_done": seen.n_done,
+        "devices": seen.n_devices,
+    }
+    if (device := state.devices.get(record.get("dev_eui") or "")) is not None:
+        status = device_status(state, device)
+        about["device"] = {
+            "dev_eui": status.dev_eui,
+            "status": status.status,
+            "reason": status.reason,
+            "fw_version": status.fw_version,
+        }
+    if (name := record.get("group")) in seen.next_f_cnt:
+        spacing, rule = seen.spacing[name]
+        about["group_progress"] = {
+            "name": name,
+            "next_f_cnt": seen.next_f_cnt[name],
+            "spacing": spacing,
+            "spacing_rule": rule,
+        }
+    return {**record, **about}
+
+
+def overview(seen: CampaignProgress, state: CampaignState | None) -> CampaignStatus:
+    values = {name: getattr(seen, name) for name in CampaignProgress.__dataclass_fields__}
+    devices = list(state.devices.values()) if state is not None else []
+    return CampaignStatus(
+        **values,
+        n_taking_part=sum(device.taking_part for device in devices),
+        unconfirmed=tuple(device.dev_eui for device in devices if device.unconfirmed),
+        devices=tuple(device_status(state, device) for device in devices) if state is not None else (),
+    )
+
+
+def device_status(state: CampaignState, device: DeviceState) -> DeviceStatus:
+    return DeviceStatus(
+        dev_eui=device.dev_eui,
+        group=device.group.name,
+        status=_status(state, device),
+        reason="" if device.passed else device.reason,
+        fw_version=device.fw_version,
+        data_complete=device.data >= Data.LIKELY,
+        note=device.note,
+        unconfirmed=device.unconfirmed,
+    )
+
+
+def _status(state: CampaignState, device: DeviceState) -> str:
+    if device.passed:
+        proved = state.config.kind != "binary" or device.data is Data.COMPLETE
+        return "passed" if proved else "unverified"
+    if device.taking_part and state.status == "RUNNING":
+        return "running"
+    unproved = device.data >= Data.LIKELY and not device.reason.startswith(_DISPROVED)
+    if unproved or "fragments unknown" in device.reason:
+        return "unverified"
+    return "stopped" if state.status == "STOPPED" and device.taking_part else "failed"

@@ -1,0 +1,135 @@
+"""What a campaign that runs looks like: a line per stage, a progress bar, or one JSON object per event."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from fuota_fec.campaign.machine import Campaign
+from fuota_fec.campaign.messages import (
+    Answered,
+    Configured,
+    Event,
+    Finished,
+    GivenUp,
+    GroupDone,
+    Paused,
+    Requested,
+    Resumed,
+    StageEnded,
+    StageStarted,
+    Stopping,
+    SummaryOverdue,
+    Unpaused,
+)
+from fuota_fec.cli.output import print_json
+
+
+class JsonReport:
+    """One JSON object per event, each with where the campaign is after it."""
+
+    def __init__(self, campaign: Campaign | None = None) -> None:
+        self._seen = campaign
+        """The campaign as far as its events were printed: the agent's own may be ahead."""
+
+    def __call__(self, _campaign: Campaign, event: Event) -> None:
+        if self._seen is None:
+            self._seen = Campaign.from_first(event)
+            print_json(self._seen.describe(event))
+        else:
+            print_json(self._seen.follow(event))
+
+
+class StageReport:
+    """Prints a line per stage as it passes; on a terminal, a progress bar under them."""
+
+    def __init__(self, console: Console) -> None:
+        self._stage_started = 0.0
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self._task = self._progress.add_task("", total=None, visible=False)
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def resume(self, campaign: Campaign) -> None:
+        """A campaign that others have begun to watch."""
+        seen = campaign.progress()
+        self._print(
+            f"campaign {seen.id}: {seen.status} in {seen.stage}, {seen.n_done} of {seen.n_devices} devices done"
+        )
+
+    def __call__(self, campaign: Campaign, event: Event) -> None:
+        if isinstance(event, Configured):
+            config, n_groups = event.config, len(event.config.groups)
+            self._print(
+                f"campaign {config.id}: {event.image_len} bytes to {len(config.devices)} devices "
+                f"in {n_groups} group{'s' if n_groups > 1 else ''}, threshold {config.success_threshold:g} %"
+            )
+            for finding in campaign.findings:
+                self._print(f"  {finding}")
+        elif isinstance(event, StageStarted):
+            self._stage_started = event.at
+            sending = event.stage == "DlFragment"
+            plans = list(campaign.plan.groups.values())
+            total = sum(plan.round_len(event.round) for plan in plans) if sending else event.n_devices
+            self._progress.reset(self._task, description=event.stage, total=total, visible=True)
+            for plan in plans if sending else ():
+                self._line(
+                    event.at,
+                    f"group {plan.group.name}: {plan.n_frags} fragments of {plan.frag_size} bytes and {len(plan.rows)} "
+                    f"coded, one every {plan.time.spacing:.2f} s ({plan.time.rule}), dialect {plan.group.version}",
+                )
+        elif (isinstance(event, Requested) and event.group is not None) or isinstance(event, (Answered, GivenUp)):
+            self._progress.advance(self._task)
+        elif isinstance(event, GroupDone) and event.reason:
+            self._line(event.at, f"group {event.group}: {event.reason}")
+        elif isinstance(event, StageEnded):
+            n_devices = len(campaign.config.devices)
+            took = duration(event.at - self._stage_started)
+            verdict = f"back to {event.back_to}" if event.back_to else "passed" if event.ok else "FAILED"
+            self._line(event.at, f"{event.stage:<23} {verdict}  {event.successes:>6} of {n_devices} devices, {took}")
+        elif isinstance(event, SummaryOverdue):
+            frame = f"fragment {event.frag_nb}" if event.frag_nb else "the status request"
+            self._line(event.at, f"group {event.group}: no summary of {frame} for long")
+        elif isinstance(event, Stopping) and event.status == "STOPPED":
+            self._line(event.at, "stopping")
+        elif isinstance(event, (Paused, Unpaused, Resumed)):
+            self._line(event.at, {Paused: "paused", Unpaused: "goes on"}.get(type(event), "resumed"))
+        elif isinstance(event, Finished):
+            self._line(event.at, f"campaign {event.status}" + (f": {event.reason}" if event.reason else ""))
+            if event.unconfirmed:
+                self._line(event.at, f"{len(event.unconfirmed)} devices did not confirm the clean-up")
+
+    def _line(self, at: float, text: str) -> None:
+        self._print(f"{clock(at)}  {text}")
+
+    def _print(self, text: str) -> None:
+        self._progress.console.print(text, soft_wrap=True)
+
+
+def clock(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%H:%M:%S")
+
+
+def duration(seconds: float) -> str:
+    hours, rest = divmod(round(seconds), 3600)
+    minutes, seconds = divmod(rest, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {seconds:02} s"

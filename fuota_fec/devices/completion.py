@@ -1,0 +1,57 @@
+"""What a FragSessionStatusAns says about a block: its counts are hints, and read by the device's profile."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+from fuota_fec.devices.profiles import DeviceProfile, MissingCount, ReceivedCount
+from fuota_fec.wire.fragmentation import FragSessionStatusAns
+
+
+class Completion(StrEnum):
+    COMPLETE = "complete"
+    LIKELY = "likely"
+    """As far as counts that are no proof can tell."""
+    UNKNOWN = "unknown"
+    """The counts of this stack do not tell."""
+    INCOMPLETE = "incomplete"
+    WRONG = "wrong"
+    """Complete, and not the block that was announced."""
+
+
+class Reading(NamedTuple):
+    completion: Completion
+    reason: str = ""
+    """What is wrong, in words; empty for a block that is complete."""
+
+
+_SURE = (MissingCount.NEEDED, MissingCount.UNKNOWN)
+
+
+def read_status(profile: DeviceProfile, answer: FragSessionStatusAns, n_frags: int, *, once: bool) -> Reading:
+    """Whether a device has its block of `n_frags` uncoded fragments (TS004, FragSessionStatusAns; Divergences).
+
+    `once`: each uncoded fragment was sent once, and no other, so that what a stack heard is what it has.
+    """
+    missing, received = answer.missing_frag, answer.nb_frag_received
+    if answer.session_does_not_exist or missing is None or received is None:
+        return Reading(Completion.INCOMPLETE, "missing all fragments: no such session")
+    memory = ", its memory for the matrix is full" if answer.not_enough_matrix_memory or answer.memory_error else ""
+    count = profile.missing_count
+    heard_enough = received >= n_frags
+    one_means_none = count is MissingCount.NEEDED_OR_ONE and missing == 1 and heard_enough
+    if (missing == 0 or one_means_none) and answer.mic_error:
+        return Reading(Completion.WRONG, "image not valid: MIC error")
+    if missing == 0 and not memory and (heard_enough or (received > 0 and count in _SURE)):
+        counts_repeats = count is MissingCount.NOT_HEARD and not once
+        return Reading(Completion.LIKELY if counts_repeats else Completion.COMPLETE)
+    if one_means_none and not memory:
+        return Reading(Completion.LIKELY)
+    if count is MissingCount.LOST and missing and received >= n_frags + missing and not memory:
+        return Reading(Completion.UNKNOWN, f"missing fragments unknown: the device lost {missing}, and may have them")
+    if missing == 0:
+        # 256 missing ones cut to eight bits, or a number heard last that is below M.
+        missing = max(1, n_frags - received) if profile.received_count is not ReceivedCount.UNKNOWN else 1
+    more = " or more" if missing == 255 else ""
+    return Reading(Completion.INCOMPLETE, f"missing {missing}{more} fragments{memory}")

@@ -1,0 +1,342 @@
+"""Clean-up without a stop: campaigns that fail while they set up, and devices that leave with a reboot time."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+
+from fuota_fec.campaign import messages as m
+from fuota_fec.campaign.config import Device
+from fuota_fec.campaign.machine import Campaign
+from fuota_fec.errors import CampaignError
+from fuota_fec.wire import firmware, fragmentation, multicast
+
+T0 = 1_800_000_000.0
+REBOOT = T0 + 50_000
+NEW_VERSION = 0x02000000
+CANCEL, DELETE, LEAVE = "CancelReboot", "DevDeleteImage", "McGroupDelete"
+PROBE, GROUP, REBOOT_TIME, FRAG = "PackageVersion", "McGroupSetup", "DevRebootTime", "FragSessionSetup"
+SESSION, DATA, STATUS = "McClassCSession", "DlFragment", "FragSessionStatus"
+UPGRADE, VERIFY = "UpgradeImage", "CompletionVerification"
+CANCELLED = firmware.DevRebootTimeAns(reboot_time=0xFFFFFFFF)
+CLEANING = {CANCEL, DELETE, LEAVE}
+
+REFUSALS = {
+    GROUP: multicast.McGroupSetupAns(mc_group_id=0, id_error=True),
+    REBOOT_TIME: firmware.DevRebootTimeAns(reboot_time=0),
+    FRAG: fragmentation.FragSessionSetupAns(frag_index=0, not_enough_memory=True),
+    SESSION: multicast.McClassCSessionAns(mc_group_id=0, freq_error=True),
+}
+
+
+def refuse(d: Any, i: int) -> None:
+    d.sent(d.ask(i))
+    d.say(i, REFUSALS[d.last_stage])
+
+
+def cleaning(d: Any, i: int) -> list[str]:
+    """What device i was asked to undo, whenever."""
+    return [e.ask for e in d.of(m.Requested) if e.dev_eui == f"{i:016x}" and e.ask in CLEANING]
+
+
+def silence(d: Any, seconds: float) -> None:
+    """The network carries everything, and no device answers."""
+    end = d.now + seconds
+    while d.now < end and not d.campaign.finished:
+        for request in d.of(m.Requested):
+            if d.campaign.awaits_hand_over(request.id):
+                d.hand_over(request)
+                d.sent(request)
+        due = d.campaign.deadline()
+        d.wait_until(end if due is None else min(due, end))
+
+
+def same(a: Campaign, b: Campaign) -> bool:
+    return (a.status(), a.deadline(), a.n_events, a.finished) == (b.status(), b.deadline(), b.n_events, b.finished)
+
+
+# ---- the campaign fails ----------------------------------------------------------------------------------
+
+FAILED_IN: list[tuple[str, dict[str, Any], list[str], list[str]]] = [
+    # stage, settings, what is undone on the device that succeeded in it, on the one that refused
+    (GROUP, {}, [LEAVE], []),
+    (REBOOT_TIME, {"reboot": REBOOT}, [CANCEL, LEAVE], [CANCEL, LEAVE]),
+    (FRAG, {}, [LEAVE], [LEAVE]),
+    (FRAG, {"reboot": REBOOT}, [CANCEL, LEAVE], [CANCEL, LEAVE]),
+    (SESSION, {}, [LEAVE], [LEAVE]),
+    (SESSION, {"reboot": REBOOT}, [CANCEL, LEAVE], [CANCEL, LEAVE]),
+]
+
+
+@pytest.mark.parametrize(("stage", "settings", "succeeded", "refused"), FAILED_IN)
+def test_a_campaign_that_fails_while_it_sets_up_is_cleaned_up(drive, stage, settings, succeeded, refused) -> None:
+    d = drive(2, stage=stage, **settings)
+    d.succeed(1)
+    refuse(d, 2)
+    assert d.status == "stopping"
+    d.clean_up()
+    assert (cleaning(d, 1), cleaning(d, 2)) == (succeeded, refused)
+    assert (d.status, d.of(m.Finished)[0].status) == ("FAILED", "FAILED")
+    assert d.campaign.status().reason == f"1 of 2 devices succeeded in {stage}, 2 needed"
+    assert d.device(2).reason.startswith("refused in")
+    assert [x.status for x in d.campaign.status().devices] == ["failed", "failed"]
+
+
+@pytest.mark.parametrize("kind", ["multicast", "binary"])
+def test_every_kind_of_campaign_is(drive, kind) -> None:
+    d = drive(2, kind=kind, stage=SESSION)
+    d.succeed(1)
+    refuse(d, 2)
+    d.clean_up()
+    assert (cleaning(d, 1), cleaning(d, 2), d.status) == ([LEAVE], [LEAVE], "FAILED")
+
+
+def test_a_campaign_whose_maximum_duration_ends_while_it_sets_up_is(drive) -> None:
+    d = drive(2, max_duration=1500, reboot=REBOOT, stage=FRAG)
+    d.wait_until(T0 + 1500)
+    assert (d.status, d.campaign.status().reason) == ("stopping", "maximum duration reached in FragSessionSetup")
+    d.clean_up()
+    assert (cleaning(d, 1), cleaning(d, 2), d.status) == ([CANCEL, LEAVE], [CANCEL, LEAVE], "FAILED")
+
+
+def test_a_campaign_that_nobody_answered_in_time_is_cleaned_up_and_names_who_did_not_confirm(drive) -> None:
+    d = drive(2, reboot=REBOOT, stage=REBOOT_TIME)
+    silence(d, 5000)
+    assert d.status == "FAILED"
+    assert d.of(m.Finished)[0].unconfirmed == (f"{1:016x}", f"{2:016x}")
+    assert d.device(1).reason == "no answer in DevRebootTime"
+    assert d.device(1).unconfirmed == "no answer in CancelReboot"
+
+
+def test_while_it_is_cleaned_up_it_cannot_be_paused_and_a_stop_changes_nothing(drive) -> None:
+    d = drive(1, stage=FRAG)
+    refuse(d, 1)
+    with pytest.raises(CampaignError):
+        d.campaign.pause(d.now)
+    assert d.stop() == []
+    d.clean_up()
+    assert d.status == "FAILED"
+
+
+def test_a_campaign_that_fails_in_a_further_session_keeps_what_the_devices_have(drive) -> None:
+    d = drive(2, reboot=REBOOT, stage=DATA)
+    d.wait_until(d.session().end + 1)
+    assert d.stage == SESSION
+    d.succeed(1)
+    refuse(d, 2)
+    d.clean_up()
+    assert (d.status, cleaning(d, 1), cleaning(d, 2)) == ("FAILED", [CANCEL, LEAVE], [CANCEL, LEAVE])
+
+
+LATER: list[tuple[str, str, dict[str, Any]]] = [
+    ("binary", STATUS, {}),
+    ("binary", STATUS, {"redundancy": 0, "datafrag_loops_max": 1}),
+    ("firmware", UPGRADE, {"redundancy": 0, "datafrag_loops_max": 1}),
+    ("firmware", UPGRADE, {"redundancy": 0, "datafrag_loops_max": 1, "reboot": REBOOT}),
+    ("firmware", VERIFY, {}),
+    ("firmware", VERIFY, {"reboot": REBOOT}),
+]
+
+
+@pytest.mark.parametrize(("kind", "stage", "settings"), LATER)
+def test_a_campaign_that_fails_later_leaves_everything_as_it_is(drive, kind, stage, settings) -> None:
+    """Who has the image may still install it: nothing was taken back by anybody."""
+    d = drive(2, kind=kind, stage=stage, **settings)
+    silence(d, 100_000)
+    assert d.status == "FAILED"
+    assert cleaning(d, 1) == cleaning(d, 2) == []
+
+
+# ---- a device leaves, the campaign goes on ---------------------------------------------------------------
+
+LEFT_IN = [REBOOT_TIME, FRAG, SESSION]
+
+
+def leaving(drive: Any, stage: str, **settings: Any) -> Any:
+    """Device 2 of three refuses in a stage, the others go on to the next."""
+    settings = {"reboot": REBOOT, "success_threshold": 60, "stage_end": "all"} | settings
+    d = drive(3, stage=stage, **settings)
+    d.succeed(1)
+    refuse(d, 2)
+    d.succeed(3)
+    assert d.stage != stage
+    return d
+
+
+@pytest.mark.parametrize("stage", LEFT_IN)
+def test_a_device_that_leaves_after_it_was_sent_a_reboot_time_is_cleaned_up(drive, stage) -> None:
+    d = leaving(drive, stage)
+    d.succeed(2)
+    assert cleaning(d, 2) == [CANCEL, LEAVE]
+    d.reach("end")
+    assert (d.status, cleaning(d, 1), cleaning(d, 3)) == ("SUCCEEDED", [], [])
+    assert [x.status for x in d.campaign.status().devices] == ["passed", "failed", "passed"]
+    assert d.campaign.status().unconfirmed == ()
+
+
+@pytest.mark.parametrize("stage", [GROUP, FRAG, SESSION])
+def test_a_device_that_leaves_without_one_is_left_alone(drive, stage) -> None:
+    settings = {} if stage != GROUP else {"reboot": REBOOT}
+    d = drive(3, success_threshold=60, stage_end="all", stage=stage, **settings)
+    d.succeed(1)
+    refuse(d, 2)
+    d.succeed(3)
+    d.reach("end")
+    assert d.status == "SUCCEEDED"
+    assert cleaning(d, 2) == []
+
+
+def test_a_device_that_leaves_later_is_left_alone(drive) -> None:
+    d = drive(3, reboot=REBOOT, success_threshold=60, stage_end="all", stage=VERIFY)
+    d.wait_until(REBOOT)
+    d.succeed(1)
+    d.succeed(3)
+    silence(d, 20_000)
+    assert (d.device(2).status, d.device(2).reason) == ("failed", "never heard")
+    assert (d.status, cleaning(d, 2)) == ("SUCCEEDED", [])
+
+
+@pytest.mark.parametrize("stage", LEFT_IN)
+def test_why_it_left_stays_its_reason(drive, stage) -> None:
+    d = leaving(drive, stage)
+    reason = d.device(2).reason
+    assert reason.startswith("refused in")
+    d.succeed(2)
+    assert (d.device(2).reason, d.device(2).status) == (reason, "failed")
+
+
+def test_a_device_that_did_not_answer_at_all_is_cleaned_up_too(drive) -> None:
+    """Sent means requested: it may have got it."""
+    d = drive(3, reboot=REBOOT, success_threshold=60, stage_end="all", stage=REBOOT_TIME)
+    d.succeed(1)
+    d.succeed(3)
+    silence(d, 1000)
+    assert (d.stage, d.device(2).reason) == (FRAG, "no answer in DevRebootTime")
+    assert cleaning(d, 2)[0] == CANCEL
+
+
+def test_a_device_that_never_was_asked_is_not(drive) -> None:
+    """The threshold was met before it was its turn."""
+    d = drive(3, reboot=REBOOT, success_threshold=60, ucast_msg_delay=100_000, stage=GROUP, stage_complete_delay=0)
+    d.succeed(1)
+    d.succeed(2)
+    d.succeed(1)
+    d.succeed(2)
+    assert d.stage == FRAG
+    assert d.device(3).reason.startswith(("never heard", "not asked in McGroupSetup"))
+    assert cleaning(d, 3) == []
+
+
+def test_its_requests_are_paced_with_those_of_the_stage(drive) -> None:
+    d = leaving(drive, FRAG, ucast_msg_delay=5000)
+    n_before = len(d.of(m.Requested))
+    d.wait(20)
+    times = [e.at for e in d.of(m.Requested)[n_before:]]
+    assert len(times) == 3
+    assert all(later - earlier >= 5 for earlier, later in itertools.pairwise(times))
+
+
+def test_the_stage_does_not_wait_for_it(drive) -> None:
+    d = leaving(drive, FRAG)
+    d.sent(d.ask(2))
+    d.succeed(1)
+    d.succeed(3)
+    assert (d.stage, cleaning(d, 2)) == (DATA, [CANCEL])
+    d.say(2, CANCELLED)
+    assert d.asked(2) == LEAVE
+
+
+def test_it_goes_on_during_the_transmission(drive) -> None:
+    d = leaving(drive, SESSION)
+    assert d.stage == DATA
+    d.succeed(2)
+    assert (d.stage, cleaning(d, 2)) == (DATA, [CANCEL, LEAVE])
+    d.reach("end")
+    assert d.status == "SUCCEEDED"
+
+
+def test_its_answers_do_not_count_in_the_stage(drive) -> None:
+    d = leaving(drive, FRAG)
+    n_done = d.campaign.status().n_done
+    d.succeed(2)
+    assert d.campaign.status().n_done == n_done
+    d.say(2, multicast.McClassCSessionAns(mc_group_id=0, time_to_start=10))
+    assert d.campaign.status().n_done == n_done
+
+
+def test_the_campaign_is_over_only_when_it_is(drive) -> None:
+    """The others have succeeded while device 2 still is asked."""
+    devices = tuple(
+        Device(dev_eui=f"{i:016x}", group="meters", uplink_period=20_000 if i == 2 else 100) for i in (1, 2, 3)
+    )
+    d = leaving(drive, SESSION, devices=devices, session_start=T0 + 6000)
+    d.sent(d.ask(2))
+    d.reach(VERIFY)
+    for i in (1, 3):
+        d.say(i, firmware.DevVersionAns(fw_version=NEW_VERSION, hw_version=1))
+    assert (d.status, d.campaign.finished) == ("stopping", False)
+    d.say(2, CANCELLED)
+    d.succeed(2)
+    assert (d.status, d.of(m.Finished)[0].successes) == ("SUCCEEDED", 2)
+    assert [x.status for x in d.campaign.status().devices] == ["passed", "failed", "passed"]
+
+
+def test_who_did_not_confirm_is_named_at_the_end(drive) -> None:
+    d = leaving(drive, SESSION)
+    silence(d, 340)
+    d.reach("end")
+    assert (d.status, d.of(m.Finished)[0].unconfirmed) == ("SUCCEEDED", (f"{2:016x}",))
+    assert d.device(2).unconfirmed == "no answer in CancelReboot"
+
+
+def test_a_campaign_that_fails_then_cleans_up_the_others_once(drive) -> None:
+    d = leaving(drive, FRAG)
+    d.succeed(2)
+    refuse(d, 1)
+    refuse(d, 3)
+    d.clean_up()
+    assert [cleaning(d, i) for i in (1, 2, 3)] == [[CANCEL, LEAVE]] * 3
+    assert d.status == "FAILED"
+
+
+@pytest.mark.parametrize("stage", LEFT_IN)
+def test_replay_while_a_device_is_cleaned_up_is_the_campaign(drive, stage) -> None:
+    d = leaving(drive, stage)
+    checked = 0
+    original = d._keep
+
+    def keep(events: list[m.Event]) -> list[m.Event]:
+        nonlocal checked
+        kept = original(events)
+        assert same(Campaign.replay(d.events, d.image), d.campaign)
+        checked += 1
+        return kept
+
+    d._keep = keep
+    d.succeed(2)
+    d.reach("end")
+    assert checked > 20
+    assert d.status == "SUCCEEDED"
+
+
+def test_a_crash_while_a_device_is_cleaned_up_loses_nothing(drive) -> None:
+    d = leaving(drive, FRAG)
+    d.sent(d.ask(2))
+    d.now += 300
+    d.crash()
+    d.say(2, CANCELLED)
+    d.succeed(2)
+    assert cleaning(d, 2) == [CANCEL, LEAVE]
+
+
+def test_a_pause_holds_clean_up_too(drive) -> None:
+    d = leaving(drive, FRAG, ucast_msg_delay=60_000)
+    d.pause()
+    d.wait(200)
+    assert cleaning(d, 2) == []
+    d.unpause()
+    assert d.asked(2) == CANCEL
+    d.wait(200)
+    assert CANCEL in cleaning(d, 2)

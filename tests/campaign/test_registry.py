@@ -1,0 +1,430 @@
+"""State that outlives a campaign: what the registry is told of it, and what a campaign makes of what it says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fuota_fec.campaign import messages as m
+from fuota_fec.campaign.machine import Campaign
+from fuota_fec.errors import CampaignError
+from fuota_fec.wire import firmware, fragmentation
+
+T0 = 1_800_000_000.0
+IMAGE = bytes(range(7, 37))
+OLD_VERSION, NEW_VERSION = 0x01000000, 0x02000000
+GROUP, FRAG, SESSION, DATA = "McGroupSetup", "FragSessionSetup", "McClassCSession", "DlFragment"
+VERIFY = "CompletionVerification"
+
+
+def dev(i: int) -> str:
+    return f"{i:016x}"
+
+
+def known(**device: Any) -> m.Known:
+    """What the registry says of device 1."""
+    return m.Known(devices={dev(1): m.KnownDevice(**device)})
+
+
+def member(**changes: Any) -> m.Membership:
+    """Of the group of these campaigns, with five frames planned from counter 0."""
+    values: dict[str, Any] = {
+        "mc_group_id": 0,
+        "mc_addr": "01f3a4b5",
+        "key": "meters",
+        "min_mc_f_cnt": 0,
+        "max_mc_f_cnt": 5,
+    }
+    return m.Membership(**values | changes)
+
+
+def device_facts(d: Any, i: int = 1) -> list[m.KnownDevice]:
+    return [fact.known for fact in d.facts if isinstance(fact, m.DeviceFact) and fact.dev_eui == dev(i)]
+
+
+def group_facts(d: Any) -> list[m.GroupFact]:
+    return [fact for fact in d.facts if isinstance(fact, m.GroupFact)]
+
+
+# ---- what the registry is told ---------------------------------------------------------------------------
+
+
+def test_facts_are_told_once_and_only_what_has_changed(drive) -> None:
+    d = drive(3)
+    assert d.facts == []
+    d.up(1)
+    assert d.facts == []
+    d.succeed(1)
+    assert {fact.dev_eui for fact in d.facts} == {dev(1)}
+    assert d.campaign.take_facts() == []
+
+
+def test_before_the_start_there_is_nothing_to_tell(config_of) -> None:
+    assert Campaign(config_of(1), IMAGE).take_facts() == []
+
+
+def test_a_replayed_campaign_tells_only_what_is_new(drive) -> None:
+    """What it was told before was written with the events."""
+    d = drive(1, stage=DATA)
+    again = Campaign.replay(d.events, IMAGE)
+    assert again.take_facts() == []
+    events = again.tick(again.deadline())
+    assert any(isinstance(event, m.Requested) for event in events)
+    assert [type(fact) for fact in again.take_facts()] == [m.GroupFact]
+
+
+def test_the_next_counter_is_told_with_every_frame_before_it_is_handed_over(drive) -> None:
+    d = drive(1, stage=DATA)
+    d.wait_until(d.session().start + 5)
+    assert len(d.frames()) == 1
+    assert group_facts(d) == [m.GroupFact(mc_addr="01f3a4b5", key="meters", next_f_cnt=1)]
+    d.hand_over(d.frames()[0])
+    d.summary(d.frames()[0])
+    d.send_all()
+    counters = [fact.next_f_cnt for fact in group_facts(d)]
+    assert counters == sorted(counters)
+    assert set(counters) == {1, 2, 3, 4, 5}
+
+
+def test_the_counter_of_the_network_server_is_told_at_hand_over(drive) -> None:
+    d = drive(1, network=m.NetworkCapabilities(owns_f_cnt=True), stage=DATA)
+    d.wait_until(d.session().start + 5)
+    [frame] = d.frames()
+    assert (frame.f_cnt, group_facts(d)) == (None, [])
+    d.hand_over(frame, f_cnt=41)
+    assert [fact.next_f_cnt for fact in group_facts(d)] == [42]
+
+
+def test_a_counter_is_that_of_an_address_and_a_key(drive, group_of) -> None:
+    groups = (group_of("a", key="autumn"), group_of("b", mc_addr="01f3a4b6"))
+    d = drive(2, groups=groups)
+    d.reach("end")
+    last = {fact.mc_addr: fact for fact in group_facts(d)}
+    assert {fact.key: fact.next_f_cnt for fact in last.values()} == {"autumn": 5, "b": 5}
+
+
+def test_a_frame_that_is_repeated_takes_no_counter(drive) -> None:
+    d = drive(1, stage=DATA)
+    d.wait_until(d.session().start + 5)
+    d.hand_over(d.frames()[0])
+    d.summary(d.frames()[0], ok=False)
+    d.wait(3)
+    assert [frame.f_cnt for frame in d.frames()] == [0, 0]
+    assert group_facts(d)[-1].next_f_cnt == 1
+
+
+def test_the_session_count_is_told_when_it_is_requested_answered_or_not(drive, group_of) -> None:
+    d = drive(1, groups=(group_of(version="2.0.0"),), session_cnt=7, frag_index=2, stage=FRAG)
+    before = len(d.facts)
+    d.wait(2)
+    [fact] = d.facts[before:]
+    assert (fact.dev_eui, fact.frag_index) == (dev(1), 2)
+    assert (fact.known.session_cnt, fact.known.session_open) == (7, True)
+
+
+def test_a_raised_session_count_is_told(drive, group_of) -> None:
+    d = drive(1, groups=(group_of(version="2.0.0"),), session_cnt=7, stage=FRAG)
+    d.sent(d.ask(1))
+    d.say(1, fragmentation.FragSessionSetupAns(frag_index=0, session_cnt_replay=True))
+    d.wait(2)
+    assert device_facts(d)[-1].session_cnt == d.command(d.requests(1)[-1]).session_cnt > 7
+
+
+def test_dialect_1_counts_no_sessions(drive) -> None:
+    d = drive(1, stage=SESSION)
+    assert device_facts(d)[-1].session_cnt is None
+    assert device_facts(d)[-1].session_open
+
+
+def test_a_membership_is_told_once_it_is_confirmed(drive, group_of) -> None:
+    d = drive(1, groups=(group_of(mc_group_id=2, first_f_cnt=30, key="autumn"),), mcgroup_validity_coeff=4)
+    d.sent(d.ask(1))
+    assert device_facts(d) == []
+    d.say(1, d.right_answer(1))
+    expected = m.Membership(mc_group_id=2, mc_addr="01f3a4b5", key="autumn", min_mc_f_cnt=30, max_mc_f_cnt=50)
+    assert [fact.memberships for fact in device_facts(d)] == [(expected,)]
+
+
+def test_what_a_device_had_there_is_forgotten_as_soon_as_it_may_be_overwritten(drive) -> None:
+    """And what it has of other groups is not."""
+    other = member(mc_group_id=3, mc_addr="0badcafe")
+    d = drive(1, known=known(memberships=(member(mc_addr="00000001"), other)))
+    d.up(1)
+    assert [fact.memberships for fact in device_facts(d)] == [(other,)]
+    d.succeed(1)
+    assert [x.mc_addr for x in device_facts(d)[-1].memberships] == ["0badcafe", "01f3a4b5"]
+
+
+def test_a_deleted_group_is_told(drive) -> None:
+    d = drive(1, stage=FRAG)
+    assert device_facts(d)[-1].memberships
+    d.stop()
+    d.clean_up()
+    assert device_facts(d)[-1].memberships == ()
+
+
+def test_a_deleted_session_is_told(drive) -> None:
+    d = drive(1, known=known(session_open=True), stage=FRAG)
+    d.sent(d.ask(1))
+    d.say(1, fragmentation.FragSessionDeleteAns(frag_index=0, session_does_not_exist=True))
+    assert device_facts(d)[-1].session_open is False
+
+
+@pytest.mark.parametrize("version", [OLD_VERSION, NEW_VERSION])
+def test_the_version_that_a_device_tells_is_told(drive, version) -> None:
+    d = drive(1, stage=VERIFY)
+    d.wait(30)
+    d.sent(d.ask(1))
+    before = len(d.facts)
+    d.say(1, firmware.DevVersionAns(fw_version=version, hw_version=1))
+    assert [fact.known.fw_version for fact in d.facts[before:]] == [version]
+    d.say(1, firmware.DevVersionAns(fw_version=version, hw_version=1))
+    assert len(d.facts) == before + 1
+
+
+@pytest.mark.parametrize("stage", [GROUP, DATA])
+def test_a_volunteered_version_is_told_too(drive, stage) -> None:
+    d = drive(1, stage=stage)
+    d.say(1, firmware.DevVersionAns(fw_version=OLD_VERSION, hw_version=1))
+    assert device_facts(d)[-1].fw_version == OLD_VERSION
+
+
+def test_what_is_told_of_a_device_is_all_that_is_known_of_it(drive, group_of) -> None:
+    """Nothing that the registry said before is lost."""
+    said = known(session_cnt=40, session_open=True, fw_version=OLD_VERSION, memberships=(member(mc_group_id=1),))
+    d = drive(1, groups=(group_of(version="2.0.0"),), known=said)
+    d.succeed(1)
+    last = device_facts(d)[-1]
+    assert (last.session_cnt, last.session_open, last.fw_version) == (40, True, OLD_VERSION)
+    assert [x.mc_group_id for x in last.memberships] == [1, 0]
+
+
+# ---- what the registry says: memberships ------------------------------------------------------------------
+
+
+def test_a_device_that_already_belongs_to_the_group_is_not_asked(drive) -> None:
+    d = drive(2, known=known(memberships=(member(mc_group_id=1), member())))
+    assert (d.asked(1), d.asked(2)) == ("", GROUP)
+    d.succeed(2)
+    assert d.stage == FRAG
+    assert d.requests(1, GROUP) == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"mc_addr": "01f3a4b6"},
+        {"key": "another"},
+        {"mc_group_id": 1},
+        {"max_mc_f_cnt": 4},
+    ],
+)
+def test_it_is_set_up_again_unless_everything_is_the_same(drive, changes) -> None:
+    d = drive(1, known=known(memberships=(member(**changes),)))
+    assert d.asked(1) == GROUP
+
+
+def test_its_counters_must_cover_what_is_planned_from_where_the_group_is(drive) -> None:
+    counters = {"meters": 100}
+    for last, asked in ((104, GROUP), (105, "")):
+        said = m.Known(next_f_cnt=counters, devices={dev(1): m.KnownDevice(memberships=(member(max_mc_f_cnt=last),))})
+        d = drive(2, known=said)
+        assert d.asked(1) == asked
+
+
+def test_a_campaign_of_members_only_goes_straight_on(drive) -> None:
+    d = drive(1, known=known(memberships=(member(),)))
+    assert [event.stage for event in d.of(m.StageStarted)] == [GROUP, FRAG]
+    d.reach("end")
+    assert d.status == "SUCCEEDED"
+
+
+def test_members_alone_do_not_end_the_stage(drive) -> None:
+    """Those that are to be asked get their chance although the threshold is met without them."""
+    said = m.Known(devices={dev(i): m.KnownDevice(memberships=(member(),)) for i in (1, 2, 3)})
+    d = drive(4, success_threshold=75, known=said)
+    assert (d.stage, d.closing) == (GROUP, False)
+    d.succeed(4)
+    assert d.stage == FRAG
+
+
+# ---- counters --------------------------------------------------------------------------------------------
+
+
+def test_the_groups_counter_goes_on_where_it_was(drive) -> None:
+    d = drive(1, known=m.Known(next_f_cnt={"meters": 300}))
+    command = d.command(d.ask(1))
+    assert (command.min_mc_fcnt, command.max_mc_fcnt) == (300, 350)
+    d.reach("end")
+    assert [frame.f_cnt for frame in d.frames()] == [300, 301, 302, 303, 304]
+    assert group_facts(d)[-1].next_f_cnt == d.campaign.next_f_cnt("meters") == 305
+
+
+@pytest.mark.parametrize(("configured", "registered", "first"), [(10, 300, 300), (300, 10, 300), (300, None, 300)])
+def test_the_larger_of_configuration_and_registry_counts(drive, group_of, configured, registered, first) -> None:
+    counters = {} if registered is None else {"meters": registered}
+    d = drive(1, groups=(group_of(first_f_cnt=configured),), known=m.Known(next_f_cnt=counters))
+    assert d.campaign.next_f_cnt("meters") == first
+    assert d.command(d.ask(1)).min_mc_fcnt == first
+
+
+@pytest.mark.parametrize(("kind", "n_planned"), [("firmware", 5), ("binary", 6)])
+def test_counters_beyond_65535_are_refused_at_the_start(config_of, kind, n_planned) -> None:
+    """The status request counts as well."""
+    campaign = Campaign(config_of(1, kind=kind, fsession_status_threshold=0), IMAGE)
+    with pytest.raises(CampaignError, match="65535"):
+        campaign.start(T0, known=m.Known(next_f_cnt={"meters": 65_536 - n_planned}))
+    assert (campaign.status().status, campaign.n_events, campaign.take_facts()) == ("CONFIGURED", 0, [])
+    assert campaign.start(T0, known=m.Known(next_f_cnt={"meters": 65_535 - n_planned})) != []
+
+
+def test_counters_beyond_32_bits_are_refused_at_the_start(config_of) -> None:
+    campaign = Campaign(config_of(1), IMAGE)
+    with pytest.raises(CampaignError, match="leaves 4 counters, 5 frames are planned"):
+        campaign.start(T0, known=m.Known(next_f_cnt={"meters": 0xFFFFFFFF - 4}))
+    assert campaign.n_events == 0
+
+
+def test_a_replayed_campaign_counts_from_where_the_registry_was(drive) -> None:
+    d = drive(1, known=m.Known(next_f_cnt={"meters": 300}), stage=FRAG)
+    assert Campaign.replay(d.events, IMAGE).next_f_cnt("meters") == 300
+
+
+# ---- session counts --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("configured", "last", "sent"), [(1, None, 1), (1, 0, 1), (1, 40, 41), (50, 40, 50)])
+def test_the_session_count_is_larger_than_the_last_one(drive, group_of, configured, last, sent) -> None:
+    said = known(session_cnt=last)
+    d = drive(1, groups=(group_of(version="2.0.0"),), session_cnt=configured, known=said, stage=FRAG)
+    assert d.command(d.ask(1)).session_cnt == sent
+
+
+def test_each_device_has_its_own_session_count(drive, group_of) -> None:
+    said = m.Known(devices={dev(1): m.KnownDevice(session_cnt=9), dev(3): m.KnownDevice(session_cnt=77)})
+    d = drive(3, groups=(group_of(version="2.0.0"),), known=said, stage=FRAG)
+    assert [d.command(d.ask(i)).session_cnt for i in (1, 2, 3)] == [10, 1, 78]
+
+
+def test_a_resend_has_the_same_session_count(drive, group_of) -> None:
+    d = drive(1, groups=(group_of(version="2.0.0"),), known=known(session_cnt=40), stage=FRAG)
+    d.sent(d.ask(1), ok=False)
+    d.wait(2)
+    assert [d.command(request).session_cnt for request in d.requests(1)] == [41, 41]
+
+
+def test_session_counts_end_at_16_bits(drive, group_of) -> None:
+    d = drive(1, groups=(group_of(version="2.0.0"),), known=known(session_cnt=0xFFFF), stage=FRAG)
+    assert d.command(d.ask(1)).session_cnt == 0xFFFF
+
+
+# ---- sessions that are open ------------------------------------------------------------------------------
+
+
+def test_a_device_of_dialect_1_that_holds_a_session_gets_a_delete_first(drive) -> None:
+    d = drive(2, known=known(session_open=True), stage=FRAG)
+    assert (d.asked(1), d.asked(2)) == ("FragSessionDelete", FRAG)
+    assert d.command(d.ask(1)) == fragmentation.FragSessionDeleteReq(frag_index=0)
+    d.succeed(1)
+    d.succeed(2)
+    assert (d.asks(1, FRAG), d.stage) == (["FragSessionDelete", FRAG], SESSION)
+
+
+def test_a_delete_that_is_not_answered_does_not_stand_in_the_way(drive) -> None:
+    d = drive(1, known=known(session_open=True), stage=FRAG)
+    d.sent(d.ask(1))
+    d.wait(115)
+    d.succeed(1)
+    assert (d.asks(1, FRAG), d.stage) == (["FragSessionDelete", FRAG], SESSION)
+
+
+def test_a_delete_that_was_not_delivered_does_not_stand_in_the_way(drive) -> None:
+    d = drive(1, known=known(session_open=True), msg_retries=0, stage=FRAG)
+    d.sent(d.ask(1), ok=False)
+    d.succeed(1)
+    assert (d.asks(1, FRAG), d.stage) == (["FragSessionDelete", FRAG], SESSION)
+
+
+def test_in_dialect_2_a_larger_count_restarts_the_session(drive, group_of) -> None:
+    d = drive(1, groups=(group_of(version="2.0.0"),), known=known(session_open=True, session_cnt=3), stage=FRAG)
+    assert d.asked(1) == FRAG
+
+
+def test_a_device_that_is_mute_after_the_first_resend_gets_a_delete_before_the_next(drive) -> None:
+    d = drive(1, msg_retries=3, stage=FRAG)
+    for _ in range(2):
+        d.sent(d.ask(1))
+        d.wait(115)
+    d.succeed(1)
+    assert (d.asks(1, FRAG), d.stage) == ([FRAG, FRAG, "FragSessionDelete", FRAG], SESSION)
+
+
+@pytest.mark.parametrize("retries", [0, 1, 2, 4])
+def test_a_mute_device_is_asked_no_more_often_for_the_deletes_between(drive, retries) -> None:
+    d = drive(1, msg_retries=retries, stage=FRAG)
+    for _ in range(12):
+        if d.status == "RUNNING":
+            d.sent(d.ask(1))
+            d.wait(115)
+    assert d.device(1).reason == "no answer in FragSessionSetup"
+    assert d.asks(1, FRAG).count(FRAG) == 1 + retries
+    assert d.asks(1, FRAG).count("FragSessionDelete") == max(0, retries - 1)
+
+
+@pytest.mark.parametrize("version", ["1.0.0", "2.0.0"])
+def test_a_mute_device_of_dialect_2_gets_no_delete(drive, group_of, version) -> None:
+    d = drive(1, groups=(group_of(version=version),), stage=FRAG)
+    for _ in range(2):
+        d.sent(d.ask(1))
+        d.wait(115)
+    assert (d.asked(1) == FRAG) is (version == "2.0.0")
+
+
+# ---- versions --------------------------------------------------------------------------------------------
+
+
+def test_the_version_from_before_is_known_and_asked_again_in_verification(drive) -> None:
+    """It may still be flashing."""
+    d = drive(1, known=known(fw_version=OLD_VERSION), stage=VERIFY)
+    d.wait(30)
+    d.sent(d.ask(1))
+    d.say(1, firmware.DevVersionAns(fw_version=OLD_VERSION, hw_version=1))
+    d.wait(101)
+    assert d.asks(1) == ["DevVersion"] * 2
+    d.succeed(1)
+    assert d.status == "SUCCEEDED"
+
+
+def test_another_version_than_that_from_before_is_a_verdict(drive) -> None:
+    d = drive(1, known=known(fw_version=OLD_VERSION), stage=VERIFY)
+    d.wait(30)
+    d.sent(d.ask(1))
+    d.say(1, firmware.DevVersionAns(fw_version=0x05000000, hw_version=1))
+    assert (d.status, d.device(1).reason) == ("FAILED", "wrong version 5.0.0.0")
+
+
+def test_the_registry_is_not_asked_whether_a_device_is_updated(drive) -> None:
+    """It said so before this campaign; only what a device says now is a proof."""
+    d = drive(1, known=known(fw_version=NEW_VERSION), stage=VERIFY)
+    assert d.asked(1) == "DevVersion"
+
+
+# ---- what the events hold --------------------------------------------------------------------------------
+
+
+def test_what_was_known_is_in_event_0(drive) -> None:
+    said = m.Known(next_f_cnt={"meters": 3}, devices={dev(1): m.KnownDevice(session_cnt=4, memberships=(member(),))})
+    d = drive(1, known=said)
+    configured = d.events[0]
+    assert isinstance(configured, m.Configured)
+    assert configured.known == said
+    assert m.decode("Configured", m.Configured.VERSION, m.encode(configured)) == configured
+
+
+def test_a_second_start_after_a_refused_one_knows_what_is_true_then(config_of) -> None:
+    campaign = Campaign(config_of(1), IMAGE)
+    with pytest.raises(CampaignError):
+        campaign.start(T0, known=m.Known(next_f_cnt={"meters": 65_535}))
+    campaign.start(T0 + 1, known=m.Known(next_f_cnt={"meters": 20}))
+    assert campaign.next_f_cnt("meters") == 20

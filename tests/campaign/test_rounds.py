@@ -1,0 +1,522 @@
+"""Further rounds, further sessions, UpgradeImage: what comes after a transmission that did not reach everybody."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fuota_fec.campaign import messages as m
+from fuota_fec.campaign.machine import Campaign
+from fuota_fec.campaign.state import Data
+from fuota_fec.wire import firmware, fragmentation, multicast
+
+T0 = 1_800_000_000.0
+IMAGE = bytes(range(7, 37))
+OLD_VERSION, NEW_VERSION = 0x01000000, 0x02000000
+GROUP, FRAG, SESSION, DATA = "McGroupSetup", "FragSessionSetup", "McClassCSession", "DlFragment"
+STATUS, UPGRADE, VERIFY = "FragSessionStatus", "UpgradeImage", "CompletionVerification"
+
+COMPLETE = fragmentation.FragSessionStatusAns(frag_index=0, nb_frag_received=3, missing_frag=0)
+LACKING = fragmentation.FragSessionStatusAns(frag_index=0, nb_frag_received=2, missing_frag=1)
+READY = firmware.DevUpgradeImageAns(up_image_status=3, next_firmware_version=NEW_VERSION)
+NOT_READY = firmware.DevUpgradeImageAns(up_image_status=1)
+NONE_STORED = firmware.DevUpgradeImageAns(up_image_status=0)
+
+BINARY: dict[str, Any] = {"kind": "binary", "redundancy": 0, "stage": STATUS}
+FIRMWARE: dict[str, Any] = {"redundancy": 0, "stage": UPGRADE}
+LOOK: dict[str, dict[str, Any]] = {"binary": BINARY, "firmware": FIRMWARE}
+
+
+def say(d: Any, i: int, answer: Any) -> None:
+    """Device i is asked and says that."""
+    d.sent(d.ask(i))
+    d.say(i, answer)
+
+
+def lacking(d: Any, i: int) -> None:
+    say(d, i, LACKING if d.campaign.config.kind == "binary" else NOT_READY)
+
+
+def complete(d: Any, i: int) -> None:
+    say(d, i, COMPLETE if d.campaign.config.kind == "binary" else READY)
+
+
+def transmit(d: Any) -> None:
+    """The round that has begun, to its end."""
+    for frame in d.frames():
+        if d.campaign.awaits_hand_over(frame.id):
+            d.hand_over(frame)
+            d.summary(frame)
+    d.send_all()
+
+
+def stages(d: Any) -> list[str]:
+    return [event.stage for event in d.of(m.StageStarted)]
+
+
+def fragments(d: Any, group: str | None = None) -> list[int | None]:
+    return [frame.frag_nb for frame in d.frames(group) if frame.ask == "DataFragment"]
+
+
+def look(kind: str) -> str:
+    return STATUS if kind == "binary" else UPGRADE
+
+
+# ---- FEC=off ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["binary", "firmware"])
+def test_fewer_than_the_threshold_lead_to_another_round_of_all_uncoded_fragments(drive, kind) -> None:
+    d = drive(2, **LOOK[kind])
+    complete(d, 1)
+    lacking(d, 2)
+    assert (d.stage, d.campaign.status().round) == (DATA, 2)
+    assert d.of(m.StageEnded)[-1].back_to == DATA
+    transmit(d)
+    assert fragments(d) == [1, 2, 3, 1, 2, 3]
+    counters = [frame.f_cnt for frame in d.frames()]
+    assert counters == sorted(set(counters))
+    complete(d, 2)
+    d.reach("end")
+    assert d.status == "SUCCEEDED"
+    assert [x.status for x in d.campaign.status().devices] == ["passed", "passed"]
+
+
+@pytest.mark.parametrize("kind", ["binary", "firmware"])
+@pytest.mark.parametrize("loops", [1, 2, 4])
+def test_at_most_datafrag_loops_max_rounds(drive, kind, loops) -> None:
+    d = drive(2, datafrag_loops_max=loops, allow_carousel=True, **LOOK[kind])
+    for n in range(1, loops + 1):
+        assert d.campaign.status().round == n
+        if n == 1:
+            complete(d, 1)
+        lacking(d, 2)
+        transmit(d)
+    assert d.status == "FAILED"
+    assert d.campaign.status().reason == f"1 of 2 devices succeeded in {look(kind)}, 2 needed"
+    assert fragments(d) == [1, 2, 3] * loops
+    assert stages(d).count(DATA) == loops
+    assert d.device(2).status == "failed"
+
+
+@pytest.mark.parametrize("kind", ["binary", "firmware"])
+def test_the_threshold_ends_the_rounds(drive, kind) -> None:
+    d = drive(4, success_threshold=75, stage_end="all", datafrag_loops_max=5, allow_carousel=True, **LOOK[kind])
+    for i in (1, 2, 3):
+        complete(d, i)
+    lacking(d, 4)
+    assert fragments(d) == [1, 2, 3]
+    assert d.status == "SUCCEEDED" if kind == "binary" else d.stage == VERIFY
+    assert (d.device(4).status, d.campaign.status().round) == ("failed", 1)
+
+
+@pytest.mark.parametrize("kind", ["binary", "firmware"])
+def test_a_device_that_is_complete_is_not_asked_again(drive, kind) -> None:
+    d = drive(2, **LOOK[kind])
+    complete(d, 1)
+    lacking(d, 2)
+    transmit(d)
+    assert d.campaign.status().n_done == 1
+    before = len(d.of(m.Requested))
+    complete(d, 2)
+    asked = [e.dev_eui for e in d.of(m.Requested)[before:] if e.ask in (STATUS, "DevUpgradeImage")]
+    assert f"{1:016x}" not in asked
+
+
+@pytest.mark.parametrize("kind", ["binary", "firmware"])
+def test_a_device_that_was_silent_still_takes_part_in_the_next_round(drive, kind) -> None:
+    d = drive(2, msg_retries=0, stage_complete_delay=0, **LOOK[kind])
+    if kind == "binary":
+        d.sent(d.ask(1))  # by multicast
+        d.wait(d.campaign.plan.groups["meters"].status_wait)
+    for i in (1, 2):
+        d.sent(d.ask(i))
+    d.wait(150)
+    assert (d.stage, d.members()) == (DATA, [1, 2])
+    transmit(d)
+    complete(d, 1)
+    complete(d, 2)
+    d.reach("end")
+    assert d.status == "SUCCEEDED"
+
+
+def test_another_round_is_never_past_the_maximum_duration(drive) -> None:
+    """Nor does it begin if its session could not be held."""
+    d = drive(1, max_duration=2500, **FIRMWARE)
+    start = d.session().start
+    d.sent(d.ask(1))
+    d.wait_until(T0 + 2490)
+    d.say(1, NOT_READY)
+    assert (d.status, d.campaign.status().round) == ("FAILED", 1)
+    assert start < T0 + 2500
+
+
+@pytest.mark.parametrize("kind", ["binary", "firmware"])
+def test_counters_of_all_rounds_are_planned(drive, kind) -> None:
+    d = drive(2, datafrag_loops_max=3, allow_carousel=True, kind=kind, redundancy=0, mcgroup_validity_coeff=1)
+    plan = d.campaign.plan.groups["meters"]
+    n_status = 3 if kind == "binary" else 0
+    assert (plan.n_planned, d.command(d.ask(1)).max_mc_fcnt) == (9 + n_status, 9 + n_status)
+
+
+def test_later_rounds_ask_only_those_that_lack_fragments(drive) -> None:
+    """Participants=0: devices that have the block keep quiet."""
+    d = drive(2, **BINARY)
+    complete(d, 1)
+    lacking(d, 2)
+    transmit(d)
+    complete(d, 2)
+    first, second = [d.command(frame) for frame in d.frames() if frame.ask == STATUS]
+    assert (first.participants, second.participants) == (True, False)
+
+
+def test_silence_in_a_later_round_may_be_a_complete_block(drive) -> None:
+    """So whoever was silent is asked by unicast, which everybody answers."""
+    d = drive(2, **BINARY)
+    complete(d, 1)
+    lacking(d, 2)
+    transmit(d)
+    d.sent(d.ask(2))
+    d.wait(d.campaign.plan.groups["meters"].status_wait + 1)
+    request = d.requests(2)[-1]
+    assert d.command(request).participants
+    say(d, 2, COMPLETE)
+    assert d.status == "SUCCEEDED"
+
+
+def test_a_stack_that_counts_repeats_proves_nothing_in_a_later_round(drive) -> None:
+    """Zephyr: M less all fragments heard, and the uncoded ones came twice."""
+    d = drive(2, fsize=48, each={"profile": "zephyr"}, allow_carousel=True, **BINARY)
+    say(d, 1, fragmentation.FragSessionStatusAns(frag_index=0, nb_frag_received=1, missing_frag=0))
+    assert d.state(1).data is Data.COMPLETE
+    say(d, 2, fragmentation.FragSessionStatusAns(frag_index=0, nb_frag_received=0, missing_frag=1))
+    transmit(d)
+    say(d, 2, fragmentation.FragSessionStatusAns(frag_index=0, nb_frag_received=1, missing_frag=0))
+    assert d.status == "SUCCEEDED"
+    assert [x.status for x in d.campaign.status().devices] == ["passed", "unverified"]
+
+
+# ---- another session -------------------------------------------------------------------------------------
+
+
+def over(d: Any) -> None:
+    """The session's end comes and nobody noticed."""
+    d.wait_until(d.session().end + 1)
+
+
+def test_another_session_is_asked_for_when_the_old_one_is_over(drive) -> None:
+    d = drive(1, **FIRMWARE)
+    first = d.session()
+    d.sent(d.ask(1))
+    d.up(1)
+    d.now = first.end + 1  # the answer was long under way
+    d.say(1, NOT_READY)
+    d.tick()
+    assert d.status == "RUNNING"
+    if d.stage == UPGRADE:
+        lacking(d, 1)
+    assert (d.stage, d.campaign.status().round) == (SESSION, 2)
+    second = d.session()
+    assert second.start > d.now > first.end
+    assert isinstance(d.command(d.ask(1)), multicast.McClassCSessionReq)
+    d.reach(UPGRADE)
+    assert fragments(d) == [1, 2, 3, 1, 2, 3]
+    assert stages(d).count(FRAG) == 1  # the fragmentation session lives on
+    d.reach("end")
+    assert d.status == "SUCCEEDED"
+
+
+def test_in_the_same_session_nobody_is_asked_for_another(drive) -> None:
+    d = drive(1, **FIRMWARE)
+    lacking(d, 1)
+    d.reach("end")
+    assert stages(d) == [GROUP, FRAG, SESSION, DATA, UPGRADE, DATA, UPGRADE, VERIFY]
+
+
+def started(drive: Any, **settings: Any) -> Any:
+    """In the middle of its fragments: two of five are out."""
+    d = drive(**{"n_devices": 2, "stage": DATA} | settings)
+    d.wait_until(d.session().start + 5)
+    for n in range(2):
+        d.wait(3)
+        d.hand_over(d.frames()[n])
+        if n == 0:
+            d.summary(d.frames()[n])
+    return d
+
+
+@pytest.mark.parametrize("kind", ["binary", "firmware"])
+def test_a_session_that_ends_midway_is_followed_by_another_that_goes_on(drive, kind) -> None:
+    d = started(drive, kind=kind)
+    over(d)
+    done = d.of(m.GroupDone)[-1]
+    assert (done.n_sent, done.reason) == (2, "session over after 2 of 5 fragments")
+    assert (d.stage, d.members(), d.campaign.status().round) == (SESSION, [1, 2], 1)
+    d.reach("end")
+    assert fragments(d) == [1, 2, 3, 4, 5]
+    assert [frame.f_cnt for frame in d.frames() if frame.frag_nb] == [0, 1, 2, 3, 4]
+    assert stages(d).count(FRAG) == 1
+    assert d.status == "SUCCEEDED"
+
+
+def test_without_time_for_another_session_it_fails_and_says_how_far_it_came(drive) -> None:
+    d = started(drive, max_duration=34_000)
+    over(d)
+    assert (d.status, d.now < T0 + 34_000) == ("FAILED", True)
+    assert {x.reason for x in d.campaign.status().devices} == {"session over after 2 of 5 fragments"}
+    assert {x.status for x in d.campaign.status().devices} == {"failed"}
+    assert "session over after 2 of 5 fragments" in d.campaign.status().reason
+
+
+def test_a_group_that_has_all_its_frames_is_not_asked_for_another_session(drive, group_of) -> None:
+    groups = (group_of("a"), group_of("b", mc_addr="01f3a4b6"))
+    d = drive(2, groups=groups, stage=DATA)
+    d.wait_until(d.session("a").start + 5)
+    served: set[str] = set()
+    for _ in range(100):
+        d.wait(1)
+        for frame in d.frames("a"):
+            if frame.id not in served:
+                served.add(frame.id)
+                d.hand_over(frame)
+                d.summary(frame)
+    assert (fragments(d, "a"), fragments(d, "b")) == ([1, 2, 3, 4, 5], [1])
+    d.wait_until(d.session("b").end + 1)
+    assert (d.stage, d.asked(1), d.asked(2)) == (SESSION, "", "McSession")
+    assert set(d.of(m.StageStarted)[-1].sessions) == {"b"}
+    d.reach("end")
+    assert (fragments(d, "a"), fragments(d, "b")) == ([1, 2, 3, 4, 5], [1, 2, 3, 4, 5])
+    assert d.status == "SUCCEEDED"
+
+
+def test_a_device_that_does_not_take_the_second_session_leaves(drive) -> None:
+    d = started(drive, success_threshold=50, stage_end="all")
+    over(d)
+    d.succeed(1)
+    say(d, 2, multicast.McClassCSessionAns(mc_group_id=0, start_missed=True))
+    assert (d.stage, d.members()) == (DATA, [1])
+    assert d.device(2).reason == "refused in McClassCSession: start_missed"
+
+
+def test_a_session_of_class_b_is_followed_by_another_too(drive, group_of) -> None:
+    d = drive(1, groups=(group_of(device_class="B", periodicity=7),), max_duration=9e6, stage=DATA)
+    d.wait_until(d.session().end + 1)
+    assert (d.stage, d.of(m.GroupDone)[-1].reason) == ("McClassBSession", "session over after 1 of 5 fragments")
+    d.reach("end")
+    assert (d.status, fragments(d)) == ("SUCCEEDED", [1, 2, 3, 4, 5])
+
+
+# ---- UpgradeImage ----------------------------------------------------------------------------------------
+
+
+def test_every_participating_device_is_asked_whether_an_image_is_ready(drive) -> None:
+    d = drive(3, **FIRMWARE)
+    for i in (1, 2, 3):
+        request = d.ask(i)
+        assert (d.command(request), request.f_port) == (firmware.DevUpgradeImageReq(), 203)
+        complete(d, i)
+    assert d.stage == VERIFY
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason"),
+    [
+        (NOT_READY, "image not valid: corrupt or wrongly signed"),
+        (firmware.DevUpgradeImageAns(up_image_status=2), "image not valid: for other hardware"),
+        (
+            firmware.DevUpgradeImageAns(up_image_status=3, next_firmware_version=OLD_VERSION),
+            "image not valid: it is of version 1.0.0.0",
+        ),
+    ],
+)
+def test_a_device_that_is_not_ready_still_takes_part_and_if_it_never_is_that_is_its_reason(
+    drive, answer, reason
+) -> None:
+    d = drive(2, **FIRMWARE)
+    complete(d, 1)
+    for _ in range(2):
+        say(d, 2, answer)
+        if d.stage == DATA:
+            assert d.members() == [1, 2]
+            transmit(d)
+    assert (d.status, d.device(2).reason) == ("FAILED", reason)
+
+
+def test_a_device_that_may_reboot_alone_and_has_no_image_is_asked_for_its_version_instead(drive) -> None:
+    """It may have installed it already."""
+    d = drive(2, **FIRMWARE)
+    say(d, 1, NONE_STORED)
+    assert d.asked(1) == "DevVersion after DevUpgradeImage"
+    d.sent(d.ask(1))
+    assert d.command(d.requests(1)[-1]) == firmware.DevVersionReq()
+    d.say(1, firmware.DevVersionAns(fw_version=NEW_VERSION, hw_version=1))
+    assert (d.campaign.status().n_done, d.device(1).data_complete) == (1, True)
+    complete(d, 2)
+    assert (d.stage, d.asked(1)) == (VERIFY, "")  # it has said so
+
+
+def test_if_it_runs_the_old_version_it_takes_part_in_the_next_round(drive) -> None:
+    d = drive(1, **FIRMWARE)
+    say(d, 1, NONE_STORED)
+    say(d, 1, firmware.DevVersionAns(fw_version=OLD_VERSION, hw_version=1))
+    assert (d.stage, d.campaign.status().round, d.members()) == (DATA, 2, [1])
+    transmit(d)
+    say(d, 1, NONE_STORED)
+    say(d, 1, firmware.DevVersionAns(fw_version=OLD_VERSION, hw_version=1))
+    assert (d.status, d.device(1).reason) == ("FAILED", "image not valid: none is stored, and it runs 1.0.0.0")
+
+
+@pytest.mark.parametrize(
+    ("profile", "settings", "asked"),
+    [
+        ("generic", {}, True),  # it is not known whether it reboots alone
+        ("lbm", {}, True),
+        ("generic", {"reboot": T0 + 50_000}, False),  # it waits for its time
+    ],
+)
+def test_only_a_device_that_may_reboot_alone_is(drive, profile, settings, asked) -> None:
+    d = drive(1, each={"profile": profile}, allow_carousel=True, **settings, **FIRMWARE)
+    say(d, 1, NONE_STORED)
+    assert (d.asked(1) == "DevVersion after DevUpgradeImage") is asked
+    assert (d.stage == DATA) is not asked
+
+
+def test_a_device_that_does_not_tell_its_version_has_no_image(drive) -> None:
+    d = drive(1, datafrag_loops_max=1, **FIRMWARE)
+    say(d, 1, NONE_STORED)
+    for _ in range(3):
+        d.sent(d.ask(1))
+        d.wait(115)
+    d.wait(200)
+    assert (d.status, d.device(1).reason) == ("FAILED", "image not valid: none is stored")
+
+
+def test_the_right_version_counts_without_being_asked_for(drive) -> None:
+    d = drive(1, **FIRMWARE)
+    d.say(1, firmware.DevVersionAns(fw_version=NEW_VERSION, hw_version=1))
+    assert (d.status, d.device(1).status) == ("SUCCEEDED", "passed")
+
+
+def test_another_version_is_kept_and_is_no_verdict(drive) -> None:
+    d = drive(1, **FIRMWARE)
+    d.say(1, firmware.DevVersionAns(fw_version=OLD_VERSION, hw_version=1))
+    assert (d.stage, d.asked(1), d.device(1).fw_version) == (UPGRADE, "DevUpgradeImage", OLD_VERSION)
+
+
+def test_a_device_that_said_that_its_block_is_complete_is_not_asked(drive, group_of) -> None:
+    group = group_of(version="2.0.0", mc_version="2.0.0")
+    d = drive(2, groups=(group,), ack_reception=True, redundancy=0, stage=DATA)
+    d.say(1, fragmentation.FragDataBlockReceivedReq(frag_index=0, mic_error=False))
+    d.reach(UPGRADE)
+    assert (d.asked(1), d.asked(2)) == ("", "DevUpgradeImage")
+
+
+def test_only_ready_devices_are_verified(drive) -> None:
+    d = drive(3, success_threshold=60, stage_end="all", **FIRMWARE)
+    complete(d, 1)
+    lacking(d, 2)
+    complete(d, 3)
+    assert (d.stage, d.members()) == (VERIFY, [1, 3])
+
+
+# ---- groups with and without coded fragments ----------------------------------------------------------------
+
+
+def mixed(drive: Any, group_of: Any, **settings: Any) -> Any:
+    """Odd devices are in a group with coded fragments, even ones in one without."""
+    groups = (group_of("fec"), group_of("carousel", mc_addr="01f3a4b6", redundancy=0))
+    return drive(**{"n_devices": 4, "groups": groups, "stage": UPGRADE} | settings)
+
+
+def test_only_devices_without_coded_fragments_are_asked_for_their_image(drive, group_of) -> None:
+    d = mixed(drive, group_of)
+    assert [d.asked(i) for i in (1, 2, 3, 4)] == ["", "DevUpgradeImage"] * 2
+
+
+def test_only_the_group_without_coded_fragments_is_sent_again(drive, group_of) -> None:
+    d = mixed(drive, group_of)
+    complete(d, 2)
+    lacking(d, 4)
+    assert (d.stage, d.members()) == (DATA, [1, 2, 3, 4])
+    transmit(d)
+    assert (fragments(d, "fec"), fragments(d, "carousel")) == ([1, 2, 3, 4, 5], [1, 2, 3, 1, 2, 3])
+    complete(d, 4)
+    d.reach("end")
+    assert d.status == "SUCCEEDED"
+
+
+def test_a_group_with_coded_fragments_that_lacks_some_has_no_further_round(drive, group_of) -> None:
+    d = mixed(drive, group_of, kind="binary", stage=STATUS, success_threshold=75, stage_end="all")
+    for i in (1, 2):
+        complete(d, i)
+    lacking(d, 3)
+    lacking(d, 4)
+    assert (d.stage, d.members()) == (DATA, [1, 2, 4])
+    transmit(d)
+    assert (fragments(d, "fec"), fragments(d, "carousel")) == ([1, 2, 3, 4, 5], [1, 2, 3, 1, 2, 3])
+    complete(d, 4)
+    assert (d.status, d.device(3).reason) == ("SUCCEEDED", "missing 1 fragments")
+
+
+def two_carousels(drive: Any, group_of: Any, kind: str, **changes: Any) -> Any:
+    groups = (group_of("a", **changes), group_of("b", mc_addr="01f3a4b6"))
+    return drive(2, groups=groups, **LOOK[kind])
+
+
+@pytest.mark.parametrize("kind", ["binary", "firmware"])
+def test_a_group_in_which_nobody_lacks_anything_is_not_sent_again(drive, group_of, kind) -> None:
+    d = two_carousels(drive, group_of, kind)
+    complete(d, 1)
+    lacking(d, 2)
+    assert (d.stage, d.campaign.status().round) == (DATA, 2)
+    transmit(d)
+    assert (fragments(d, "a"), fragments(d, "b")) == ([1, 2, 3], [1, 2, 3] * 2)
+    complete(d, 2)
+    d.reach("end")
+    assert d.status == "SUCCEEDED"
+
+
+@pytest.mark.parametrize("kind", ["binary", "firmware"])
+def test_nor_is_it_asked_for_another_session(drive, group_of, kind) -> None:
+    d = two_carousels(drive, group_of, kind)
+    complete(d, 1)
+    d.sent(d.ask(2))
+    d.now = d.session("b").end + 1
+    if kind == "binary":
+        d.tick()
+    lacking(d, 2)
+    assert (d.stage, d.asked(1), d.asked(2)) == (SESSION, "", "McSession")
+    assert set(d.of(m.StageStarted)[-1].sessions) == {"b"}
+    d.reach("end")
+    assert (d.status, fragments(d, "a"), fragments(d, "b")) == ("SUCCEEDED", [1, 2, 3], [1, 2, 3] * 2)
+
+
+# ---- replay ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["binary", "firmware"])
+def test_replay_over_rounds_and_sessions_is_the_campaign(drive, kind) -> None:
+    d = drive(2, kind=kind, redundancy=0, datafrag_loops_max=3, allow_carousel=True)
+    checked = 0
+    original = d._keep
+
+    def keep(events: list[m.Event]) -> list[m.Event]:
+        nonlocal checked
+        kept = original(events)
+        again = Campaign.replay(d.events, IMAGE)
+        assert (again.status(), again.deadline()) == (d.campaign.status(), d.campaign.deadline())
+        checked += 1
+        return kept
+
+    d._keep = keep
+    d.reach(look(kind))
+    complete(d, 1)
+    lacking(d, 2)
+    d.wait(1)
+    d.wait_until(d.session().end + 1)  # one fragment is out
+    assert d.stage == SESSION
+    d.reach(look(kind))
+    lacking(d, 2)
+    d.reach("end")
+    assert (d.status, d.campaign.status().round, checked > 100) == ("SUCCEEDED", 3, True)

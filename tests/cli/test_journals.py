@@ -1,0 +1,287 @@
+"""`campaign run --db`, and what is done with campaigns that a journal holds."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+from fuota_fec.campaign import messages as m
+from fuota_fec.cli import campaign as commands
+from fuota_fec.journal import open_journal
+
+Fuota = Callable[..., Result]
+CampaignFile = Callable[..., Path]
+
+SLOW = 'msg_retries = 5\nstage_end = "all"'
+LOSSY = "downlink_loss = 0.1\nuplink_loss = 0.1"
+
+
+@pytest.fixture
+def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.delenv("FUOTA_FEC_DB", raising=False)
+    return f"sqlite:///{tmp_path / 'campaigns.db'}"
+
+
+def lines_of(result: Result) -> list[dict[str, object]]:
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def interrupted(fuota: Fuota, path: Path, url: str, n_events: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs a campaign until the journal has so many events; then the process ends as by Ctrl-C."""
+    with closing(open_journal(url)) as journal:
+        append_all = type(journal).append_all
+
+    class Interrupted(Exception):
+        pass
+
+    def counting(self, appends):
+        append_all(self, appends)
+        if appends[0].expected_seq + len(appends[0].events) >= n_events:
+            raise Interrupted
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(journal), "append_all", counting)
+        with pytest.raises(Interrupted):
+            fuota("campaign", "run", path, "--db", url)
+
+
+# ---- a campaign that is kept -------------------------------------------------------------------------------
+
+
+def test_a_campaign_that_was_run_can_be_looked_at_later(fuota: Fuota, campaign_file: CampaignFile, url: str):
+    ran = fuota("campaign", "run", campaign_file(campaign=SLOW), "--db", url)
+    assert ran.exit_code == 0, ran.output
+    listed = fuota("campaign", "list", "--db", url)
+    assert "small" in listed.stdout
+    assert "SUCCEEDED" in listed.stdout
+    shown = fuota("campaign", "show", "small", "--db", url)
+    assert shown.exit_code == 0
+    assert shown.stdout.startswith("campaign small: SUCCEEDED\n")
+    assert shown.stdout.count("passed") == 3
+    [status] = lines_of(fuota("campaign", "show", "small", "--db", url, "--json"))
+    assert (status["status"], status["n_stages_completed"]) == ("SUCCEEDED", 5)
+    assert [device["status"] for device in status["devices"]] == ["passed"] * 3
+
+
+def test_the_same_run_with_and_without_a_journal(fuota: Fuota, campaign_file: CampaignFile, url: str):
+    path = campaign_file(simulation=LOSSY, campaign=SLOW)
+    kept, free = (fuota("campaign", "run", path, *options, "--json").stdout for options in (["--db", url], []))
+    assert kept == free
+
+
+def test_the_events_of_a_campaign_are_those_that_were_printed(fuota: Fuota, campaign_file: CampaignFile, url: str):
+    ran = lines_of(fuota("campaign", "run", campaign_file(), "--db", url, "--json"))
+    assert lines_of(fuota("campaign", "show", "small", "--events", "--db", url, "--json")) == ran[:-1]
+    text = fuota("campaign", "show", "small", "--events", "--db", url).stdout
+    assert len(text.splitlines()) == len(ran) - 1
+    assert "StageEnded" in text
+
+
+def test_every_event_says_where_the_campaign_is(fuota: Fuota, campaign_file: CampaignFile):
+    *events, _ = lines_of(fuota("campaign", "run", campaign_file(), "--json"))
+    for event in events:
+        assert event["campaign"] == "small"
+        assert event["stages"] == 5
+        assert 0 <= event["stages_completed"] <= 5
+        assert 0 <= event["devices_done"] <= event["devices"] == 3
+    answered = [event for event in events if event["event"] == "Answered"]
+    assert answered[-1]["device"] == {
+        "dev_eui": answered[-1]["dev_eui"],
+        "status": "running",
+        "reason": "",
+        "fw_version": 0x01020304,
+    }
+    frames = [event for event in events if event["event"] == "Requested" and event["group"]]
+    assert [event["group_progress"]["next_f_cnt"] for event in frames] == list(range(1, len(frames) + 1))
+    assert {event["group_progress"]["spacing_rule"] for event in frames} <= {"duty_cycle", "mcast_msg_delay"}
+    done = [event["devices_done"] for event in events if event["stage_name"] == "McGroupSetup"]
+    assert done == sorted(done)
+    assert done[-1] == 3 or 3 in done
+
+
+def test_an_id_is_given_once(fuota: Fuota, campaign_file: CampaignFile, url: str):
+    path = campaign_file()
+    assert fuota("campaign", "run", path, "--db", url).exit_code == 0
+    again = fuota("campaign", "run", path, "--db", url)
+    assert again.exit_code == 2
+    assert "there is a campaign 'small' already" in again.stderr
+
+
+def test_the_journal_may_come_from_the_environment(
+    fuota: Fuota, campaign_file: CampaignFile, url: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("FUOTA_FEC_DB", url)
+    assert fuota("campaign", "run", campaign_file()).exit_code == 0
+    assert [row["id"] for row in lines_of(fuota("campaign", "list", "--json"))] == ["small"]
+
+
+@pytest.mark.parametrize("verb", ["resume", "pause", "stop", "show", "archive"])
+def test_an_unknown_campaign(fuota: Fuota, url: str, verb: str):
+    result = fuota("campaign", verb, "nobody", "--db", url)
+    assert result.exit_code == 2
+    assert "there is no campaign 'nobody'" in result.stderr
+
+
+@pytest.mark.parametrize("verb", ["resume", "pause", "stop"])
+def test_a_finished_campaign_is_not_to_be_changed(fuota: Fuota, campaign_file: CampaignFile, url: str, verb: str):
+    fuota("campaign", "run", campaign_file(), "--db", url)
+    result = fuota("campaign", verb, "small", "--db", url)
+    assert result.exit_code == 2
+    assert "SUCCEEDED" in result.stderr
+
+
+def test_without_a_journal_there_is_nothing_to_resume(fuota: Fuota, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv("FUOTA_FEC_DB", raising=False)
+    result = fuota("campaign", "resume", "small")
+    assert result.exit_code == 2
+    assert "--db" in result.stderr
+
+
+@pytest.mark.parametrize("url", ["mysql://x/y", "nonsense", "sqlite:////nowhere/at/all.db"])
+def test_a_journal_that_is_none_is_a_sentence(fuota: Fuota, campaign_file: CampaignFile, url: str):
+    result = fuota("campaign", "run", campaign_file(), "--db", url)
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: ")
+    assert result.stdout == ""
+
+
+# ---- archive -----------------------------------------------------------------------------------------------
+
+
+def test_an_archived_campaign_is_not_listed_and_still_there(fuota: Fuota, campaign_file: CampaignFile, url: str):
+    fuota("campaign", "run", campaign_file(), "--db", url)
+    assert fuota("campaign", "archive", "small", "--db", url).exit_code == 0
+    assert lines_of(fuota("campaign", "list", "--db", url, "--json")) == []
+    [row] = lines_of(fuota("campaign", "list", "--archived", "--db", url, "--json"))
+    assert (row["id"], row["archived"]) == ("small", True)
+    assert fuota("campaign", "show", "small", "--db", url).exit_code == 0
+
+
+# ---- interrupted -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("n_events", [10, 35, 60])
+def test_a_campaign_that_was_interrupted_is_resumed(
+    fuota: Fuota, campaign_file: CampaignFile, url: str, monkeypatch: pytest.MonkeyPatch, n_events: int
+):
+    interrupted(fuota, campaign_file(campaign=SLOW), url, n_events, monkeypatch)
+    assert "RUNNING" in fuota("campaign", "list", "--db", url).stdout
+    archived = fuota("campaign", "archive", "small", "--db", url)
+    assert archived.exit_code == 2
+    result = fuota("campaign", "resume", "small", "--db", url)
+    assert result.exit_code == 0, result.output
+    assert "resumed" in result.stdout
+    assert result.stdout.count("sent bytes") == 3
+    with closing(open_journal(url)) as journal:
+        events = list(journal.events("small"))
+    frames = [e for e in events if isinstance(e, m.Requested) and e.group]
+    assert len({e.f_cnt for e in frames}) == len({e.frag_nb for e in frames})
+
+
+def test_json_of_a_resumed_campaign_goes_on_where_it_was(
+    fuota: Fuota, campaign_file: CampaignFile, url: str, monkeypatch: pytest.MonkeyPatch
+):
+    interrupted(fuota, campaign_file(campaign=SLOW), url, 40, monkeypatch)
+    *events, summary = lines_of(fuota("campaign", "resume", "small", "--db", url, "--json"))
+    assert events[0]["event"] == "Resumed"
+    assert summary["status"] == "SUCCEEDED"
+    everything = lines_of(fuota("campaign", "show", "small", "--events", "--db", url, "--json"))
+    assert everything[-len(events) :] == events
+
+
+def test_an_interrupted_campaign_is_paused_and_stopped_by_whoever_resumes_it(
+    fuota: Fuota, campaign_file: CampaignFile, url: str, monkeypatch: pytest.MonkeyPatch
+):
+    interrupted(fuota, campaign_file(campaign=SLOW), url, 40, monkeypatch)
+    ordered = fuota("campaign", "stop", "small", "--db", url)
+    assert "no process runs it" in ordered.stdout
+    [order] = lines_of(fuota("campaign", "stop", "small", "--db", url, "--json"))
+    assert order == {"campaign": "small", "order": "stop", "owner": ""}
+    result = fuota("campaign", "resume", "small", "--db", url)
+    assert result.exit_code == 1
+    assert "campaign STOPPED" in result.stdout
+    assert fuota("campaign", "stop", "small", "--db", url).exit_code == 0, "once more is harmless"
+
+
+# ---- a process that runs -----------------------------------------------------------------------------------
+
+
+@contextmanager
+def running(path: Path, url: str, env: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+    """`campaign run` in a process of its own, slow enough to be talked to."""
+    command = [sys.executable, "-m", "fuota_fec", "campaign", "run", str(path), "--db", url, "--speed", "400"]
+    process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def wait_for(check: Callable[[], bool], what: str, seconds: float = 30) -> None:
+    end = time.monotonic() + seconds
+    while not check():
+        assert time.monotonic() < end, what
+        time.sleep(0.05)
+
+
+def test_a_running_campaign_is_paused_continued_and_stopped_from_outside(
+    fuota: Fuota, campaign_file: CampaignFile, url: str, clean_env: dict[str, str]
+):
+    def status() -> dict[str, object]:
+        [shown] = lines_of(fuota("campaign", "show", "small", "--db", url, "--json"))
+        return shown
+
+    def kept() -> list[m.Event]:
+        with closing(open_journal(url)) as journal:
+            return list(journal.events("small")) if "small" in journal.campaigns() else []
+
+    def has(kind: type[m.Event]) -> Callable[[], bool]:
+        return lambda: any(isinstance(event, kind) for event in kept())
+
+    with running(campaign_file(campaign=SLOW), url, clean_env) as process:
+        wait_for(has(m.Answered), "it does not begin")
+        assert status()["owner"]
+        assert "pauses it" in fuota("campaign", "pause", "small", "--db", url).stdout
+        wait_for(has(m.Paused), "it is not paused")
+        assert status()["paused"] is True
+        assert "is run by" in fuota("campaign", "resume", "small", "--db", url).stdout
+        wait_for(has(m.Unpaused), "it does not go on")
+        assert "stops it" in fuota("campaign", "stop", "small", "--db", url).stdout
+        output, errors = process.communicate(timeout=60)
+    assert process.returncode == 1, errors
+    assert "campaign STOPPED" in output
+    assert status()["status"] == "STOPPED"
+
+
+def test_a_process_that_was_killed_is_succeeded_by_another_after_its_lease(
+    fuota: Fuota, campaign_file: CampaignFile, url: str, clean_env: dict[str, str], monkeypatch: pytest.MonkeyPatch
+):
+    def begun() -> bool:
+        with closing(open_journal(url)) as journal:
+            names = journal.campaigns()
+            return "small" in names and any(isinstance(event, m.Answered) for event in journal.events("small"))
+
+    with running(campaign_file(campaign=SLOW), url, clean_env) as process:
+        wait_for(begun, "it does not begin")
+        monkeypatch.setattr(commands, "LEASE_WAIT", 0.0)
+        assert "is run by" in fuota("campaign", "resume", "small", "--db", url).stdout, "it is alive"
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    monkeypatch.undo()
+    with closing(open_journal(url)) as journal:
+        [row] = journal.overview()
+        assert journal.lease("small", row.owner, 1.0), "its lease, which is to run out sooner"
+    result = fuota("campaign", "resume", "small", "--db", url)
+    assert result.exit_code == 0, result.output
+    assert "resumed" in result.stdout

@@ -1,0 +1,256 @@
+"""What a FragSessionStatusAns says about a block, for the counts of every stack."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fuota_fec.devices.completion import Completion, Reading, read_status
+from fuota_fec.devices.profiles import PROFILES, DeviceProfile, MissingCount, ReceivedCount, profile
+from fuota_fec.wire.fragmentation import FragSessionStatusAns
+
+COMPLETE, LIKELY, UNKNOWN = Completion.COMPLETE, Completion.LIKELY, Completion.UNKNOWN
+INCOMPLETE, WRONG = Completion.INCOMPLETE, Completion.WRONG
+TRUTHFUL = DeviceProfile(name="ts004", received_count=ReceivedCount.ALL, missing_count=MissingCount.NEEDED)
+"""A stack that counts as TS004 says."""
+STACKS = {**PROFILES, "ts004": TRUTHFUL}
+
+
+def ans(received: int, missing: int, **flags: Any) -> FragSessionStatusAns:
+    return FragSessionStatusAns(frag_index=0, nb_frag_received=received, missing_frag=missing, **flags)
+
+
+def read(stack: str, received: int, missing: int, n_frags: int = 10, *, once: bool = False, **flags: Any) -> Reading:
+    return read_status(STACKS[stack], ans(received, missing, **flags), n_frags, once=once)
+
+
+# ---- by profile ------------------------------------------------------------------------------------------
+
+
+ROWS: list[tuple[str, int, int, Completion]] = [
+    # as TS004 says: fragments still needed
+    ("ts004", 10, 0, COMPLETE),
+    ("ts004", 14, 0, COMPLETE),
+    ("ts004", 8, 2, INCOMPLETE),
+    ("ts004", 12, 1, INCOMPLETE),
+    ("ts004", 0, 0, INCOMPLETE),
+    ("generic", 10, 0, COMPLETE),
+    ("generic", 3, 0, COMPLETE),
+    ("generic", 0, 0, INCOMPLETE),
+    ("generic", 9, 1, INCOMPLETE),
+    # LBM says one missing after a loss-free reception
+    ("lbm", 10, 0, COMPLETE),
+    ("lbm", 10, 1, LIKELY),
+    ("lbm", 9, 1, INCOMPLETE),
+    ("lbm", 10, 2, INCOMPLETE),
+    ("lbm", 4, 0, INCOMPLETE),
+    # LoRaMac-node and ST never count down: what is said is what was lost
+    ("loramac-node", 10, 0, COMPLETE),
+    ("loramac-node", 9, 0, INCOMPLETE),
+    ("loramac-node", 10, 2, INCOMPLETE),
+    ("loramac-node", 11, 2, INCOMPLETE),
+    ("loramac-node", 12, 2, UNKNOWN),
+    ("st", 12, 0, COMPLETE),
+    ("st", 13, 2, UNKNOWN),
+    ("st", 11, 2, INCOMPLETE),
+    ("st-v2", 10, 0, COMPLETE),
+    ("st-v2", 13, 2, UNKNOWN),
+    ("actility-l476", 10, 0, COMPLETE),
+    ("actility-l476", 12, 2, UNKNOWN),
+    # Zephyr counts repeats
+    ("zephyr", 10, 0, LIKELY),
+    ("zephyr", 8, 2, INCOMPLETE),
+    ("zephyr-lowmem", 12, 0, LIKELY),
+    ("zephyr-lowmem", 0, 10, INCOMPLETE),
+]
+
+
+@pytest.mark.parametrize(("stack", "received", "missing", "expected"), ROWS)
+def test_counts_are_hints_by_profile(stack, received, missing, expected) -> None:
+    assert read(stack, received, missing).completion is expected
+
+
+def test_every_profile_has_its_rows() -> None:
+    assert {stack for stack, *_ in ROWS} == set(STACKS)
+
+
+@pytest.mark.parametrize("stack", ["zephyr", "zephyr-lowmem"])
+def test_a_stack_that_counts_what_it_heard_is_sure_if_nothing_could_be_heard_twice(stack) -> None:
+    assert read(stack, 10, 0, once=True).completion is COMPLETE
+    assert read(stack, 9, 1, once=True).completion is INCOMPLETE
+
+
+@pytest.mark.parametrize("stack", sorted(set(STACKS) - {"zephyr", "zephyr-lowmem"}))
+def test_for_all_others_that_makes_no_difference(stack) -> None:
+    for received in range(15):
+        for missing in range(5):
+            assert read(stack, received, missing, once=True) == read(stack, received, missing, once=False)
+
+
+# ---- the reasons -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_what_is_complete_has_no_reason_and_what_is_not_has_one(stack) -> None:
+    for received in range(25):
+        for missing in (*range(12), 254, 255):
+            completion, reason = read(stack, received, missing)
+            assert (reason == "") is (completion in (COMPLETE, LIKELY))
+            assert reason == "" or reason.startswith("missing")
+
+
+@pytest.mark.parametrize(
+    ("stack", "received", "missing", "n_frags", "reason"),
+    [
+        ("generic", 8, 2, 10, "missing 2 fragments"),
+        ("generic", 8, 255, 1000, "missing 255 or more fragments"),
+        ("generic", 0, 0, 10, "missing 1 fragments"),
+        ("lbm", 44, 0, 300, "missing 256 fragments"),
+        ("loramac-node", 7, 0, 10, "missing 3 fragments"),
+        ("zephyr", 3, 7, 10, "missing 7 fragments"),
+        ("st", 14, 3, 10, "missing fragments unknown: the device lost 3, and may have them"),
+    ],
+)
+def test_the_reason_says_how_many_are_missing(stack, received, missing, n_frags, reason) -> None:
+    assert read(stack, received, missing, n_frags).reason == reason
+
+
+# ---- flags -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stack", STACKS)
+@pytest.mark.parametrize(
+    "flags", [{"not_enough_matrix_memory": True}, {"version": "2.0.0", "memory_error": True}], ids=["1.0.0", "2.0.0"]
+)
+def test_a_device_without_memory_for_its_losses_is_never_complete(stack, flags) -> None:
+    """Coded fragments will not help it."""
+    for missing in range(4):
+        completion, reason = read(stack, 14, missing, **flags)
+        assert completion is INCOMPLETE
+        assert reason.endswith("fragments, its memory for the matrix is full")
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_a_mic_error_of_a_complete_block_is_a_wrong_block(stack) -> None:
+    reading = read(stack, 10, 0, version="2.0.0", mic_error=True)
+    assert reading == Reading(WRONG, "image not valid: MIC error")
+
+
+def test_also_of_one_that_says_that_one_is_missing_when_none_is() -> None:
+    assert read("lbm", 10, 1, version="2.0.0", mic_error=True).completion is WRONG
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_a_mic_error_means_nothing_while_fragments_are_missing(stack) -> None:
+    for missing in (2, 3, 200):
+        with_flag = read(stack, 5, missing, version="2.0.0", mic_error=True)
+        assert with_flag == read(stack, 5, missing, version="2.0.0")
+        assert with_flag.completion is INCOMPLETE
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_a_session_that_does_not_exist_holds_nothing(stack) -> None:
+    answer = FragSessionStatusAns(version="2.0.0", session_does_not_exist=True)
+    expected = Reading(INCOMPLETE, "missing all fragments: no such session")
+    assert read_status(STACKS[stack], answer, 10, once=True) == expected
+
+
+# ---- against what the stacks do --------------------------------------------------------------------------
+
+
+@dataclass
+class Stack:
+    """A decoder of M fragments that hears some of 1 … M + R, in order, and counts as its profile says.
+
+    Every coded fragment is worth one lost uncoded one, but for those that are `useless`. Once it is complete it counts
+    no further.
+    """
+
+    profile: DeviceProfile
+    n_frags: int
+    n_heard: int = 0
+    last: int = 0
+    n_lost: int = 0
+    n_solved: int = 0
+
+    @property
+    def complete(self) -> bool:
+        return self.last >= self.n_frags and self.n_solved >= self.n_lost
+
+    def hear(self, frag_nb: int, *, useless: bool) -> None:
+        if self.complete:
+            return
+        self.n_lost += max(0, min(frag_nb - 1, self.n_frags) - min(self.last, self.n_frags))
+        self.last = frag_nb
+        self.n_heard += 1
+        if frag_nb > self.n_frags and not useless:
+            self.n_solved += 1
+
+    def answer(self) -> FragSessionStatusAns:
+        needed = self.n_frags - (min(self.last, self.n_frags) - self.n_lost) - self.n_solved
+        received = {
+            ReceivedCount.ALL: self.n_heard,
+            ReceivedCount.LAST_NUMBER: self.last,
+            ReceivedCount.LAST_NUMBER_LESS_LOST: self.last - self.n_lost,
+            ReceivedCount.UNKNOWN: self.n_heard,
+        }[self.profile.received_count]
+        missing = {
+            MissingCount.NEEDED: min(needed, 255),
+            MissingCount.NEEDED_OR_ONE: needed % 256 if needed or self.n_lost else 1,
+            MissingCount.LOST: self.n_lost,
+            MissingCount.NOT_HEARD: max(0, self.n_frags - self.n_heard),
+            MissingCount.UNKNOWN: min(needed, 255),
+        }[self.profile.missing_count]
+        return ans(received, missing)
+
+
+@given(
+    stack=st.sampled_from(sorted(STACKS)),
+    n_frags=st.integers(1, 40),
+    n_coded=st.integers(0, 20),
+    data=st.data(),
+)
+def test_what_a_stack_says_is_never_taken_for_more_than_it_is(stack, n_frags, n_coded, data) -> None:
+    """COMPLETE is complete, INCOMPLETE is not; what cannot be told is LIKELY or UNKNOWN."""
+    device = Stack(STACKS[stack], n_frags)
+    lost = data.draw(st.sets(st.integers(1, n_frags + n_coded)), label="lost")
+    useless = data.draw(st.sets(st.integers(n_frags + 1, n_frags + n_coded + 1)), label="useless")
+    for frag_nb in range(1, n_frags + n_coded + 1):
+        if frag_nb not in lost:
+            device.hear(frag_nb, useless=frag_nb in useless)
+    reading = read_status(device.profile, device.answer(), n_frags, once=n_coded == 0)
+    if device.complete:
+        assert reading.completion in (COMPLETE, LIKELY, UNKNOWN)
+    else:
+        assert reading.completion in (INCOMPLETE, LIKELY, UNKNOWN)
+    if reading.completion is COMPLETE:
+        assert device.complete
+
+
+@given(n_frags=st.integers(1, 60), lost=st.sets(st.integers(1, 60)))
+def test_a_stack_that_counts_as_the_specification_says_leaves_nothing_open(n_frags, lost) -> None:
+    device = Stack(TRUTHFUL, n_frags)
+    for frag_nb in range(1, n_frags + 30):
+        if frag_nb not in lost:
+            device.hear(frag_nb, useless=False)
+    reading = read_status(TRUTHFUL, device.answer(), n_frags, once=False)
+    assert reading.completion is (COMPLETE if device.complete else INCOMPLETE)
+
+
+@pytest.mark.parametrize("stack", STACKS)
+@pytest.mark.parametrize("n_frags", [1, 2, 3, 255, 256, 257, 16_383])
+def test_a_reception_without_loss_is_believed(stack, n_frags) -> None:
+    device = Stack(STACKS[stack], n_frags)
+    for frag_nb in range(1, n_frags + 1):
+        device.hear(frag_nb, useless=False)
+    expected = LIKELY if stack == "lbm" else COMPLETE
+    assert read_status(device.profile, device.answer(), n_frags, once=True).completion is expected
+
+
+def test_the_layout_of_an_answer_is_the_profiles() -> None:
+    assert profile("st-v2").status_version("2.0.0") == "1.0.0"
+    assert profile("generic").status_version("2.0.0") == "2.0.0"

@@ -1,0 +1,84 @@
+"""Records what a journal of this release holds, for later releases to read.
+
+    python tests/record_journal.py VERSION    writes tests/journals/VERSION.jsonl
+
+A line is an event as journals keep it (type, version, fields as JSON). The first line holds the image, the last the
+status that a replay must come to.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from fuota_fec.campaign.config import CampaignConfig
+from fuota_fec.campaign.machine import Campaign
+from fuota_fec.campaign.messages import encode
+from fuota_fec.simulation import Simulation, simulate_campaign
+
+JOURNALS = Path(__file__).parent / "journals"
+IMAGE = bytes(range(200))
+
+
+def recorded_campaign(kind: str) -> tuple[CampaignConfig, Simulation]:
+    """Small, and with most of what can happen: losses, groups of both dialects and classes, rounds, a set reboot."""
+    groups = [
+        {"name": "a", "mc_addr": "01f3a4b5", "dr": 5, "version": "2.0.0", "mc_version": "2.0.0"},
+        {"name": "b", "mc_addr": "01f3a4b6", "dr": 5, "device_class": "B", "redundancy": 0},
+    ]
+    fleet = Simulation(seed=7, n_devices=6, downlink_loss=0.15, uplink_loss=0.15)
+    table: dict[str, Any] = {
+        "id": f"recorded-{kind}",
+        "kind": kind,
+        "success_threshold": 50,
+        "max_duration": 100_000,
+        "uplink_period": 300,
+        "stage_end": "all",
+        "redundancy": "1/2",
+        "fsize": 20,
+        "groups": groups,
+        "devices": [{**device, "probe": True} for device in fleet.made_up_devices(["a", "b"])],
+    }
+    if kind == "firmware":
+        table |= {"fw_version": "2.0.0.0", "reboot": fleet.start + 60_000}
+    return CampaignConfig.from_mapping(table), fleet
+
+
+def status_of(campaign: Campaign) -> dict[str, Any]:
+    """What a replay is held against."""
+    status = asdict(campaign.status())
+    return {
+        "status": status["status"],
+        "next_f_cnt": status["next_f_cnt"],
+        "unconfirmed": list(status["unconfirmed"]),
+        "devices": [
+            {key: device[key] for key in ("dev_eui", "status", "reason", "fw_version", "data_complete")}
+            for device in status["devices"]
+        ],
+    }
+
+
+def record(kind: str) -> list[dict[str, Any]]:
+    config, fleet = recorded_campaign(kind)
+    result = simulate_campaign(config, b"" if kind == "multicast" else IMAGE, fleet)
+    lines: list[dict[str, Any]] = [{"image": base64.b64encode(result.campaign.image).decode()}]
+    for event in result.journal.events(config.id):
+        lines.append({"event": type(event).__name__, "v": event.VERSION, "fields": json.loads(encode(event))})
+    return [*lines, status_of(result.campaign)]
+
+
+def main() -> int:
+    version = sys.argv[1]
+    JOURNALS.mkdir(exist_ok=True)
+    for kind in ("firmware", "binary", "multicast"):
+        text = "".join(json.dumps(line) + "\n" for line in record(kind))
+        (JOURNALS / f"{version}-{kind}.jsonl").write_text(text, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

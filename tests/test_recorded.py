@@ -1,0 +1,55 @@
+"""Journals of earlier releases are read, and say what they said then. One of this release is among them."""
+
+from __future__ import annotations
+
+import base64
+import importlib.util
+import json
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+import fuota_fec as ff
+from fuota_fec.campaign.messages import decode
+from fuota_fec.errors import JournalError
+
+JOURNALS = sorted((Path(__file__).parent / "journals").glob("*.jsonl"))
+
+
+def recorder() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("record_journal", Path(__file__).with_name("record_journal.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def lines_of(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+@pytest.mark.parametrize("path", JOURNALS, ids=lambda path: path.stem)
+def test_a_recorded_journal_replays_to_what_it_was(path: Path) -> None:
+    first, *events, last = lines_of(path)
+    image = base64.b64decode(first["image"])
+    replayed = ff.Campaign.replay(
+        [decode(line["event"], line["v"], json.dumps(line["fields"]).encode()) for line in events], image
+    )
+    assert replayed.n_events == len(events)
+    assert json.loads(json.dumps(recorder().status_of(replayed))) == last
+
+
+def test_this_release_has_recorded_one_of_each_kind() -> None:
+    release = ff.__version__
+    assert {path.stem for path in JOURNALS} >= {f"{release}-{kind}" for kind in ("firmware", "binary", "multicast")}
+
+
+def test_a_later_release_is_refused() -> None:
+    [_, configured, *_] = lines_of(JOURNALS[0])
+    with pytest.raises(JournalError, match="written by a later one"):
+        decode(configured["event"], configured["v"] + 1, json.dumps(configured["fields"]).encode())
+    with pytest.raises(JournalError, match="written by a later one"):
+        decode("NeverHeardOf", 1, b"{}")
