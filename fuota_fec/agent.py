@@ -12,17 +12,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import socket
 import time
 import uuid
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from fuota_fec.campaign.config import Group, KeyRing
 from fuota_fec.campaign.machine import RUNNING, Campaign
 from fuota_fec.campaign.messages import Event, HandOver, Input, Known, Reported, Requested, Uplink, Withdrawn
 from fuota_fec.campaign.plan import share_air
-from fuota_fec.errors import CampaignError, JournalError, NetworkError, ParameterError
+from fuota_fec.errors import CampaignError, FuotaError, JournalError, NetworkError, ParameterError
 from fuota_fec.journal import Append, FenceError, Journal, Lease, Verb, told
 from fuota_fec.networks.base import Network
 from fuota_fec.sealing import Sealer
@@ -40,6 +42,8 @@ MOST_JOURNAL_FAILURES = 12
 LEASE_TTL = 60.0
 LEASE_MARGIN = 5.0
 """s that a lease must still last for a hand-over."""
+ATTENTION = 0.5
+"""s of real time after which `run_virtual` looks after its campaigns while it waits."""
 ORDERS_EVERY = 1.0
 """s between two looks at what operators ordered."""
 
@@ -82,6 +86,14 @@ class _Running:
         )
 
 
+class _Air(NamedTuple):
+    """Since and until when (Unix time) a frame uses up the duty cycle of its sub-band."""
+
+    since: float
+    until: float
+    request_id: str
+
+
 class Agent:
     """Runs campaigns against one network. `observer` is told every event once it is committed.
 
@@ -104,7 +116,7 @@ class Agent:
         self._network = network
         self._sealer = Sealer(key_ring)
         self._observer = observer
-        self.name = name or f"agent-{uuid.uuid4().hex[:12]}"
+        self.name = name or f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
         self._network_name = network_name
         self._lease_ttl = lease_ttl
         self._running: dict[str, _Running] = {}
@@ -112,8 +124,8 @@ class Agent:
         """Campaigns whose last commit failed, to be replayed."""
         self._retry_at: dict[str, float] = {}
         """When a request whose hand-over failed is tried again."""
-        self._air: dict[Group, tuple[float, str]] = {}
-        """Per group, until when its last frame uses up the duty cycle of its sub-band, and which that was."""
+        self._air: dict[Group, _Air] = {}
+        """The last frame of a group."""
         self._looked_at = self._sought_at = float("-inf")
 
     # ---- campaigns come in -------------------------------------------------------------------------------
@@ -147,21 +159,28 @@ class Agent:
                 groups=groups,
                 network=self._network_name,
             )
-            lease = self._lease(campaign.id)
         except Exception:
             campaign.abandon()
             raise
-        running = self._running[campaign.id] = _Running(campaign, lease)
-        self._take_note(running, events)
-        self._finish_step(now)
+        # From here on it is in the journal and goes on, if not now and here, then later or in another agent.
+        try:
+            lease = self._journal.lease(campaign.id, self.name, self._lease_ttl)
+            if lease is not None:
+                running = self._running[campaign.id] = _Running(campaign, lease, n_committed=len(events))
+                self._take_note(running, events)
+                self._observe([(running, events)])
+                self._finish_step(now)
+        except JournalError as error:
+            log.error("campaign %s is in the journal and waits: %s", campaign.id, error)
 
     def adopt(self, now: float, only: Collection[str] | None = None) -> list[str]:
         """Takes over the campaigns on its network (or `only` these) that are not finished and that no agent runs.
 
-        They are replayed and go on. Returns their names. `step` does so of itself, every half lease_ttl.
+        They are replayed and go on. Returns their names. `step` does so of itself, every half lease_ttl. What cannot be
+        taken over is left to others: a key is missing, the network is away, a later version wrote it.
         """
         adopted = []
-        for found in self._journal.overview(archived=True):
+        for found in self._journal.overview():
             wanted = found.status == RUNNING and (only is None or found.id in only)
             if not wanted or found.owner not in ("", self.name) or found.id in self._running or found.id in self._lost:
                 continue
@@ -171,10 +190,12 @@ class Agent:
             if lease is not None:
                 try:
                     self._replay(found.id, lease, now)
-                except Exception:
-                    lease.release()
-                    raise
-                adopted.append(found.id)
+                    adopted.append(found.id)
+                except FuotaError as error:
+                    log.warning("campaign %s was not taken over: %s", found.id, error)
+                    _release(lease)
+                    if only is not None:
+                        raise
         if adopted:
             self._finish_step(now)
         return adopted
@@ -190,7 +211,10 @@ class Agent:
         """The campaign as the journal has it, and what it still wants from the network."""
         events = list(self._journal.events(name))
         campaign = Campaign.replay(events, self._journal.image(name))
-        self._known(campaign)  # which makes its groups known to the network, if they are not
+        if missing := self._sealer.missing_keys(campaign):
+            raise ParameterError("\n".join(missing))
+        for group in campaign.plan.groups:
+            self._network.open_group(self._sealer.multicast_group(campaign, group, campaign.next_f_cnt(group)))
         self._network.reconnect()
         running = self._running[name] = _Running(campaign, lease, n_committed=len(events))
         requests = (event for event in events if isinstance(event, Requested))
@@ -203,10 +227,7 @@ class Agent:
         if self._sought_at <= now < self._sought_at + self._lease_ttl / 2:
             return
         self._sought_at = now
-        try:
-            self.adopt(now)
-        except (NetworkError, ParameterError) as error:  # ParameterError: a key of it is not in this agent's ring
-            log.warning("a campaign that no agent runs was not taken over: %s", error)
+        self.adopt(now)
 
     def _replay_lost(self, now: float) -> None:
         for name, lease in list(self._lost.items()):
@@ -217,28 +238,31 @@ class Agent:
             else:
                 del self._lost[name]
 
-    def _lease(self, name: str) -> Lease:
-        lease = self._journal.lease(name, self.name, self._lease_ttl)
-        if lease is None:
-            raise JournalError(f"campaign {name!r} was taken over by another agent")
-        return lease
-
     def _known(self, campaign: Campaign) -> Known:
-        """What the registry says; where the network server counts, its word on the groups' counters."""
+        """What the registry says, and the network server, which now knows the groups, where it counts.
+
+        CampaignError if the server is behind the registry: it would use counters again that this McKey has seen.
+        """
         known = self._journal.known(campaign.config)
-        counters = {
-            name: self._network.open_group(self._sealer.multicast_group(campaign, name))
-            for name in campaign.plan.groups
-        }
-        if not self._network.capabilities.owns_f_cnt:
-            return known
-        return replace(known, next_f_cnt={name: counter for name, counter in counters.items() if counter is not None})
+        counters = {}
+        for name, plan in campaign.plan.groups.items():
+            wanted = max(plan.first_f_cnt, known.next_f_cnt.get(name, 0))
+            counter = self._network.open_group(self._sealer.multicast_group(campaign, name, wanted))
+            if self._network.capabilities.owns_f_cnt and counter is not None:
+                counters[name] = counter
+                if counter < (reached := known.next_f_cnt.get(name, 0)):
+                    raise CampaignError(
+                        f"group {name!r}: the network server counts from {counter}, this McKey was used up to "
+                        f"{reached}: give the group a new mc_addr and McKey"
+                    )
+        return replace(known, next_f_cnt={**known.next_f_cnt, **counters})
 
     def close(self) -> None:
         """Gives up its campaigns as they are in the journal: another agent may take them at once."""
-        for lease in (*(running.lease for running in self._running.values()), *self._lost.values()):
-            lease.release()
+        leases = [*(running.lease for running in self._running.values()), *self._lost.values()]
         self._running, self._lost = {}, {}
+        for lease in leases:
+            _release(lease)
 
     # ---- one turn ----------------------------------------------------------------------------------------
 
@@ -258,12 +282,14 @@ class Agent:
         JournalError if the journal fails: then nothing of this turn went on the air, and the next begins with what is
         in the journal.
         """
+        self._keep_leases()
         self._replay_lost(now)
         self._seek(now)
-        self._keep_leases()
-        self._look_at_orders(now)
+        if not 0 <= now - self._looked_at < ORDERS_EVERY:
+            self._obey(now)
         try:
-            for item in self._network.poll(now):
+            # What was given for a campaign that is still to be replayed must not be taken note of.
+            for item in self._network.poll(now) if not self._lost else ():
                 self._route(item, now)
         except NetworkError as error:
             log.warning("nothing could be had from the network: %s", error)
@@ -271,14 +297,27 @@ class Agent:
             running.uncommitted += running.campaign.tick(now)
         return self._finish_step(now)
 
-    async def run(self, *, poll_interval: float = 0.2, clock: Callable[[], float] = time.time) -> None:
+    def tend(self, now: float) -> None:
+        """Renews leases and does what operators ordered, while time stands still."""
+        self._keep_leases()
+        self._obey(now)
+        self._finish_step(now)
+
+    @property
+    def paused(self) -> bool:
+        """Whether it runs campaigns, and all of them are paused."""
+        return bool(self._running) and all(running.campaign.paused for running in self._running.values())
+
+    async def run(
+        self, *, poll_interval: float = 0.2, clock: Callable[[], float] = time.time, forever: bool = False
+    ) -> None:
         """Takes over what no agent runs, then steps until no campaign runs, at least every poll_interval seconds.
 
-        A journal that fails is tried again for a minute before its JournalError comes out.
+        `forever`: stands by when no campaign runs, and takes over those whose agent is gone. A journal that fails is
+        tried again for a minute before its JournalError comes out.
         """
         n_failures = 0
-        self.adopt(clock())
-        while not self.idle:
+        while True:
             now = clock()
             try:
                 due = self.step(now)
@@ -290,14 +329,16 @@ class Agent:
                 log.error("nothing goes on the air: %s", error)
                 await asyncio.sleep(JOURNAL_RETRY)
                 continue
+            if self.idle and not forever:
+                return
             await asyncio.sleep(max(0.0, min(poll_interval, due - now if due is not None else poll_interval)))
 
     def _finish_step(self, now: float) -> float | None:
         """On disk before on the air: commit, hand over what was requested, commit that."""
         self._commit()
+        self._withdraw(now)
         while self._hand_over(now):
             self._commit()
-        self._withdraw(now)
         self._commit()
         for running in list(self._running.values()):
             if not running.campaign.finished or running.uncommitted:
@@ -305,13 +346,13 @@ class Agent:
             for request in list(running.pending.values()):
                 self._drop(running, request)
             del self._running[running.campaign.id]
-            running.lease.release()
+            _release(running.lease)
         due = [running.campaign.deadline() for running in self._running.values()]
         air = [
             at
             for running in self._running.values()
             for request in running.pending.values()
-            if (at := self._air_free_at(running, request)) > now
+            if (at := self._air_free_at(running, request, now)) > now
         ]
         retries = [at for at in self._retry_at.values() if at > now]
         retries += [now + NETWORK_RETRY for running in self._running.values() if running.to_withdraw]
@@ -340,30 +381,38 @@ class Agent:
             log.warning("campaign %s is run by somebody else now: %s", error.campaign, error)
             for running in changed:
                 self._throw_away(running)
-            self._lost.pop(error.campaign, None)
+            if (lease := self._lost.pop(error.campaign, None)) is not None:
+                _release(lease)
             raise
         except JournalError:
             for running in changed:
                 self._throw_away(running)
-            self._network.reconnect()
             raise
+        committed = []
         for running in changed:
             events, running.orders = running.ready(), []
             running.uncommitted = running.uncommitted[len(events) :]
+            running.n_committed += len(events)
             self._take_note(running, events)
+            committed.append((running, events))
+        self._observe(committed)
 
     def _take_note(self, running: _Running, events: list[Event]) -> None:
-        """Events are committed: requests among them are to be handed over, and whoever looks on is told."""
-        running.n_committed += len(events)
+        """Events are committed: requests among them are to be handed over or withdrawn."""
         for event in events:
             if isinstance(event, Requested):
                 running.pending[event.id] = event
             elif isinstance(event, Withdrawn):
                 running.to_withdraw.append(event.id)
             elif isinstance(event, Reported) and not event.ok:
-                self._air = {group: used for group, used in self._air.items() if used[1] != event.id}
-            if self._observer is not None:
-                self._observer(running.campaign, event)
+                self._air = {group: used for group, used in self._air.items() if used.request_id != event.id}
+
+    def _observe(self, committed: list[tuple[_Running, list[Event]]]) -> None:
+        """Whoever looks on is told, once all is noted."""
+        if self._observer is not None:
+            for running, events in committed:
+                for event in events:
+                    self._observer(running.campaign, event)
 
     def _throw_away(self, running: _Running) -> None:
         name = running.campaign.id
@@ -373,15 +422,16 @@ class Agent:
 
     def _keep_leases(self) -> None:
         """A lease is renewed in time. Who has lost it stops: the campaign is somebody else's."""
-        for name, running in list(self._running.items()):
-            if running.lease.left() < self._lease_ttl / 2 and not running.lease.renew():
+        leases = {name: running.lease for name, running in self._running.items()} | self._lost
+        for name, lease in leases.items():
+            if lease.left() < self._lease_ttl / 2 and not lease.renew():
                 log.warning("campaign %s was taken over by another agent", name)
-                self._throw_away(running)
+                if name in self._running:
+                    self._throw_away(self._running[name])
                 del self._lost[name]
 
-    def _look_at_orders(self, now: float) -> None:
-        if now - self._looked_at < ORDERS_EVERY and now >= self._looked_at:
-            return
+    def _obey(self, now: float) -> None:
+        """What operators ordered of the campaigns that it runs."""
         self._looked_at = now
         for order in self._journal.orders():
             running = self._running.get(order.campaign)
@@ -397,6 +447,8 @@ class Agent:
     def _carry_out(running: _Running, verb: Verb, now: float) -> None:
         campaign = running.campaign
         verbs = {"pause": campaign.pause, "unpause": campaign.unpause, "stop": campaign.stop}
+        if verb not in verbs:
+            raise CampaignError(f"{verb!r} is not an order, expected {', '.join(verbs)}")
         running.uncommitted += verbs[verb](now)
 
     # ---- the network -------------------------------------------------------------------------------------
@@ -414,19 +466,28 @@ class Agent:
     def _may_go(self, running: _Running, request: Requested, now: float) -> bool:
         if running.campaign.paused and not request.reply:
             return False
-        if self._retry_at.get(request.id, now) > now or self._air_free_at(running, request) > now:
+        retry_at = self._retry_at.get(request.id, now)
+        waits = now < retry_at <= now + NETWORK_RETRY  # Further off it is for a clock that went back.
+        if waits or self._air_free_at(running, request, now) > now:
             return False
         return now <= request.not_after and running.lease.left() > LEASE_MARGIN
 
-    def _air_free_at(self, running: _Running, request: Requested) -> float:
+    def _air_free_at(self, running: _Running, request: Requested, now: float) -> float:
         """When the sub-band of a multicast frame has duty cycle left, which all groups of all campaigns share."""
         if request.group is None or not self._air:
             return float("-inf")
         group = running.campaign.plan.groups[request.group].group
-        return max((until for other, (until, _) in self._air.items() if share_air(group, other)), default=float("-inf"))
+        used = (air for other, air in self._air.items() if air.since <= now and share_air(group, other))
+        return max((air.until for air in used), default=float("-inf"))
 
     def _submit(self, running: _Running, request: Requested, now: float) -> None:
-        downlink = self._sealer.downlink(running.campaign, request)
+        try:
+            downlink = self._sealer.downlink(running.campaign, request)
+        except (ParameterError, CampaignError) as error:
+            log.error("campaign %s is set aside, %s cannot be made: %s", running.campaign.id, request.id, error)
+            self._throw_away(running)
+            _release(self._lost.pop(running.campaign.id))
+            return
         try:
             result = self._network.submit(downlink, now)
         except NetworkError as error:
@@ -437,7 +498,9 @@ class Agent:
         if request.group is not None:
             plan = running.campaign.plan.groups[request.group]
             if plan.duty_cycle < 1:
-                self._air[plan.group] = (now + plan.air_time(len(downlink.payload)) / plan.duty_cycle, request.id)
+                until = now + plan.air_time(len(downlink.payload)) / plan.duty_cycle
+                self._air = {group: used for group, used in self._air.items() if used.until > now}
+                self._air[plan.group] = _Air(now, until, request.id)
         f_cnt = result.f_cnt if result.f_cnt is not None else request.f_cnt
         handed_over = HandOver(id=request.id, reference=result.reference, f_cnt=f_cnt)
         running.uncommitted += running.campaign.receive(handed_over, now)
@@ -457,17 +520,27 @@ class Agent:
                 log.warning("%s: downlinks not withdrawn, to be tried again: %s", running.campaign.id, error)
 
 
+def _release(lease: Lease) -> None:
+    """A lease that cannot be given back runs out."""
+    try:
+        lease.release()
+    except JournalError as error:
+        log.warning("a lease was not given back: %s", error)
+
+
 def run_virtual(
     agent: Agent,
     network: VirtualNetwork,
     start: float,
     *,
     until: float = float("inf"),
-    pace: Callable[[float], None] | None = None,
+    attended: bool = False,
+    speed: float | None = None,
 ) -> float:
     """Steps the agent until no campaign runs, time jumping to whatever is due next. Returns the time reached.
 
-    `pace` is called with the seconds of each jump, for whoever wants to look on.
+    `attended`: somebody may order something from outside; while everything is paused time stands still. `speed`:
+    seconds of virtual time in a second, for whoever looks on; as fast as it can if not given.
     """
     now = start
     while not agent.idle and now <= until:
@@ -478,7 +551,17 @@ def run_virtual(
         upcoming = min(known)
         if upcoming < now:
             raise ParameterError(f"time would run backwards: {upcoming} is due at {now}")
-        if pace is not None:
-            pace(upcoming - now)
+        if speed is not None:
+            _wait(agent, now, (upcoming - now) / speed)
+        while attended and agent.paused:
+            _wait(agent, now, ATTENTION)
         now = upcoming
     return now
+
+
+def _wait(agent: Agent, now: float, seconds: float) -> None:
+    """Real time in which the agent keeps its leases and does as it is told."""
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        time.sleep(min(left, ATTENTION))
+        agent.tend(now)

@@ -81,7 +81,8 @@ class Sealer:
             data=campaign.image,
         )
 
-    def multicast_group(self, campaign: Campaign, name: str) -> MulticastGroup:
+    def multicast_group(self, campaign: Campaign, name: str, f_cnt: int) -> MulticastGroup:
+        """The group `name` as the network server must know it; `f_cnt` is its next frame counter."""
         group = campaign.plan.groups[name].group
         mc_addr = int(group.mc_addr, 16)
         mc_key = self._keys.mc_key(group.key_name)
@@ -95,7 +96,7 @@ class Sealer:
             device_class=group.device_class,
             periodicity=group.periodicity,
             gateways=group.gateways,
-            f_cnt=campaign.next_f_cnt(name),
+            f_cnt=f_cnt,
             dev_euis=tuple(d.dev_eui for d in campaign.config.devices if d.group == name),
         )
 
@@ -111,6 +112,14 @@ class Sealer:
             mc_key_known=lambda group: _is_there(self._keys.mc_key, group.key_name),
         )
         return refusals(findings)
+
+    def missing_keys(self, campaign: Campaign) -> list[str]:
+        """A line for each key of a campaign that is not in the ring."""
+        roots = sorted({d.key_name for d in campaign.config.devices if not _is_there(self._keys.root_key, d.key_name)})
+        groups = sorted({g.key_name for g in campaign.config.groups if not _is_there(self._keys.mc_key, g.key_name)})
+        return [f"key ring: there is no root key named {name!r}" for name in roots] + [
+            f"key ring: there is no multicast key named {name!r}" for name in groups
+        ]
 
 
 def _is_there(read: Callable[[str], object], name: str) -> bool:

@@ -7,9 +7,8 @@ campaign that was interrupted can be made again: a fresh one is told what the jo
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
 
@@ -28,8 +27,6 @@ from fuota_fec.wire.keys import Key
 
 LEASE_TTL = 20.0
 """s for which a campaign waits for a process that was killed."""
-
-Pace: TypeAlias = Callable[[float], None] | None
 
 FIRST_DEV_EUI = 0xFE5EED0000000000
 """Locally administered: no real device has such an EUI."""
@@ -139,14 +136,15 @@ class World:
             ),
         )
 
-    def live_again(self, campaign: Campaign, events: Sequence[m.Event]) -> float:
+    def live_again(self, events: Sequence[m.Event], image: bytes) -> float:
         """Tells the world what it was told until the last of these events; returns the time that it reached.
 
         What the devices sent until then the campaign has heard already.
         """
+        campaign = Campaign.from_first(events[0], image)
         sealer, requests = Sealer(self.key_ring), {}
         for name in campaign.plan.groups:
-            self.network.open_group(sealer.multicast_group(campaign, name))
+            self.network.open_group(sealer.multicast_group(campaign, name, campaign.next_f_cnt(name)))
         for event in events:
             if isinstance(event, m.Requested):
                 requests[event.id] = event
@@ -168,13 +166,14 @@ def simulate_campaign(
     journal: Journal | None = None,
     campaign: Campaign | None = None,
     network: str = "",
-    pace: Pace = None,
+    attended: bool = False,
+    speed: float | None = None,
 ) -> SimulationResult:
     """Runs a campaign over virtual devices until it is finished. Keys are made up from the seed.
 
     `campaign`, if given, is one of that configuration and image that was not started; `network` is kept in the journal;
-    `pace` is called with the seconds of each jump of time. ParameterError if the configuration cannot be used for this
-    image.
+    `attended` and `speed` as of run_virtual. ParameterError if the configuration cannot be used for this image,
+    JournalError if another agent took the campaign over.
     """
     campaign = campaign if campaign is not None else Campaign(config, image)
     world = World(campaign, simulation)
@@ -183,14 +182,20 @@ def simulate_campaign(
     agent = Agent(journal, world.network, world.key_ring, observer=observer, network_name=network, lease_ttl=LEASE_TTL)
     try:
         agent.launch(campaign, simulation.start)
-        end = run_virtual(agent, world.network, simulation.start, pace=pace)
+        end = run_virtual(agent, world.network, simulation.start, attended=attended, speed=speed)
     finally:
         agent.close()
     return _result(campaign, world, journal, end - simulation.start)
 
 
 def resume_simulation(
-    journal: Journal, name: str, simulation: Simulation, *, observer: Observer | None = None, pace: Pace = None
+    journal: Journal,
+    name: str,
+    simulation: Simulation,
+    *,
+    observer: Observer | None = None,
+    attended: bool = False,
+    speed: float | None = None,
 ) -> SimulationResult:
     """Goes on with a simulated campaign that was interrupted, in the world of the same `simulation`.
 
@@ -199,14 +204,14 @@ def resume_simulation(
     events = list(journal.events(name))
     campaign = Campaign.replay(events, journal.image(name))
     world = World(campaign, simulation)
-    now = world.live_again(campaign, events)
+    now = world.live_again(events, campaign.image)
     agent = Agent(
         journal, world.network, world.key_ring, observer=observer, network_name=f"world of {name}", lease_ttl=LEASE_TTL
     )
     try:
         if not campaign.finished and not agent.adopt(now, only=[name]):
             raise JournalError(f"campaign {name!r} is run by another agent")
-        now = run_virtual(agent, world.network, now, pace=pace)
+        now = run_virtual(agent, world.network, now, attended=attended, speed=speed)
     finally:
         agent.close()
     campaign = Campaign.replay(journal.events(name), journal.image(name))
@@ -214,6 +219,8 @@ def resume_simulation(
 
 
 def _result(campaign: Campaign, world: World, journal: Journal, duration: float) -> SimulationResult:
+    if not campaign.finished:
+        raise JournalError(f"campaign {campaign.id!r} was taken over by another agent")
     return SimulationResult(campaign=campaign, devices=world.network.devices, duration=duration, journal=journal)
 
 

@@ -1,6 +1,6 @@
 """Records what a journal of this release holds, for later releases to read.
 
-    python tests/record_journal.py VERSION    writes tests/journals/VERSION.jsonl
+    python tests/record_journal.py VERSION    writes tests/journals/VERSION-KIND.jsonl
 
 A line is an event as journals keep it (type, version, fields as JSON). The first line holds the image, the last the
 status that a replay must come to.
@@ -9,6 +9,7 @@ status that a replay must come to.
 from __future__ import annotations
 
 import base64
+import importlib.util
 import json
 import sys
 from dataclasses import asdict
@@ -17,7 +18,7 @@ from typing import Any
 
 from fuota_fec.campaign.config import CampaignConfig
 from fuota_fec.campaign.machine import Campaign
-from fuota_fec.campaign.messages import encode
+from fuota_fec.campaign.messages import Event, encode
 from fuota_fec.simulation import Simulation, simulate_campaign
 
 JOURNALS = Path(__file__).parent / "journals"
@@ -62,13 +63,28 @@ def status_of(campaign: Campaign) -> dict[str, Any]:
     }
 
 
+def line_of(event: Event) -> dict[str, Any]:
+    return {"event": type(event).__name__, "v": event.VERSION, "fields": json.loads(encode(event))}
+
+
 def record(kind: str) -> list[dict[str, Any]]:
     config, fleet = recorded_campaign(kind)
     result = simulate_campaign(config, b"" if kind == "multicast" else IMAGE, fleet)
     lines: list[dict[str, Any]] = [{"image": base64.b64encode(result.campaign.image).decode()}]
     for event in result.journal.events(config.id):
-        lines.append({"event": type(event).__name__, "v": event.VERSION, "fields": json.loads(encode(event))})
+        lines.append(line_of(event))
     return [*lines, status_of(result.campaign)]
+
+
+def examples_of() -> list[Any]:
+    """One event of each kind at least."""
+    path = Path(__file__).parent / "campaign" / "test_messages.py"
+    spec = importlib.util.spec_from_file_location("test_messages", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return list(module.EXAMPLES)
 
 
 def main() -> int:
@@ -77,6 +93,12 @@ def main() -> int:
     for kind in ("firmware", "binary", "multicast"):
         text = "".join(json.dumps(line) + "\n" for line in record(kind))
         (JOURNALS / f"{version}-{kind}.jsonl").write_text(text, encoding="utf-8")
+    examples = [
+        {"event": type(event).__name__, "v": event.VERSION, "fields": json.loads(encode(event))}
+        for event in examples_of()
+    ]
+    text = "".join(json.dumps(line) + "\n" for line in examples)
+    (JOURNALS / f"{version}.events.jsonl").write_text(text, encoding="utf-8")
     return 0
 
 

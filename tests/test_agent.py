@@ -510,9 +510,9 @@ def test_a_payload_that_is_not_the_one_requested_does_not_go_out() -> None:
     n_tried = len(desk.network.tried)
     pending = desk.agent._running["c"].pending
     pending["c/1"] = dataclasses.replace(pending["c/1"], command=b"\x01\x00")
-    with pytest.raises(CampaignError, match="c/1: the payload is not the one that was requested"):
-        desk.step(10)
+    desk.step(10)
     assert len(desk.network.tried) == n_tried
+    assert desk.agent.campaign("c") is None, "it is set aside; other campaigns go on"
 
 
 # ---- several campaigns -----------------------------------------------------------------------------------
@@ -979,8 +979,9 @@ def test_an_adoption_that_fails_gives_the_lease_back() -> None:
     desk = Desk(make_config())
     desk.agent.close()
     desk.network.down = True
+    assert second_agent(desk).adopt(desk.now) == []
     with pytest.raises(NetworkError):
-        second_agent(desk).adopt(desk.now)
+        second_agent(desk).adopt(desk.now, only=["c"])
     desk.network.down = False
     assert second_agent(desk, "third").adopt(desk.now) == ["c"]
 
@@ -1021,4 +1022,123 @@ def test_run_begins_with_what_no_agent_runs() -> None:
     other = second_agent(desk)
     clock = iter(range(1, 100_000))
     asyncio.run(other.run(poll_interval=0, clock=lambda: T0 + 10 * next(clock)))
+    assert [e.status for e in desk.of(m.Finished)] == ["FAILED"]
+
+
+def run_one(journal: MemoryJournal, network: Any, config: CampaignConfig, image: bytes, now: float) -> m.Event:
+    agent = Agent(journal, network, ring_for(config))
+    agent.launch(Campaign(config, image), now)
+    run_virtual(agent, network, now, until=now + 200_000)
+    return list(journal.events(config.id))[-1]
+
+
+def test_a_server_that_counts_goes_on_where_the_last_campaign_of_a_group_ended() -> None:
+    """Its groups are new to it in every campaign, the McKey and its counters are not."""
+    first, second = make_config("c", (1,)), make_config("d", (1,), fw_version=NEW_VERSION + 1)
+    network = virtual_network([first])
+    network.capabilities = m.NetworkCapabilities(owns_f_cnt=True)
+    [device] = network.devices.values()
+    other = bytes(reversed(IMAGE))
+    device.releases = {**device.releases, hashlib.sha256(other).digest(): NEW_VERSION + 1}
+    journal = MemoryJournal()
+    assert run_one(journal, network, first, IMAGE, T0).status == "SUCCEEDED"
+    assert run_one(journal, network, second, other, T0 + 300_000).status == "SUCCEEDED"
+    used = [[e.f_cnt for e in journal.events(c) if isinstance(e, m.HandedOver) and e.f_cnt is not None] for c in "cd"]
+    assert used == [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]]
+
+
+def test_a_server_that_would_use_counters_again_is_refused() -> None:
+    config = make_config("c", (1,))
+    journal, network = MemoryJournal(), ScriptedNetwork(owns_f_cnt=True)
+    journal.create("x", b"", facts=[m.GroupFact(mc_addr="01f3a4b5", key="g", next_f_cnt=40)])
+    network.counters = {"c/g": 7}
+    with pytest.raises(CampaignError, match="counts from 7, this McKey was used up to 40"):
+        Agent(journal, network, ring_for(config)).launch(Campaign(config, IMAGE), T0)
+
+
+def test_a_campaign_that_cannot_be_taken_over_holds_up_no_other() -> None:
+    first, second = make_config("a", (1,), group={"name": "x"}), make_config("b", (2,), group={"mc_addr": "01f3a4b6"})
+    desk = Desk(first, second)
+    desk.agent.close()
+    other = Agent(desk.journal, desk.network, ring_for(second))
+    assert other.adopt(desk.now) == ["b"]
+
+
+def test_poisonous_words_of_the_network_reach_no_journal() -> None:
+    desk = Desk(make_config())
+    desk.hears(1)
+    desk.step(0, m.DownlinkSent("c/1", False, "no route \udcff\0" + "x" * 1000))
+    [reported] = desk.of(m.Reported)
+    m.encode(reported)
+    assert len(reported.cause) <= 200
+
+
+def test_an_observer_that_fails_leaves_the_books_right() -> None:
+    told: list[m.Event] = []
+
+    def observer(campaign: Campaign, event: m.Event) -> None:
+        told.append(event)
+        if isinstance(event, m.DeviceHeard):
+            raise OSError("the pipe is gone")
+
+    desk = Desk(make_config("a", (1,)), make_config("b", (2,), group={"mc_addr": "01f3a4b6"}), observer=observer)
+    with pytest.raises(OSError, match="pipe"):
+        desk.hears(1, 2)
+    desk.step(1)
+    assert {d.id for d in desk.network.taken} == {"a/1", "b/1"}
+
+
+def test_a_clock_that_goes_back_holds_up_no_hand_over() -> None:
+    desk = Desk(make_config())
+    desk.network.down = True
+    desk.hears(1)
+    desk.network.down = False
+    desk.step(-86_400)
+    assert [d.id for d in desk.network.taken] == ["c/1"]
+
+
+def test_an_order_of_a_later_version_is_dropped() -> None:
+    desk = Desk(make_config())
+    desk.journal.order("c", "retry")  # type: ignore[arg-type]
+    desk.step(2)
+    assert list(desk.journal.orders()) == []
+
+
+def test_a_launch_that_is_in_the_journal_has_happened() -> None:
+    """Whatever fails after that: the campaign goes on, here or in another agent."""
+    config = make_config()
+    journal = MemoryJournal()
+    agent = Agent(journal, ScriptedNetwork(), ring_for(config))
+    lease = journal.lease
+
+    def failing(*_args: Any) -> Any:
+        raise JournalError("disk full")
+
+    journal.lease = failing  # type: ignore[method-assign]
+    agent.launch(Campaign(config, IMAGE), T0)
+    assert list(journal.campaigns()) == ["c"]
+    journal.lease = lease  # type: ignore[method-assign]
+    agent.step(T0 + 1)
+    assert agent.campaign("c") is not None
+
+
+def test_an_agent_that_stands_by_takes_over() -> None:
+    desk = Desk(make_config(max_duration=900))
+    other = second_agent(desk)
+    ticks = 0
+
+    class Enough(Exception):
+        pass
+
+    def clock() -> float:
+        nonlocal ticks
+        ticks += 1
+        if ticks == 3:
+            desk.agent.close()
+        if ticks == 300:
+            raise Enough
+        return T0 + 10 * ticks
+
+    with pytest.raises(Enough):
+        asyncio.run(other.run(poll_interval=0, clock=clock, forever=True))
     assert [e.status for e in desk.of(m.Finished)] == ["FAILED"]

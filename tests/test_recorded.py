@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 
 import fuota_fec as ff
-from fuota_fec.campaign.messages import decode
+from fuota_fec.campaign.messages import EVENTS, decode, encode
 from fuota_fec.errors import JournalError
 
-JOURNALS = sorted((Path(__file__).parent / "journals").glob("*.jsonl"))
+FOLDER = Path(__file__).parent / "journals"
+EXAMPLES = sorted(FOLDER.glob("*.events.jsonl"))
+JOURNALS = sorted(set(FOLDER.glob("*.jsonl")) - set(EXAMPLES))
 
 
 def recorder() -> ModuleType:
@@ -45,6 +47,20 @@ def test_a_recorded_journal_replays_to_what_it_was(path: Path) -> None:
 def test_this_release_has_recorded_one_of_each_kind() -> None:
     release = ff.__version__
     assert {path.stem for path in JOURNALS} >= {f"{release}-{kind}" for kind in ("firmware", "binary", "multicast")}
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_every_kind_of_event_of_a_release_is_read(path: Path) -> None:
+    for line in lines_of(path):
+        event = decode(line["event"], line["v"], json.dumps(line["fields"]).encode())
+        assert type(event).__name__ == line["event"]
+        if line["v"] == event.VERSION:
+            assert json.loads(encode(event)) == line["fields"]
+
+
+def test_this_release_has_recorded_every_kind_of_event() -> None:
+    lines = lines_of(FOLDER / f"{ff.__version__}.events.jsonl")
+    assert {line["event"] for line in lines} == set(EVENTS)
 
 
 def test_a_later_release_is_refused() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from collections import Counter
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -14,12 +15,13 @@ from fuota_fec.agent import Agent, run_virtual
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.config import CampaignConfig, Device, Group, KeyRing, Ports
 from fuota_fec.campaign.machine import Campaign
+from fuota_fec.campaign.overview import TRANSITIONS
 from fuota_fec.errors import ParameterError
 from fuota_fec.fleet.channel import IndependentLoss
 from fuota_fec.fleet.device import VirtualDevice
 from fuota_fec.journal import MemoryJournal
 from fuota_fec.networks.simulated import SimulatedNetwork
-from fuota_fec.simulation import Simulation, SimulationResult, simulate_campaign
+from fuota_fec.simulation import Simulation, SimulationResult, World, simulate_campaign
 from fuota_fec.wire.keys import Key
 
 IMAGE = b"".join(hashlib.sha256(bytes([i])).digest() for i in range(60))
@@ -351,3 +353,26 @@ def test_made_up_devices_take_turns_in_the_groups() -> None:
 def test_an_image_that_cannot_be_sent_is_refused() -> None:
     with pytest.raises(ParameterError, match="empty"):
         simulate_campaign(make_config(), b"", Simulation())
+
+
+@pytest.mark.parametrize("ends", ["SUCCEEDED", "FAILED", "STOPPED"])
+def test_the_status_changes_as_the_table_says(ends) -> None:
+    start = Simulation().start
+    campaign = Campaign(make_config(4, msg_retries=1), IMAGE)
+    world = World(campaign, Simulation(seed=1, downlink_loss=0.9 if ends == "FAILED" else 0.0))
+    journal = MemoryJournal()
+    agent = Agent(journal, world.network, world.key_ring)
+    agent.launch(campaign, start)
+    run_virtual(agent, world.network, start, until=start + 1500)
+    if ends == "STOPPED":
+        agent.carry_out("sim", "stop", start + 2000)
+    run_virtual(agent, world.network, start + 2000)
+    first, *events = journal.events("sim")
+    followed = Campaign.from_first(first)
+    seen = ["CONFIGURED", followed.status().status]
+    for event in events:
+        followed.follow(event)
+        seen.append(followed.status().status)
+    assert seen[-1] == ends
+    changes = {(here, there) for here, there in pairwise(seen) if here != there}
+    assert changes <= {(here, there) for here, there, _ in TRANSITIONS}

@@ -575,6 +575,7 @@ DEV_VERSION = Ask(
     port=lambda ports: ports.firmware,
     request=lambda *_: firmware.DevVersionReq(),
     read=_version_read,
+    done=_data_complete,
     volunteered=(firmware.DevVersionAns,),
 )
 

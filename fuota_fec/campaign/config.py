@@ -394,7 +394,9 @@ def _version_problems(config: CampaignConfig) -> Iterator[str]:
 
 def _reboot_problems(config: CampaignConfig) -> Iterator[str]:
     if isinstance(config.reboot, str):
-        if config.reboot != "device":
+        if config.reboot == "after_transfer":
+            yield "reboot: 'after_transfer' is not available in this version, expected 'device' or a Unix time"
+        elif config.reboot != "device":
             yield f"reboot: {shown(config.reboot)} is neither 'device' nor a Unix time"
     elif not 0 <= config.reboot <= LAST_TIME:
         yield f"reboot: {shown(config.reboot)} is not a Unix time from 0 to {LAST_TIME}"
@@ -406,6 +408,8 @@ def _redundancy_problems(config: CampaignConfig) -> Iterator[str]:
     yield from _one_redundancy(config.redundancy, config.frag_redundancy_max)
     if config.row_numbers is not None:
         yield from _raised(partial(row_numbers, config.row_numbers, max_row=MAX_FRAG_NB - 1))
+    elif config.rows == "selected":
+        yield "rows: 'selected' is not available in this version, expected 'first' or a list of row numbers"
     elif config.rows not in (None, "first"):
         yield f"rows: {shown(config.rows)} is neither 'first' nor a list of row numbers"
 
@@ -414,6 +418,8 @@ def _one_redundancy(redundancy: str | int, most: int) -> Iterator[str]:
     if isinstance(redundancy, int):
         if not 0 <= redundancy <= most:
             yield f"redundancy: {shown(redundancy)} is not from 0 to frag_redundancy_max = {most}"
+    elif redundancy in ("planned", "adaptive"):
+        yield f"redundancy: {redundancy!r} is not available in this version, expected a code rate or a number"
     else:
         for problem in _raised(partial(n_coded_of, redundancy, 1)):
             yield problem.replace("code_rate", "redundancy", 1)  # as it is called here

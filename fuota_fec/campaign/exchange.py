@@ -99,6 +99,11 @@ class UnicastExchange:
         self._to(device, Phase.UNHEARD)
         self.state.timers.set(device.dev_eui, max(at, self.not_before) + UNHEARD_PERIODS * device.period)
 
+    @property
+    def n_done(self) -> int:
+        """Devices that have succeeded."""
+        return self.n_succeeded
+
     def mine(self, device: DeviceState) -> bool:
         """Whether a device is this exchange's affair: one that is cleaned up is not the stage's."""
         return not device.cleaning

@@ -239,17 +239,16 @@ class Campaign:
         campaign._apply(event)
         return campaign
 
-    def follow(self, event: m.Event) -> dict[str, Any]:
-        """Takes over an event that was decided elsewhere; for whoever looks at a campaign that runs in an agent.
-
-        Returns the event as plain data, with where the campaign is after it (campaign.md, Progress).
-        """
+    def follow(self, event: m.Event) -> None:
+        """Takes over an event that was decided elsewhere: for whoever looks at a campaign that runs in an agent."""
         self._apply(event)
-        return self.describe(event)
 
-    def describe(self, event: m.Event) -> dict[str, Any]:
-        """Its last event as plain data, with where the campaign is after it."""
-        return progress_record(event, self.progress(), self._running)
+    def describe(self, event: m.Event, *, dev_eui: str | None = None, group: str | None = None) -> dict[str, Any]:
+        """Its last event as plain data, with where the campaign is after it, and the device or group that it concerns.
+
+        Which that is must be said of events that only name a request.
+        """
+        return progress_record(event, self.progress(), self._running, dev_eui=dev_eui, group=group)
 
     def status(self) -> CampaignStatus:
         """Where it is, device by device."""
@@ -451,13 +450,13 @@ class Campaign:
                 yield from self._uplinks.on_uplink(self._running, device, exchange, item, now, self.ignored)
         elif isinstance(item, m.HandOver):
             if self.awaits_hand_over(item.id):
-                yield m.HandedOver(at=now, id=item.id, reference=item.reference, f_cnt=item.f_cnt)
+                yield m.HandedOver(at=now, id=item.id, reference=_text(item.reference), f_cnt=item.f_cnt)
             else:
                 self.ignored["HandOver"] += 1
         elif self._main is not None and self._main.knows(item.id):
-            yield from self._main.on_report(item.id, item.ok, item.cause, now)
+            yield from self._main.on_report(item.id, item.ok, _text(item.cause), now)
         elif self._clean_up.knows(item.id):
-            yield from self._clean_up.on_report(item.id, item.ok, item.cause, now)
+            yield from self._clean_up.on_report(item.id, item.ok, _text(item.cause), now)
         else:
             self.ignored[type(item).__name__] += 1
 
@@ -530,6 +529,7 @@ class Campaign:
     def _apply_stage_started(self, event: m.StageStarted) -> None:
         state = self._running
         state.stage_idx = state.stage_names.index(event.stage)
+        state.stage_started = event.at
         stage = self._stage
         if event.sessions is not None:
             state.sessions.update(event.sessions)
@@ -611,7 +611,7 @@ class Campaign:
         if self._main is not None:
             if state.stage_idx == len(self._stages) - 1:
                 for device in state.devices.values():
-                    device.passed = device.phase is Phase.SUCCEEDED
+                    device.passed = device.taking_part and device.phase is Phase.SUCCEEDED
             self._main.drop_all(event.at)
             self._main = None
         cleans = event.status == STOPPED or (event.status == FAILED and stage.sets_up)
@@ -630,6 +630,14 @@ class Campaign:
         for device in state.devices.values():
             if device.taking_part and not device.passed and not device.reason:
                 device.reason = "the campaign ended before it was verified"
+
+
+LONGEST_TEXT = 200
+
+
+def _text(said: object) -> str:
+    """What the network said, as text that a journal can keep."""
+    return str(said).encode("utf-8", "replace").decode("utf-8").replace("\0", "?")[:LONGEST_TEXT]
 
 
 _APPLY: dict[type[m.Event], str] = {

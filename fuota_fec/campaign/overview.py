@@ -10,13 +10,22 @@ from fuota_fec.campaign.config import CampaignConfig
 from fuota_fec.campaign.exchange import UnicastExchange
 from fuota_fec.campaign.messages import Event, StageEnded
 from fuota_fec.campaign.plan import Plan
-from fuota_fec.campaign.state import CampaignState, Data, DeviceState
+from fuota_fec.campaign.state import CampaignState, Data, DeviceState, Phase
 from fuota_fec.campaign.transmission import Transmission
 
 if TYPE_CHECKING:
     from fuota_fec.campaign.stages import Stage
 
 STOPPING = "stopping"
+TRANSITIONS = (
+    ("CONFIGURED", "RUNNING", "start"),
+    ("RUNNING", "RUNNING", "pause, unpause, resume"),
+    ("RUNNING", STOPPING, "stop, or the last stage ended, or one failed"),
+    (STOPPING, "SUCCEEDED", "the last stage met the threshold"),
+    (STOPPING, "FAILED", "a stage did not meet the threshold, and what it set up is cleaned up"),
+    (STOPPING, "STOPPED", "what the stage calls for is cleaned up"),
+)
+"""From which status to which, and by what. Where nothing is to be cleaned up, "stopping" lasts no time."""
 _DISPROVED = ("missing", "image not valid", "wrong")
 """What reasons begin with that say of the data itself, or of what became of it."""
 
@@ -50,6 +59,8 @@ class CampaignProgress:
     paused: bool
     stage: str | None
     stages: tuple[str, ...]
+    stage_started: float
+    """Unix time."""
     stage_status: str
     """"running"; "closing" while only late answers count; "over"; "" before the start and after the end."""
     n_stages_completed: int
@@ -91,6 +102,7 @@ def progress(
             paused=False,
             stage=None,
             stages=names,
+            stage_started=0.0,
             stage_status="",
             n_stages_completed=0,
             round=1,
@@ -109,15 +121,21 @@ def progress(
         paused=state.paused,
         stage=names[state.stage_idx] if 0 <= state.stage_idx < len(names) else None,
         stages=names,
+        stage_started=state.stage_started,
         stage_status=_stage_status(state, main),
-        n_stages_completed=max(state.stage_idx, 0),
+        n_stages_completed=max(state.stage_idx, 0) + (main is None and _passed(state, ended)),
         round=state.round,
         n_devices=len(config.devices),
-        n_done=main.n_succeeded if main is not None else ended.successes if ended is not None else 0,
+        n_done=main.n_done if main is not None else ended.successes if ended is not None else 0,
         fragments=main.progress() if isinstance(main, Transmission) else {},
         next_f_cnt={name: group.next_f_cnt for name, group in state.groups.items()},
         spacing=spacing,
     )
+
+
+def _passed(state: CampaignState, ended: StageEnded | None) -> bool:
+    """Whether the present stage has passed, and the next has not begun."""
+    return state.status == "RUNNING" and ended is not None and ended.ok and not ended.back_to
 
 
 def _stage_status(state: CampaignState, main: UnicastExchange | Transmission | None) -> str:
@@ -126,7 +144,9 @@ def _stage_status(state: CampaignState, main: UnicastExchange | Transmission | N
     return "closing" if isinstance(main, UnicastExchange) and main.closing else "running"
 
 
-def progress_record(event: Event, seen: CampaignProgress, state: CampaignState) -> dict[str, Any]:
+def progress_record(
+    event: Event, seen: CampaignProgress, state: CampaignState, *, dev_eui: str | None, group: str | None
+) -> dict[str, Any]:
     """An event as plain data, with where the campaign is after it, and the device or group that it concerns."""
     record = event.record()
     about: dict[str, Any] = {
@@ -139,7 +159,7 @@ def progress_record(event: Event, seen: CampaignProgress, state: CampaignState) 
         "devices_done": seen.n_done,
         "devices": seen.n_devices,
     }
-    if (device := state.devices.get(record.get("dev_eui") or "")) is not None:
+    if (device := state.devices.get(record.get("dev_eui") or dev_eui or "")) is not None:
         status = device_status(state, device)
         about["device"] = {
             "dev_eui": status.dev_eui,
@@ -147,7 +167,7 @@ def progress_record(event: Event, seen: CampaignProgress, state: CampaignState) 
             "reason": status.reason,
             "fw_version": status.fw_version,
         }
-    if (name := record.get("group")) in seen.next_f_cnt:
+    if (name := record.get("group") or group) in seen.next_f_cnt:
         spacing, rule = seen.spacing[name]
         about["group_progress"] = {
             "name": name,
@@ -186,8 +206,11 @@ def _status(state: CampaignState, device: DeviceState) -> str:
     if device.passed:
         proved = state.config.kind != "binary" or device.data is Data.COMPLETE
         return "passed" if proved else "unverified"
-    if device.taking_part and state.status == "RUNNING":
-        return "running"
+    # In a stage the phase tells what will come of it, unless a late answer does; in clean-up it is about that.
+    phase = Phase.ABSENT if device.cleaning else device.phase
+    if device.taking_part and state.status == "RUNNING" and phase not in (Phase.GIVEN_UP, Phase.FAILED):
+        last = state.stage_idx == len(state.stage_names) - 1
+        return "passed" if last and phase is Phase.SUCCEEDED else "running"
     unproved = device.data >= Data.LIKELY and not device.reason.startswith(_DISPROVED)
     if unproved or "fragments unknown" in device.reason:
         return "unverified"

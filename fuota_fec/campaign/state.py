@@ -215,6 +215,7 @@ class CampaignState:
     unconfirmed: tuple[str, ...] = ()
     paused: bool = False
     stage_idx: int = -1
+    stage_started: float = 0.0
     stage_names: tuple[str, ...] = ()
     round: int = 1
     sessions: dict[str, Session] = field(default_factory=dict)

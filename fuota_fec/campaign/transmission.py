@@ -8,7 +8,7 @@ one, at most twice, as it was. Nothing is requested whose transmission would end
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -29,6 +29,8 @@ from fuota_fec.wire.commands import Command
 
 MAX_REPEATS = 2
 """Times that a frame which no gateway sent is tried again."""
+MOST_UNCONFIRMED = 8
+"""Frames that a network which gives no summaries is thought to have queued at most."""
 OVERDUE = 5
 """Usual waits for a summary after which a frame is named."""
 
@@ -61,6 +63,8 @@ class GroupTransmission:
         """The request that was made last."""
         self.handing_over = ""
         """The request that the network does not have yet."""
+        self.unconfirmed: deque[str] = deque(maxlen=MOST_UNCONFIRMED)
+        """The last frames that the network has, of which no summary tells whether they were sent."""
         self.again: list[Frame] = []
         self.done: GroupDone | None = None
         self.dropped = False
@@ -192,6 +196,7 @@ class GroupTransmission:
         self._on_air_from(event.at)
         if not self._waits_for_summary:
             del self.outstanding[event.id]
+            self.unconfirmed.append(event.id)
         else:
             self.set_summary_timers(event.id, event.at)
         self._set_slot(event.at)
@@ -286,7 +291,9 @@ class Multicast:
         return handlers[kind](*request, now)
 
     def outstanding(self) -> list[str]:
-        return [name for group in self.groups.values() if not group.done for name in group.outstanding]
+        """Frames that may still be in the network's queue."""
+        running = [group for group in self.groups.values() if not group.done]
+        return [name for group in running for name in (*group.unconfirmed, *group.outstanding)]
 
     def apply(self, event: Event) -> bool:
         """Whether the event concerned a frame or group of this transmission."""
@@ -340,6 +347,16 @@ class Transmission:
     def n_succeeded(self) -> int:
         """Devices whose group has not failed."""
         return sum(size for name, size in self.sizes.items() if not self.state.groups[name].failed)
+
+    @property
+    def n_done(self) -> int:
+        """Devices whose group has all of its frames."""
+        sending = self.multicast.groups
+        return sum(
+            size
+            for name, size in self.sizes.items()
+            if not self.state.groups[name].failed and (name not in sending or sending[name].done)
+        )
 
     def progress(self) -> dict[str, tuple[int, int]]:
         """Frames requested and planned in this round, by group."""

@@ -70,10 +70,9 @@ class Uplinks:
             return
         for command in self._decode(uplink, device, ignored):
             known = False
-            if not device.cleaning:
-                for event in self._on_question(state, device, command, at, now):
-                    known = True
-                    yield event
+            for event in self._on_question(state, device, command, at, now):
+                known = True
+                yield event
             answer = exchange.on_command(device, command, at, now)
             if answer is not None:
                 yield from answer
@@ -86,12 +85,12 @@ class Uplinks:
     def _on_late(
         self, state: CampaignState, device: DeviceState, uplink: m.Uplink, now: float, ignored: Counter[str]
     ) -> Decisions:
-        """Of a device that has left: an answer that it still owed is one event."""
+        """Of a device that has left: an answer that it still owed is one event. What it asks it is told."""
         ignored["device has left the campaign"] += 1
-        if device.left_in < 0 or not device.asks:
-            return
         for command in self._decode(uplink, device, ignored):
-            if device.asks[0].read(state, device, command, uplink.received_at) is not None:
+            yield from self._on_question(state, device, command, uplink.received_at, now)
+            owes = device.left_in >= 0 and device.asks
+            if owes and device.asks[0].read(state, device, command, uplink.received_at) is not None:
                 yield m.LateAnswer(at=now, dev_eui=device.dev_eui, stage=state.stage_names[device.left_in])
                 return
 
@@ -118,6 +117,8 @@ class Uplinks:
     def _on_question(
         self, state: CampaignState, device: DeviceState, command: Command, at: float, now: float
     ) -> Decisions:
+        if state.stopping:
+            return
         if isinstance(command, clock.AppTimeReq) and not state.network.clock_sync:
             yield from self._on_time_asked(state, device, command, at, now)
         elif isinstance(command, fragmentation.FragDataBlockReceivedReq):

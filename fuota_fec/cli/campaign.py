@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import click
@@ -17,12 +19,13 @@ from rich.table import Table
 
 from fuota_fec.agent import Observer
 from fuota_fec.campaign.machine import STOPPED, SUCCEEDED, Campaign
+from fuota_fec.campaign.messages import Event
 from fuota_fec.campaign.overview import CampaignStatus
 from fuota_fec.cli.output import json_option, print_json
 from fuota_fec.cli.runfile import read_run_file
 from fuota_fec.cli.watch import JsonReport, StageReport, duration
 from fuota_fec.errors import CampaignError, JournalError
-from fuota_fec.journal import Journal, Overview, Verb, open_journal
+from fuota_fec.journal import Journal, Order, Overview, Verb, open_journal
 from fuota_fec.report.tables import DEVICE_COLUMNS, device_rows, reason_counts
 from fuota_fec.simulation import LEASE_TTL, Simulation, SimulationResult, resume_simulation, simulate_campaign
 from fuota_fec.tables import from_table
@@ -71,11 +74,12 @@ def run_command(file: str, url: str, speed: float | None, as_json: bool) -> None
             observer=observer,
             journal=journal,
             network=network,
-            pace=_pace(speed),
+            attended=True,
+            speed=speed,
         )
 
     with closing(open_journal(url)) as journal:
-        _watch(go, None, as_json)
+        _watch(go, (), as_json)
 
 
 @campaign_command.command("resume")
@@ -90,30 +94,47 @@ def resume_command(name: str, url: str, speed: float | None, as_json: bool) -> N
     """
 
     def go(observer: Observer) -> SimulationResult:
-        return resume_simulation(journal, name, simulation, observer=observer, pace=_pace(speed))
+        return resume_simulation(journal, name, simulation, observer=observer, attended=True, speed=speed)
 
-    with closing(open_journal(url)) as journal:
+    with closing(_existing(url)) as journal:
         owner = _overview(journal, name).owner
         seen = _replayed(journal, name)
         if seen.finished:
             raise CampaignError(f"campaign {name!r} cannot be resumed: it is {seen.progress().status}")
-        if seen.paused:
+        if seen.paused or any(order.verb == "pause" for order in _orders(journal, name)):
             journal.order(name, "unpause")
-        if owner and (seen.paused or not _runs_out(journal, name)):
-            _say(f"campaign {name} is run by {owner}", as_json, campaign=name, owner=owner)
+        if owner and (told := _lives(journal, name)):
+            _say(f"campaign {name} {told} by {owner}", as_json, campaign=name, owner=owner)
             return
         simulation = _simulation(journal, name)
-        _watch(go, _replayed(journal, name), as_json)
+        _watch(go, list(journal.events(name)), as_json)
 
 
-def _runs_out(journal: Journal, name: str) -> bool:
-    """Whether the lease of whoever runs the campaign runs out: a process that was killed does not renew it."""
+def _lives(journal: Journal, name: str) -> str:
+    """What whoever holds the campaign does with it; "" if its lease runs out: a process that was killed does not renew
+    it, and obeys no order."""
+    ordered = bool(_orders(journal, name))
+    click.echo(f"waiting for {_overview(journal, name).owner}, which has campaign {name}", err=True)
     end = time.monotonic() + LEASE_WAIT
     while _overview(journal, name).owner:
+        if ordered and not _orders(journal, name):
+            return "goes on, run"
         if time.monotonic() > end:
-            return False
-        time.sleep(0.5)
-    return True
+            return "is run"
+        time.sleep(0.2)
+    return ""
+
+
+def _orders(journal: Journal, name: str) -> list[Order]:
+    return [order for order in journal.orders() if order.campaign == name]
+
+
+def _existing(url: str) -> Journal:
+    """A journal that is there: only `run` makes a new one."""
+    kind, _, path = url.partition(":///")
+    if kind == "sqlite" and path and not Path(path.partition("?")[0]).exists():
+        raise JournalError(f"journal {url!r}: there is no such file")
+    return open_journal(url)
 
 
 def _simulation(journal: Journal, name: str) -> Simulation:
@@ -126,22 +147,25 @@ def _simulation(journal: Journal, name: str) -> Simulation:
     return from_table(Simulation, table, "simulation")
 
 
-def _pace(speed: float | None) -> Callable[[float], None] | None:
-    return None if speed is None else lambda seconds: time.sleep(seconds / speed)
+def _watch(go: Callable[[Observer], SimulationResult], events: Sequence[Event], as_json: bool) -> None:
+    """Runs it, shows it, and exits with what came of it. `events` are those that it has already.
 
-
-def _watch(go: Callable[[Observer], SimulationResult], seen: Campaign | None, as_json: bool) -> None:
-    """Runs it, shows it, and exits with what came of it. `seen` is the campaign as far as it was."""
-    if as_json:
-        result = go(JsonReport(seen))
-        print_json(_summary(result))
-    else:
-        console = _console()
-        with StageReport(console) as report:
-            if seen is not None:
-                report.resume(seen)
-            result = go(report)
-        _print_outcome(console, result)
+    A process that is told to end (SIGTERM) gives the campaign back to the journal, as after Ctrl-C.
+    """
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        if as_json:
+            result = go(JsonReport(events))
+            print_json(_summary(result))
+        else:
+            console = _console()
+            with StageReport(console) as report:
+                if events:
+                    report.resume(Campaign.replay(events))
+                result = go(report)
+            _print_outcome(console, result)
+    finally:
+        signal.signal(signal.SIGTERM, before)
     sys.exit(0 if result.campaign.status().status == SUCCEEDED and not result.wrong else 1)
 
 
@@ -150,7 +174,7 @@ def _watch(go: Callable[[Observer], SimulationResult], seen: Campaign | None, as
 
 def _order(name: str, url: str, as_json: bool, verb: Verb, doing: str) -> None:
     """The process that runs the campaign carries it out; if there is none, the next that resumes it."""
-    with closing(open_journal(url)) as journal:
+    with closing(_existing(url)) as journal:
         found = _overview(journal, name)
         _check(journal, name, verb)
         if found.status != STOPPED:
@@ -192,7 +216,7 @@ def stop_command(name: str, url: str, as_json: bool) -> None:
 @json_option
 def archive_command(name: str, url: str, as_json: bool) -> None:
     """List a finished campaign no longer; it stays in the journal."""
-    with closing(open_journal(url)) as journal:
+    with closing(_existing(url)) as journal:
         journal.archive(name)
     _say(f"campaign {name}: archived", as_json, campaign=name, archived=True)
 
@@ -206,7 +230,7 @@ def archive_command(name: str, url: str, as_json: bool) -> None:
 @json_option
 def list_command(archived: bool, url: str, as_json: bool) -> None:
     """List the campaigns of a journal."""
-    with closing(open_journal(url)) as journal:
+    with closing(_existing(url)) as journal:
         found = journal.overview(archived=archived)
     if as_json:
         for row in found:
@@ -226,7 +250,7 @@ def list_command(archived: bool, url: str, as_json: bool) -> None:
 @json_option
 def show_command(name: str, with_events: bool, url: str, as_json: bool) -> None:
     """Show where a campaign is, and each device with its reason."""
-    with closing(open_journal(url)) as journal:
+    with closing(_existing(url)) as journal:
         if with_events:
             _print_events(journal, name, as_json)
             return
@@ -240,15 +264,14 @@ def show_command(name: str, with_events: bool, url: str, as_json: bool) -> None:
 
 def _print_events(journal: Journal, name: str, as_json: bool) -> None:
     report = JsonReport()
-    seen: Campaign | None = None
     for event in journal.events(name):
         if as_json:
-            seen = seen or Campaign.from_first(event)
-            report(seen, event)
+            report(None, event)
         else:
             record = event.record()
             kind, at = record.pop("event"), record.pop("at")
-            told = {key: value for key, value in record.items() if key not in ("v", "config", "known") and value}
+            left_out = ("v", "config", "known")
+            told = {key: value for key, value in record.items() if key not in left_out and value not in (None, "")}
             click.echo(f"{_when(at)}  {kind:<15} " + " ".join(f"{key}={value}" for key, value in told.items()))
 
 

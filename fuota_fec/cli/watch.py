@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
@@ -32,16 +33,27 @@ from fuota_fec.cli.output import print_json
 class JsonReport:
     """One JSON object per event, each with where the campaign is after it."""
 
-    def __init__(self, campaign: Campaign | None = None) -> None:
-        self._seen = campaign
-        """The campaign as far as its events were printed: the agent's own may be ahead."""
+    def __init__(self, events: Iterable[Event] = ()) -> None:
+        self._seen: Campaign | None = None
+        """The campaign as far as its events were printed, or were there before: the agent's own may be ahead."""
+        self._about: dict[str, tuple[str | None, str | None]] = {}
+        """Device and group of the requests so far."""
+        for event in events:
+            self._take(event)
 
-    def __call__(self, _campaign: Campaign, event: Event) -> None:
+    def __call__(self, _campaign: Campaign | None, event: Event) -> None:
+        seen = self._take(event)
+        dev_eui, group = self._about.get(getattr(event, "id", ""), (None, None))
+        print_json(seen.describe(event, dev_eui=dev_eui, group=group))
+
+    def _take(self, event: Event) -> Campaign:
+        if isinstance(event, Requested):
+            self._about[event.id] = (event.dev_eui, event.group)
         if self._seen is None:
             self._seen = Campaign.from_first(event)
-            print_json(self._seen.describe(event))
         else:
-            print_json(self._seen.follow(event))
+            self._seen.follow(event)
+        return self._seen
 
 
 class StageReport:
@@ -72,9 +84,9 @@ class StageReport:
     def resume(self, campaign: Campaign) -> None:
         """A campaign that others have begun to watch."""
         seen = campaign.progress()
-        self._print(
-            f"campaign {seen.id}: {seen.status} in {seen.stage}, {seen.n_done} of {seen.n_devices} devices done"
-        )
+        self._stage_started = seen.stage_started
+        status = "paused" if seen.paused else seen.status
+        self._print(f"campaign {seen.id}: {status} in {seen.stage}, {seen.n_done} of {seen.n_devices} devices done")
 
     def __call__(self, campaign: Campaign, event: Event) -> None:
         if isinstance(event, Configured):

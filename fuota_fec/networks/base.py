@@ -52,7 +52,11 @@ class Downlink:
 
 
 class Network(Protocol):
-    """Takes downlinks, gives uplinks and reports. A call that raises NetworkError is made again, as it was."""
+    """Takes downlinks, gives uplinks and reports. A call that raises NetworkError is made again, as it was.
+
+    Each agent has a network object of its own, which gives everything that concerns the server's devices: agents that
+    share one would take each other's inputs.
+    """
 
     capabilities: NetworkCapabilities
 

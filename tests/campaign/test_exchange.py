@@ -194,6 +194,13 @@ def test_a_request_of_an_earlier_stage_whose_fate_is_unknown_is_replaced(drive):
     assert asked == [] or asked[0].replaces == resend.id
 
 
+def test_a_request_that_has_left_is_not_replaced(drive):
+    d = drive(1)
+    d.succeed(1)
+    assert d.stage == "FragSessionSetup"
+    assert d.ask(1).replaces is None
+
+
 def test_requests_carry_the_sessions_start_as_their_end(drive):
     d = drive(1, stage="McClassCSession")
     start = d.of(StageStarted)[2].sessions["meters"].start
@@ -229,6 +236,18 @@ def test_the_sent_report_waits_for_the_devices_own_period(drive):
     d = drive(1, devices=devices)
     d.ask(1)
     d.wait(509)
+    assert d.of(Reported) == []
+    d.wait(2)
+    assert len(d.of(Reported)) == 1
+
+
+def test_the_sent_report_of_a_fast_device_is_not_waited_for_as_long_as_that_of_a_slow_one(drive):
+    devices = tuple(
+        Device(dev_eui=f"{i:016x}", group="meters", uplink_period=period) for i, period in ((1, 60), (2, 5000))
+    )
+    d = drive(2, devices=devices)
+    d.ask(1)
+    d.wait(69)
     assert d.of(Reported) == []
     d.wait(2)
     assert len(d.of(Reported)) == 1

@@ -734,3 +734,13 @@ def test_an_outage_in_its_middle_uses_no_retry(drive) -> None:
     d.say(1, multicast.McGroupDeleteAns(mc_group_id=0))
     d.clean_up()
     assert (d.status, unconfirmed(d)) == ("STOPPED", {})
+
+
+def test_frames_of_a_network_without_summaries_are_withdrawn_too(drive) -> None:
+    """The last of them may still be in its queue."""
+    d = drive(1, network=m.NetworkCapabilities(summaries=False), stage="DlFragment")
+    for _ in range(3):
+        d.wait(d.campaign.deadline() - d.now)
+        d.hand_over(d.frames()[-1])
+    d.stop()
+    assert {e.id for e in d.of(m.Withdrawn)} == {frame.id for frame in d.frames()}

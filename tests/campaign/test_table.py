@@ -1,4 +1,4 @@
-"""Every row of the stage table, with devices in every phase, and every input: what belongs there and what is foreign."""
+"""Every row of the stage table, with devices in every phase, and every input: what belongs there, what is foreign."""
 
 from __future__ import annotations
 
@@ -300,8 +300,10 @@ def legal(d: Any) -> None:
 STAGES = [
     (name, stage)
     for name, stages in {
-        "firmware": ["PackageVersion", "McGroupSetup", "DevRebootTime", "FragSessionSetup", "McClassCSession"]
-        + ["DlFragment", "UpgradeImage", "CompletionVerification"],
+        "firmware": [
+            *("PackageVersion", "McGroupSetup", "DevRebootTime", "FragSessionSetup", "McClassCSession"),
+            *("DlFragment", "UpgradeImage", "CompletionVerification"),
+        ],
         "countdown": ["DevRebootTime", "UpgradeImage"],
         "binary": ["McGroupSetup", "FragSessionSetup", "McClassCSession", "DlFragment", "FragSessionStatus"],
         "binary by multicast": ["FragSessionStatus"],

@@ -18,6 +18,7 @@ from click.testing import Result
 from fuota_fec.campaign import messages as m
 from fuota_fec.cli import campaign as commands
 from fuota_fec.journal import open_journal
+from fuota_fec.sql import SqlJournal
 
 Fuota = Callable[..., Result]
 CampaignFile = Callable[..., Path]
@@ -38,8 +39,7 @@ def lines_of(result: Result) -> list[dict[str, object]]:
 
 def interrupted(fuota: Fuota, path: Path, url: str, n_events: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs a campaign until the journal has so many events; then the process ends as by Ctrl-C."""
-    with closing(open_journal(url)) as journal:
-        append_all = type(journal).append_all
+    append_all = SqlJournal.append_all
 
     class Interrupted(Exception):
         pass
@@ -50,7 +50,7 @@ def interrupted(fuota: Fuota, path: Path, url: str, n_events: int, monkeypatch: 
             raise Interrupted
 
     with monkeypatch.context() as patch:
-        patch.setattr(type(journal), "append_all", counting)
+        patch.setattr(SqlJournal, "append_all", counting)
         with pytest.raises(Interrupted):
             fuota("campaign", "run", path, "--db", url)
 
@@ -97,7 +97,7 @@ def test_every_event_says_where_the_campaign_is(fuota: Fuota, campaign_file: Cam
     answered = [event for event in events if event["event"] == "Answered"]
     assert answered[-1]["device"] == {
         "dev_eui": answered[-1]["dev_eui"],
-        "status": "running",
+        "status": "passed",
         "reason": "",
         "fw_version": 0x01020304,
     }
@@ -127,9 +127,18 @@ def test_the_journal_may_come_from_the_environment(
 
 @pytest.mark.parametrize("verb", ["resume", "pause", "stop", "show", "archive"])
 def test_an_unknown_campaign(fuota: Fuota, url: str, verb: str):
+    open_journal(url).close()
     result = fuota("campaign", verb, "nobody", "--db", url)
     assert result.exit_code == 2
     assert "there is no campaign 'nobody'" in result.stderr
+
+
+@pytest.mark.parametrize("command", [["list"], ["show", "x"], ["resume", "x"], ["stop", "x"], ["archive", "x"]])
+def test_only_run_makes_a_journal(fuota: Fuota, url: str, tmp_path: Path, command: list[str]):
+    result = fuota("campaign", *command, "--db", url)
+    assert result.exit_code == 2
+    assert "there is no such file" in result.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("verb", ["resume", "pause", "stop"])
@@ -255,7 +264,7 @@ def test_a_running_campaign_is_paused_continued_and_stopped_from_outside(
         assert "pauses it" in fuota("campaign", "pause", "small", "--db", url).stdout
         wait_for(has(m.Paused), "it is not paused")
         assert status()["paused"] is True
-        assert "is run by" in fuota("campaign", "resume", "small", "--db", url).stdout
+        assert "goes on, run by" in fuota("campaign", "resume", "small", "--db", url).stdout
         wait_for(has(m.Unpaused), "it does not go on")
         assert "stops it" in fuota("campaign", "stop", "small", "--db", url).stdout
         output, errors = process.communicate(timeout=60)
@@ -285,3 +294,29 @@ def test_a_process_that_was_killed_is_succeeded_by_another_after_its_lease(
     result = fuota("campaign", "resume", "small", "--db", url)
     assert result.exit_code == 0, result.output
     assert "resumed" in result.stdout
+
+
+def test_a_pause_that_nobody_carried_out_is_taken_back_by_resume(
+    fuota: Fuota, campaign_file: CampaignFile, url: str, monkeypatch: pytest.MonkeyPatch
+):
+    interrupted(fuota, campaign_file(campaign=SLOW), url, 40, monkeypatch)
+    assert fuota("campaign", "pause", "small", "--db", url).exit_code == 0
+    result = fuota("campaign", "resume", "small", "--db", url)
+    assert result.exit_code == 0, result.output
+    assert "campaign SUCCEEDED" in result.stdout
+
+
+def test_a_process_that_is_told_to_end_gives_its_campaign_back(
+    fuota: Fuota, campaign_file: CampaignFile, url: str, clean_env: dict[str, str]
+):
+    def owner() -> str:
+        with closing(open_journal(url)) as journal:
+            rows = journal.overview()
+            return rows[0].owner if rows else ""
+
+    with running(campaign_file(campaign=SLOW), url, clean_env) as process:
+        wait_for(lambda: bool(owner()), "it does not begin")
+        process.terminate()
+        process.wait(timeout=20)
+        assert owner() == ""
+    assert fuota("campaign", "resume", "small", "--db", url).exit_code == 0

@@ -17,6 +17,7 @@ def status_of(*devices: tuple[str, str, str, int | None]) -> CampaignStatus:
         paused=False,
         stage=None,
         stages=(),
+        stage_started=0.0,
         stage_status="",
         n_stages_completed=0,
         round=1,

@@ -61,8 +61,8 @@ def _clock_sync(campaign: PlannedCampaign) -> Remarks:
     if campaign.network_clock_sync:
         yield Remark(
             "warn",
-            "the network server answers clock synchronisation (TS003) itself: a device is answered twice",
-            "Turn it off at the network server, or in the application server.",
+            "the network server answers clock synchronisation (TS003) itself, so the campaign does not",
+            "Turn it off at the network server if devices are to be answered by the campaign.",
         )
 
 
