@@ -65,6 +65,8 @@ class _Running:
     pending: dict[str, Requested] = field(default_factory=dict)
     orders: list[int] = field(default_factory=list)
     """Orders that the uncommitted events carry out."""
+    unicast_at: float = float("-inf")
+    """When the last unicast was handed over."""
     to_withdraw: list[str] = field(default_factory=list)
     """Committed as withdrawn, and perhaps still in the network's queues."""
 
@@ -352,7 +354,7 @@ class Agent:
             at
             for running in self._running.values()
             for request in running.pending.values()
-            if (at := self._air_free_at(running, request, now)) > now
+            if (at := self._free_at(running, request, now)) > now
         ]
         retries = [at for at in self._retry_at.values() if at > now]
         retries += [now + NETWORK_RETRY for running in self._running.values() if running.to_withdraw]
@@ -468,14 +470,16 @@ class Agent:
             return False
         retry_at = self._retry_at.get(request.id, now)
         waits = now < retry_at <= now + NETWORK_RETRY  # Further off it is for a clock that went back.
-        if waits or self._air_free_at(running, request, now) > now:
+        if waits or self._free_at(running, request, now) > now:
             return False
         return now <= request.not_after and running.lease.left() > LEASE_MARGIN
 
-    def _air_free_at(self, running: _Running, request: Requested, now: float) -> float:
-        """When the sub-band of a multicast frame has duty cycle left, which all groups of all campaigns share."""
-        if request.group is None or not self._air:
-            return float("-inf")
+    def _free_at(self, running: _Running, request: Requested, now: float) -> float:
+        """When the sub-band of a multicast frame has duty cycle left, which all groups of all campaigns share; when a
+        unicast keeps its distance from the campaign's last one, also if many had to wait for the network."""
+        if request.group is None:
+            delay = running.campaign.config.ucast_msg_delay / 1000
+            return running.unicast_at + delay if running.unicast_at <= now else float("-inf")
         group = running.campaign.plan.groups[request.group].group
         used = (air for other, air in self._air.items() if air.since <= now and share_air(group, other))
         return max((air.until for air in used), default=float("-inf"))
@@ -495,7 +499,9 @@ class Agent:
             self._retry_at[request.id] = now + NETWORK_RETRY
             return
         self._drop(running, request)
-        if request.group is not None:
+        if request.group is None:
+            running.unicast_at = now
+        else:
             plan = running.campaign.plan.groups[request.group]
             if plan.duty_cycle < 1:
                 until = now + plan.air_time(len(downlink.payload)) / plan.duty_cycle

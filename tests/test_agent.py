@@ -1142,3 +1142,21 @@ def test_an_agent_that_stands_by_takes_over() -> None:
     with pytest.raises(Enough):
         asyncio.run(other.run(poll_interval=0, clock=clock, forever=True))
     assert [e.status for e in desk.of(m.Finished)] == ["FAILED"]
+
+
+def test_unicasts_that_had_to_wait_for_the_network_keep_their_distance() -> None:
+    desk = Desk(make_config(devices=(1, 2, 3), ucast_msg_delay=4000))
+    desk.network.down = True
+    desk.hears(1, 2, 3)
+    for _ in range(4):
+        desk.step(5)
+    assert len(desk.of(m.Requested)) == 3
+    desk.network.down = False
+    times = []
+    while len(times) < 3:
+        before = len(desk.network.taken)
+        due = desk.step(0)
+        times += [desk.now] * (len(desk.network.taken) - before)
+        assert due is not None
+        desk.now = max(due, desk.now)
+    assert all(b - a >= 4 for a, b in pairwise(times))
