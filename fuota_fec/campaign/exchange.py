@@ -46,6 +46,9 @@ CLOSING = ("closing",)
 DEADLINE = ("deadline",)
 
 
+_FIRST_OPEN, _LAST_OPEN = min(OPEN), max(OPEN)
+
+
 class UnicastExchange:
     """One stage's exchange. Holds what concerns all of its devices; what concerns one is in its DeviceState."""
 
@@ -56,9 +59,8 @@ class UnicastExchange:
         self.ends_at = stage.ends_at(state, at)
         self.closing_until: float | None = None
         self.slowest = 0.0
-        self.n_open = 0
-        self.n_given_up = 0
-        self.n_succeeded = 0
+        self._n = [0] * len(Phase)
+        """Devices that came into each phase here, less those that left it."""
         self.by_request: dict[str, DeviceState] = {}
         self.n_asked = 0
         if self.ends_at is not None:
@@ -98,6 +100,19 @@ class UnicastExchange:
     def _await_uplink(self, device: DeviceState, at: float) -> None:
         self._to(device, Phase.UNHEARD)
         self.state.timers.set(device.dev_eui, max(at, self.not_before) + UNHEARD_PERIODS * device.period)
+
+    @property
+    def n_open(self) -> int:
+        """Devices about which something is still to be done."""
+        return sum(self._n[_FIRST_OPEN : _LAST_OPEN + 1])
+
+    @property
+    def n_given_up(self) -> int:
+        return self._n[Phase.GIVEN_UP]
+
+    @property
+    def n_succeeded(self) -> int:
+        return self._n[Phase.SUCCEEDED]
 
     @property
     def n_done(self) -> int:
@@ -470,10 +485,12 @@ class UnicastExchange:
         if before is phase:
             self.state.timers.clear(device.dev_eui)
             return
-        self.state.line.n_ready += (phase is Phase.READY) - (before is Phase.READY)
-        self.n_open += (phase in OPEN) - (before in OPEN)
-        self.n_given_up += (phase is Phase.GIVEN_UP) - (before is Phase.GIVEN_UP)
-        self.n_succeeded += (phase is Phase.SUCCEEDED) - (before is Phase.SUCCEEDED)
+        if phase is Phase.READY:
+            self.state.line.n_ready += 1
+        elif before is Phase.READY:
+            self.state.line.n_ready -= 1
+        self._n[before] -= 1
+        self._n[phase] += 1
         device.phase = phase
         self.state.timers.clear(device.dev_eui)
 
