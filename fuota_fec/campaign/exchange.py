@@ -190,7 +190,8 @@ class UnicastExchange:
     def on_report(self, request_id: str, ok: bool, cause: str, now: float) -> Decisions:
         """The network's word on a request in `by_request`."""
         device = self.by_request[request_id]
-        if device.phase in (Phase.REQUESTED, Phase.HANDED_OVER) and device.request_id == request_id:
+        held = device.phase is Phase.HELD and device.unreported == request_id
+        if held or (device.phase in (Phase.REQUESTED, Phase.HANDED_OVER) and device.request_id == request_id):
             yield Reported(at=now, id=request_id, ok=ok, cause=cause)
             yield from self._give_up_if_stalled(device, now)
 
@@ -204,6 +205,8 @@ class UnicastExchange:
         request_id = device.request_id or ""
         if device.phase is Phase.UNHEARD:
             yield GivenUp(at=now, dev_eui=device.dev_eui, reason=reasons.NEVER_HEARD)
+        elif device.phase is Phase.HELD:
+            yield Reported(at=now, id=device.unreported or "", ok=False, cause="ran out in the network's queue")
         elif device.phase is Phase.REQUESTED:
             yield Reported(at=now, id=request_id, ok=False, cause="not handed over in time")
         elif device.phase is Phase.HANDED_OVER:
@@ -311,6 +314,7 @@ class UnicastExchange:
         if device.request_id:
             self.by_request.pop(device.request_id, None)
         device.request_id = device.unreported = event.id
+        device.queued_until = event.not_after
         self.by_request[event.id] = device
         line.next_at = event.at + self.state.config.ucast_msg_delay / 1000
         device.asks[0].sent(self.state, device)
@@ -327,6 +331,11 @@ class UnicastExchange:
 
     def _apply_reported(self, event: Reported) -> None:
         device = self.by_request[event.id]
+        device.queued_until = 0.0  # It has left, or will not any more.
+        if device.phase is Phase.HELD:
+            device.unreported = None if event.ok else device.unreported
+            self._enqueue(device, event.at)
+            return
         if event.ok:
             device.unreported = None
             self._to(device, Phase.SENT)
@@ -475,6 +484,11 @@ class UnicastExchange:
         """In line to be asked; in a stage that closes nobody is."""
         if self.closing:
             self._to(device, Phase.UNASKED)
+            return
+        if device.unreported and not self.state.network.withdraws and at < device.queued_until:
+            self.by_request[device.unreported] = device
+            self._to(device, Phase.HELD)
+            self.state.timers.set(device.dev_eui, device.queued_until)
             return
         self._to(device, Phase.READY)
         self.state.line.ready.append(device)

@@ -37,24 +37,26 @@ class Phase(IntEnum):
     """Takes no part: it left the campaign, or the stage is not a unicast one."""
     UNHEARD = 1
     """Nothing is sent before an uplink of it has been heard."""
-    READY = 2
+    HELD = 2
+    """It waits for the fate of an earlier request, which the network cannot take back."""
+    READY = 3
     """In line to be asked."""
-    REQUESTED = 3
+    REQUESTED = 4
     """Decided, not yet with the network."""
-    HANDED_OVER = 4
+    HANDED_OVER = 5
     """With the network: its sent report is due."""
-    SENT = 5
+    SENT = 6
     """It left: the answer is due."""
-    BY_MULTICAST = 6
+    BY_MULTICAST = 7
     """Its group is asked: the answer is due with those of the others."""
-    STALLED = 7
+    STALLED = 8
     """No retry is left."""
-    UNASKED = 8
+    UNASKED = 9
     """It was in line when the threshold was met."""
-    GIVEN_UP = 9
+    GIVEN_UP = 10
     """Not asked any more; a late answer still counts."""
-    SUCCEEDED = 10
-    FAILED = 11
+    SUCCEEDED = 11
+    FAILED = 12
     """It answered, and the answer was a refusal."""
 
 
@@ -93,6 +95,8 @@ class DeviceState:
     """The last request of the present question."""
     unreported: str | None = None
     """The last request of all, until it is known to have left: it may still be in the network's queue."""
+    queued_until: float = 0.0
+    """Unix time after which that request does not leave any more."""
     handed_over_at: float = 0.0
     noted: str | None = None
     """The last request that was answered with something to ask again about."""

@@ -1046,3 +1046,36 @@ def test_setting_up_does_not_go_on_after_the_maximum_duration_even_if_the_thresh
     d.wait(3600)
     assert d.last_stage == "clean-up"
     assert d.campaign.status().reason == "maximum duration reached in FragSessionSetup"
+
+
+# ---- a network that takes nothing back -------------------------------------------------------------------
+
+
+NO_WITHDRAWAL = NetworkCapabilities(withdraws=False)
+
+
+def test_the_next_question_waits_for_the_fate_of_a_resend_that_cannot_be_taken_back(drive):
+    """The answer to the first try comes while the resend is queued: one request is outstanding, not two."""
+    d = drive(1, network=NO_WITHDRAWAL, stage_end="all")
+    d.sent(d.ask(1))
+    d.wait(111)
+    resend = d.requests(1)[-1]
+    d.hand_over(resend)
+    d.say(1, OK)
+    assert d.stage == "FragSessionSetup"
+    d.wait(resend.not_after - d.now - 1)
+    assert d.requests(1) == []
+    d.sent(resend)
+    assert len(d.requests(1)) == 1
+
+
+def test_a_resend_that_ran_out_in_the_queue_is_waited_for_no_longer(drive):
+    d = drive(1, network=NO_WITHDRAWAL, stage_end="all")
+    d.sent(d.ask(1))
+    d.wait(111)
+    resend = d.requests(1)[-1]
+    d.hand_over(resend)
+    d.say(1, OK)
+    d.wait(resend.not_after - d.now + 1)
+    assert [e.cause for e in d.of(Reported) if e.id == resend.id] == ["ran out in the network's queue"]
+    assert len(d.requests(1)) == 1
