@@ -133,7 +133,9 @@ def world() -> Iterator[World]:
 @pytest.fixture
 def tmp_path() -> Iterator[Path]:
     """In memory if possible: what a killed process has written to a file is there, on whatever disk."""
-    with tempfile.TemporaryDirectory(dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None) as name:
+    with tempfile.TemporaryDirectory(
+        prefix="fuota_", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    ) as name:
         yield Path(name)
 
 

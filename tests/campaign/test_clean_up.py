@@ -291,6 +291,19 @@ def test_who_did_not_confirm_is_named_at_the_end(drive) -> None:
     assert d.device(2).unconfirmed == "no answer in CancelReboot"
 
 
+def test_who_was_cleaned_up_has_not_passed_when_the_campaign_is_stopped_in_its_last_stage(drive) -> None:
+    d = leaving(drive, SESSION)
+    d.sent(d.ask(2))
+    d.say(2, CANCELLED)
+    d.succeed(2)
+    assert cleaning(d, 2) == [CANCEL, LEAVE]
+    d.reach(VERIFY)
+    d.stop()
+    d.clean_up()
+    assert (d.status, d.of(m.Finished)[0].successes) == ("STOPPED", 0)
+    assert [x.status for x in d.campaign.status().devices] == ["stopped", "failed", "stopped"]
+
+
 def test_a_campaign_that_fails_then_cleans_up_the_others_once(drive) -> None:
     d = leaving(drive, FRAG)
     d.succeed(2)

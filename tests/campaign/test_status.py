@@ -557,3 +557,17 @@ def test_a_profile_that_cannot_be_believed_is_unverified(drive) -> None:
     assert d.status == "SUCCEEDED"
     assert [x.status for x in d.campaign.status().devices] == ["unverified", "passed"]
     assert d.device(1).note == "complete by counts that are no proof"
+
+
+def test_after_an_outage_a_group_that_was_asked_has_its_whole_time_again(drive) -> None:
+    """Else its answers, which were spread over the outage, would count as silence at once."""
+    d = drive(6, kind="binary", stage="FragSessionStatus")
+    d.wait(max(0.0, d.campaign.deadline() - d.now))
+    d.hand_over(next(e for e in d.of(m.Requested) if e.ask == "FragSessionStatus"))
+    wait = d.campaign.plan.groups["meters"].status_wait
+    d.now += wait - 1
+    d.resume()
+    d.wait(wait - 2)
+    assert d.of(m.Unanswered) == []
+    d.wait(3)
+    assert len(d.of(m.Unanswered)) == 1
