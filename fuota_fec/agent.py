@@ -459,6 +459,8 @@ class Agent:
         """Hands over what is committed and still wanted; whether there is anything new to commit."""
         for running in list(self._running.values()):
             for request in list(running.pending.values()):
+                if request.id not in running.pending:
+                    break  # The campaign was set aside, and nothing of it is pending any more.
                 if not running.campaign.awaits_hand_over(request.id):
                     self._drop(running, request)
                 elif self._may_go(running, request, now):

@@ -1160,3 +1160,22 @@ def test_unicasts_that_had_to_wait_for_the_network_keep_their_distance() -> None
         assert due is not None
         desk.now = max(due, desk.now)
     assert all(b - a >= 4 for a, b in pairwise(times))
+
+
+def test_a_campaign_that_is_set_aside_takes_all_that_it_has_pending_along() -> None:
+    """In the turn in which another request of it is answered, and so is not to be handed over any more."""
+    first = make_config("a", (1, 2), ucast_msg_delay=0)
+    second = make_config("b", (3,), group={"mc_addr": "01f3a4b6"})
+    desk = Desk(first, second)
+    desk.hears(1, 2)
+    desk.network.down = True
+    desk.step(0, m.DownlinkSent("a/1", False), m.DownlinkSent("a/2", False))
+    desk.hears(3)
+    pending = desk.agent._running["a"].pending
+    assert list(pending) == ["a/3", "a/4"]
+    pending["a/3"] = dataclasses.replace(pending["a/3"], command=b"\x01\x00")
+    desk.network.down = False
+    answer = multicast.McGroupSetupAns(mc_group_id=0).encode()
+    desk.step(10, m.Uplink(f"{2:016x}", 200, answer, desk.now))
+    assert desk.agent.campaign("a") is None
+    assert [d.id for d in desk.network.taken] == ["a/1", "a/2", "b/1"]

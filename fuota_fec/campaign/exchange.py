@@ -45,7 +45,6 @@ Decisions = Iterator[Event]
 CLOSING = ("closing",)
 DEADLINE = ("deadline",)
 
-
 _FIRST_OPEN, _LAST_OPEN = min(OPEN), max(OPEN)
 
 
@@ -314,7 +313,6 @@ class UnicastExchange:
         if device.request_id:
             self.by_request.pop(device.request_id, None)
         device.request_id = device.unreported = event.id
-        device.queued_until = event.not_after
         self.by_request[event.id] = device
         line.next_at = event.at + self.state.config.ucast_msg_delay / 1000
         device.asks[0].sent(self.state, device)
@@ -326,6 +324,7 @@ class UnicastExchange:
         device = self.by_request[event.id]
         if device.phase is Phase.REQUESTED:
             device.handed_over_at = event.at
+            device.queued_until = self.state.timers.due(device.dev_eui)  # its not_after
             self._to(device, Phase.HANDED_OVER)
             self._wait(device, event.at)
 
@@ -347,8 +346,13 @@ class UnicastExchange:
 
     def _wait(self, device: DeviceState, at: float) -> None:
         """Until when the network's report, or then the device's answer, is due."""
-        slowest = device.period if device.phase is Phase.HANDED_OVER else max(self.slowest, device.period)
-        self.state.timers.set(device.dev_eui, at + self.state.config.delivery_timeout + slowest)
+        reported = device.phase is Phase.SENT
+        wait = max(self.slowest, device.period) + self._answer_spread(device) if reported else device.period
+        self.state.timers.set(device.dev_eui, at + self.state.config.delivery_timeout + wait)
+
+    def _answer_spread(self, _device: DeviceState) -> float:
+        """s by which a device may delay its answer."""
+        return 0.0
 
     def _apply_unanswered(self, event: Unanswered) -> None:
         device = self.by_request[event.id]

@@ -34,8 +34,7 @@ Decisions: TypeAlias = Iterator[m.Event]
 
 DURATION = ("duration",)
 
-CONFIGURED, RUNNING, STOPPED = "CONFIGURED", "RUNNING", "STOPPED"
-SUCCEEDED, FAILED = "SUCCEEDED", "FAILED"
+RUNNING, STOPPED, SUCCEEDED, FAILED = "RUNNING", "STOPPED", "SUCCEEDED", "FAILED"
 
 _EXCHANGES: dict[str, Callable[[CampaignState, Stage, float], Exchange]] = {
     "unicast": UnicastExchange,
@@ -52,6 +51,8 @@ class Campaign:
     A campaign of kind "multicast" sends no image.
     """
 
+    _plan: Plan
+    _image: bytes
     _findings: tuple[Finding, ...] | None
 
     def __init__(self, config: CampaignConfig, image: bytes = b"") -> None:
@@ -145,6 +146,7 @@ class Campaign:
             raise CampaignError(str(error)) from None
         if refused := refusals(find(self._config, plan, len(self._image), now=now, network=network)):
             raise CampaignError("\n".join(refused))
+        self._plan = plan
         return self._run(self._begin(now, network, known))
 
     def receive(self, item: m.Input, now: float) -> list[m.Event]:
@@ -503,8 +505,7 @@ class Campaign:
             elif self._main is not None:
                 self._main.apply(event)
         elif event.id in state.replies:
-            state.line.waiting.discard(state.replies.pop(event.id))
-            state.timers.clear(("reply", event.id))
+            self._forget_reply(event.id)
         elif self._clean_up.knows(event.id):
             self._clean_up.apply(event)
         elif self._main is not None:
@@ -519,8 +520,8 @@ class Campaign:
         state.set_pacer(event.at)
 
     def _apply_configured(self, event: m.Configured) -> None:
+        """The plan was made for this network and these counters: in `start`, or in `from_first`."""
         names = tuple(stage.name for stage in self._stages)
-        self._plan = make_plan(event.config, event.image_len, network=event.network, next_f_cnt=event.known.next_f_cnt)
         self._findings = None
         self._state = CampaignState.begin(event, self._plan, self._blocks, names)
         self._state.timers.set(DURATION, self._state.deadline)
@@ -578,10 +579,14 @@ class Campaign:
 
     def _apply_withdrawn(self, event: m.Withdrawn) -> None:
         """The exchange that asked ends with the next event; replies are forgotten here."""
+        if event.id in self._running.replies:
+            self._forget_reply(event.id)
+
+    def _forget_reply(self, request_id: str) -> None:
+        """The network has it, or it is not wanted any more."""
         state = self._running
-        if event.id in state.replies:
-            state.line.waiting.discard(state.replies.pop(event.id))
-            state.timers.clear(("reply", event.id))
+        state.line.waiting.discard(state.replies.pop(request_id))
+        state.timers.clear(("reply", request_id))
 
     def _apply_paused(self, event: m.Paused | m.Unpaused) -> None:
         state = self._running

@@ -21,8 +21,6 @@ from fuota_fec.wire.multicast import LAST_F_CNT
 
 MOST_ACKNOWLEDGING = 500
 """Devices of a group up to which they say of themselves that their block is complete."""
-STATUS_LEN = 2
-"""Bytes of a FragSessionStatusReq."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -105,13 +105,9 @@ class StatusExchange(UnicastExchange):
             if device.group.name == group and device.phase is Phase.BY_MULTICAST:
                 self._line_up(device, at)
 
-    def _wait(self, device: DeviceState, at: float) -> None:
+    def _answer_spread(self, device: DeviceState) -> float:
         """Some stacks delay unicast answers too."""
-        super()._wait(device, at)
-        if device.phase is Phase.SENT:
-            spread = 16 << self.state.groups[device.group.name].plan.block_ack_delay
-            due = at + self.state.config.delivery_timeout + max(self.slowest, device.period) + spread
-            self.state.timers.set(device.dev_eui, due)
+        return float(16 << self.state.groups[device.group.name].plan.block_ack_delay)
 
     def _apply_ended(self, event: StageEnded) -> None:
         super()._apply_ended(event)

@@ -1,10 +1,14 @@
-"""Deadlines by name. A heap with lazy deletion: setting, clearing and the earliest are O(log n)."""
+"""Deadlines by name. A heap with lazy deletion: setting, clearing and the earliest are O(log n), if not each by itself
+then on average. What is cleared long before it is due does not pile up."""
 
 from __future__ import annotations
 
 import heapq
 import math
 from collections.abc import Hashable
+
+LEAST = 64
+"""Entries below which the heap is left as it is."""
 
 
 class Timers:
@@ -20,6 +24,9 @@ class Timers:
         self._order += 1
         self._due[name] = (due, self._order)
         heapq.heappush(self._heap, (due, self._order, name))
+        if len(self._heap) > LEAST + 2 * len(self._due):
+            self._heap = [(when, order, timer) for timer, (when, order) in self._due.items()]
+            heapq.heapify(self._heap)
 
     def clear(self, name: Hashable) -> None:
         self._due.pop(name, None)

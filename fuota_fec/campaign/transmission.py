@@ -71,7 +71,7 @@ class GroupTransmission:
         group.next_slot = max(group.next_slot, session.start + (0.0 if self.plan.slot else self.plan.lead))
 
     def start(self, at: float) -> None:
-        self._set_slot(at)
+        self.set_slot(at)
         self.state.timers.set(self._end, self.session.end)
 
     @property
@@ -146,12 +146,11 @@ class GroupTransmission:
         else:
             counter = None if state.network.owns_f_cnt else self.group.next_f_cnt
             frame = Frame(self.plan.frag_nb(self.n_begun) if self.command is None else None, counter)
-        fragment = self.command is None
         payload = state.blocks[self.name].frame(frame.frag_nb or 0) if self.command is None else self.command
         return Requested(
             at=now,
             id=state.next_request_id(),
-            ask="DataFragment" if fragment else "FragSessionStatus",
+            ask="DataFragment" if self.command is None else "FragSessionStatus",
             group=self.name,
             command=self.command,
             frag_nb=frame.frag_nb,
@@ -178,7 +177,7 @@ class GroupTransmission:
         self.last = self.handing_over = event.id
         self.group.next_slot = event.at + self.plan.time.spacing
         self._on_air_from(event.at)
-        self._set_slot(event.at)
+        self.set_slot(event.at)
 
     def _next_counter(self, f_cnt: int) -> None:
         self.group.next_f_cnt = max(self.group.next_f_cnt, f_cnt)
@@ -199,7 +198,7 @@ class GroupTransmission:
             self.unconfirmed.append(event.id)
         else:
             self.set_summary_timers(event.id, event.at)
-        self._set_slot(event.at)
+        self.set_slot(event.at)
 
     def set_summary_timers(self, request_id: str, at: float) -> None:
         timers, timeout = self.state.timers, self.state.config.summary_report_timeout
@@ -223,7 +222,7 @@ class GroupTransmission:
             self.again.append(frame)
             if event.id == self.last:
                 self.group.next_slot = event.at  # It was not on the air: its slot is still to be used.
-        self._set_slot(event.at)
+        self.set_slot(event.at)
 
     def apply_done(self, event: GroupDone) -> None:
         self.done = event
@@ -237,7 +236,7 @@ class GroupTransmission:
         for request_id in self.outstanding:
             self._clear_summary_timers(request_id)
 
-    def _set_slot(self, at: float) -> None:
+    def set_slot(self, at: float) -> None:
         """The next frame's time, or that of the end: the timer runs exactly while a frame may go out."""
         has_room = len(self.outstanding) < self.state.config.summary_window and not self.handing_over
         waits_only = self._exhausted and self.outstanding
@@ -245,13 +244,6 @@ class GroupTransmission:
             self.state.timers.set(self._slot, max(at, self.group.next_slot))
         else:
             self.state.timers.clear(self._slot)
-
-    def set_paused(self, at: float) -> None:
-        """A campaign that is paused, or goes on."""
-        self._set_slot(at)
-
-
-Groups = dict[str, GroupTransmission]
 
 
 class Multicast:
@@ -326,7 +318,7 @@ class Multicast:
     def set_paused(self, at: float) -> None:
         for group in self.groups.values():
             if not group.done:
-                group.set_paused(at)
+                group.set_slot(at)
 
 
 class Transmission:

@@ -1069,6 +1069,17 @@ def test_the_next_question_waits_for_the_fate_of_a_resend_that_cannot_be_taken_b
     assert len(d.requests(1)) == 1
 
 
+def test_a_resend_that_the_network_never_had_is_not_waited_for(drive):
+    d = drive(1, network=NO_WITHDRAWAL, stage_end="all")
+    d.sent(d.ask(1))
+    d.wait(111)
+    assert len(d.requests(1)) == 2
+    d.say(1, OK)
+    assert d.stage == "FragSessionSetup"
+    d.wait(1)
+    assert len(d.requests(1)) == 1
+
+
 def test_a_resend_that_ran_out_in_the_queue_is_waited_for_no_longer(drive):
     d = drive(1, network=NO_WITHDRAWAL, stage_end="all")
     d.sent(d.ask(1))

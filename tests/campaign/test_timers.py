@@ -89,3 +89,20 @@ def test_set_again_a_thousand_times_leaves_one_deadline() -> None:
     for i in range(1000):
         timers.set("a", float(i % 7))
     assert timers.as_dict() == {"a": pytest.approx(999 % 7)}
+
+
+def test_what_is_cleared_long_before_it_is_due_does_not_pile_up():
+    """A request has until the campaign's end, and is answered long before: day after day."""
+    timers = Timers()
+    for i in range(10_000):
+        timers.set(i % 7, 1e9 + i)
+        timers.clear((i + 1) % 7)
+        timers.set("soon", float(i))
+    assert len(timers._heap) < 200
+    assert timers.earliest() == 9999.0
+    assert timers.pop() == (9999.0, "soon")
+    left = timers.as_dict()
+    popped = []
+    while timers.earliest() is not None:
+        popped.append(timers.pop())
+    assert popped == sorted((due, name) for name, due in left.items())
