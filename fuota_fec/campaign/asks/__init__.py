@@ -1,0 +1,58 @@
+"""What a device can be asked: the request, how the answer reads, and what both mean for what is known of it.
+
+A question of a stage, of verification and of clean-up are rows of the same table. A command that a question does not
+read is foreign to it: counted, and without effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from fuota_fec.campaign.asks.ask import OK, Ask, Verdict, refusal
+from fuota_fec.campaign.asks.firmware import (
+    CANCEL_REBOOT,
+    DEV_DELETE_IMAGE,
+    DEV_REBOOT_TIME,
+    DEV_VERSION,
+    INSTALLED_VERSION,
+    UPGRADE_IMAGE,
+)
+from fuota_fec.campaign.asks.fragmentation import (
+    FRAG_SESSION_DELETE,
+    FRAG_SESSION_SETUP,
+    FRAG_SESSION_STATUS,
+    status_request,
+)
+from fuota_fec.campaign.asks.multicast import FORCE_DEVICE_RESYNC, MC_GROUP_DELETE, MC_GROUP_SETUP, SESSION, is_member
+from fuota_fec.campaign.asks.versions import BASE_VERSION, PACKAGE_VERSIONS
+
+__all__ = [
+    "BASE_VERSION",
+    "CANCEL_REBOOT",
+    "DEV_DELETE_IMAGE",
+    "DEV_REBOOT_TIME",
+    "DEV_VERSION",
+    "FIRST",
+    "FORCE_DEVICE_RESYNC",
+    "FRAG_SESSION_DELETE",
+    "FRAG_SESSION_SETUP",
+    "FRAG_SESSION_STATUS",
+    "INSTALLED_VERSION",
+    "MC_GROUP_DELETE",
+    "MC_GROUP_SETUP",
+    "OK",
+    "PACKAGE_VERSIONS",
+    "SESSION",
+    "UPGRADE_IMAGE",
+    "Ask",
+    "Verdict",
+    "is_member",
+    "refusal",
+    "status_request",
+]
+
+FIRST: Mapping[str, Ask] = MappingProxyType(
+    {ask.name: ask for ask in (FRAG_SESSION_DELETE, FORCE_DEVICE_RESYNC, INSTALLED_VERSION)}
+)
+"""What may have to be asked before a question is asked again, or instead of it."""

@@ -1,0 +1,194 @@
+"""TS006: reboots, images and versions."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from fuota_fec.campaign import reasons
+from fuota_fec.campaign.asks.ask import OK, Ask, Verdict, data_complete
+from fuota_fec.campaign.state import CampaignState, Data, DeviceState
+from fuota_fec.devices.profiles import RebootVerb
+from fuota_fec.wire import firmware
+from fuota_fec.wire.clock import gps_from_unix, gps_to_wire
+from fuota_fec.wire.commands import Command
+
+LONGEST_COUNTDOWN = firmware.CANCEL_COUNTDOWN - 1
+
+# ---- DevRebootTime ---------------------------------------------------------------------------------------
+
+
+def _by_countdown(device: DeviceState) -> bool:
+    return device.profile.reboot_verb is RebootVerb.COUNTDOWN
+
+
+def _reboot_request(state: CampaignState, device: DeviceState, now: float) -> Command:
+    when = state.config.reboot_time
+    assert when is not None
+    if _by_countdown(device):
+        return firmware.DevRebootCountdownReq(countdown=min(max(1, round(when - now)), LONGEST_COUNTDOWN))
+    return firmware.DevRebootTimeReq(reboot_time=gps_to_wire(gps_from_unix(when)))
+
+
+def _reboot_read(_state: CampaignState, device: DeviceState, command: Command, _at: float) -> Verdict | None:
+    """0 means that it cannot; the acknowledgement of a cancel is not an answer to this."""
+    if _by_countdown(device):
+        if not isinstance(command, firmware.DevRebootCountdownAns):
+            return None
+        told, cancelled = command.countdown, firmware.CANCEL_COUNTDOWN
+    else:
+        if not isinstance(command, firmware.DevRebootTimeAns):
+            return None
+        told, cancelled = command.reboot_time, firmware.CANCEL_REBOOT
+    if told == cancelled:
+        return None
+    return OK if told else Verdict(ok=False, reason=reasons.refused("DevRebootTime", "it cannot reboot at that time"))
+
+
+def _reboot_sent(_state: CampaignState, device: DeviceState) -> None:
+    device.reboot_sent = "countdown" if _by_countdown(device) else "time"
+
+
+DEV_REBOOT_TIME = Ask(
+    name="DevRebootTime",
+    port=lambda ports: ports.firmware,
+    request=_reboot_request,
+    read=_reboot_read,
+    sent=_reboot_sent,
+    not_after=lambda state: state.config.reboot_time,
+)
+
+
+def _cancel_request(_state: CampaignState, device: DeviceState, _now: float) -> Command:
+    if device.reboot_sent == "countdown":
+        return firmware.DevRebootCountdownReq(countdown=firmware.CANCEL_COUNTDOWN)
+    return firmware.DevRebootTimeReq(reboot_time=firmware.CANCEL_REBOOT)
+
+
+def _cancel_read(_state: CampaignState, device: DeviceState, command: Command, _at: float) -> Verdict | None:
+    """Confirmed by the value that cancels, and by no other."""
+    if device.reboot_sent == "countdown":
+        right = isinstance(command, firmware.DevRebootCountdownAns) and command.countdown == firmware.CANCEL_COUNTDOWN
+    else:
+        right = isinstance(command, firmware.DevRebootTimeAns) and command.reboot_time == firmware.CANCEL_REBOOT
+    return OK if right else None
+
+
+def _cancel_done(_state: CampaignState, device: DeviceState) -> None:
+    device.reboot_sent = ""
+
+
+CANCEL_REBOOT = Ask(
+    name="CancelReboot",
+    port=lambda ports: ports.firmware,
+    request=_cancel_request,
+    read=_cancel_read,
+    done=_cancel_done,
+    not_after=lambda state: state.config.reboot_time,
+)
+
+
+# ---- UpgradeImage ------------------------------------------------------------------------------------------
+
+_NO_IMAGE = {0: "none is stored", 1: "corrupt or wrongly signed", 2: "for other hardware"}
+
+
+def _upgrade_image_read(state: CampaignState, device: DeviceState, command: Command, _at: float) -> Verdict | None:
+    """A device that reboots alone may have installed the image already: then it has none, and tells its version."""
+    if isinstance(command, firmware.DevVersionAns) and command.fw_version == state.config.firmware_version:
+        return Verdict(ok=True, fw_version=command.fw_version)
+    if not isinstance(command, firmware.DevUpgradeImageAns):
+        return None
+    if command.up_image_status != firmware.VALID_IMAGE:
+        reason = f"image not valid: {_NO_IMAGE[command.up_image_status]}"
+        may_run = state.config.reboot_time is None and device.profile.reboots_alone is not False
+        if command.up_image_status == 0 and may_run:
+            return Verdict(ok=False, reason=reason, again="instead", first=(INSTALLED_VERSION.name,))
+        return Verdict(ok=False, reason=reason)
+    version = command.next_firmware_version
+    if version is not None and version != state.config.firmware_version:
+        return Verdict(ok=False, reason=f"image not valid: it is of version {reasons.dotted(version)}")
+    return OK
+
+
+UPGRADE_IMAGE = Ask(
+    name="DevUpgradeImage",
+    port=lambda ports: ports.firmware,
+    request=lambda *_: firmware.DevUpgradeImageReq(),
+    read=_upgrade_image_read,
+    done=data_complete,
+    volunteered=(firmware.DevVersionAns,),
+)
+
+
+def _installed_read(state: CampaignState, _device: DeviceState, command: Command, _at: float) -> Verdict | None:
+    if not isinstance(command, firmware.DevVersionAns):
+        return None
+    ok = command.fw_version == state.config.firmware_version
+    reason = "" if ok else f"image not valid: {_NO_IMAGE[0]}, and it runs {reasons.dotted(command.fw_version)}"
+    return Verdict(ok=ok, reason=reason, fw_version=command.fw_version)
+
+
+INSTALLED_VERSION = Ask(
+    name="DevVersion after DevUpgradeImage",
+    port=lambda ports: ports.firmware,
+    request=lambda *_: firmware.DevVersionReq(),
+    read=_installed_read,
+    done=data_complete,
+)
+
+
+# ---- CompletionVerification, DevDeleteImage --------------------------------------------------------------
+
+
+def _version_read(state: CampaignState, device: DeviceState, command: Command, _at: float) -> Verdict | None:
+    """The version from before the update, or one that may be it, is asked for again while retries remain."""
+    if not isinstance(command, firmware.DevVersionAns):
+        return None
+    version = command.fw_version
+    if version != state.config.firmware_version:
+        may_be_old = device.old_version is None or version == device.old_version
+        again: Literal["", "later"] = "later" if may_be_old else ""
+        return Verdict(ok=False, reason=reasons.wrong_version(version), again=again, fw_version=version)
+    wanted = state.config.hw_version
+    if wanted is not None and command.hw_version != wanted:
+        reason = f"wrong hardware version {command.hw_version}, expected {wanted}"
+        return Verdict(ok=False, reason=reason, fw_version=version)
+    return Verdict(ok=True, fw_version=version)
+
+
+DEV_VERSION = Ask(
+    name="DevVersion",
+    port=lambda ports: ports.firmware,
+    request=lambda *_: firmware.DevVersionReq(),
+    read=_version_read,
+    done=data_complete,
+    volunteered=(firmware.DevVersionAns,),
+)
+
+
+def _delete_request(state: CampaignState, _device: DeviceState, _now: float) -> Command:
+    version = state.config.firmware_version
+    assert version is not None
+    return firmware.DevDeleteImageReq(firmware_to_delete_version=version)
+
+
+def _delete_read(_state: CampaignState, _device: DeviceState, command: Command, _at: float) -> Verdict | None:
+    """Nothing to delete is as good as deleted; an image of another version is none of ours, and still there."""
+    if not isinstance(command, firmware.DevDeleteImageAns):
+        return None
+    if command.error_invalid_version:
+        return Verdict(ok=False, reason=reasons.refused("DevDeleteImage", "error_invalid_version"))
+    return OK
+
+
+def _image_deleted(_state: CampaignState, device: DeviceState) -> None:
+    device.data = Data.UNKNOWN
+
+
+DEV_DELETE_IMAGE = Ask(
+    name="DevDeleteImage",
+    port=lambda ports: ports.firmware,
+    request=_delete_request,
+    read=_delete_read,
+    done=_image_deleted,
+)

@@ -1,0 +1,121 @@
+"""TS004: the fragmentation session and its status."""
+
+from __future__ import annotations
+
+from fuota_fec.campaign.asks.ask import OK, Ask, Verdict, data_complete, refusal, verdict_of
+from fuota_fec.campaign.state import LAST_SESSION_CNT, CampaignState, DeviceState
+from fuota_fec.devices.completion import Completion, read_status
+from fuota_fec.wire import fragmentation
+from fuota_fec.wire.commands import Command
+
+SESSION_CNT_STEP = 256
+"""By which a SessionCnt that was too low is raised: how much too low is not known."""
+
+# ---- FragSessionSetup, FragSessionDelete -----------------------------------------------------------------
+
+
+def _frag_session_setup_request(state: CampaignState, device: DeviceState, _now: float) -> Command:
+    """In dialect 2.0.0 the device's own MIC is put in at hand-over."""
+    config, plan = state.config, state.groups[device.group.name].plan
+    second = device.group.version == "2.0.0"
+    return fragmentation.FragSessionSetupReq(
+        version=device.group.version,
+        frag_index=config.frag_index,
+        mc_group_bit_mask=1 << device.group.mc_group_id,
+        nb_frag=plan.n_frags,
+        frag_size=plan.frag_size,
+        block_ack_delay=plan.block_ack_delay,
+        padding=plan.padding,
+        descriptor=config.descriptor_bytes,
+        ack_reception=plan.ack_reception,
+        session_cnt=device.session_cnt if second else None,
+        mic=bytes(4) if second else None,
+    )
+
+
+def _frag_session_setup_read(state: CampaignState, device: DeviceState, command: Command, _at: float) -> Verdict | None:
+    """SessionCntReplay, before the first fragment, means a counter that is too low: once more with a higher one."""
+    if not isinstance(command, fragmentation.FragSessionSetupAns) or command.frag_index != state.config.frag_index:
+        return None
+    verdict = verdict_of(command)
+    only_replay = refusal(command) == "session_cnt_replay"
+    if only_replay and not device.session_raised and device.session_cnt < LAST_SESSION_CNT:
+        return Verdict(ok=False, reason=verdict.reason, again="now")
+    return verdict
+
+
+def _frag_session_setup_sent(state: CampaignState, device: DeviceState) -> None:
+    device.session_open = True
+    if device.group.version == "2.0.0":
+        device.last_session_cnt = device.session_cnt
+    state.changed_devices.add(device.dev_eui)
+
+
+def _raise_session_cnt(_state: CampaignState, device: DeviceState) -> None:
+    device.session_raised = True
+    device.session_cnt = min(device.session_cnt + SESSION_CNT_STEP, LAST_SESSION_CNT)
+
+
+FRAG_SESSION_SETUP = Ask(
+    name="FragSessionSetup",
+    port=lambda ports: ports.fragmentation,
+    request=_frag_session_setup_request,
+    read=_frag_session_setup_read,
+    sent=_frag_session_setup_sent,
+    again=_raise_session_cnt,
+)
+
+
+def _frag_session_delete_read(
+    state: CampaignState, _device: DeviceState, command: Command, _at: float
+) -> Verdict | None:
+    """A session that is not there is as good as deleted."""
+    if isinstance(command, fragmentation.FragSessionDeleteAns) and command.frag_index == state.config.frag_index:
+        return OK
+    return None
+
+
+def _frag_session_delete_done(state: CampaignState, device: DeviceState) -> None:
+    device.session_open = False
+    state.changed_devices.add(device.dev_eui)
+
+
+FRAG_SESSION_DELETE = Ask(
+    name="FragSessionDelete",
+    port=lambda ports: ports.fragmentation,
+    request=lambda state, _device, _now: fragmentation.FragSessionDeleteReq(frag_index=state.config.frag_index),
+    read=_frag_session_delete_read,
+    done=_frag_session_delete_done,
+    optional=True,
+)
+
+
+# ---- FragSessionStatus -------------------------------------------------------------------------------------
+def status_request(state: CampaignState, *, participants: bool) -> Command:
+    return fragmentation.FragSessionStatusReq(frag_index=state.config.frag_index, participants=participants)
+
+
+def _status_read(state: CampaignState, device: DeviceState, command: Command, _at: float) -> Verdict | None:
+    """In the layout of 2.0.0 a session that does not exist has no index. A device may say it of itself (2.0.0)."""
+    if isinstance(command, fragmentation.FragDataBlockReceivedReq) and command.frag_index == state.config.frag_index:
+        return Verdict(ok=False, reason="image not valid: MIC error") if command.mic_error else OK
+    if not isinstance(command, fragmentation.FragSessionStatusAns):
+        return None
+    if command.frag_index not in (None, state.config.frag_index):
+        return None
+    group = state.groups[device.group.name]
+    once = not group.plan.fec and group.round == 1
+    reading = read_status(device.profile, command, group.plan.n_frags, once=once)
+    ok = reading.completion in (Completion.COMPLETE, Completion.LIKELY)
+    note = "complete by counts that are no proof" if reading.completion is Completion.LIKELY else ""
+    return Verdict(ok=ok, reason=reading.reason, note=note)
+
+
+FRAG_SESSION_STATUS = Ask(
+    name="FragSessionStatus",
+    port=lambda ports: ports.fragmentation,
+    request=lambda state, _device, _now: status_request(state, participants=True),
+    read=_status_read,
+    done=data_complete,
+    volunteered=(fragmentation.FragDataBlockReceivedReq,),
+)

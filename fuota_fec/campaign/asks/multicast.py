@@ -1,0 +1,185 @@
+"""TS005: the multicast group and its session, with the clock that it needs (TS003)."""
+
+from __future__ import annotations
+
+from fuota_fec.campaign.asks.ask import OK, Ask, Verdict, verdict_of
+from fuota_fec.campaign.messages import Membership
+from fuota_fec.campaign.state import CampaignState, DeviceState
+from fuota_fec.wire import clock, multicast
+from fuota_fec.wire.clock import gps_from_unix, gps_to_wire
+from fuota_fec.wire.commands import Command
+
+CLOCK_MARGIN = 10.0
+"""s beyond time_tolerance up to which a device's clock is only worth a warning."""
+
+# ---- McGroupSetup, McGroupDelete -------------------------------------------------------------------------
+
+
+def membership(state: CampaignState, device: DeviceState) -> Membership:
+    """What the device is to be set up with: the counters cover the planned frames with room to spare."""
+    group, known = device.group, state.groups[device.group.name]
+    first = known.plan.first_f_cnt
+    n_planned = known.plan.n_planned
+    width = int(n_planned * state.config.mcgroup_validity_coeff) if n_planned else multicast.LAST_F_CNT
+    return Membership(
+        mc_group_id=group.mc_group_id,
+        mc_addr=group.mc_addr,
+        key=group.key_name,
+        min_mc_f_cnt=first,
+        max_mc_f_cnt=min(first + width, multicast.LAST_F_CNT),
+    )
+
+
+def is_member(state: CampaignState, device: DeviceState) -> bool:
+    """Whether the registry says that it has this very group, with counters for all that is planned."""
+    wanted = membership(state, device)
+    plan = state.groups[device.group.name].plan
+    return any(
+        m.mc_group_id == wanted.mc_group_id
+        and m.mc_addr == wanted.mc_addr
+        and m.key == wanted.key
+        and m.max_mc_f_cnt >= plan.first_f_cnt + max(plan.n_planned, 1)
+        for m in device.memberships
+    )
+
+
+def _mc_group_setup_request(state: CampaignState, device: DeviceState, _now: float) -> Command:
+    """The McKey is put in at hand-over."""
+    wanted = membership(state, device)
+    return multicast.McGroupSetupReq(
+        mc_group_id=wanted.mc_group_id,
+        mc_addr=int(wanted.mc_addr, 16),
+        mc_key_encrypted=bytes(16),
+        min_mc_fcnt=wanted.min_mc_f_cnt,
+        max_mc_fcnt=wanted.max_mc_f_cnt,
+    )
+
+
+def _mc_group_setup_read(_state: CampaignState, device: DeviceState, command: Command, _at: float) -> Verdict | None:
+    if isinstance(command, multicast.McGroupSetupAns) and command.mc_group_id == device.group.mc_group_id:
+        return verdict_of(command)
+    return None
+
+
+def _other_memberships(device: DeviceState) -> tuple[Membership, ...]:
+    return tuple(m for m in device.memberships if m.mc_group_id != device.group.mc_group_id)
+
+
+def _mc_group_setup_sent(state: CampaignState, device: DeviceState) -> None:
+    """From now on it is not known what the device has there, until it answers."""
+    others = _other_memberships(device)
+    if len(others) != len(device.memberships):
+        device.memberships = others
+        state.changed_devices.add(device.dev_eui)
+
+
+def _mc_group_setup_done(state: CampaignState, device: DeviceState) -> None:
+    device.group_set_up = True
+    device.memberships = (*_other_memberships(device), membership(state, device))
+    state.changed_devices.add(device.dev_eui)
+
+
+MC_GROUP_SETUP = Ask(
+    name="McGroupSetup",
+    port=lambda ports: ports.multicast,
+    request=_mc_group_setup_request,
+    read=_mc_group_setup_read,
+    sent=_mc_group_setup_sent,
+    done=_mc_group_setup_done,
+)
+
+
+def _mc_group_delete_read(_state: CampaignState, device: DeviceState, command: Command, _at: float) -> Verdict | None:
+    """A group that is not there is as good as deleted."""
+    if isinstance(command, multicast.McGroupDeleteAns) and command.mc_group_id == device.group.mc_group_id:
+        return OK
+    return None
+
+
+def _mc_group_delete_done(state: CampaignState, device: DeviceState) -> None:
+    device.group_set_up = False
+    device.memberships = _other_memberships(device)
+    state.changed_devices.add(device.dev_eui)
+
+
+MC_GROUP_DELETE = Ask(
+    name="McGroupDelete",
+    port=lambda ports: ports.multicast,
+    request=lambda _state, device, _now: multicast.McGroupDeleteReq(mc_group_id=device.group.mc_group_id),
+    read=_mc_group_delete_read,
+    done=_mc_group_delete_done,
+)
+
+
+# ---- McClassBSession, McClassCSession, clock synchronisation ---------------------------------------------
+
+
+def _session_request(state: CampaignState, device: DeviceState, _now: float) -> Command:
+    group = device.group
+    session = state.sessions[group.name]
+    session_time = gps_to_wire(gps_from_unix(session.start))
+    if group.device_class == "B":
+        return multicast.McClassBSessionReq(
+            mc_group_id=group.mc_group_id,
+            session_time=session_time,
+            periodicity=group.periodicity,
+            time_out=session.time_out,
+            dl_frequency_hz=group.dl_frequency_hz,
+            dr=group.dr,
+        )
+    return multicast.McClassCSessionReq(
+        mc_group_id=group.mc_group_id,
+        session_time=session_time,
+        time_out=session.time_out,
+        dl_frequency_hz=group.dl_frequency_hz,
+        dr=group.dr,
+    )
+
+
+_SESSION_ANSWERS = {"B": multicast.McClassBSessionAns, "C": multicast.McClassCSessionAns}
+
+
+def _session_read(state: CampaignState, device: DeviceState, command: Command, at: float) -> Verdict | None:
+    """TimeToStart is the only proof that the device's clock is right: it is held against the plan."""
+    group = device.group
+    if not isinstance(command, _SESSION_ANSWERS[group.device_class]) or command.mc_group_id != group.mc_group_id:
+        return None
+    if command.time_to_start is None:
+        return verdict_of(command)
+    if command.time_to_start == multicast.TIME_TO_START_UNKNOWN:
+        reason = "clock off: the device does not know the time"
+        if device.synchronised:
+            return Verdict(ok=False, reason=reason)
+        return Verdict(ok=False, reason=reason, again="now", first=(FORCE_DEVICE_RESYNC.name,))
+    off = at + command.time_to_start - state.sessions[group.name].start
+    text = f"clock off by {off:.0f} s"
+    if abs(off) > state.config.time_tolerance + CLOCK_MARGIN:
+        return Verdict(ok=False, reason=text)
+    return Verdict(ok=True, note=text if abs(off) > state.config.time_tolerance else "")
+
+
+def _synchronised(_state: CampaignState, device: DeviceState) -> None:
+    device.synchronised = True
+
+
+SESSION = Ask(
+    name="McSession",
+    port=lambda ports: ports.multicast,
+    request=_session_request,
+    read=_session_read,
+    again=_synchronised,
+)
+
+
+def _resync_read(_state: CampaignState, _device: DeviceState, command: Command, _at: float) -> Verdict | None:
+    """It answers by asking for the time, and is told (whatever the stage)."""
+    return OK if isinstance(command, clock.AppTimeReq) else None
+
+
+FORCE_DEVICE_RESYNC = Ask(
+    name="ForceDeviceResync",
+    port=lambda ports: ports.clock,
+    request=lambda *_: clock.ForceDeviceResyncCmd(nb_transmissions=1),
+    read=_resync_read,
+    optional=True,
+)

@@ -1,0 +1,66 @@
+"""PackageVersion, and the version that a delta is made for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from fuota_fec.campaign import reasons
+from fuota_fec.campaign.asks.ask import OK, Ask, Verdict
+from fuota_fec.campaign.config import Ports
+from fuota_fec.campaign.state import CampaignState, DeviceState
+from fuota_fec.wire import firmware, fragmentation, multicast
+from fuota_fec.wire.commands import Command, PackageVersionAns, PackageVersionReq
+
+
+def _package_version(
+    name: str,
+    identifier: int,
+    port: Callable[[Ports], int],
+    versions: Mapping[int, str],
+    expected: Callable[[DeviceState], str],
+) -> Ask:
+    def read(_state: CampaignState, device: DeviceState, command: Command, _at: float) -> Verdict | None:
+        if not isinstance(command, PackageVersionAns) or command.package_identifier != identifier:
+            return None
+        says = versions.get(command.package_version, f"version {command.package_version}")
+        if says == expected(device):
+            return OK
+        reason = f"other version in PackageVersion: {name} {says}, its group's is {expected(device)}"
+        return Verdict(ok=False, reason=reason)
+
+    return Ask(name=f"PackageVersion {name}", port=port, request=lambda *_: PackageVersionReq(), read=read)
+
+
+PACKAGE_VERSIONS = (
+    _package_version(
+        "TS005",
+        multicast.PACKAGE_IDENTIFIER,
+        lambda ports: ports.multicast,
+        multicast.VERSIONS,
+        lambda device: device.group.mc_version,
+    ),
+    _package_version(
+        "TS004",
+        fragmentation.PACKAGE_IDENTIFIER,
+        lambda ports: ports.fragmentation,
+        fragmentation.VERSIONS,
+        lambda device: device.group.version,
+    ),
+)
+
+
+def base_version_read(state: CampaignState, _device: DeviceState, command: Command, _at: float) -> Verdict | None:
+    """The base of a delta: a device with another version cannot use it."""
+    if not isinstance(command, firmware.DevVersionAns):
+        return None
+    ok = command.fw_version == state.required_version
+    reason = "" if ok else reasons.wrong_version(command.fw_version)
+    return Verdict(ok=ok, reason=reason, fw_version=command.fw_version)
+
+
+BASE_VERSION = Ask(
+    name="DevVersion",
+    port=lambda ports: ports.firmware,
+    request=lambda *_: firmware.DevVersionReq(),
+    read=base_version_read,
+)
