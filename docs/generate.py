@@ -23,7 +23,16 @@ from fuota_fec.campaign.machine import Campaign
 from fuota_fec.campaign.messages import EVENTS
 from fuota_fec.campaign.overview import TRANSITIONS
 from fuota_fec.campaign.reasons import REASONS
-from fuota_fec.campaign.stages import STAGES, Stage, another_round, another_session, planned_stages
+from fuota_fec.campaign.stages import (
+    STAGES,
+    UNICAST_REPAIR,
+    Stage,
+    after_repair,
+    after_status,
+    another_round,
+    another_session,
+    planned_stages,
+)
 from fuota_fec.image import ImageSource
 from fuota_fec.simulation import Simulation
 
@@ -44,10 +53,16 @@ KINDS = {
         "Firmware update at a set time, without coded fragments, versions to be asked for",
         {"redundancy": 0, "reboot": 2e9, "probe": True},
     ),
+    "firmware adaptive": (
+        "Firmware update with adaptive redundancy and unicast repair, reboot after the transfer",
+        {"redundancy": "adaptive", "reboot": "after_transfer", "repair": 3},
+    ),
 }
 
 
-def campaign_of(kind: str, *, redundancy: int = 2, reboot: float | str = "device", probe: bool = False) -> Campaign:
+def campaign_of(
+    kind: str, *, redundancy: int | str = 2, reboot: float | str = "device", probe: bool = False, repair: int = 0
+) -> Campaign:
     config = CampaignConfig(
         id="docs",
         kind=kind.partition(" ")[0],  # type: ignore[arg-type]
@@ -57,6 +72,7 @@ def campaign_of(kind: str, *, redundancy: int = 2, reboot: float | str = "device
         fw_version=2,
         redundancy=redundancy,
         reboot=reboot,
+        unicast_repair_max=repair,
         groups=(Group(name="g", mc_addr="01f3a4b5", dr=5),),
         devices=(Device(dev_eui="fe5eed0000000000", group="g", probe=probe),),
     )
@@ -76,7 +92,9 @@ def diagram(stages: tuple[Stage, ...], *, rounds: bool) -> Iterator[str]:
     for stage in stages:
         if stage.back_to is another_session:
             yield f"    {node(stage)} --> {node(session)}: session over, frames remain"
-        elif stage.back_to is another_round and rounds:
+        elif stage.back_to is after_status and any(s.back_to is after_repair for s in stages):
+            yield f"    {node(stage)} --> {UNICAST_REPAIR}: the last few lack fragments"
+        if stage.back_to in (another_round, after_status, after_repair) and rounds:
             sending = next(s for s in stages if s.exchange == "transmission")
             yield f"    {node(stage)} --> {node(sending)}: another round"
             yield f"    {node(stage)} --> {node(session)}: another round, session over"
@@ -106,7 +124,7 @@ def text() -> str:
     lines += [*(f"    {end} --> [*]" for end in ("SUCCEEDED", "FAILED", "STOPPED")), "```", ""]
     for kind, (title, settings) in KINDS.items():
         campaign = campaign_of(kind, **settings)  # type: ignore[arg-type]
-        rounds = not all(group.fec for group in campaign.plan.groups.values())
+        rounds = not all(group.fec and not group.adaptive for group in campaign.plan.groups.values())
         lines += [f"## {title}", "", *diagram(planned_stages(campaign.config, campaign.plan), rounds=rounds), ""]
     lines += ["## Stages", "", *table(), ""]
     lines += ["## Why a device did not pass", "", "| reason begins with | meaning |", "| --- | --- |"]

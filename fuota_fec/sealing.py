@@ -39,9 +39,9 @@ class Sealer:
     def _payload(self, campaign: Campaign, request: Requested) -> bytes:
         """The bytes for the air. A request keeps zeros where a key goes; this is the only place that puts it in."""
         if request.command is None:
-            assert request.group is not None
             assert request.frag_nb is not None
-            payload = bytes(campaign.block(request.group).frame(request.frag_nb))
+            name = request.group if request.dev_eui is None else campaign.device(request.dev_eui).group
+            payload = bytes(campaign.block(name or "").frame(request.frag_nb))
             self._check_digest(request, payload)
             return payload
         self._check_digest(request, request.command)

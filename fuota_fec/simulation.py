@@ -136,6 +136,17 @@ class World:
             ),
         )
 
+    @classmethod
+    def after(cls, journal: Journal, names: Sequence[str], simulation: Simulation) -> tuple[World, float]:
+        """The world as these campaigns of a journal left it, one after the other, and the time that it reached."""
+        world, now = None, simulation.start
+        for name in names:
+            events, image = list(journal.events(name)), journal.image(name)
+            world = world or cls(Campaign.from_first(events[0], image), simulation)
+            now = world.live_again(events, image)
+        assert world is not None
+        return world, now
+
     def live_again(self, events: Sequence[m.Event], image: bytes) -> float:
         """Tells the world what it was told until the last of these events; returns the time that it reached.
 
@@ -166,26 +177,28 @@ def simulate_campaign(
     journal: Journal | None = None,
     campaign: Campaign | None = None,
     network: str = "",
+    after: Sequence[str] = (),
     attended: bool = False,
     speed: float | None = None,
 ) -> SimulationResult:
     """Runs a campaign over virtual devices until it is finished. Keys are made up from the seed.
 
-    `campaign`, if given, is one of that configuration and image that was not started; `network` is kept in the journal;
+    `campaign`, if given, is one of that configuration and image that was not started; `network` is kept in the journal.
+    `after` names campaigns of the journal whose devices these are: they are as those left them, and it is later.
     `attended` and `speed` as of run_virtual. ParameterError if the configuration cannot be used for this image,
     JournalError if another agent took the campaign over.
     """
     campaign = campaign if campaign is not None else Campaign(config, image)
-    world = World(campaign, simulation)
     journal = journal if journal is not None else open_journal(":memory:")
+    world, start = World.after(journal, after, simulation) if after else (World(campaign, simulation), simulation.start)
     network = network or f"world of {config.id}"
     agent = Agent(journal, world.network, world.key_ring, observer=observer, network_name=network, lease_ttl=LEASE_TTL)
     try:
-        agent.launch(campaign, simulation.start)
-        end = run_virtual(agent, world.network, simulation.start, attended=attended, speed=speed)
+        agent.launch(campaign, start)
+        end = run_virtual(agent, world.network, start, attended=attended, speed=speed)
     finally:
         agent.close()
-    return _result(campaign, world, journal, end - simulation.start)
+    return _result(campaign, world, journal, end - start)
 
 
 def resume_simulation(
@@ -194,17 +207,16 @@ def resume_simulation(
     simulation: Simulation,
     *,
     observer: Observer | None = None,
+    after: Sequence[str] = (),
     attended: bool = False,
     speed: float | None = None,
 ) -> SimulationResult:
-    """Goes on with a simulated campaign that was interrupted, in the world of the same `simulation`.
+    """Goes on with a simulated campaign that was interrupted, in the world of the same `simulation`, `after` the same.
 
     JournalError if another agent runs it.
     """
-    events = list(journal.events(name))
-    campaign = Campaign.replay(events, journal.image(name))
-    world = World(campaign, simulation)
-    now = world.live_again(events, campaign.image)
+    campaign = Campaign.replay(journal.events(name), journal.image(name))
+    world, now = World.after(journal, (*after, name), simulation)
     agent = Agent(
         journal, world.network, world.key_ring, observer=observer, network_name=f"world of {name}", lease_ttl=LEASE_TTL
     )
@@ -215,7 +227,7 @@ def resume_simulation(
     finally:
         agent.close()
     campaign = Campaign.replay(journal.events(name), journal.image(name))
-    return _result(campaign, world, journal, now - simulation.start)
+    return _result(campaign, world, journal, now - next(iter(journal.events(name))).at)
 
 
 def _result(campaign: Campaign, world: World, journal: Journal, duration: float) -> SimulationResult:

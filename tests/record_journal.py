@@ -12,7 +12,7 @@ import base64
 import importlib.util
 import json
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from fuota_fec.campaign.messages import Event, encode
 from fuota_fec.simulation import Simulation, simulate_campaign
 
 JOURNALS = Path(__file__).parent / "journals"
+KINDS = ("firmware", "binary", "multicast", "adaptive")
 IMAGE = bytes(range(200))
 
 
@@ -44,6 +45,13 @@ def recorded_campaign(kind: str) -> tuple[CampaignConfig, Simulation]:
         "groups": groups,
         "devices": [{**device, "probe": True} for device in fleet.made_up_devices(["a", "b"])],
     }
+    if kind == "adaptive":
+        table |= {"kind": "firmware", "fw_version": "2.0.0.0", "reboot": "after_transfer", "redundancy": "adaptive"}
+        table |= {"unicast_repair_max": 2, "fsession_status_threshold": 2, "msg_retries": 8}
+        table |= {"success_threshold": 80}
+        fleet = replace(fleet, downlink_loss=0.3)
+        for group in groups:
+            group.pop("redundancy", None)
     if kind == "firmware":
         table |= {"fw_version": "2.0.0.0", "reboot": fleet.start + 60_000}
     return CampaignConfig.from_mapping(table), fleet
@@ -90,7 +98,7 @@ def examples_of() -> list[Any]:
 def main() -> int:
     version = sys.argv[1]
     JOURNALS.mkdir(exist_ok=True)
-    for kind in ("firmware", "binary", "multicast"):
+    for kind in KINDS:
         text = "".join(json.dumps(line) + "\n" for line in record(kind))
         (JOURNALS / f"{version}-{kind}.jsonl").write_text(text, encoding="utf-8")
     examples = [

@@ -109,7 +109,7 @@ def test_without_losses_everybody_passes_without_a_retry() -> None:
     events = events_of(result)
     assert not any(isinstance(e, (m.Unanswered, m.GivenUp)) for e in events)
     asked = Counter(e.f_port for e in events if isinstance(e, m.Requested) and e.dev_eui)
-    assert asked == {200: 40, 201: 20, 203: 20}
+    assert asked == {200: 60, 201: 40, 203: 20}, "group and session set up, and deleted at the end"
     assert reasons(result) == {}
 
 
@@ -202,10 +202,25 @@ def test_too_little_redundancy_fails_and_says_so() -> None:
 
 
 def test_clocks_that_are_off_fail_their_devices() -> None:
-    result = simulate_campaign(make_config(success_threshold=1), IMAGE, Simulation(seed=4, clock_error=30))
+    """It is told the time, and that it is off once more if it does not take it."""
+    config = make_config(success_threshold=1, ports=Ports(clock=90))
+    world = World(Campaign(config, IMAGE), Simulation(seed=4, clock_error=30))
+    for device in world.network.devices.values():
+        device.ports = Ports()
+    agent = Agent(MemoryJournal(), world.network, world.key_ring)
+    campaign = Campaign(config, IMAGE)
+    agent.launch(campaign, 1.8e9)
+    run_virtual(agent, world.network, 1.8e9)
+    assert any(d.reason.startswith("clock off by") for d in campaign.status().devices)
+    assert campaign.status().status == "SUCCEEDED"
+
+
+def test_clocks_that_are_off_are_set_right() -> None:
+    result = simulate_campaign(make_config(success_threshold=100), IMAGE, Simulation(seed=4, clock_error=30))
     check(result)
-    assert any(reason.startswith("clock off by") for reason in reasons(result))
-    assert result.campaign.status().status == "SUCCEEDED"
+    assert result.campaign.status().status == "SUCCEEDED", reasons(result)
+    assert any(e.ask == "ForceDeviceResync" for e in events_of(result) if isinstance(e, m.Requested))
+    assert all(abs(device.clock_error) < 13 for device in result.devices.values())
 
 
 def test_devices_that_are_never_heard_are_given_up() -> None:

@@ -44,7 +44,7 @@ class CleanUp(UnicastExchange):
 
     def request(self, device: DeviceState, now: float) -> Decisions:
         """What would come too late is not asked."""
-        limit = device.asks[0].not_after(self.state)
+        limit = device.asks[0].not_after(self.state, device)
         if limit is not None and now >= limit:
             reason = f"no answer in {device.asks[0].name}: it could not arrive before the reboot time"
             yield GivenUp(at=now, dev_eui=device.dev_eui, reason=reason)

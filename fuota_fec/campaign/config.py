@@ -23,6 +23,7 @@ T = TypeVar("T")
 
 DEV_EUI = re.compile(r"[0-9a-f]{16}\Z")
 MC_ADDR = re.compile(r"[0-9a-f]{8}\Z")
+ADAPTIVE = "adaptive"
 LAST_TIME = 2**32 - 1
 """Largest Unix time of a configuration, in February 2106: well within what calendars and floats can hold."""
 
@@ -47,6 +48,8 @@ class Device:
     """Data rate of its unicast downlinks, where it is known."""
     fw_version: str | int | None = None
     """What it runs before the campaign, where that is known."""
+    loss: float | None = None
+    """Share of downlinks that it misses, 0 … below 1, where that is known; the campaign's if not given."""
     probe: bool = False
     """The versions of its packages are not known: it is asked first, and left out if they are not its group's."""
 
@@ -182,7 +185,10 @@ class CampaignConfig:
     fuota_process_max_time: float = 20
     """In which a device flashes the image."""
     reboot: str | float = "device"
-    """"device": its own affair; or the Unix time at which the devices are told to reboot."""
+    """"device": its own affair; the Unix time at which the devices are told to reboot; or "after_transfer": those that
+    have the image are told to once it was sent."""
+    reboot_spread: float = 600
+    """"after_transfer": the reboots are spread over so long."""
     datafrag_loops_max: int = 2
     """Rounds of a group without coded fragments."""
     allow_carousel: bool = False
@@ -192,7 +198,12 @@ class CampaignConfig:
     frag_redundancy_max: int = 340
     """Cap on coded fragments."""
     redundancy: str | int = "5/6"
-    """A code rate, or a number of coded fragments up to frag_redundancy_max, to which a code rate is cut."""
+    """A code rate, or a number of coded fragments up to frag_redundancy_max, to which a code rate is cut; or
+    "adaptive": coded fragments in groups, with the devices' status between them, until enough devices have the data."""
+    loss: float | None = None
+    """Share of fragments that a device is expected to miss, 0 … below 1, where it is known."""
+    unicast_repair_max: int = 0
+    """Devices, at most, that are sent what they still lack by unicast, where that takes less air time; 0 = none."""
     rows: tuple[int, ...] | str | None = None
     """Row numbers of the coded fragments; "first", as if not given: 1, 2, 3 …"""
     summary_reports_disabled: bool = False
@@ -213,6 +224,8 @@ class CampaignConfig:
     """4 bytes in wire order, hexadecimal."""
     frag_index: int = 0
     """Fragmentation session of the devices, 0 … 3."""
+    clean_up: bool = True
+    """At the end fragmentation sessions and groups are deleted on the devices, where their stack can."""
     session_cnt: int = 1
     """Least SessionCnt of this campaign's sessions (dialect 2.0.0); a device whose last one is known gets the next."""
     duty_cycle: float | None = None
@@ -319,7 +332,9 @@ def firmware_version(value: str | int, name: str = "fw_version") -> int:
 
 
 def n_coded_wanted(redundancy: str | int, n_frags: int) -> int:
-    """R of a `redundancy` setting for n_frags uncoded fragments."""
+    """R of a `redundancy` setting for n_frags uncoded fragments; as many as there are rows where it is "adaptive"."""
+    if redundancy == ADAPTIVE:
+        return MAX_FRAG_NB - n_frags
     return redundancy if isinstance(redundancy, int) else n_coded_of(redundancy, n_frags)
 
 
@@ -348,6 +363,8 @@ _RANGES: dict[str, tuple[float, float]] = {
     "answer_spread_max": (0, 2048),
     "fuota_process_max_time": (0, 1e7),
     "frag_redundancy_max": (0, 16382),
+    "reboot_spread": (0, 1e7),
+    "unicast_repair_max": (0, 1e7),
     "summary_window": (1, 16383),
     "summary_report_timeout": (0, 1e7),
     "mcgroup_validity_coeff": (1, 1e6),
@@ -371,6 +388,7 @@ def _problems(config: CampaignConfig) -> Iterator[str]:
     yield from _version_problems(config)
     yield from _reboot_problems(config)
     yield from _redundancy_problems(config)
+    yield from _loss_problems(config.loss)
     if not re.fullmatch(r"[0-9a-fA-F]{8}", config.descriptor):
         yield f"descriptor: {config.descriptor!r} is not 8 hexadecimal digits"
     yield from _port_problems(config.ports)
@@ -394,10 +412,10 @@ def _version_problems(config: CampaignConfig) -> Iterator[str]:
 
 def _reboot_problems(config: CampaignConfig) -> Iterator[str]:
     if isinstance(config.reboot, str):
-        if config.reboot == "after_transfer":
-            yield "reboot: 'after_transfer' is not available in this version, expected 'device' or a Unix time"
-        elif config.reboot != "device":
-            yield f"reboot: {shown(config.reboot)} is neither 'device' nor a Unix time"
+        if config.reboot not in ("device", "after_transfer"):
+            yield f"reboot: {shown(config.reboot)} is neither 'device' nor 'after_transfer' nor a Unix time"
+        elif config.reboot == "after_transfer" and config.kind != "firmware":
+            yield "reboot: only a firmware update makes devices reboot"
     elif not 0 <= config.reboot <= LAST_TIME:
         yield f"reboot: {shown(config.reboot)} is not a Unix time from 0 to {LAST_TIME}"
     elif config.kind != "firmware":
@@ -418,9 +436,9 @@ def _one_redundancy(redundancy: str | int, most: int) -> Iterator[str]:
     if isinstance(redundancy, int):
         if not 0 <= redundancy <= most:
             yield f"redundancy: {shown(redundancy)} is not from 0 to frag_redundancy_max = {most}"
-    elif redundancy in ("planned", "adaptive"):
+    elif redundancy == "planned":
         yield f"redundancy: {redundancy!r} is not available in this version, expected a code rate or a number"
-    else:
+    elif redundancy != ADAPTIVE:
         for problem in _raised(partial(n_coded_of, redundancy, 1)):
             yield problem.replace("code_rate", "redundancy", 1)  # as it is called here
 
@@ -492,8 +510,15 @@ def _device_problems(config: CampaignConfig) -> Iterator[str]:
         if device.profile not in PROFILES:
             known = ", ".join(PROFILES)
             yield f"device {device.dev_eui}: profile {device.profile!r} is unknown, expected one of {known}"
+        for problem in _loss_problems(device.loss):
+            yield f"device {device.dev_eui}: {problem}"
         if device.uplink_period is not None and not 1 <= device.uplink_period <= 1e7:
             yield f"device {device.dev_eui}: uplink_period {device.uplink_period} is not from 1 to 1e+07"
+
+
+def _loss_problems(loss: float | None) -> Iterator[str]:
+    if loss is not None and not 0 <= loss < 1:
+        yield f"loss: {shown(loss)} is not from 0 to below 1"
 
 
 def _duty_cycle(group: Group) -> float:

@@ -75,8 +75,9 @@ class UnicastExchange:
 
     def participants(self) -> Iterable[DeviceState]:
         """The devices that take part; all others are ABSENT."""
+        left_out = self.stage.left_out(self.state, self.state.stage_started)
         for device in self.state.devices.values():
-            if device.taking_part:
+            if device.taking_part and device.dev_eui not in left_out:
                 yield device
 
     def add(self, device: DeviceState, asks: Asks, at: float) -> None:
@@ -140,13 +141,16 @@ class UnicastExchange:
 
     def on_command(self, device: DeviceState, command: Command, at: float, now: float) -> Decisions | None:
         """A command of an uplink received at `at`; None if it does not belong here."""
-        if device.phase in (Phase.ABSENT, Phase.SUCCEEDED, Phase.FAILED) or not device.asks:
+        if device.phase in (Phase.ABSENT, Phase.SUCCEEDED) or not device.asks:
             return None
         ask = device.asks[0]
-        if not self._was_asked(device) and not isinstance(command, ask.volunteered):
+        volunteered = isinstance(command, ask.volunteered)
+        if not volunteered and (device.phase is Phase.FAILED or not self._was_asked(device)):
             return None
         verdict = ask.read(self.state, device, command, at)
-        return None if verdict is None else self._on_verdict(device, verdict, now)
+        if verdict is None or (device.phase is Phase.FAILED and not verdict.ok):
+            return None
+        return self._on_verdict(device, verdict, now)
 
     def _was_asked(self, device: DeviceState) -> bool:
         return device.request_id is not None
@@ -164,6 +168,8 @@ class UnicastExchange:
                 reason=verdict.reason,
                 note=verdict.note,
                 fw_version=version,
+                needed=verdict.needed,
+                loss=verdict.loss,
             )
         elif verdict.again and expected:
             yield Deferred(
@@ -263,14 +269,18 @@ class UnicastExchange:
     def request(self, device: DeviceState, now: float) -> Decisions:
         """Its turn has come: the present question."""
         state, ask = self.state, device.asks[0]
-        payload = ask.request(state, device, now).encode()
+        frag_nb = None if ask.frag_nb is None else ask.frag_nb(state, device)
+        if frag_nb is None:
+            command = payload = ask.request(state, device, now).encode()
+        else:
+            command, payload = None, bytes(state.blocks[device.group.name].frame(frag_nb))
         if self.ends_at is not None:
             not_after = self.ends_at
         elif self.stage.bounded:
             not_after = state.deadline
         else:
             not_after = now + state.config.delivery_timeout + device.period
-        limit = ask.not_after(state)
+        limit = ask.not_after(state, device)
         if limit is not None:
             not_after = min(not_after, limit)
         if not state.network.withdraws:
@@ -282,7 +292,8 @@ class UnicastExchange:
             ask=ask.name,
             dev_eui=device.dev_eui,
             f_port=ask.port(state.config.ports),
-            command=payload,
+            command=command,
+            frag_nb=frag_nb,
             digest=hashlib.sha256(payload).digest()[:8],
             not_after=not_after,
             replaces=device.request_id or device.unreported,
@@ -315,7 +326,7 @@ class UnicastExchange:
         device.request_id = device.unreported = event.id
         self.by_request[event.id] = device
         line.next_at = event.at + self.state.config.ucast_msg_delay / 1000
-        device.asks[0].sent(self.state, device)
+        device.asks[0].sent(self.state, device, event.at)
         self._to(device, Phase.REQUESTED)
         self.state.timers.set(device.dev_eui, event.not_after)
         self.state.set_pacer(event.at)
@@ -337,6 +348,10 @@ class UnicastExchange:
             return
         if event.ok:
             device.unreported = None
+            if device.asks[0].frag_nb is not None:
+                device.asks[0].done(self.state, device)
+                self._next_ask(device, event.at)
+                return
             self._to(device, Phase.SENT)
             self._wait(device, event.at)
         elif device.phase is Phase.REQUESTED and self.state.paused:
@@ -363,7 +378,8 @@ class UnicastExchange:
 
     def _apply_answered(self, event: Answered) -> None:
         device = self.state.devices[event.dev_eui]
-        device.reason, device.note = event.reason, event.note
+        device.reason, device.note, device.needed = event.reason, event.note, event.needed
+        device.loss = device.loss if event.loss is None else event.loss
         if event.ok:
             device.asks[0].done(self.state, device)
             self._next_ask(device, event.at)
@@ -390,11 +406,11 @@ class UnicastExchange:
         ask = device.asks[0]
         device.reason = event.reason
         device.noted = device.request_id
+        ask.again(self.state, device)
         if event.later:
             self._to(device, Phase.SENT)
             self.state.timers.set(device.dev_eui, event.at + device.period)
             return
-        ask.again(self.state, device)
         if event.first:
             first = tuple(FIRST[name] for name in event.first)
             self._ask_first(device, first, instead=event.instead)
@@ -426,7 +442,8 @@ class UnicastExchange:
             if not self.mine(device):
                 continue
             succeeded = device.phase is Phase.SUCCEEDED
-            if device.taking_part and not succeeded and not (event.back_to and self.stage.stays(state, device)):
+            stays = (event.back_to and self.stage.stays(state, device)) or self.stage.keeps(state, device)
+            if device.taking_part and not succeeded and not stays:
                 device.taking_part = False
                 device.left_in = state.stage_idx if device.phase is Phase.GIVEN_UP and device.request_id else -1
             self._to(device, Phase.ABSENT)

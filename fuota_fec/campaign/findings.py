@@ -36,11 +36,12 @@ def find(
             first_f_cnt=group.first_f_cnt,
             frag_size=group.frag_size,
             n_frags=max(group.n_frags, 1),  # looked at only where there is an image
-            n_coded=len(group.rows),
+            n_coded=len(group.sent_rows),
+            adaptive=group.adaptive,
             rounds=group.rounds,
             n_other_frames=group.n_status,
             ack_reception=group.ack_reception,
-            last_row=max(group.rows, default=0),
+            last_row=max(group.sent_rows, default=0),
             block_ack_delay=group.block_ack_delay,
             spacing=group.time.spacing,
             mc_key_known=mc_key_known(group.group),
@@ -61,6 +62,7 @@ def find(
         for device in config.devices
     )
     start, reboot = config.session_start, config.reboot_time
+    told = config.reboot if isinstance(config.reboot, str) else "time"
     return preflight(
         PlannedCampaign(
             kind=config.kind,
@@ -79,7 +81,7 @@ def find(
             frag_index=config.frag_index,
             fsession_status_threshold=config.fsession_status_threshold,
             allow_carousel=config.allow_carousel,
-            reboot="device" if reboot is None else "time",
+            reboot=told,  # type: ignore[arg-type]
             reboot_in=None if reboot is None or now is None else reboot - now,
             asks_versions=config.asks_versions,
             network_clock_sync=network.clock_sync if network is not None else False,

@@ -14,13 +14,14 @@ from typing import Any, TypeAlias
 
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign import reasons
+from fuota_fec.campaign.adaptive import coded_of_round
 from fuota_fec.campaign.clean_up import CleanUp
 from fuota_fec.campaign.config import CampaignConfig, Device
 from fuota_fec.campaign.exchange import UnicastExchange
 from fuota_fec.campaign.findings import find, refusals
 from fuota_fec.campaign.overview import CampaignProgress, CampaignStatus, overview, progress, progress_record
 from fuota_fec.campaign.plan import GroupPlan, Plan, make_block, make_plan
-from fuota_fec.campaign.stages import Stage, planned_stages
+from fuota_fec.campaign.stages import Stage, planned_stages, tidy
 from fuota_fec.campaign.state import PACER, CampaignState, DeviceState, Phase
 from fuota_fec.campaign.status import StatusExchange
 from fuota_fec.campaign.transmission import Transmission
@@ -114,6 +115,10 @@ class Campaign:
     def device(self, dev_eui: str) -> Device:
         """The configuration of one of its devices."""
         return self._running.devices[dev_eui].device
+
+    def device_states(self) -> Iterable[DeviceState]:
+        """What is known of each device; empty before the start."""
+        return () if self._state is None else self._state.devices.values()
 
     def block(self, group: str) -> FragmentedBlock:
         """The ready frames of a group."""
@@ -332,9 +337,15 @@ class Campaign:
 
     def _start_stage(self, idx: int, now: float, round_no: int = 1) -> m.Event:
         stage, state = self._stages[idx], self._running
-        sessions = stage.sessions(state, now, round_no) if stage.sessions else None
+        successes = self._last_end.successes if self._last_end is not None else 0
+        coded = coded_of_round(state, successes) if round_no > state.round else {}
         return m.StageStarted(
-            at=now, stage=stage.name, n_devices=state.n_taking_part(), round=round_no, sessions=sessions
+            at=now,
+            stage=stage.name,
+            n_devices=state.n_taking_part(),
+            round=round_no,
+            sessions=stage.sessions(state, now, round_no, coded) if stage.sessions else None,
+            coded=coded,
         )
 
     def _settle(self, now: float) -> Decisions:
@@ -357,7 +368,8 @@ class Campaign:
         successes = state.n_taking_part()
         if ended is not None and ended.back_to:
             idx = state.stage_names.index(ended.back_to)
-            yield self._start_stage(idx, now, state.round + self._stage.new_round)
+            new_round = self._stage.new_round and self._stages[idx].leads_to_fragments
+            yield self._start_stage(idx, now, state.round + new_round)
         elif successes < state.plan.n_needed:
             done = f"{successes} of {len(state.devices)} devices succeeded in {self._stage.name}"
             over = "".join(f"; group {g.name}: {g.failed}" for g in state.groups.values() if g.failed)
@@ -435,7 +447,7 @@ class Campaign:
         if not stage.bounded or main is None:
             return
         enough = isinstance(main, UnicastExchange) and main.n_succeeded >= self._running.plan.n_needed
-        more = any(later.bounded for later in self._stages[self._running.stage_idx + 1 :])
+        more = any(later.bounded and not later.spare for later in self._stages[self._running.stage_idx + 1 :])
         yield from main.end(now, reasons.DURATION)
         if more or not enough:
             yield from self._end_as(FAILED, f"{reasons.DURATION} in {stage.name}", now)
@@ -538,8 +550,10 @@ class Campaign:
         if event.round > state.round:
             state.round = event.round
             for name in state.lacking_groups():
-                state.groups[name].begin_round(event.round)
-        if not stage.bounded:
+                state.groups[name].begin_round(event.round, event.coded.get(name, 0))
+        if stage.bounded:
+            state.timers.set(DURATION, state.deadline)
+        else:
             state.timers.clear(DURATION)
         self._main = _EXCHANGES[stage.exchange](state, stage, event.at)
 
@@ -619,11 +633,12 @@ class Campaign:
                     device.passed = device.taking_part and device.phase is Phase.SUCCEEDED
             self._main.drop_all(event.at)
             self._main = None
-        cleans = event.status == STOPPED or (event.status == FAILED and stage.sets_up)
+        undoes = event.status == STOPPED or (event.status == FAILED and stage.sets_up)
         for device in state.devices.values():
             if event.status == STOPPED and device.taking_part and not device.passed:
                 device.reason = reasons.STOPPED
-            if cleans and not device.cleaning and (asks := stage.clean_up(state, device, event.at)):
+            asks = stage.clean_up(state, device, event.at) if undoes else tidy(state, device)
+            if asks and not device.cleaning:
                 self._clean_up.add(device, asks, event.at)
         state.set_pacer(event.at)
 

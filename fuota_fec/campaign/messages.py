@@ -173,6 +173,8 @@ def _plain(value: Any) -> Any:
 class Configured(Event):
     """Event 0: the whole configuration and which image; the image itself lies beside the events."""
 
+    VERSION: ClassVar[int] = 2
+
     config: CampaignConfig
     image_len: int
     image_sha256: bytes
@@ -197,12 +199,15 @@ class Session:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageStarted(Event):
     """A stage begins. `sessions`: per group, the session that is asked for, once fixed. `round`: which pass of the
-    uncoded fragments this is part of."""
+    uncoded fragments this is part of, or which helping of coded ones; `coded`: how many, by group, if it begins."""
+
+    VERSION: ClassVar[int] = 2
 
     stage: str
     n_devices: int
     round: int = 1
     sessions: dict[str, Session] | None = None
+    coded: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -280,7 +285,10 @@ class Withdrawn(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answered(Event):
-    """A device's answer to what it was asked: it did it, or refused for a reason. `note` is a warning."""
+    """A device's answer to what it was asked: it did it, or refused for a reason. `note` is a warning. `needed`: how
+    many fragments it lacks, and `loss`: what share it missed, as far as it tells."""
+
+    VERSION: ClassVar[int] = 2
 
     dev_eui: str
     ask: str
@@ -288,6 +296,8 @@ class Answered(Event):
     reason: str = ""
     note: str = ""
     fw_version: int | None = None
+    needed: int | None = None
+    loss: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -336,6 +346,21 @@ class Unanswered(Event):
     """The answer to a request that left is overdue."""
 
     id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusRepeated(Event):
+    """A group is asked for its status once more: all of its devices (`participants`), or those that lack fragments."""
+
+    group: str
+    participants: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SilencePresumed(Event):
+    """Devices of a group that did not say that they lack fragments are taken for complete until more is known."""
+
+    group: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -421,8 +446,12 @@ class Finished(Event):
 
 EVENTS: Mapping[str, type[Event]] = {cls.__name__: cls for cls in Event.__subclasses__()}
 
-UPGRADES: Mapping[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {}
-"""(type, version) → the fields of the next version from those of this one."""
+UPGRADES: Mapping[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {
+    ("Configured", 1): lambda values: {**values, "config": {"clean_up": False, **values["config"]}},
+    ("StageStarted", 1): dict,
+    ("Answered", 1): dict,
+}
+"""(type, version) → the fields of the next version from those of this one. What is new in it has its default."""
 
 
 def encode(event: Event) -> bytes:

@@ -7,8 +7,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice
 
-from fuota_fec.campaign.config import CampaignConfig, Device, Group, n_coded_wanted
+from fuota_fec.campaign.config import ADAPTIVE, CampaignConfig, Device, Group, n_coded_wanted
 from fuota_fec.campaign.messages import NetworkCapabilities
 from fuota_fec.codec.block import HEADER_LEN, FragmentedBlock, prepare
 from fuota_fec.codec.limits import MAX_FRAG_NB
@@ -19,6 +20,10 @@ from fuota_fec.radio.airtime import TransmissionTime, frame_time, ping_spacing, 
 from fuota_fec.radio.regions import region
 from fuota_fec.wire.multicast import LAST_F_CNT
 
+UNKNOWN_LOSS = 0.05
+"""Share of fragments for whose loss an adaptive group is prepared where nothing is known."""
+LEAST_CODED, LEAST_SHARE = 2, 1 / 32
+"""Coded fragments of an adaptive round, and their share of M, below which the status request is not worth while."""
 MOST_ACKNOWLEDGING = 500
 """Devices of a group up to which they say of themselves that their block is complete."""
 
@@ -32,6 +37,7 @@ class GroupPlan:
     frag_size: int
     n_frags: int
     rows: tuple[int, ...]
+    """Row numbers of the coded fragments, in the order in which they are sent."""
     padding: int
     block_ack_delay: int
     first_f_cnt: int
@@ -44,23 +50,42 @@ class GroupPlan:
     duty_cycle: float
     """Share of time that is for the frames of its sub-band."""
     time: TransmissionTime
-    """Seconds of one round, and the rule that sets the spacing."""
+    """Seconds of the first round, and the rule that sets the spacing."""
     lead: float
     """s from the session's start to its first frame."""
     status_wait: float
     """s after a multicast status request in which it is answered."""
     session_length: float
-    """s from the session's start to the end of all that is planned."""
+    """s from the session's start to the end of all that is planned; of an adaptive group, of its first round."""
+    first_coded: int
+    """Coded fragments of the first round."""
+    least_coded: int = 0
+    """Adaptive: coded fragments of a further round, at least; the rows are then as many as may be sent."""
+
+    @property
+    def adaptive(self) -> bool:
+        """Whether status decides how many coded fragments are sent, in rounds."""
+        return self.least_coded > 0
 
     @property
     def n_frames(self) -> int:
-        """Fragments of the first round, M + R."""
+        """Fragments of the first round: M, and R or as many coded ones as are sent before the first status."""
+        return self.n_frags + self.first_coded
+
+    @property
+    def sent_rows(self) -> tuple[int, ...]:
+        """Rows that may go out by multicast."""
+        return self.rows if self.adaptive else self.rows[: self.first_coded]
+
+    @property
+    def n_sequence(self) -> int:
+        """Fragments that differ, M + all rows."""
         return self.n_frags + len(self.rows)
 
     @property
     def n_planned(self) -> int:
         """Multicast frames in all, at most."""
-        return (self.rounds - 1) * self.n_frags + self.n_frames + self.n_status
+        return self.rounds * self.n_frags + len(self.sent_rows) + self.n_status
 
     @property
     def fec(self) -> bool:
@@ -72,12 +97,8 @@ class GroupPlan:
         """s that a frame may wait for its slot, in class B."""
         return ping_spacing(self.group.periodicity) if self.group.device_class == "B" else 0.0
 
-    def round_len(self, round_no: int) -> int:
-        """Frames of a round, which counts from 1."""
-        return self.n_frames if round_no == 1 else self.n_frags
-
     def frag_nb(self, idx: int) -> int:
-        """Number of the fragment that is sent as frame `idx` (from 0) of a round."""
+        """Number of the fragment that is sent as frame `idx` (from 0): the uncoded ones, then the rows."""
         return idx + 1 if idx < self.n_frags else self.n_frags + self.rows[idx - self.n_frags]
 
     def air_time(self, payload_len: int) -> float:
@@ -155,11 +176,18 @@ def _plan_group(
             f"image: {image_len} bytes are {n_frags} fragments of {frag_size} bytes; with coded fragments up to row "
             f"{max(rows, default=0)} that is beyond fragment number {MAX_FRAG_NB}"
         )
-    n_frames = n_frags + len(rows)
+    adaptive = sends and bool(rows) and _redundancy(config, group) == ADAPTIVE
+    first_coded, least_coded = _coded_of_rounds(config, group, n_frags, len(rows)) if adaptive else (len(rows), 0)
+    n_frames, n_coded = n_frags + first_coded, len(rows)
+    if rows and not adaptive and config.unicast_repair_max:
+        rows = _more_rows(config, rows, n_frags)
     rounds = 1 if rows or not sends else config.datafrag_loops_max
-    by_multicast = config.kind == "binary" and (n_devices > config.fsession_status_threshold or not rows)
-    n_status = rounds if by_multicast else 0
-    n_planned = (rounds - 1) * n_frags + n_frames + n_status
+    together = n_devices > config.fsession_status_threshold or not rows
+    asks_status = together and (config.kind == "binary" or adaptive)
+    n_status = rounds if asks_status else 0
+    if n_status and adaptive:
+        n_status = (2 + config.msg_retries) * (1 + math.ceil((len(rows) - first_coded) / least_coded))
+    n_planned = rounds * n_frags + n_coded + n_status
     if first_f_cnt + n_planned > LAST_F_CNT:
         left = LAST_F_CNT - first_f_cnt
         raise ParameterError(f"first_f_cnt: {first_f_cnt} leaves {left} counters, {n_planned} frames are planned")
@@ -185,7 +213,7 @@ def _plan_group(
     if sends:
         # Every round ends with its status request, which goes out like a frame and is then waited for.
         session_length = lead + time_of((rounds - 1) * n_frags + n_frames).duration
-        session_length += n_status * (time_of(1).spacing + status_wait)
+        session_length += rounds * bool(n_status) * (time_of(1).spacing + status_wait)
         session_time_out(session_length, session_length, group.device_class)
         if session_length > config.max_duration:
             raise ParameterError(
@@ -208,7 +236,23 @@ def _plan_group(
         lead=lead,
         status_wait=status_wait,
         session_length=session_length,
+        first_coded=first_coded,
+        least_coded=least_coded,
     )
+
+
+def _coded_of_rounds(config: CampaignConfig, group: Group, n_frags: int, n_rows: int) -> tuple[int, int]:
+    """Of an adaptive group: the coded fragments before the first status, and those of a further round at least.
+
+    Before anything is known only what nearly every device will need is sent: the expected losses of the one that
+    loses least.
+    """
+    losses = [
+        config.loss if device.loss is None else device.loss for device in config.devices if device.group == group.name
+    ]
+    known = [loss for loss in losses if loss is not None]
+    loss = min(known) if known else UNKNOWN_LOSS
+    return min(math.ceil(n_frags * loss), n_rows), min(max(LEAST_CODED, math.ceil(n_frags * LEAST_SHARE)), n_rows)
 
 
 def _frag_size(config: CampaignConfig, group: Group, profile_names: set[str]) -> int:
@@ -252,8 +296,22 @@ def _acknowledges(config: CampaignConfig, n_devices: int) -> bool:
 def _rows(config: CampaignConfig, group: Group, n_frags: int) -> tuple[int, ...]:
     if config.row_numbers is not None:
         return config.row_numbers
-    wanted = config.redundancy if group.redundancy is None else group.redundancy
-    return tuple(range(1, min(n_coded_wanted(wanted, n_frags), config.frag_redundancy_max) + 1))
+    redundancy = _redundancy(config, group)
+    if redundancy == ADAPTIVE and n_frags == 1:
+        return ()  # Coded fragments of a single one are all zeros.
+    wanted = n_coded_wanted(redundancy, n_frags)
+    return tuple(range(1, min(wanted, config.frag_redundancy_max) + 1))
+
+
+def _more_rows(config: CampaignConfig, rows: tuple[int, ...], n_frags: int) -> tuple[int, ...]:
+    """Rows that follow those, for repair by unicast: as many as coded fragments are allowed at most."""
+    sent = set(rows)
+    others = (row for row in range(1, MAX_FRAG_NB - n_frags + 1) if row not in sent)
+    return (*rows, *islice(others, max(0, config.frag_redundancy_max - len(rows))))
+
+
+def _redundancy(config: CampaignConfig, group: Group) -> str | int:
+    return config.redundancy if group.redundancy is None else group.redundancy
 
 
 def make_block(config: CampaignConfig, plan: GroupPlan, image: bytes) -> FragmentedBlock:

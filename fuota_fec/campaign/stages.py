@@ -7,23 +7,30 @@ the table; a row can send the campaign back to an earlier one, for another sessi
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from fuota_fec.campaign import asks
+from fuota_fec.campaign.adaptive import coded_of_round, lacks
 from fuota_fec.campaign.asks import Ask
 from fuota_fec.campaign.config import CampaignConfig
 from fuota_fec.campaign.messages import Session
 from fuota_fec.campaign.plan import Plan
-from fuota_fec.campaign.state import CampaignState, Data, DeviceState, GroupState
+from fuota_fec.campaign.repair import devices_to_repair, more_for
+from fuota_fec.campaign.state import CampaignState, Data, DeviceState, GroupState, Phase
+from fuota_fec.devices.profiles import RebootVerb
 from fuota_fec.planning import schedule
 from fuota_fec.radio.airtime import LONGEST_TIME_OUT, session_duration
 
 UNHEARD_PERIODS = 3
 """Uplink periods after which a device that was not heard is given up."""
 
+FRAG_SESSION_STATUS, UNICAST_REPAIR = "FragSessionStatus", "UnicastRepair"
+
 Asks = tuple[Ask, ...]
+Coded = Mapping[str, int]
+"""Coded fragments that a further round has, by group."""
 
 
 def _nobody(_state: CampaignState, _device: DeviceState) -> Asks:
@@ -42,9 +49,11 @@ class Stage:
     exchange: Literal["unicast", "transmission", "status"] = "unicast"
     asks: Callable[[CampaignState, DeviceState], Asks] = _nobody
     """What a device is asked, one after the other; nothing: it counts as done."""
+    left_out: Callable[[CampaignState, float], Collection[str]] = lambda _state, _at: ()
+    """Devices that the stage, begun at a Unix time, leaves as they are."""
     mute: Callable[[CampaignState, DeviceState], Asks] = _nobody
     """What is asked before a device that did not answer a resend is asked again."""
-    sessions: Callable[[CampaignState, float, int], dict[str, Session]] | None = None
+    sessions: Callable[[CampaignState, float, int, Coded], dict[str, Session]] | None = None
     """The sessions that are fixed when the stage begins at a Unix time for a round, by group."""
     ends_at: Callable[[CampaignState, float], float | None] = lambda _state, _at: None
     """Unix time at which the stage, begun at a Unix time, is over, whoever has not answered."""
@@ -56,12 +65,21 @@ class Stage:
     """The earlier stage that comes next, given the time and the successes of this one; "": the next row, or failure."""
     stays: Callable[[CampaignState, DeviceState], bool] = lambda _state, _device: False
     """Whether a device that did not succeed stays when an earlier stage comes next."""
+    keeps: Callable[[CampaignState, DeviceState], bool] = lambda _state, _device: False
+    """Whether a device that did not succeed stays whatever comes next."""
     new_round: bool = False
     """Whether going back begins another round."""
+    spare: bool = False
+    """Whether the campaign can do without it."""
     clean_up: Callable[[CampaignState, DeviceState, float], Asks] = lambda _state, _device, _now: ()
     """What a device is asked when the campaign is stopped in this stage."""
     sets_up: bool = False
     """Whether a campaign that fails in it, and a device that leaves in it, is cleaned up as if stopped."""
+
+    @property
+    def leads_to_fragments(self) -> bool:
+        """Whether fragments follow from it."""
+        return self.sessions is not None or self.exchange == "transmission"
 
 
 # ---- clean-up --------------------------------------------------------------------------------------------
@@ -92,9 +110,21 @@ def _undo_session(state: CampaignState, device: DeviceState, now: float) -> Asks
 
 
 def _before_reboot(state: CampaignState, device: DeviceState, now: float) -> Asks:
-    """Before a configured reboot time an image must not be installed any more, after it nothing is to be done."""
-    reboot = state.config.reboot_time
-    return _prevent_install(state, device, now) if reboot is not None and now < reboot else ()
+    """Before the reboot that it was told a device must not install the image any more; after it nothing is undone."""
+    ahead = device.reboot_at is not None and now < device.reboot_at
+    return _prevent_install(state, device, now) if ahead else ()
+
+
+def tidy(state: CampaignState, device: DeviceState) -> Asks:
+    """What is deleted on a device once the verdict is there: its fragmentation session, unless that may free the
+    storage of what is still wanted (an image without proof, a file that has arrived), and its group."""
+    config = state.config
+    if not config.clean_up or config.kind == "multicast":
+        return ()
+    has_it = device.data >= Data.LIKELY and not (device.passed and config.kind == "firmware")
+    session = device.session_set_up and device.profile.frag_session_delete and not has_it
+    group = device.group_set_up and device.profile.mc_group_delete
+    return (*([asks.CLOSE_FRAG_SESSION] * session), *([asks.MC_GROUP_DELETE] * group))
 
 
 # ---- sessions --------------------------------------------------------------------------------------------
@@ -114,27 +144,29 @@ def _session_start(state: CampaignState, now: float) -> float:
     )
 
 
-def _needing_session(state: CampaignState, round_no: int) -> list[GroupState]:
+def _needing_session(state: CampaignState, round_no: int, coded: Coded) -> list[GroupState]:
     """Groups with devices that have frames to come in that round; in a campaign that sends none, all of them."""
     active = state.active_groups()
     sends = state.config.kind != "multicast"
-    groups = [_in_round(state, group, round_no) for group in state.groups.values() if group.name in active]
+    groups = [_in_round(state, group, round_no, coded) for group in state.groups.values() if group.name in active]
     return [group for group in groups if group.remaining > 0 or not sends]
 
 
-def _in_round(state: CampaignState, group: GroupState, round_no: int) -> GroupState:
+def _in_round(state: CampaignState, group: GroupState, round_no: int, coded: Coded) -> GroupState:
     """The group as it is when that round begins, if it has not begun: one that lacks nothing has no part in it."""
-    again = not group.plan.fec and state.round < round_no <= group.plan.rounds and group.name in state.lacking_groups()
-    return replace(group, round=round_no, position=0) if again else group
+    then = replace(group)
+    if round_no > state.round and group.name in state.lacking_groups():
+        then.begin_round(round_no, coded.get(group.name, 0))
+    return then
 
 
-def multicast_sessions(state: CampaignState, now: float, round_no: int) -> dict[str, Session]:
+def multicast_sessions(state: CampaignState, now: float, round_no: int, coded: Coded) -> dict[str, Session]:
     """One start and time-out per group, the same in every resend. A configured start is that of the first session."""
     config = state.config
     first = config.session_start if not state.sessions else None
     start = _session_start(state, now) if first is None else first
     sessions = {}
-    for group in _needing_session(state, round_no):
+    for group in _needing_session(state, round_no, coded):
         device_class = group.plan.group.device_class
         begins = start
         if device_class == "B":
@@ -169,19 +201,44 @@ def _fits(state: CampaignState, now: float, groups: list[GroupState]) -> bool:
 
 def another_session(state: CampaignState, now: float, _successes: int) -> str:
     """Fragments remain although the session is over: the fragmentation session lives on, so a new one continues."""
-    unfinished = _needing_session(state, state.round)
+    unfinished = _needing_session(state, state.round, {})
     return _session_stage(state) if unfinished and _fits(state, now, unfinished) else ""
 
 
-def _has_rounds(device: DeviceState, state: CampaignState) -> bool:
-    return not state.groups[device.group.name].plan.fec
+def after_status(state: CampaignState, now: float, successes: int) -> str:
+    """The last few devices are repaired by unicast; or there is another round."""
+    repaired = successes < state.plan.n_needed and devices_to_repair(state, now)
+    return UNICAST_REPAIR if repaired else another_round(state, now, successes)
+
+
+def after_repair(state: CampaignState, now: float, successes: int) -> str:
+    """Another round; or what silence stood for is to be said (binary transfer)."""
+    unproved = state.config.kind == "binary" and state.lacking_groups() and successes >= state.plan.n_needed
+    return FRAG_SESSION_STATUS if unproved else another_round(state, now, successes)
+
+
+def _not_repaired(state: CampaignState, at: float) -> set[str]:
+    """Devices that lack fragments, and are not sent them by unicast."""
+    repaired = devices_to_repair(state, at)
+    return {device.dev_eui for device in state.devices.values() if lacks(device)} - set(repaired)
+
+
+def _has_rounds(state: CampaignState, device: DeviceState) -> bool:
+    plan = state.groups[device.group.name].plan
+    return plan.adaptive or not plan.fec
+
+
+def _can_be_helped(state: CampaignState, device: DeviceState) -> bool:
+    return _has_rounds(state, device) or state.config.unicast_repair_max > 0
 
 
 def another_round(state: CampaignState, now: float, successes: int) -> str:
-    """Groups without coded fragments are sent all uncoded ones again, while rounds and time remain."""
-    if successes >= state.plan.n_needed:
+    """Adaptive groups are sent coded fragments that they were not sent before, groups without coded fragments all
+    uncoded ones again, while there are some left and time remains."""
+    coded = coded_of_round(state, successes)
+    if not coded and successes >= state.plan.n_needed:
         return ""
-    groups = [_in_round(state, group, state.round + 1) for group in state.groups.values()]
+    groups = [_in_round(state, group, state.round + 1, coded) for group in state.groups.values()]
     groups = [group for group in groups if group.round == state.round + 1]
     if not groups:
         return ""
@@ -218,17 +275,40 @@ def _mute_in_setup(_state: CampaignState, device: DeviceState) -> Asks:
 
 
 def _session_asks(state: CampaignState, device: DeviceState) -> Asks:
-    return (asks.SESSION,) if device.group.name in state.asked_groups else ()
+    """Whoever has the data needs no further session for it."""
+    needs = device.group.name in state.asked_groups and device.data < Data.LIKELY
+    return (asks.SESSION,) if needs else ()
 
 
-def _status_asks(_state: CampaignState, device: DeviceState) -> Asks:
-    return () if device.data >= Data.LIKELY else (asks.FRAG_SESSION_STATUS,)
+def _status_asks(state: CampaignState, device: DeviceState) -> Asks:
+    """In a firmware update it decides about a further round alone, and so is asked where there can be one."""
+    proves = state.config.kind == "binary" or state.groups[device.group.name].plan.adaptive
+    return (asks.FRAG_SESSION_STATUS,) if proves and device.data < Data.LIKELY else ()
+
+
+def _repair_asks(state: CampaignState, device: DeviceState) -> Asks:
+    if not lacks(device):
+        return ()
+    return (*[asks.DATA_FRAGMENT] * more_for(state, device, device.needed or 1), asks.REPAIR_STATUS)
 
 
 def _upgrade_image_asks(state: CampaignState, device: DeviceState) -> Asks:
     runs_it = device.fw_version == state.config.firmware_version
-    done = state.groups[device.group.name].plan.fec or device.data >= Data.LIKELY or runs_it
-    return () if done else (asks.UPGRADE_IMAGE,)
+    needs_proof = not state.groups[device.group.name].plan.fec or _after_transfer(state.config)
+    if not needs_proof or device.data >= Data.LIKELY or runs_it:
+        return ()
+    by_status = device.profile.tells_image is False and device.profile.answers_status
+    return (asks.FRAG_SESSION_STATUS if by_status else asks.UPGRADE_IMAGE,)
+
+
+def _reboot_asks(state: CampaignState, device: DeviceState) -> Asks:
+    runs_it = device.fw_version == state.config.firmware_version
+    return () if runs_it or device.profile.reboot_verb is RebootVerb.NONE else (asks.DEV_REBOOT_TIME,)
+
+
+def _may_reboot(_state: CampaignState, device: DeviceState) -> bool:
+    """Who was told to and is silent may have done it: the version that runs will tell."""
+    return bool(device.reboot_sent) and device.phase is not Phase.FAILED
 
 
 def _version_asks(state: CampaignState, device: DeviceState) -> Asks:
@@ -238,8 +318,11 @@ def _version_asks(state: CampaignState, device: DeviceState) -> Asks:
 
 
 def _verification_begins(state: CampaignState) -> float:
-    reboot = state.config.reboot_time
-    return state.sent_until + state.config.fuota_process_max_time if reboot is None else reboot
+    config = state.config
+    if config.reboot_time is not None:
+        return config.reboot_time
+    told = (d.reboot_at for d in state.devices.values() if d.taking_part and d.reboot_at is not None)
+    return max(state.sent_until, *told, 0.0) + config.fuota_process_max_time
 
 
 def _verification_ends(state: CampaignState, at: float) -> float:
@@ -252,6 +335,14 @@ def _verification_ends(state: CampaignState, at: float) -> float:
 
 
 # ---- the table -------------------------------------------------------------------------------------------
+
+
+def _after_transfer(config: CampaignConfig) -> bool:
+    return config.reboot == "after_transfer"
+
+
+def _asks_status(config: CampaignConfig, plan: Plan) -> bool:
+    return config.kind == "binary" or any(group.adaptive for group in plan.groups.values())
 
 
 def _any_class_c(config: CampaignConfig) -> bool:
@@ -317,21 +408,44 @@ STAGES: tuple[Stage, ...] = (
         clean_up=_prevent_install,
     ),
     Stage(
-        name="FragSessionStatus",
-        planned=lambda config, _plan: config.kind == "binary",
+        name=FRAG_SESSION_STATUS,
+        planned=_asks_status,
         exchange="status",
         asks=_status_asks,
-        back_to=another_round,
-        stays=lambda state, device: _has_rounds(device, state),
+        back_to=after_status,
+        stays=_can_be_helped,
+        keeps=lambda state, _device: state.config.kind == "firmware",
         new_round=True,
+        clean_up=_prevent_install,
+    ),
+    Stage(
+        name=UNICAST_REPAIR,
+        planned=lambda config, plan: config.unicast_repair_max > 0 and _asks_status(config, plan),
+        asks=_repair_asks,
+        left_out=_not_repaired,
+        back_to=after_repair,
+        stays=_can_be_helped,
+        keeps=lambda state, _device: state.config.kind == "firmware",
+        new_round=True,
+        spare=True,
+        clean_up=_prevent_install,
     ),
     Stage(
         name="UpgradeImage",
-        planned=lambda config, plan: config.kind == "firmware" and not all(g.fec for g in plan.groups.values()),
+        planned=lambda config, plan: (
+            config.kind == "firmware" and (_after_transfer(config) or not all(g.fec for g in plan.groups.values()))
+        ),
         asks=_upgrade_image_asks,
         back_to=another_round,
-        stays=lambda state, device: _has_rounds(device, state),
+        stays=_has_rounds,
         new_round=True,
+        clean_up=_prevent_install,
+    ),
+    Stage(
+        name="Reboot",
+        planned=lambda config, _plan: config.kind == "firmware" and _after_transfer(config),
+        asks=_reboot_asks,
+        keeps=_may_reboot,
         clean_up=_prevent_install,
     ),
     Stage(
@@ -341,6 +455,9 @@ STAGES: tuple[Stage, ...] = (
         not_before=_verification_begins,
         ends_at=_verification_ends,
         bounded=False,
+        back_to=another_round,
+        stays=_has_rounds,
+        new_round=True,
         clean_up=_before_reboot,
     ),
 )

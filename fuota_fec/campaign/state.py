@@ -112,6 +112,14 @@ class DeviceState:
     old_version: int | None = None
     """What it ran before the campaign, where that is known."""
     data: Data = Data.UNKNOWN
+    needed: int | None = None
+    """Fragments that it lacks, as far as it has said so; None: it has not."""
+    n_repaired: int = 0
+    """Coded fragments that it was sent by unicast."""
+    n_presumed: int = 0
+    """How often its silence was taken for a complete block."""
+    loss: float | None = None
+    """Share of fragments that it missed, as far as is known."""
     session_cnt: int = 0
     """SessionCnt of its session in this campaign."""
     last_session_cnt: int | None = None
@@ -119,6 +127,8 @@ class DeviceState:
     session_raised: bool = False
     session_open: bool = False
     """It holds a fragmentation session, as far as we know."""
+    session_set_up: bool = False
+    """It was asked to open one in this campaign."""
     synchronised: bool = False
     """Its clock was corrected in this campaign."""
     memberships: tuple[Membership, ...] = ()
@@ -126,6 +136,8 @@ class DeviceState:
     """It joined its group in this campaign."""
     reboot_sent: str = ""
     """"time" or "countdown", once it was sent a reboot (requested, answered or not)."""
+    reboot_at: float | None = None
+    """Unix time by which that reboot will have come."""
     got_fragments: bool = False
     cleaning: bool = False
     """It is being cleaned up: no longer the stage's affair."""
@@ -152,9 +164,11 @@ class GroupState:
 
     plan: GroupPlan
     next_f_cnt: int
+    n_frames: int
+    """Frames after which the present round is over."""
     round: int = 1
     position: int = 0
-    """Frames of the round that were requested."""
+    """Frames that were requested; where rounds repeat the uncoded fragments, in the present one."""
     failed: str = ""
     """Why it does not get all of its frames."""
     next_slot: float = float("-inf")
@@ -166,12 +180,23 @@ class GroupState:
 
     @property
     def remaining(self) -> int:
-        return self.plan.round_len(self.round) - self.position
+        return self.n_frames - self.position
 
-    def begin_round(self, round_no: int) -> None:
-        """All uncoded fragments again, where there are no coded ones."""
-        if not self.plan.fec and round_no <= self.plan.rounds:
-            self.round, self.position = round_no, 0
+    @property
+    def rows_left(self) -> int:
+        """Coded fragments that no round has sent or is to send."""
+        return self.plan.n_sequence - self.n_frames
+
+    def begin_round(self, round_no: int, n_coded: int) -> None:
+        """That many more coded fragments; or all uncoded ones again, where there are none."""
+        if n_coded:
+            self.round, self.n_frames = round_no, self.n_frames + min(n_coded, self.rows_left)
+        elif not self.plan.fec and round_no <= self.plan.rounds:
+            self.round, self.position, self.n_frames = round_no, 0, self.plan.n_frags
+
+    def end_round(self) -> None:
+        """What of it was not sent is not needed."""
+        self.n_frames = self.position
 
     def remaining_time(self) -> float:
         """s that a session must last for the frames that remain, and the status request after them."""
@@ -259,6 +284,7 @@ class CampaignState:
                 last_session_cnt=facts.session_cnt,
                 session_open=facts.session_open,
                 memberships=facts.memberships,
+                loss=device.loss if device.loss is not None else config.loss,
             )
 
         return cls(
@@ -268,7 +294,10 @@ class CampaignState:
             started_at=event.at,
             blocks=blocks,
             devices={device.dev_eui: device_state(device) for device in config.devices},
-            groups={name: GroupState(plan=group, next_f_cnt=group.first_f_cnt) for name, group in plan.groups.items()},
+            groups={
+                name: GroupState(plan=group, next_f_cnt=group.first_f_cnt, n_frames=group.n_frames)
+                for name, group in plan.groups.items()
+            },
             stage_names=stage_names,
         )
 

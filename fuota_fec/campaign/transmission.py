@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from fuota_fec.campaign import reasons
+from fuota_fec.campaign.adaptive import enough_complete
 from fuota_fec.campaign.messages import (
     Event,
     GroupDone,
@@ -57,7 +58,7 @@ class GroupTransmission:
         self.session = session
         self.command = command.encode() if command is not None else None
         self.n_begun = 0 if self.command is not None else group.position
-        self.n_frames = 1 if self.command is not None else self.plan.round_len(group.round)
+        self.n_frames = 1 if self.command is not None else group.n_frames
         self.outstanding: dict[str, Frame] = {}
         self.last = ""
         """The request that was made last."""
@@ -97,6 +98,8 @@ class GroupTransmission:
             return
         if self._exhausted:
             yield from self.finish(now)
+        elif self._enough() and not self.outstanding:
+            yield GroupDone(at=now, group=self.name, n_sent=self.n_begun)
         elif now > self._last_start:
             yield self._over(now)
         else:
@@ -121,8 +124,16 @@ class GroupTransmission:
             complete = self._exhausted and all(frame.handed_over for frame in self.outstanding.values())
             yield GroupDone(at=now, group=self.name, n_sent=self.n_begun) if complete else self._over(now)
 
+    def _enough(self) -> bool:
+        """Whether devices have said of themselves (2.0.0) that no more coded fragments are needed."""
+        if not self.plan.adaptive or self.command is not None or self.n_begun < self.plan.n_frags:
+            return False
+        return enough_complete(self.state, self.name)
+
     def _over(self, now: float) -> GroupDone:
-        reason = reasons.session_over(self.n_begun, self.n_frames)
+        """Of an adaptive round what was sent so far counts: status tells whether it was enough."""
+        cut_short = self.plan.adaptive and self.command is None and self.n_begun >= self.plan.n_frags
+        reason = "" if cut_short else reasons.session_over(self.n_begun, self.n_frames)
         return GroupDone(at=now, group=self.name, n_sent=self.n_begun, reason=reason)
 
     def finish(self, now: float) -> Iterator[Event]:
@@ -226,6 +237,8 @@ class GroupTransmission:
 
     def apply_done(self, event: GroupDone) -> None:
         self.done = event
+        if self.command is None and not event.reason:
+            self.group.end_round()
         self.drop()
 
     def drop(self) -> None:
@@ -235,6 +248,11 @@ class GroupTransmission:
         self.state.timers.clear(self._end)
         for request_id in self.outstanding:
             self._clear_summary_timers(request_id)
+
+    def forget(self) -> None:
+        """What becomes of its frames does not matter any more."""
+        self.drop()
+        self.outstanding.clear()
 
     def set_slot(self, at: float) -> None:
         """The next frame's time, or that of the end: the timer runs exactly while a frame may go out."""
@@ -249,16 +267,20 @@ class GroupTransmission:
 class Multicast:
     """The frames of some groups: what a stage sends by multicast."""
 
-    def __init__(self, state: CampaignState, groups: dict[str, Command | None], at: float) -> None:
+    def __init__(self, state: CampaignState, groups: Mapping[str, Command | None], at: float) -> None:
         """`groups` by name, with the command that they are sent, or None for their fragments."""
         self.state = state
         self.by_request: dict[str, GroupTransmission] = {}
-        self.groups = {
-            name: GroupTransmission(state, state.groups[name], state.sessions[name], command)
-            for name, command in groups.items()
-        }
-        for group in self.groups.values():
-            group.start(at)
+        self.groups: dict[str, GroupTransmission] = {}
+        for name, command in groups.items():
+            self.begin(name, command, at)
+
+    def begin(self, name: str, command: Command | None, at: float) -> None:
+        """A group's fragments, or a command, now that what it was sent before is over."""
+        if name in self.groups:
+            self.groups[name].forget()
+        self.groups[name] = GroupTransmission(self.state, self.state.groups[name], self.state.sessions[name], command)
+        self.groups[name].start(at)
 
     @property
     def over(self) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from fuota_fec.agent import Observer
 from fuota_fec.campaign.machine import STOPPED, SUCCEEDED, Campaign
 from fuota_fec.campaign.messages import Event
 from fuota_fec.campaign.overview import CampaignStatus
+from fuota_fec.campaign.retry import retry_config
 from fuota_fec.cli.output import json_option, print_json
 from fuota_fec.cli.runfile import read_run_file
 from fuota_fec.cli.watch import JsonReport, StageReport, duration
@@ -64,7 +66,7 @@ def run_command(file: str, url: str, speed: float | None, as_json: bool) -> None
     every device that passed holds exactly the image that was sent.
     """
     run = read_run_file(file)
-    network = json.dumps({"campaign": run.config.id, "simulation": asdict(run.simulation)})
+    network = _world(run.config.id, run.simulation)
 
     def go(observer: Observer) -> SimulationResult:
         return simulate_campaign(
@@ -94,7 +96,7 @@ def resume_command(name: str, url: str, speed: float | None, as_json: bool) -> N
     """
 
     def go(observer: Observer) -> SimulationResult:
-        return resume_simulation(journal, name, simulation, observer=observer, attended=True, speed=speed)
+        return resume_simulation(journal, name, simulation, observer=observer, after=after, attended=True, speed=speed)
 
     with closing(_existing(url)) as journal:
         owner = _overview(journal, name).owner
@@ -106,7 +108,7 @@ def resume_command(name: str, url: str, speed: float | None, as_json: bool) -> N
         if owner and (told := _lives(journal, name)):
             _say(f"campaign {name} {told} by {owner}", as_json, campaign=name, owner=owner)
             return
-        simulation = _simulation(journal, name)
+        simulation, after = _simulation(journal, name)
         _watch(go, list(journal.events(name)), as_json)
 
 
@@ -137,14 +139,62 @@ def _existing(url: str) -> Journal:
     return open_journal(url)
 
 
-def _simulation(journal: Journal, name: str) -> Simulation:
-    """The simulated network that the campaign was run over."""
+@campaign_command.command("retry")
+@click.argument("name", metavar="ID")
+@click.option("--id", "new_id", help="Of the new campaign; ID-retry if not given, then ID-retry-2 and so on.")
+@click.option("--reboot", help='Of the new campaign: "device", "after_transfer" or a Unix time; the same if not given.')
+@_db_option
+@_speed_option
+@json_option
+def retry_command(
+    name: str, new_id: str | None, reboot: str | None, url: str, speed: float | None, as_json: bool
+) -> None:
+    """Run a campaign for the devices of a finished one that did not pass.
+
+    What is known of them is used: versions, uplink periods, losses. Exit status as of `run`.
+    """
+
+    def go(observer: Observer) -> SimulationResult:
+        return simulate_campaign(
+            config,
+            image,
+            simulation,
+            observer=observer,
+            journal=journal,
+            network=_world(config.id, simulation, earlier),
+            after=earlier,
+            attended=True,
+            speed=speed,
+        )
+
+    with closing(_existing(url)) as journal:
+        ids = {row.id for row in journal.overview(archived=True)}
+        names = (f"{name}-retry" + (f"-{n}" if n > 1 else "") for n in count(1))
+        new_id = new_id or next(free for free in names if free not in ids)
+        events = list(journal.events(name))
+        if not events:
+            raise JournalError(f"there is no campaign {name!r}")
+        simulation, after = _simulation(journal, name)
+        earlier, image = (*after, name), journal.image(name)
+        changes = {} if reboot is None else {"reboot": reboot if reboot.isidentifier() else float(reboot)}
+        config = retry_config(Campaign.replay(events, image), new_id, events[-1].at, **changes)
+        _watch(go, (), as_json)
+
+
+def _world(name: str, simulation: Simulation, after: Sequence[str] = ()) -> str:
+    """What the journal keeps of the simulated network: whoever resumes makes it again."""
+    return json.dumps({"campaign": name, "simulation": asdict(simulation), "after": list(after)})
+
+
+def _simulation(journal: Journal, name: str) -> tuple[Simulation, tuple[str, ...]]:
+    """The simulated network that the campaign was run over, and the campaigns that it has seen before."""
     try:
-        table = json.loads(journal.network(name))["simulation"]
-    except (ValueError, KeyError, TypeError):
+        kept = json.loads(journal.network(name))
+        table, after = kept["simulation"], tuple(kept.get("after", ()))
+    except (ValueError, KeyError, TypeError, AttributeError):
         message = f"campaign {name!r} was not run over a simulated network: its own server resumes it"
         raise JournalError(message) from None
-    return from_table(Simulation, table, "simulation")
+    return from_table(Simulation, table, "simulation"), after
 
 
 def _watch(go: Callable[[Observer], SimulationResult], events: Sequence[Event], as_json: bool) -> None:
@@ -342,8 +392,8 @@ def _print_outcome(console: Console, result: SimulationResult) -> None:
     _print_devices(console, status, ("image", right))
     passed = [d for d in status.devices if d.status == "passed"]
     console.print()
-    for reason, count in reason_counts(status):
-        console.print(f"{count} {reason}", soft_wrap=True)
+    for reason, n_devices in reason_counts(status):
+        console.print(f"{n_devices} {reason}", soft_wrap=True)
     n_bytes = len(result.campaign.image)
     held = f"{len(passed) - len(result.wrong)} of them hold exactly the {n_bytes} bytes that were sent (SHA-256); "
     console.print(

@@ -101,7 +101,8 @@ class StageReport:
             self._stage_started = event.at
             sending = event.stage == "DlFragment"
             plans = list(campaign.plan.groups.values())
-            total = sum(plan.round_len(event.round) for plan in plans) if sending else event.n_devices
+            to_come = sum(planned - begun for begun, planned in campaign.progress().fragments.values())
+            total = to_come if sending else event.n_devices
             self._progress.reset(self._task, description=event.stage, total=total, visible=True)
             for plan in plans if sending else ():
                 self._line(

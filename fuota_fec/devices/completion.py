@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -24,16 +25,48 @@ class Reading(NamedTuple):
     completion: Completion
     reason: str = ""
     """What is wrong, in words; empty for a block that is complete."""
+    needed: int | None = None
+    """Fragments that it lacks, where more of them would help."""
+    loss: float | None = None
+    """Share of the fragments sent that it missed."""
 
 
 _SURE = (MissingCount.NEEDED, MissingCount.UNKNOWN)
 
 
-def read_status(profile: DeviceProfile, answer: FragSessionStatusAns, n_frags: int, *, once: bool) -> Reading:
+MOST_LOST = 0.95
+"""Share of losses beyond which a count is not believed: such a device would not have answered."""
+
+
+def read_status(
+    profile: DeviceProfile, answer: FragSessionStatusAns, n_frags: int, *, n_sent: int | None = None, once: bool
+) -> Reading:
     """Whether a device has its block of `n_frags` uncoded fragments (TS004, FragSessionStatusAns; Divergences).
 
-    `once`: each uncoded fragment was sent once, and no other, so that what a stack heard is what it has.
+    `n_sent` fragments were sent, if each was sent once. `once`: each uncoded fragment was sent once, and no other, so
+    that what a stack heard is what it has.
     """
+    reading = _read(profile, answer, n_frags, n_sent or n_frags, once=once)
+    loss = None if n_sent is None else _loss(profile, answer, n_frags, n_sent)
+    return reading._replace(loss=loss)
+
+
+def _loss(profile: DeviceProfile, answer: FragSessionStatusAns, n_frags: int, n_sent: int) -> float | None:
+    missing, received = answer.missing_frag, answer.nb_frag_received
+    if answer.session_does_not_exist or missing is None or received is None or not n_sent:
+        return None
+    lost, share_of = n_sent - received, n_sent
+    if profile.received_count is ReceivedCount.LAST_NUMBER_LESS_LOST:
+        share_of = n_frags  # The number heard last, less the uncoded fragments lost.
+    elif profile.received_count is ReceivedCount.LAST_NUMBER:
+        if profile.missing_count is not MissingCount.LOST:
+            return None
+        lost, share_of = missing, n_frags
+    share = lost / share_of
+    return min(max(share, 0.0), MOST_LOST)
+
+
+def _read(profile: DeviceProfile, answer: FragSessionStatusAns, n_frags: int, n_sent: int, *, once: bool) -> Reading:
     missing, received = answer.missing_frag, answer.nb_frag_received
     if answer.session_does_not_exist or missing is None or received is None:
         return Reading(Completion.INCOMPLETE, "missing all fragments: no such session")
@@ -49,9 +82,17 @@ def read_status(profile: DeviceProfile, answer: FragSessionStatusAns, n_frags: i
     if one_means_none and not memory:
         return Reading(Completion.LIKELY)
     if count is MissingCount.LOST and missing and received >= n_frags + missing and not memory:
-        return Reading(Completion.UNKNOWN, f"missing fragments unknown: the device lost {missing}, and may have them")
+        reason = f"missing fragments unknown: the device lost {missing}, and may have them"
+        return Reading(Completion.UNKNOWN, reason, _less_repaired(missing, n_frags, n_sent) or None)
     if missing == 0:
         # 256 missing ones cut to eight bits, or a number heard last that is below M.
         missing = max(1, n_frags - received) if profile.received_count is not ReceivedCount.UNKNOWN else 1
     more = " or more" if missing == 255 else ""
-    return Reading(Completion.INCOMPLETE, f"missing {missing}{more} fragments{memory}")
+    needed = missing if count is not MissingCount.LOST else max(1, _less_repaired(missing, n_frags, n_sent))
+    return Reading(Completion.INCOMPLETE, f"missing {missing}{more} fragments{memory}", None if memory else needed)
+
+
+def _less_repaired(n_lost: int, n_frags: int, n_sent: int) -> int:
+    """Losses less the coded fragments that a device with so many losses has heard on average, at least 0."""
+    heard = (n_sent - n_frags) * max(0.0, 1 - n_lost / n_frags)
+    return max(0, math.ceil(n_lost - heard))

@@ -114,8 +114,16 @@ def _reboot_is_timed(campaign: PlannedCampaign) -> bool:
     return campaign.reboot == "time"
 
 
-def _any_without_coded(campaign: PlannedCampaign) -> bool:
-    return any(group.n_coded == 0 for group in campaign.groups)
+def _after_transfer(campaign: PlannedCampaign) -> bool:
+    return campaign.reboot == "after_transfer"
+
+
+def _any_adaptive(campaign: PlannedCampaign) -> bool:
+    return any(group.adaptive for group in campaign.groups)
+
+
+def _images_are_asked_for(campaign: PlannedCampaign) -> bool:
+    return _after_transfer(campaign) or any(group.n_coded == 0 for group in campaign.groups)
 
 
 def _asks_versions(campaign: PlannedCampaign) -> bool:
@@ -156,7 +164,9 @@ _STAGES: Mapping[str, tuple[_Row, ...]] = MappingProxyType(
             _FRAG_SESSION_SETUP,
             *_SESSION,
             _DL_FRAGMENT,
-            _Row("UpgradeImage", "after", _unicast, _any_without_coded),
+            _Row("FragSessionStatus", "after", _status, _any_adaptive),
+            _Row("UpgradeImage", "after", _unicast, _images_are_asked_for),
+            _Row("Reboot", "after", _unicast, _after_transfer),
             _Row("CompletionVerification", "verification", _verification),
         ),
     }

@@ -28,6 +28,8 @@ class PlannedGroup:
     n_coded: int = 0
     last_row: int | None = None
     """Largest row number among the coded fragments; n_coded if not given: rows 1, 2, 3 …"""
+    adaptive: bool = False
+    """Whether the coded fragments are sent in rounds, as many as status says are needed: n_coded at most."""
     rounds: int = 1
     """Passes of the uncoded fragments; more than one is a carousel."""
     n_other_frames: int = 0
@@ -191,6 +193,7 @@ class PlannedCampaign:
         return tuple(device for device in self.devices if device.group == group.name)
 
     def asks_status_by_multicast(self, group: PlannedGroup) -> bool:
-        """Whether all devices of the group answer one status request."""
+        """Whether all devices of the group are asked by one status request."""
         many = len(self.devices_of(group)) > self.fsession_status_threshold
-        return self.kind == "binary" and (many or group.n_coded == 0)
+        asked = self.kind == "binary" or (self.kind == "firmware" and group.adaptive)
+        return asked and (many or group.n_coded == 0)

@@ -70,6 +70,7 @@ def make_config(n_devices: int = 3, **changes: Any) -> CampaignConfig:
         "delivery_timeout": 10,
         "fsize": 10,
         "redundancy": 2,
+        "clean_up": False,
     }
     return CampaignConfig(**{**settings, **changes})
 
@@ -305,9 +306,11 @@ class Driver:
         """Device i is asked all that it is asked in the stage, the requests leave, and it answers as it should."""
         kept: list[Event] = []
         stages = len(self.of(StageStarted))
-        for _ in range(10):
-            kept += self.sent(self.ask(i))
-            if self.asked(i) and len(self.of(StageStarted)) == stages:  # not done by the report alone
+        for _ in range(20):
+            request = self.ask(i)
+            kept += self.sent(request)
+            answers = request.frag_nb is None or request.dev_eui is None
+            if answers and self.asked(i) and len(self.of(StageStarted)) == stages:  # not done by the report alone
                 kept += self.say(i, self.right_answer(i))
             if not self.asked(i) or len(self.of(StageStarted)) != stages or self.last_stage == CLEAN_UP:
                 break
@@ -391,8 +394,7 @@ def _dev_version(d: Driver, device: DeviceState, _group: Group) -> Command:
 
 
 def _reboot_planned(d: Driver, device: DeviceState, _group: Group) -> Command:
-    when = d.campaign.config.reboot_time
-    assert when is not None
+    when = d.campaign.config.reboot_time or device.reboot_at or d.now
     left = max(1, round(when - d.now))
     if device.reboot_sent == "countdown":
         return firmware.DevRebootCountdownAns(countdown=left)

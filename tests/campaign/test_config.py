@@ -254,7 +254,7 @@ def test_versions_are_asked_for_only_where_they_are_not_known(changes, asks) -> 
         ({"hw_version": -1}, "hw_version: -1"),
         ({"hw_version": 2**32}, "hw_version: 4294967296"),
         ({"requires_fw_version": "1.2"}, "requires_fw_version: '1.2'"),
-        ({"reboot": "soon"}, "reboot: 'soon' is neither 'device' nor a Unix time"),
+        ({"reboot": "soon"}, "reboot: 'soon' is neither 'device' nor 'after_transfer' nor a Unix time"),
         ({"reboot": -1}, "reboot: -1"),
         ({"reboot": 2.0**32}, "reboot"),
         ({"reboot": float("nan")}, "reboot: nan"),

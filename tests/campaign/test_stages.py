@@ -9,8 +9,8 @@ from fuota_fec.campaign.config import Device
 from fuota_fec.campaign.messages import Answered, GivenUp, Requested, StageStarted
 from fuota_fec.campaign.plan import make_plan
 from fuota_fec.campaign.reasons import dotted
-from fuota_fec.wire import firmware, fragmentation, multicast
-from fuota_fec.wire.clock import gps_from_unix
+from fuota_fec.wire import clock, firmware, fragmentation, multicast
+from fuota_fec.wire.clock import gps_from_unix, gps_to_wire
 
 SETUP, FRAG, CLASS_C, VERIFY = "McGroupSetup", "FragSessionSetup", "McClassCSession", "CompletionVerification"
 
@@ -178,9 +178,26 @@ def test_time_to_start_may_be_time_tolerance_and_ten_seconds_off(drive, off, ok)
     received_at = d.now = float(int(d.now) + 5)
     time_to_start = int(session(d).start - received_at + off)
     d.say(1, multicast.McClassCSessionAns(mc_group_id=0, time_to_start=time_to_start))
-    [*_, answer] = d.of(Answered)
-    assert answer.ok is ok
-    assert answer.reason == ("" if ok else f"clock off by {off} s")
+    if ok:
+        assert d.stage == "DlFragment"
+        return
+    assert d.state(1).reason == f"clock off by {off} s"
+    assert d.asked(1) == "ForceDeviceResync"
+
+
+def test_a_clock_that_is_still_off_after_it_was_synchronised_fails_the_device(drive):
+    d = drive(1, stage=CLASS_C, stage_end="all")
+    for _ in range(2):
+        d.sent(d.ask(1))
+        d.say(1, multicast.McClassCSessionAns(mc_group_id=0, time_to_start=5))
+        if d.asked(1) == "ForceDeviceResync":
+            d.sent(d.ask(1))
+            time = gps_to_wire(gps_from_unix(d.now)) + 700
+            d.say(1, clock.AppTimeReq(device_time=time, ans_required=True, token_req=0))
+            d.wait(3)
+            assert clock.decode(d.replies(1)[0].command, uplink=False)[0].time_correction == -700
+    assert d.asks(1, CLASS_C) == ["McSession", "ForceDeviceResync", "McSession"]
+    assert "clock off by" in d.device(1).reason
 
 
 def test_time_to_start_counts_from_the_reception(drive):
@@ -518,7 +535,7 @@ def test_the_tolerance_of_the_clock_is_configured(drive):
         d.sent(d.ask(1))
         d.now = float(int(d.now) + 5)
         d.say(1, multicast.McClassCSessionAns(mc_group_id=0, time_to_start=int(session(d).start - d.now) + 30))
-        assert d.of(Answered)[-1].ok is ok
+        assert (d.stage == "DlFragment") is ok
 
 
 def test_the_answer_of_the_other_class_is_foreign(drive):

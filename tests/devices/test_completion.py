@@ -98,7 +98,7 @@ def test_for_all_others_that_makes_no_difference(stack) -> None:
 def test_what_is_complete_has_no_reason_and_what_is_not_has_one(stack) -> None:
     for received in range(25):
         for missing in (*range(12), 254, 255):
-            completion, reason = read(stack, received, missing)
+            completion, reason, *_ = read(stack, received, missing)
             assert (reason == "") is (completion in (COMPLETE, LIKELY))
             assert reason == "" or reason.startswith("missing")
 
@@ -129,7 +129,7 @@ def test_the_reason_says_how_many_are_missing(stack, received, missing, n_frags,
 def test_a_device_without_memory_for_its_losses_is_never_complete(stack, flags) -> None:
     """Coded fragments will not help it."""
     for missing in range(4):
-        completion, reason = read(stack, 14, missing, **flags)
+        completion, reason, *_ = read(stack, 14, missing, **flags)
         assert completion is INCOMPLETE
         assert reason.endswith("fragments, its memory for the matrix is full")
 

@@ -19,9 +19,12 @@ from fuota_fec.campaign.asks.firmware import (
     UPGRADE_IMAGE,
 )
 from fuota_fec.campaign.asks.fragmentation import (
+    CLOSE_FRAG_SESSION,
+    DATA_FRAGMENT,
     FRAG_SESSION_DELETE,
     FRAG_SESSION_SETUP,
     FRAG_SESSION_STATUS,
+    REPAIR_STATUS,
     status_request,
 )
 from fuota_fec.campaign.asks.multicast import FORCE_DEVICE_RESYNC, MC_GROUP_DELETE, MC_GROUP_SETUP, SESSION, is_member
@@ -30,6 +33,8 @@ from fuota_fec.campaign.asks.versions import BASE_VERSION, PACKAGE_VERSIONS
 __all__ = [
     "BASE_VERSION",
     "CANCEL_REBOOT",
+    "CLOSE_FRAG_SESSION",
+    "DATA_FRAGMENT",
     "DEV_DELETE_IMAGE",
     "DEV_REBOOT_TIME",
     "DEV_VERSION",
@@ -43,6 +48,7 @@ __all__ = [
     "MC_GROUP_SETUP",
     "OK",
     "PACKAGE_VERSIONS",
+    "REPAIR_STATUS",
     "SESSION",
     "UPGRADE_IMAGE",
     "Ask",
@@ -53,6 +59,6 @@ __all__ = [
 ]
 
 FIRST: Mapping[str, Ask] = MappingProxyType(
-    {ask.name: ask for ask in (FRAG_SESSION_DELETE, FORCE_DEVICE_RESYNC, INSTALLED_VERSION)}
+    {ask.name: ask for ask in (FRAG_SESSION_DELETE, FORCE_DEVICE_RESYNC, INSTALLED_VERSION, DATA_FRAGMENT)}
 )
 """What may have to be asked before a question is asked again, or instead of it."""

@@ -26,12 +26,16 @@ class Verdict:
     again: Literal["", "now", "later", "instead"] = ""
     first: tuple[str, ...] = ()
     fw_version: int | None = None
+    needed: int | None = None
+    """Fragments that the device lacks, as far as it tells."""
+    loss: float | None = None
+    """Share of the fragments that it missed, as far as it tells."""
 
 
 OK = Verdict(ok=True)
 
 
-def _nothing(_state: CampaignState, _device: DeviceState) -> None:
+def _nothing(_state: CampaignState, _device: DeviceState, _at: float = 0.0) -> None:
     """It changes nothing that is known of the device."""
 
 
@@ -43,14 +47,16 @@ class Ask:
     """The command for a device, decided on at a Unix time."""
     read: Callable[[CampaignState, DeviceState, Command, float], Verdict | None]
     """What an answer, received at a Unix time, means; None for one that does not belong here."""
-    sent: Callable[[CampaignState, DeviceState], None] = _nothing
-    """What is known of the device once this was requested, whether it arrives or not."""
+    sent: Callable[[CampaignState, DeviceState, float], None] = _nothing
+    """What is known of the device once this was requested at a Unix time, whether it arrives or not."""
     done: Callable[[CampaignState, DeviceState], None] = _nothing
     """What is known of it once it did so."""
     again: Callable[[CampaignState, DeviceState], None] = _nothing
     """What changes before it is asked again."""
-    not_after: Callable[[CampaignState], float | None] = lambda _: None
+    not_after: Callable[[CampaignState, DeviceState], float | None] = lambda _state, _device: None
     """Unix time after which it makes no sense any more."""
+    frag_nb: Callable[[CampaignState, DeviceState], int] | None = None
+    """It is this fragment instead of a command, and is not answered: that it left is enough."""
     optional: bool = False
     """It is asked once; a device that does not answer is asked what comes next."""
     volunteered: tuple[type[Command], ...] = ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import Literal
 
 from fuota_fec.campaign import reasons
@@ -12,26 +13,43 @@ from fuota_fec.wire import firmware
 from fuota_fec.wire.clock import gps_from_unix, gps_to_wire
 from fuota_fec.wire.commands import Command
 
+MOST_PRESUMED = 3
+"""Times that silence is taken for a complete block, after which a device has something else."""
+LEAST_COUNTDOWN = 60
+"""s: a device that reboots at once may not answer."""
 LONGEST_COUNTDOWN = firmware.CANCEL_COUNTDOWN - 1
 
 # ---- DevRebootTime ---------------------------------------------------------------------------------------
 
 
-def _by_countdown(device: DeviceState) -> bool:
-    return device.profile.reboot_verb is RebootVerb.COUNTDOWN
+def _by_countdown(state: CampaignState, device: DeviceState) -> bool:
+    """A reboot that is not to be at a set time needs no clock."""
+    verb = device.profile.reboot_verb
+    return verb is RebootVerb.COUNTDOWN or (verb is RebootVerb.EITHER and state.config.reboot_time is None)
+
+
+def _reboot_at(state: CampaignState, device: DeviceState, now: float) -> float:
+    """Unix time at which a device that is told so now is to reboot: the one that is configured, or a time of its own,
+    drawn from its DevEUI, within the spread, and one that it can still hear of."""
+    config = state.config
+    if config.reboot_time is not None:
+        return config.reboot_time
+    own = state.stage_started + config.reboot_spread * zlib.crc32(device.dev_eui.encode()) / 2**32
+    by_countdown = _by_countdown(state, device)
+    heard = now + (LEAST_COUNTDOWN if by_countdown else device.period + config.delivery_timeout)
+    return max(own, heard)
 
 
 def _reboot_request(state: CampaignState, device: DeviceState, now: float) -> Command:
-    when = state.config.reboot_time
-    assert when is not None
-    if _by_countdown(device):
+    when = _reboot_at(state, device, now)
+    if _by_countdown(state, device):
         return firmware.DevRebootCountdownReq(countdown=min(max(1, round(when - now)), LONGEST_COUNTDOWN))
     return firmware.DevRebootTimeReq(reboot_time=gps_to_wire(gps_from_unix(when)))
 
 
-def _reboot_read(_state: CampaignState, device: DeviceState, command: Command, _at: float) -> Verdict | None:
+def _reboot_read(state: CampaignState, device: DeviceState, command: Command, _at: float) -> Verdict | None:
     """0 means that it cannot; the acknowledgement of a cancel is not an answer to this."""
-    if _by_countdown(device):
+    if _by_countdown(state, device):
         if not isinstance(command, firmware.DevRebootCountdownAns):
             return None
         told, cancelled = command.countdown, firmware.CANCEL_COUNTDOWN
@@ -44,8 +62,12 @@ def _reboot_read(_state: CampaignState, device: DeviceState, command: Command, _
     return OK if told else Verdict(ok=False, reason=reasons.refused("DevRebootTime", "it cannot reboot at that time"))
 
 
-def _reboot_sent(_state: CampaignState, device: DeviceState) -> None:
-    device.reboot_sent = "countdown" if _by_countdown(device) else "time"
+def _reboot_sent(state: CampaignState, device: DeviceState, at: float) -> None:
+    """A countdown begins when the device hears of it, after its next uplink."""
+    by_countdown = _by_countdown(state, device)
+    device.reboot_sent = "countdown" if by_countdown else "time"
+    ages = state.config.reboot_time is None and by_countdown
+    device.reboot_at = _reboot_at(state, device, at) + (device.period if ages else 0.0)
 
 
 DEV_REBOOT_TIME = Ask(
@@ -54,7 +76,7 @@ DEV_REBOOT_TIME = Ask(
     request=_reboot_request,
     read=_reboot_read,
     sent=_reboot_sent,
-    not_after=lambda state: state.config.reboot_time,
+    not_after=lambda state, _device: state.config.reboot_time,
 )
 
 
@@ -74,7 +96,7 @@ def _cancel_read(_state: CampaignState, device: DeviceState, command: Command, _
 
 
 def _cancel_done(_state: CampaignState, device: DeviceState) -> None:
-    device.reboot_sent = ""
+    device.reboot_sent, device.reboot_at = "", None
 
 
 CANCEL_REBOOT = Ask(
@@ -83,13 +105,18 @@ CANCEL_REBOOT = Ask(
     request=_cancel_request,
     read=_cancel_read,
     done=_cancel_done,
-    not_after=lambda state: state.config.reboot_time,
+    not_after=lambda _state, device: device.reboot_at,
 )
 
 
 # ---- UpgradeImage ------------------------------------------------------------------------------------------
 
 _NO_IMAGE = {0: "none is stored", 1: "corrupt or wrongly signed", 2: "for other hardware"}
+
+
+def _still_needed(device: DeviceState, up_image_status: int) -> int | None:
+    """A device without any image may lack fragments; what is wrong with one that it has they do not mend."""
+    return None if up_image_status else device.needed or 1
 
 
 def _upgrade_image_read(state: CampaignState, device: DeviceState, command: Command, _at: float) -> Verdict | None:
@@ -103,7 +130,7 @@ def _upgrade_image_read(state: CampaignState, device: DeviceState, command: Comm
         may_run = state.config.reboot_time is None and device.profile.reboots_alone is not False
         if command.up_image_status == 0 and may_run:
             return Verdict(ok=False, reason=reason, again="instead", first=(INSTALLED_VERSION.name,))
-        return Verdict(ok=False, reason=reason)
+        return Verdict(ok=False, reason=reason, needed=_still_needed(device, command.up_image_status))
     version = command.next_firmware_version
     if version is not None and version != state.config.firmware_version:
         return Verdict(ok=False, reason=f"image not valid: it is of version {reasons.dotted(version)}")
@@ -120,12 +147,13 @@ UPGRADE_IMAGE = Ask(
 )
 
 
-def _installed_read(state: CampaignState, _device: DeviceState, command: Command, _at: float) -> Verdict | None:
+def _installed_read(state: CampaignState, device: DeviceState, command: Command, _at: float) -> Verdict | None:
     if not isinstance(command, firmware.DevVersionAns):
         return None
     ok = command.fw_version == state.config.firmware_version
     reason = "" if ok else f"image not valid: {_NO_IMAGE[0]}, and it runs {reasons.dotted(command.fw_version)}"
-    return Verdict(ok=ok, reason=reason, fw_version=command.fw_version)
+    needed = None if ok else _still_needed(device, 0)
+    return Verdict(ok=ok, reason=reason, fw_version=command.fw_version, needed=needed)
 
 
 INSTALLED_VERSION = Ask(
@@ -156,12 +184,19 @@ def _version_read(state: CampaignState, device: DeviceState, command: Command, _
     return Verdict(ok=True, fw_version=version)
 
 
+def _runs_the_old(_state: CampaignState, device: DeviceState) -> None:
+    """A sign that it lacks fragments, unless its silence was taken for completeness too often for that."""
+    if device.data < Data.LIKELY and device.n_presumed <= MOST_PRESUMED:
+        device.needed = max(device.needed or 0, 1)
+
+
 DEV_VERSION = Ask(
     name="DevVersion",
     port=lambda ports: ports.firmware,
     request=lambda *_: firmware.DevVersionReq(),
     read=_version_read,
     done=data_complete,
+    again=_runs_the_old,
     volunteered=(firmware.DevVersionAns,),
 )
 

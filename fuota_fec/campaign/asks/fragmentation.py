@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from fuota_fec.campaign import repair
 from fuota_fec.campaign.asks.ask import OK, Ask, Verdict, data_complete, refusal, verdict_of
 from fuota_fec.campaign.state import LAST_SESSION_CNT, CampaignState, DeviceState
 from fuota_fec.devices.completion import Completion, read_status
@@ -44,8 +47,8 @@ def _frag_session_setup_read(state: CampaignState, device: DeviceState, command:
     return verdict
 
 
-def _frag_session_setup_sent(state: CampaignState, device: DeviceState) -> None:
-    device.session_open = True
+def _frag_session_setup_sent(state: CampaignState, device: DeviceState, _at: float) -> None:
+    device.session_open = device.session_set_up = True
     if device.group.version == "2.0.0":
         device.last_session_cnt = device.session_cnt
     state.changed_devices.add(device.dev_eui)
@@ -76,7 +79,7 @@ def _frag_session_delete_read(
 
 
 def _frag_session_delete_done(state: CampaignState, device: DeviceState) -> None:
-    device.session_open = False
+    device.session_open = device.session_set_up = False
     state.changed_devices.add(device.dev_eui)
 
 
@@ -88,6 +91,9 @@ FRAG_SESSION_DELETE = Ask(
     done=_frag_session_delete_done,
     optional=True,
 )
+"""Before a setup: whoever does not know it may do without."""
+CLOSE_FRAG_SESSION = replace(FRAG_SESSION_DELETE, optional=False)
+"""To be confirmed."""
 
 
 # ---- FragSessionStatus -------------------------------------------------------------------------------------
@@ -105,10 +111,19 @@ def _status_read(state: CampaignState, device: DeviceState, command: Command, _a
         return None
     group = state.groups[device.group.name]
     once = not group.plan.fec and group.round == 1
-    reading = read_status(device.profile, command, group.plan.n_frags, once=once)
-    ok = reading.completion in (Completion.COMPLETE, Completion.LIKELY)
-    note = "complete by counts that are no proof" if reading.completion is Completion.LIKELY else ""
-    return Verdict(ok=ok, reason=reading.reason, note=note)
+    n_sent = group.position + device.n_repaired if once or group.plan.fec else None
+    reading = read_status(device.profile, command, group.plan.n_frags, n_sent=n_sent, once=once)
+    likely = reading.completion is Completion.LIKELY
+    if reading.completion is Completion.UNKNOWN and state.config.kind == "firmware":
+        likely = reading.needed is None  # The version that runs will tell.
+    ok = likely or reading.completion is Completion.COMPLETE
+    return Verdict(
+        ok=ok,
+        reason="" if ok else reading.reason,
+        note="complete by counts that are no proof" if likely else "",
+        needed=reading.needed,
+        loss=reading.loss,
+    )
 
 
 FRAG_SESSION_STATUS = Ask(
@@ -119,3 +134,40 @@ FRAG_SESSION_STATUS = Ask(
     done=data_complete,
     volunteered=(fragmentation.FragDataBlockReceivedReq,),
 )
+
+
+# ---- repair by unicast -----------------------------------------------------------------------------------
+
+
+def _no_command(_state: CampaignState, _device: DeviceState, _now: float) -> Command:
+    raise AssertionError("a fragment is no command")
+
+
+def _no_answer(_state: CampaignState, _device: DeviceState, _command: Command, _at: float) -> Verdict | None:
+    return None
+
+
+def _fragment_sent(_state: CampaignState, device: DeviceState) -> None:
+    device.n_repaired += 1
+
+
+DATA_FRAGMENT = Ask(
+    name="DataFragment",
+    port=lambda ports: ports.fragmentation,
+    request=_no_command,
+    read=_no_answer,
+    done=_fragment_sent,
+    frag_nb=repair.frag_nb,
+)
+
+
+def _repair_status_read(state: CampaignState, device: DeviceState, command: Command, at: float) -> Verdict | None:
+    """Whoever still lacks fragments is sent more, while there are some."""
+    verdict = _status_read(state, device, command, at)
+    if verdict is None or verdict.ok or verdict.needed is None:
+        return verdict
+    n_more = repair.more_for(state, device, verdict.needed)
+    return replace(verdict, again="now", first=(DATA_FRAGMENT.name,) * n_more) if n_more else verdict
+
+
+REPAIR_STATUS = replace(FRAG_SESSION_STATUS, read=_repair_status_read)

@@ -65,7 +65,7 @@ def _other_memberships(device: DeviceState) -> tuple[Membership, ...]:
     return tuple(m for m in device.memberships if m.mc_group_id != device.group.mc_group_id)
 
 
-def _mc_group_setup_sent(state: CampaignState, device: DeviceState) -> None:
+def _mc_group_setup_sent(state: CampaignState, device: DeviceState, _at: float) -> None:
     """From now on it is not known what the device has there, until it answers."""
     others = _other_memberships(device)
     if len(others) != len(device.memberships):
@@ -140,22 +140,22 @@ _SESSION_ANSWERS = {"B": multicast.McClassBSessionAns, "C": multicast.McClassCSe
 
 
 def _session_read(state: CampaignState, device: DeviceState, command: Command, at: float) -> Verdict | None:
-    """TimeToStart is the only proof that the device's clock is right: it is held against the plan."""
+    """TimeToStart is the only proof that the device's clock is right: it is held against the plan. A device whose clock
+    is off is synchronised, once, and asked again."""
     group = device.group
     if not isinstance(command, _SESSION_ANSWERS[group.device_class]) or command.mc_group_id != group.mc_group_id:
         return None
     if command.time_to_start is None:
         return verdict_of(command)
-    if command.time_to_start == multicast.TIME_TO_START_UNKNOWN:
-        reason = "clock off: the device does not know the time"
-        if device.synchronised:
-            return Verdict(ok=False, reason=reason)
-        return Verdict(ok=False, reason=reason, again="now", first=(FORCE_DEVICE_RESYNC.name,))
     off = at + command.time_to_start - state.sessions[group.name].start
     text = f"clock off by {off:.0f} s"
-    if abs(off) > state.config.time_tolerance + CLOCK_MARGIN:
+    if command.time_to_start == multicast.TIME_TO_START_UNKNOWN:
+        text = "clock off: the device does not know the time"
+    elif abs(off) <= state.config.time_tolerance + CLOCK_MARGIN:
+        return Verdict(ok=True, note=text if abs(off) > state.config.time_tolerance else "")
+    if device.synchronised:
         return Verdict(ok=False, reason=text)
-    return Verdict(ok=True, note=text if abs(off) > state.config.time_tolerance else "")
+    return Verdict(ok=False, reason=text, again="now", first=(FORCE_DEVICE_RESYNC.name,))
 
 
 def _synchronised(_state: CampaignState, device: DeviceState) -> None:

@@ -162,11 +162,14 @@ def _answer_rate(campaign: PlannedCampaign, group: PlannedGroup) -> Remarks:
 
 def _frames(_campaign: PlannedCampaign, group: PlannedGroup) -> Remarks:
     rounds = f"{group.rounds} rounds of " if group.rounds > 1 else ""
+    most = "up to " if group.adaptive else ""
+    planned = " of the first round" if group.adaptive else ""
     yield Remark(
         "info",
-        f"{rounds}{group.n_frags} uncoded and {group.n_coded} coded fragments of {group.frag_size} bytes: "
-        f"{group.n_frames} frames, one every {group.spacing:.1f} s, the last {group.session_length:.0f} s after the "
-        f"session's start; counters {group.first_f_cnt} to {group.first_f_cnt + group.n_frames - 1}",
+        f"{rounds}{group.n_frags} uncoded and {most}{group.n_coded} coded fragments of {group.frag_size} bytes: "
+        f"{most}{group.n_frames} frames, one every {group.spacing:.1f} s, "
+        f"the last{planned} {group.session_length:.0f} s after the session's start; "
+        f"counters {group.first_f_cnt} to {group.first_f_cnt + group.n_frames - 1}",
     )
 
 

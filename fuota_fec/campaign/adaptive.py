@@ -1,0 +1,65 @@
+"""Adaptive redundancy: how many more coded fragments a group is sent, from what its devices say that they lack.
+
+A device that lacks d fragments and misses a share p of what is sent needs about (d + EXTRA) / (1 - p) more coded ones.
+A further round has as many as it takes for the devices that are the quickest to be helped, so many of them that the
+threshold is met. What devices say are hints (`devices.completion`): the next status, and in the end the version that
+runs, tell whether it was enough.
+"""
+
+from __future__ import annotations
+
+import math
+
+from fuota_fec.campaign.plan import UNKNOWN_LOSS
+from fuota_fec.campaign.state import CampaignState, Data, DeviceState
+
+EXTRA = 2
+"""Coded fragments beyond its losses with which most devices complete (TS004, Decoding)."""
+
+
+def lacks(device: DeviceState) -> bool:
+    """Whether there is a sign that more fragments would help a device."""
+    return device.taking_part and device.data < Data.LIKELY and device.needed is not None
+
+
+def lacking(state: CampaignState) -> list[DeviceState]:
+    """Devices that more fragments would help, in groups that have some left."""
+    able = {name for name, group in state.groups.items() if group.plan.adaptive and group.rows_left}
+    return [device for device in state.devices.values() if device.group.name in able and lacks(device)]
+
+
+def enough_complete(state: CampaignState, group: str) -> bool:
+    """Whether so many devices are known to have the data that the threshold is met, or all devices of the group."""
+    taking_part = [device for device in state.devices.values() if device.taking_part]
+    n_complete = sum(device.data is Data.COMPLETE for device in taking_part)
+    return n_complete >= state.plan.n_needed or all(
+        device.data is Data.COMPLETE for device in taking_part if device.group.name == group
+    )
+
+
+def coded_of_round(state: CampaignState, n_complete: int) -> dict[str, int]:
+    """Coded fragments of a further round, by group, if n_complete devices have the data; empty: no round helps."""
+    devices = lacking(state)
+    n_missing = state.plan.n_needed - n_complete
+    if n_missing <= 0 or not devices:
+        return {}
+    usual = usual_loss(state)
+    quickest = sorted(
+        (coded_needed(device.needed, device.loss, usual), device.dev_eui, device.group.name) for device in devices
+    )
+    wanted: dict[str, int] = {}
+    for n_coded, _, group in quickest[:n_missing]:
+        wanted[group] = max(n_coded, state.groups[group].plan.least_coded, wanted.get(group, 0))
+    return {name: min(n, state.groups[name].rows_left) for name, n in wanted.items()}
+
+
+def coded_needed(needed: int | None, loss: float | None, usual: float) -> int:
+    """Coded fragments after which a device that lacks `needed` is expected to be complete, if it misses `loss` of them,
+    or the `usual` share where that is not known."""
+    return math.ceil(((needed or 1) + EXTRA) / (1 - (usual if loss is None else loss)))
+
+
+def usual_loss(state: CampaignState) -> float:
+    """Mean share of fragments that is missed, as far as is known."""
+    known = [device.loss for device in state.devices.values() if device.loss is not None]
+    return sum(known) / len(known) if known else UNKNOWN_LOSS

@@ -1,0 +1,84 @@
+"""Repair by unicast: the last few devices are sent coded fragments of their own, where that takes less air time than
+another round for their whole group.
+
+Their rows are taken from the end of the group's sequence, so that a round that follows has none of them.
+"""
+
+from __future__ import annotations
+
+from fuota_fec.campaign.adaptive import coded_needed, coded_of_round, lacks, usual_loss
+from fuota_fec.campaign.state import CampaignState, DeviceState
+from fuota_fec.codec.block import HEADER_LEN
+from fuota_fec.errors import ParameterError
+from fuota_fec.radio.airtime import frame_time
+from fuota_fec.radio.regions import region
+
+STATUS_LEN = 2
+"""Bytes of a FragSessionStatusReq."""
+
+
+def rows_for(state: CampaignState, device: DeviceState) -> int:
+    """Coded fragments that neither its group nor the device was sent."""
+    return state.groups[device.group.name].rows_left - device.n_repaired
+
+
+def frag_nb(state: CampaignState, device: DeviceState) -> int:
+    """Number of the fragment that it is sent next."""
+    plan = state.groups[device.group.name].plan
+    return plan.frag_nb(plan.n_sequence - 1 - device.n_repaired)
+
+
+def more_for(state: CampaignState, device: DeviceState, n_needed: int) -> int:
+    """Coded fragments that a device which lacks n_needed is sent in one go; 0: none are left."""
+    return min(coded_needed(n_needed, device.loss, usual_loss(state)), rows_for(state, device))
+
+
+def devices_to_repair(state: CampaignState, now: float) -> dict[str, int]:
+    """The devices that are repaired by unicast, and with how many fragments each; empty: none, or a round is better."""
+    most, usual = state.config.unicast_repair_max, usual_loss(state)
+    if not most:
+        return {}
+    n_complete = sum(device.taking_part and not lacks(device) for device in state.devices.values())
+    n_missing = state.plan.n_needed - n_complete
+    able = [device for device in state.devices.values() if lacks(device) and _is_able(state, device, usual)]
+    if not 0 < n_missing <= min(most, len(able)):
+        return {}
+    quickest = sorted((coded_needed(device.needed, device.loss, usual), device.dev_eui) for device in able)[:n_missing]
+    devices = [(state.devices[dev_eui], n) for n, dev_eui in quickest]
+    if any(now + (n + 1) * device.period > state.deadline for device, n in devices):
+        return {}
+    coded = coded_of_round(state, n_complete)
+    by_unicast = sum(n * _air_time(state, device) for device, n in devices)
+    if coded and by_unicast >= _round(state, coded):
+        return {}
+    return {device.dev_eui: n for device, n in devices}
+
+
+def _is_able(state: CampaignState, device: DeviceState, usual: float) -> bool:
+    """Whether rows are left for it, a downlink takes a fragment, and it tells what it has."""
+    plan = state.groups[device.group.name].plan
+    if rows_for(state, device) < coded_needed(device.needed, device.loss, usual) or not device.profile.answers_status:
+        return False
+    try:
+        area = region(device.group.region)
+        most = area.max_app_payload(_data_rate(device), dwell_time=device.group.dwell_time, repeater=False)
+    except ParameterError:
+        return False
+    return most >= HEADER_LEN + plan.frag_size
+
+
+def _data_rate(device: DeviceState) -> int:
+    """Of its own downlinks; that of its group where it is not known."""
+    return device.group.dr if device.device.downlink_dr is None else device.device.downlink_dr
+
+
+def _air_time(state: CampaignState, device: DeviceState) -> float:
+    """s of one fragment to a device."""
+    frag_size = state.groups[device.group.name].plan.frag_size
+    return frame_time(HEADER_LEN + frag_size, region(device.group.region).data_rate(_data_rate(device)))
+
+
+def _round(state: CampaignState, coded: dict[str, int]) -> float:
+    """s on the air of a round with its status request."""
+    plans = [(state.groups[name].plan, n) for name, n in coded.items()]
+    return sum(n * plan.time.frame_time + plan.air_time(STATUS_LEN) for plan, n in plans)

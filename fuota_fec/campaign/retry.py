@@ -1,0 +1,45 @@
+"""A campaign for the devices that an earlier one left behind, with what is known of them now."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from fuota_fec.campaign.config import CampaignConfig, Device
+from fuota_fec.campaign.machine import Campaign
+from fuota_fec.campaign.state import DeviceState
+from fuota_fec.errors import CampaignError
+
+
+def retry_config(campaign: Campaign, new_id: str, now: float, **changes: Any) -> CampaignConfig:
+    """The configuration of a campaign for the devices of a finished one that did not pass.
+
+    Each has the uplink period that was measured, the version that it said it runs and the losses that it told of; the
+    groups go on counting. A session start is computed anew. `changes` are parameters of the new campaign. CampaignError
+    if the campaign is not finished, all of its devices passed, or the reboot time that it had is over.
+    """
+    if not campaign.finished:
+        raise CampaignError(f"campaign {campaign.id!r} cannot be retried: it is {campaign.progress().status}")
+    left = [device for device in campaign.device_states() if not device.passed]
+    if not left:
+        raise CampaignError(f"campaign {campaign.id!r} leaves nobody to be retried: all of its devices passed")
+    config = campaign.config
+    reboot = changes.get("reboot", config.reboot)
+    if not isinstance(reboot, str) and reboot <= now:
+        raise CampaignError(f"campaign {campaign.id!r}: its reboot time is over, the retry needs another `reboot`")
+    names = {device.device.group for device in left}
+    groups = [
+        replace(group, first_f_cnt=campaign.next_f_cnt(group.name)) for group in config.groups if group.name in names
+    ]
+    settings = {"session_start": None, **changes}
+    return replace(config, id=new_id, groups=tuple(groups), devices=tuple(map(_known, left)), **settings)
+
+
+def _known(state: DeviceState) -> Device:
+    version = state.fw_version if state.fw_version is not None else state.old_version
+    return replace(
+        state.device,
+        uplink_period=state.period,
+        fw_version=state.device.fw_version if version is None else version,
+        loss=None if state.loss is None else round(state.loss, 4),
+    )
