@@ -24,11 +24,13 @@ from fuota_fec.campaign.messages import EVENTS
 from fuota_fec.campaign.overview import TRANSITIONS
 from fuota_fec.campaign.reasons import REASONS
 from fuota_fec.campaign.stages import (
+    FRAG_SESSION_STATUS,
     STAGES,
     UNICAST_REPAIR,
     Stage,
     after_repair,
     after_status,
+    after_verification,
     another_round,
     another_session,
     planned_stages,
@@ -71,6 +73,7 @@ def campaign_of(
         uplink_period=300,
         fw_version=2,
         redundancy=redundancy,
+        fsize=10,
         reboot=reboot,
         unicast_repair_max=repair,
         groups=(Group(name="g", mc_addr="01f3a4b5", dr=5),),
@@ -94,7 +97,8 @@ def diagram(stages: tuple[Stage, ...], *, rounds: bool) -> Iterator[str]:
             yield f"    {node(stage)} --> {node(session)}: session over, frames remain"
         elif stage.back_to is after_status and any(s.back_to is after_repair for s in stages):
             yield f"    {node(stage)} --> {UNICAST_REPAIR}: the last few lack fragments"
-        if stage.back_to in (another_round, after_status, after_repair) and rounds:
+        again = stage.back_to in (another_round, after_status, after_repair) and rounds
+        if again or (stage.back_to is after_verification and FRAG_SESSION_STATUS in names):
             sending = next(s for s in stages if s.exchange == "transmission")
             yield f"    {node(stage)} --> {node(sending)}: another round"
             yield f"    {node(stage)} --> {node(session)}: another round, session over"

@@ -217,6 +217,11 @@ def after_repair(state: CampaignState, now: float, successes: int) -> str:
     return FRAG_SESSION_STATUS if unproved else another_round(state, now, successes)
 
 
+def after_verification(state: CampaignState, now: float, successes: int) -> str:
+    """Another adaptive round, if devices are known to lack fragments."""
+    return another_round(state, now, successes) if coded_of_round(state, successes) else ""
+
+
 def _not_repaired(state: CampaignState, at: float) -> set[str]:
     """Devices that lack fragments, and are not sent them by unicast."""
     repaired = devices_to_repair(state, at)
@@ -455,8 +460,8 @@ STAGES: tuple[Stage, ...] = (
         not_before=_verification_begins,
         ends_at=_verification_ends,
         bounded=False,
-        back_to=another_round,
-        stays=_has_rounds,
+        back_to=after_verification,
+        stays=lambda state, device: state.groups[device.group.name].plan.adaptive,
         new_round=True,
         clean_up=_before_reboot,
     ),
