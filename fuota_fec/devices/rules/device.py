@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from fuota_fec.devices.planned import PlannedCampaign, PlannedDevice, PlannedGroup
 from fuota_fec.devices.profiles import Evidence, LateUncoded, MissingCount, RebootVerb
-from fuota_fec.devices.rules.remark import ANY, BINARY, FIRMWARE, TRANSFER, Remark, Remarks, Severity
+from fuota_fec.devices.rules.remark import ANY, FIRMWARE, TRANSFER, Remark, Remarks, Severity
 from fuota_fec.errors import ParameterError
 from fuota_fec.radio.regions import DATA_FRAGMENT_HEADER_LEN, region
 from fuota_fec.wire.fragmentation import FragSessionSetupReq
@@ -163,9 +163,17 @@ def _mic(_campaign: PlannedCampaign, group: PlannedGroup, device: PlannedDevice)
         )
 
 
-def _status(_campaign: PlannedCampaign, _group: PlannedGroup, device: PlannedDevice) -> Remarks:
+def _status(campaign: PlannedCampaign, group: PlannedGroup, device: PlannedDevice) -> Remarks:
     p = device.profile
-    if not p.answers_status:
+    if campaign.kind == "firmware":
+        if group.adaptive and not p.answers_status:
+            yield Remark(
+                "warn",
+                f"{p.name} devices do not answer FragSessionStatusReq: that they lack fragments is seen only when they "
+                "do not run the new version",
+                "Put them into a group with a fixed redundancy.",
+            )
+    elif not p.answers_status:
         yield Remark(
             "refuse",
             f"{p.name} devices do not answer FragSessionStatusReq, by which a binary transfer is judged",
@@ -343,7 +351,7 @@ RULES: Mapping[str, tuple[frozenset[str], Check]] = MappingProxyType(
         "rows": (TRANSFER, _rows),
         "frag_index": (TRANSFER, _frag_index),
         "mic": (TRANSFER, _mic),
-        "status": (BINARY, _status),
+        "status": (TRANSFER, _status),
         "mc_version": (ANY, _mc_version),
         "f_cnt_16_bits": (ANY, _f_cnt_16_bits),
         "device_class": (ANY, _device_class),

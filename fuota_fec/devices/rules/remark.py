@@ -23,4 +23,3 @@ Remarks: TypeAlias = Iterator[Remark]
 ANY = frozenset({"firmware", "binary", "multicast"})
 TRANSFER = frozenset({"firmware", "binary"})
 FIRMWARE = frozenset({"firmware"})
-BINARY = frozenset({"binary"})

@@ -172,6 +172,11 @@ def test_status_of_a_binary_transfer(plan: SimpleNamespace, stack: str, expected
     assert severities(plan, "status", stack) == []
 
 
+def test_status_between_adaptive_rounds(plan: SimpleNamespace) -> None:
+    assert severities(plan, "status", "actility-l476", {"adaptive": True}) == ["warn"]
+    assert severities(plan, "status", "lbm", {"adaptive": True}) == []
+
+
 # ---- group, keys, downlinks ----------------------------------------------------------------------------------------
 
 
