@@ -14,6 +14,7 @@ import pytest
 
 import fuota_fec as ff
 from fuota_fec import _core, _reference
+from fuota_fec.planning import selection
 
 SIZES = [(1000, 222, 320), (4000, 222, 400), (14745, 232, 1638)]
 VERSIONS = ["1.0.0", "2.0.0"]
@@ -152,3 +153,20 @@ def test_fleet(benchmark, kernel):
     benchmark(ff.simulate_fleet, 1000, 0.1, n_devices, max_coded=320, kernel=kernel)
     if benchmark.stats is not None:
         benchmark.extra_info["devices_per_second"] = round(n_devices / benchmark.stats.stats.min)
+
+
+@by_kernel
+@pytest.mark.parametrize(("n_frags", "loss"), [(50, 0.05), (100, 0.05)])
+def test_select_rows(benchmark, n_frags, loss, kernel):
+    expected = ff.select_rows(n_frags, loss, 50, kernel="portable")
+    describe(benchmark, kernel, f"select_rows M {n_frags}, R 50, {loss:.0%} lost", 0)
+    assert (ff.select_rows(n_frags, loss, 50, kernel=kernel) == expected).all()
+    chosen = ff.simulate_fleet(n_frags, loss, 100_000, max_coded=50, rows=expected).coded_needed
+    first = ff.simulate_fleet(n_frags, loss, 100_000, max_coded=50).coded_needed
+    assert np.quantile(chosen, 0.99) <= np.quantile(first, 0.99)
+
+    def forget():
+        selection._selected.cache_clear()
+        selection.pool_of.cache_clear()
+
+    benchmark.pedantic(ff.select_rows, (n_frags, loss, 50), {"kernel": kernel}, setup=forget, rounds=5)

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from fuota_fec.campaign.messages import DownlinkSent, MulticastSummary, Uplink
     from fuota_fec.fleet.trials import FleetTrial, simulate_fleet
     from fuota_fec.journal import open_journal
+    from fuota_fec.planning.selection import select_rows
 
 _LAZY = {
     "Agent": "fuota_fec.agent",
@@ -47,6 +48,7 @@ _LAZY = {
     "MulticastSummary": "fuota_fec.campaign.messages",
     "Uplink": "fuota_fec.campaign.messages",
     "open_journal": "fuota_fec.journal",
+    "select_rows": "fuota_fec.planning.selection",
     "simulate_fleet": "fuota_fec.fleet.trials",
     "wire": "fuota_fec.wire",
 }
@@ -79,6 +81,7 @@ __all__ = [
     "kernels",
     "open_journal",
     "prepare",
+    "select_rows",
     "simulate_fleet",
     "wire",
 ]

@@ -3,6 +3,7 @@ from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t
 
 cdef extern from "fuota.h" nogil:
     const unsigned FUOTA_MAX_FRAGS
+    const unsigned FUOTA_MAX_FRAG_NB
     const unsigned FUOTA_MAX_FRAG_SIZE
 
     ctypedef enum fuota_status:
@@ -45,6 +46,20 @@ cdef extern from "fuota.h" nogil:
                                       size_t n_rows, uint64_t seed, uint64_t first_device,
                                       const uint32_t *thresholds, size_t threshold_stride, size_t n_devices,
                                       int32_t *needed)
+
+    const unsigned FUOTA_SELECT_DEPTH
+
+    ctypedef struct fuota_loss_pool:
+        uint64_t seed
+        const uint32_t *n_patterns
+        const uint32_t *weights
+        const uint32_t *gains
+        size_t n_stages
+        uint32_t threshold
+
+    fuota_status fuota_select_rows(const fuota_kernel *kernel, uint32_t n_frags, fuota_dialect dialect,
+                                   uint32_t n_candidates, const fuota_loss_pool *pool, const uint32_t *sent,
+                                   size_t n_sent, size_t n_rows, uint32_t *rows)
 
     ctypedef struct fuota_decoder:
         pass

@@ -36,6 +36,21 @@ def fleet_simulate(
     needed: Buffer,
     kernel: str | None = None,
 ) -> None: ...
+def select_rows(
+    n_frags: int,
+    dialect: int,
+    n_candidates: int,
+    threshold: int,
+    seed: int,
+    n_patterns: Buffer,
+    weights: Buffer,
+    gains: Buffer,
+    sent: Buffer,
+    rows: Buffer,
+    kernel: str | None = None,
+) -> None: ...
+
+SELECT_DEPTH: int
 
 class Decoder:
     n_frags: int

@@ -197,7 +197,7 @@ cdef int check(fuota_status status) except -1:
     if status == FUOTA_OK:
         return 0
     if status == FUOTA_NO_MEMORY:
-        raise MemoryError("the decoder could not get the memory it needs")
+        raise MemoryError("the core could not get the memory it needs")
     raise ParameterError(f"core: {fuota_status_name(status).decode()}")
 
 
@@ -477,6 +477,81 @@ cdef int check_fleet(const Py_buffer *columns, size_t n_frags, size_t n_rows) ex
             words_in(columns) < fuota_columns_len(n_rows, n_frags):
         raise ParameterError("columns: not a matrix of that many rows and columns")
     return 0
+
+
+# ---- which rows to send ----------------------------------------------------------------------------------
+
+SELECT_DEPTH = FUOTA_SELECT_DEPTH
+
+
+cdef size_t numbers_in(const Py_buffer *view, str what) except? 0:
+    """uint32 of a buffer."""
+    if <uintptr_t> view.buf % sizeof(uint32_t):
+        raise ParameterError(f"{what}: expected 32-bit integers at an address that is a multiple of 4")
+    return <size_t> view.len // sizeof(uint32_t)
+
+
+cdef uint64_t largest(const Py_buffer *view) noexcept:
+    cdef uint32_t most = 0
+    cdef size_t i
+    for i in range(<size_t> view.len // sizeof(uint32_t)):
+        most = max(most, (<const uint32_t *> view.buf)[i])
+    return most
+
+
+def select_rows(uint32_t n_frags, int dialect, uint32_t n_candidates, uint32_t threshold, uint64_t seed, n_patterns,
+                weights, gains, sent, rows, kernel=None):
+    """Write to `rows` which of the rows 1 … n_candidates to send after `sent`. All arrays are uint32: see fuota_loss_pool.
+
+    n_patterns and weights have n_frags + 1 numbers, gains SELECT_DEPTH + 1 for each stage.
+    """
+    cdef const fuota_kernel *k = pick(kernel)
+    cdef Py_buffer views[5]
+    cdef int n_views = 0
+    cdef size_t sizes[5]
+    cdef size_t i
+    cdef uint64_t total = 0
+    cdef fuota_loss_pool pool
+    cdef fuota_status status
+    cdef uint32_t number
+    check_dialect(dialect)
+    if not 1 <= n_frags <= FUOTA_MAX_FRAGS or n_candidates > FUOTA_MAX_FRAG_NB:
+        raise ParameterError(f"n_frags, n_candidates: {n_frags} and {n_candidates} are not what a matrix can have")
+    try:
+        for what, owner in (("n_patterns", n_patterns), ("weights", weights), ("gains", gains), ("sent", sent),
+                            ("rows", rows)):
+            acquire(owner, &views[n_views], PyBUF_WRITABLE if n_views == 4 else PyBUF_SIMPLE, what)
+            n_views += 1
+            sizes[n_views - 1] = numbers_in(&views[n_views - 1], what)
+        if sizes[0] != n_frags + 1 or sizes[1] != n_frags + 1:
+            raise ParameterError("n_patterns, weights: expected a number for 0 … n_frags losses")
+        if sizes[2] == 0 or sizes[2] % (FUOTA_SELECT_DEPTH + 1):
+            raise ParameterError(f"gains: expected {FUOTA_SELECT_DEPTH + 1} numbers for each stage")
+        if sizes[3] > n_candidates or sizes[4] > n_candidates - sizes[3]:
+            raise ParameterError("rows: more than there are candidates")
+        for i in range(sizes[3]):
+            number = (<const uint32_t *> views[3].buf)[i]
+            if not 1 <= number <= n_candidates:
+                raise ParameterError(f"sent: {number} is not a row number from 1 to {n_candidates}")
+        for i in range(1, n_frags + 1):
+            total += (<const uint32_t *> views[0].buf)[i]
+        if total >> 20 or largest(&views[1]) * largest(&views[2]) >> 40:
+            raise ParameterError("n_patterns, weights, gains: sums of them would not fit")
+        pool.seed = seed
+        pool.threshold = threshold
+        pool.n_patterns = <const uint32_t *> views[0].buf
+        pool.weights = <const uint32_t *> views[1].buf
+        pool.gains = <const uint32_t *> views[2].buf
+        pool.n_stages = sizes[2] // (FUOTA_SELECT_DEPTH + 1)
+        with nogil:
+            status = fuota_select_rows(k, n_frags, <fuota_dialect> dialect, n_candidates, &pool,
+                                       <const uint32_t *> views[3].buf, sizes[3], sizes[4],
+                                       <uint32_t *> views[4].buf)
+        check(status)
+    finally:
+        while n_views:
+            n_views -= 1
+            PyBuffer_Release(&views[n_views])
 
 
 # ---- decoder ---------------------------------------------------------------------------------------------

@@ -118,3 +118,100 @@ def decode(
         if decoder.push(frag_nb, payload):
             break
     return decoder.block()
+
+
+# ---- which rows to send: see fuota_select_rows of src_c/fuota.h ------------------------------------------------
+
+MASK = 2**64 - 1
+GOLDEN = 0x9E3779B97F4A7C15
+SELECT_DEPTH = 12
+
+
+def mixed(z: int) -> int:
+    z = ((z ^ z >> 30) * 0xBF58476D1CE4E5B9) & MASK
+    z = ((z ^ z >> 27) * 0x94D049BB133111EB) & MASK
+    return z ^ z >> 31
+
+
+def random_number(key: int, idx: int) -> int:
+    """Number idx of a splitmix64 generator, 32 bits."""
+    return mixed((key + GOLDEN * (idx + 1)) & MASK) >> 32
+
+
+def is_odd(vector: int, row: int) -> bool:
+    return (vector & row).bit_count() % 2 == 1
+
+
+class LossPattern:
+    """A device: a basis of what it cannot tell from zero, as ints like rows."""
+
+    def __init__(self, n_frags: int, n_lost: int, weight: int, key: int) -> None:
+        self.weight = weight
+        self.key = key
+        lost: set[int] = set()
+        for j in range(n_frags - n_lost, n_frags):
+            position = random_number(key, j) * (j + 1) >> 32
+            lost.add(j if position in lost else position)
+        self.vectors = [1 << position for position in sorted(lost)]
+
+    def is_new(self, row: int) -> bool:
+        return any(is_odd(vector, row) for vector in self.vectors)
+
+    def receive(self, row: int) -> None:
+        odd = [v for v, vector in enumerate(self.vectors) if is_odd(vector, row)]
+        if not odd:
+            return
+        lightest = min(odd, key=lambda v: self.vectors[v].bit_count())
+        gone = self.vectors[lightest]
+        self.vectors[lightest] = self.vectors[-1]
+        self.vectors.pop()
+        self.vectors = [vector ^ gone if is_odd(vector, row) else vector for vector in self.vectors]
+
+
+def highest_ones(weight: int, n: int) -> int:
+    """The n highest ones of a number."""
+    kept = 0
+    while weight and n:
+        highest = 1 << weight.bit_length() - 1
+        weight, kept, n = weight ^ highest, kept | highest, n - 1
+    return kept
+
+
+def select_rows(
+    n_frags: int,
+    version: str,
+    n_candidates: int,
+    threshold: int,
+    seed: int,
+    n_patterns: Sequence[int],
+    weights: Sequence[int],
+    gains: Sequence[Sequence[int]],
+    sent: Sequence[int],
+    n_rows: int,
+) -> list[int]:
+    """Rows to send after `sent`, each the one that is worth most to the patterns of the pool."""
+    numbers = [n for n in range(1, n_frags + 1) for _ in range(n_patterns[n])]
+    patterns = [
+        LossPattern(n_frags, n, weights[n], mixed((seed + GOLDEN * (mixed(i) | 1)) & MASK))
+        for i, n in enumerate(numbers, 1)
+    ]
+    rows = {n: parity_row(n_frags, n, version) for n in range(1, n_candidates + 1)}
+    sequence = list(sent)
+    for i in range(len(sent) + n_rows):
+        if i >= len(sent):
+            counting = [
+                (highest_ones(p.weight * gains[min(i, len(gains) - 1)][len(p.vectors)], 3), p)
+                for p in patterns
+                if len(p.vectors) <= SELECT_DEPTH
+            ]
+            sums = {
+                n: sum(weight for weight, p in counting if p.is_new(row))
+                for n, row in rows.items()
+                if n not in sequence
+            }
+            sequence.append(min(sums, key=lambda n: (-sums[n], n)))
+        for p in patterns:
+            if random_number(p.key, n_frags + i) >= threshold:
+                p.receive(rows[sequence[i]])
+        patterns = [p for p in patterns if p.vectors]
+    return sequence[len(sent) :]

@@ -97,24 +97,12 @@ static size_t work_len(size_t n_lanes, size_t n_words)
     return (64 * n_words * n_words + 5 * n_words) * n_lanes * sizeof(uint64_t);
 }
 
-FUOTA_INLINE unsigned count_bits(uint64_t x)
-{
-#if defined(__GNUC__) || defined(__clang__)
-    return (unsigned)__builtin_popcountll(x);
-#else
-    unsigned n = 0;
-    for (; x != 0; x &= x - 1)
-        n++;
-    return n;
-#endif
-}
-
 /* Words of rows with which the device probably completes: SPARE_ROWS more received than lost, or all there are. */
 static uint16_t words_to_try(const uint64_t *received, size_t r_words, size_t n_lost)
 {
     size_t n_received = 0, w = 0;
     while (w < r_words && n_received < n_lost + SPARE_ROWS)
-        n_received += count_bits(received[w++]);
+        n_received += fuota_count_bits(received[w++]);
     return (uint16_t)w;
 }
 

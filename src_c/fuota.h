@@ -139,6 +139,32 @@ fuota_status fuota_fleet_simulate(const fuota_kernel *kernel, const uint64_t *co
                                   uint64_t seed, uint64_t first_device, const uint32_t *thresholds,
                                   size_t threshold_stride, size_t n_devices, int32_t *needed);
 
+/* ---- which rows to send ------------------------------------------------------------------------------------ */
+
+/* Patterns that miss more are left out when candidates are compared: nearly every row is new to them. */
+#define FUOTA_SELECT_DEPTH 12u
+
+/* Devices by which candidate rows are judged. n_patterns[n] devices (n = 1 … n_frags; entry 0 is not used) lose n
+ * uncoded fragments, drawn from the seed; each counts weights[n]. All lose a coded fragment with probability
+ * threshold / 2^32. The i-th coded fragment sent (from 0) is worth gains[min(i, n_stages - 1) * (FUOTA_SELECT_DEPTH + 1)
+ * + d] times as much to a device that misses d independent rows and for which it is one. Together the patterns are fewer
+ * than 2^20, weights times gains less than 2^40; n_stages is 1 or more. */
+typedef struct fuota_loss_pool {
+    uint64_t seed;
+    const uint32_t *n_patterns, *weights;
+    const uint32_t *gains;
+    size_t n_stages;
+    uint32_t threshold;
+} fuota_loss_pool;
+
+/* Chooses n_rows of the rows 1 … n_candidates, each the one that is worth most to the pool after those before it, the
+ * lowest number of several. They follow n_sent rows sent before, which are not chosen again; all n_sent + n_rows are
+ * distinct numbers up to n_candidates (at most FUOTA_MAX_FRAG_NB). The same for every kernel and machine; a continued
+ * sequence is the one that would have been chosen at once. FUOTA_OK or FUOTA_NO_MEMORY. */
+fuota_status fuota_select_rows(const fuota_kernel *kernel, uint32_t n_frags, fuota_dialect dialect, uint32_t n_candidates,
+                               const fuota_loss_pool *pool, const uint32_t *sent, size_t n_sent, size_t n_rows,
+                               uint32_t *rows);
+
 #ifdef __cplusplus
 }
 #endif

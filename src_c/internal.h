@@ -59,6 +59,31 @@ FUOTA_INLINE unsigned fuota_lowest_bit(uint64_t x)
 #endif
 }
 
+/* Index of the highest set bit; x is not 0. */
+FUOTA_INLINE unsigned fuota_highest_bit(uint64_t x)
+{
+#if defined(__GNUC__) || defined(__clang__)
+    return 63u - (unsigned)__builtin_clzll(x);
+#else
+    unsigned n = 0;
+    while (x >>= 1)
+        n++;
+    return n;
+#endif
+}
+
+FUOTA_INLINE unsigned fuota_count_bits(uint64_t x)
+{
+#if defined(__GNUC__) || defined(__clang__)
+    return (unsigned)__builtin_popcountll(x);
+#else
+    unsigned n = 0;
+    for (; x != 0; x &= x - 1)
+        n++;
+    return n;
+#endif
+}
+
 /* The next address that is a multiple of 64, for memory that has 63 bytes to spare. */
 FUOTA_INLINE uint8_t *fuota_align(void *memory) { return (uint8_t *)(((uintptr_t)memory + 63) & ~(uintptr_t)63); }
 

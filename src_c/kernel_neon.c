@@ -263,6 +263,8 @@ const fuota_kernel fuota_kernel_neon = {
     .erasure_n_lanes = 1,
     .erasure_lanes = fuota_erasure_lanes_portable,
     .losses_draw = fuota_losses_draw_portable,
+    .select_n_rows = 512,
+    .select_weigh = fuota_select_weigh_portable,
 };
 
 #endif

@@ -96,6 +96,8 @@ const fuota_kernel fuota_kernel_avx2 = {
     .erasure_n_lanes = 4,
     .erasure_lanes = fuota_erasure_lanes_avx2,
     .losses_draw = fuota_losses_draw_avx2,
+    .select_n_rows = 1024,
+    .select_weigh = fuota_select_weigh_avx2,
 };
 
 const fuota_kernel fuota_kernel_avx2_gfni = {
@@ -109,6 +111,8 @@ const fuota_kernel fuota_kernel_avx2_gfni = {
     .erasure_n_lanes = 4,
     .erasure_lanes = fuota_erasure_lanes_avx2,
     .losses_draw = fuota_losses_draw_avx2,
+    .select_n_rows = 1024,
+    .select_weigh = fuota_select_weigh_avx2,
 };
 
 const fuota_kernel fuota_kernel_avx512_gfni = {
@@ -123,6 +127,8 @@ const fuota_kernel fuota_kernel_avx512_gfni = {
     .erasure_n_lanes = 8,
     .erasure_lanes = fuota_erasure_lanes_avx512,
     .losses_draw = fuota_losses_draw_avx512,
+    .select_n_rows = 4096,
+    .select_weigh = fuota_select_weigh_avx512,
 };
 
 #endif

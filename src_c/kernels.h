@@ -43,11 +43,23 @@ typedef void fuota_erasure_function(const uint64_t *columns, size_t n_frags, con
 typedef void fuota_losses_function(uint64_t seed, uint64_t device, uint32_t threshold, size_t n_frags, size_t n_rows,
                                    uint64_t *lost);
 
+/* Bits of the sums by which candidate rows are weighed. */
+#define FUOTA_SELECT_PLANES 64u
+
+/* The most that a kernel weighs at once. */
+#define FUOTA_SELECT_MOST_ROWS 4096u
+
+/* See selection.h. All but `stream` are aligned to 64. */
+typedef void fuota_select_function(const uint64_t *columns, const uint16_t *stream, size_t n_patterns,
+                                   uint64_t *planes, uint64_t *waiting);
+
 fuota_erasure_function fuota_erasure_lanes_portable;
 fuota_losses_function fuota_losses_draw_portable;
+fuota_select_function fuota_select_weigh_portable;
 #if defined(FUOTA_HAVE_X86)
 fuota_erasure_function fuota_erasure_lanes_avx2, fuota_erasure_lanes_avx512;
 fuota_losses_function fuota_losses_draw_avx2, fuota_losses_draw_avx512;
+fuota_select_function fuota_select_weigh_avx2, fuota_select_weigh_avx512;
 #endif
 
 struct fuota_kernel {
@@ -75,6 +87,10 @@ struct fuota_kernel {
     unsigned erasure_n_lanes;
     fuota_erasure_function *erasure_lanes;
     fuota_losses_function *losses_draw;
+
+    /* Rows to send: select_n_rows, a multiple of 512, are weighed at once. */
+    size_t select_n_rows;
+    fuota_select_function *select_weigh;
 };
 
 /* Up to this row number every state of the generator is below 2^24: 1 + 1001 · 16760 < 2^24. */

@@ -31,7 +31,10 @@ CAMPAIGN = [
 ]
 
 
-@pytest.mark.parametrize("name", [*CODEC, *ERRORS, *CAMPAIGN, "wire"])
+PLANNING = ["FleetTrial", "select_rows", "simulate_fleet"]
+
+
+@pytest.mark.parametrize("name", [*CODEC, *ERRORS, *CAMPAIGN, *PLANNING, "wire"])
 def test_a_public_name_is_exported(name):
     assert name in ff.__all__
     assert name in dir(ff)
@@ -107,6 +110,7 @@ def parameters(function) -> list[str]:
                 "mic=None",
             ],
         ),
+        (ff.select_rows, ["n_frags", "loss", "n_coded", "*", "version='1.0.0'", "seed=0"]),
         (ff.kernel, []),
         (ff.kernels, []),
     ],

@@ -1,6 +1,6 @@
 /* Laws of the core, for every kernel that this machine can run: rows and products are what the specification says,
- * at any length, alignment and stride, nothing outside the buffers is touched, and a decoder completes with the
- * first fragment that makes it possible. Exit status 0 if all hold. "quick" as argument leaves cases out. */
+ * at any length, alignment and stride, nothing outside the buffers is touched, a decoder completes with the first
+ * fragment that makes it possible, and all kernels select the same rows. Exit status 0 if all hold. "quick" as argument leaves cases out. */
 #define _DEFAULT_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
@@ -499,6 +499,99 @@ static void test_decoder(void)
     fuota_decoder_destroy(d);
 }
 
+/* ---- rows to send -------------------------------------------------------------------------------------------------- */
+
+/* A stream of random patterns, and the sum of every candidate by hand. */
+static void check_weighing(size_t n_frags, size_t n_patterns)
+{
+    const size_t n_rows = kernel->select_n_rows, row_words = n_rows / 64;
+    const size_t columns_len = n_frags * row_words * 8, planes_len = FUOTA_SELECT_PLANES * row_words * 8;
+    uint16_t stream[4096], *out = stream;
+    uint64_t *const sums = calloc(n_rows, sizeof *sums);
+    guarded columns_pages = guarded_make(columns_len), planes_pages = guarded_make(2 * planes_len);
+    uint64_t *const columns = (uint64_t *)(void *)last_bytes(&columns_pages, columns_len);
+    uint64_t *const planes = (uint64_t *)(void *)last_bytes(&planes_pages, 2 * planes_len);
+    random_fill((uint8_t *)columns, columns_len);
+    for (size_t p = 0; p < n_patterns; p++) {
+        const size_t n_vectors = 1 + random_below(4), n_bits = random_below(4);
+        uint16_t *const start = out;
+        *out++ = (uint16_t)n_vectors;
+        for (size_t v = 0; v < n_vectors; v++) {
+            const size_t n_columns = 1 + random_below(4);
+            *out++ = (uint16_t)n_columns;
+            for (size_t c = 0; c < n_columns; c++)
+                *out++ = (uint16_t)random_below(n_frags);
+        }
+        uint64_t weight = 0;
+        const uint16_t *const vectors_end = out;
+        *out++ = (uint16_t)n_bits;
+        for (size_t b = 0; b < n_bits; b++) {
+            *out = (uint16_t)random_below(45);
+            weight += (uint64_t)1 << *out++;
+        }
+        for (size_t r = 0; r < n_rows; r++) {
+            int is_new = 0;
+            for (const uint16_t *at = start + 1; at < vectors_end;) {
+                unsigned odd = 0;
+                for (unsigned n = *at++; n != 0; n--)
+                    odd ^= (unsigned)(columns[*at++ * row_words + r / 64] >> (r % 64) & 1);
+                is_new |= (int)odd;
+            }
+            sums[r] += is_new ? weight : 0;
+        }
+    }
+    kernel->select_weigh(columns, stream, n_patterns, planes, planes + planes_len / 8);
+    for (size_t r = 0; r < n_rows; r++) {
+        uint64_t sum = 0;
+        for (unsigned b = 0; b < FUOTA_SELECT_PLANES; b++)
+            sum |= (planes[b * row_words + r / 64] >> (r % 64) & 1) << b;
+        CHECK(sum == sums[r], "%zu columns, %zu patterns: sum of candidate %zu", n_frags, n_patterns, r);
+    }
+    guarded_free(&columns_pages);
+    guarded_free(&planes_pages);
+    free(sums);
+}
+
+/* The portable kernel's rows, whatever the pool. */
+static void check_selection(uint32_t n_frags, fuota_dialect dialect, uint32_t n_candidates, size_t n_sent, size_t n_rows)
+{
+    uint32_t n_patterns[201] = {0}, weights[201] = {0}, gains[3 * (FUOTA_SELECT_DEPTH + 1)], sent[8], rows[2][32];
+    for (uint32_t n = 1; n <= n_frags && n <= 20; n++) {
+        n_patterns[n] = (uint32_t)random_below(20);
+        weights[n] = (uint32_t)random_below(1u << 20);
+    }
+    for (size_t i = 0; i < sizeof gains / sizeof *gains; i++)
+        gains[i] = 1 + (uint32_t)random_below(65535);
+    for (size_t i = 0; i < n_sent; i++)
+        sent[i] = 1 + (uint32_t)(i * (n_candidates / n_sent));
+    const fuota_loss_pool pool = {random_word(), n_patterns, weights, gains, 3, 1u << 29};
+    const fuota_kernel *const kernels[] = {kernel, &fuota_kernel_portable};
+    for (unsigned k = 0; k < 2; k++) {
+        const fuota_status status =
+            fuota_select_rows(kernels[k], n_frags, dialect, n_candidates, &pool, sent, n_sent, n_rows, rows[k]);
+        CHECK(status == FUOTA_OK, "%u columns: status %d", n_frags, (int)status);
+    }
+    for (size_t i = 0; i < n_rows; i++) {
+        CHECK(rows[0][i] == rows[1][i] && rows[0][i] >= 1 && rows[0][i] <= n_candidates, "%u columns, row %zu: %u", n_frags,
+              i, rows[0][i]);
+        for (size_t j = 0; j < n_sent + i; j++)
+            CHECK(rows[0][i] != (j < n_sent ? sent[j] : rows[0][j - n_sent]), "%u columns: row %zu again", n_frags, i);
+    }
+}
+
+static void test_selection(void)
+{
+    for (unsigned i = 0; i < (quick ? 4u : 20u); i++)
+        check_weighing(1 + random_below(100), random_below(150));
+    for (unsigned i = 0; i < (quick ? 10u : 60u); i++) {
+        const uint32_t n_candidates = 40 + (uint32_t)random_below(i % 8 == 0 ? 9000 : 300);
+        check_selection(1 + (uint32_t)random_below(200), i & 1 ? FUOTA_TS004_1_0_0 : FUOTA_TS004_2_0_0, n_candidates,
+                        random_below(9), random_below(33));
+    }
+    check_selection(5, FUOTA_TS004_1_0_0, 20, 4, 16); /* all there are */
+    check_selection(5, FUOTA_TS004_1_0_0, 0, 0, 0);
+}
+
 int main(int argc, char **argv)
 {
     const uint32_t features = fuota_cpu_features();
@@ -510,6 +603,7 @@ int main(int argc, char **argv)
         test_bit_matrices();
         test_elimination();
         test_decoder();
+        test_selection();
         printf("%s: ok\n", fuota_kernel_name(kernel));
     }
     return 0;
