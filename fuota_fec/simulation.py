@@ -17,9 +17,11 @@ from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.config import LAST_TIME, CampaignConfig, KeyRing
 from fuota_fec.campaign.machine import Campaign
 from fuota_fec.checks import shown
+from fuota_fec.devices.profiles import profile
 from fuota_fec.errors import JournalError, ParameterError
 from fuota_fec.fleet.channel import IndependentLoss
 from fuota_fec.fleet.device import VirtualDevice
+from fuota_fec.fleet.quirks import spoken
 from fuota_fec.journal import Journal, open_journal
 from fuota_fec.networks.simulated import SimulatedNetwork
 from fuota_fec.sealing import Sealer
@@ -242,15 +244,18 @@ def _virtual_devices(
     config = campaign.config
     version = config.firmware_version if config.kind == "firmware" else None
     releases = {} if version is None else {hashlib.sha256(campaign.image).digest(): version}
+    stacks = {name: profile(name) for name in {device.profile for device in config.devices}}
+    groups = {name: planned.group for name, planned in campaign.plan.groups.items()}
     return [
         VirtualDevice(
             dev_eui=device.dev_eui,
             root_key=key_ring.root_key(device.key_name),
             releases=releases,
             rng=rng,
+            profile=stacks[device.profile],
             lorawan=device.lorawan,
-            version=campaign.plan.groups[device.group].group.version,
-            mc_version=campaign.plan.groups[device.group].group.mc_version,
+            version=spoken(groups[device.group].version, stacks[device.profile].dialects),
+            mc_version=spoken(groups[device.group].mc_version, stacks[device.profile].mc_versions),
             ports=config.ports,
             fw_version=simulation.old_version,
             uplink_period=device.uplink_period or config.uplink_period,

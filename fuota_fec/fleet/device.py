@@ -1,9 +1,10 @@
 """A virtual end device: wire in, bytes out. It decodes real frames with the codec and answers on the wire.
 
-What it models is a well-behaved class A device with the packages TS003 to TS006: it takes part in multicast sessions
-of class B and C, rebuilds the block, checks it, stores it, boots it and reports the version of what it runs. Time is
-Unix time and always an argument; its own clock may be off, or not set. This module has its state, its radio and its
-reboots; `packages` is the other half, with what each command does to that state.
+What it models is a class A device with the packages TS003 to TS006: it takes part in multicast sessions of class B
+and C, rebuilds the block, checks it, stores it, boots it and reports the version of what it runs. It does so as the
+specifications say, unless its profile has a quirk. Time is Unix time and always an argument; its own clock may be off,
+or not set. This module has its state, its radio and its reboots; `packages` is the other half, with what each command
+does to that state.
 """
 
 from __future__ import annotations
@@ -15,8 +16,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from fuota_fec.campaign.config import Ports
+from fuota_fec.devices.profiles import DeviceProfile
+from fuota_fec.errors import ParameterError
 from fuota_fec.fleet import packages
-from fuota_fec.fleet.sessions import FragSession, JoinedGroup, MadeUpKey
+from fuota_fec.fleet.quirks import AS_SPECIFIED
+from fuota_fec.fleet.sessions import FragSession, JoinedGroup, MadeUpKey, Reception
 from fuota_fec.wire import firmware, fragmentation, keys
 from fuota_fec.wire.clock import gps_from_unix
 from fuota_fec.wire.commands import Command
@@ -49,11 +53,13 @@ class VirtualDevice:
     root_key: keys.Key
     releases: Mapping[bytes, int]
     rng: np.random.Generator
+    profile: DeviceProfile = AS_SPECIFIED
+    """What its stack does otherwise than the specifications say."""
     lorawan: str = "1.0"
-    version: str = "1.0.0"
-    """TS004 dialect."""
-    mc_version: str = "1.0.0"
-    """TS005 version."""
+    version: str = ""
+    """TS004 dialect; the profile's first, if not given."""
+    mc_version: str = ""
+    """TS005 version; the profile's first, if not given."""
     clock_version: str = "1.0.0"
     """TS003 version."""
     ports: Ports = field(default_factory=Ports)
@@ -62,7 +68,8 @@ class VirtualDevice:
     uplink_period: float = 300.0
     process_time: float = 10.0
     """s from the complete block to running the new image, where it reboots alone."""
-    reboots_alone: bool = True
+    reboots_alone: bool | None = None
+    """As the profile says, if not given; where that does not know it, it does."""
     announces_version: bool = False
     """It volunteers its version once it has booted new firmware."""
     clock_error: float = 0.0
@@ -78,6 +85,8 @@ class VirtualDevice:
     """Downlinks that it could not read."""
     _groups: dict[int, JoinedGroup] = field(default_factory=dict)
     _sessions: dict[int, FragSession] = field(default_factory=dict)
+    _decoders: dict[int, Reception] = field(default_factory=dict)
+    """The last use of each; sessions may share one."""
     _last_session_cnt: dict[int, int] = field(default_factory=dict)
     _block_reports: dict[int, BlockReport] = field(default_factory=dict)
     """By FragIndex."""
@@ -91,6 +100,16 @@ class VirtualDevice:
 
     def __post_init__(self) -> None:
         self.root_key = MadeUpKey(bytes(self.root_key))
+        self.version = self._spoken("version", self.version, self.profile.dialects)
+        self.mc_version = self._spoken("mc_version", self.mc_version, self.profile.mc_versions)
+        if self.reboots_alone is None:
+            self.reboots_alone = self.profile.reboots_alone is not False
+
+    def _spoken(self, name: str, version: str, versions: tuple[str, ...]) -> str:
+        if version and version not in versions:
+            stack = f"profile {self.profile.name!r} has {', '.join(versions)}"
+            raise ParameterError(f"device {self.dev_eui}: {name}: {version} is none of its versions: {stack}")
+        return version or versions[0]
 
     # ---- what the network delivers -----------------------------------------------------------------------
 
@@ -105,7 +124,7 @@ class VirtualDevice:
         own_gps = self.own_gps(now)
         for group_id, group in self._groups.items():
             if group.hears(mc_addr, app_s_key, f_cnt, own_gps):
-                group.min_f_cnt = f_cnt + 1  # A counter is accepted once.
+                group.count(f_cnt)
                 self._handle(f_port, payload, now, group_id)
                 return True
         return False
@@ -146,7 +165,7 @@ class VirtualDevice:
         return due
 
     def _report_block(self, frag_index: int, report: BlockReport, now: float) -> None:
-        mic_error = self._sessions[frag_index].mic_error
+        mic_error = self._sessions[frag_index].reception.mic_error
         done = fragmentation.FragDataBlockReceivedReq(frag_index=frag_index, mic_error=mic_error)
         self._say(self.ports.fragmentation, done, report.due)
         report.due = now + self.uplink_period
@@ -195,7 +214,7 @@ class VirtualDevice:
         """The stored image is deleted and not booted; nor is one that is half built."""
         self.stored = None
         self._own_reboot_at = None
-        for frag_index in [index for index, session in self._sessions.items() if not session.complete]:
+        for frag_index in [index for index, session in self._sessions.items() if not session.reception.complete]:
             self.close_session(frag_index)
 
     def plan_reboot(self, at: float | None) -> None:

@@ -6,12 +6,14 @@ however many devices have them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import numpy as np
 
 from fuota_fec.codec.decoder import Decoder, decode
+from fuota_fec.devices.profiles import LateUncoded
+from fuota_fec.fleet.quirks import LATE
 from fuota_fec.wire import fragmentation
 from fuota_fec.wire.keys import Key
 
@@ -46,6 +48,8 @@ class JoinedGroup:
     app_s_key: Key
     min_f_cnt: int
     max_f_cnt: int
+    first_below: int = 2**32
+    """The first frame must have a counter below it."""
     opens: float = float("inf")
     """GPS seconds by the device's own clock."""
     closes: float = float("-inf")
@@ -60,43 +64,78 @@ class JoinedGroup:
             self.mc_addr == mc_addr
             and self.opens <= own_gps < self.closes
             and self.min_f_cnt <= f_cnt < self.max_f_cnt
+            and f_cnt < self.first_below
             and (self.app_s_key is app_s_key or self.app_s_key == app_s_key)
         )
 
+    def count(self, f_cnt: int) -> None:
+        """A frame was heard: its counter, and lower ones, are accepted no more."""
+        self.min_f_cnt = f_cnt + 1
+        self.first_below = 2**32
+
 
 @dataclass(slots=True)
-class FragSession:
-    """A fragmentation session and the fragments that came in it.
+class Reception:
+    """A decoder and the fragments of a block that came to it; `late` and `solvable` are quirks of its stack.
 
     Which fragments are enough does not depend on what is in them. So the decoder that follows the reception has
     fragments of one byte, and the whole ones are decoded once, when they determine the block.
     """
 
-    setup: fragmentation.FragSessionSetupReq
+    n_frags: int
+    frag_size: int
     version: str
     """TS004 dialect."""
+    late: LateUncoded = LateUncoded.ACCEPTED
+    """What becomes of an uncoded fragment that comes after one with a higher number."""
+    solvable: int | None = None
+    """Lost uncoded fragments that its memory can solve; coded ones are of no use while it is more. None: any number."""
     n_received: int = 0
+    last_number: int = 0
+    """Of the fragment heard last, whatever became of it."""
+    n_lost: int = 0
+    """Uncoded fragments that did not come when it was their turn."""
     mic_error: bool = False
+    _reached: int = 0
+    """The highest uncoded number heard; M + 1 once a coded fragment was."""
+    _lost: set[int] = field(default_factory=set)
+    """Those that did not come since either."""
     _fragments: list[fragmentation.DataFragment] = field(default_factory=list)
+    """What was kept, with the number that it is taken for."""
     _progress: Decoder | None = field(init=False, repr=False)
     """None once the block is complete."""
 
     def __post_init__(self) -> None:
-        self._progress = Decoder(self.setup.nb_frag, 1, version=self.version)
+        self._progress = Decoder(self.n_frags, 1, version=self.version)
 
     def push(self, fragment: fragmentation.DataFragment) -> bytes | None:
-        """Takes a fragment of the session's size. With the last one that was needed, the block without its padding."""
+        """Takes a fragment of frag_size bytes. With the last one that was needed, the block with its padding."""
         if self._progress is None:
             return None
         self.n_received += 1
-        self._fragments.append(fragment)
-        if not self._progress.push(fragment.n, b"\0"):
+        self.last_number = fragment.n
+        number = self._number_of(fragment.n)
+        if number is None or (number > self.n_frags and self.memory_full):
+            return None
+        self._lost.discard(number)
+        self._fragments.append(fragment if number == fragment.n else replace(fragment, n=number))
+        if not self._progress.push(number, b"\0"):
             return None
         numbers = [known.n for known in self._fragments]
         payloads = b"".join([known.payload for known in self._fragments])
-        block = decode(self.setup.nb_frag, self.setup.frag_size, numbers, payloads, version=self.version)
         self._progress, self._fragments = None, []
-        return shared(block[: len(block) - self.setup.padding])
+        return decode(self.n_frags, self.frag_size, numbers, payloads, version=self.version)
+
+    def _number_of(self, n: int) -> int | None:
+        """The number that fragment n is taken for; None: it is dropped."""
+        if n < self._reached and n <= self.n_frags:
+            return LATE[self.late](n, self._reached > self.n_frags)
+        come = min(n, self.n_frags + 1)
+        if come > self._reached + 1:
+            self.n_lost += come - self._reached - 1
+            self._lost.update(range(self._reached + 1, come))
+        self._reached = come
+        return n
 
     @property
     def complete(self) -> bool:
@@ -107,28 +146,59 @@ class FragSession:
         """Independent fragments still needed."""
         return 0 if self._progress is None else self._progress.missing
 
+    @property
+    def memory_full(self) -> bool:
+        """More uncoded fragments are lost than it can solve."""
+        return self.solvable is not None and len(self._lost) > self.solvable
+
     def __reduce__(self) -> tuple[object, ...]:
-        return _resumed, (
-            self.setup,
-            self.version,
-            self.n_received,
-            self.mic_error,
-            None if self.complete else self._fragments,
-        )
+        state = [getattr(self, name) for name in _STATE]
+        return _resumed, (self.n_frags, self.frag_size, self.version, self.late, self.solvable, self.complete, state)
+
+
+_STATE = ("n_received", "last_number", "n_lost", "mic_error", "_reached", "_lost", "_fragments")
 
 
 def _resumed(
-    setup: fragmentation.FragSessionSetupReq,
+    n_frags: int,
+    frag_size: int,
     version: str,
-    n_received: int,
-    mic_error: bool,
-    fragments: list[fragmentation.DataFragment] | None,
-) -> FragSession:
-    """A session from its pickle: the decoder is made again from the fragments. None: the block was complete."""
-    session = FragSession(setup, version, n_received, mic_error, fragments or [])
-    if fragments is None:
-        session._progress = None
-    elif session._progress is not None:
-        numbers = np.array([fragment.n for fragment in fragments], np.uint32)
-        session._progress.push_many(numbers, bytes(len(fragments)))
-    return session
+    late: LateUncoded,
+    solvable: int | None,
+    complete: bool,
+    state: list[object],
+) -> Reception:
+    """A reception from its pickle: the decoder is made again from the fragments."""
+    reception = Reception(n_frags, frag_size, version, late, solvable)
+    for name, value in zip(_STATE, state, strict=True):
+        setattr(reception, name, value)
+    if complete:
+        reception._progress = None
+    elif reception._progress is not None and reception._fragments:
+        numbers = np.array([fragment.n for fragment in reception._fragments], np.uint32)
+        reception._progress.push_many(numbers, bytes(numbers.size))
+    return reception
+
+
+@dataclass(slots=True)
+class FragSession:
+    """A fragmentation session and the decoder behind it, which other sessions of the device may share."""
+
+    setup: fragmentation.FragSessionSetupReq
+    reception: Reception
+    begun: bool = False
+    """A fragment of the session was heard."""
+
+    def takes(self, fragment: fragmentation.DataFragment, group_id: int | None) -> bool:
+        """Whether a fragment of its index is for the decoder; `group_id` is None for unicast."""
+        return (
+            not self.reception.complete
+            and len(fragment.payload) == self.reception.frag_size
+            and (group_id is None or bool(self.setup.mc_group_bit_mask >> group_id & 1))
+        )
+
+    def push(self, fragment: fragmentation.DataFragment) -> bytes | None:
+        """Takes a fragment. With the last one that was needed, the block without its padding."""
+        self.begun = True
+        block = self.reception.push(fragment)
+        return None if block is None else shared(block[: len(block) - self.setup.padding])
