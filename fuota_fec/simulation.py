@@ -31,12 +31,17 @@ from fuota_fec.fleet.channel import (
     probabilities,
     read_trace,
 )
+from fuota_fec.fleet.crowd import Crowds
 from fuota_fec.fleet.device import VirtualDevice
 from fuota_fec.fleet.quirks import spoken
 from fuota_fec.journal import Journal, open_journal
 from fuota_fec.networks.simulated import SimulatedNetwork
 from fuota_fec.sealing import Sealer
 from fuota_fec.wire.keys import Key
+
+ALL_FULL = 500
+N_FULL = 16
+"""Devices that decode for themselves: all of a fleet of so many, else so many."""
 
 LEASE_TTL = 20.0
 """s for which a campaign waits for a process that was killed."""
@@ -47,6 +52,7 @@ FIRST_DEV_EUI = 0xFE5EED0000000000
 _RANGES = {
     "seed": (0, 2**64 - 1),
     "n_devices": (1, 1_000_000),
+    "n_full": (0, 1_000_000),
     "old_version": (0, 2**32 - 1),
     "process_time": (0, 10**7),
     "clock_error": (0, 10**7),
@@ -62,6 +68,10 @@ class Simulation:
     seed: int = 0
     n_devices: int | None = None
     """Devices to make, spread over the groups; without it those of the configuration are simulated."""
+    n_full: int | None = None
+    """Devices that decode all that they hear. For the others it is counted which fragments they heard, with the same
+    outcome: 10 000 devices take seconds for a transmission. Without it, all devices of a small fleet and a few, spread
+    over it, of one with more than 500."""
     downlink_loss: float | tuple[float, ...] = 0.0
     """Probability that a device misses a downlink, 0 … below 1: one for all, or a list with one for each device in the
     order of the configuration."""
@@ -113,6 +123,12 @@ class Simulation:
         """n_devices tables as `devices` of a configuration has them, taking turns in these groups."""
         n_devices = self.n_devices if self.n_devices is not None and groups else 0
         return [{"dev_eui": f"{FIRST_DEV_EUI + i:016x}", "group": groups[i % len(groups)]} for i in range(n_devices)]
+
+    def full_devices(self, n_devices: int) -> frozenset[int]:
+        """Numbers of the devices that decode for themselves, spread over the fleet."""
+        n_full = self.n_full if self.n_full is not None else n_devices if n_devices <= ALL_FULL else N_FULL
+        n_full = min(n_full, n_devices)
+        return frozenset(i * n_devices // n_full for i in range(n_full))
 
     def loss_models(
         self, n_devices: int, downlink_rng: np.random.Generator, uplink_rng: np.random.Generator
@@ -305,6 +321,8 @@ def _virtual_devices(
     config = campaign.config
     version = config.firmware_version if config.kind == "firmware" else None
     releases = {} if version is None else {hashlib.sha256(campaign.image).digest(): version}
+    full = simulation.full_devices(len(config.devices))
+    crowds = Crowds()
     stacks = {name: profile(name) for name in {device.profile for device in config.devices}}
     groups = {name: planned.group for name, planned in campaign.plan.groups.items()}
     return [
@@ -314,6 +332,7 @@ def _virtual_devices(
             releases=releases,
             rng=rng,
             profile=stacks[device.profile],
+            crowds=None if number in full else crowds,
             lorawan=device.lorawan,
             version=spoken(groups[device.group].version, stacks[device.profile].dialects),
             mc_version=spoken(groups[device.group].mc_version, stacks[device.profile].mc_versions),
@@ -323,5 +342,5 @@ def _virtual_devices(
             process_time=simulation.process_time,
             clock_error=float(rng.uniform(-1, 1)) * simulation.clock_error,
         )
-        for device in config.devices
+        for number, device in enumerate(config.devices)
     ]

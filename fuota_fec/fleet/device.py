@@ -12,6 +12,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,10 +21,14 @@ from fuota_fec.devices.profiles import DeviceProfile
 from fuota_fec.errors import ParameterError
 from fuota_fec.fleet import packages
 from fuota_fec.fleet.quirks import AS_SPECIFIED
-from fuota_fec.fleet.sessions import FragSession, JoinedGroup, MadeUpKey, Reception
+from fuota_fec.fleet.sessions import BlockReception, FragSession, JoinedGroup, MadeUpKey
 from fuota_fec.wire import firmware, fragmentation, keys
 from fuota_fec.wire.clock import gps_from_unix
 from fuota_fec.wire.commands import Command
+
+if TYPE_CHECKING:
+    from fuota_fec.fleet.audience import Audience
+    from fuota_fec.fleet.crowd import Crowds
 
 ANSWER_DELAY = (1.0, 3.0)
 """s between a request and the uplink that answers it."""
@@ -65,6 +70,8 @@ class VirtualDevice:
     ports: Ports = field(default_factory=Ports)
     fw_version: int = 0x01000000
     hw_version: int = 1
+    crowds: Crowds | None = field(default=None, repr=False)
+    """Where its blocks are received together with those of other devices; without it, it decodes them itself."""
     uplink_period: float = 300.0
     process_time: float = 10.0
     """s from the complete block to running the new image, where it reboots alone."""
@@ -85,7 +92,8 @@ class VirtualDevice:
     """Downlinks that it could not read."""
     _groups: dict[int, JoinedGroup] = field(default_factory=dict)
     _sessions: dict[int, FragSession] = field(default_factory=dict)
-    _decoders: dict[int, Reception] = field(default_factory=dict)
+    _audiences: list[tuple[Audience, int]] = field(default_factory=list, repr=False)
+    _decoders: dict[int, BlockReception] = field(default_factory=dict)
     """The last use of each; sessions may share one."""
     _last_session_cnt: dict[int, int] = field(default_factory=dict)
     _block_reports: dict[int, BlockReport] = field(default_factory=dict)
@@ -115,12 +123,14 @@ class VirtualDevice:
 
     def receive(self, f_port: int, payload: bytes, now: float) -> None:
         """A unicast downlink."""
+        self.catch_up()
         self._handle(f_port, payload, now, None)
 
     def receive_multicast(
         self, mc_addr: int, app_s_key: keys.Key, f_cnt: int, f_port: int, payload: bytes, now: float
     ) -> bool:
         """A class B or C multicast frame encrypted with `app_s_key`. Whether the device listened and could read it."""
+        self.catch_up()
         own_gps = self.own_gps(now)
         for group_id, group in self._groups.items():
             if group.hears(mc_addr, app_s_key, f_cnt, own_gps):
@@ -184,6 +194,21 @@ class VirtualDevice:
         if self.announces_version:
             version = firmware.DevVersionAns(fw_version=self.fw_version, hw_version=self.hw_version)
             self._say(self.ports.firmware, version, at + self.soon())
+
+    # ---- in an audience ----------------------------------------------------------------------------------
+
+    def joined(self, audience: Audience, position: int) -> None:
+        """A server sends to it, among others, by way of an audience from now on."""
+        self._audiences.append((audience, position))
+
+    def left(self, audience: Audience) -> None:
+        """That is over."""
+        self._audiences = [(each, position) for each, position in self._audiences if each is not audience]
+
+    def catch_up(self) -> None:
+        """What its audiences noted for it becomes its own state again."""
+        for audience, position in self._audiences:
+            audience.settle(position)
 
     # ---- for its packages --------------------------------------------------------------------------------
 

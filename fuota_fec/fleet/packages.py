@@ -28,6 +28,8 @@ from fuota_fec.wire.commands import Command, PackageVersionAns, PackageVersionRe
 if TYPE_CHECKING:
     from fuota_fec.fleet.device import VirtualDevice
 
+_DATA_FRAGMENT = bytes((fragmentation.DataFragment.CID,))
+
 _STATUS_HEAD_LEN = 2
 _STATUS_ITEM_LEN = 5
 """Bytes of McGroupStatusAns before its groups, and of each."""
@@ -73,6 +75,15 @@ def handle(device: VirtualDevice, f_port: int, payload: bytes, now: float, group
         elif (handler := package.handlers.get(kind)) is not None and quirks.understands(device.profile, kind):
             answers += handler(device, command, now)
     return answers
+
+
+def fragment_in(payload: bytes) -> fragmentation.DataFragment | None:
+    """The fragment that a frame of TS004 is, in either dialect; None: it is another command, or none."""
+    if payload[:1] != _DATA_FRAGMENT:
+        return None
+    commands, garbled = _read(FRAGMENTATION, payload, "1.0.0")
+    [fragment] = commands if len(commands) == 1 and not garbled else [None]
+    return fragment if isinstance(fragment, fragmentation.DataFragment) else None
 
 
 @lru_cache(maxsize=64)

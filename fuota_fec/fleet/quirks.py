@@ -24,7 +24,7 @@ from fuota_fec.wire import firmware, fragmentation, multicast
 from fuota_fec.wire.clock import gps_difference, gps_to_wire, unix_from_gps
 
 if TYPE_CHECKING:
-    from fuota_fec.fleet.sessions import Reception
+    from fuota_fec.fleet.sessions import BlockReception
 
 AS_SPECIFIED = DeviceProfile(
     name="as specified",
@@ -125,7 +125,7 @@ LATE: Mapping[LateUncoded, Callable[[int, bool], int | None]] = MappingProxyType
 
 # ---- what FragSessionStatusAns says ----------------------------------------------------------------------
 
-RECEIVED: Mapping[ReceivedCount, Callable[[Reception], int]] = MappingProxyType(
+RECEIVED: Mapping[ReceivedCount, Callable[[BlockReception], int]] = MappingProxyType(
     {
         ReceivedCount.ALL: lambda r: min(r.n_received, MAX_FRAG_NB),
         ReceivedCount.UNKNOWN: lambda r: min(r.n_received, MAX_FRAG_NB),
@@ -135,7 +135,7 @@ RECEIVED: Mapping[ReceivedCount, Callable[[Reception], int]] = MappingProxyType(
 )
 """NbFragReceived."""
 
-MISSING: Mapping[MissingCount, Callable[[Reception], int]] = MappingProxyType(
+MISSING: Mapping[MissingCount, Callable[[BlockReception], int]] = MappingProxyType(
     {
         MissingCount.NEEDED: lambda r: min(r.missing, 255),
         MissingCount.UNKNOWN: lambda r: min(r.missing, 255),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from typing import Protocol
 
 import numpy as np
 
@@ -35,9 +36,9 @@ def group_key(octets: bytes) -> MadeUpKey:
 
 
 @lru_cache(maxsize=8)
-def shared(block: bytes) -> bytes:
-    """The same bytes; one object for all devices that rebuilt the same block."""
-    return block
+def image_of(block: bytes, padding: int) -> bytes:
+    """A block without its padding; one object for all devices that rebuilt the same."""
+    return block[: len(block) - padding]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -72,6 +73,30 @@ class JoinedGroup:
         """A frame was heard: its counter, and lower ones, are accepted no more."""
         self.min_f_cnt = f_cnt + 1
         self.first_below = 2**32
+
+
+class BlockReception(Protocol):
+    """What a session, and the answers about it, need of the decoder: a Reception, or a seat in a crowd."""
+
+    mic_error: bool
+
+    @property
+    def n_frags(self) -> int: ...
+    @property
+    def frag_size(self) -> int: ...
+    @property
+    def n_received(self) -> int: ...
+    @property
+    def last_number(self) -> int: ...
+    @property
+    def n_lost(self) -> int: ...
+    @property
+    def complete(self) -> bool: ...
+    @property
+    def missing(self) -> int: ...
+    @property
+    def memory_full(self) -> bool: ...
+    def push(self, fragment: fragmentation.DataFragment) -> bytes | None: ...
 
 
 @dataclass(slots=True)
@@ -151,32 +176,42 @@ class Reception:
         """More uncoded fragments are lost than it can solve."""
         return self.solvable is not None and len(self._lost) > self.solvable
 
+    def resume(
+        self,
+        fragments: list[fragmentation.DataFragment],
+        n_received: int,
+        last_number: int,
+        n_lost: int,
+        reached: int,
+        lost: set[int],
+    ) -> None:
+        """Goes on as one that has these fragments and counts, and is not complete."""
+        assert self._progress is not None
+        self.n_received, self.last_number, self.n_lost = n_received, last_number, n_lost
+        self._reached, self._lost, self._fragments = reached, lost, fragments
+        if fragments:
+            numbers = np.array([fragment.n for fragment in fragments], np.uint32)
+            self._progress.push_many(numbers, bytes(numbers.size))
+
     def __reduce__(self) -> tuple[object, ...]:
-        state = [getattr(self, name) for name in _STATE]
-        return _resumed, (self.n_frags, self.frag_size, self.version, self.late, self.solvable, self.complete, state)
-
-
-_STATE = ("n_received", "last_number", "n_lost", "mic_error", "_reached", "_lost", "_fragments")
+        made = (self.n_frags, self.frag_size, self.version, self.late, self.solvable)
+        counts = (self.n_received, self.last_number, self.n_lost, self._reached, self._lost)
+        return _resumed, (made, self._fragments, counts, self.mic_error, self.complete)
 
 
 def _resumed(
-    n_frags: int,
-    frag_size: int,
-    version: str,
-    late: LateUncoded,
-    solvable: int | None,
+    made: tuple[int, int, str, LateUncoded, int | None],
+    fragments: list[fragmentation.DataFragment],
+    counts: tuple[int, int, int, int, set[int]],
+    mic_error: bool,
     complete: bool,
-    state: list[object],
 ) -> Reception:
     """A reception from its pickle: the decoder is made again from the fragments."""
-    reception = Reception(n_frags, frag_size, version, late, solvable)
-    for name, value in zip(_STATE, state, strict=True):
-        setattr(reception, name, value)
+    reception = Reception(*made)
+    reception.resume(fragments, *counts)
+    reception.mic_error = mic_error
     if complete:
         reception._progress = None
-    elif reception._progress is not None and reception._fragments:
-        numbers = np.array([fragment.n for fragment in reception._fragments], np.uint32)
-        reception._progress.push_many(numbers, bytes(numbers.size))
     return reception
 
 
@@ -185,7 +220,7 @@ class FragSession:
     """A fragmentation session and the decoder behind it, which other sessions of the device may share."""
 
     setup: fragmentation.FragSessionSetupReq
-    reception: Reception
+    reception: BlockReception
     begun: bool = False
     """A fragment of the session was heard."""
 
@@ -196,9 +231,3 @@ class FragSession:
             and len(fragment.payload) == self.reception.frag_size
             and (group_id is None or bool(self.setup.mc_group_bit_mask >> group_id & 1))
         )
-
-    def push(self, fragment: fragmentation.DataFragment) -> bytes | None:
-        """Takes a fragment. With the last one that was needed, the block without its padding."""
-        self.begun = True
-        block = self.reception.push(fragment)
-        return None if block is None else shared(block[: len(block) - self.setup.padding])

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, TypeAlias
 
 from fuota_fec.fleet.quirks import MISSING, RECEIVED, has_room
-from fuota_fec.fleet.sessions import FragSession, Reception
+from fuota_fec.fleet.sessions import BlockReception, FragSession, Reception, image_of
 from fuota_fec.wire import fragmentation, keys
 from fuota_fec.wire.commands import Command
 
@@ -39,9 +39,9 @@ def frag_session_setup(device: VirtualDevice, command: fragmentation.FragSession
 def open_session(device: VirtualDevice, setup: fragmentation.FragSessionSetupReq) -> None:
     """Sessions that have their decoder in common with it start afresh, as blocks of its shape."""
     profile = device.profile
-    fresh = Reception(
-        setup.nb_frag, setup.frag_size, device.version, profile.late_uncoded, profile.solvable_losses(setup.nb_frag)
-    )
+    make = Reception if device.crowds is None else device.crowds.join
+    solvable = profile.solvable_losses(setup.nb_frag)
+    fresh = make(setup.nb_frag, setup.frag_size, device.version, profile.late_uncoded, solvable)
     slot = setup.frag_index % profile.n_decoders
     device.close_session(setup.frag_index)
     for frag_index, session in device._sessions.items():
@@ -66,17 +66,24 @@ def data_fragment(
     session = device._sessions.get(command.frag_index)
     if session is None or not session.takes(command, group_id):
         return ()
-    if session.setup.session_cnt is not None:
-        device._last_session_cnt[command.frag_index] = session.setup.session_cnt
-    image = session.push(command)
-    if image is not None:
-        block_complete(device, session, image, now)
+    begin(device, session)
+    block = session.reception.push(command)
+    if block is not None:
+        block_came(device, session, block, now)
     return ()
 
 
-def block_complete(device: VirtualDevice, session: FragSession, image: bytes, now: float) -> None:
-    """The last fragment that was needed has come."""
+def begin(device: VirtualDevice, session: FragSession) -> None:
+    """A fragment was heard: the session's counter is used up."""
+    session.begun = True
+    if session.setup.session_cnt is not None:
+        device._last_session_cnt[session.setup.frag_index] = session.setup.session_cnt
+
+
+def block_came(device: VirtualDevice, session: FragSession, block: bytes, now: float) -> None:
+    """The last fragment that was needed has come; the block still has its padding."""
     setup = session.setup
+    image = image_of(block, setup.padding)
     checked = setup.ack_reception or not device.profile.mic_needs_ack_reception
     session.reception.mic_error = checked and setup.mic is not None and setup.mic != _mic(device, setup, image)
     if not session.reception.mic_error:
@@ -123,7 +130,7 @@ def frag_session_status(device: VirtualDevice, command: fragmentation.FragSessio
 
 
 def _status(
-    device: VirtualDevice, frag_index: int, reception: Reception | None, layout: str
+    device: VirtualDevice, frag_index: int, reception: BlockReception | None, layout: str
 ) -> fragmentation.FragSessionStatusAns:
     """The answer that the counts of a decoder give; None: it was never used."""
     profile = device.profile

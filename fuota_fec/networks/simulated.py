@@ -26,9 +26,9 @@ from fuota_fec.campaign.messages import (
     Uplink,
 )
 from fuota_fec.errors import NetworkError, ParameterError, WireError
+from fuota_fec.fleet.audience import Audience
 from fuota_fec.fleet.channel import Devices, LossModel
 from fuota_fec.fleet.device import VirtualDevice
-from fuota_fec.fleet.sessions import MadeUpKey, group_key
 from fuota_fec.networks.base import Downlink, MulticastGroup
 from fuota_fec.radio.airtime import next_ping_slot
 from fuota_fec.wire import clock
@@ -77,13 +77,14 @@ class ServerGroup:
     """A multicast group as the server knows it."""
 
     mc_addr: int
-    app_s_key: MadeUpKey
     device_class: str
     periodicity: int
     stations: tuple[Station, ...]
     """Those of its devices that are there."""
     numbers: Devices
     """Of these devices in the fleet."""
+    audience: Audience
+    """These devices, as they hear frames together."""
     next_f_cnt: int
     frames: deque[Frame] = field(default_factory=deque)
     sent_at: float = _NEVER
@@ -156,9 +157,11 @@ class SimulatedNetwork:
         """A group that is known already keeps its counter and its queue."""
         known = self._groups.get(group.name)
         stations = tuple(self._stations[name] for name in group.dev_euis if name in self._stations)
+        if known is not None:
+            known.audience.close()
         opened = ServerGroup(
             mc_addr=group.mc_addr,
-            app_s_key=group_key(bytes(group.mc_app_s_key)),
+            audience=Audience([station.device for station in stations], group.mc_addr, group.mc_app_s_key),
             device_class=group.device_class,
             periodicity=group.periodicity,
             stations=stations,
@@ -256,13 +259,9 @@ class SimulatedNetwork:
     def _send(self, group: ServerGroup, frame: Frame, now: float) -> None:
         group.sent_at = now
         downlink, f_cnt, _ = frame
-        lost = self._downlink_loss.lost_each(group.numbers, now)
-        for idx in np.flatnonzero(~lost).tolist():
-            station = group.stations[idx]
-            if station.device.receive_multicast(
-                group.mc_addr, group.app_s_key, f_cnt, downlink.f_port, downlink.payload, now
-            ):
-                self._wake(station)
+        reached = ~self._downlink_loss.lost_each(group.numbers, now)
+        for idx in group.audience.receive(downlink.f_port, downlink.payload, f_cnt, reached, now):
+            self._wake(group.stations[idx])
         if self.capabilities.summaries:
             self._at(now + SUMMARY_DELAY, "summary", MulticastSummary(downlink.id))
 
