@@ -215,7 +215,6 @@ class Crowd:
         self.last_number[places] = n
         come = min(n, self.n_frags + 1)
         gap = np.maximum(come - reached - 1, 0)
-        gap[late] = 0
         self.n_lost[places] += gap
         self.n_gaps[places] += gap
         self._reached[places] = np.maximum(reached, come)
