@@ -176,6 +176,16 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "wrong clocks": ({}, {"clock_error": 12.0}),
     "too little": ({"redundancy": 2}, {"downlink_loss": 0.2}),
     "rows in any order": ({"rows": tuple(range(40, 10, -1)), "redundancy": 30}, {}),
+    "adaptive": ({"redundancy": "adaptive"}, {"downlink_loss": 0.15}),
+    "adaptive, binary, 2.0.0": (
+        {"redundancy": "adaptive", "kind": "binary", "fw_version": None, "version": "2.0.0"},
+        {"downlink_loss": 0.15},
+    ),
+    "repair by unicast": (
+        {"redundancy": 8, "unicast_repair_max": 10, "success_threshold": 100, "kind": "binary", "fw_version": None},
+        {},
+    ),
+    "reboots after the transfer": ({"reboot": "after_transfer"}, {}),
     **{f"{name} devices": ({"stack": name}, {"downlink_loss": 0.05}) for name in PROFILES},
 }
 
@@ -238,5 +248,5 @@ def test_a_group_that_is_opened_again_goes_on(monkeypatch) -> None:
             for group in opened:
                 world.network.open_group(group)
         run_virtual(agent, world.network, simulation.start + 3600)
-        ends.append([(d.image, d._groups[0].min_f_cnt) for d in world.network.devices.values()])
+        ends.append([(d.image, d.n_reboots) for d in world.network.devices.values()])
     assert ends[0] == ends[1]
