@@ -10,7 +10,7 @@ help:
 	@echo "make run    build, install into .venv, and update 100 simulated devices with a real firmware image"
 	@echo "make test   the same, then the whole test suite"
 	@echo "make lint   ruff and mypy"
-	@echo "make bench  benchmarks of codec and campaigns, and other people's codecs beside ours: benchmarks/RESULTS.md"
+	@echo "make bench  benchmarks of codec, campaigns and a large simulated fleet, and other people's codecs beside ours: benchmarks/RESULTS.md"
 	@echo "make docs   what the documentation takes from the code"
 	@echo "make sanitize  the test suite on a build with address and undefined-behaviour sanitizers"
 	@echo "make clean  remove everything that was built"
@@ -33,6 +33,7 @@ bench: .venv/.dev
 	@echo "== benchmarks"
 	@$(BIN)/pytest benchmarks -o python_files='bench_*.py' --benchmark-only --benchmark-columns=min,median,rounds --benchmark-sort=name
 	@$(BIN)/python benchmarks/bench_campaign.py
+	@$(BIN)/python benchmarks/bench_fleet.py
 	@$(BIN)/python benchmarks/peers/run.py
 
 docs: .venv/.dev

@@ -7,8 +7,9 @@ campaign that was interrupted can be made again: a fresh one is told what the jo
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -17,13 +18,30 @@ from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.config import LAST_TIME, CampaignConfig, KeyRing
 from fuota_fec.campaign.machine import Campaign
 from fuota_fec.checks import shown
+from fuota_fec.devices.profiles import profile
 from fuota_fec.errors import JournalError, ParameterError
-from fuota_fec.fleet.channel import IndependentLoss
+from fuota_fec.fleet.channel import (
+    AnyLoss,
+    GilbertElliott,
+    IndependentLoss,
+    LossModel,
+    Outages,
+    RecordedLoss,
+    checked_windows,
+    probabilities,
+    read_trace,
+)
+from fuota_fec.fleet.crowd import Crowds
 from fuota_fec.fleet.device import VirtualDevice
+from fuota_fec.fleet.quirks import spoken
 from fuota_fec.journal import Journal, open_journal
 from fuota_fec.networks.simulated import SimulatedNetwork
 from fuota_fec.sealing import Sealer
 from fuota_fec.wire.keys import Key
+
+ALL_FULL = 500
+N_FULL = 16
+"""Devices that decode for themselves: all of a fleet of so many, else so many."""
 
 LEASE_TTL = 20.0
 """s for which a campaign waits for a process that was killed."""
@@ -34,12 +52,13 @@ FIRST_DEV_EUI = 0xFE5EED0000000000
 _RANGES = {
     "seed": (0, 2**64 - 1),
     "n_devices": (1, 1_000_000),
+    "n_full": (0, 1_000_000),
     "old_version": (0, 2**32 - 1),
     "process_time": (0, 10**7),
     "clock_error": (0, 10**7),
     "start": (0, LAST_TIME),
 }
-_PROBABILITIES = ("downlink_loss", "uplink_loss", "repeat")
+_LOSSES = ("downlink_loss", "uplink_loss")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,9 +68,21 @@ class Simulation:
     seed: int = 0
     n_devices: int | None = None
     """Devices to make, spread over the groups; without it those of the configuration are simulated."""
-    downlink_loss: float = 0.0
-    """Probability that a device misses a downlink, 0 … below 1."""
-    uplink_loss: float = 0.0
+    n_full: int | None = None
+    """Devices that decode all that they hear. For the others it is counted which fragments they heard, with the same
+    outcome: 10 000 devices take seconds for a transmission. Without it, all devices of a small fleet and a few, spread
+    over it, of one with more than 500."""
+    downlink_loss: float | tuple[float, ...] = 0.0
+    """Probability that a device misses a downlink, 0 … below 1: one for all, or a list with one for each device in the
+    order of the configuration."""
+    uplink_loss: float | tuple[float, ...] = 0.0
+    burst: float | None = None
+    """Mean length, in frames, of the runs in which losses come, either way; without it they are independent."""
+    outages: tuple[tuple[float, float], ...] = ()
+    """[start, end] in s from the beginning: the gateways are down, and nothing gets through to or from any device."""
+    trace: str | None = None
+    """CSV file of recorded downlink losses to replay, with columns device, frame and received; instead of
+    downlink_loss."""
     repeat: float = 0.0
     """Share of uplinks that the server reports twice."""
     old_version: int = 0x01000000
@@ -73,9 +104,18 @@ class Simulation:
             value = getattr(self, name)
             if value is not None and not low <= value <= high:
                 problems.append(f"{name}: {shown(value)} is not from {low} to {high}")
-        for name in _PROBABILITIES:
-            if not 0 <= getattr(self, name) < 1:
-                problems.append(f"{name}: {shown(getattr(self, name))} is not a probability from 0 to below 1")
+        if not 0 <= self.repeat < 1:
+            problems.append(f"repeat: {shown(self.repeat)} is not a probability from 0 to below 1")
+        for name in _LOSSES:
+            loss = getattr(self, name)
+            problems += _problems(name, partial(probabilities, loss))
+            if isinstance(loss, Sequence) and self.n_devices not in (None, len(loss)):
+                problems.append(f"{name}: {len(loss)} values for {self.n_devices} devices")
+        problems += _problems("outages", lambda: list(checked_windows(self.outages)))
+        if self.burst is not None and not self.burst >= 1:
+            problems.append(f"burst: {shown(self.burst)} is not a mean length of 1 frame or more")
+        if self.trace is not None and self.downlink_loss != 0:
+            problems.append("trace: it has the downlink losses, give it or downlink_loss")
         if problems:
             raise ParameterError("\n".join(problems))
 
@@ -83,6 +123,44 @@ class Simulation:
         """n_devices tables as `devices` of a configuration has them, taking turns in these groups."""
         n_devices = self.n_devices if self.n_devices is not None and groups else 0
         return [{"dev_eui": f"{FIRST_DEV_EUI + i:016x}", "group": groups[i % len(groups)]} for i in range(n_devices)]
+
+    def full_devices(self, n_devices: int) -> frozenset[int]:
+        """Numbers of the devices that decode for themselves, spread over the fleet."""
+        n_full = self.n_full if self.n_full is not None else n_devices if n_devices <= ALL_FULL else N_FULL
+        n_full = min(n_full, n_devices)
+        return frozenset(i * n_devices // n_full for i in range(n_full))
+
+    def loss_models(
+        self, n_devices: int, downlink_rng: np.random.Generator, uplink_rng: np.random.Generator
+    ) -> tuple[LossModel, LossModel]:
+        """Of downlinks and uplinks. ParameterError for lists of another length, a trace that cannot be used, and bursts
+        that are too short for the losses."""
+        down: LossModel
+        if self.trace is not None:
+            down = RecordedLoss(read_trace(self.trace), n_devices, downlink_rng)
+        else:
+            down = self._losses("downlink_loss", n_devices, downlink_rng)
+        up = self._losses("uplink_loss", n_devices, uplink_rng)
+        if not self.outages:
+            return down, up
+        outages = Outages((self.start + start, self.start + end) for start, end in self.outages)
+        return AnyLoss((down, outages)), AnyLoss((up, outages))
+
+    def _losses(self, name: str, n_devices: int, rng: np.random.Generator) -> LossModel:
+        loss = getattr(self, name)
+        if isinstance(loss, Sequence) and len(loss) != n_devices:
+            raise ParameterError(f"{name}: {len(loss)} values for {n_devices} devices")
+        if self.burst is None:
+            return IndependentLoss(loss, rng)
+        return GilbertElliott.of_bursts(loss, self.burst, n_devices, rng)
+
+
+def _problems(name: str, check: Callable[[], object]) -> list[str]:
+    try:
+        check()
+    except ParameterError as error:
+        return [f"{name}: {line.partition(': ')[2]}" for line in str(error).splitlines()]
+    return []
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,10 +200,11 @@ class World:
             root_keys={device.key_name: Key(key_rng.bytes(16)) for device in config.devices},
             mc_keys={group.key_name: Key(key_rng.bytes(16)) for group in config.groups},
         )
+        down, up = simulation.loss_models(len(config.devices), down_rng, up_rng)
         self.network = SimulatedNetwork(
             _virtual_devices(campaign, simulation, self.key_ring, radio_rng),
-            uplink_loss=IndependentLoss(simulation.uplink_loss, up_rng),
-            downlink_loss=IndependentLoss(simulation.downlink_loss, down_rng),
+            uplink_loss=up,
+            downlink_loss=down,
             rng=radio_rng,
             start=simulation.start,
             repeat=simulation.repeat,
@@ -242,20 +321,26 @@ def _virtual_devices(
     config = campaign.config
     version = config.firmware_version if config.kind == "firmware" else None
     releases = {} if version is None else {hashlib.sha256(campaign.image).digest(): version}
+    full = simulation.full_devices(len(config.devices))
+    crowds = Crowds()
+    stacks = {name: profile(name) for name in {device.profile for device in config.devices}}
+    groups = {name: planned.group for name, planned in campaign.plan.groups.items()}
     return [
         VirtualDevice(
             dev_eui=device.dev_eui,
             root_key=key_ring.root_key(device.key_name),
             releases=releases,
             rng=rng,
+            profile=stacks[device.profile],
+            crowds=None if number in full else crowds,
             lorawan=device.lorawan,
-            version=campaign.plan.groups[device.group].group.version,
-            mc_version=campaign.plan.groups[device.group].group.mc_version,
+            version=spoken(groups[device.group].version, stacks[device.profile].dialects),
+            mc_version=spoken(groups[device.group].mc_version, stacks[device.profile].mc_versions),
             ports=config.ports,
             fw_version=simulation.old_version,
             uplink_period=device.uplink_period or config.uplink_period,
             process_time=simulation.process_time,
             clock_error=float(rng.uniform(-1, 1)) * simulation.clock_error,
         )
-        for device in config.devices
+        for number, device in enumerate(config.devices)
     ]

@@ -283,6 +283,61 @@ def test_a_thousand_devices() -> None:
     assert counts[m.PeriodMeasured] <= 1.5 * 1000
 
 
+# ---- losses ----------------------------------------------------------------------------------------------
+
+
+def test_each_device_may_have_its_own_losses() -> None:
+    losses = (0.0,) * 5 + (0.99,) + (0.0,) * 4
+    result = simulate_campaign(make_config(10), IMAGE, Simulation(seed=1, downlink_loss=losses))
+    check(result)
+    assert [d.dev_eui for d in result.campaign.status().devices if d.status != "passed"] == [f"{6:016x}"]
+    deaf = simulate_campaign(make_config(10), IMAGE, Simulation(seed=1, uplink_loss=losses))
+    assert [d.dev_eui for d in deaf.campaign.status().devices if d.status != "passed"] == [f"{6:016x}"]
+
+
+def test_losses_in_bursts() -> None:
+    result = simulate_campaign(make_config(msg_retries=8), IMAGE, Simulation(seed=1, burst=2, **LOSSY))
+    check(result)
+    assert result.campaign.status().status == "SUCCEEDED", reasons(result)
+
+
+def test_an_outage_hits_every_device_and_the_campaign_goes_on_after_it() -> None:
+    calm = simulate_campaign(make_config(), IMAGE, Simulation(seed=1))
+    down = simulate_campaign(make_config(), IMAGE, Simulation(seed=1, outages=((0, 7000),)))
+    check(down)
+    assert down.campaign.status().status == "FAILED"
+    assert set(reasons(down)) == {"never heard"}
+    early = simulate_campaign(make_config(), IMAGE, Simulation(seed=1, outages=((0, 500),)))
+    check(early)
+    assert early.campaign.status().status == "SUCCEEDED", reasons(early)
+    assert early.duration > calm.duration
+
+
+def test_a_recorded_trace_of_downlinks(tmp_path) -> None:
+    """The first device receives nothing."""
+    path = tmp_path / "trace.csv"
+    lines = ["device,frame,received", *(f"{d},{f},{int(d != 'deaf')}" for d in ("deaf", "a", "b") for f in range(5))]
+    path.write_text("\n".join(lines))
+    result = simulate_campaign(make_config(3, success_threshold=60), IMAGE, Simulation(seed=1, trace=str(path)))
+    check(result)
+    assert [d.status for d in result.campaign.status().devices] == ["failed", "passed", "passed"]
+    with pytest.raises(ParameterError, match=r"none\.csv: cannot be read"):
+        simulate_campaign(make_config(3), IMAGE, Simulation(seed=1, trace=str(tmp_path / "none.csv")))
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"downlink_loss": (0.1, 0.2)}, "downlink_loss: 2 values for 3 devices"),
+        ({"uplink_loss": (0.1,) * 4}, "uplink_loss: 4 values for 3 devices"),
+        ({"downlink_loss": 0.9, "burst": 2}, "burst: 2 frames are too short"),
+    ],
+)
+def test_losses_that_do_not_fit_the_fleet(settings, said) -> None:
+    with pytest.raises(ParameterError, match=said):
+        simulate_campaign(make_config(3), IMAGE, Simulation(**settings))
+
+
 # ---- garbage in the middle -------------------------------------------------------------------------------
 
 
@@ -343,6 +398,14 @@ def test_garbage_in_the_middle_is_counted_and_the_campaign_goes_on(version) -> N
         ({"clock_error": float("nan")}, "clock_error: nan"),
         ({"old_version": -1}, "old_version: -1"),
         ({"old_version": 2**32}, "old_version: 4294967296"),
+        ({"downlink_loss": (0.1, 1.0)}, r"downlink_loss: 1\.0 is not a probability"),
+        ({"uplink_loss": (0.1, -1)}, "uplink_loss: -1"),
+        ({"downlink_loss": ()}, "downlink_loss: "),
+        ({"downlink_loss": (0.1, 0.2), "n_devices": 3}, "downlink_loss: 2 values for 3 devices"),
+        ({"outages": ((5, 3),)}, r"outages: \(5, 3\) has no end"),
+        ({"burst": 0.5}, r"burst: 0\.5"),
+        ({"burst": float("nan")}, "burst: nan"),
+        ({"trace": "x.csv", "downlink_loss": 0.1}, "trace: it has the downlink losses"),
     ],
 )
 def test_settings_that_cannot_be_used_are_named(changes, said) -> None:

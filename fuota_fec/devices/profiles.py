@@ -127,6 +127,10 @@ class DeviceProfile:
     missing_count: MissingCount = MissingCount.UNKNOWN
     status_layout: Version | None = None
     """The version whose layout it sends, whatever its dialect; None: that of its dialect."""
+    status_without_session: tuple[Version, ...] = ()
+    """Dialects in which it answers without a session too: with the counts of the one before, or zeros."""
+    blank_status: tuple[Version, ...] = ()
+    """Dialects in which all is zero until the session's first fragment has come: as if nothing were missing."""
     max_answer_len: int | None = None
     """Bytes of answers in one uplink; what does not fit is left out without an error."""
 
@@ -221,6 +225,8 @@ _LBM = DeviceProfile(
     n_decoders=1,  # run: fragments of two sessions mix
     received_count=ReceivedCount.LAST_NUMBER_LESS_LOST,  # run
     missing_count=MissingCount.NEEDED_OR_ONE,  # run
+    status_without_session=("1.0.0",),  # run
+    blank_status=("2.0.0",),  # run
     max_answer_len=15,  # run
     class_b=True,  # run
     first_f_cnt_16_bits=True,  # read: the stored counter starts as "none yet"

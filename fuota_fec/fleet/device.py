@@ -1,9 +1,10 @@
 """A virtual end device: wire in, bytes out. It decodes real frames with the codec and answers on the wire.
 
-What it models is a well-behaved class A device with the packages TS003 to TS006: it takes part in multicast sessions
-of class B and C, rebuilds the block, checks it, stores it, boots it and reports the version of what it runs. Time is
-Unix time and always an argument; its own clock may be off, or not set. This module has its state, its radio and its
-reboots; `packages` is the other half, with what each command does to that state.
+What it models is a class A device with the packages TS003 to TS006: it takes part in multicast sessions of class B
+and C, rebuilds the block, checks it, stores it, boots it and reports the version of what it runs. It does so as the
+specifications say, unless its profile has a quirk. Time is Unix time and always an argument; its own clock may be off,
+or not set. This module has its state, its radio and its reboots; `packages` is the other half, with what each command
+does to that state.
 """
 
 from __future__ import annotations
@@ -11,15 +12,23 @@ from __future__ import annotations
 import heapq
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fuota_fec.campaign.config import Ports
+from fuota_fec.devices.profiles import DeviceProfile
+from fuota_fec.errors import ParameterError
 from fuota_fec.fleet import packages
-from fuota_fec.fleet.sessions import FragSession, JoinedGroup, MadeUpKey
+from fuota_fec.fleet.quirks import AS_SPECIFIED
+from fuota_fec.fleet.sessions import BlockReception, FragSession, JoinedGroup, MadeUpKey
 from fuota_fec.wire import firmware, fragmentation, keys
 from fuota_fec.wire.clock import gps_from_unix
 from fuota_fec.wire.commands import Command
+
+if TYPE_CHECKING:
+    from fuota_fec.fleet.audience import Audience
+    from fuota_fec.fleet.crowd import Crowds
 
 ANSWER_DELAY = (1.0, 3.0)
 """s between a request and the uplink that answers it."""
@@ -49,20 +58,25 @@ class VirtualDevice:
     root_key: keys.Key
     releases: Mapping[bytes, int]
     rng: np.random.Generator
+    profile: DeviceProfile = AS_SPECIFIED
+    """What its stack does otherwise than the specifications say."""
     lorawan: str = "1.0"
-    version: str = "1.0.0"
-    """TS004 dialect."""
-    mc_version: str = "1.0.0"
-    """TS005 version."""
+    version: str = ""
+    """TS004 dialect; the profile's first, if not given."""
+    mc_version: str = ""
+    """TS005 version; the profile's first, if not given."""
     clock_version: str = "1.0.0"
     """TS003 version."""
     ports: Ports = field(default_factory=Ports)
     fw_version: int = 0x01000000
     hw_version: int = 1
+    crowds: Crowds | None = field(default=None, repr=False)
+    """Where its blocks are received together with those of other devices; without it, it decodes them itself."""
     uplink_period: float = 300.0
     process_time: float = 10.0
     """s from the complete block to running the new image, where it reboots alone."""
-    reboots_alone: bool = True
+    reboots_alone: bool | None = None
+    """As the profile says, if not given; where that does not know it, it does."""
     announces_version: bool = False
     """It volunteers its version once it has booted new firmware."""
     clock_error: float = 0.0
@@ -78,6 +92,9 @@ class VirtualDevice:
     """Downlinks that it could not read."""
     _groups: dict[int, JoinedGroup] = field(default_factory=dict)
     _sessions: dict[int, FragSession] = field(default_factory=dict)
+    _audiences: list[tuple[Audience, int]] = field(default_factory=list, repr=False)
+    _decoders: dict[int, BlockReception] = field(default_factory=dict)
+    """The last use of each; sessions may share one."""
     _last_session_cnt: dict[int, int] = field(default_factory=dict)
     _block_reports: dict[int, BlockReport] = field(default_factory=dict)
     """By FragIndex."""
@@ -91,21 +108,33 @@ class VirtualDevice:
 
     def __post_init__(self) -> None:
         self.root_key = MadeUpKey(bytes(self.root_key))
+        self.version = self._spoken("version", self.version, self.profile.dialects)
+        self.mc_version = self._spoken("mc_version", self.mc_version, self.profile.mc_versions)
+        if self.reboots_alone is None:
+            self.reboots_alone = self.profile.reboots_alone is not False
+
+    def _spoken(self, name: str, version: str, versions: tuple[str, ...]) -> str:
+        if version and version not in versions:
+            stack = f"profile {self.profile.name!r} has {', '.join(versions)}"
+            raise ParameterError(f"device {self.dev_eui}: {name}: {version} is none of its versions: {stack}")
+        return version or versions[0]
 
     # ---- what the network delivers -----------------------------------------------------------------------
 
     def receive(self, f_port: int, payload: bytes, now: float) -> None:
         """A unicast downlink."""
+        self.catch_up()
         self._handle(f_port, payload, now, None)
 
     def receive_multicast(
         self, mc_addr: int, app_s_key: keys.Key, f_cnt: int, f_port: int, payload: bytes, now: float
     ) -> bool:
         """A class B or C multicast frame encrypted with `app_s_key`. Whether the device listened and could read it."""
+        self.catch_up()
         own_gps = self.own_gps(now)
         for group_id, group in self._groups.items():
             if group.hears(mc_addr, app_s_key, f_cnt, own_gps):
-                group.min_f_cnt = f_cnt + 1  # A counter is accepted once.
+                group.count(f_cnt)
                 self._handle(f_port, payload, now, group_id)
                 return True
         return False
@@ -146,7 +175,7 @@ class VirtualDevice:
         return due
 
     def _report_block(self, frag_index: int, report: BlockReport, now: float) -> None:
-        mic_error = self._sessions[frag_index].mic_error
+        mic_error = self._sessions[frag_index].reception.mic_error
         done = fragmentation.FragDataBlockReceivedReq(frag_index=frag_index, mic_error=mic_error)
         self._say(self.ports.fragmentation, done, report.due)
         report.due = now + self.uplink_period
@@ -165,6 +194,21 @@ class VirtualDevice:
         if self.announces_version:
             version = firmware.DevVersionAns(fw_version=self.fw_version, hw_version=self.hw_version)
             self._say(self.ports.firmware, version, at + self.soon())
+
+    # ---- in an audience ----------------------------------------------------------------------------------
+
+    def joined(self, audience: Audience, position: int) -> None:
+        """A server sends to it, among others, by way of an audience from now on."""
+        self._audiences.append((audience, position))
+
+    def left(self, audience: Audience) -> None:
+        """That is over."""
+        self._audiences = [(each, position) for each, position in self._audiences if each is not audience]
+
+    def catch_up(self) -> None:
+        """What its audiences noted for it becomes its own state again."""
+        for audience, position in self._audiences:
+            audience.settle(position)
 
     # ---- for its packages --------------------------------------------------------------------------------
 
@@ -195,7 +239,7 @@ class VirtualDevice:
         """The stored image is deleted and not booted; nor is one that is half built."""
         self.stored = None
         self._own_reboot_at = None
-        for frag_index in [index for index, session in self._sessions.items() if not session.complete]:
+        for frag_index in [index for index, session in self._sessions.items() if not session.reception.complete]:
             self.close_session(frag_index)
 
     def plan_reboot(self, at: float | None) -> None:

@@ -1,23 +1,26 @@
 """The packages of a virtual device: what each command does to it, and what it answers.
 
 TS003 clock synchronisation, TS004 fragmentation, TS005 multicast setup, TS006 firmware management, as the
-specifications have them. A package is a row of `PACKAGES`, a command a row of its handlers; a stack that behaves
-otherwise would be the same table with other rows. A handler changes the device and gives its answers, each with the
-seconds after which it is sent: one uplink per answer.
+specifications have them, and with the quirks of the device's profile. A package is a row, a command a row of its
+handlers; `quirks` tells which of them a stack understands. A handler changes the device and gives its answers, each
+with the seconds after which it is sent: one uplink per answer. TS004 has a module of its own, `transport`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fuota_fec.campaign.config import Ports
+from fuota_fec.devices.profiles import DeviceProfile
 from fuota_fec.errors import WireError
-from fuota_fec.fleet.sessions import FragSession, JoinedGroup, group_key
+from fuota_fec.fleet import quirks, transport
+from fuota_fec.fleet.sessions import JoinedGroup, group_key
+from fuota_fec.fleet.transport import Answers
 from fuota_fec.wire import clock, firmware, fragmentation, keys, multicast
 from fuota_fec.wire.clock import gps_difference, gps_to_wire, unix_from_gps
 from fuota_fec.wire.commands import Command, PackageVersionAns, PackageVersionReq
@@ -25,8 +28,11 @@ from fuota_fec.wire.commands import Command, PackageVersionAns, PackageVersionRe
 if TYPE_CHECKING:
     from fuota_fec.fleet.device import VirtualDevice
 
-Answers: TypeAlias = Iterable[tuple[Command, float]]
-"""Answers and the seconds after which each is sent."""
+_DATA_FRAGMENT = bytes((fragmentation.DataFragment.CID,))
+
+_STATUS_HEAD_LEN = 2
+_STATUS_ITEM_LEN = 5
+"""Bytes of McGroupStatusAns before its groups, and of each."""
 
 Handler: TypeAlias = "Callable[[VirtualDevice, Any, float], Answers]"
 """(device, command, now): what a command does that comes by unicast."""
@@ -41,13 +47,15 @@ class Package:
     decode: Callable[..., list[Command]]
     version_of: Callable[[VirtualDevice], str]
     handlers: Mapping[type[Command], Handler]
+    present: Callable[[DeviceProfile], bool] = lambda _profile: True
+    """Whether a stack has it at all."""
 
 
 def handle(device: VirtualDevice, f_port: int, payload: bytes, now: float, group_id: int | None) -> Answers:
     """What a downlink on this port does; `group_id` is None for unicast. The rest of it is dropped where it cannot be
     read, and what may come by unicast only is dropped when it comes by multicast."""
     package = _package_at(device.ports, f_port)
-    if package is None:
+    if package is None or not package.present(device.profile):
         return ()
     version = package.version_of(device)
     commands, garbled = _read(package, payload, version)
@@ -57,16 +65,25 @@ def handle(device: VirtualDevice, f_port: int, payload: bytes, now: float, group
     for command in commands:
         kind = type(command)
         if isinstance(command, fragmentation.DataFragment):
-            answers += _data_fragment(device, command, now, group_id)
+            answers += transport.data_fragment(device, command, now, group_id)
         elif group_id is not None and kind is not fragmentation.FragSessionStatusReq:
             continue
         elif kind is PackageVersionReq:
             number = next(number for number, name in package.versions.items() if name == version)
             answer = PackageVersionAns(package_identifier=package.identifier, package_version=number)
             answers.append((answer, device.soon()))
-        elif (handler := package.handlers.get(kind)) is not None:
+        elif (handler := package.handlers.get(kind)) is not None and quirks.understands(device.profile, kind):
             answers += handler(device, command, now)
     return answers
+
+
+def fragment_in(payload: bytes) -> fragmentation.DataFragment | None:
+    """The fragment that a frame of TS004 is, in either dialect; None: it is another command, or none."""
+    if payload[:1] != _DATA_FRAGMENT:
+        return None
+    commands, garbled = _read(FRAGMENTATION, payload, "1.0.0")
+    [fragment] = commands if len(commands) == 1 and not garbled else [None]
+    return fragment if isinstance(fragment, fragmentation.DataFragment) else None
 
 
 @lru_cache(maxsize=64)
@@ -101,6 +118,20 @@ def _app_time(device: VirtualDevice, command: clock.AppTimeAns, _now: float) -> 
 # ---- TS005 -----------------------------------------------------------------------------------------------
 
 
+def _mc_group_status(device: VirtualDevice, command: multicast.McGroupStatusReq, _now: float) -> Answers:
+    """The groups with the highest numbers are left out where the answer would be too long."""
+    items = [
+        multicast.McGroupStatusItem(mc_group_id=group_id, mc_addr=group.mc_addr)
+        for group_id, group in sorted(device._groups.items())
+        if command.req_group_mask >> group_id & 1
+    ]
+    if device.profile.max_answer_len is not None:
+        del items[max(0, (device.profile.max_answer_len - _STATUS_HEAD_LEN) // _STATUS_ITEM_LEN) :]
+    mask = sum(1 << item.mc_group_id for item in items)
+    answer = multicast.McGroupStatusAns(nb_total_groups=len(device._groups), ans_group_mask=mask, items=tuple(items))
+    yield answer, device.soon()
+
+
 def _mc_group_setup(device: VirtualDevice, command: multicast.McGroupSetupReq, _now: float) -> Answers:
     derive = keys.mc_root_key if device.lorawan == "1.0" else keys.mc_root_key_from_app_key
     mc_key = keys.unwrap_mc_key(keys.mc_ke_key(derive(device.root_key)), command.mc_key_encrypted)
@@ -109,6 +140,7 @@ def _mc_group_setup(device: VirtualDevice, command: multicast.McGroupSetupReq, _
         app_s_key=group_key(bytes(keys.mc_app_s_key(mc_key, command.mc_addr))),
         min_f_cnt=command.min_mc_fcnt,
         max_f_cnt=command.max_mc_fcnt,
+        first_below=2**16 if device.profile.first_f_cnt_16_bits else 2**32,
     )
     yield multicast.McGroupSetupAns(mc_group_id=command.mc_group_id, id_error=False), device.soon()
 
@@ -158,96 +190,6 @@ def _session(
     yield answer(mc_group_id=command.mc_group_id, time_to_start=shown), delay
 
 
-# ---- TS004 -----------------------------------------------------------------------------------------------
-
-
-def _frag_session_setup(device: VirtualDevice, command: fragmentation.FragSessionSetupReq, _now: float) -> Answers:
-    """What is accepted replaces the session of its index, with the fragments that came in it."""
-    last = device._last_session_cnt.get(command.frag_index, -1)
-    replay = command.session_cnt is not None and command.session_cnt <= last
-    # Padding belongs to the last fragment; more of it than that leaves no such block.
-    unsupported = command.frag_algo != 0 or command.padding >= command.frag_size
-    if not replay and not unsupported:
-        device.close_session(command.frag_index)
-        device._sessions[command.frag_index] = FragSession(command, device.version)
-    answer = fragmentation.FragSessionSetupAns(
-        frag_index=command.frag_index, frag_algo_unsupported=unsupported, session_cnt_replay=replay
-    )
-    yield answer, device.soon()
-
-
-def _frag_session_delete(device: VirtualDevice, command: fragmentation.FragSessionDeleteReq, _now: float) -> Answers:
-    """An image that came in it stays stored."""
-    missing = command.frag_index not in device._sessions
-    device.close_session(command.frag_index)
-    answer = fragmentation.FragSessionDeleteAns(frag_index=command.frag_index, session_does_not_exist=missing)
-    yield answer, device.soon()
-
-
-def _data_fragment(
-    device: VirtualDevice, command: fragmentation.DataFragment, now: float, group_id: int | None
-) -> Answers:
-    session = device._sessions.get(command.frag_index)
-    if session is None or session.complete:
-        return ()
-    setup = session.setup
-    if len(command.payload) != setup.frag_size:
-        return ()
-    if group_id is not None and not setup.mc_group_bit_mask >> group_id & 1:
-        return ()
-    if setup.session_cnt is not None:
-        device._last_session_cnt[command.frag_index] = setup.session_cnt
-    image = session.push(command)
-    if image is not None:
-        session.mic_error = setup.mic is not None and setup.mic != _mic(device, setup, image)
-        if not session.mic_error:
-            device.store(image, now)
-        if setup.ack_reception:
-            device.report_block(command.frag_index, now + _spread(device, session))
-    return ()
-
-
-def _mic(device: VirtualDevice, setup: fragmentation.FragSessionSetupReq, image: bytes) -> bytes:
-    assert setup.session_cnt is not None
-    return keys.data_block_mic(
-        keys.data_block_int_key(device.root_key),
-        session_cnt=setup.session_cnt,
-        frag_index=setup.frag_index,
-        descriptor=setup.descriptor,
-        data=image,
-    )
-
-
-def _frag_data_block_received(
-    device: VirtualDevice, command: fragmentation.FragDataBlockReceivedAns, _now: float
-) -> Answers:
-    device._block_reports.pop(command.frag_index, None)
-    return ()
-
-
-def _frag_session_status(device: VirtualDevice, command: fragmentation.FragSessionStatusReq, _now: float) -> Answers:
-    session = device._sessions.get(command.frag_index)
-    if session is None:
-        if device.version == "2.0.0":
-            yield fragmentation.FragSessionStatusAns(version="2.0.0", session_does_not_exist=True), device.soon()
-        return
-    if session.complete and not command.participants:
-        return
-    answer = fragmentation.FragSessionStatusAns(
-        version=device.version,
-        frag_index=command.frag_index,
-        nb_frag_received=min(session.n_received, fragmentation.MAX_FRAG_NB),
-        missing_frag=min(session.missing, 255),
-        mic_error=session.mic_error,
-    )
-    yield answer, _spread(device, session)
-
-
-def _spread(device: VirtualDevice, session: FragSession) -> float:
-    """The random delay that keeps the answers of many devices apart (TS004, BlockAckDelay)."""
-    return float(device.rng.random()) * (16 << session.setup.block_ack_delay)
-
-
 # ---- TS006 -----------------------------------------------------------------------------------------------
 
 
@@ -266,12 +208,14 @@ def _dev_reboot_time(device: VirtualDevice, command: firmware.DevRebootTimeReq, 
         yield firmware.DevRebootTimeAns(reboot_time=firmware.CANCEL_REBOOT), delay
         return
     own_gps = device.own_gps(now + delay)
-    left = gps_difference(command.reboot_time, gps_to_wire(own_gps))
+    left = quirks.seconds_until(device.profile, command.reboot_time, own_gps)
     if not device.clock_set or left <= 0:
         yield firmware.DevRebootTimeAns(reboot_time=0), delay
         return
-    device.plan_reboot(unix_from_gps(math.floor(own_gps) + left - device.clock_error))
-    yield firmware.DevRebootTimeAns(reboot_time=left), delay
+    waits = quirks.timer(device.profile, left)
+    device.plan_reboot(unix_from_gps(math.floor(own_gps) + waits - device.clock_error))
+    said = left if device.profile.reboot_delay_answered else command.reboot_time
+    yield firmware.DevRebootTimeAns(reboot_time=said), delay
 
 
 def _dev_reboot_countdown(device: VirtualDevice, command: firmware.DevRebootCountdownReq, now: float) -> Answers:
@@ -284,20 +228,23 @@ def _dev_reboot_countdown(device: VirtualDevice, command: firmware.DevRebootCoun
         device.plan_reboot(None)
         yield firmware.DevRebootCountdownAns(countdown=firmware.CANCEL_COUNTDOWN), delay
         return
-    device.plan_reboot(now + command.countdown)
-    if command.countdown > delay:
-        yield firmware.DevRebootCountdownAns(countdown=math.ceil(command.countdown - delay)), delay
+    waits = quirks.timer(device.profile, command.countdown)
+    device.plan_reboot(now + waits)
+    if waits > delay:
+        left = math.ceil(command.countdown - delay) if device.profile.reboot_delay_answered else command.countdown
+        yield firmware.DevRebootCountdownAns(countdown=left), delay
 
 
 def _dev_upgrade_image(device: VirtualDevice, _command: firmware.DevUpgradeImageReq, _now: float) -> Answers:
-    release = stored_release(device)
-    status = 0 if device.stored is None else 1 if release is None else firmware.VALID_IMAGE
+    release = stored_release(device) if device.profile.tells_image is not False else None
+    hidden = device.stored is None or device.profile.tells_image is False
+    status = 0 if hidden else 1 if release is None else firmware.VALID_IMAGE
     yield firmware.DevUpgradeImageAns(up_image_status=status, next_firmware_version=release), device.soon()
 
 
 def _dev_delete_image(device: VirtualDevice, command: firmware.DevDeleteImageReq, _now: float) -> Answers:
     """With an error nothing changes: a half-built block of a device that stores no image is still built."""
-    release = stored_release(device)
+    release = stored_release(device) if device.profile.deletes_image is not False else None
     other = release is not None and release != command.firmware_to_delete_version
     if release is not None and not other:
         device.discard_image()
@@ -323,10 +270,10 @@ FRAGMENTATION = Package(
     decode=fragmentation.decode,
     version_of=lambda device: device.version,
     handlers={
-        fragmentation.FragSessionSetupReq: _frag_session_setup,
-        fragmentation.FragSessionDeleteReq: _frag_session_delete,
-        fragmentation.FragSessionStatusReq: _frag_session_status,
-        fragmentation.FragDataBlockReceivedAns: _frag_data_block_received,
+        fragmentation.FragSessionSetupReq: transport.frag_session_setup,
+        fragmentation.FragSessionDeleteReq: transport.frag_session_delete,
+        fragmentation.FragSessionStatusReq: transport.frag_session_status,
+        fragmentation.FragDataBlockReceivedAns: transport.frag_data_block_received,
     },
 )
 MULTICAST = Package(
@@ -335,6 +282,7 @@ MULTICAST = Package(
     decode=multicast.decode,
     version_of=lambda device: device.mc_version,
     handlers={
+        multicast.McGroupStatusReq: _mc_group_status,
         multicast.McGroupSetupReq: _mc_group_setup,
         multicast.McGroupDeleteReq: _mc_group_delete,
         multicast.McClassCSessionReq: _class_c_session,
@@ -346,6 +294,7 @@ FIRMWARE = Package(
     versions=firmware.VERSIONS,
     decode=firmware.decode,
     version_of=lambda _device: "1.0.0",
+    present=lambda profile: profile.ts006 is not False,
     handlers={
         firmware.DevVersionReq: _dev_version,
         firmware.DevRebootTimeReq: _dev_reboot_time,

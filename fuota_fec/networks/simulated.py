@@ -26,9 +26,9 @@ from fuota_fec.campaign.messages import (
     Uplink,
 )
 from fuota_fec.errors import NetworkError, ParameterError, WireError
-from fuota_fec.fleet.channel import LossModel
+from fuota_fec.fleet.audience import Audience
+from fuota_fec.fleet.channel import Devices, LossModel
 from fuota_fec.fleet.device import VirtualDevice
-from fuota_fec.fleet.sessions import MadeUpKey, group_key
 from fuota_fec.networks.base import Downlink, MulticastGroup
 from fuota_fec.radio.airtime import next_ping_slot
 from fuota_fec.wire import clock
@@ -55,6 +55,8 @@ class Station:
     """A device as the server sees it."""
 
     device: VirtualDevice
+    number: int
+    """Of the device in the fleet, as loss models count."""
     queue: deque[Downlink] = field(default_factory=deque)
     heard_at: float = _NEVER
     """The last uplink, while its receive window is not taken."""
@@ -75,11 +77,14 @@ class ServerGroup:
     """A multicast group as the server knows it."""
 
     mc_addr: int
-    app_s_key: MadeUpKey
     device_class: str
     periodicity: int
-    stations: tuple[Station | None, ...]
-    """None for a device that is not there."""
+    stations: tuple[Station, ...]
+    """Those of its devices that are there."""
+    numbers: Devices
+    """Of these devices in the fleet."""
+    audience: Audience
+    """These devices, as they hear frames together."""
     next_f_cnt: int
     frames: deque[Frame] = field(default_factory=deque)
     sent_at: float = _NEVER
@@ -130,7 +135,9 @@ class SimulatedNetwork:
         self._reorder = reorder
         self._report_loss = report_loss
         self._now = start
-        self._stations = {dev_eui: Station(device) for dev_eui, device in self.devices.items()}
+        self._stations = {
+            dev_eui: Station(device, number) for number, (dev_eui, device) in enumerate(self.devices.items())
+        }
         self._groups: dict[str, ServerGroup] = {}
         self._queued: dict[str, Station] = {}
         """Where the unicast downlinks that have not left are, by id."""
@@ -149,12 +156,16 @@ class SimulatedNetwork:
     def open_group(self, group: MulticastGroup) -> int | None:
         """A group that is known already keeps its counter and its queue."""
         known = self._groups.get(group.name)
+        stations = tuple(self._stations[name] for name in group.dev_euis if name in self._stations)
+        if known is not None:
+            known.audience.close()
         opened = ServerGroup(
             mc_addr=group.mc_addr,
-            app_s_key=group_key(bytes(group.mc_app_s_key)),
+            audience=Audience([station.device for station in stations], group.mc_addr, group.mc_app_s_key),
             device_class=group.device_class,
             periodicity=group.periodicity,
-            stations=tuple(map(self._stations.get, group.dev_euis)),
+            stations=stations,
+            numbers=np.array([station.number for station in stations], np.intp),
             next_f_cnt=known.next_f_cnt if known else group.f_cnt,
         )
         if known is not None:
@@ -248,13 +259,9 @@ class SimulatedNetwork:
     def _send(self, group: ServerGroup, frame: Frame, now: float) -> None:
         group.sent_at = now
         downlink, f_cnt, _ = frame
-        lost = self._downlink_loss.lost_each(len(group.stations))
-        for idx in np.flatnonzero(~lost).tolist():
-            station = group.stations[idx]
-            if station is not None and station.device.receive_multicast(
-                group.mc_addr, group.app_s_key, f_cnt, downlink.f_port, downlink.payload, now
-            ):
-                self._wake(station)
+        reached = ~self._downlink_loss.lost_each(group.numbers, now)
+        for idx in group.audience.receive(downlink.f_port, downlink.payload, f_cnt, reached, now):
+            self._wake(group.stations[idx])
         if self.capabilities.summaries:
             self._at(now + SUMMARY_DELAY, "summary", MulticastSummary(downlink.id))
 
@@ -269,7 +276,7 @@ class SimulatedNetwork:
             return
         downlink = self._next(station)
         self._report(DownlinkSent(downlink.id), now)
-        if not self._downlink_loss.lost():
+        if not self._downlink_loss.lost(station.number, now):
             station.device.receive(downlink.f_port, downlink.payload, now)
             self._wake(station)
 
@@ -324,7 +331,7 @@ class SimulatedNetwork:
         self._wake(station)
 
     def _uplink(self, station: Station, f_port: int, payload: bytes, now: float) -> None:
-        if self._uplink_loss.lost():
+        if self._uplink_loss.lost(station.number, now):
             return
         uplink = Uplink(station.device.dev_eui, f_port, payload, now)
         self._deliver(uplink, now)

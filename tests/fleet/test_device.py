@@ -703,7 +703,7 @@ def test_a_setup_of_2_0_0_that_is_refused_leaves_the_session_alone(bench) -> Non
 
 def test_more_fragments_than_can_be_told_break_nothing(bench) -> None:
     b = bench().ready()
-    b.device._sessions[0].n_received = 0x3FFF
+    b.device._sessions[0].reception.n_received = 0x3FFF
     b.cast(b.frame(1), 0)
     assert b.ask(fragmentation.FragSessionStatusReq(frag_index=0, participants=True))[0].nb_frag_received == 0x3FFF
 
