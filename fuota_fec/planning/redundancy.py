@@ -32,7 +32,7 @@ SELECTED_UP_TO = 128
 """Largest M whose rows are chosen; beyond it a choice gains next to nothing over rows 1, 2, 3 …"""
 
 _FIRST_TRIALS = 1 << 14
-_ENOUGH_WORK = 4e8
+_ENOUGH_WORK = 8e8
 """Nanoseconds of trials after which a fragment too many is the lesser evil."""
 _MOST_WORK = 1e10
 """And after which a plan that could not be shown to hold is said not to."""
@@ -230,15 +230,16 @@ def _search(
         while True:
             sample.add(n_trials, at, rare=rare)
             low = _first(n_rows, lambda r: sample.chance(r, n_needed).low >= confidence)  # noqa: B023
-            likely = _first(n_rows, lambda r: sample.chance(r, n_needed).probability >= confidence)  # noqa: B023
+            high = _first(n_rows, lambda r: sample.chance(r, n_needed).high >= confidence)  # noqa: B023
             enough = sample.work >= _ENOUGH_WORK
-            if low is not None and (low == likely or enough):
+            if low is not None and (enough or high is None or low - high <= 1):
                 return _Found(sample, low, True)
-            hopeless = low is None and sample.chance(n_rows, n_needed).high < confidence
+            hopeless = low is None and high is None
             if hopeless or sample.work >= _MOST_WORK or (low is None and n_rows < max_rows and enough):
                 break
-            at = n_rows if likely is None else likely
-            n_trials = min(sample.n_trials, 1 << 20)
+            at = n_rows if low is None or high is None else (low + high) // 2
+            left = (_MOST_WORK if enough else _ENOUGH_WORK) - sample.work
+            n_trials = int(min(sample.n_trials, 1 << 20, left / sample.work * sample.n_trials)) + 1
         if n_rows == max_rows:
             most = sample.sure(n_rows, confidence)
             best = _first(n_rows, lambda r: sample.sure(r, confidence) >= most)  # noqa: B023
