@@ -197,7 +197,8 @@ class Sample:
     def trial_cost(self, loss: float | Losses) -> Losses:
         """About how many nanoseconds of a core a trial takes."""
         n_frags, n_rows = self.code.n_frags, self.code.n_rows
-        return np.asarray(100 + n_frags + loss * n_frags * n_rows / 2)
+        drawn_singly = self.fleet.limits is not None or isinstance(self.fleet.distribution, GilbertElliott)
+        return np.asarray(100 + (6 if drawn_singly else 1) * (n_frags + n_rows) + loss * n_frags * n_rows / 2)
 
     def _raised(self, losses: Losses, limits: Limits | None, n_coded: int) -> tuple[Needed, Probabilities]:
         """Trials of which every other one has raised losses, and what each counts."""

@@ -169,9 +169,11 @@ def _points(distribution: BetaLoss | LossMix) -> tuple[Losses, Losses]:
         shares, losses = np.array(distribution.shares).T
         return shares, losses
     a, b = distribution.shape
-    # Points close together where the density may rise without bound, at both ends.
-    angle = (np.arange(2000) + 0.5) * (np.pi / 4000)
-    losses = np.sin(angle) ** 2
-    log_density = (2 * a - 1) * np.log(np.sin(angle)) + (2 * b - 1) * np.log(np.cos(angle))
-    shares = np.exp(log_density - log_density.max())
-    return shares / shares.sum(), losses
+    # s / (1 - s) = u^p / (1 - u)^q: the density over u vanishes at both ends, also where that over s has no bound.
+    p, q = max(2, 2 / a), max(2, 2 / b)
+    u = (np.arange(1000) + 0.5) / 1000
+    log_p, log_q = p * np.log(u), q * np.log1p(-u)
+    log_sum = np.logaddexp(log_p, log_q)
+    log_shares = a * (log_p - log_sum) + b * (log_q - log_sum) + np.log(p / u + q / (1 - u))
+    shares = np.exp(log_shares - log_shares.max())
+    return shares / shares.sum(), np.exp(log_p - log_sum)

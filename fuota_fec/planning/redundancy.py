@@ -112,7 +112,7 @@ def plan_redundancy(
     """
     n_frags = check_n_frags(n_frags)
     dialect_of(version)
-    threshold = _percentage(success_threshold)
+    threshold = check_threshold(success_threshold)
     normal_quantile("confidence", confidence)
     seed = integer("seed", seed, 0, 2**64 - 1)
     fleet = make_fleet(loss, n_devices, max_losses)
@@ -224,7 +224,7 @@ def _search(
     while True:
         code = code_of(n_rows)
         sample = Sample(fleet, code, seed=seed, z=normal_quantile("confidence", TRIALS_CONFIDENCE))
-        at = _expected(fleet, code, max(n_failing / 2, 1 - confidence))
+        at = min(n_rows, _expected(fleet, code.n_frags, max(n_failing / 2, 1 - confidence)))
         cost = float(sample.trial_cost(fleet.hardest_loss(n_needed / fleet.n_devices)))
         n_trials = int(min(_FIRST_TRIALS, max(_FIRST_TRIALS // 8, _ENOUGH_WORK / 4 / cost)))
         while True:
@@ -234,7 +234,7 @@ def _search(
             enough = sample.work >= _ENOUGH_WORK
             if low is not None and (enough or high is None or low - high <= 1):
                 return _Found(sample, low, True)
-            hopeless = low is None and high is None
+            hopeless = low is None and high is None and (n_rows < max_rows or sample.work >= _ENOUGH_WORK / 4)
             if hopeless or sample.work >= _MOST_WORK or (low is None and n_rows < max_rows and enough):
                 break
             at = n_rows if low is None or high is None else (low + high) // 2
@@ -247,14 +247,22 @@ def _search(
         n_rows = min(max_rows, 2 * n_rows + 64)
 
 
-def _expected(fleet: Fleet, code: Code, n_failing: float) -> int:
-    """About how many coded fragments leave only so many failures."""
+def expected_coded(fleet: Fleet, n_frags: int, share: float) -> int:
+    """About how many coded fragments of a random matrix it takes for that share of the devices to complete."""
+    if fleet.losses is None:
+        fleet = make_fleet(fleet.hardest_loss(share), fleet.n_devices, None)
+    return _expected(fleet, n_frags, max((1 - share) * fleet.n_devices, 0.01))
+
+
+def _expected(fleet: Fleet, n_frags: int, n_failing: float) -> int:
+    """About how many coded fragments leave only so many failures; where nothing does, as many as are possible."""
 
     def holds(n_coded: int) -> bool:
-        return float(fleet.sizes @ fleet.expected_failures(code.n_frags, n_coded)) <= n_failing
+        return float(fleet.sizes @ fleet.expected_failures(n_frags, n_coded)) <= n_failing
 
-    found = _first(code.n_rows, holds)
-    return code.n_rows if found is None else found
+    most = MAX_FRAG_NB - n_frags
+    found = _first(most, holds)
+    return most if found is None else found
 
 
 def _first(n_rows: int, holds: Callable[[int], bool]) -> int | None:
@@ -273,7 +281,7 @@ def _guess(n_frags: int, loss: float) -> int:
     return int((n_frags * loss + 6 * (n_frags * loss) ** 0.5) / (1 - loss)) + 24
 
 
-def _percentage(success_threshold: float) -> float:
+def check_threshold(success_threshold: float) -> float:
     try:
         ok = 0 < success_threshold <= 100
     except TypeError:
