@@ -26,6 +26,7 @@ COMMANDS = {
     "encode": Entry("fuota_fec.cli.fragments", "encode_command", "Fragment an image and add coded fragments."),
     "decode": Entry("fuota_fec.cli.fragments", "decode_command", "Rebuild an image from a file of frames."),
     "inspect": Entry("fuota_fec.cli.inspect", "inspect_command", "Show what a payload on a package's port says."),
+    "plan": Entry("fuota_fec.cli.plan", "plan_command", "How many coded fragments a fleet needs, and which."),
     "campaign": Entry("fuota_fec.cli.campaign", "campaign_command", "Run firmware-update campaigns."),
     "doctor": Entry("fuota_fec.cli.doctor", "doctor_command", "Show version, CPU features, kernels and extras."),
 }

@@ -14,14 +14,15 @@ import numpy as np
 import numpy.typing as npt
 
 from fuota_fec import _core
-from fuota_fec.checks import integer, shown
+from fuota_fec.checks import integer
 from fuota_fec.codec.limits import MAX_FRAG_NB, Rows, check_n_frags, dialect_of, row_numbers
-from fuota_fec.codec.parity import ParityMatrix
-from fuota_fec.errors import ParameterError
+from fuota_fec.planning.erasures import loss_thresholds, matrix_columns
 
 CHUNK = 65536
 """Devices that one task of an executor simulates."""
 MAX_DEVICES = 2**31 - 1
+
+__all__ = ["CHUNK", "MAX_DEVICES", "FleetTrial", "loss_thresholds", "matrix_columns", "simulate_fleet"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -85,28 +86,6 @@ def simulate_fleet(
     else:
         parts = [future.result() for future in [executor.submit(_task, kernel, *task) for task in tasks]]
     return FleetTrial(coded_needed=np.concatenate(parts), rows=numbers)
-
-
-def loss_thresholds(loss: float | npt.ArrayLike, n_devices: int) -> npt.NDArray[np.uint32]:
-    """Loss probabilities in units of 2^-32: one for all, or one per device."""
-    try:
-        values = np.atleast_1d(np.asarray(loss, dtype=np.float64))
-    except (TypeError, ValueError):
-        raise ParameterError(f"loss: {shown(loss)} is not a probability, nor an array of them") from None
-    if values.ndim != 1 or values.size not in (1, n_devices):
-        raise ParameterError(f"loss: {values.size} values, expected one, or one for each of {n_devices} devices")
-    bad = values[~((values >= 0) & (values < 1))]
-    if bad.size:
-        raise ParameterError(f"loss: {bad[0]} is not a probability from 0 to below 1")
-    return np.minimum(np.rint(values * 2**32), 2**32 - 1).astype(np.uint32)
-
-
-def matrix_columns(n_frags: int, version: str, rows: Rows, kernel: str | None = None) -> npt.NDArray[np.uint64]:
-    """The parity matrix by columns, 64 rows to a word, as the core's elimination takes it."""
-    panels = ParityMatrix(n_frags, version, kernel=kernel).panels(rows)
-    columns = np.empty(-(-rows.size // 64) * n_frags, np.uint64)
-    _core.matrix_columns(panels, rows.size, n_frags, columns)
-    return columns
 
 
 def _task(

@@ -1,0 +1,55 @@
+"""How many of a fleet complete: sums of independent trials whose probabilities differ."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+import numpy as np
+import numpy.typing as npt
+
+Probabilities = npt.NDArray[np.float64]
+
+_FFT_FROM = 1 << 16
+"""Products of two lengths from which a convolution by FFT is faster."""
+
+
+def devices_needed(n_devices: int, success_threshold: float) -> int:
+    """How many devices a threshold in percent takes, rounded up; the threshold counts as it is written."""
+    return math.ceil(Fraction(repr(success_threshold)) * n_devices / 100)
+
+
+def binomial_pmf(n: int, p: float, k_max: int | None = None) -> Probabilities:
+    """P(k of n) for k = 0 … min(n, k_max), each trial with probability p."""
+    k_max = n if k_max is None else min(n, k_max)
+    if p <= 0:
+        return np.eye(1, k_max + 1)[0]
+    if p >= 1:
+        return np.eye(1, k_max + 1, n)[0]
+    k = np.arange(1, k_max + 1)
+    log_choices = np.concatenate([[0.0], np.cumsum(np.log((n - k + 1) / k))])
+    k = np.arange(k_max + 1)
+    return np.asarray(np.exp(log_choices + k * math.log(p) + (n - k) * math.log1p(-p)))
+
+
+def at_most(k: int, sizes: npt.NDArray[np.int64], p: Probabilities) -> float:
+    """P(at most k): class c has sizes[c] members, each counted with probability p[c]."""
+    return min(1.0, float(sum_pmf(sizes, p, k).sum())) if k >= 0 else 0.0
+
+
+def sum_pmf(sizes: npt.NDArray[np.int64], p: Probabilities, k_max: int) -> Probabilities:
+    """P(k are counted) for k = 0 … k_max, or up to the last that is possible; classes as in `at_most`."""
+    parts = [binomial_pmf(int(n), float(q), k_max) for n, q in zip(sizes, p, strict=True) if n and q > 0]
+    while len(parts) > 1:
+        whole = len(parts) // 2 * 2
+        parts = [_convolve(a, b, k_max + 1) for a, b in zip(parts[::2], parts[1::2], strict=False)] + parts[whole:]
+    return parts[0] if parts else np.ones(1)
+
+
+def _convolve(a: Probabilities, b: Probabilities, length: int) -> Probabilities:
+    if a.size * b.size < _FFT_FROM:
+        return np.convolve(a, b)[:length]
+    full = a.size + b.size - 1
+    n = 1 << (full - 1).bit_length()
+    product = np.fft.irfft(np.fft.rfft(a, n) * np.fft.rfft(b, n), n)[: min(full, length)]
+    return np.maximum(product, 0.0)

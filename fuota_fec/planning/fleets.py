@@ -1,0 +1,265 @@
+"""How probable it is that enough of a fleet complete, from trials of its devices, and how sure that is.
+
+The number that completes is a sum of independent trials whose probabilities differ. Devices are put into classes of
+about equal losses, at most 256; a class has a probability, and the fleet is a sum of binomials. What the trials leave
+open is put on the expected number of failures, the only thing about a fleet that matters much: with N trials of a class
+of m devices, F of them failures, that number is known to a variance of m² f (1 - f) / N, f = F / N.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from fuota_fec.checks import integer, shown
+from fuota_fec.errors import ParameterError
+from fuota_fec.planning.counts import Probabilities, at_most, sum_pmf
+from fuota_fec.planning.erasures import Needed, loss_values
+from fuota_fec.planning.losses import BetaLoss, Distribution, GilbertElliott, Loss, Losses, LossMix
+from fuota_fec.planning.sampling import Code, Limits
+
+MAX_CLASSES = 256
+MAX_DEVICES = 10_000_000
+
+_MEAN_EXTRA = 1.6
+"""Rows that a random matrix takes beyond the losses, in the mean."""
+
+Counts = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Fleet:
+    """Devices in classes. Arrays by device have one entry if all are alike."""
+
+    n_devices: int
+    starts: Counts
+    """First device of each class."""
+    sizes: Counts
+    losses: Losses | None
+    """By device; None: drawn from `distribution`."""
+    distribution: Distribution | None
+    limits: Limits | None
+    """By device: uncoded fragments that may be lost."""
+
+    def hardest_loss(self, share: float) -> float:
+        """A loss that a share of the devices does not exceed; of bursts the mean."""
+        if isinstance(self.distribution, GilbertElliott):
+            return self.distribution.mean
+        losses = self.losses
+        if losses is None:
+            assert self.distribution is not None
+            losses = self.distribution.draw(np.random.default_rng(0), 4096)
+        return float(np.quantile(losses, share, method="higher"))
+
+    def expected_failures(self, n_frags: int, n_coded: int) -> Probabilities:
+        """About how probable it is that a device of each class does not complete; 0.5 where nothing is known."""
+        if self.losses is None:
+            return np.full(self.sizes.size, 0.5)
+        middle = self.starts + self.sizes // 2
+        loss = self.losses[middle] if self.losses.size > 1 else np.broadcast_to(self.losses, self.sizes.size)
+        spread = np.sqrt(loss * (1 - loss)) + 1e-9
+        spare = n_coded * (1 - loss) - n_frags * loss - _MEAN_EXTRA
+        failing = _normal_tail(spare / (spread * (n_frags + n_coded) ** 0.5))
+        if self.limits is not None:
+            limit = self.limits[middle] if self.limits.size > 1 else self.limits
+            failing = np.maximum(failing, _normal_tail((limit + 0.5 - n_frags * loss) / (spread * n_frags**0.5)))
+        return np.asarray(failing)
+
+    def draw(self, counts: Counts, rng: np.random.Generator) -> tuple[Losses | GilbertElliott, Limits | None]:
+        """Losses and limits of counts[c] trials of each class, class after class, spread evenly over its devices."""
+        n = int(counts.sum())
+        device = np.zeros(0, np.int64)
+        if any(values is not None and values.size > 1 for values in (self.losses, self.limits)):
+            nth = np.arange(n) - np.repeat(np.cumsum(counts) - counts, counts)
+            place = (nth + np.repeat(rng.random(counts.size), counts)) / np.repeat(counts, counts)
+            size = np.repeat(self.sizes, counts)
+            device = np.repeat(self.starts, counts) + np.minimum((place * size).astype(np.int64), size - 1)
+
+        def of_trials(values: npt.NDArray[np.generic]) -> npt.NDArray[np.generic]:
+            return values[device] if values.size > 1 else np.broadcast_to(values, n)
+
+        limits = None if self.limits is None else np.asarray(of_trials(self.limits), np.int32)
+        if self.losses is not None:
+            return np.asarray(of_trials(self.losses), np.float64), limits
+        assert self.distribution is not None
+        return (
+            self.distribution if isinstance(self.distribution, GilbertElliott) else self.distribution.draw(rng, n)
+        ), limits
+
+
+def make_fleet(loss: Loss, n_devices: int | None, max_losses: int | npt.ArrayLike | None) -> Fleet:
+    """A fleet from what a user gives. ParameterError for losses outside [0, 1), and lengths that do not agree."""
+    distribution = loss if isinstance(loss, (BetaLoss, LossMix, GilbertElliott)) else None
+    if n_devices is None:
+        given = [np.size(values) for values in (loss, max_losses) if values is not None and distribution is None]
+        if not given or max(given) == 1 and np.ndim(loss) == 0:  # type: ignore[arg-type]
+            raise ParameterError("n_devices: not given, expected the number of devices, or a loss for each")
+        n_devices = max(given)
+    n_devices = integer("n_devices", n_devices, 1, MAX_DEVICES)
+    losses = None if distribution else loss_values(loss, n_devices)  # type: ignore[arg-type]
+    limits = None if max_losses is None else _limits(max_losses, n_devices)
+    by_device = [values for values in (losses, limits) if values is not None and values.size > 1]
+    if not by_device:
+        one = np.array([n_devices], np.int64)
+        return Fleet(
+            n_devices=n_devices, starts=one * 0, sizes=one, losses=losses, distribution=distribution, limits=limits
+        )
+    order = np.lexsort(
+        [losses if losses is not None and losses.size > 1 else np.zeros(n_devices)]
+        + [-values for values in (limits,) if values is not None and values.size > 1]
+    )
+    if losses is not None and losses.size > 1:
+        losses = losses[order]
+    if limits is not None and limits.size > 1:
+        limits = limits[order]
+    changes = np.zeros(n_devices, np.bool_)
+    changes[0] = True
+    for values in (losses, limits):
+        if values is not None and values.size > 1:
+            changes[1:] |= values[1:] != values[:-1]
+    starts = np.flatnonzero(changes)
+    if starts.size > MAX_CLASSES:
+        starts = np.arange(MAX_CLASSES) * n_devices // MAX_CLASSES
+    sizes = np.diff(starts, append=n_devices)
+    return Fleet(
+        n_devices=n_devices, starts=starts, sizes=sizes, losses=losses, distribution=distribution, limits=limits
+    )
+
+
+def _limits(max_losses: int | npt.ArrayLike, n_devices: int) -> Limits:
+    values = np.atleast_1d(np.asarray(max_losses))
+    if values.ndim != 1 or values.dtype.kind not in "iu" or values.size not in (1, n_devices):
+        raise ParameterError(
+            f"max_losses: {shown(max_losses)} is neither a number of fragments nor one for each of {n_devices} devices"
+        )
+    if values.min() < 0:
+        raise ParameterError(f"max_losses: {values.min()} is not 0 or more")
+    return np.minimum(values, 2**31 - 1).astype(np.int32)
+
+
+class Chance(NamedTuple):
+    """The probability that enough of a fleet complete."""
+
+    probability: float
+    low: float
+    """What it is at least, as sure as was asked."""
+    high: float
+
+
+class Sample:
+    """Trials of a fleet's devices with one code: what is known so far. `z`: standard deviations of its bounds.
+
+    Where failures are rare, half of the trials are made with more losses than the device has, with which the coded
+    fragments in question would just do; a failure then counts as much less as it was made more probable (importance
+    sampling). What a trial counts depends on how many fragments were lost until it was decided.
+    """
+
+    def __init__(self, fleet: Fleet, code: Code, *, seed: int, z: float) -> None:
+        self.fleet = fleet
+        self.code = code
+        self.n_trials = 0
+        self.work = 0.0
+        """About how long the trials took, in nanoseconds of a core."""
+        self._seed = seed
+        self._z = z
+        shape = fleet.sizes.size, code.n_rows + 1
+        self._n = np.zeros(shape[0])
+        self._weights, self._squares = np.zeros((2, *shape))
+        """By class, and by coded fragments sent: failures so far, each counted with its weight, or the weight squared."""
+
+    def add(self, n_trials: int, n_coded: int, *, rare: bool = False) -> None:
+        """About n_trials more, where they say most about n_coded coded fragments. `rare`: failures are rare there."""
+        smooth = self._smoothed(n_coded)
+        share = self.fleet.sizes * np.sqrt(smooth * (1 - smooth))
+        # Even numbers: see _raised.
+        counts = 2 * np.maximum(1, np.rint(n_trials / 2 * share / share.sum())).astype(np.int64)
+        n = int(counts.sum())
+        losses, limits = self.fleet.draw(counts, np.random.default_rng([self._seed, self.n_trials, 1]))
+        weights = np.ones(n)
+        if rare and not isinstance(losses, GilbertElliott):
+            needed, weights = self._raised(losses, limits, n_coded)
+        else:
+            needed = self.code.needed(losses, n, limits, seed=self._seed, first=self.n_trials)
+        # A trial fails with 0 … needed - 1 coded fragments, or with any number.
+        width = self.code.n_rows + 1
+        last = np.where(needed < 0, width, needed) - 1
+        seen = last >= 0
+        cells = (np.repeat(np.arange(counts.size), counts) * width + last)[seen]
+        for total, values in ((self._weights, weights), (self._squares, weights**2)):
+            ends = np.bincount(cells, values[seen], minlength=counts.size * width).reshape(-1, width)
+            total += np.cumsum(ends[:, ::-1], axis=1)[:, ::-1]
+        self._n += counts
+        self.n_trials += n
+        per_trial = self.trial_cost(losses.mean if isinstance(losses, GilbertElliott) else losses)
+        self.work += float(np.sum(np.broadcast_to(per_trial, n)))
+
+    def trial_cost(self, loss: float | Losses) -> Losses:
+        """About how many nanoseconds of a core a trial takes."""
+        n_frags, n_rows = self.code.n_frags, self.code.n_rows
+        drawn_singly = self.fleet.limits is not None or isinstance(self.fleet.distribution, GilbertElliott)
+        return np.asarray(100 + (6 if drawn_singly else 1) * (n_frags + n_rows) + loss * n_frags * n_rows / 2)
+
+    def _raised(self, losses: Losses, limits: Limits | None, n_coded: int) -> tuple[Needed, Probabilities]:
+        """Trials of which every other one has raised losses, and what each counts."""
+        just = max(0, n_coded - 1) / (self.code.n_frags + n_coded)
+        raised = np.where(losses > 0, np.maximum(losses, just), 0.0)
+        drawn = np.where(np.arange(losses.size) % 2, raised, losses)
+        needed, n_seen, n_lost = self.code.trials(drawn, losses.size, limits, seed=self._seed, first=self.n_trials)
+        log_ratio = np.zeros(losses.size)
+        where = raised > losses
+        p, q, lost, kept = losses[where], raised[where], n_lost[where], (n_seen - n_lost)[where]
+        log_ratio[where] = lost * np.log(q / p) + kept * (np.log1p(-q) - np.log1p(-p))
+        return needed, np.asarray(2 / (1 + np.exp(np.minimum(log_ratio, 700))))
+
+    def completion(self, n_coded: int) -> float:
+        """Mean probability that a device completes."""
+        return 1 - float(self.fleet.sizes @ self._failing(n_coded)) / self.fleet.n_devices
+
+    def chance(self, n_coded: int, n_needed: int) -> Chance:
+        """That at least n_needed devices complete with n_coded coded fragments."""
+        n_failing = self.fleet.n_devices - n_needed
+        return Chance(*(at_most(n_failing, self.fleet.sizes, f) for f in self._bounds(n_coded)))
+
+    def sure(self, n_coded: int, confidence: float) -> int:
+        """How many devices complete at least, with that confidence, as sure as the lower bound is."""
+        failing = self._bounds(n_coded)[1]
+        sums = np.cumsum(sum_pmf(self.fleet.sizes, failing, self.fleet.n_devices))
+        return max(0, self.fleet.n_devices - int(np.searchsorted(sums, confidence)))
+
+    def _failing(self, n_coded: int) -> Probabilities:
+        return np.minimum(1.0, self._weights[:, n_coded] / self._n)
+
+    def _smoothed(self, n_coded: int) -> Probabilities:
+        """How often a class fails, roughly: neighbours counted in, with what a random matrix would make of it."""
+        expected = self.fleet.expected_failures(self.code.n_frags, n_coded)
+        seen = _with_neighbours(self._squares[:, n_coded])
+        return np.clip((seen + expected) / (_with_neighbours(self._n) + 1), 1e-300, 1 - 1e-12)
+
+    def _bounds(self, n_coded: int) -> tuple[Probabilities, Probabilities, Probabilities]:
+        """The classes' probabilities of failure as estimated, and as high and as low as they may well be."""
+        sizes, n = self.fleet.sizes, self._n
+        weights, squares = self._weights[:, n_coded], self._squares[:, n_coded]
+        failing, smooth = self._failing(n_coded), self._smoothed(n_coded)
+        variance = float(np.sum(sizes**2 * np.maximum(0.0, squares / n - failing**2) / n))
+        # What one failure more in the trials would add: where none was seen, the normal approximation knows of none.
+        one = float(np.sum(sizes * smooth * (sizes / n)) / np.sum(sizes * smooth))
+        one *= float(squares.sum() / weights.sum()) if weights.any() else 1.0
+        up = self._z * ((variance + one**2) ** 0.5 + one)
+        down = self._z * variance**0.5
+        shape = smooth * (1 - smooth)
+        shape /= float(sizes @ shape)
+        return failing, np.minimum(1.0, failing + up * shape), np.clip(failing - down * shape, 0.0, 1.0)
+
+
+def _normal_tail(z: Probabilities) -> Probabilities:
+    """Share of a normal distribution beyond z standard deviations."""
+    return np.array([math.erfc(x / math.sqrt(2)) / 2 for x in z])
+
+
+def _with_neighbours(values: Probabilities) -> Probabilities:
+    padded = np.pad(values, 1)
+    return padded[:-2] + padded[1:-1] + padded[2:]

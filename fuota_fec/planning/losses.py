@@ -1,0 +1,148 @@
+"""What a planner may know about losses: one number, one per device, a distribution over devices, or bursts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from fuota_fec.checks import shown
+from fuota_fec.errors import ParameterError
+from fuota_fec.planning.erasures import Lost
+
+Losses = npt.NDArray[np.float64]
+
+_HIGHEST = 1 - 2**-32
+"""The resolution of the core's losses: none is 1."""
+
+
+def _probability(name: str, value: float, *, up_to_one: bool = False) -> None:
+    try:
+        ok = 0 <= value < 1 or (up_to_one and value == 1)
+    except TypeError:
+        ok = False
+    if not ok:
+        expected = "a probability from 0 to 1" if up_to_one else "a probability from 0 to below 1"
+        raise ParameterError(f"{name}: {shown(value)} is not {expected}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BetaLoss:
+    """Every device has a loss of its own, drawn from a beta distribution with this mean and standard deviation.
+
+    ParameterError unless 0 < mean < 1 and 0 < spread² < mean (1 - mean).
+    """
+
+    mean: float
+    spread: float
+
+    def __post_init__(self) -> None:
+        _probability("mean", self.mean)
+        if not (self.mean > 0 and 0 < self.spread**2 < self.mean * (1 - self.mean)):
+            most = (self.mean * (1 - self.mean)) ** 0.5
+            raise ParameterError(
+                f"mean, spread: {self.mean} and {shown(self.spread)} are not those of a beta distribution, "
+                f"expected a mean above 0 and a spread above 0 and below {most:.4g}"
+            )
+
+    @property
+    def shape(self) -> tuple[float, float]:
+        """α and β of the distribution."""
+        total = self.mean * (1 - self.mean) / self.spread**2 - 1
+        return self.mean * total, (1 - self.mean) * total
+
+    def draw(self, rng: np.random.Generator, n: int) -> Losses:
+        """Losses of n devices."""
+        return np.minimum(rng.beta(*self.shape, size=n), _HIGHEST)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LossMix:
+    """Every device has one of a few losses: `shares` are pairs (share of the devices, loss).
+
+    Shares are positive and their sum is 1. ParameterError otherwise.
+    """
+
+    shares: tuple[tuple[float, float], ...]
+
+    def __post_init__(self) -> None:
+        for share, loss in self.shares:
+            _probability("shares", share, up_to_one=True)
+            _probability("loss", loss)
+        total = sum(share for share, _ in self.shares)
+        if abs(total - 1) > 1e-9:
+            raise ParameterError(f"shares: their sum is {total:.6g}, expected 1")
+
+    @property
+    def mean(self) -> float:
+        return sum(share * loss for share, loss in self.shares)
+
+    def draw(self, rng: np.random.Generator, n: int) -> Losses:
+        """Losses of n devices."""
+        share, loss = np.array(self.shares).T
+        return np.asarray(loss[np.searchsorted(np.cumsum(share)[:-1], rng.random(n), side="right")])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GilbertElliott:
+    """Losses in bursts: a channel that is good or bad, changes from fragment to fragment, and loses accordingly.
+
+    `p_good_to_bad` and `p_bad_to_good` are the probabilities of a change before the next fragment, `loss_good` and
+    `loss_bad` those of a loss in each state. Every device has a channel of its own, in its long-term balance when the
+    first fragment is sent. ParameterError for what is no probability, for a channel that never changes, and for one
+    that loses everything.
+    """
+
+    p_good_to_bad: float
+    p_bad_to_good: float
+    loss_good: float = 0.0
+    loss_bad: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name in ("p_good_to_bad", "p_bad_to_good", "loss_good", "loss_bad"):
+            _probability(name, getattr(self, name), up_to_one=True)
+        if self.p_good_to_bad + self.p_bad_to_good == 0:
+            raise ParameterError("p_good_to_bad, p_bad_to_good: both are 0, expected a channel that changes")
+        if self.mean >= 1:
+            raise ParameterError("loss_good, loss_bad: everything is lost, expected a mean loss below 1")
+
+    @property
+    def mean(self) -> float:
+        """Share of the fragments that are lost in the long run."""
+        bad = self.p_good_to_bad / (self.p_good_to_bad + self.p_bad_to_good)
+        return (1 - bad) * self.loss_good + bad * self.loss_bad
+
+    def draw_lost(self, rng: np.random.Generator, n_devices: int, n_sent: int) -> Lost:
+        """Which of n_sent fragments, one after the other, each of n_devices loses: (n_devices, n_sent)."""
+        bad = rng.random(n_devices) < self.p_good_to_bad / (self.p_good_to_bad + self.p_bad_to_good)
+        lost = np.empty((n_sent, n_devices), np.bool_)
+        for i in range(n_sent):
+            chance, change = rng.random((2, n_devices), dtype=np.float32)
+            lost[i] = chance < np.where(bad, np.float32(self.loss_bad), np.float32(self.loss_good))
+            bad ^= change < np.where(bad, np.float32(self.p_bad_to_good), np.float32(self.p_good_to_bad))
+        return np.ascontiguousarray(lost.T)
+
+
+Distribution: TypeAlias = BetaLoss | LossMix | GilbertElliott
+"""What a device's losses are drawn from, the same for every device."""
+
+Loss: TypeAlias = float | npt.ArrayLike | Distribution
+"""A probability from 0 to below 1, one per device, or a distribution."""
+
+
+def draw_lost(rng: np.random.Generator, losses: Losses, n_sent: int) -> Lost:
+    """Which of n_sent fragments each device loses, independently with its own probability: (devices, n_sent).
+
+    Resolved to 2^-24: a byte decides, unless it ties.
+    """
+    scaled = losses * 256
+    whole = scaled.astype(np.uint8)
+    words = rng.integers(0, 2**64, (losses.size, -(-n_sent // 8)), dtype=np.uint64)
+    byte = words.view(np.uint8)[:, :n_sent]
+    lost: Lost = byte < whole[:, None]
+    ties = np.flatnonzero(byte == whole[:, None])
+    rest = (scaled - whole)[ties // n_sent]
+    lost.reshape(-1)[ties] = rng.random(ties.size, dtype=np.float32) < rest
+    return lost

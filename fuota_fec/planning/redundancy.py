@@ -1,0 +1,291 @@
+"""How many coded fragments to send, and which, so that enough of a fleet complete.
+
+A plan is made by trials with the exact matrix: the fewest coded fragments with which the asked share of the devices
+completes with the asked confidence, also if the trials erred to the other side as far as 99 of 100 do. More trials are
+made until that costs no fragment more, or until there are enough of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from fuota_fec.checks import integer, shown
+from fuota_fec.codec.limits import MAX_FRAG_NB, Rows, check_n_frags, dialect_of, row_numbers
+from fuota_fec.errors import ParameterError
+from fuota_fec.planning.comparison import Alternative, compare
+from fuota_fec.planning.counts import devices_needed
+from fuota_fec.planning.fleets import Fleet, Sample, make_fleet
+from fuota_fec.planning.losses import Loss
+from fuota_fec.planning.probability import normal_quantile
+from fuota_fec.planning.sampling import Code
+
+RowChoice: TypeAlias = Literal["selected", "first", "ideal"]
+
+TRIALS_CONFIDENCE = 0.99
+"""How sure the trials are to be that the plan keeps its promise."""
+SELECTED_UP_TO = 128
+"""Largest M whose rows are chosen; beyond it a choice gains next to nothing over rows 1, 2, 3 …"""
+
+_FIRST_TRIALS = 1 << 14
+_ENOUGH_WORK = 8e8
+"""Nanoseconds of trials after which a fragment too many is the lesser evil."""
+_MOST_WORK = 1e10
+"""And after which a plan that could not be shown to hold is said not to."""
+_RARE = 0.01
+"""Share of devices that may fail below which their failures are looked for with raised losses."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RedundancyPlan:
+    """The coded fragments that a fleet needs, and what they achieve."""
+
+    n_frags: int
+    version: str
+    n_devices: int
+    success_threshold: float
+    confidence: float
+    n_needed: int
+    """Devices that the threshold takes."""
+    meets: bool
+    """Whether that many complete with the asked confidence. If not, the plan is the best that can be: no more coded
+    fragments, up to max_coded, make more devices complete."""
+    n_coded: int
+    rows: Rows
+    """Row numbers in the order to be sent; empty for the ideal code, which has none."""
+    probability: float
+    """That at least n_needed devices complete. Estimated by trials."""
+    probability_low: float
+    """What it is at least, as the trials are 99 % sure."""
+    device_probability: float
+    """That a device completes, the mean over the fleet."""
+    n_sure: int
+    """Devices that complete at least, with the asked confidence."""
+    max_coded: int
+    n_trials: int
+    alternatives: tuple[Alternative, ...]
+    """Fixed code rates and rounds without coded fragments, for the same fleet; empty if not asked for."""
+
+    @property
+    def n_sent(self) -> int:
+        """Uncoded and coded fragments."""
+        return self.n_frags + self.n_coded
+
+
+def plan_redundancy(
+    n_frags: int,
+    loss: Loss,
+    success_threshold: float,
+    *,
+    confidence: float = 0.99,
+    n_devices: int | None = None,
+    version: str = "1.0.0",
+    max_coded: int | None = None,
+    rows: RowChoice | Iterable[int] = "selected",
+    max_losses: int | npt.ArrayLike | None = None,
+    late_uncoded: bool = True,
+    alternatives: bool = True,
+    seed: int = 0,
+    kernel: str | None = None,
+) -> RedundancyPlan:
+    """The fewest coded fragments with which success_threshold % of the devices complete, with this confidence.
+
+    `loss`: a probability from 0 to below 1, one for each device (n_devices need not be given then), or what each
+    device's is drawn from: `BetaLoss`, `LossMix`, or bursts, `GilbertElliott`. A device that loses more than `max_losses`
+    uncoded fragments never completes: a number, or one for each device (`DeviceProfile.solvable_losses`).
+
+    `rows`: "selected" for those that do most (up to 128 uncoded fragments; beyond that rows 1, 2, 3 … are as good),
+    "first" for rows 1, 2, 3 …, row numbers in the order to be sent, or "ideal" for the ideal (MDS) code, which no rows
+    reach. At most `max_coded` coded fragments; if not given, more than would ever help. Not more than numbers allow:
+    M + R ≤ 16383.
+
+    The plan is compared with fixed code rates and rounds of uncoded fragments unless `alternatives` is false;
+    `late_uncoded` says whether devices take a fragment of a second round (`DeviceProfile.late_uncoded`).
+
+    A threshold that cannot be met is no error: `meets` is false, and the plan is the best that can be. ParameterError
+    for losses outside [0, 1), an empty fleet, a threshold outside (0, 100] and numbers that do not fit each other. The
+    same seed gives the same plan.
+    """
+    n_frags = check_n_frags(n_frags)
+    dialect_of(version)
+    threshold = check_threshold(success_threshold)
+    normal_quantile("confidence", confidence)
+    seed = integer("seed", seed, 0, 2**64 - 1)
+    fleet = make_fleet(loss, n_devices, max_losses)
+    n_needed = devices_needed(fleet.n_devices, threshold)
+    if not isinstance(rows, str):
+        given = row_numbers(rows, max_row=MAX_FRAG_NB - n_frags)
+        max_coded = given.size if max_coded is None else max_coded
+        if max_coded > given.size:
+            raise ParameterError(f"max_coded: {shown(max_coded)} coded fragments, but only {given.size} rows given")
+    elif rows not in ("selected", "first", "ideal"):
+        raise ParameterError(f"rows: {shown(rows)} is not 'selected', 'first', 'ideal' or a sequence of row numbers")
+    design_loss = fleet.hardest_loss(n_needed / fleet.n_devices)
+    guess = _guess(n_frags, design_loss)
+    if max_coded is None:
+        max_coded = min(MAX_FRAG_NB - n_frags, max(340, 2 * guess))
+    max_coded = integer("max_coded", max_coded, 0, MAX_FRAG_NB - n_frags)
+    leading = np.arange(1, max_coded + 1, dtype=np.uint32)
+
+    def search(code_of: Callable[[int], Code], n_rows: int, max_rows: int) -> _Found:
+        return _search(fleet, code_of, n_needed, confidence, n_rows=n_rows, max_rows=max_rows, seed=seed)
+
+    def of_rows(numbers: Rows) -> Callable[[int], Code]:
+        return lambda n: Code.of_rows(n_frags, version, numbers[:n], kernel)
+
+    if not isinstance(rows, str):
+        numbers = given[:max_coded]
+        found = search(of_rows(numbers), min(guess, max_coded), max_coded)
+    elif rows == "ideal":
+        numbers = leading[:0]
+        ideal = lambda n: Code(n_frags=n_frags, n_rows=n, columns=None)  # noqa: E731
+        found = search(ideal, min(guess, max_coded), max_coded)
+    else:
+        numbers = leading
+        found = search(of_rows(leading), min(guess, max_coded), max_coded)
+        if rows == "selected" and n_frags <= SELECTED_UP_TO and found.n_coded and design_loss > 0:
+            numbers, found = _selected(
+                search, of_rows, n_frags, design_loss, version, seed, numbers, found, max_coded=max_coded
+            )
+    sample, n_coded = found.sample, found.n_coded
+    chance = sample.chance(n_coded, n_needed)
+    return RedundancyPlan(
+        n_frags=n_frags,
+        version=version,
+        n_devices=fleet.n_devices,
+        success_threshold=threshold,
+        confidence=confidence,
+        n_needed=n_needed,
+        meets=found.meets,
+        n_coded=n_coded,
+        rows=numbers[:n_coded],
+        probability=chance.probability,
+        probability_low=chance.low,
+        device_probability=sample.completion(n_coded),
+        n_sure=sample.sure(n_coded, confidence),
+        max_coded=max_coded,
+        n_trials=sample.n_trials,
+        alternatives=compare(fleet, n_frags, version, n_needed, late_uncoded=late_uncoded, seed=seed, kernel=kernel)
+        if alternatives
+        else (),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    sample: Sample
+    n_coded: int
+    meets: bool
+
+
+def _selected(
+    search: Callable[[Callable[[int], Code], int, int], _Found],
+    of_rows: Callable[[Rows], Callable[[int], Code]],
+    n_frags: int,
+    loss: float,
+    version: str,
+    seed: int,
+    leading: Rows,
+    first: _Found,
+    *,
+    max_coded: int,
+) -> tuple[Rows, _Found]:
+    """Chosen rows, as many as rows 1, 2, 3 … took or all that are allowed; those again if no choice is better."""
+    from fuota_fec.planning.selection import select_rows
+
+    for n in dict.fromkeys((first.n_coded, max_coded)):
+        numbers = np.asarray(select_rows(n_frags, loss, n, version=version, seed=seed), np.uint32)
+        found = search(of_rows(numbers), n, n)
+        if found.meets or first.meets:
+            break
+    better = (found.meets, -found.n_coded) >= (first.meets, -first.n_coded)
+    if not first.meets and not found.meets:
+        better = found.sample.completion(found.n_coded) >= first.sample.completion(first.n_coded)
+    return (numbers, found) if better else (leading, first)
+
+
+def _search(
+    fleet: Fleet,
+    code_of: Callable[[int], Code],
+    n_needed: int,
+    confidence: float,
+    *,
+    n_rows: int,
+    max_rows: int,
+    seed: int,
+) -> _Found:
+    """The fewest coded fragments that keep the promise; with more rows while these are not enough."""
+    n_failing = fleet.n_devices - n_needed
+    rare = n_failing < _RARE * fleet.n_devices
+    while True:
+        code = code_of(n_rows)
+        sample = Sample(fleet, code, seed=seed, z=normal_quantile("confidence", TRIALS_CONFIDENCE))
+        at = min(n_rows, _expected(fleet, code.n_frags, max(n_failing / 2, 1 - confidence)))
+        cost = float(sample.trial_cost(fleet.hardest_loss(n_needed / fleet.n_devices)))
+        n_trials = int(min(_FIRST_TRIALS, max(_FIRST_TRIALS // 8, _ENOUGH_WORK / 4 / cost)))
+        while True:
+            sample.add(n_trials, at, rare=rare)
+            low = _first(n_rows, lambda r: sample.chance(r, n_needed).low >= confidence)  # noqa: B023
+            high = _first(n_rows, lambda r: sample.chance(r, n_needed).high >= confidence)  # noqa: B023
+            enough = sample.work >= _ENOUGH_WORK
+            if low is not None and (enough or high is None or low - high <= 1):
+                return _Found(sample, low, True)
+            hopeless = low is None and high is None and (n_rows < max_rows or sample.work >= _ENOUGH_WORK / 4)
+            if hopeless or sample.work >= _MOST_WORK or (low is None and n_rows < max_rows and enough):
+                break
+            at = n_rows if low is None or high is None else (low + high) // 2
+            left = (_MOST_WORK if enough else _ENOUGH_WORK) - sample.work
+            n_trials = int(min(sample.n_trials, 1 << 20, left / sample.work * sample.n_trials)) + 1
+        if n_rows == max_rows:
+            most = sample.sure(n_rows, confidence)
+            best = _first(n_rows, lambda r: sample.sure(r, confidence) >= most)  # noqa: B023
+            return _Found(sample, n_rows if best is None else best, False)
+        n_rows = min(max_rows, 2 * n_rows + 64)
+
+
+def expected_coded(fleet: Fleet, n_frags: int, share: float) -> int:
+    """About how many coded fragments of a random matrix it takes for that share of the devices to complete."""
+    if fleet.losses is None:
+        fleet = make_fleet(fleet.hardest_loss(share), fleet.n_devices, None)
+    return _expected(fleet, n_frags, max((1 - share) * fleet.n_devices, 0.01))
+
+
+def _expected(fleet: Fleet, n_frags: int, n_failing: float) -> int:
+    """About how many coded fragments leave only so many failures; where nothing does, as many as are possible."""
+
+    def holds(n_coded: int) -> bool:
+        return float(fleet.sizes @ fleet.expected_failures(n_frags, n_coded)) <= n_failing
+
+    most = MAX_FRAG_NB - n_frags
+    found = _first(most, holds)
+    return most if found is None else found
+
+
+def _first(n_rows: int, holds: Callable[[int], bool]) -> int | None:
+    """The smallest number up to n_rows from which on it holds; None if it does not even hold there."""
+    if not holds(n_rows):
+        return None
+    low, high = 0, n_rows
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if holds(middle) else (middle + 1, high)
+    return low
+
+
+def _guess(n_frags: int, loss: float) -> int:
+    """More coded fragments than a device with that loss needs as a rule."""
+    return int((n_frags * loss + 6 * (n_frags * loss) ** 0.5) / (1 - loss)) + 24
+
+
+def check_threshold(success_threshold: float) -> float:
+    try:
+        ok = 0 < success_threshold <= 100
+    except TypeError:
+        ok = False
+    if not ok:
+        raise ParameterError(f"success_threshold: {shown(success_threshold)} is not a percentage above 0 and up to 100")
+    return float(success_threshold)

@@ -1,0 +1,90 @@
+"""Trials of devices that lose fragments: after how many coded fragments each completes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from fuota_fec import _core
+from fuota_fec.codec.limits import Rows
+from fuota_fec.planning.erasures import Columns, Lost, Needed, in_thresholds, matrix_columns, needed_ideally, needed_of
+from fuota_fec.planning.losses import GilbertElliott, Losses, draw_lost
+
+Limits = npt.NDArray[np.int32]
+"""Per device: uncoded fragments that may be lost."""
+
+_CHUNK_FRAGMENTS = 1 << 22
+"""Fragments drawn at once where they are drawn one by one."""
+
+
+class Trials(NamedTuple):
+    """What became of each device."""
+
+    needed: Needed
+    n_seen: npt.NDArray[np.int32]
+    """Uncoded and coded fragments sent until it was decided: it had completed, or never would."""
+    n_lost: npt.NDArray[np.int32]
+    """How many of these it lost."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Code:
+    """A block and the coded fragments that may follow it: the rows of the matrix, or the ideal (MDS) code."""
+
+    n_frags: int
+    n_rows: int
+    columns: Columns | None
+    """None: the ideal code."""
+    kernel: str | None = None
+
+    @classmethod
+    def of_rows(cls, n_frags: int, version: str, rows: Rows, kernel: str | None = None) -> Code:
+        columns = matrix_columns(n_frags, version, rows, kernel)
+        return cls(n_frags=n_frags, n_rows=int(rows.size), columns=columns, kernel=kernel)
+
+    def needed(
+        self, losses: Losses | GilbertElliott, n_devices: int, limits: Limits | None, *, seed: int, first: int
+    ) -> Needed:
+        """One trial of each of n_devices: `losses` one per device, or the channel of all.
+
+        A device that loses more uncoded fragments than its limit never completes. Trials depend on the seed and their
+        numbers first, first + 1 … alone; two calls must not share numbers.
+        """
+        if self.columns is None or limits is not None or isinstance(losses, GilbertElliott):
+            return self.trials(losses, n_devices, limits, seed=seed, first=first).needed
+        needed = np.empty(n_devices, np.int32)
+        thresholds = in_thresholds(losses)
+        _core.fleet_simulate(self.columns, self.n_frags, self.n_rows, seed, first, thresholds, needed, self.kernel)
+        return needed
+
+    def trials(
+        self, losses: Losses | GilbertElliott, n_devices: int, limits: Limits | None, *, seed: int, first: int
+    ) -> Trials:
+        """The same, and what was lost on the way."""
+        needed, n_seen, n_lost = np.empty((3, n_devices), np.int32)
+        n_sent = self.n_frags + self.n_rows
+        chunk = max(1, _CHUNK_FRAGMENTS // n_sent)
+        for start in range(0, n_devices, chunk):
+            part = slice(start, min(start + chunk, n_devices))
+            rng = np.random.default_rng([seed, first + start])
+            if isinstance(losses, GilbertElliott):
+                lost = losses.draw_lost(rng, part.stop - start, n_sent)
+            else:
+                lost = draw_lost(rng, losses[part], n_sent)
+            done = needed_ideally(self.n_frags, lost) if self.columns is None else self._done(lost)
+            seen = np.where(done < 0, self.n_rows, done)
+            uncoded = np.count_nonzero(lost[:, : self.n_frags], axis=1)
+            if limits is not None:
+                over = uncoded > limits[part]
+                done[over], seen[over] = -1, 0
+            coded = lost[:, self.n_frags :] & (np.arange(self.n_rows) < seen[:, None])
+            needed[part], n_seen[part] = done, self.n_frags + seen
+            n_lost[part] = uncoded + np.count_nonzero(coded, axis=1)
+        return Trials(needed, n_seen, n_lost)
+
+    def _done(self, lost: Lost) -> Needed:
+        assert self.columns is not None
+        return needed_of(self.columns, self.n_frags, lost, self.kernel)

@@ -1,0 +1,82 @@
+"""Bitmaps and the ideal code: what the planner counts on is what the core, and counting by hand, say."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import fuota_fec as ff
+from fuota_fec import _reference
+from fuota_fec.fleet import trials
+from fuota_fec.planning import erasures
+
+
+def test_the_fleet_uses_the_same():
+    assert trials.matrix_columns is erasures.matrix_columns
+    assert trials.loss_thresholds is erasures.loss_thresholds
+
+
+def completes_at(n_frags: int, version: str, rows: list[int], lost: np.ndarray) -> int:
+    decoder = _reference.Decoder(n_frags, 1, version=version)
+    block = bytes(range(n_frags))
+    coded = [_reference.parity_row(n_frags, row, version) for row in rows]
+    for i in np.flatnonzero(~lost[:n_frags]):
+        decoder.push(int(i) + 1, block[i : i + 1])
+    if decoder.complete:
+        return 0
+    for i, (row, bits) in enumerate(zip(rows, coded, strict=True)):
+        if not lost[n_frags + i]:
+            total = 0
+            for c in range(n_frags):
+                total ^= block[c] * (bits >> c & 1)
+            decoder.push(n_frags + row, bytes([total]))
+            if decoder.complete:
+                return i + 1
+    return -1
+
+
+@settings(max_examples=40)
+@given(
+    n_frags=st.sampled_from([1, 2, 7, 33, 64]),
+    n_rows=st.sampled_from([0, 1, 20, 65]),
+    loss=st.sampled_from([0.0, 0.1, 0.5, 0.9]),
+    version=st.sampled_from(["1.0.0", "2.0.0"]),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_a_device_completes_where_a_decoder_does(n_frags, n_rows, loss, version, seed):
+    lost = np.random.default_rng(seed).random((3, n_frags + n_rows)) < loss
+    rows = list(range(1, n_rows + 1))
+    columns = erasures.matrix_columns(n_frags, version, np.array(rows, np.uint32))
+    expected = [completes_at(n_frags, version, rows, device) for device in lost]
+    assert erasures.needed_of(columns, n_frags, lost).tolist() == expected
+
+
+@settings(max_examples=40)
+@given(
+    n_frags=st.integers(1, 40),
+    n_rows=st.integers(0, 40),
+    loss=st.sampled_from([0.0, 0.2, 0.6, 1.0]),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_the_ideal_code_takes_as_many_as_were_lost(n_frags, n_rows, loss, seed):
+    lost = np.random.default_rng(seed).random((5, n_frags + n_rows)) < loss
+    for device, needed in zip(lost, erasures.needed_ideally(n_frags, lost).tolist(), strict=True):
+        n_lost = int(device[:n_frags].sum())
+        received = np.flatnonzero(~device[n_frags:])
+        expected = 0 if n_lost == 0 else int(received[n_lost - 1]) + 1 if received.size >= n_lost else -1
+        assert needed == expected
+
+
+def test_no_code_does_better_than_the_ideal_one():
+    lost = np.random.default_rng(3).random((2000, 80)) < 0.15
+    columns = erasures.matrix_columns(40, "2.0.0", np.arange(1, 41, dtype=np.uint32))
+    exact, ideal = erasures.needed_of(columns, 40, lost), erasures.needed_ideally(40, lost)
+    assert np.all((exact < 0) | ((ideal >= 0) & (ideal <= exact)))
+
+
+@pytest.mark.parametrize("loss", [1.0, -0.1, float("nan"), "much", [0.1, 0.2], [[0.1]]])
+def test_what_is_no_loss(loss):
+    with pytest.raises(ff.ParameterError, match="loss"):
+        erasures.loss_values(loss, 3)
