@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 
-from fuota_fec.campaign.plan import UNKNOWN_LOSS
+from fuota_fec.campaign.rows import UNKNOWN_LOSS
 from fuota_fec.campaign.state import CampaignState, Data, DeviceState
 
 EXTRA = 2
@@ -49,7 +49,7 @@ def coded_of_round(state: CampaignState, n_complete: int) -> dict[str, int]:
     )
     wanted: dict[str, int] = {}
     for n_coded, _, group in quickest[:n_missing]:
-        wanted[group] = max(n_coded, state.groups[group].plan.least_coded, wanted.get(group, 0))
+        wanted[group] = max(n_coded, state.groups[group].plan.coded.n_least, wanted.get(group, 0))
     return {name: min(n, state.groups[name].rows_left) for name, n in wanted.items()}
 
 

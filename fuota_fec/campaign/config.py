@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 DEV_EUI = re.compile(r"[0-9a-f]{16}\Z")
 MC_ADDR = re.compile(r"[0-9a-f]{8}\Z")
-ADAPTIVE = "adaptive"
+ADAPTIVE, PLANNED, SELECTED = "adaptive", "planned", "selected"
 LAST_TIME = 2**32 - 1
 """Largest Unix time of a configuration, in February 2106: well within what calendars and floats can hold."""
 
@@ -198,14 +198,16 @@ class CampaignConfig:
     frag_redundancy_max: int = 340
     """Cap on coded fragments."""
     redundancy: str | int = "5/6"
-    """A code rate, or a number of coded fragments up to frag_redundancy_max, to which a code rate is cut; or
-    "adaptive": coded fragments in groups, with the devices' status between them, until enough devices have the data."""
+    """A code rate, or a number of coded fragments up to frag_redundancy_max, to which a code rate is cut; "planned": as
+    many as it takes to meet the threshold at the losses that are given; or "adaptive": coded fragments in groups, with
+    the devices' status between them, until enough devices have the data."""
     loss: float | None = None
     """Share of fragments that a device is expected to miss, 0 … below 1, where it is known."""
     unicast_repair_max: int = 0
     """Devices, at most, that are sent what they still lack by unicast, where that takes less air time; 0 = none."""
     rows: tuple[int, ...] | str | None = None
-    """Row numbers of the coded fragments; "first", as if not given: 1, 2, 3 …"""
+    """Row numbers of the coded fragments; "first", as if not given: 1, 2, 3 …; "selected": those that do most, which is
+    worth while up to about 128 fragments."""
     summary_reports_disabled: bool = False
     """Frames go out without waiting for summary reports."""
     summary_window: int = 1
@@ -426,19 +428,15 @@ def _redundancy_problems(config: CampaignConfig) -> Iterator[str]:
     yield from _one_redundancy(config.redundancy, config.frag_redundancy_max)
     if config.row_numbers is not None:
         yield from _raised(partial(row_numbers, config.row_numbers, max_row=MAX_FRAG_NB - 1))
-    elif config.rows == "selected":
-        yield "rows: 'selected' is not available in this version, expected 'first' or a list of row numbers"
-    elif config.rows not in (None, "first"):
-        yield f"rows: {shown(config.rows)} is neither 'first' nor a list of row numbers"
+    elif config.rows not in (None, "first", SELECTED):
+        yield f"rows: {shown(config.rows)} is neither 'first' nor 'selected' nor a list of row numbers"
 
 
 def _one_redundancy(redundancy: str | int, most: int) -> Iterator[str]:
     if isinstance(redundancy, int):
         if not 0 <= redundancy <= most:
             yield f"redundancy: {shown(redundancy)} is not from 0 to frag_redundancy_max = {most}"
-    elif redundancy == "planned":
-        yield f"redundancy: {redundancy!r} is not available in this version, expected a code rate or a number"
-    elif redundancy != ADAPTIVE:
+    elif redundancy not in (ADAPTIVE, PLANNED):
         for problem in _raised(partial(n_coded_of, redundancy, 1)):
             yield problem.replace("code_rate", "redundancy", 1)  # as it is called here
 

@@ -21,6 +21,7 @@ from fuota_fec.campaign.exchange import UnicastExchange
 from fuota_fec.campaign.findings import find, refusals
 from fuota_fec.campaign.overview import CampaignProgress, CampaignStatus, overview, progress, progress_record
 from fuota_fec.campaign.plan import GroupPlan, Plan, make_block, make_plan
+from fuota_fec.campaign.rows import is_plain
 from fuota_fec.campaign.stages import Stage, planned_stages, tidy
 from fuota_fec.campaign.state import PACER, CampaignState, DeviceState, Phase
 from fuota_fec.campaign.status import StatusExchange
@@ -146,7 +147,14 @@ class Campaign:
             raise CampaignError(f"campaign {self.id!r} was started already, it is {self._state.status}")
         network, known = network or m.NetworkCapabilities(), known or m.Known()
         try:
-            plan = make_plan(self._config, len(self._image), network=network, next_f_cnt=known.next_f_cnt)
+            row_plans = {name: group.coded for name, group in self._plan.groups.items()}
+            plan = make_plan(
+                self._config,
+                len(self._image),
+                network=network,
+                next_f_cnt=known.next_f_cnt,
+                row_plans=row_plans,
+            )
         except ParameterError as error:
             raise CampaignError(str(error)) from None
         if refused := refusals(find(self._config, plan, len(self._image), now=now, network=network)):
@@ -241,7 +249,13 @@ class Campaign:
         if image and hashlib.sha256(image).digest() != event.image_sha256:
             raise CampaignError(f"campaign {config.id!r}: this is not the image that it was started with")
         campaign = cls.__new__(cls)
-        plan = make_plan(config, event.image_len, network=event.network, next_f_cnt=event.known.next_f_cnt)
+        plan = make_plan(
+            config,
+            event.image_len,
+            network=event.network,
+            next_f_cnt=event.known.next_f_cnt,
+            row_plans=event.row_plans,
+        )
         campaign._prepare(config, plan, image, event.image_len)
         campaign._apply(event)
         return campaign
@@ -331,6 +345,11 @@ class Campaign:
             image_sha256=sha256,
             network=network,
             known=known,
+            row_plans={
+                name: group.coded
+                for name, group in self._plan.groups.items()
+                if not is_plain(self._config, group.group)
+            },
         )
         yield self._start_stage(0, now)
         yield from self._settle(now)

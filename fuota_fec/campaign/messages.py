@@ -16,6 +16,7 @@ from functools import cache
 from typing import Any, ClassVar, TypeAlias
 
 from fuota_fec.campaign.config import CampaignConfig
+from fuota_fec.campaign.rows import RowPlan
 from fuota_fec.errors import JournalError, MissingExtraError
 
 
@@ -180,6 +181,8 @@ class Configured(Event):
     image_sha256: bytes
     network: NetworkCapabilities
     known: Known = field(default_factory=Known)
+    row_plans: dict[str, RowPlan] = field(default_factory=dict)
+    """By group: its coded fragments, where they are not those of a fixed rate."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

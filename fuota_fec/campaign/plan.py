@@ -7,10 +7,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import islice
+from types import MappingProxyType
 
-from fuota_fec.campaign.config import ADAPTIVE, CampaignConfig, Device, Group, n_coded_wanted
+from fuota_fec.campaign.config import CampaignConfig, Device, Group
 from fuota_fec.campaign.messages import NetworkCapabilities
+from fuota_fec.campaign.rows import RowPlan, plan_rows
 from fuota_fec.codec.block import HEADER_LEN, FragmentedBlock, prepare
 from fuota_fec.codec.limits import MAX_FRAG_NB
 from fuota_fec.devices.profiles import profile
@@ -20,10 +21,6 @@ from fuota_fec.radio.airtime import TransmissionTime, frame_time, ping_spacing, 
 from fuota_fec.radio.regions import region
 from fuota_fec.wire.multicast import LAST_F_CNT
 
-UNKNOWN_LOSS = 0.05
-"""Share of fragments for whose loss an adaptive group is prepared where nothing is known."""
-LEAST_CODED, LEAST_SHARE = 2, 1 / 32
-"""Coded fragments of an adaptive round, and their share of M, below which the status request is not worth while."""
 MOST_ACKNOWLEDGING = 500
 """Devices of a group up to which they say of themselves that their block is complete."""
 
@@ -36,8 +33,7 @@ class GroupPlan:
     n_devices: int
     frag_size: int
     n_frags: int
-    rows: tuple[int, ...]
-    """Row numbers of the coded fragments, in the order in which they are sent."""
+    coded: RowPlan
     padding: int
     block_ack_delay: int
     first_f_cnt: int
@@ -57,25 +53,26 @@ class GroupPlan:
     """s after a multicast status request in which it is answered."""
     session_length: float
     """s from the session's start to the end of all that is planned; of an adaptive group, of its first round."""
-    first_coded: int
-    """Coded fragments of the first round."""
-    least_coded: int = 0
-    """Adaptive: coded fragments of a further round, at least; the rows are then as many as may be sent."""
+
+    @property
+    def rows(self) -> tuple[int, ...]:
+        """Row numbers of the coded fragments, in the order in which they are sent."""
+        return self.coded.rows
 
     @property
     def adaptive(self) -> bool:
         """Whether status decides how many coded fragments are sent, in rounds."""
-        return self.least_coded > 0
+        return self.coded.n_least > 0
 
     @property
     def n_frames(self) -> int:
         """Fragments of the first round: M, and R or as many coded ones as are sent before the first status."""
-        return self.n_frags + self.first_coded
+        return self.n_frags + self.coded.n_first
 
     @property
     def sent_rows(self) -> tuple[int, ...]:
         """Rows that may go out by multicast."""
-        return self.rows if self.adaptive else self.rows[: self.first_coded]
+        return self.rows if self.adaptive else self.rows[: self.coded.n_first]
 
     @property
     def n_sequence(self) -> int:
@@ -127,10 +124,12 @@ def make_plan(
     *,
     network: NetworkCapabilities | None = None,
     next_f_cnt: Mapping[str, int] | None = None,
+    row_plans: Mapping[str, RowPlan] = MappingProxyType({}),
 ) -> Plan:
     """ParameterError, a line per problem, if this image cannot be sent to these groups.
 
-    `next_f_cnt` (by group) is where the registry or the network server is, if that is beyond the configuration.
+    `next_f_cnt` (by group) is where the registry or the network server is, if that is beyond the configuration;
+    `row_plans` what was planned before.
     """
     sizes = Counter(device.group for device in config.devices)
     profiles: dict[str, set[str]] = {}
@@ -142,7 +141,14 @@ def make_plan(
         first = max(group.first_f_cnt, (next_f_cnt or {}).get(group.name, 0))
         try:
             plans[group.name] = _plan_group(
-                config, group, sizes[group.name], profiles[group.name], image_len, network, first
+                config,
+                group,
+                sizes[group.name],
+                profiles[group.name],
+                image_len,
+                network,
+                first,
+                row_plans.get(group.name),
             )
         except ParameterError as error:
             problems.append(f"group {group.name!r}: {error}")
@@ -164,29 +170,27 @@ def _plan_group(
     image_len: int,
     network: NetworkCapabilities | None,
     first_f_cnt: int,
+    row_plan: RowPlan | None,
 ) -> GroupPlan:
     sends = config.kind != "multicast"
     if image_len == 0 and sends:
         raise ParameterError("image: it is empty, expected at least one byte")
     frag_size = _frag_size(config, group, profile_names)
     n_frags = -(-image_len // frag_size) if sends else 0
-    rows = _rows(config, group, n_frags) if sends else ()
+    coded = row_plan if row_plan is not None else plan_rows(config, group, n_frags) if sends else RowPlan()
+    rows, adaptive = coded.rows, coded.n_least > 0
     if n_frags + max(rows, default=0) > MAX_FRAG_NB:
         raise ParameterError(
             f"image: {image_len} bytes are {n_frags} fragments of {frag_size} bytes; with coded fragments up to row "
             f"{max(rows, default=0)} that is beyond fragment number {MAX_FRAG_NB}"
         )
-    adaptive = sends and bool(rows) and _redundancy(config, group) == ADAPTIVE
-    first_coded, least_coded = _coded_of_rounds(config, group, n_frags, len(rows)) if adaptive else (len(rows), 0)
-    n_frames, n_coded = n_frags + first_coded, len(rows)
-    if rows and not adaptive and config.unicast_repair_max:
-        rows = _more_rows(config, rows, n_frags)
+    n_frames, n_coded = n_frags + coded.n_first, len(rows) if adaptive else coded.n_first
     rounds = 1 if rows or not sends else config.datafrag_loops_max
     together = n_devices > config.fsession_status_threshold or not rows
     asks_status = together and (config.kind == "binary" or adaptive)
     n_status = rounds if asks_status else 0
     if n_status and adaptive:
-        n_status = (2 + config.msg_retries) * (1 + math.ceil((len(rows) - first_coded) / least_coded))
+        n_status = (2 + config.msg_retries) * (1 + math.ceil((len(rows) - coded.n_first) / coded.n_least))
     n_planned = rounds * n_frags + n_coded + n_status
     if first_f_cnt + n_planned > LAST_F_CNT:
         left = LAST_F_CNT - first_f_cnt
@@ -224,7 +228,7 @@ def _plan_group(
         n_devices=n_devices,
         frag_size=frag_size,
         n_frags=n_frags,
-        rows=rows,
+        coded=coded,
         padding=n_frags * frag_size - image_len if sends else 0,
         block_ack_delay=delay,
         first_f_cnt=first_f_cnt,
@@ -236,23 +240,7 @@ def _plan_group(
         lead=lead,
         status_wait=status_wait,
         session_length=session_length,
-        first_coded=first_coded,
-        least_coded=least_coded,
     )
-
-
-def _coded_of_rounds(config: CampaignConfig, group: Group, n_frags: int, n_rows: int) -> tuple[int, int]:
-    """Of an adaptive group: the coded fragments before the first status, and those of a further round at least.
-
-    Before anything is known only what nearly every device will need is sent: the expected losses of the one that
-    loses least.
-    """
-    losses = [
-        config.loss if device.loss is None else device.loss for device in config.devices if device.group == group.name
-    ]
-    known = [loss for loss in losses if loss is not None]
-    loss = min(known) if known else UNKNOWN_LOSS
-    return min(math.ceil(n_frags * loss), n_rows), min(max(LEAST_CODED, math.ceil(n_frags * LEAST_SHARE)), n_rows)
 
 
 def _frag_size(config: CampaignConfig, group: Group, profile_names: set[str]) -> int:
@@ -291,27 +279,6 @@ def share_gateways(one: Sequence[str], other: Sequence[str]) -> bool:
 
 def _acknowledges(config: CampaignConfig, n_devices: int) -> bool:
     return n_devices <= MOST_ACKNOWLEDGING if config.ack_reception is None else config.ack_reception
-
-
-def _rows(config: CampaignConfig, group: Group, n_frags: int) -> tuple[int, ...]:
-    if config.row_numbers is not None:
-        return config.row_numbers
-    redundancy = _redundancy(config, group)
-    if redundancy == ADAPTIVE and n_frags == 1:
-        return ()  # Coded fragments of a single one are all zeros.
-    wanted = n_coded_wanted(redundancy, n_frags)
-    return tuple(range(1, min(wanted, config.frag_redundancy_max) + 1))
-
-
-def _more_rows(config: CampaignConfig, rows: tuple[int, ...], n_frags: int) -> tuple[int, ...]:
-    """Rows that follow those, for repair by unicast: as many as coded fragments are allowed at most."""
-    sent = set(rows)
-    others = (row for row in range(1, MAX_FRAG_NB - n_frags + 1) if row not in sent)
-    return (*rows, *islice(others, max(0, config.frag_redundancy_max - len(rows))))
-
-
-def _redundancy(config: CampaignConfig, group: Group) -> str | int:
-    return config.redundancy if group.redundancy is None else group.redundancy
 
 
 def make_block(config: CampaignConfig, plan: GroupPlan, image: bytes) -> FragmentedBlock:

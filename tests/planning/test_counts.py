@@ -32,7 +32,9 @@ def test_it_keeps_its_tails_when_it_is_long():
     assert abs(pmf @ np.arange(pmf.size) - 100_000) < 0.01
 
 
-@given(st.lists(st.tuples(st.integers(0, 3), st.sampled_from([0.0, 0.1, 0.5, 0.9, 1.0])), max_size=4), st.integers(-1, 12))
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.sampled_from([0.0, 0.1, 0.5, 0.9, 1.0])), max_size=4), st.integers(-1, 12)
+)
 def test_a_sum_counts_every_outcome(classes, k):
     devices = [p for size, p in classes for _ in range(size)]
     expected = 0.0
