@@ -90,8 +90,8 @@ def outcomes(seeds: Iterable[int], executor: Executor) -> dict[tuple[int, str, s
 
 
 def table(found: dict[tuple[int, str, str], list[Outcome]]) -> Iterator[str]:
-    yield "| M | dialect | redundancy | threshold reached | coded fragments, mean (most) | of those of 1/2 | status requests"
-    yield " | rounds | duration, mean |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n"
+    yield "| M | dialect | redundancy | threshold reached | coded fragments, mean (most) | of those of 1/2 "
+    yield "| status requests | rounds | duration, mean |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n"
     for (n_frags, version, strategy), runs in found.items():
         mean = np.mean([run.coded for run in runs])
         half = np.mean([run.coded for run in found[n_frags, version, "1/2"]])
@@ -106,10 +106,10 @@ def text(found: dict[tuple[int, str, str], list[Outcome]]) -> str:
     n_seeds = len(next(iter(found.values())))
     return f"""# Adaptive redundancy
 
-Made by `python benchmarks/bench_adaptive.py`. Firmware updates of {N_DEVICES} simulated devices, each with a loss of its own
-between 5 and 30 % both ways, success threshold {THRESHOLD} %, {n_seeds} seeds; EU868 DR5, fragments of {FRAG_SIZE} bytes,
-`stage_end = "all"`, `msg_retries = 8`, everything else at its default. "Threshold reached": at the end of
-CompletionVerification. Status requests are multicast frames of two bytes.
+Made by `python benchmarks/bench_adaptive.py`. Firmware updates of {N_DEVICES} simulated devices, each with a loss of
+its own between 5 and 30 % both ways, success threshold {THRESHOLD} %, {n_seeds} seeds; EU868 DR5, fragments of
+{FRAG_SIZE} bytes, `stage_end = "all"`, `msg_retries = 8`, everything else at its default. "Threshold reached": at the
+end of CompletionVerification. Status requests are multicast frames of two bytes.
 
 {"".join(table(found))}"""
 

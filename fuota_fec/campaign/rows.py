@@ -1,4 +1,4 @@
-"""Which coded fragments a group is sent, and how many before anything is known: from `redundancy`, `rows` and losses."""
+"""Which coded fragments a group is sent, and how many at first: from `redundancy`, `rows` and the losses."""
 
 from __future__ import annotations
 

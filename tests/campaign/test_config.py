@@ -265,7 +265,7 @@ def test_versions_are_asked_for_only_where_they_are_not_known(changes, asks) -> 
         ({"fsession_status_timeout": -1}, "fsession_status_timeout: -1"),
         ({"time_sync_tolerance": -1}, "time_sync_tolerance: -1"),
         ({"answer_spread_max": 2049}, "answer_spread_max: 2049"),
-        ({"rows": "last"}, "rows: 'last' is neither 'first' nor a list"),
+        ({"rows": "last"}, "rows: 'last' is neither 'first' nor 'selected' nor a list"),
         ({"ports": {"clock": 0}}, "clock"),
         ({"ports": {"clock": 203}}, "203"),
         ({"groups": group(periodicity=8)}, "periodicity 8"),
