@@ -285,6 +285,12 @@ def _session_asks(state: CampaignState, device: DeviceState) -> Asks:
     return (asks.SESSION,) if needs else ()
 
 
+def _may_run_it(state: CampaignState, device: DeviceState) -> bool:
+    """Who was presumed to be complete may have rebooted, and know of no group any more: its version will tell."""
+    adaptive = state.groups[device.group.name].plan.adaptive
+    return state.config.kind == "firmware" and adaptive and device.got_fragments and not lacks(device)
+
+
 def _status_asks(state: CampaignState, device: DeviceState) -> Asks:
     """In a firmware update it decides about a further round alone, and so is asked where there can be one."""
     proves = state.config.kind == "binary" or state.groups[device.group.name].plan.adaptive
@@ -362,6 +368,7 @@ def _session_row(name: str, planned: Callable[[CampaignConfig, Plan], bool]) -> 
         asks=_session_asks,
         sessions=multicast_sessions,
         ends_at=_first_session,
+        keeps=_may_run_it,
         clean_up=_undo_session,
         sets_up=True,
     )
