@@ -213,8 +213,9 @@ def after_status(state: CampaignState, now: float, successes: int) -> str:
 
 def after_repair(state: CampaignState, now: float, successes: int) -> str:
     """Another round; or what silence stood for is to be said (binary transfer)."""
-    unproved = state.config.kind == "binary" and state.lacking_groups() and successes >= state.plan.n_needed
-    return FRAG_SESSION_STATUS if unproved else another_round(state, now, successes)
+    unproved = any(d.taking_part and d.data < Data.LIKELY and not lacks(d) for d in state.devices.values())
+    proof = state.config.kind == "binary" and unproved and successes >= state.plan.n_needed
+    return FRAG_SESSION_STATUS if proof else another_round(state, now, successes)
 
 
 def after_verification(state: CampaignState, now: float, successes: int) -> str:
