@@ -29,18 +29,28 @@ def lacking(state: CampaignState) -> list[DeviceState]:
 
 
 def enough_complete(state: CampaignState, group: str) -> bool:
-    """Whether so many devices are known to have the data that the threshold is met, or all devices of the group."""
+    """Whether so many devices are known to have the data that the round is over, or all devices of the group."""
     taking_part = [device for device in state.devices.values() if device.taking_part]
-    n_complete = sum(device.data is Data.COMPLETE for device in taking_part)
-    return n_complete >= state.plan.n_needed or all(
+    return n_complete(state) >= state.n_complete_needed or all(
         device.data is Data.COMPLETE for device in taking_part if device.group.name == group
     )
 
 
-def coded_of_round(state: CampaignState, n_complete: int) -> dict[str, int]:
-    """Coded fragments of a further round, by group, if n_complete devices have the data; empty: no round helps."""
+def n_complete(state: CampaignState) -> int:
+    """Devices that are known to have the data."""
+    return sum(device.taking_part and device.data is Data.COMPLETE for device in state.devices.values())
+
+
+def n_complete_needed(state: CampaignState, successes: int) -> int:
+    """With how many of them a round that begins is over: the threshold, of those that may still succeed. Devices that
+    have the data and are no successes, as they run another version, do not count."""
+    return state.plan.n_needed + max(0, n_complete(state) - successes)
+
+
+def coded_of_round(state: CampaignState, successes: int) -> dict[str, int]:
+    """Coded fragments of a further round, by group, if so many devices need no more; empty: no round helps."""
     devices = lacking(state)
-    n_missing = state.plan.n_needed - n_complete
+    n_missing = state.plan.n_needed - successes
     if n_missing <= 0 or not devices:
         return {}
     usual = usual_loss(state)

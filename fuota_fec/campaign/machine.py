@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign import reasons
-from fuota_fec.campaign.adaptive import coded_of_round
+from fuota_fec.campaign.adaptive import coded_of_round, n_complete_needed
 from fuota_fec.campaign.clean_up import CleanUp
 from fuota_fec.campaign.config import CampaignConfig, Device
 from fuota_fec.campaign.exchange import UnicastExchange
@@ -325,6 +325,11 @@ class Campaign:
     def _stage(self) -> Stage:
         return self._stages[self._running.stage_idx]
 
+    @property
+    def _successes(self) -> int:
+        """Of the stage that ended last."""
+        return self._last_end.successes if self._last_end is not None else 0
+
     def _exchange_of(self, device: DeviceState) -> Exchange | None:
         return self._clean_up if device.cleaning else self._main
 
@@ -356,8 +361,7 @@ class Campaign:
 
     def _start_stage(self, idx: int, now: float, round_no: int = 1) -> m.Event:
         stage, state = self._stages[idx], self._running
-        successes = self._last_end.successes if self._last_end is not None else 0
-        coded = coded_of_round(state, successes) if round_no > state.round else {}
+        coded = coded_of_round(state, self._successes) if round_no > state.round else {}
         return m.StageStarted(
             at=now,
             stage=stage.name,
@@ -568,6 +572,7 @@ class Campaign:
             state.asked_groups = frozenset(event.sessions)
         if event.round > state.round:
             state.round = event.round
+            state.n_complete_needed = n_complete_needed(state, self._successes)
             for name in state.lacking_groups():
                 state.groups[name].begin_round(event.round, event.coded.get(name, 0))
         if stage.bounded:

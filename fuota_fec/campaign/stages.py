@@ -213,8 +213,9 @@ def after_status(state: CampaignState, now: float, successes: int) -> str:
 
 def after_repair(state: CampaignState, now: float, successes: int) -> str:
     """Another round; or what silence stood for is to be said (binary transfer)."""
-    unproved = state.config.kind == "binary" and state.lacking_groups() and successes >= state.plan.n_needed
-    return FRAG_SESSION_STATUS if unproved else another_round(state, now, successes)
+    unproved = any(d.taking_part and d.data < Data.LIKELY and not lacks(d) for d in state.devices.values())
+    proof = state.config.kind == "binary" and unproved and successes >= state.plan.n_needed
+    return FRAG_SESSION_STATUS if proof else another_round(state, now, successes)
 
 
 def after_verification(state: CampaignState, now: float, successes: int) -> str:
@@ -283,6 +284,12 @@ def _session_asks(state: CampaignState, device: DeviceState) -> Asks:
     """Whoever has the data needs no further session for it."""
     needs = device.group.name in state.asked_groups and device.data < Data.LIKELY
     return (asks.SESSION,) if needs else ()
+
+
+def _may_run_it(state: CampaignState, device: DeviceState) -> bool:
+    """Who was presumed to be complete may have rebooted, and know of no group any more: its version will tell."""
+    adaptive = state.groups[device.group.name].plan.adaptive
+    return state.config.kind == "firmware" and adaptive and device.got_fragments and not lacks(device)
 
 
 def _status_asks(state: CampaignState, device: DeviceState) -> Asks:
@@ -362,6 +369,7 @@ def _session_row(name: str, planned: Callable[[CampaignConfig, Plan], bool]) -> 
         asks=_session_asks,
         sessions=multicast_sessions,
         ends_at=_first_session,
+        keeps=_may_run_it,
         clean_up=_undo_session,
         sets_up=True,
     )

@@ -247,6 +247,8 @@ class CampaignState:
     stage_started: float = 0.0
     stage_names: tuple[str, ...] = ()
     round: int = 1
+    n_complete_needed: int = 0
+    """Devices that must say that they have the data for the present round to end early."""
     sessions: dict[str, Session] = field(default_factory=dict)
     asked_groups: frozenset[str] = frozenset()
     """Groups for which the last session stage asked."""
@@ -299,6 +301,7 @@ class CampaignState:
                 for name, group in plan.groups.items()
             },
             stage_names=stage_names,
+            n_complete_needed=plan.n_needed,
         )
 
     @property

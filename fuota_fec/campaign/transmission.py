@@ -98,7 +98,8 @@ class GroupTransmission:
             return
         if self._exhausted:
             yield from self.finish(now)
-        elif self._enough() and not self.outstanding:
+        elif self._enough():
+            # Nor does it matter what becomes of those on their way.
             yield GroupDone(at=now, group=self.name, n_sent=self.n_begun)
         elif now > self._last_start:
             yield self._over(now)

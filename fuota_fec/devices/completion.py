@@ -89,6 +89,7 @@ def _read(profile: DeviceProfile, answer: FragSessionStatusAns, n_frags: int, n_
         missing = max(1, n_frags - received) if profile.received_count is not ReceivedCount.UNKNOWN else 1
     more = " or more" if missing == 255 else ""
     needed = missing if count is not MissingCount.LOST else max(1, _less_repaired(missing, n_frags, n_sent))
+    needed = min(needed, n_frags)
     return Reading(Completion.INCOMPLETE, f"missing {missing}{more} fragments{memory}", None if memory else needed)
 
 

@@ -342,7 +342,8 @@ class Driver:
         """Hands over every frame and reports that it was sent."""
         served: set[str] = set()
         while self.stage == "DlFragment" and self.status == "RUNNING":
-            self.now = max(self.now, self.campaign.deadline() or self.now)
+            if not any(self.campaign.awaits_hand_over(frame.id) for frame in self.frames()):
+                self.now = max(self.now, self.campaign.deadline() or self.now)
             self.tick()
             for frame in self.frames():
                 if frame.id not in served:

@@ -1,0 +1,526 @@
+"""redundancy = "adaptive": coded fragments in rounds, and between them who still lacks some."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from fuota_fec.campaign import messages as m
+from fuota_fec.campaign.machine import Campaign
+from fuota_fec.campaign.state import Data, Phase
+from fuota_fec.wire import firmware, fragmentation, multicast
+
+SESSION, DATA, STATUS, VERIFY = "McClassCSession", "DlFragment", "FragSessionStatus", "CompletionVerification"
+N_FRAGS = 30
+"""Of one byte."""
+FIRST, LEAST = 2, 2
+"""Coded fragments of the first round, and of a further one at least."""
+OLD_VERSION, NEW_VERSION = 0x01000000, 0x02000000
+ADAPTIVE: dict[str, Any] = {"redundancy": "adaptive", "fsession_status_threshold": 0, "fsize": 1, "stage_end": "all"}
+BINARY = {**ADAPTIVE, "kind": "binary"}
+ALONE = {**ADAPTIVE, "fsession_status_threshold": 1000}
+"""Each device is asked by unicast."""
+
+
+def lacks(n: int, received: int = 20, **changes: Any) -> fragmentation.FragSessionStatusAns:
+    values = {"frag_index": 0, "nb_frag_received": received, "missing_frag": n}
+    return fragmentation.FragSessionStatusAns(**values | changes)
+
+
+COMPLETE = lacks(0, 30)
+RECEIVED = fragmentation.FragDataBlockReceivedReq(frag_index=0)
+OLD = firmware.DevVersionAns(fw_version=OLD_VERSION, hw_version=1)
+NEW = firmware.DevVersionAns(fw_version=NEW_VERSION, hw_version=1)
+
+
+def fragments(d: Any, group: str | None = None) -> list[int]:
+    return [frame.frag_nb for frame in d.frames(group) if frame.frag_nb is not None]
+
+
+def status_frames(d: Any, group: str | None = None) -> list[m.Requested]:
+    return [frame for frame in d.frames(group) if frame.ask == STATUS]
+
+
+def status(d: Any, group: str = "meters", within: float = 300) -> m.Requested:
+    """The next status request of a group, now with the network and on the air."""
+    handed_over = {event.id for event in d.of(m.HandedOver)}
+    for _ in range(round(within)):
+        new = [frame for frame in status_frames(d, group) if frame.id not in handed_over]
+        if new:
+            d.hand_over(new[-1])
+            d.summary(new[-1])
+            return new[-1]
+        d.wait(1)
+    raise AssertionError(f"{group} is not asked")
+
+
+def say(d: Any, answers: dict[int, Any]) -> None:
+    for i, answer in answers.items():
+        d.say(i, answer)
+
+
+def silence(d: Any, group: str = "meters") -> None:
+    """Nobody says anything until the answers were due."""
+    d.wait(d.campaign.plan.groups[group].status_wait + 1)
+
+
+def carry(d: Any, seconds: float) -> None:
+    """The network takes all unicasts to where they belong, and nobody answers, until the stage ends."""
+    end, stage = d.now + seconds, d.last_stage
+    while d.now < end and not d.campaign.finished and d.last_stage == stage:
+        for request in d.of(m.Requested):
+            if request.dev_eui is not None and d.campaign.awaits_hand_over(request.id):
+                d.hand_over(request)
+                d.sent(request)
+        due = d.campaign.deadline()
+        d.wait_until(end if due is None else min(due, end))
+
+
+def sizes(d: Any) -> list[int]:
+    """Coded fragments of each round."""
+    begun = [event.coded.get("meters", 0) for event in d.of(m.StageStarted)]
+    return [n for n in begun if n]
+
+
+def unicast_status(d: Any, answers: dict[int, Any]) -> None:
+    """Each device is asked, and says this; None: nothing."""
+    for i, answer in answers.items():
+        if answer is not None:
+            d.sent(d.ask(i))
+            d.say(i, answer)
+
+
+def participants(d: Any, group: str | None = None) -> list[bool]:
+    return [d.command(frame).participants for frame in status_frames(d, group)]
+
+
+def verify(d: Any, answers: dict[int, Any]) -> None:
+    """Each is asked for its version as often as may be, and says this; None: nothing."""
+    d.wait_until(d.campaign._main.not_before + 10)
+    for i in answers:
+        d.up(i)
+    for _ in range(200):
+        for i, answer in answers.items():
+            if d.stage != VERIFY:
+                return
+            phase = d.state(i).phase
+            request = d._present_request(i) if phase in (Phase.REQUESTED, Phase.HANDED_OVER) else None
+            if request is not None:
+                d.hand_over(request)
+                d.sent(request)
+                if answer is not None and d.stage == VERIFY:
+                    d.say(i, answer)
+        if d.stage == VERIFY and d.status == "RUNNING":
+            d.wait(20)
+
+
+# ---- rounds ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "first"),
+    [
+        ({}, 2),
+        ({"loss": 0.0}, 0),
+        ({"loss": 0.3}, 9),
+        ({"each": {"loss": 0.1}}, 3),
+        ({"loss": 0.5, "each": {"loss": 0.1}}, 3),
+        ({"loss": 0.99, "frag_redundancy_max": 7}, 7),
+        ({"frag_redundancy_max": 1}, 1),
+    ],
+)
+def test_the_first_round_has_what_is_expected_to_be_lost_by_who_loses_least(drive, settings, first) -> None:
+    d = drive(2, stage=STATUS, **ADAPTIVE, **settings)
+    assert fragments(d) == list(range(1, 31 + first))
+
+
+@pytest.mark.parametrize("base", [ADAPTIVE, BINARY, ALONE])
+@pytest.mark.parametrize(
+    ("needed", "received", "size"),
+    [(1, 32, 3), (4, 32, 6), (4, 16, 12), (1, 0, 60)],
+    ids=["without losses", "more", "half is lost", "nothing was heard"],
+)
+def test_a_round_is_as_long_as_its_device_is_expected_to_need(drive, base, needed, received, size) -> None:
+    """(lacks + 2) / (1 - losses). What it heard are 32 of 32, or 16 of 32."""
+    d = drive(1, stage=STATUS, **base)
+    if base is ALONE:
+        unicast_status(d, {1: lacks(needed, received)})
+    else:
+        status(d)
+        say(d, {1: lacks(needed, received)})
+    assert (d.stage, sizes(d)) == (DATA, [size])
+    d.send_all()
+    assert fragments(d) == list(range(1, 33 + size))
+
+
+def test_a_round_has_at_least_a_share_of_the_block(drive) -> None:
+    d = drive(1, stage=STATUS, **{**ADAPTIVE, "fsize": 1}, loss=0.0)
+    plan = d.campaign.plan.groups["meters"]
+    assert (plan.first_coded, plan.least_coded) == (0, LEAST)
+
+
+def test_a_round_is_for_the_quickest_that_the_threshold_needs(drive) -> None:
+    """Three of five: two say that they have it, so that the quickest of the others is enough."""
+    d = drive(5, stage=STATUS, success_threshold=60, **ALONE)
+    unicast_status(d, {1: COMPLETE, 2: COMPLETE, 3: lacks(9, 32), 4: lacks(4, 32), 5: lacks(6, 32)})
+    assert sizes(d) == [6]
+    assert d.members() == [1, 2, 3, 4, 5]
+
+
+def test_devices_that_told_of_their_losses_are_reckoned_with_them(drive) -> None:
+    """Who lacks more but hears better may be the quicker one."""
+    d = drive(2, stage=STATUS, success_threshold=50, **ALONE)
+    unicast_status(d, {1: lacks(4, 8), 2: lacks(8, 32)})
+    assert sizes(d) == [10]
+
+
+def test_no_fragment_is_sent_twice_whatever_the_rounds(drive) -> None:
+    d = drive(2, stage=STATUS, **BINARY)
+    for n in (5, 1, 2):
+        status(d)
+        say(d, {1: lacks(n, 30)})
+        if d.stage == STATUS:
+            silence(d)
+        assert d.stage == DATA
+        d.send_all()
+    assert fragments(d) == list(range(1, len(fragments(d)) + 1))
+    assert [e.round for e in d.of(m.StageStarted) if e.stage == DATA] == [1, 2, 3, 4]
+
+
+def test_chosen_rows_are_sent_in_their_order(drive) -> None:
+    """Row numbers that are configured are a fixed redundancy."""
+    d = drive(1, stage=STATUS, **{**BINARY, "redundancy": 3, "rows": (9, 4, 7)})
+    assert fragments(d)[-3:] == [39, 34, 37]
+
+
+# ---- asked together --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("base", [ADAPTIVE, BINARY])
+def test_those_that_lack_fragments_are_asked(drive, base) -> None:
+    d = drive(3, stage=STATUS, **base)
+    status(d)
+    say(d, {1: lacks(2)})
+    silence(d)
+    d.send_all()
+    status(d)
+    assert participants(d) == [False, False]
+
+
+def test_all_are_asked_at_the_end_of_a_binary_transfer(drive) -> None:
+    """Silence proves nothing: who lacks nothing is asked to say so, and who is silent then by unicast."""
+    d = drive(3, stage=STATUS, **BINARY)
+    status(d)
+    silence(d)
+    assert d.stage == STATUS
+    status(d)
+    assert participants(d) == [False, True]
+    say(d, {1: COMPLETE, 2: COMPLETE})
+    silence(d)
+    assert d.stage == STATUS
+    status(d)
+    assert participants(d) == [False, True, True], "the last one brought news"
+    silence(d)
+    assert len(status_frames(d)) == 3
+    unicast_status(d, {3: COMPLETE})
+    assert (d.status, [x.status for x in d.campaign.status().devices]) == ("SUCCEEDED", ["passed"] * 3)
+
+
+def test_silence_is_presumed_to_be_completeness_in_a_firmware_update(drive) -> None:
+    d = drive(3, stage=STATUS, **ADAPTIVE)
+    status(d)
+    silence(d)
+    assert len(d.of(m.SilencePresumed)) == 1
+    assert d.stage == VERIFY
+    assert [d.state(i).n_presumed for i in (1, 2, 3)] == [1, 1, 1]
+    assert [d.state(i).data for i in (1, 2, 3)] == [Data.UNKNOWN] * 3
+    verify(d, {1: NEW, 2: NEW, 3: NEW})
+    assert d.status == "SUCCEEDED"
+    assert not d.requests(stage=STATUS)
+
+
+@pytest.mark.parametrize("msg_retries", [0, 1, 3])
+@pytest.mark.parametrize("base", [ADAPTIVE, BINARY])
+def test_a_group_is_asked_again_while_that_brings_news_but_not_for_ever(drive, base, msg_retries) -> None:
+    """Only half of them must succeed, so that no round is due."""
+    d = drive(10, stage=STATUS, success_threshold=50, msg_retries=msg_retries, **base)
+    for i in range(1, 8):
+        if not d.of(m.SilencePresumed) and True not in participants(d):
+            status(d)
+            if True in participants(d):
+                break
+            say(d, {i: lacks(1)})
+            silence(d)
+    assert len([p for p in participants(d) if not p]) == min(1 + msg_retries, 6)
+
+
+def test_no_news_no_question(drive) -> None:
+    d = drive(10, stage=STATUS, success_threshold=50, msg_retries=5, **ADAPTIVE)
+    status(d)
+    say(d, {1: lacks(1)})
+    silence(d)
+    status(d)
+    silence(d)
+    assert d.stage == VERIFY
+    assert len(status_frames(d)) == 2
+
+
+def test_a_round_that_is_due_anyway_does_not_wait_for_more_news(drive) -> None:
+    d = drive(10, stage=STATUS, success_threshold=90, msg_retries=5, **ADAPTIVE)
+    status(d)
+    say(d, {1: lacks(1), 2: lacks(2)})
+    assert d.stage == STATUS
+    silence(d)
+    assert (d.stage, len(status_frames(d))) == (DATA, 1)
+
+
+def test_who_lacks_fragments_when_enough_have_them_stays_in_a_firmware_update(drive) -> None:
+    d = drive(4, stage=STATUS, success_threshold=75, **ADAPTIVE)
+    status(d)
+    say(d, {1: lacks(9)})
+    silence(d)
+    status(d)
+    silence(d)
+    assert (d.stage, d.members()) == (VERIFY, [1, 2, 3, 4])
+
+
+def test_nobody_is_asked_any_more_once_the_threshold_is_met(drive, group_of) -> None:
+    """The time for late answers is longer than that for those to the last request, which brought news."""
+    d = drive(4, stage=DATA, **{**BINARY, "success_threshold": 50, "stage_complete_delay": 10})
+    d = closing_on_news(d)
+    n = len(d.of(m.Requested))
+    d.wait(10_000)
+    assert len(d.of(m.Requested)) == n
+    assert d.status == "SUCCEEDED"
+
+
+def closing_on_news(d: Any) -> Any:
+    """The stage closes while its group was asked, and two have answered."""
+    d.campaign = Campaign.replay(
+        [replace(d.events[0], config=replace(d.campaign.config, stage_end="threshold")), *d.events[1:]], d.image
+    )
+    d.reach(STATUS)
+    status(d)
+    silence(d)
+    status(d)
+    say(d, {1: COMPLETE, 2: COMPLETE})
+    assert d.closing
+    return d
+
+
+# ---- said of themselves ----------------------------------------------------------------------------------
+
+NEW_DIALECT = {"version": "2.0.0", "mc_version": "2.0.0"}
+
+
+@pytest.mark.parametrize("base", [ADAPTIVE, BINARY])
+@pytest.mark.parametrize("window", [1, 3])
+def test_a_group_ends_early_when_enough_say_that_they_are_complete(drive, group_of, base, window) -> None:
+    """Not before the uncoded fragments were sent. What of the round was not sent comes first in the next one."""
+    d = drive(2, stage=DATA, groups=(group_of(**NEW_DIALECT),), summary_window=window, loss=0.9, **base)
+    d.wait_until(d.campaign.deadline())
+    served = 0
+    while d.stage == DATA and served < 300:
+        new = d.frames()[served:]
+        for frame in new:
+            d.hand_over(frame)
+            if window == 1:
+                d.summary(frame)
+        if window > 1 and served >= 2:
+            d.summary(d.frames()[served - 2])
+        served += len(new)
+        if fragments(d)[-1] == 20 and new:
+            d.say(1, RECEIVED)
+        if fragments(d)[-1] == 25 and new:
+            d.say(2, RECEIVED)
+        d.wait_until(d.campaign.deadline())
+    assert fragments(d)[-1] in (30, 31)
+    assert d.campaign.plan.groups["meters"].first_coded == 27
+    d.wait(400)
+    assert all(d.state(i).data is Data.COMPLETE for i in (1, 2))
+    assert d.stage == VERIFY if base is ADAPTIVE else d.status == "SUCCEEDED"
+    assert status_frames(d) == []
+
+
+def test_the_rows_of_a_round_that_ended_early_are_still_there(drive, group_of) -> None:
+    """Only one of two says so, and that is enough for now; later it turns out that it does not run the new version."""
+    d = drive(2, stage=DATA, groups=(group_of(**NEW_DIALECT),), success_threshold=50, loss=0.5, **ADAPTIVE)
+    d.wait_until(d.campaign.deadline())
+    served = 0
+    while d.stage == DATA:
+        for frame in d.frames()[served:]:
+            served += 1
+            d.hand_over(frame)
+            d.summary(frame)
+            if frame.frag_nb == 35:
+                d.say(1, RECEIVED)
+        d.wait_until(d.campaign.deadline())
+    assert fragments(d)[-1] == 35
+    status(d)
+    say(d, {2: lacks(3, 20, version="2.0.0")})
+    assert d.stage == VERIFY
+    verify(d, {1: firmware.DevVersionAns(fw_version=7, hw_version=1), 2: OLD})
+    assert d.stage in (DATA, SESSION)
+    d.reach(STATUS)
+    d.send_all()
+    sent = fragments(d)
+    assert sent == list(range(1, len(sent) + 1))
+    assert len(sent) > 36
+
+
+def test_a_wrong_block_is_not_complete(drive, group_of) -> None:
+    d = drive(1, stage=STATUS, groups=(group_of(**NEW_DIALECT),), **BINARY)
+    status(d)
+    d.say(1, fragmentation.FragDataBlockReceivedReq(frag_index=0, mic_error=True))
+    d.wait(1)
+    d.hand_over(d.replies(1)[0])
+    d.wait(1)
+    assert (d.status, d.device(1).reason) == ("FAILED", "image not valid: MIC error")
+
+
+# ---- bounds ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("base", [ADAPTIVE, BINARY, ALONE])
+def test_not_more_coded_fragments_than_frag_redundancy_max(drive, base) -> None:
+    d = drive(1, stage=STATUS, frag_redundancy_max=10, **base)
+    for _ in range(10):
+        if d.stage != STATUS or d.status != "RUNNING":
+            break
+        if base is ALONE:
+            unicast_status(d, {1: lacks(3, 30)})
+        else:
+            status(d)
+            say(d, {1: lacks(3, 30)})
+        if d.stage == DATA:
+            d.send_all()
+    assert fragments(d) == list(range(1, 41))
+    if base is BINARY:
+        assert (d.status, d.device(1).reason) == ("FAILED", "missing 3 fragments")
+    else:
+        assert d.stage == VERIFY, "the version that runs will tell"
+
+
+def test_not_beyond_fragment_number_16383(config_of) -> None:
+    campaign = Campaign(
+        config_of(1, redundancy="adaptive", fsize=1, frag_redundancy_max=16382, mcast_msg_delay=0, max_duration=1e6),
+        bytes(16380),
+    )
+    assert campaign.plan.groups["meters"].rows == (1, 2, 3)
+    assert campaign.plan.groups["meters"].first_coded == 3
+
+
+def test_a_single_fragment_has_no_coded_ones(drive) -> None:
+    d = drive(1, stage=STATUS, **{**BINARY, "fsize": 40}, allow_carousel=True)
+    assert not d.campaign.plan.groups["meters"].adaptive
+    status(d)
+    say(d, {1: lacks(1, 0)})
+    d.send_all()
+    assert fragments(d) == [1, 1]
+
+
+def test_a_device_cannot_lack_more_than_all(drive) -> None:
+    """255 is what it can say at most; there are 30."""
+    d = drive(1, stage=STATUS, frag_redundancy_max=300, **BINARY)
+    status(d)
+    say(d, {1: lacks(255, 32)})
+    assert sizes(d) == [32]
+
+
+# ---- sessions and time -----------------------------------------------------------------------------------
+
+
+def short_session(drive: Any, n_devices: int, **settings: Any) -> Any:
+    """In the second half of the coded fragments of round 1 the session is over."""
+    d = drive(n_devices, stage=DATA, loss=0.5, **settings)
+    served = 0
+    d.wait_until(d.campaign.deadline())
+    while fragments(d)[-1] < 40:
+        for frame in d.frames()[served:]:
+            served += 1
+            d.hand_over(frame)
+            d.summary(frame)
+        d.wait_until(d.campaign.deadline())
+    d.wait_until(d.session().end + 1)
+    return d
+
+
+@pytest.mark.parametrize("base", [ADAPTIVE, BINARY])
+def test_a_session_that_is_over_in_a_round_cuts_it_short(drive, base) -> None:
+    """What was sent may be enough: they are asked, by unicast."""
+    d = short_session(drive, 2, **base, max_duration=100_000)
+    assert d.stage == STATUS
+    n_sent = len(fragments(d))
+    unicast_status(d, {1: lacks(1, 30), 2: COMPLETE})
+    assert d.stage == SESSION
+    d.succeed(1)
+    if d.asked(2):
+        d.succeed(2)
+    d.reach(STATUS)
+    assert fragments(d) == list(range(1, len(fragments(d)) + 1))
+    assert len(fragments(d)) >= n_sent + LEAST
+    assert participants(d)[-1:] in ([], [False])
+
+
+def test_who_has_the_data_is_not_asked_into_another_session(drive) -> None:
+    d = short_session(drive, 2, **BINARY)
+    unicast_status(d, {1: lacks(1, 30), 2: COMPLETE})
+    assert d.stage == SESSION
+    d.succeed(1)
+    assert d.asks(2) == []
+    assert d.stage == DATA
+
+
+def test_who_is_presumed_complete_need_not_join_another_session(drive) -> None:
+    """It may have rebooted, and know nothing of groups any more: the version that runs will tell."""
+    d = drive(2, stage=STATUS, **ADAPTIVE)
+    status(d)
+    say(d, {1: lacks(5, 30)})
+    d.wait_until(d.session().end + 1)
+    assert d.stage == STATUS, "nothing of the round was sent"
+    d.sent(d.ask(1))
+    d.say(1, lacks(5, 30))
+    carry(d, 2000)
+    assert d.stage == SESSION
+    d.succeed(1)
+    carry(d, 2000)
+    assert d.stage == DATA
+    d.send_all()
+    status(d)
+    silence(d)
+    assert d.members() == [1, 2]
+    verify(d, {1: NEW, 2: NEW})
+    assert d.status == "SUCCEEDED"
+
+
+def test_nor_need_it_if_it_says_that_it_does_not_know_the_group(drive) -> None:
+    d = drive(2, stage=STATUS, **ADAPTIVE)
+    status(d)
+    say(d, {1: lacks(5, 30)})
+    d.wait_until(d.session().end + 1)
+    d.sent(d.ask(1))
+    d.say(1, lacks(5, 30))
+    carry(d, 2000)
+    d.sent(d.ask(2))
+    d.say(2, multicast.McClassCSessionAns(mc_group_id=0, mc_group_undefined=True))
+    d.succeed(1)
+    d.reach(VERIFY)
+    verify(d, {1: NEW, 2: NEW})
+    assert d.status == "SUCCEEDED"
+
+
+def test_a_binary_transfer_needs_them_all_in_another_session(drive) -> None:
+    d = drive(2, stage=STATUS, **BINARY)
+    status(d)
+    say(d, {1: lacks(5, 30)})
+    d.wait_until(d.session().end + 1)
+    d.sent(d.ask(1))
+    d.say(1, lacks(5, 30))
+    carry(d, 2000)
+    assert d.stage == SESSION
+    d.succeed(1)
+    carry(d, 2000)
+    assert d.status in ("FAILED", "stopping")
+    assert d.device(2).reason == "no answer in McClassCSession"
