@@ -98,4 +98,4 @@ def _rounds(fleet: Fleet, n_frags: int, n_rounds: int, seed: int) -> np.ndarray[
         return np.asarray([np.mean((1 - losses**n_rounds) ** n_frags)])
     n_trials = max(1, min(_TRIALS, (1 << 24) // (n_frags * n_rounds)))
     lost = fleet.distribution.draw_lost(rng, n_trials, n_frags * n_rounds).reshape(n_trials, n_rounds, n_frags)
-    return np.asarray([np.mean(~lost.all(axis=1).any(axis=1))])
+    return np.asarray([1 - np.mean(np.any(np.all(lost, axis=1), axis=1))])

@@ -23,13 +23,19 @@ def binomial_pmf(n: int, p: float, k_max: int | None = None) -> Probabilities:
     """P(k of n) for k = 0 … min(n, k_max), each trial with probability p."""
     k_max = n if k_max is None else min(n, k_max)
     if p <= 0:
-        return np.eye(1, k_max + 1)[0]
+        return _certain(k_max, 0)
     if p >= 1:
-        return np.eye(1, k_max + 1, n)[0]
+        return _certain(k_max, n)
     k = np.arange(1, k_max + 1)
     log_choices = np.concatenate([[0.0], np.cumsum(np.log((n - k + 1) / k))])
     k = np.arange(k_max + 1)
     return np.asarray(np.exp(log_choices + k * math.log(p) + (n - k) * math.log1p(-p)))
+
+
+def _certain(k_max: int, k: int) -> Probabilities:
+    pmf = np.zeros(k_max + 1)
+    pmf[k : k + 1] = 1
+    return pmf
 
 
 def at_most(k: int, sizes: npt.NDArray[np.int64], p: Probabilities) -> float:

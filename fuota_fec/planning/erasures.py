@@ -69,4 +69,4 @@ def needed_ideally(n_frags: int, lost: Lost) -> Needed:
     received = np.cumsum(~lost[:, n_frags:], axis=1, dtype=np.int32)
     needed = np.count_nonzero(received < n_lost[:, None], axis=1).astype(np.int32) + (n_lost > 0)
     needed[needed > received.shape[1]] = -1
-    return needed.astype(np.int32)
+    return np.asarray(needed, np.int32)

@@ -25,6 +25,12 @@ from fuota_fec.planning.sampling import Code, Limits
 MAX_CLASSES = 256
 MAX_DEVICES = 10_000_000
 
+N_WAYS = 5
+"""Ways to make a trial where failures are rare; see Sample._raised."""
+_EVERYWHERE = 0.1
+"""Part of the trials that is made in every class, whatever is thought of it."""
+_CLOSE = 64
+"""Classes from which on neighbours are alike."""
 _MEAN_EXTRA = 1.6
 """Rows that a random matrix takes beyond the losses, in the mean."""
 
@@ -95,10 +101,9 @@ def make_fleet(loss: Loss, n_devices: int | None, max_losses: int | npt.ArrayLik
     """A fleet from what a user gives. ParameterError for losses outside [0, 1), and lengths that do not agree."""
     distribution = loss if isinstance(loss, (BetaLoss, LossMix, GilbertElliott)) else None
     if n_devices is None:
-        given = [np.size(values) for values in (loss, max_losses) if values is not None and distribution is None]
-        if not given or max(given) == 1 and np.ndim(loss) == 0:  # type: ignore[arg-type]
+        if distribution is not None or np.ndim(loss) == 0:  # type: ignore[arg-type]
             raise ParameterError("n_devices: not given, expected the number of devices, or a loss for each")
-        n_devices = max(given)
+        n_devices = np.size(loss)  # type: ignore[arg-type]
     n_devices = integer("n_devices", n_devices, 1, MAX_DEVICES)
     losses = None if distribution else loss_values(loss, n_devices)  # type: ignore[arg-type]
     limits = None if max_losses is None else _limits(max_losses, n_devices)
@@ -153,9 +158,9 @@ class Chance(NamedTuple):
 class Sample:
     """Trials of a fleet's devices with one code: what is known so far. `z`: standard deviations of its bounds.
 
-    Where failures are rare, half of the trials are made with more losses than the device has, with which the coded
-    fragments in question would just do; a failure then counts as much less as it was made more probable (importance
-    sampling). What a trial counts depends on how many fragments were lost until it was decided.
+    Where failures are rare, most trials are made with more losses than the device has; a failure then counts as much
+    less as it was made more probable (importance sampling). That depends on how many fragments were lost until the
+    trial was decided, not on which.
     """
 
     def __init__(self, fleet: Fleet, code: Code, *, seed: int, z: float) -> None:
@@ -165,18 +170,19 @@ class Sample:
         self.work = 0.0
         """About how long the trials took, in nanoseconds of a core."""
         self._seed = seed
-        self._z = z
+        self.z = z
         shape = fleet.sizes.size, code.n_rows + 1
         self._n = np.zeros(shape[0])
         self._weights, self._squares = np.zeros((2, *shape))
-        """By class, and by coded fragments sent: failures so far, each counted with its weight, or the weight squared."""
+        """By class, and by coded fragments sent: failures so far, each with its weight, or the weight squared."""
 
     def add(self, n_trials: int, n_coded: int, *, rare: bool = False) -> None:
         """About n_trials more, where they say most about n_coded coded fragments. `rare`: failures are rare there."""
         smooth = self._smoothed(n_coded)
         share = self.fleet.sizes * np.sqrt(smooth * (1 - smooth))
-        # Even numbers: see _raised.
-        counts = 2 * np.maximum(1, np.rint(n_trials / 2 * share / share.sum())).astype(np.int64)
+        share = share / share.sum() + _EVERYWHERE * self.fleet.sizes / self.fleet.n_devices
+        ways = N_WAYS if rare else 1  # As many trials in each; see _raised.
+        counts = ways * np.maximum(1, np.rint(n_trials / ways * share / share.sum())).astype(np.int64)
         n = int(counts.sum())
         losses, limits = self.fleet.draw(counts, np.random.default_rng([self._seed, self.n_trials, 1]))
         weights = np.ones(n)
@@ -189,31 +195,43 @@ class Sample:
         last = np.where(needed < 0, width, needed) - 1
         seen = last >= 0
         cells = (np.repeat(np.arange(counts.size), counts) * width + last)[seen]
-        for total, values in ((self._weights, weights), (self._squares, weights**2)):
+
+        def failures(values: Probabilities) -> Probabilities:
             ends = np.bincount(cells, values[seen], minlength=counts.size * width).reshape(-1, width)
-            total += np.cumsum(ends[:, ::-1], axis=1)[:, ::-1]
+            return np.asarray(np.cumsum(ends[:, ::-1], axis=1)[:, ::-1])
+
+        self._weights += failures(weights)
+        self._squares += failures(weights**2)
         self._n += counts
         self.n_trials += n
-        per_trial = self.trial_cost(losses.mean if isinstance(losses, GilbertElliott) else losses)
+        per_trial = self.trial_cost(losses.mean if isinstance(losses, GilbertElliott) else losses, rare=rare)
         self.work += float(np.sum(np.broadcast_to(per_trial, n)))
 
-    def trial_cost(self, loss: float | Losses) -> Losses:
+    def trial_cost(self, loss: float | Losses, *, rare: bool = False) -> Losses:
         """About how many nanoseconds of a core a trial takes."""
         n_frags, n_rows = self.code.n_frags, self.code.n_rows
-        drawn_singly = self.fleet.limits is not None or isinstance(self.fleet.distribution, GilbertElliott)
-        return np.asarray(100 + (6 if drawn_singly else 1) * (n_frags + n_rows) + loss * n_frags * n_rows / 2)
+        drawn_singly = rare or self.fleet.limits is not None or isinstance(self.fleet.distribution, GilbertElliott)
+        return np.asarray(100.0 + (6 if drawn_singly else 1) * (n_frags + n_rows) + loss * n_frags * n_rows / 2)
 
     def _raised(self, losses: Losses, limits: Limits | None, n_coded: int) -> tuple[Needed, Probabilities]:
-        """Trials of which every other one has raised losses, and what each counts."""
-        just = max(0, n_coded - 1) / (self.code.n_frags + n_coded)
-        raised = np.where(losses > 0, np.maximum(losses, just), 0.0)
-        drawn = np.where(np.arange(losses.size) % 2, raised, losses)
+        """Trials with losses raised in N_WAYS steps, from the device's own to those with which n_coded would just do,
+        and what each counts: its probability with the device's own losses, by the mean of those in all the ways.
+
+        The highest finds devices that lose too much, the lower ones the few fragments that rows determine badly.
+        """
+        just = np.maximum(losses, max(0, n_coded - 1) / (self.code.n_frags + n_coded))
+        base = np.maximum(losses, 1e-300)  # What loses nothing is not raised.
+        factor = np.where(losses > 0, just / base, 1.0)
+        way = np.arange(losses.size) % N_WAYS
+        drawn = losses * factor ** (way / (N_WAYS - 1))
         needed, n_seen, n_lost = self.code.trials(drawn, losses.size, limits, seed=self._seed, first=self.n_trials)
-        log_ratio = np.zeros(losses.size)
-        where = raised > losses
-        p, q, lost, kept = losses[where], raised[where], n_lost[where], (n_seen - n_lost)[where]
-        log_ratio[where] = lost * np.log(q / p) + kept * (np.log1p(-q) - np.log1p(-p))
-        return needed, np.asarray(2 / (1 + np.exp(np.minimum(log_ratio, 700))))
+        kept = n_seen - n_lost
+        ratios = np.zeros(losses.size)
+        for step in range(N_WAYS):
+            raised = factor ** (step / (N_WAYS - 1))
+            log_ratio = n_lost * np.log(raised) + kept * (np.log1p(-losses * raised) - np.log1p(-losses))
+            ratios += np.exp(np.minimum(log_ratio, 700))
+        return needed, N_WAYS / ratios
 
     def completion(self, n_coded: int) -> float:
         """Mean probability that a device completes."""
@@ -248,8 +266,8 @@ class Sample:
         # What one failure more in the trials would add: where none was seen, the normal approximation knows of none.
         one = float(np.sum(sizes * smooth * (sizes / n)) / np.sum(sizes * smooth))
         one *= float(squares.sum() / weights.sum()) if weights.any() else 1.0
-        up = self._z * ((variance + one**2) ** 0.5 + one)
-        down = self._z * variance**0.5
+        up = self.z * ((variance + one**2) ** 0.5 + one)
+        down = self.z * variance**0.5
         shape = smooth * (1 - smooth)
         shape /= float(sizes @ shape)
         return failing, np.minimum(1.0, failing + up * shape), np.clip(failing - down * shape, 0.0, 1.0)
@@ -261,5 +279,7 @@ def _normal_tail(z: Probabilities) -> Probabilities:
 
 
 def _with_neighbours(values: Probabilities) -> Probabilities:
+    if values.size < _CLOSE:
+        return values
     padded = np.pad(values, 1)
     return padded[:-2] + padded[1:-1] + padded[2:]

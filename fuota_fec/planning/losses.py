@@ -135,7 +135,7 @@ Loss: TypeAlias = float | npt.ArrayLike | Distribution
 def draw_lost(rng: np.random.Generator, losses: Losses, n_sent: int) -> Lost:
     """Which of n_sent fragments each device loses, independently with its own probability: (devices, n_sent).
 
-    Resolved to 2^-24: a byte decides, unless it ties.
+    Resolved to 2^-32: a byte decides, unless it ties.
     """
     scaled = losses * 256
     whole = scaled.astype(np.uint8)
@@ -143,6 +143,6 @@ def draw_lost(rng: np.random.Generator, losses: Losses, n_sent: int) -> Lost:
     byte = words.view(np.uint8)[:, :n_sent]
     lost: Lost = byte < whole[:, None]
     ties = np.flatnonzero(byte == whole[:, None])
-    rest = (scaled - whole)[ties // n_sent]
+    rest = (scaled - whole)[ties // n_sent] if n_sent else scaled[:0]
     lost.reshape(-1)[ties] = rng.random(ties.size, dtype=np.float32) < rest
     return lost

@@ -81,8 +81,9 @@ def estimate_completion(
     """Probability that a device completes, with its confidence interval (Wilson).
 
     `loss` is a probability from 0 to below 1, uncoded and coded fragments alike, or what it is drawn from. Coded
-    fragments are those of rows 1 … n_coded, or of the first n_coded of `rows`. A device that loses more than `max_losses`
-    uncoded fragments never completes (`DeviceProfile.solvable_losses`). The same seed gives the same estimate.
+    fragments are those of rows 1 … n_coded, or of the first n_coded of `rows`. A device that loses more than
+    `max_losses` uncoded fragments never completes (`DeviceProfile.solvable_losses`). The same seed gives the same
+    estimate.
 
     method "random" is the closed form for a random matrix, "ideal" that for the ideal code; they know no bursts.
     """

@@ -1,7 +1,7 @@
 """How many coded fragments to send, and which, so that enough of a fleet complete.
 
 A plan is made by trials with the exact matrix: the fewest coded fragments with which the asked share of the devices
-completes with the asked confidence, also if the trials erred to the other side as far as 99 of 100 do. More trials are
+completes with the asked confidence, also if the trials erred to the other side as far as 19 of 20 do. More trials are
 made until that costs no fragment more, or until there are enough of them.
 """
 
@@ -26,13 +26,13 @@ from fuota_fec.planning.sampling import Code
 
 RowChoice: TypeAlias = Literal["selected", "first", "ideal"]
 
-TRIALS_CONFIDENCE = 0.99
+TRIALS_CONFIDENCE = 0.95
 """How sure the trials are to be that the plan keeps its promise."""
 SELECTED_UP_TO = 128
 """Largest M whose rows are chosen; beyond it a choice gains next to nothing over rows 1, 2, 3 …"""
 
 _FIRST_TRIALS = 1 << 14
-_ENOUGH_WORK = 8e8
+_ENOUGH_WORK = 1e9
 """Nanoseconds of trials after which a fragment too many is the lesser evil."""
 _MOST_WORK = 1e10
 """And after which a plan that could not be shown to hold is said not to."""
@@ -60,7 +60,7 @@ class RedundancyPlan:
     probability: float
     """That at least n_needed devices complete. Estimated by trials."""
     probability_low: float
-    """What it is at least, as the trials are 99 % sure."""
+    """What it is at least, as 95 of 100 such samples of trials are right to say."""
     device_probability: float
     """That a device completes, the mean over the fleet."""
     n_sure: int
@@ -95,8 +95,8 @@ def plan_redundancy(
     """The fewest coded fragments with which success_threshold % of the devices complete, with this confidence.
 
     `loss`: a probability from 0 to below 1, one for each device (n_devices need not be given then), or what each
-    device's is drawn from: `BetaLoss`, `LossMix`, or bursts, `GilbertElliott`. A device that loses more than `max_losses`
-    uncoded fragments never completes: a number, or one for each device (`DeviceProfile.solvable_losses`).
+    device's is drawn from: `BetaLoss`, `LossMix`, or bursts, `GilbertElliott`. A device that loses more than
+    `max_losses` uncoded fragments never completes: a number, or one for each device (`DeviceProfile.solvable_losses`).
 
     `rows`: "selected" for those that do most (up to 128 uncoded fragments; beyond that rows 1, 2, 3 … are as good),
     "first" for rows 1, 2, 3 …, row numbers in the order to be sent, or "ideal" for the ideal (MDS) code, which no rows
@@ -225,8 +225,10 @@ def _search(
         code = code_of(n_rows)
         sample = Sample(fleet, code, seed=seed, z=normal_quantile("confidence", TRIALS_CONFIDENCE))
         at = min(n_rows, _expected(fleet, code.n_frags, max(n_failing / 2, 1 - confidence)))
-        cost = float(sample.trial_cost(fleet.hardest_loss(n_needed / fleet.n_devices)))
-        n_trials = int(min(_FIRST_TRIALS, max(_FIRST_TRIALS // 8, _ENOUGH_WORK / 4 / cost)))
+        cost = float(sample.trial_cost(fleet.hardest_loss(n_needed / fleet.n_devices), rare=rare))
+        # Rare failures are of several kinds, and none must be missed.
+        most = _FIRST_TRIALS * 16 if rare else _FIRST_TRIALS
+        n_trials = int(min(most, max(_FIRST_TRIALS // 8, _ENOUGH_WORK / (2 if rare else 4) / cost)))
         while True:
             sample.add(n_trials, at, rare=rare)
             low = _first(n_rows, lambda r: sample.chance(r, n_needed).low >= confidence)  # noqa: B023
@@ -241,17 +243,24 @@ def _search(
             left = (_MOST_WORK if enough else _ENOUGH_WORK) - sample.work
             n_trials = int(min(sample.n_trials, 1 << 20, left / sample.work * sample.n_trials)) + 1
         if n_rows == max_rows:
+            if rare:  # As it turned out, they are not.
+                sample = Sample(fleet, code, seed=seed, z=sample.z)
+                sample.add(int(max(_FIRST_TRIALS, _ENOUGH_WORK / 4 / cost)), n_rows)
             most = sample.sure(n_rows, confidence)
             best = _first(n_rows, lambda r: sample.sure(r, confidence) >= most)  # noqa: B023
             return _Found(sample, n_rows if best is None else best, False)
         n_rows = min(max_rows, 2 * n_rows + 64)
 
 
-def expected_coded(fleet: Fleet, n_frags: int, share: float) -> int:
-    """About how many coded fragments of a random matrix it takes for that share of the devices to complete."""
+def expected_coded(fleet: Fleet, n_frags: int, share: float) -> tuple[int, float]:
+    """About how many coded fragments of a random matrix it takes for that share of the devices to complete, and how
+    many more devices than may fail do so whatever is sent."""
     if fleet.losses is None:
         fleet = make_fleet(fleet.hardest_loss(share), fleet.n_devices, None)
-    return _expected(fleet, n_frags, max((1 - share) * fleet.n_devices, 0.01))
+    n_failing = max((1 - share) * fleet.n_devices, 0.01)
+    most = MAX_FRAG_NB - n_frags
+    always = float(fleet.sizes @ fleet.expected_failures(n_frags, most))
+    return _expected(fleet, n_frags, n_failing), max(0.0, always - n_failing)
 
 
 def _expected(fleet: Fleet, n_frags: int, n_failing: float) -> int:

@@ -28,6 +28,8 @@ from fuota_fec.radio.regions import DATA_FRAGMENT_HEADER_LEN, DataRate
 
 MOST_PLANNED = 8
 """Sizes that are planned with the exact matrix."""
+_UNLIKELY_PLANNED = 3
+"""And where none seems to do."""
 _SLACK = 4
 """Coded fragments by which the exact matrix may do better than the random one was thought to."""
 
@@ -97,13 +99,16 @@ def plan_transmission(
     if len(profiles) not in (0, 1, n):
         raise ParameterError(f"profiles: {len(profiles)} of them, expected one for all or one for each of {n} devices")
     late_uncoded = not any(p.late_uncoded in (LateUncoded.DROPPED, LateUncoded.CORRUPTS) for p in profiles)
-    options = []
+    candidates = []
     for size in _worth_a_look(image_len, sizes, data_rate):
         n_frags, on_air = -(-image_len // size), frame_time(DATA_FRAGMENT_HEADER_LEN + size, data_rate)
         fleet = make_fleet(loss, n, _solvable(profiles, n_frags))
-        n_coded = expected_coded(fleet, n_frags, share)
-        options.append(_option(size, n_frags, on_air, n_coded, planned=False))
-    options.sort(key=lambda option: option.air_time)
+        n_coded, too_many = expected_coded(fleet, n_frags, share)
+        candidates.append((too_many, _option(size, n_frags, on_air, n_coded, planned=False)))
+    candidates.sort(key=lambda candidate: (candidate[0], candidate[1].air_time))
+    # Sizes that seem to fail whatever is sent are tried last, and told of only if they were.
+    n_likely = sum(too_many == 0 for too_many, _ in candidates)
+    options = [option for _, option in candidates]
     plans: dict[int, RedundancyPlan] = {}
     arguments: dict[str, Any] = {
         "confidence": confidence,
@@ -114,8 +119,9 @@ def plan_transmission(
         "alternatives": False,
     }
     best: SizeOption | None = None
-    for i, option in enumerate(options[:MOST_PLANNED]):
-        if best is not None and option.air_time - _SLACK * option.frame_time > best.air_time:
+    for i, option in enumerate(options[: min(MOST_PLANNED, max(n_likely, _UNLIKELY_PLANNED))]):
+        met = best is not None and plans[best.frag_size].meets
+        if best is not None and met and option.air_time - _SLACK * option.frame_time > best.air_time:
             break
         if progress is not None:
             progress(i, min(MOST_PLANNED, len(options)))
@@ -123,9 +129,9 @@ def plan_transmission(
         limits = _solvable(profiles, option.n_frags)
         plan = plan_redundancy(option.n_frags, loss, threshold, max_losses=limits, max_coded=most, **arguments)
         plans[option.frag_size] = plan
-        options[i] = option = _option(option.frag_size, option.n_frags, option.frame_time, plan.n_coded, planned=True)
-        if best is None or _rank(plan, option) < _rank(plans[best.frag_size], best):
-            best = option
+        options[i] = _option(option.frag_size, option.n_frags, option.frame_time, plan.n_coded, planned=True)
+        if best is None or _rank(plan, options[i]) < _rank(plans[best.frag_size], best):
+            best = options[i]
     assert best is not None  # _possible_sizes found one
     limits = _solvable(profiles, best.n_frags)
     fleet = make_fleet(loss, n, limits)
@@ -139,7 +145,7 @@ def plan_transmission(
         frame_time=best.frame_time,
         air_time=best.air_time,
         redundancy=replace(plan, alternatives=others),
-        options=(best, *(option for option in options if option is not best)),
+        options=(best, *(o for i, o in enumerate(options) if o is not best and (o.planned or i < n_likely))),
     )
 
 

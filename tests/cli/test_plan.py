@@ -1,0 +1,148 @@
+"""`fuota-fec plan`: a table for people, JSON for programs, and a sentence for what cannot be."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+import fuota_fec as ff
+from fuota_fec.cli.plan import percent
+from fuota_fec.devices.profiles import profile
+from fuota_fec.radio.regions import region
+
+Fuota = Callable[..., Result]
+
+
+def json_of(result: Result) -> dict:
+    assert result.exit_code in (0, 1), result.output
+    return json.loads(result.output)
+
+
+def test_a_table_with_the_plan_among_the_others(fuota: Fuota):
+    result = fuota("plan", "-M", 40, "--loss", 0.1, "--devices", 100)
+    assert result.exit_code == 0
+    lines = result.output.splitlines()
+    assert lines[0].startswith("40 fragments and ")
+    assert "at least 90 % of 100 devices (90) complete" in result.output
+    table = [line for line in lines if line.startswith(("this plan", "code rate", "1 round", "2 rounds"))]
+    assert len(table) == 7
+    assert sum(line.startswith("this plan") for line in table) == 1
+    assert "on the air" not in result.output
+
+
+def test_json_is_what_the_library_says(fuota: Fuota):
+    facts = json_of(fuota("plan", "-M", 40, "--loss", 0.1, "--devices", 100, "--threshold", 95, "--seed", 3, "--json"))
+    plan = ff.plan_redundancy(40, 0.1, 95, n_devices=100, seed=3)
+    assert facts["n_coded"] == plan.n_coded
+    assert facts["rows"] == plan.rows.tolist()
+    assert facts["probability"] == plan.probability
+    assert facts["meets"] is True
+    assert [other["name"] for other in facts["alternatives"]] == [other.name for other in plan.alternatives]
+
+
+def test_an_image_in_the_best_size(fuota: Fuota, tmp_path: Path, firmware_bytes: Callable[[int], bytes]):
+    path = tmp_path / "firmware.bin"
+    path.write_bytes(firmware_bytes(3000))
+    given = ("plan", path, "--loss", 0.05, "--devices", 50, "--dr", 3, "--profile", "st")
+    result = fuota(*given)
+    assert result.exit_code == 0
+    assert "DR3 (SF9/125 kHz)" in result.output
+    assert "on the air" in result.output
+    facts = json_of(fuota(*given, "--json"))
+    plan = ff.plan_transmission(
+        3000,
+        0.05,
+        90,
+        data_rate=region("EU868").data_rate(3),
+        profiles=[profile("st")],
+        n_devices=50,
+    )
+    assert facts["frag_size"] == plan.frag_size
+    assert facts["frag_size"] % 8 == 0
+    assert facts["air_time"] == plan.air_time
+    assert all("air_time" in other for other in facts["alternatives"])
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        ("--loss", 0.1, "--spread", 0.05, "--devices", 30),
+        ("--burst", "0.02,0.2,0.01,0.9", "--devices", 30),
+        ("--loss-file", "losses.csv"),
+    ],
+)
+def test_losses_of_every_kind(fuota: Fuota, tmp_path: Path, loss, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("losses.csv").write_text("0.1, 0.2\n0.05\n" * 10)
+    facts = json_of(fuota("plan", "--image-len", 1000, "-F", 50, *loss, "--json"))
+    assert facts["n_frags"] == 20
+    assert facts["n_devices"] == 30
+    assert facts["meets"]
+
+
+def test_a_threshold_that_cannot_be_met_is_said_and_fails(fuota: Fuota):
+    given = ("plan", "-M", 21, "--loss", 0.2, "--devices", 500, "--threshold", 95, "--profile", "loramac-node")
+    result = fuota(*given)
+    assert result.exit_code == 1
+    assert "the threshold cannot be met" in result.output
+    assert "the best that can be" in result.output
+    assert json_of(fuota(*given, "--json"))["meets"] is False
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("-M", 20), "give one of --loss, --burst and --loss-file"),
+        (("-M", 20, "--loss", 0.1, "--burst", "1,1,1,1"), "give one of --loss"),
+        (("-M", 20, "--burst", "0.1,0.1,0,1", "--spread", 0.1, "--devices", 9), "--spread goes with --loss"),
+        (("-M", 20, "--loss", 0.1), "--devices is missing"),
+        (("-M", 20, "--burst", "0.1,0.1", "--devices", 9), "2 numbers, expected four"),
+        (("-M", 20, "--burst", "a,b,c,d", "--devices", 9), "is not a list of numbers"),
+        (("--loss", 0.1, "--devices", 9), "give one of IMAGE, --image-len and --n-frags"),
+        (("-M", 20, "--image-len", 9, "--loss", 0.1, "--devices", 9), "give one of IMAGE"),
+        (("--image-len", 900, "--loss", 0.1, "--devices", 9), "give --dr"),
+        (("--image-len", 900, "-F", 0, "--loss", 0.1, "--devices", 9), "--frag-size"),
+        (("-M", 20, "--loss", 1.5, "--devices", 9), "loss: 1.5 is not a probability"),
+        (("-M", 20, "--loss", 0.5, "--devices", 0), "n_devices"),
+        (("-M", 20, "--loss", 0.5, "--devices", 5, "--threshold", 0), "success_threshold"),
+        (("--image-len", 900, "--dr", 8, "--loss", 0.5, "--devices", 5), "DR8 is for uplinks only in EU868"),
+        (("--image-len", 900, "--dr", 1, "--region", "moon", "--loss", 0.5, "--devices", 5), "unknown region 'moon'"),
+        (("-M", 20, "--loss-file", "none.txt"), "none.txt: No such file"),
+        (("none.bin", "--dr", 1, "--loss", 0.5, "--devices", 5), "none.bin"),
+    ],
+)
+def test_wrong_usage(fuota: Fuota, arguments, said):
+    result = fuota("plan", *arguments)
+    assert result.exit_code == 2
+    assert said in result.output
+
+
+def test_an_empty_file_of_losses(fuota: Fuota, tmp_path: Path):
+    for content, said in ((b"\n", "it is empty"), (b"\xff\xfe", "not a text file")):
+        path = tmp_path / "losses.txt"
+        path.write_bytes(content)
+        result = fuota("plan", "-M", 20, "--loss-file", path)
+        assert result.exit_code == 2
+        assert said in result.output
+
+
+@pytest.mark.parametrize(
+    ("probability", "text"),
+    [
+        (0, "0 %"),
+        (1, "100 %"),
+        (0.5, "50.0 %"),
+        (0.9994, "99.9 %"),
+        (0.9996, "99.96 %"),
+        (0.999996, "99.9996 %"),
+        (0.99999999, "> 99.9999 %"),
+        (1e-9, "< 0.01 %"),
+        (0.001, "0.1 %"),
+    ],
+)
+def test_percent(probability, text):
+    assert percent(probability) == text

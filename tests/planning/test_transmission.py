@@ -1,0 +1,135 @@
+"""The fragment size: what is allowed, and which of it takes the least time on the air."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import fuota_fec as ff
+from fuota_fec.devices.profiles import PROFILES, DeviceProfile, profile
+from fuota_fec.radio.airtime import frame_time
+from fuota_fec.radio.regions import region
+
+EU868 = region("EU868")
+DR0, DR3, DR5 = (EU868.data_rate(dr) for dr in (0, 3, 5))
+
+
+def plan(image_len: int = 4000, loss=0.05, threshold: float = 90, **more) -> ff.TransmissionPlan:
+    arguments = {"data_rate": DR3, "n_devices": 200, "rows": "first"}
+    return ff.plan_transmission(image_len, loss, threshold, **arguments | more)
+
+
+@pytest.mark.parametrize("data_rate", [DR0, DR3])
+@pytest.mark.parametrize("image_len", [300, 2000])
+def test_no_other_size_takes_less_time(image_len, data_rate):
+    """Every size there is, one after the other."""
+    found = plan(image_len, data_rate=data_rate)
+    assert found.air_time == pytest.approx(found.redundancy.n_sent * found.frame_time)
+    assert found.frame_time == frame_time(3 + found.frag_size, data_rate)
+    assert found.padding == found.redundancy.n_frags * found.frag_size - image_len
+    seen = {}
+    for size in range(8, data_rate.max_app_payload - 2):
+        n_frags = -(-image_len // size)
+        if n_frags not in seen:
+            seen[n_frags] = ff.plan_redundancy(n_frags, 0.05, 90, n_devices=200, rows="first", alternatives=False)
+        if seen[n_frags].meets:
+            air_time = seen[n_frags].n_sent * frame_time(3 + size, data_rate)
+            # Plans may be a fragment apart.
+            assert found.air_time <= air_time + frame_time(3 + size, data_rate) + 1e-9, size
+
+
+def test_the_options_are_told():
+    found = plan(20_000, data_rate=DR5)
+    assert found.options[0].frag_size == found.frag_size
+    assert found.options[0].planned
+    assert found.options[0].air_time == found.air_time
+    assert len({option.n_frags for option in found.options}) == len(found.options)
+    assert all(option.air_time >= found.air_time for option in found.options if option.planned)
+    assert len(found.redundancy.alternatives) == 8
+    calls = []
+    again = plan(20_000, data_rate=DR5, progress=lambda done, total: calls.append((done, total)))
+    assert again.redundancy.n_coded == found.redundancy.n_coded
+    assert [done for done, _ in calls] == list(range(len(calls)))
+
+
+def test_a_size_that_was_asked_for():
+    found = plan(4000, frag_size=60)
+    assert (found.frag_size, found.redundancy.n_frags, found.padding) == (60, 67, 20)
+    assert len(found.options) == 1
+
+
+def test_payloads_are_the_regions():
+    assert plan(20_000, data_rate=DR5, max_app_payload=51).frag_size <= 48
+    as923 = region("AS923")
+    limit = as923.max_app_payload(2, dwell_time=True)
+    assert plan(900, data_rate=as923.data_rate(2), max_app_payload=limit).frag_size <= limit - 3
+
+
+@pytest.mark.parametrize("name", PROFILES)
+def test_profiles_bound_the_plan(name):
+    kind = profile(name)
+    version = kind.dialects[0]
+    found = plan(900, data_rate=DR3, profiles=[kind], version=version, loss=0.02)
+    assert kind.min_frag_size <= found.frag_size <= kind.max_frag_size
+    assert found.frag_size % kind.frag_size_multiple == 0
+    assert found.redundancy.n_frags <= kind.max_frags
+
+
+def test_profiles_of_their_own():
+    mixed = [profile("st")] * 150 + [profile("loramac-node")] * 50
+    found = plan(900, profiles=mixed, threshold=70)
+    assert found.frag_size in (40, 48)
+    assert found.redundancy.n_frags <= 21
+    rounds = [other for other in found.redundancy.alternatives if other.n_coded == 0]
+    assert len({other.device_probability for other in rounds}) == 1  # neither takes a second round
+
+
+def test_losses_that_a_stack_cannot_solve_count():
+    """Two of nine fragments, the fewest that are possible here, are more than 95 % of the devices lose."""
+    narrow = DeviceProfile(name="narrow", max_losses=2)
+    assert plan(1000, loss=0.1, threshold=97).redundancy.meets
+    found = plan(1000, loss=0.1, threshold=97, profiles=[narrow])
+    assert not found.redundancy.meets
+    assert found.redundancy.n_frags == 9
+    assert plan(1000, loss=0.1, threshold=85, profiles=[narrow]).redundancy.meets
+
+
+def test_what_cannot_be_met_is_the_best_that_can_be():
+    never = DeviceProfile(name="never", max_losses=0)
+    found = plan(1000, loss=0.2, threshold=100, profiles=[never])
+    assert not found.redundancy.meets
+    assert found.redundancy.n_frags == 9  # as few as possible
+    assert found.redundancy.n_sure == pytest.approx(200 * 0.8**found.redundancy.n_frags, abs=40)
+
+
+def test_losses_of_every_kind():
+    each = np.random.default_rng(1).uniform(0.01, 0.2, 200)
+    for loss in (each, ff.BetaLoss(mean=0.1, spread=0.05), ff.GilbertElliott(p_good_to_bad=0.02, p_bad_to_good=0.2)):
+        found = plan(1500, loss=loss, n_devices=None if loss is each else 200, data_rate=DR0)
+        assert found.redundancy.meets
+        assert found.redundancy.n_devices == 200
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"image_len": 0}, "image_len"),
+        ({"frag_size": 0}, "frag_size: 0 is possible|frag_size: 0"),
+        ({"frag_size": 200}, "frag_size: 200"),
+        ({"max_app_payload": 3}, "frag_size: none is possible"),
+        ({"image_len": 2_000_000, "data_rate": DR0}, "at most 16383 fragments"),
+        ({"profiles": [profile("loramac-node")], "image_len": 2000}, "at most 21 fragments"),
+        ({"profiles": [profile("st"), profile("st")]}, "profiles: 2 of them"),
+        ({"profiles": [profile("st")], "version": "2.0.0"}, "version: 2.0.0, but devices of profile 'st' have 1.0.0"),
+        ({"profiles": [replace(profile("generic"), max_image_len=100)]}, "hold at most 100"),
+        ({"version": "3"}, "version"),
+        ({"threshold": 0}, "success_threshold"),
+        ({"loss": 1.0}, "loss: 1.0"),
+        ({"n_devices": None}, "n_devices"),
+    ],
+)
+def test_bad_input(changes, said):
+    with pytest.raises(ff.ParameterError, match=said):
+        plan(**changes)
