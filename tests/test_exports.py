@@ -31,7 +31,11 @@ CAMPAIGN = [
 ]
 
 
-PLANNING = ["FleetTrial", "select_rows", "simulate_fleet"]
+PLANNING = [
+    *("BetaLoss", "Completion", "FleetTrial", "GilbertElliott", "LossMix", "RedundancyPlan", "TransmissionPlan"),
+    *("decode_probability", "estimate_completion", "plan_redundancy", "plan_transmission"),
+    *("select_rows", "simulate_fleet"),
+]
 
 
 @pytest.mark.parametrize("name", [*CODEC, *ERRORS, *CAMPAIGN, *PLANNING, "wire"])
@@ -111,6 +115,17 @@ def parameters(function) -> list[str]:
             ],
         ),
         (ff.select_rows, ["n_frags", "loss", "n_coded", "*", "version='1.0.0'", "seed=0"]),
+        (
+            ff.decode_probability,
+            ["n_frags", "n_coded", "loss", "*", "version='1.0.0'", "rows=None"],
+        ),
+        (
+            ff.plan_redundancy,
+            [
+                *("n_frags", "loss", "success_threshold", "*", "confidence=0.99", "n_devices=None"),
+                *("version='1.0.0'", "max_coded=None", "rows='selected'"),
+            ],
+        ),
         (ff.kernel, []),
         (ff.kernels, []),
     ],
@@ -130,6 +145,7 @@ def test_parameters(function, expected):
     [
         (ff.ParityMatrix, ["row", "rows", "n_frags", "version"]),
         (ff.Decoder, ["push", "missing", "complete", "rank", "block", "n_frags", "frag_size"]),
+        (ff.RedundancyPlan, ["n_coded", "rows", "probability", "meets"]),
         (ff.FragmentedBlock, ["n_coded", "frame", "more", "setup_request"]),
     ],
 )

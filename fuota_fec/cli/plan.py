@@ -39,7 +39,9 @@ _ROWS_SHOWN = 40
 @click.option("--devices", "n_devices", type=int, help="Number of devices.")
 @click.option("--threshold", type=float, default=90, show_default=True, help="Percent of the devices to complete.")
 @click.option("--confidence", type=float, default=0.99, show_default=True, help="Probability that so many do.")
-@click.option("--region", "region_name", default="EU868", show_default=True)
+@click.option(
+    "--region", "region_name", default="EU868", show_default=True, help="Where --dr is one of its data rates."
+)
 @click.option("--dr", type=int, help="Data rate; gives the time on air and, for an image, the best fragment size.")
 @click.option("--dwell-time", is_flag=True, help="The 400 ms dwell-time limit is in force.")
 @click.option("--repeater", is_flag=True, help="A repeater may be in the path.")
@@ -47,7 +49,7 @@ _ROWS_SHOWN = 40
 @click.option("--profile", "profile_name", type=click.Choice(list(PROFILES)), help="What the devices are.")
 @click.option("--rows", type=click.Choice(["selected", "first"]), default="selected", show_default=True)
 @click.option("--max-coded", type=int, help="Most coded fragments; more than would help if not given.")
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same plan.")
 @version_option
 @json_option
 def plan_command(as_json: bool, **given: Any) -> None:

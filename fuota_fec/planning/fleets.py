@@ -92,9 +92,9 @@ class Fleet:
         if self.losses is not None:
             return np.asarray(of_trials(self.losses), np.float64), limits
         assert self.distribution is not None
-        return (
-            self.distribution if isinstance(self.distribution, GilbertElliott) else self.distribution.draw(rng, n)
-        ), limits
+        if isinstance(self.distribution, GilbertElliott):
+            return self.distribution, limits
+        return self.distribution.draw(rng, n), limits
 
 
 def make_fleet(loss: Loss, n_devices: int | None, max_losses: int | npt.ArrayLike | None) -> Fleet:
@@ -143,7 +143,7 @@ def _limits(max_losses: int | npt.ArrayLike, n_devices: int) -> Limits:
         )
     if values.min() < 0:
         raise ParameterError(f"max_losses: {values.min()} is not 0 or more")
-    return np.minimum(values, 2**31 - 1).astype(np.int32)
+    return np.asarray(np.minimum(values, 2**31 - 1), np.int32)
 
 
 class Chance(NamedTuple):

@@ -23,6 +23,7 @@ from fuota_fec.planning.fleets import Fleet, Sample, make_fleet
 from fuota_fec.planning.losses import Loss
 from fuota_fec.planning.probability import normal_quantile
 from fuota_fec.planning.sampling import Code
+from fuota_fec.planning.selection import select_rows
 
 RowChoice: TypeAlias = Literal["selected", "first", "ideal"]
 
@@ -148,9 +149,9 @@ def plan_redundancy(
         numbers = leading
         found = search(of_rows(leading), min(guess, max_coded), max_coded)
         if rows == "selected" and n_frags <= SELECTED_UP_TO and found.n_coded and design_loss > 0:
-            numbers, found = _selected(
-                search, of_rows, n_frags, design_loss, version, seed, numbers, found, max_coded=max_coded
-            )
+            chosen = select_rows(n_frags, design_loss, found.n_coded, version=version, seed=seed)
+            if not np.array_equal(chosen, leading[: found.n_coded]):
+                numbers, found = _selected(search, of_rows, chosen, leading, found, confidence)
     sample, n_coded = found.sample, found.n_coded
     chance = sample.chance(n_coded, n_needed)
     return RedundancyPlan(
@@ -185,27 +186,18 @@ class _Found:
 def _selected(
     search: Callable[[Callable[[int], Code], int, int], _Found],
     of_rows: Callable[[Rows], Callable[[int], Code]],
-    n_frags: int,
-    loss: float,
-    version: str,
-    seed: int,
+    chosen: Rows,
     leading: Rows,
     first: _Found,
-    *,
-    max_coded: int,
+    confidence: float,
 ) -> tuple[Rows, _Found]:
-    """Chosen rows, as many as rows 1, 2, 3 … took or all that are allowed; those again if no choice is better."""
-    from fuota_fec.planning.selection import select_rows
+    """The better of two: chosen rows, as many of them as it took of rows 1, 2, 3 …, or these."""
+    found = search(of_rows(chosen), chosen.size, chosen.size)
 
-    for n in dict.fromkeys((first.n_coded, max_coded)):
-        numbers = np.asarray(select_rows(n_frags, loss, n, version=version, seed=seed), np.uint32)
-        found = search(of_rows(numbers), n, n)
-        if found.meets or first.meets:
-            break
-    better = (found.meets, -found.n_coded) >= (first.meets, -first.n_coded)
-    if not first.meets and not found.meets:
-        better = found.sample.completion(found.n_coded) >= first.sample.completion(first.n_coded)
-    return (numbers, found) if better else (leading, first)
+    def merit(it: _Found) -> tuple[bool, int, int]:
+        return it.meets, 0 if it.meets else it.sample.sure(it.n_coded, confidence), -it.n_coded
+
+    return (chosen, found) if merit(found) >= merit(first) else (leading, first)
 
 
 def _search(

@@ -216,13 +216,14 @@ def test_a_device_that_cannot_solve_its_losses_never_completes():
 
 def test_limits_of_their_own():
     limits = [5] * 30 + [21] * 70
-    plan = ff.plan_redundancy(21, 0.2, 100, n_devices=100, max_losses=limits, alternatives=False)
-    free = ff.plan_redundancy(21, 0.2, 100, n_devices=100, alternatives=False)
+    given = {"n_devices": 100, "max_coded": 50, "alternatives": False}
+    plan = ff.plan_redundancy(21, 0.2, 100, max_losses=limits, **given)
+    free = ff.plan_redundancy(21, 0.2, 100, **given)
     assert free.meets
     assert not plan.meets
     assert 70 <= plan.n_sure < 100
     shuffled = np.random.default_rng(1).permutation(limits)
-    again = ff.plan_redundancy(21, 0.2, 100, n_devices=100, max_losses=shuffled, alternatives=False)
+    again = ff.plan_redundancy(21, 0.2, 100, max_losses=shuffled, **given)
     assert again.n_coded == plan.n_coded
 
 
