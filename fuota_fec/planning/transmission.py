@@ -30,8 +30,8 @@ MOST_PLANNED = 8
 """Sizes that are planned with the exact matrix."""
 _UNLIKELY_PLANNED = 3
 """And where none seems to do."""
-_SLACK = 4
-"""Coded fragments by which the exact matrix may do better than the random one was thought to."""
+_SLACK = 2
+"""Coded fragments by which plans of two sizes may differ in what they take beyond the random matrix."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,9 +119,10 @@ def plan_transmission(
         "alternatives": False,
     }
     best: SizeOption | None = None
+    beyond = MAX_FRAG_NB
     for i, option in enumerate(options[: min(MOST_PLANNED, max(n_likely, _UNLIKELY_PLANNED))]):
         met = best is not None and plans[best.frag_size].meets
-        if best is not None and met and option.air_time - _SLACK * option.frame_time > best.air_time:
+        if best is not None and met and option.air_time + (beyond - _SLACK) * option.frame_time > best.air_time:
             break
         if progress is not None:
             progress(i, min(MOST_PLANNED, len(options)))
@@ -129,6 +130,7 @@ def plan_transmission(
         limits = _solvable(profiles, option.n_frags)
         plan = plan_redundancy(option.n_frags, loss, threshold, max_losses=limits, max_coded=most, **arguments)
         plans[option.frag_size] = plan
+        beyond = min(beyond, plan.n_coded - option.n_coded)
         options[i] = _option(option.frag_size, option.n_frags, option.frame_time, plan.n_coded, planned=True)
         if best is None or _rank(plan, options[i]) < _rank(plans[best.frag_size], best):
             best = options[i]
