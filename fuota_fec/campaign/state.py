@@ -116,8 +116,10 @@ class DeviceState:
     """Fragments that it lacks, as far as it has said so; None: it has not."""
     n_repaired: int = 0
     """Coded fragments that it was sent by unicast."""
-    n_presumed: int = 0
-    """How often its silence was taken for a complete block."""
+    n_found_old: int = 0
+    """Verifications that found it with the old version, though it was not known to lack anything; `found_old_in`: the
+    round of the last one."""
+    found_old_in: int = 0
     loss: float | None = None
     """Share of fragments that it missed, as far as is known."""
     session_cnt: int = 0

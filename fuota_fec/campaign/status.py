@@ -161,7 +161,6 @@ class StatusExchange(UnicastExchange):
         self._wait_no_longer(event.group)
         for device in self.state.devices.values():
             if device.group.name == event.group and device.phase is Phase.BY_MULTICAST:
-                device.n_presumed += 1
                 self._to(device, Phase.SUCCEEDED)
 
     def _apply_answered(self, event: Answered) -> None:
