@@ -92,7 +92,8 @@ class StatusExchange(UnicastExchange):
             return
         state = self.state
         binary, everybody = state.config.kind == "binary", self.all_answer[group]
-        fits = not self.closing and _fits(state, state.groups[group], now)
+        in_time = now + state.groups[group].plan.status_wait <= state.deadline
+        fits = not self.closing and in_time and _fits(state, state.groups[group], now)
         n_not_lacking = sum(device.taking_part and not lacks(device) for device in state.devices.values())
         if self.stage.back_to(state, now, n_not_lacking):
             yield SilencePresumed(at=now, group=group)
