@@ -229,10 +229,10 @@ def check(run: Run) -> None:
             in_stage[m.Answered, e.dev_eui, e.ask] += 1
             assert in_stage[m.Answered, e.dev_eui, e.ask] == 1, e
         elif isinstance(e, m.Deferred):
-            in_stage[m.Requested, e.dev_eui, e.ask] -= 1
+            in_stage[m.Requested, e.dev_eui, e.ask, None] -= 1
         elif isinstance(e, m.Requested) and e.dev_eui is not None and not e.reply:
-            in_stage[m.Requested, e.dev_eui, e.ask] += e.id in handed_over
-            assert in_stage[m.Requested, e.dev_eui, e.ask] <= 1 + run.config.msg_retries, e
+            in_stage[m.Requested, e.dev_eui, e.ask, e.frag_nb] += e.id in handed_over
+            assert in_stage[m.Requested, e.dev_eui, e.ask, e.frag_nb] <= 1 + run.config.msg_retries, e
             assert not in_stage[m.Answered, e.dev_eui, e.ask], e
 
     # Who passed has what was sent.
@@ -279,6 +279,11 @@ SCENARIOS: dict[str, dict[str, Any]] = {
     "both classes": {"groups": (OLD, NEW | CLASS_B)},
     "reboot time": {"reboot": T0 + 20_000},
     "asked together": {"kind": "binary", "fsession_status_threshold": 1},
+    "adaptive": {"redundancy": "adaptive", "fsession_status_threshold": 1, "reboot": "after_transfer"},
+    "adaptive, asked alone": {"redundancy": "adaptive", "unicast_repair_max": 4, "mcgroup_validity_coeff": 2},
+    "adaptive binary": {"kind": "binary", "redundancy": "adaptive", "fsession_status_threshold": 1}
+    | {"unicast_repair_max": 2},
+    "repaired": {"kind": "binary", "redundancy": 1, "unicast_repair_max": 6},
 }
 
 

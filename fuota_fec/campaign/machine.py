@@ -326,6 +326,11 @@ class Campaign:
         return self._stages[self._running.stage_idx]
 
     @property
+    def _decides(self) -> bool:
+        """Whether the present stage tells who passed: nothing follows that must."""
+        return all(later.spare for later in self._stages[self._running.stage_idx + 1 :])
+
+    @property
     def _successes(self) -> int:
         """Of the stage that ended last."""
         return self._last_end.successes if self._last_end is not None else 0
@@ -591,7 +596,7 @@ class Campaign:
         for device in before:
             if not device.taking_part and device.reboot_sent:
                 self._clean_up.add(device, stage.clean_up(state, device, event.at), event.at)
-        if state.stage_idx == len(self._stages) - 1 and not event.back_to:
+        if self._decides and not event.back_to:
             for device in state.devices.values():
                 device.passed = device.taking_part
 
@@ -652,7 +657,7 @@ class Campaign:
             state.line.replies.clear()
             state.line.waiting.clear()
         if self._main is not None:
-            if state.stage_idx == len(self._stages) - 1:
+            if self._decides:
                 for device in state.devices.values():
                     device.passed = device.taking_part and device.phase is Phase.SUCCEEDED
             self._main.drop_all(event.at)

@@ -206,16 +206,24 @@ def another_session(state: CampaignState, now: float, _successes: int) -> str:
 
 
 def after_status(state: CampaignState, now: float, successes: int) -> str:
-    """The last few devices are repaired by unicast; or there is another round."""
-    repaired = successes < state.plan.n_needed and devices_to_repair(state, now)
-    return UNICAST_REPAIR if repaired else another_round(state, now, successes)
+    """The last few devices are repaired by unicast; or there is another round; or what silence stood for, when another
+    round was due, is to be said after all."""
+    if successes >= state.plan.n_needed:
+        return FRAG_SESSION_STATUS if _unproved(state) else ""
+    return UNICAST_REPAIR if devices_to_repair(state, now) else another_round(state, now, successes)
 
 
 def after_repair(state: CampaignState, now: float, successes: int) -> str:
     """Another round; or what silence stood for is to be said (binary transfer)."""
-    unproved = any(d.taking_part and d.data < Data.LIKELY and not lacks(d) for d in state.devices.values())
-    proof = state.config.kind == "binary" and unproved and successes >= state.plan.n_needed
-    return FRAG_SESSION_STATUS if proof else another_round(state, now, successes)
+    if successes >= state.plan.n_needed:
+        return FRAG_SESSION_STATUS if _unproved(state) else ""
+    return another_round(state, now, successes)
+
+
+def _unproved(state: CampaignState) -> bool:
+    """Whether silence counts as success where it proves nothing."""
+    presumed = (d for d in state.devices.values() if d.taking_part and d.phase is Phase.SUCCEEDED and not lacks(d))
+    return state.config.kind == "binary" and any(device.data < Data.LIKELY for device in presumed)
 
 
 def after_verification(state: CampaignState, now: float, successes: int) -> str:

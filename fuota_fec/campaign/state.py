@@ -116,8 +116,10 @@ class DeviceState:
     """Fragments that it lacks, as far as it has said so; None: it has not."""
     n_repaired: int = 0
     """Coded fragments that it was sent by unicast."""
-    n_presumed: int = 0
-    """How often its silence was taken for a complete block."""
+    n_found_old: int = 0
+    """Verifications that found it with the old version, though it was not known to lack anything; `found_old_in`: the
+    round of the last one."""
+    found_old_in: int = 0
     loss: float | None = None
     """Share of fragments that it missed, as far as is known."""
     session_cnt: int = 0
@@ -326,8 +328,13 @@ class CampaignState:
         return sum(device.taking_part for device in self.devices.values())
 
     def lacking_groups(self) -> set[str]:
-        """Groups with devices that take part and, as far as is known, lack the data."""
-        return {d.group.name for d in self.devices.values() if d.taking_part and d.data < Data.LIKELY}
+        """Groups with devices that take part and, as far as is known, lack the data: where there are no coded fragments,
+        that is known of devices that were asked."""
+        return {
+            d.group.name
+            for d in self.devices.values()
+            if d.taking_part and d.data < Data.LIKELY and (d.reason or self.groups[d.group.name].plan.fec)
+        }
 
     def active_groups(self) -> set[str]:
         """Groups that still have devices."""

@@ -92,7 +92,8 @@ class StatusExchange(UnicastExchange):
             return
         state = self.state
         binary, everybody = state.config.kind == "binary", self.all_answer[group]
-        fits = not self.closing and _fits(state, state.groups[group], now)
+        in_time = now + state.groups[group].plan.status_wait <= state.deadline
+        fits = not self.closing and in_time and _fits(state, state.groups[group], now)
         n_not_lacking = sum(device.taking_part and not lacks(device) for device in state.devices.values())
         if self.stage.back_to(state, now, n_not_lacking):
             yield SilencePresumed(at=now, group=group)
@@ -161,7 +162,6 @@ class StatusExchange(UnicastExchange):
         self._wait_no_longer(event.group)
         for device in self.state.devices.values():
             if device.group.name == event.group and device.phase is Phase.BY_MULTICAST:
-                device.n_presumed += 1
                 self._to(device, Phase.SUCCEEDED)
 
     def _apply_answered(self, event: Answered) -> None:

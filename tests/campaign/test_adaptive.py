@@ -13,6 +13,7 @@ from fuota_fec.campaign.state import Data, Phase
 from fuota_fec.wire import firmware, fragmentation, multicast
 
 SESSION, DATA, STATUS, VERIFY = "McClassCSession", "DlFragment", "FragSessionStatus", "CompletionVerification"
+T0 = 1_800_000_000.0
 N_FRAGS = 30
 """Of one byte."""
 FIRST, LEAST = 2, 2
@@ -234,7 +235,6 @@ def test_silence_is_presumed_to_be_completeness_in_a_firmware_update(drive) -> N
     silence(d)
     assert len(d.of(m.SilencePresumed)) == 1
     assert d.stage == VERIFY
-    assert [d.state(i).n_presumed for i in (1, 2, 3)] == [1, 1, 1]
     assert [d.state(i).data for i in (1, 2, 3)] == [Data.UNKNOWN] * 3
     verify(d, {1: NEW, 2: NEW, 3: NEW})
     assert d.status == "SUCCEEDED"
@@ -524,3 +524,159 @@ def test_a_binary_transfer_needs_them_all_in_another_session(drive) -> None:
     carry(d, 2000)
     assert d.status in ("FAILED", "stopping")
     assert d.device(2).reason == "no answer in McClassCSession"
+
+
+def test_the_maximum_duration_does_not_end_a_firmware_update_while_a_group_is_asked_again(drive) -> None:
+    """There is no time left for another round of questions: the version that runs will tell."""
+    d = drive(10, stage=STATUS, success_threshold=50, **ADAPTIVE)
+    status(d)
+    d = with_duration(d, d.now + due(d) + 50 - T0)
+    say(d, {1: lacks(1)})
+    d.wait(due(d) + 200)
+    assert d.stage == VERIFY
+
+
+def with_duration(d: Any, max_duration: float) -> Any:
+    """The same campaign, had it been configured with that maximum duration."""
+    config = replace(d.campaign.config, max_duration=max_duration)
+    d.events[0] = replace(d.events[0], config=config)
+    d.campaign = Campaign.replay(d.events, d.image)
+    return d
+
+
+def due(d: Any, group: str = "meters") -> float:
+    """s for which the answers to a multicast request are waited for."""
+    return d.campaign.plan.groups[group].status_wait
+
+
+# ---- what turns out later --------------------------------------------------------------------------------
+
+
+def test_a_verification_that_finds_the_old_version_goes_back(drive) -> None:
+    """Both were silent; device 2 had missed the request, and lacks something."""
+    d = drive(2, stage=STATUS, **ADAPTIVE)
+    status(d)
+    silence(d)
+    verify(d, {1: NEW, 2: OLD})
+    assert (d.stage, sizes(d)) == (DATA, [4])
+    d.send_all()
+    status(d)
+    silence(d)
+    verify(d, {2: NEW})
+    assert (d.status, d.asks(1)) == ("SUCCEEDED", [])
+    assert fragments(d) == list(range(1, 37))
+
+
+def test_a_verification_that_finds_another_version_does_not(drive) -> None:
+    d = drive(2, stage=STATUS, **ADAPTIVE, each={"fw_version": "1.0.0.0"})
+    status(d)
+    silence(d)
+    verify(d, {1: NEW, 2: firmware.DevVersionAns(fw_version=7, hw_version=1)})
+    assert (d.status, d.device(2).reason) == ("FAILED", "wrong version 0.0.0.7")
+
+
+@pytest.mark.parametrize("base", [ADAPTIVE, ALONE])
+def test_three_presumptions_are_enough(drive, base) -> None:
+    """It has another problem than missing fragments."""
+    d = drive(2, stage=STATUS, **base)
+    for _ in range(6):
+        if d.status != "RUNNING":
+            break
+        if base is ADAPTIVE:
+            status(d)
+            silence(d)
+        else:
+            if d.asked(1) == STATUS:
+                d.sent(d.ask(1))
+                d.say(1, COMPLETE)
+            carry(d, 20_000)  # Its uplinks are rare.
+        assert d.stage == VERIFY
+        verify(d, {1: NEW, 2: OLD})
+        if d.stage == DATA:
+            d.send_all()
+    assert (d.status, d.device(2).reason) == ("FAILED", "wrong version 1.0.0.0")
+    assert d.campaign.status().round == 4
+
+
+def test_only_presumptions_that_a_verification_tried_count(drive) -> None:
+    """Device 2 is silent for five rounds that device 1 needs: of what it lacks nobody could know."""
+    d = drive(2, stage=STATUS, **ADAPTIVE)
+    for n in range(5):
+        status(d)
+        say(d, {1: lacks(1, 31 + n)})
+        silence(d)
+        assert d.stage == DATA
+        d.send_all()
+    status(d)
+    silence(d)
+    verify(d, {1: NEW, 2: OLD})
+    assert d.stage == DATA
+    d.send_all()
+    status(d)
+    silence(d)
+    verify(d, {2: NEW})
+    assert d.status == "SUCCEEDED"
+
+
+# ---- two groups ------------------------------------------------------------------------------------------
+
+
+def two_groups(group_of: Any, **other: Any) -> dict[str, Any]:
+    return {"groups": (group_of("meters"), group_of("other", mc_addr="01f3a4b6", **other))}
+
+
+def test_only_the_group_that_lacks_something_has_another_round(drive, group_of) -> None:
+    d = drive(4, stage=STATUS, **ADAPTIVE, **two_groups(group_of))
+    status(d)
+    status(d, "other")
+    say(d, {1: lacks(3)})
+    silence(d)
+    d.send_all()
+    assert (len(fragments(d, "meters")) > 32, len(fragments(d, "other"))) == (True, 32)
+    d.reach("end")
+    assert d.status == "SUCCEEDED"
+
+
+@pytest.mark.parametrize("redundancy", [0, 2, "1/2"])
+@pytest.mark.parametrize("base", [ADAPTIVE, BINARY])
+def test_one_group_of_two_is_adaptive(drive, group_of, base, redundancy) -> None:
+    settings = {**base, "allow_carousel": True, **two_groups(group_of, redundancy=redundancy)}
+    d = drive(4, stage=STATUS, **settings)
+    n_other = len(fragments(d, "other"))
+    status(d)
+    say(d, {1: lacks(3)})
+    if base is BINARY:
+        status(d, "other")
+        say(d, {2: COMPLETE, 4: COMPLETE})
+    silence(d)
+    assert d.stage == DATA
+    d.send_all()
+    assert len(fragments(d, "meters")) > 32
+    assert len(fragments(d, "other")) == n_other, "nobody said that it lacks anything"
+    d.reach("end")
+    assert d.status == "SUCCEEDED"
+
+
+def test_a_binary_transfer_does_not_succeed_by_silence(drive, group_of) -> None:
+    """What was presumed of one group while the other was asked is still to be said."""
+    groups = tuple(group_of(name, mc_addr=f"01f3a4b{i}", **NEW_DIALECT) for i, name in enumerate(("meters", "other")))
+    d = drive(4, stage=STATUS, **BINARY, groups=groups)
+    status(d)
+    say(d, {1: lacks(3, version="2.0.0")})
+    d.wait(due(d) - 10)
+    status(d, "other")
+    d.wait(20)
+    assert [e.group for e in d.of(m.SilencePresumed)] == ["meters"]
+    d.say(1, RECEIVED)
+    complete = lacks(0, 32, version="2.0.0")
+    say(d, {2: complete, 4: complete})
+    for reply in d.replies():
+        d.hand_over(reply)
+    assert d.stage == STATUS, "device 3 has said nothing yet"
+    status(d)
+    silence(d)
+    status(d)
+    assert participants(d, "meters") == [False, False, True]
+    d.say(3, complete)
+    d.wait(120)
+    assert (d.status, {x.status for x in d.campaign.status().devices}) == ("SUCCEEDED", {"passed"})

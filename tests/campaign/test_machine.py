@@ -476,15 +476,21 @@ campaigns = st.fixed_dictionaries({
     "requires_fw_version": st.sampled_from([None, None, "1.0.0.0"]),
     "hw_version": st.sampled_from([None, None, 1]),
     "classes": st.sampled_from(["CC", "BC", "BB"]),
-    "redundancies": st.sampled_from([(2, 2), (0, 0), (2, 0)]),
+    "redundancies": st.sampled_from(
+        [("adaptive", "adaptive"), (2, 2), (0, 0), (2, 0), ("adaptive", 0), (2, "adaptive")]
+    ),
+    "frag_redundancy_max": st.sampled_from([340, 3, 9]),
+    "unicast_repair_max": st.sampled_from([0, 2, 4]),
+    "loss": st.sampled_from([None, 0.5, 0.0]),
+    "clean_up": st.booleans(),
     "session_start": st.sampled_from([None, None, T0 + 6000]),
-    "reboots": st.sampled_from([True, False]),
+    "reboot": st.sampled_from(["device", T0 + 60_000, "after_transfer"]),
     "each": st.fixed_dictionaries({
         "probe": st.sampled_from([False, False, True]), "profile": st.sampled_from(["generic", "lbm", "st"])
     }),
     "known": st.lists(known_devices, max_size=4),
     "network": networks,
-    "stage": st.sampled_from([4, 5, 3, 6, 2, 1, 0]),
+    "stage": st.sampled_from([4, 5, 3, 6, 2, 1, 0, 7, 8]),
 })  # fmt: skip
 """A campaign of any kind: its settings, what is known before, the network, and the stage that it is brought to."""
 running = precondition(lambda self: not self.d.campaign.finished)
@@ -508,8 +514,8 @@ class AnythingMachine(RuleBasedStateMachine):
             self.group_of("old", device_class=classes[0], redundancy=redundancies[0]),
             self.group_of("new", device_class=classes[1], redundancy=redundancies[1], **new),
         )
-        if settings.pop("reboots") and settings["kind"] == "firmware":
-            settings["reboot"] = T0 + 60_000
+        if settings["kind"] != "firmware":
+            del settings["reboot"]
         known = {f"{i + 1:016x}": facts for i, facts in enumerate(settings.pop("known"))}
         stage = settings.pop("stage")
         drive = type(self).drive
@@ -589,9 +595,23 @@ class AnythingMachine(RuleBasedStateMachine):
     @running
     @rule(i=st.integers(1, 4))
     def a_device_says_the_right_thing(self, i: int) -> None:
-        if self.d.asked(i):
+        if self.d.asked(i) not in ("", "DataFragment"):
             command = self.d.right_answer(i)
             self.uplink(i, port_of(command), command.encode())
+
+    @precondition(lambda self: any(self.d.asked(i) == "FragSessionStatus" for i in range(1, 5)))
+    @running
+    @rule(i=st.integers(1, 4), missing=st.sampled_from([1, 2, 3, 255]), received=st.integers(0, 9))
+    def a_device_lacks_fragments(self, i: int, missing: int, received: int) -> None:
+        self.the_network_takes_everything()
+        device = self.d.state(i)
+        command = fragmentation.FragSessionStatusAns(
+            version=device.profile.status_version(device.group.version),
+            frag_index=0,
+            nb_frag_received=received,
+            missing_frag=missing,
+        )
+        self.uplink(i, 201, command.encode())
 
     @precondition(lambda self: any(self.d.asked(i) for i in range(1, 5)))
     @running
@@ -705,7 +725,8 @@ class AnythingMachine(RuleBasedStateMachine):
         assert all(not x.reason or kind_of(x.reason) for x in status.devices)
         assert 0 <= status.n_done <= status.n_taking_part <= status.n_devices
         if status.status == "SUCCEEDED":
-            assert sum(x.status in ("passed", "unverified") for x in status.devices) >= self.d.campaign.plan.n_needed
+            statuses = [x.status for x in status.devices if x.status == "passed" or x.data_complete]
+            assert len(statuses) >= self.d.campaign.plan.n_needed
 
     @invariant()
     def the_counters_equal_a_recount(self) -> None:
@@ -761,6 +782,8 @@ class Model:
         self.on_air: dict[str, dict[str, float]] = {}
         """By group, when frames went out, but for those that did not."""
         self.n_sent: Counter[tuple[Any, ...]] = Counter()
+        self.repeated: Counter[tuple[Any, ...]] = Counter()
+        """How often a group is to be asked for its status once more."""
         self.payload_of: dict[tuple[str, int], bytes] = {}
         self.sessions: dict[str, m.Session] = {}
 
@@ -778,6 +801,8 @@ class Model:
                     self.heard.clear()
             case m.StageClosing():
                 self.closing = True
+            case m.StatusRepeated():
+                self.repeated[self.stage_no, event.group] += 1
             case m.Paused():
                 self.paused = True
             case m.Unpaused():
@@ -791,7 +816,7 @@ class Model:
                 self.heard.add(event.dev_eui)
                 self.ever_heard.add(event.dev_eui)
             case m.Deferred() if not event.later:
-                self.deferred[self.stage_no, event.dev_eui, event.ask] += 1
+                self.deferred[self.stage_no, event.dev_eui, event.ask, None] += 1
             case m.HandedOver() if event.id in self.question_of:
                 question = self.question_of[event.id]
                 self.asked[question] += 1
@@ -822,18 +847,20 @@ class Model:
             return
         assert dev_eui in self.ever_heard
         assert not self.paused
-        cleans = event.ask in CLEANING
+        cleans = event.ask in CLEANING or self.stopping
+        if self.stopping:
+            assert event.ask in {*CLEANING, "FragSessionDelete"}
         if not cleans:
             assert not self.closing
-            assert not self.stopping
             assert dev_eui in self.heard
         if dev_eui in self.outstanding:
             assert event.replaces == self.outstanding[dev_eui], "one request is outstanding"
         self.outstanding[dev_eui] = event.id
-        self.question_of[event.id] = ("clean-up" if cleans else self.stage_no, dev_eui, event.ask)
+        self.question_of[event.id] = ("clean-up" if cleans else self.stage_no, dev_eui, event.ask, event.frag_nb)
 
     def _on_frame(self, event: m.Requested) -> None:
         assert not self.paused
+        assert not self.closing
         assert not self.stopping
         name, plan, session = event.group, self.plan.groups[event.group], self.sessions[event.group]
         on_air = self.on_air.setdefault(name, {})
@@ -842,8 +869,10 @@ class Model:
         on_air[event.id] = event.at
         assert event.at >= session.start
         assert event.at + plan.slot + plan.time.frame_time <= session.end + 1e-6
-        self.n_sent[self.stage_no, name, event.frag_nb] += 1
-        assert self.n_sent[self.stage_no, name, event.frag_nb] <= 3
+        which = None if event.frag_nb is not None and plan.adaptive else self.stage_no  # no number in two rounds
+        self.n_sent[which, name, event.frag_nb] += 1
+        n_times = 1 if event.frag_nb is not None else 1 + self.repeated[self.stage_no, name]
+        assert self.n_sent[which, name, event.frag_nb] <= 3 * n_times
         if event.f_cnt is not None:
             assert self.payload_of.setdefault((name, event.f_cnt), event.digest) == event.digest
         assert (event.f_cnt is None) == self.d.network.owns_f_cnt

@@ -13,8 +13,8 @@ from fuota_fec.wire import firmware
 from fuota_fec.wire.clock import gps_from_unix, gps_to_wire
 from fuota_fec.wire.commands import Command
 
-MOST_PRESUMED = 3
-"""Times that silence is taken for a complete block, after which a device has something else."""
+MOST_FOUND_OLD = 3
+"""Rounds for a device that ran the old version without a word of missing fragments: then it has something else."""
 LEAST_COUNTDOWN = 60
 """s: a device that reboots at once may not answer."""
 LONGEST_COUNTDOWN = firmware.CANCEL_COUNTDOWN - 1
@@ -184,10 +184,15 @@ def _version_read(state: CampaignState, device: DeviceState, command: Command, _
     return Verdict(ok=True, fw_version=version)
 
 
-def _runs_the_old(_state: CampaignState, device: DeviceState) -> None:
-    """A sign that it lacks fragments, unless its silence was taken for completeness too often for that."""
-    if device.data < Data.LIKELY and device.n_presumed <= MOST_PRESUMED:
-        device.needed = max(device.needed or 0, 1)
+def _runs_the_old(state: CampaignState, device: DeviceState) -> None:
+    """A sign that it lacks fragments, unless further ones did not help often enough."""
+    if device.data >= Data.LIKELY or device.needed is not None:
+        return
+    if device.found_old_in != state.round:
+        device.found_old_in = state.round
+        device.n_found_old += 1
+    if device.n_found_old <= MOST_FOUND_OLD:
+        device.needed = 1
 
 
 DEV_VERSION = Ask(
