@@ -229,7 +229,7 @@ def _print(
     if chosen is not None and chosen not in listed:
         listed.append(chosen)
     table = _table("", "groups", "on air", "in all", "J mean", "J most", "remark")
-    for fleet in sorted(listed, key=lambda fleet: (len(fleet.groups), fleet.duration, fleet.energy)):
+    for fleet in sorted(listed, key=lambda fleet: (fleet.duration, fleet.energy)):
         table.add_row(
             "*" if fleet is chosen else "",
             " | ".join(_range(group) for group in fleet.groups),

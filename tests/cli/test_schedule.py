@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from click.testing import Result
@@ -12,6 +15,7 @@ from fuota_fec.planning.fleet_schedule import Sending
 from fuota_fec.planning.what_if import what_if
 
 Fuota = Callable[..., Result]
+HOW_TO = Path(__file__).parents[2] / "docs" / "how-to" / "schedule.md"
 FLEET = "0:60,1:80,2:80,3:110,4:220,5:450"
 
 
@@ -111,3 +115,11 @@ def test_wrong_input(fuota: Fuota, args: list[str], said: str):
     result = fuota("schedule", *args)
     assert (result.exit_code, result.stdout) == (2, "")
     assert said in result.stderr
+
+
+def test_the_documentation_shows_what_the_command_prints(fuota: Fuota):
+    blocks = re.findall(r"```\n\$ fuota-fec (.*)\n([^`]*)```", HOW_TO.read_text(encoding="utf-8"))
+    assert len(blocks) == 2
+    for command, output in blocks:
+        printed = fuota(*shlex.split(command)).stdout.splitlines()
+        assert [line.rstrip() for line in printed] == output.splitlines()
