@@ -1,0 +1,289 @@
+"""`fuota-fec schedule`: what data rates and groupings of a fleet cost in time, air and battery."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from fuota_fec.checks import shown
+from fuota_fec.cli.output import json_option, print_json
+from fuota_fec.cli.watch import duration
+from fuota_fec.codec.block import n_coded_of
+from fuota_fec.devices.profiles import profile
+from fuota_fec.errors import ParameterError
+from fuota_fec.planning.fleet_schedule import EnergyModel, FleetSchedule, GroupSchedule, Sending, Sessions
+from fuota_fec.planning.what_if import Objective, WhatIf, what_if
+from fuota_fec.radio.regions import REGIONS, region
+
+_SESSIONS: dict[Sessions, str] = {
+    "sequential": "one session after the other",
+    "shared": "all sessions at the same time, the duty cycle divided among them",
+    "parallel": "all sessions at the same time, each with a duty cycle of its own",
+}
+_OBJECTIVES: dict[Objective, str] = {"duration": "least time", "air_time": "least air time", "energy": "least energy"}
+
+
+@click.command("schedule")
+@click.argument("image_len", type=click.IntRange(min=1))
+@click.option(
+    "--devices-per-dr",
+    required=True,
+    metavar="DR:N,…",
+    help="How many devices have which data rate as the fastest that reaches them, such as 0:60,1:80,5:450.",
+)
+@click.option("--region", "region_name", default="EU868", show_default=True, help=f"{', '.join(REGIONS)}.")
+@click.option("--frequency-hz", type=int, help="Where the groups are sent, for the duty cycle; RX2 if not given.")
+@click.option("--duty-cycle", type=float, help="Share of time instead of the region's, such as 0.01.")
+@click.option("-R", "--n-coded", type=click.IntRange(min=0), help="Number of coded fragments.")
+@click.option("--code-rate", help="Instead of -R: 1/2, 3/4, 5/6 (the default), 7/8, or 1 for none.")
+@click.option("-F", "--frag-size", type=int, help="Bytes of a fragment; the most that fits if not given.")
+@click.option("--profile", "profiles", multiple=True, help="Device profile whose limits count; may be repeated.")
+@click.option("--periodicity", type=click.IntRange(0, 7), help="Class B with these ping slots; class C if not given.")
+@click.option("--dwell-time", is_flag=True, help="The 400 ms limit is in force (AS923).")
+@click.option("--repeater", is_flag=True, help="A repeater may be in the path.")
+@click.option(
+    "--mcast-msg-delay", type=float, default=2000, show_default=True, help="ms between two frames of a group."
+)
+@click.option("--network-pacing", type=float, default=0, show_default=True, help="The same, of the network server: ms.")
+@click.option("--setup-time", type=float, default=0, show_default=True, help="s before the first session.")
+@click.option(
+    "--sessions",
+    type=click.Choice(list(_SESSIONS)),
+    default="sequential",
+    show_default=True,
+    help="Groups one after the other; at the same time with the duty cycle divided; or each with its own.",
+)
+@click.option(
+    "--choose",
+    "objective",
+    type=click.Choice(list(_OBJECTIVES)),
+    default="energy",
+    show_default=True,
+    help="What is to be small in the grouping marked with *.",
+)
+@click.option("--within", type=click.FloatRange(min=0), metavar="HOURS", help="Longest update to choose.")
+@click.option("--voltage", type=float, default=3.0, show_default=True, help="V of a device's battery.")
+@click.option("--rx-ma", type=float, default=16.0, show_default=True, help="mA of a device that receives.")
+@click.option("--idle-ua", type=float, default=6.0, show_default=True, help="µA of a device that idles.")
+@click.option("--tx-ma", type=float, default=44.0, show_default=True, help="mA of a device that transmits.")
+@click.option("--tx-time", type=float, default=0.0, show_default=True, help="s for which a device transmits answers.")
+@click.option("--until-time-out", is_flag=True, help="Devices listen until their session times out.")
+@click.option("--all", "everything", is_flag=True, help="Show all groupings.")
+@json_option
+def schedule_command(
+    image_len: int,
+    devices_per_dr: str,
+    region_name: str,
+    frequency_hz: int | None,
+    duty_cycle: float | None,
+    n_coded: int | None,
+    code_rate: str | None,
+    frag_size: int | None,
+    profiles: tuple[str, ...],
+    periodicity: int | None,
+    dwell_time: bool,
+    repeater: bool,
+    mcast_msg_delay: float,
+    network_pacing: float,
+    setup_time: float,
+    sessions: Sessions,
+    objective: Objective,
+    within: float | None,
+    voltage: float,
+    rx_ma: float,
+    idle_ua: float,
+    tx_ma: float,
+    tx_time: float,
+    until_time_out: bool,
+    everything: bool,
+    as_json: bool,
+) -> None:
+    """What an image of IMAGE_LEN bytes costs a fleet, at each data rate and in each grouping.
+
+    A device hears its fastest data rate and all slower ones; a group is sent at the data rate of its slowest device.
+    Fewer groups take less air; more groups let fast devices listen for a shorter time. Losses are not looked at here.
+    """
+    if n_coded is not None and code_rate is not None:
+        raise click.UsageError("--code-rate and --n-coded both say how many coded fragments: give one of them")
+    limits = [profile(name) for name in profiles]
+    sending = Sending(
+        region=region_name,
+        frequency_hz=frequency_hz,
+        duty_cycle=duty_cycle,
+        mcast_msg_delay=mcast_msg_delay / 1000,
+        network_pacing=network_pacing / 1000,
+        periodicity=periodicity,
+        setup=setup_time,
+        dwell_time=dwell_time,
+        repeater=repeater,
+        fsize=frag_size,
+        frag_size_max=min((p.max_frag_size for p in limits), default=255),
+        frag_size_multiple=math.lcm(*(p.frag_size_multiple for p in limits)),
+        frags_max=min((p.max_frags for p in limits), default=16383),
+    )
+    model = EnergyModel(
+        voltage=voltage,
+        rx_current=rx_ma / 1e3,
+        idle_current=idle_ua / 1e6,
+        tx_current=tx_ma / 1e3,
+        tx_time=tx_time,
+        until_time_out=until_time_out,
+    )
+    choice = what_if(
+        image_len,
+        _devices(devices_per_dr),
+        n_coded=partial(n_coded_of, code_rate or "5/6") if n_coded is None else n_coded,
+        sending=sending,
+        energy=model,
+        sessions=sessions,
+    )
+    chosen, refusal = None, ""
+    try:
+        chosen = choice.best(objective, max_duration=None if within is None else within * 3600)
+    except ParameterError as error:
+        refusal = str(error)
+    if as_json:
+        facts = {"image_len": image_len, "sending": asdict(sending) | {"duty_cycle": sending.share()}}
+        listed = choice.groupings
+        print_json(
+            facts
+            | {
+                "energy": asdict(model),
+                "sessions": sessions,
+                "objective": objective,
+                "data_rates": [_fleet_facts(fleet) for fleet in choice.rates],
+                "groupings": [_fleet_facts(fleet) for fleet in listed],
+                "chosen": listed.index(chosen) if chosen is not None else None,
+                "refusal": refusal,
+            }
+        )
+        return
+    _print(choice, chosen, refusal, _title(image_len, choice, sending), objective, everything)
+
+
+def _devices(text: str) -> dict[int, int]:
+    counts: dict[int, int] = {}
+    for part in text.split(","):
+        dr, colon, n = part.strip().upper().removeprefix("DR").partition(":")
+        if not (colon and dr.strip().isdecimal() and n.strip().isdecimal()):
+            raise ParameterError(f"--devices-per-dr: {shown(text)} is not a list such as 0:60,1:80,5:450")
+        if int(dr) in counts:
+            raise ParameterError(f"--devices-per-dr: DR{int(dr)} is given twice")
+        counts[int(dr)] = int(n)
+    return counts
+
+
+# ---- the tables ----------------------------------------------------------------------------------------------
+
+
+def _title(image_len: int, choice: WhatIf, sending: Sending) -> str:
+    fleet = choice.groupings[0]
+    kind = "class C" if sending.periodicity is None else f"class B, periodicity {sending.periodicity}"
+    limit = f"duty cycle {100 * sending.share():g} %" if sending.share() < 1 else "no duty cycle"
+    return (
+        f"{image_len} bytes to {fleet.n_devices} devices, {region(sending.region).name}, {kind}, {limit}; "
+        f"{_SESSIONS[fleet.sessions]}"
+    )
+
+
+def _print(
+    choice: WhatIf, chosen: FleetSchedule | None, refusal: str, title: str, objective: Objective, everything: bool
+) -> None:
+    console = Console(markup=False, emoji=False, highlight=False)
+    if not console.is_terminal:
+        console.width = 100_000
+    console.print(title)
+    console.print()
+    console.print("One group, at one data rate")
+    n_devices = choice.groupings[0].n_devices
+    table = _table(
+        "data rate", "bytes", "M + R", "on air", "every", "set by", "session", "TimeOut", "reaches", "J", "remark"
+    )
+    for fleet in choice.rates:
+        [group] = fleet.groups
+        table.add_row(
+            str(group.data_rate),
+            str(group.frag_size),
+            f"{group.n_frags} + {group.n_coded}",
+            f"{group.time.frame_time:.3f} s",
+            f"{group.time.spacing:.1f} s",
+            group.time.rule,
+            duration(group.session_length),
+            "" if group.time_out is None else str(group.time_out),
+            f"{fleet.n_devices} of {n_devices}",
+            _joules(group.energy),
+            _remark(fleet),
+        )
+    console.print(table)
+    console.print()
+    least = "" if everything else ", for each number of groups that of least energy"
+    console.print(f"All {n_devices} devices, by group{least}")
+    listed = list(choice.groupings if everything else choice.per_number())
+    if chosen is not None and chosen not in listed:
+        listed.append(chosen)
+    table = _table("", "groups", "on air", "in all", "J mean", "J most", "remark")
+    for fleet in sorted(listed, key=lambda fleet: (fleet.duration, fleet.energy)):
+        table.add_row(
+            "*" if fleet is chosen else "",
+            " | ".join(_range(group) for group in fleet.groups),
+            duration(fleet.air_time),
+            duration(fleet.duration),
+            _joules(fleet.mean_energy),
+            _joules(fleet.max_energy),
+            _OBJECTIVES[objective] if fleet is chosen else _remark(fleet),
+        )
+    console.print(table)
+    if refusal:
+        console.print()
+        console.print(refusal)
+
+
+def _remark(fleet: FleetSchedule) -> str:
+    return f"cannot be sent: {fleet.problems[0]}" if fleet.problems else ""
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in columns:
+        words = name in ("", "data rate", "groups", "set by", "remark")
+        table.add_column(name, justify="left" if words else "right", no_wrap=name not in ("groups", "remark"))
+    return table
+
+
+def _range(group: GroupSchedule) -> str:
+    """Such as DR0, DR3-5 or DR0,12."""
+    drs: Sequence[int] = group.drs
+    neighbours = len(drs) > 1 and drs == tuple(range(drs[0], drs[-1] + 1))
+    return f"DR{drs[0]}-{drs[-1]}" if neighbours else "DR" + ",".join(map(str, drs))
+
+
+def _joules(energy: float) -> str:
+    return f"{energy:.0f}" if energy >= 100 else f"{energy:.2f}"
+
+
+# ---- as JSON -------------------------------------------------------------------------------------------------
+
+
+def _fleet_facts(fleet: FleetSchedule) -> dict[str, Any]:
+    return {
+        "n_devices": fleet.n_devices,
+        "air_time": fleet.air_time,
+        "duration": fleet.duration,
+        "mean_energy": fleet.mean_energy,
+        "max_energy": fleet.max_energy,
+        "problems": list(fleet.problems),
+        "groups": [_group_facts(group) for group in fleet.groups],
+    }
+
+
+def _group_facts(group: GroupSchedule) -> dict[str, Any]:
+    facts = asdict(group)
+    del facts["data_rate"]
+    return {"dr": group.dr} | facts | {"end": group.end, "air_time": group.air_time}

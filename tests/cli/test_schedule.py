@@ -1,0 +1,125 @@
+"""`fuota-fec schedule`: the tables, and the same as JSON."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+
+from fuota_fec.planning.fleet_schedule import Sending
+from fuota_fec.planning.what_if import what_if
+
+Fuota = Callable[..., Result]
+HOW_TO = Path(__file__).parents[2] / "docs" / "how-to" / "schedule.md"
+FLEET = "0:60,1:80,2:80,3:110,4:220,5:450"
+
+
+def test_it_shows_data_rates_and_groupings(fuota: Fuota):
+    result = fuota("schedule", "20000", "--devices-per-dr", FLEET)
+    assert (result.exit_code, result.stderr) == (0, "")
+    lines = result.stdout.splitlines()
+    assert lines[0] == "20000 bytes to 1000 devices, EU868, class C, duty cycle 10 %; one session after the other"
+    assert [line.split()[0] for line in lines[4:10]] == [f"DR{dr}" for dr in range(6)]
+    assert "940 of 1000" in lines[5]
+    assert "417 + 84" in lines[4]
+    assert "3 h 52 min" in lines[4]
+    groupings = lines[13:]
+    assert len(groupings) == 6
+    assert groupings[0].split()[0] == "DR0-5"
+    [chosen] = [line for line in groupings if line.startswith("*")]
+    assert "least energy" in chosen
+
+
+def test_all_groupings(fuota: Fuota):
+    result = fuota("schedule", "20000", "--devices-per-dr", FLEET, "--all")
+    assert len(result.stdout.splitlines()) == 13 + 32
+
+
+def test_json_is_what_the_library_says(fuota: Fuota):
+    result = fuota(
+        "schedule", "20000", "--devices-per-dr", "DR2:10, dr5:20", "-R", "30", "--json", "--choose", "duration"
+    )
+    facts = json.loads(result.stdout)
+    choice = what_if(20_000, {2: 10, 5: 20}, n_coded=30, sending=Sending())
+    assert [f["duration"] for f in facts["data_rates"]] == [fleet.duration for fleet in choice.rates]
+    assert [f["mean_energy"] for f in facts["groupings"]] == [fleet.mean_energy for fleet in choice.groupings]
+    assert choice.groupings[facts["chosen"]] == choice.best("duration")
+    [group] = facts["groupings"][0]["groups"]
+    assert (group["dr"], group["drs"], group["n_devices"], group["n_coded"]) == (2, [2, 5], 30, 30)
+    assert group["time"]["rule"] == "duty_cycle"
+    assert facts["sending"]["duty_cycle"] == 0.1
+    assert facts["refusal"] == ""
+
+
+def test_options_reach_the_schedule(fuota: Fuota):
+    def facts(*args: str) -> dict:
+        result = fuota("schedule", "1000", "--devices-per-dr", "5:1", "--json", *args)
+        assert result.exit_code == 0, result.stderr
+        return json.loads(result.stdout)["groupings"][0]["groups"][0]
+
+    assert facts("--code-rate", "1/2")["n_coded"] == 5
+    assert facts("--code-rate", "1")["n_coded"] == 0
+    assert facts("-F", "100")["frag_size"] == 100
+    assert facts("--repeater")["frag_size"] == 219
+    assert facts("--profile", "zephyr")["frag_size"] == 232
+    assert facts("--profile", "zephyr", "--profile", "loramac-node")["frag_size"] == 48
+    assert facts("--network-pacing", "9000")["time"]["spacing"] == 9.0
+    assert facts("--mcast-msg-delay", "8000")["time"]["spacing"] == 8.0
+    assert facts("--duty-cycle", "0.01")["duty_cycle"] == 0.01
+    assert facts("--frequency-hz", "868300000")["duty_cycle"] == 0.01
+    assert facts("--periodicity", "4")["time"]["spacing"] == 16.0
+    assert facts("--setup-time", "600")["start"] == 600.0
+    listening = facts()
+    assert facts("--until-time-out")["listening"] == 2 ** listening["time_out"] > listening["listening"]
+    assert facts("--voltage", "6")["energy"] == pytest.approx(2 * listening["energy"])
+    assert facts("--rx-ma", "32")["energy"] == pytest.approx(2 * listening["energy"])
+    assert facts("--tx-ma", "40", "--tx-time", "10")["energy"] == pytest.approx(listening["energy"] + 1.2)
+
+
+def test_what_cannot_be_chosen_is_said_beside_the_tables(fuota: Fuota):
+    late = fuota("schedule", "20000", "--devices-per-dr", "0:1,5:1", "--within", "1")
+    assert late.exit_code == 0
+    assert "max_duration: 3600 s, but the quickest grouping" in late.stdout
+    assert "*" not in late.stdout
+    long = fuota("schedule", "100000", "--devices-per-dr", "0:1,5:1")
+    assert "cannot be sent: DR0" in long.stdout
+    assert long.stdout.splitlines()[-1].startswith("no grouping of the fleet can be sent: DR0")
+    assert json.loads(fuota("schedule", "100000", "--devices-per-dr", "0:1", "--json").stdout)["chosen"] is None
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["0", "--devices-per-dr", "5:1"], "IMAGE_LEN"),
+        (["1000"], "--devices-per-dr"),
+        (["1000", "--devices-per-dr", "5"], "--devices-per-dr: '5' is not a list"),
+        (["1000", "--devices-per-dr", "5:-1"], "is not a list"),
+        (["1000", "--devices-per-dr", "5:1,5:2"], "DR5 is given twice"),
+        (["1000", "--devices-per-dr", "5:0"], "there are no devices"),
+        (["1000", "--devices-per-dr", "9:1"], "DR9 is for uplinks only"),
+        (["1000", "--devices-per-dr", "5:1", "--region", "moon"], "unknown region 'moon'"),
+        (["1000", "--devices-per-dr", "5:1", "--profile", "none"], "none"),
+        (["1000", "--devices-per-dr", "5:1", "--code-rate", "2"], "code_rate"),
+        (["1000", "--devices-per-dr", "5:1", "--code-rate", "1/2", "-R", "3"], "give one of them"),
+        (["1000", "--devices-per-dr", "5:1", "--duty-cycle", "2"], "duty cycle"),
+        (["1000", "--devices-per-dr", "5:1", "--setup-time", "-1"], "setup"),
+        (["1000", "--devices-per-dr", "5:1", "--rx-ma", "nan"], "rx_current"),
+    ],
+)
+def test_wrong_input(fuota: Fuota, args: list[str], said: str):
+    result = fuota("schedule", *args)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert said in result.stderr
+
+
+def test_the_documentation_shows_what_the_command_prints(fuota: Fuota):
+    blocks = re.findall(r"```\n\$ fuota-fec (.*)\n([^`]*)```", HOW_TO.read_text(encoding="utf-8"))
+    assert len(blocks) == 2
+    for command, output in blocks:
+        printed = fuota(*shlex.split(command)).stdout.splitlines()
+        assert [line.rstrip() for line in printed] == output.splitlines()
