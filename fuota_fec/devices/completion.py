@@ -34,19 +34,28 @@ class Reading(NamedTuple):
 _SURE = (MissingCount.NEEDED, MissingCount.UNKNOWN)
 
 
+ENOUGH_EXTRA = 4
+"""Coded fragments beyond its losses with which nearly every device is complete (TS004, Decoding)."""
 MOST_LOST = 0.95
 """Share of losses beyond which a count is not believed: such a device would not have answered."""
 
 
 def read_status(
-    profile: DeviceProfile, answer: FragSessionStatusAns, n_frags: int, *, n_sent: int | None = None, once: bool
+    profile: DeviceProfile,
+    answer: FragSessionStatusAns,
+    n_frags: int,
+    *,
+    n_sent: int | None = None,
+    once: bool,
+    can_be_helped: bool = False,
 ) -> Reading:
     """Whether a device has its block of `n_frags` uncoded fragments (TS004, FragSessionStatusAns; Divergences).
 
     `n_sent` fragments were sent, if each was sent once. `once`: each uncoded fragment was sent once, and no other, so
-    that what a stack heard is what it has.
+    that what a stack heard is what it has. `can_be_helped`: more coded fragments can be sent, so a count that may mean
+    either is taken for the worse.
     """
-    reading = _read(profile, answer, n_frags, n_sent or n_frags, once=once)
+    reading = _read(profile, answer, n_frags, n_sent or n_frags, once=once, can_be_helped=can_be_helped)
     loss = None if n_sent is None else _loss(profile, answer, n_frags, n_sent)
     return reading._replace(loss=loss)
 
@@ -66,7 +75,15 @@ def _loss(profile: DeviceProfile, answer: FragSessionStatusAns, n_frags: int, n_
     return min(max(share, 0.0), MOST_LOST)
 
 
-def _read(profile: DeviceProfile, answer: FragSessionStatusAns, n_frags: int, n_sent: int, *, once: bool) -> Reading:
+def _read(
+    profile: DeviceProfile,
+    answer: FragSessionStatusAns,
+    n_frags: int,
+    n_sent: int,
+    *,
+    once: bool,
+    can_be_helped: bool,
+) -> Reading:
     missing, received = answer.missing_frag, answer.nb_frag_received
     if answer.session_does_not_exist or missing is None or received is None:
         return Reading(Completion.INCOMPLETE, "missing all fragments: no such session")
@@ -74,6 +91,8 @@ def _read(profile: DeviceProfile, answer: FragSessionStatusAns, n_frags: int, n_
     count = profile.missing_count
     heard_enough = received >= n_frags
     one_means_none = count is MissingCount.NEEDED_OR_ONE and missing == 1 and heard_enough
+    if can_be_helped:
+        one_means_none = one_means_none and _lost_nothing(received, n_frags, n_sent)
     if (missing == 0 or one_means_none) and answer.mic_error:
         return Reading(Completion.WRONG, "image not valid: MIC error")
     if missing == 0 and not memory and (heard_enough or (received > 0 and count in _SURE)):
@@ -91,6 +110,13 @@ def _read(profile: DeviceProfile, answer: FragSessionStatusAns, n_frags: int, n_
     needed = missing if count is not MissingCount.LOST else max(1, _less_repaired(missing, n_frags, n_sent))
     needed = min(needed, n_frags)
     return Reading(Completion.INCOMPLETE, f"missing {missing}{more} fragments{memory}", None if memory else needed)
+
+
+def _lost_nothing(received: int, n_frags: int, n_sent: int) -> bool:
+    """Of a stack that says 1 for none: it heard all there was; or it would hardly still need one fragment, after so
+    many coded ones, had it lost that many."""
+    short = max(0, n_sent - received)
+    return short == 0 or n_sent - n_frags >= short + ENOUGH_EXTRA
 
 
 def _less_repaired(n_lost: int, n_frags: int, n_sent: int) -> int:

@@ -488,9 +488,10 @@ def drive() -> Callable[..., Driver]:
         network: NetworkCapabilities | None = None,
         known: Known | None = None,
         stage: str | None = None,
+        image: bytes = IMAGE,
         **settings: Any,
     ) -> Driver:
-        driver = Driver(make_config(n_devices, **settings), network, known)
+        driver = Driver(make_config(n_devices, **settings), network, known, image)
         if stage is not None:
             driver.reach(stage)
             assert driver.stage == stage

@@ -185,14 +185,14 @@ def _version_read(state: CampaignState, device: DeviceState, command: Command, _
 
 
 def _runs_the_old(state: CampaignState, device: DeviceState) -> None:
-    """A sign that it lacks fragments, unless further ones did not help often enough."""
-    if device.data >= Data.LIKELY or device.needed is not None:
+    """A sign that it lacks fragments, whatever its counts said, unless further ones did not help often enough."""
+    if device.data is Data.COMPLETE or device.needed is not None:
         return
     if device.found_old_in != state.round:
         device.found_old_in = state.round
         device.n_found_old += 1
     if device.n_found_old <= MOST_FOUND_OLD:
-        device.needed = 1
+        device.data, device.needed = Data.UNKNOWN, 1
 
 
 DEV_VERSION = Ask(
