@@ -328,8 +328,8 @@ class CampaignState:
         return sum(device.taking_part for device in self.devices.values())
 
     def lacking_groups(self) -> set[str]:
-        """Groups with devices that take part and, as far as is known, lack the data: where there are no coded fragments,
-        that is known of devices that were asked."""
+        """Groups with devices that take part and, as far as is known, lack the data: where there are no coded
+        fragments, of devices that were asked."""
         return {
             d.group.name
             for d in self.devices.values()
