@@ -454,3 +454,47 @@ def test_the_status_changes_as_the_table_says(ends) -> None:
     assert seen[-1] == ends
     changes = {(here, there) for here, there in pairwise(seen) if here != there}
     assert changes <= {(here, there) for here, there, _ in TRANSITIONS}
+
+
+# ---- adaptive redundancy, repair, reboots after the transfer ---------------------------------------------
+
+BUSY = {"downlink_loss": 0.15, "uplink_loss": 0.15, "repeat": 0.05}
+ADAPTIVE: dict[str, Any] = {"redundancy": "adaptive", "msg_retries": 8, "max_duration": 500_000}
+
+
+def n_coded(result: SimulationResult) -> int:
+    """Coded fragments that were sent by multicast."""
+    plans = result.campaign.plan.groups
+    requests = (e for e in events_of(result) if isinstance(e, m.Requested) and e.group is not None)
+    return sum(e.frag_nb is not None and e.frag_nb > plans[e.group].n_frags for e in requests)
+
+
+def check_rows(result: SimulationResult) -> None:
+    """No fragment is sent twice, neither to a group nor to a device."""
+    seen: Counter[tuple[str | None, int]] = Counter()
+    groups = {device.dev_eui: device.group for device in result.campaign.config.devices}
+    failed = {e.id for e in events_of(result) if isinstance(e, m.Reported) and not e.ok}
+    for e in events_of(result):
+        if isinstance(e, m.Requested) and e.frag_nb is not None and e.id not in failed:
+            seen[e.group or e.dev_eui, e.frag_nb] += 1
+    assert max(seen.values()) == 1
+    assert not any((groups[name], nb) in seen for name, nb in seen if name in groups)
+
+
+@pytest.mark.parametrize("version", ["1.0.0", "2.0.0"])
+@pytest.mark.parametrize("kind", ["firmware", "binary"])
+@pytest.mark.parametrize("unicast_repair_max", [0, 3])
+def test_adaptive_with_losses_both_ways(version, kind, unicast_repair_max) -> None:
+    config = make_config(kind=kind, group={"version": version}, unicast_repair_max=unicast_repair_max, **ADAPTIVE)
+    result = simulate_campaign(config, IMAGE, Simulation(seed=7, **BUSY))
+    fixed = simulate_campaign(
+        make_config(kind=kind, group={"version": version}, msg_retries=8), IMAGE, Simulation(seed=7, **BUSY)
+    )
+    status = result.campaign.status()
+    assert status.status == "SUCCEEDED", reasons(result)
+    assert result.wrong == []
+    if kind == "firmware":
+        check(result)
+    assert Campaign.replay(events_of(result), IMAGE).status() == status
+    check_rows(result)
+    assert n_coded(result) < n_coded(fixed)

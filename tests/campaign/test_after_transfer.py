@@ -225,7 +225,7 @@ def test_stop_cancels_the_reboots(drive) -> None:
     told = [i for i in (1, 2, 3) if asked(d, i)[:1] == ["CancelReboot"]]
     assert told[:2] == [1, 2]
     assert all(asked(d, i)[-2:] == ["DevDeleteImage", "McGroupDelete"] for i in (1, 2, 3))
-    [first, *_] = list(d.requests(1, "clean-up"))
+    [first, *_] = d.requests(1, "clean-up")
     assert d.command(first) == firmware.DevRebootCountdownReq(countdown=0xFFFFFF)
     assert (d.status, d.campaign.status().unconfirmed) == ("STOPPED", ())
 

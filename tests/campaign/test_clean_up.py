@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from fuota_fec.campaign import config as config_module
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.config import Device
 from fuota_fec.campaign.machine import Campaign
+from fuota_fec.devices import profiles
 from fuota_fec.errors import CampaignError
 from fuota_fec.wire import firmware, fragmentation, multicast
 
@@ -353,3 +356,223 @@ def test_a_pause_holds_clean_up_too(drive) -> None:
     assert d.asked(2) == CANCEL
     d.wait(200)
     assert CANCEL in cleaning(d, 2)
+
+
+# ---- at the end of a transfer ----------------------------------------------------------------------------
+
+TIDY: dict[str, Any] = {"clean_up": True, "stage_end": "all"}
+CLOSE = "FragSessionDelete"
+NO_DELETE = fragmentation.FragSessionDeleteAns(frag_index=0, session_does_not_exist=True)
+OTHER = firmware.DevVersionAns(fw_version=7, hw_version=1)
+
+
+def tidied(d: Any, i: int) -> list[str]:
+    return d.asks(i, "clean-up")
+
+
+def verified(d: Any, answers: dict[int, Any]) -> None:
+    """They say which version they run; whoever says nothing is given up."""
+    d.wait_until(d.campaign._main.not_before + 10)
+    for i, answer in answers.items():
+        if answer is not None:
+            d.sent(d.ask(i))
+            d.say(i, answer)
+    if d.stage == VERIFY and d.status == "RUNNING":
+        d.wait_until(d.campaign._main.ends_at + 1)
+
+
+NEW = firmware.DevVersionAns(fw_version=NEW_VERSION, hw_version=1)
+
+
+def test_a_firmware_update_that_succeeded_closes_the_session_then_leaves_the_group(drive) -> None:
+    d = drive(2, **TIDY)
+    d.reach(VERIFY)
+    verified(d, {1: NEW, 2: NEW})
+    assert (d.status, d.campaign.status().state) == ("stopping", "RUNNING")
+    assert [x.status for x in d.campaign.status().devices] == ["passed", "passed"]
+    d.clean_up()
+    assert tidied(d, 1) == tidied(d, 2) == [CLOSE, LEAVE]
+    assert (d.status, d.of(m.Finished)[0].successes, d.campaign.status().unconfirmed) == ("SUCCEEDED", 2, ())
+    assert not d.state(1).session_open
+
+
+@pytest.mark.parametrize("kind", ["firmware", "binary"])
+def test_never_before_the_verdict(drive, kind) -> None:
+    d = drive(2, kind=kind, **TIDY)
+    d.reach("end")
+    d.clean_up()
+    verdict = d.events.index(d.of(m.Stopping)[0])
+    before = [e.ask for e in d.of(m.Requested, d.events[:verdict])]
+    assert LEAVE not in before
+    assert CLOSE not in before
+    assert d.of(m.Stopping)[0].status == "SUCCEEDED"
+
+
+def test_a_file_that_has_arrived_keeps_its_session(drive) -> None:
+    d = drive(2, kind="binary", success_threshold=50, **TIDY)
+    d.reach(STATUS)
+    d.succeed(1)
+    d.sent(d.ask(2))
+    d.say(2, fragmentation.FragSessionStatusAns(frag_index=0, nb_frag_received=1, missing_frag=2))
+    d.clean_up()
+    assert (tidied(d, 1), tidied(d, 2)) == ([LEAVE], [CLOSE, LEAVE])
+    assert d.status == "SUCCEEDED"
+
+
+def test_an_image_without_proof_keeps_its_session(drive) -> None:
+    """It has the image and runs another version: its boot loader may still want it."""
+    d = drive(2, redundancy=0, success_threshold=50, **TIDY)
+    d.reach(VERIFY)
+    d.wait_until(d.campaign._main.not_before + 10)
+    d.sent(d.ask(1))
+    d.say(1, NEW)
+    d.up(2)
+    silence(d, 20_000)
+    assert (d.status, d.device(2).status) == ("SUCCEEDED", "unverified")
+    assert (tidied(d, 1)[0], set(tidied(d, 2))) == (CLOSE, {LEAVE})
+
+
+def test_nothing_where_that_is_not_wanted(drive) -> None:
+    d = drive(2, **{**TIDY, "clean_up": False})
+    d.reach("end")
+    assert (d.status, tidied(d, 1)) == ("SUCCEEDED", [])
+
+
+def test_a_multicast_setup_keeps_its_group(drive) -> None:
+    d = drive(2, kind="multicast", **TIDY)
+    d.reach("end")
+    assert (d.status, tidied(d, 1)) == ("SUCCEEDED", [])
+
+
+def test_who_was_a_member_before_stays_one(drive) -> None:
+    """Nor is a session deleted that was not asked for."""
+    membership = m.Membership(mc_group_id=0, mc_addr="01f3a4b5", key="meters", min_mc_f_cnt=0, max_mc_f_cnt=60_000)
+    known = m.Known(devices={f"{1:016x}": m.KnownDevice(memberships=(membership,))})
+    d = drive(2, known=known, **TIDY)
+    d.reach(VERIFY)
+    verified(d, {1: NEW, 2: NEW})
+    d.clean_up()
+    assert tidied(d, 2) == [CLOSE, LEAVE]
+    assert tidied(d, 1) == ([CLOSE] if d.asks(1, GROUP) == [] else [CLOSE, LEAVE])
+
+
+def test_no_session_is_as_good_as_a_deleted_one(drive) -> None:
+    d = drive(1, **TIDY)
+    d.reach(VERIFY)
+    verified(d, {1: NEW})
+    d.sent(d.ask(1))
+    d.say(1, NO_DELETE)
+    d.succeed(1)
+    assert (d.status, d.campaign.status().unconfirmed) == ("SUCCEEDED", ())
+
+
+def test_who_does_not_confirm_is_listed_and_has_passed(drive) -> None:
+    d = drive(2, **TIDY)
+    d.reach(VERIFY)
+    verified(d, {1: NEW, 2: NEW})
+    for _ in (CLOSE, LEAVE):
+        d.succeed(1)
+    silence(d, 10_000)
+    assert (d.status, d.of(m.Finished)[0].successes) == ("SUCCEEDED", 2)
+    assert d.campaign.status().unconfirmed == (f"{2:016x}",)
+    assert (d.device(2).status, d.device(2).unconfirmed) == ("passed", "no answer in FragSessionDelete")
+    assert tidied(d, 2) == [CLOSE] * 3
+
+
+def test_it_is_bounded_by_retries_not_by_the_maximum_duration(drive) -> None:
+    d = drive(1, max_duration=3000, fuota_process_max_time=2500, **TIDY)
+    d.reach(VERIFY)
+    verified(d, {1: NEW})
+    assert d.now > T0 + 3000
+    d.clean_up()
+    assert d.status == "SUCCEEDED"
+
+
+@pytest.mark.parametrize("stage", [DATA, STATUS])
+def test_a_transfer_that_failed_is_tidied_too(drive, stage) -> None:
+    d = drive(2, kind="binary", **TIDY)
+    d.reach(DATA)
+    if stage == DATA:
+        d.wait_until(d.session().end + 1)
+        while d.status == "RUNNING" and d.stage != DATA:
+            d.wait(1000)
+        d.wait(200_000)
+    else:
+        d.reach(STATUS)
+        for i in (1, 2):
+            d.sent(d.ask(i))
+            d.say(i, fragmentation.FragSessionStatusAns(frag_index=0, nb_frag_received=1, missing_frag=2))
+    assert d.of(m.Stopping)[0].status == "FAILED"
+    d.clean_up()
+    assert d.status == "FAILED"
+
+
+@pytest.mark.parametrize("n", range(5))
+def test_it_survives_a_crash(drive, n) -> None:
+    d = drive(2, **TIDY)
+    d.reach(VERIFY)
+    verified(d, {1: NEW, 2: NEW})
+    steps = [lambda: d.ask(1), lambda: d.sent(d.ask(1)), lambda: d.say(1, d.right_answer(1)), lambda: d.ask(2)]
+    for step in steps[:n]:
+        step()
+    d.crash()
+    assert d.of(m.Resumed)
+    d.clean_up()
+    assert (d.status, d.campaign.status().unconfirmed) == ("SUCCEEDED", ())
+    assert tidied(d, 1)[-2:] == tidied(d, 2)[-2:] == [CLOSE, LEAVE]
+
+
+def test_a_stop_during_it_changes_nothing(drive) -> None:
+    d = drive(1, **TIDY)
+    d.reach(VERIFY)
+    verified(d, {1: NEW})
+    assert d.stop() == []
+    d.clean_up()
+    assert d.status == "SUCCEEDED"
+
+
+def test_a_stopped_campaign_does_what_its_stage_calls_for(drive) -> None:
+    d = drive(2, **TIDY)
+    d.reach(VERIFY)
+    d.stop()
+    d.clean_up()
+    assert (d.status, tidied(d, 1)) == ("STOPPED", [])
+
+
+def test_a_reply_that_is_owed_goes_first(drive, group_of) -> None:
+    d = drive(1, kind="binary", groups=(group_of(version="2.0.0", mc_version="2.0.0"),), **TIDY)
+    d.reach(STATUS)
+    d.sent(d.ask(1))
+    d.say(1, fragmentation.FragDataBlockReceivedReq(frag_index=0))
+    d.wait(3)
+    asked = [e.ask for e in d.of(m.Requested) if e.dev_eui][-2:]
+    assert asked == ["FragDataBlockReceivedAns", LEAVE]
+    d.hand_over(d.replies(1)[0])
+    d.clean_up()
+    assert d.status == "SUCCEEDED"
+
+
+@pytest.mark.parametrize("replies", [True, False])
+def test_profiles_that_delete_nothing_are_asked_nothing(drive, monkeypatch, replies) -> None:
+    dull = replace(profiles.profile("generic"), name="dull", frag_session_delete=replies, mc_group_delete=not replies)
+    for module in (profiles, config_module):
+        monkeypatch.setattr(module, "PROFILES", {**profiles.PROFILES, "dull": dull})
+    d = drive(1, each={"profile": "dull"}, **TIDY)
+    d.reach(VERIFY)
+    verified(d, {1: NEW})
+    d.clean_up()
+    assert tidied(d, 1) == ([CLOSE] if replies else [LEAVE])
+
+
+def test_a_device_that_left_while_it_was_set_up_is_tidied_at_the_end(drive) -> None:
+    d = drive(3, success_threshold=60, **TIDY)
+    d.reach(FRAG)
+    refuse(d, 2)
+    for i in (1, 3):
+        d.succeed(i)
+    d.reach(VERIFY)
+    assert cleaning(d, 2) == []
+    verified(d, {1: NEW, 3: NEW})
+    d.clean_up()
+    assert tidied(d, 2) == [CLOSE, LEAVE]
+    assert d.status == "SUCCEEDED"

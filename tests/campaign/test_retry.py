@@ -106,9 +106,8 @@ def test_measured_uplink_periods(drive) -> None:
 
 
 def test_the_versions_that_they_said_they_run(drive) -> None:
-    devices = tuple(
-        Device(dev_eui=f"{i:016x}", group="meters", fw_version=version) for i, version in ((1, "1.0.0.0"), (2, "1.2.0.0"), (3, None))
-    )  # fmt: skip
+    versions = enumerate(("1.0.0.0", "1.2.0.0", None), 1)
+    devices = tuple(Device(dev_eui=f"{i:016x}", group="meters", fw_version=version) for i, version in versions)
     known = m.Known(devices={f"{3:016x}": m.KnownDevice(fw_version=7)})
     d = drive(3, devices=devices, known=known)
     d.say(1, firmware.DevVersionAns(fw_version=0x05000000, hw_version=1))
