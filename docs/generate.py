@@ -23,18 +23,16 @@ from fuota_fec.campaign.machine import Campaign
 from fuota_fec.campaign.messages import EVENTS
 from fuota_fec.campaign.overview import TRANSITIONS
 from fuota_fec.campaign.reasons import REASONS
-from fuota_fec.campaign.stages import (
+from fuota_fec.campaign.rounds import (
     FRAG_SESSION_STATUS,
-    STAGES,
     UNICAST_REPAIR,
-    Stage,
     after_repair,
     after_status,
     after_verification,
     another_round,
     another_session,
-    planned_stages,
 )
+from fuota_fec.campaign.stages import STAGES, Stage, planned_stages
 from fuota_fec.image import ImageSource
 from fuota_fec.simulation import Simulation
 
