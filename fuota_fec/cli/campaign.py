@@ -176,9 +176,16 @@ def retry_command(
             raise JournalError(f"there is no campaign {name!r}")
         simulation, after = _simulation(journal, name)
         earlier, image = (*after, name), journal.image(name)
-        changes = {} if reboot is None else {"reboot": reboot if reboot.isidentifier() else float(reboot)}
+        changes = {} if reboot is None else {"reboot": _number_or_word(reboot)}
         config = retry_config(Campaign.replay(events, image), new_id, events[-1].at, **changes)
         _watch(go, (), as_json)
+
+
+def _number_or_word(text: str) -> float | str:
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
 def _world(name: str, simulation: Simulation, after: Sequence[str] = ()) -> str:

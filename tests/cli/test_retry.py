@@ -1,0 +1,89 @@
+"""`campaign retry`: a campaign for the devices that an earlier one left behind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+
+from fuota_fec.campaign import messages as m
+from fuota_fec.journal import open_journal
+from fuota_fec.sql import SqlJournal
+
+Fuota = Callable[..., Result]
+LOSSY = "downlink_loss = 0.3"
+FAILS = 'msg_retries = 9\nstage_end = "all"\nredundancy = 1\nfsize = 200'
+
+
+@pytest.fixture
+def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.delenv("FUOTA_FEC_DB", raising=False)
+    return f"sqlite:///{tmp_path / 'campaigns.db'}"
+
+
+@pytest.fixture
+def failed(fuota: Fuota, campaign_file: Callable[..., Path], url: str) -> None:
+    """A campaign that some devices did not pass, for want of coded fragments."""
+    path = campaign_file(campaign=FAILS, simulation=LOSSY, n_devices=3)
+    result = fuota("campaign", "run", path, "--db", url)
+    assert result.exit_code == 1, result.output
+
+
+def events(url: str, name: str) -> list[m.Event]:
+    with closing(open_journal(url)) as journal:
+        return list(journal.events(name))
+
+
+def test_only_those_that_did_not_pass(fuota: Fuota, failed: None, url: str) -> None:
+    fuota("campaign", "retry", "small", "--db", url)
+    first, again = events(url, "small"), events(url, "small-retry")
+    assert isinstance(first[-1], m.Finished)
+    assert isinstance(again[-1], m.Finished)
+    assert len(again[0].config.devices) == 3 - first[-1].successes
+    assert again[0].at == first[-1].at
+    assert again[0].config.groups[0].first_f_cnt > first[0].config.groups[0].first_f_cnt
+
+
+def test_its_name(fuota: Fuota, failed: None, url: str) -> None:
+    fuota("campaign", "retry", "small", "--db", url)
+    fuota("campaign", "retry", "small", "--db", url)
+    listed = fuota("campaign", "list", "--db", url).stdout
+    assert all(name in listed for name in ("small-retry", "small-retry-2"))
+    assert fuota("campaign", "retry", "small", "--db", url, "--id", "small").exit_code == 2
+
+
+def test_a_reboot_that_is_none(fuota: Fuota, failed: None, url: str) -> None:
+    for reboot in ("soon", "12:00", "", "nan", "inf", "-5", "5", "after-transfer"):
+        result = fuota("campaign", "retry", "small", "--db", url, "--reboot", reboot)
+        assert (result.exit_code, "reboot" in result.output) == (2, True), reboot
+    assert fuota("campaign", "retry", "large", "--db", url).output == "error: there is no campaign 'large'\n"
+
+
+def test_it_is_interrupted_and_resumed(fuota: Fuota, failed: None, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Devices are as the campaign before left them."""
+    append_all = SqlJournal.append_all
+
+    class Interrupted(Exception):
+        pass
+
+    def counting(self: Any, appends: Any) -> None:
+        append_all(self, appends)
+        if appends[0].expected_seq + len(appends[0].events) >= 40:
+            raise Interrupted
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SqlJournal, "append_all", counting)
+        with pytest.raises(Interrupted):
+            fuota("campaign", "retry", "small", "--db", url)
+    result = fuota("campaign", "resume", "small-retry", "--db", url)
+    assert result.exit_code in (0, 1)
+    [*_, last] = events(url, "small-retry")
+    assert isinstance(last, m.Finished)
+    assert not [e for e in events(url, "small-retry") if isinstance(e, m.Answered) and "session_cnt_replay" in e.reason]
+    again = fuota("campaign", "retry", "small-retry", "--db", url)
+    assert again.exit_code in (0, 1, 2)
+    assert "Traceback" not in again.output
