@@ -470,13 +470,13 @@ class Campaign:
             yield from exchange.request(device, now)
 
     def _on_duration(self, now: float) -> Decisions:
-        """A stage with enough successes that was waiting for more is over; any other fails the campaign."""
+        """A stage that was waiting for more than enough devices is over; any other fails the campaign."""
         stage, main = self._stage, self._main
         if not stage.bounded or main is None:
             return
-        enough = isinstance(main, UnicastExchange) and main.n_succeeded >= self._running.plan.n_needed
         more = any(later.bounded and not later.spare for later in self._stages[self._running.stage_idx + 1 :])
         yield from main.end(now, reasons.DURATION)
+        enough = isinstance(main, UnicastExchange) and self._running.n_taking_part() >= self._running.plan.n_needed
         if more or not enough:
             yield from self._end_as(FAILED, f"{reasons.DURATION} in {stage.name}", now)
 

@@ -536,6 +536,26 @@ def test_the_maximum_duration_does_not_end_a_firmware_update_while_a_group_is_as
     assert d.stage == VERIFY
 
 
+@pytest.mark.parametrize("n_answers", [0, 1, 2])
+def test_the_maximum_duration_ends_the_questions_not_the_firmware_update(drive, n_answers) -> None:
+    """Who was silent until then may be complete, and all of them stay: the version that runs will tell."""
+    d = drive(3, stage=STATUS, **ALONE)
+    d = with_duration(d, d.now + 300 - T0)
+    unicast_status(d, dict.fromkeys(range(1, 1 + n_answers), COMPLETE))
+    d.wait(301)
+    assert (d.stage, d.members()) == (VERIFY, [1, 2, 3])
+    verify(d, {1: NEW, 2: NEW, 3: NEW})
+    assert d.status == "SUCCEEDED"
+
+
+def test_it_ends_a_binary_transfer(drive) -> None:
+    d = drive(3, stage=STATUS, **{**ALONE, "kind": "binary"})
+    d = with_duration(d, d.now + 300 - T0)
+    unicast_status(d, {1: COMPLETE})
+    d.wait(301)
+    assert (d.status, d.campaign.status().reason) == ("FAILED", "maximum duration reached in FragSessionStatus")
+
+
 def with_duration(d: Any, max_duration: float) -> Any:
     """The same campaign, had it been configured with that maximum duration."""
     config = replace(d.campaign.config, max_duration=max_duration)
