@@ -284,3 +284,18 @@ def test_two_profiles_in_one_campaign(drive, config_of) -> None:
     assert [d.state(i).reboot_sent for i in (1, 2)] == ["time", "countdown"]
     d.reach("end")
     assert d.status == "SUCCEEDED"
+
+
+def test_who_has_no_image_and_then_says_nothing_is_a_reason_for_another_round(drive) -> None:
+    """It was silent when its group was asked who lacks fragments, and is when it is asked for its version."""
+    d = drive(1, stage="FragSessionStatus", redundancy="adaptive", fsession_status_threshold=0, **AFTER)
+    d.ask(1)
+    d.wait(d.campaign.plan.groups["meters"].status_wait + 1)
+    assert d.stage == UPGRADE
+    d.sent(d.ask(1))
+    d.say(1, firmware.DevUpgradeImageAns(up_image_status=0))
+    assert d.asked(1) == "DevVersion after DevUpgradeImage"
+    silent(d, 5000)
+    assert (d.stage, d.members()) == (DATA, [1])
+    d.reach("end")
+    assert d.status == "SUCCEEDED"

@@ -137,12 +137,18 @@ def _upgrade_image_read(state: CampaignState, device: DeviceState, command: Comm
     return OK
 
 
+def _has_no_image(_state: CampaignState, device: DeviceState) -> None:
+    """Until its version tells that it has installed it."""
+    device.needed = _still_needed(device, 0)
+
+
 UPGRADE_IMAGE = Ask(
     name="DevUpgradeImage",
     port=lambda ports: ports.firmware,
     request=lambda *_: firmware.DevUpgradeImageReq(),
     read=_upgrade_image_read,
     done=data_complete,
+    again=_has_no_image,
     volunteered=(firmware.DevVersionAns,),
 )
 
