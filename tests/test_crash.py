@@ -245,13 +245,16 @@ def check(run: Run) -> None:
 
 
 def final(run: Run) -> dict[str, Any]:
-    """What a run without losses comes to, however often its agent was killed."""
-    status = run.campaign.status()
+    """What a run without losses comes to, however often its agent was killed. How many coded fragments go out before
+    devices say that they have enough is a matter of time."""
+    status, plans = run.campaign.status(), run.campaign.plan.groups
     requests = {e.id: e for e in run.of(m.Requested)}
     frames: dict[str, dict[int, int]] = {}
     for e in run.of(m.HandedOver):
         request = requests[e.id]
-        if request.group is not None and request.frag_nb is not None:
+        if request.group is None or request.frag_nb is None:
+            continue
+        if not plans[request.group].adaptive or request.frag_nb <= plans[request.group].n_frags:
             frames.setdefault(request.group, {})[e.f_cnt] = request.frag_nb
     counted = not run.events[0].network.owns_f_cnt
     return {
