@@ -99,7 +99,7 @@ def participants(d: Any, group: str | None = None) -> list[bool]:
 
 def verify(d: Any, answers: dict[int, Any]) -> None:
     """Each is asked for its version as often as may be, and says this; None: nothing."""
-    d.wait_until(d.campaign._main.not_before + 10)
+    d.wait_until(d.campaign._course.main.not_before + 10)
     for i in answers:
         d.up(i)
     for _ in range(200):

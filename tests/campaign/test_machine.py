@@ -415,9 +415,9 @@ CLEANING = {"CancelReboot", "McGroupDelete", "DevDeleteImage"}
 
 def inside(campaign: Campaign) -> Any:
     """All that decides what a campaign does next."""
-    state = campaign._state
+    state = campaign._course.state
     assert state is not None
-    line, main = state.line, campaign._main
+    line, main = state.line, campaign._course.main
     return (
         state.timers.as_dict(),
         state.devices,
@@ -427,7 +427,7 @@ def inside(campaign: Campaign) -> Any:
         (state.replies, state.sessions, state.asked_groups, state.sent_until, state.round, state.n_requests),
         (state.status, state.stopping, state.reason, state.unconfirmed, state.paused, state.stage_idx),
         [(kind, {n: getattr(x, n) for n in ("n_open", "n_given_up", "n_succeeded", "n_asked", "n_already", "slowest")})
-         for kind, x in (("main", main), ("clean-up", campaign._clean_up)) if isinstance(x, UnicastExchange)],
+         for kind, x in (("main", main), ("clean-up", campaign._course.clean_up)) if isinstance(x, UnicastExchange)],
     )  # fmt: skip
 
 
@@ -534,7 +534,7 @@ class AnythingMachine(RuleBasedStateMachine):
     def replayed(self) -> Campaign:
         """Only when devices were heard is not among the events: a replayed campaign measures anew."""
         campaign = replayed(self.d)
-        campaign._uplinks._heard = copy.deepcopy(self.d.campaign._uplinks._heard)
+        campaign._course.uplinks._heard = copy.deepcopy(self.d.campaign._course.uplinks._heard)
         return campaign
 
     def feed(self, item: m.Input) -> None:
@@ -663,7 +663,7 @@ class AnythingMachine(RuleBasedStateMachine):
         self.feed(m.MulticastSummary(data.draw(st.sampled_from(self.frames_on_their_way())), ok))
 
     def frames_on_their_way(self) -> list[str]:
-        multicast = getattr(self.d.campaign._main, "multicast", None)
+        multicast = getattr(self.d.campaign._course.main, "multicast", None)
         return multicast.outstanding() if multicast is not None else []
 
     @running
@@ -730,10 +730,10 @@ class AnythingMachine(RuleBasedStateMachine):
 
     @invariant()
     def the_counters_equal_a_recount(self) -> None:
-        state = self.d.campaign._state
+        state = self.d.campaign._course.state
         everybody = list(state.devices.values())
         assert state.line.n_ready == sum(device.phase is Phase.READY for device in everybody)
-        for exchange in (self.d.campaign._main, self.d.campaign._clean_up):
+        for exchange in (self.d.campaign._course.main, self.d.campaign._course.clean_up):
             if isinstance(exchange, UnicastExchange):
                 phases = [device.phase for device in everybody if exchange.mine(device)]
                 assert exchange.n_open == sum(phase in OPEN for phase in phases)

@@ -1,0 +1,47 @@
+"""What docs/adaptive.md says, on a few of its seeds."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module")
+def bench() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("bench_adaptive", ROOT / "benchmarks" / "bench_adaptive.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(("n_frags", "version", "seed"), [(50, "1.0.0", 3), (50, "2.0.0", 4), (300, "2.0.0", 5)])
+def test_adaptive_reaches_the_threshold_with_fewer_coded_fragments(bench, n_frags, version, seed) -> None:
+    half, adaptive = (bench.run(n_frags, version, strategy, seed) for strategy in ("1/2", "adaptive"))
+    assert half.coded == n_frags
+    assert adaptive.reached >= half.reached
+    assert adaptive.reached or adaptive.exhausted
+    assert adaptive.coded <= 0.65 * half.coded, "of a single campaign; 60 % is the bound of the mean"
+    assert adaptive.n_wrong == half.n_wrong == 0
+
+
+def test_the_table_holds_what_it_should() -> None:
+    rows = re.findall(
+        r"\| (\d+) \| ([\d.]+) \| (\S+) \| (\d+) of (\d+) \| ([\d.]+) \(\d+\) \| (\d+)% \|",
+        (ROOT / "docs" / "adaptive.md").read_text(encoding="utf-8"),
+    )
+    found = {(int(m), version, strategy): rest for m, version, strategy, *rest in rows}
+    assert set(found) == {(m, v, s) for m in (50, 300) for v in ("1.0.0", "2.0.0") for s in ("1/2", "adaptive")}
+    for m in (50, 300):
+        for version in ("1.0.0", "2.0.0"):
+            reached, n_seeds, _, share = found[m, version, "adaptive"]
+            assert int(reached) >= int(found[m, version, "1/2"][0])
+            assert int(n_seeds) >= 100
+            assert int(share) <= 60
