@@ -22,10 +22,14 @@ def lacks(device: DeviceState) -> bool:
     return device.taking_part and device.data < Data.LIKELY and device.needed is not None
 
 
-def lacking(state: CampaignState) -> list[DeviceState]:
-    """Devices that more fragments would help, in groups that have some left."""
-    able = {name for name, group in state.groups.items() if group.plan.adaptive and group.rows_left}
-    return [device for device in state.devices.values() if device.group.name in able and lacks(device)]
+def rows_left(state: CampaignState) -> dict[str, int]:
+    """Coded fragments that nobody was sent, neither by multicast nor by unicast, by adaptive group."""
+    left = {name: group.rows_left for name, group in state.groups.items() if group.plan.adaptive}
+    repaired = dict.fromkeys(left, 0)
+    for device in state.devices.values():
+        if device.n_repaired:
+            repaired[device.group.name] = max(repaired.get(device.group.name, 0), device.n_repaired)
+    return {name: n - repaired[name] for name, n in left.items() if n > repaired[name]}
 
 
 def enough_complete(state: CampaignState, group: str) -> bool:
@@ -49,7 +53,8 @@ def n_complete_needed(state: CampaignState, successes: int) -> int:
 
 def coded_of_round(state: CampaignState, successes: int) -> dict[str, int]:
     """Coded fragments of a further round, by group, if so many devices need no more; empty: no round helps."""
-    devices = lacking(state)
+    left = rows_left(state)
+    devices = [device for device in state.devices.values() if device.group.name in left and lacks(device)]
     n_missing = state.plan.n_needed - successes
     if n_missing <= 0 or not devices:
         return {}
@@ -60,7 +65,7 @@ def coded_of_round(state: CampaignState, successes: int) -> dict[str, int]:
     wanted: dict[str, int] = {}
     for n_coded, _, group in quickest[:n_missing]:
         wanted[group] = max(n_coded, state.groups[group].plan.coded.n_least, wanted.get(group, 0))
-    return {name: min(n, state.groups[name].rows_left) for name, n in wanted.items()}
+    return {name: min(n, left[name]) for name, n in wanted.items()}
 
 
 def coded_needed(needed: int | None, loss: float | None, usual: float) -> int:

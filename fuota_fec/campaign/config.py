@@ -204,7 +204,8 @@ class CampaignConfig:
     loss: float | None = None
     """Share of fragments that a device is expected to miss, 0 … below 1, where it is known."""
     unicast_repair_max: int = 0
-    """Devices, at most, that are sent what they still lack by unicast, where that takes less air time; 0 = none."""
+    """Devices, at most, that are sent what they still lack by unicast, where that takes less air time; 0 = none. In
+    binary transfers and with adaptive redundancy, which ask for what is lacking."""
     rows: tuple[int, ...] | str | None = None
     """Row numbers of the coded fragments; "first", as if not given: 1, 2, 3 …; "selected": those that do most, which is
     worth while up to about 128 fragments."""

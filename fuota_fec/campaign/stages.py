@@ -127,12 +127,13 @@ def _before_reboot(state: CampaignState, device: DeviceState, now: float) -> Ask
 
 def tidy(state: CampaignState, device: DeviceState) -> Asks:
     """What is deleted on a device once the verdict is there: its fragmentation session, unless that may free the
-    storage of what is still wanted (an image without proof, a file that has arrived), and its group."""
+    storage of what may be there and still wanted (an image without proof, a file), and its group."""
     config = state.config
     if not config.clean_up or config.kind == "multicast":
         return ()
-    has_it = device.data >= Data.LIKELY and not (device.passed and config.kind == "firmware")
-    session = device.session_set_up and device.profile.frag_session_delete and not has_it
+    runs_it = device.passed and config.kind == "firmware"
+    has_nothing = not device.got_fragments or device.needed is not None or device.data is Data.WRONG
+    session = device.session_set_up and device.profile.frag_session_delete and (runs_it or has_nothing)
     group = device.group_set_up and device.profile.mc_group_delete
     return (*([asks.CLOSE_FRAG_SESSION] * session), *([asks.MC_GROUP_DELETE] * group))
 

@@ -117,7 +117,7 @@ class Uplinks:
     def _on_question(
         self, state: CampaignState, device: DeviceState, command: Command, at: float, now: float
     ) -> Decisions:
-        if state.stopping:
+        if state.stopping == "STOPPED":
             return
         if isinstance(command, clock.AppTimeReq) and not state.network.clock_sync:
             yield from self._on_time_asked(state, device, command, at, now)

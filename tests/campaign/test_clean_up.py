@@ -14,7 +14,7 @@ from fuota_fec.campaign.config import Device
 from fuota_fec.campaign.machine import Campaign
 from fuota_fec.devices import profiles
 from fuota_fec.errors import CampaignError
-from fuota_fec.wire import firmware, fragmentation, multicast
+from fuota_fec.wire import clock, firmware, fragmentation, multicast
 
 T0 = 1_800_000_000.0
 REBOOT = T0 + 50_000
@@ -576,3 +576,21 @@ def test_a_device_that_left_while_it_was_set_up_is_tidied_at_the_end(drive) -> N
     d.clean_up()
     assert tidied(d, 2) == [CLOSE, LEAVE]
     assert d.status == "SUCCEEDED"
+
+
+def test_a_device_that_asks_is_answered_while_it_is_cleaned_up_unless_the_campaign_was_stopped(drive, group_of) -> None:
+    asks_time = clock.AppTimeReq(device_time=5, ans_required=True, token_req=1)
+    block = fragmentation.FragDataBlockReceivedReq(frag_index=0)
+    for stops in (False, True):
+        group = group_of(version="2.0.0", mc_version="2.0.0")
+        d = drive(1, groups=(group,), stage=VERIFY, clean_up=True, stage_complete_delay=0)
+        if stops:
+            d.stop()
+        else:
+            d.wait(30)
+            d.succeed(1)
+            assert d.status == "stopping"
+        d.say(1, asks_time)
+        d.say(1, block)
+        d.wait(5)
+        assert len(d.replies(1)) == (0 if stops else 2)

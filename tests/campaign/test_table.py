@@ -175,13 +175,14 @@ def meant(d: Any, device: Any, command: Any) -> set[type]:
     """Of which kinds an event may be that a command causes; none at all for what is foreign."""
     kinds: set[type] = set()
     state = d.campaign._course.state
+    if state.stopping != "STOPPED":
+        if isinstance(command, clock.AppTimeReq):
+            kinds.add(m.ReplyOwed)
+        block = isinstance(command, fragmentation.FragDataBlockReceivedReq) and command.frag_index == 0
+        if block and device.got_fragments:
+            kinds |= {m.ReplyOwed, m.BlockReceived}
     if state.stopping and not device.cleaning:
         return kinds
-    if isinstance(command, clock.AppTimeReq) and not device.cleaning:
-        kinds.add(m.ReplyOwed)
-    block = isinstance(command, fragmentation.FragDataBlockReceivedReq) and command.frag_index == 0
-    if block and device.got_fragments and not device.cleaning:
-        kinds |= {m.ReplyOwed, m.BlockReceived}
     if isinstance(command, firmware.DevVersionAns) and command.fw_version != device.fw_version:
         kinds.add(m.VersionHeard)
     if device.phase not in GONE and device.asks and belongs(device.asks[0].name, command, device):
