@@ -350,9 +350,13 @@ def _print_status(console: Console, status: CampaignStatus, owner: str) -> None:
     if status.reason:
         console.print(status.reason, soft_wrap=True)
     _print_devices(console, status)
-    for dev_eui in status.unconfirmed:
-        why = next(d.unconfirmed for d in status.devices if d.dev_eui == dev_eui)
-        console.print(f"{dev_eui} did not confirm the clean-up: {why}", soft_wrap=True)
+    _print_unconfirmed(console, status)
+
+
+def _print_unconfirmed(console: Console, status: CampaignStatus) -> None:
+    for device in status.devices:
+        if device.unconfirmed:
+            console.print(f"{device.dev_eui} did not confirm the clean-up: {device.unconfirmed}", soft_wrap=True)
 
 
 def _replayed(journal: Journal, name: str) -> Campaign:
@@ -399,6 +403,7 @@ def _print_outcome(console: Console, result: SimulationResult) -> None:
     _print_devices(console, status, ("image", right))
     passed = [d for d in status.devices if d.status == "passed"]
     console.print()
+    _print_unconfirmed(console, status)
     for reason, n_devices in reason_counts(status):
         console.print(f"{n_devices} {reason}", soft_wrap=True)
     n_bytes = len(result.campaign.image)

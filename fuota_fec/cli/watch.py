@@ -129,7 +129,8 @@ class StageReport:
         elif isinstance(event, Finished):
             self._line(event.at, f"campaign {event.status}" + (f": {event.reason}" if event.reason else ""))
             if event.unconfirmed:
-                self._line(event.at, f"{len(event.unconfirmed)} devices did not confirm the clean-up")
+                n = len(event.unconfirmed)
+                self._line(event.at, f"{n} device{'s' if n > 1 else ''} did not confirm the clean-up")
 
     def _line(self, at: float, text: str) -> None:
         self._print(f"{clock(at)}  {text}")
