@@ -22,7 +22,7 @@ from fuota_fec.devices.profiles import profile
 from fuota_fec.errors import JournalError, ParameterError
 from fuota_fec.fleet.channel import (
     AnyLoss,
-    GilbertElliott,
+    BurstLoss,
     IndependentLoss,
     LossModel,
     Outages,
@@ -152,7 +152,7 @@ class Simulation:
             raise ParameterError(f"{name}: {len(loss)} values for {n_devices} devices")
         if self.burst is None:
             return IndependentLoss(loss, rng)
-        return GilbertElliott.of_bursts(loss, self.burst, n_devices, rng)
+        return BurstLoss.of_bursts(loss, self.burst, n_devices, rng)
 
 
 def _problems(name: str, check: Callable[[], object]) -> list[str]:

@@ -57,8 +57,9 @@ class IndependentLoss:
         return self._probability if isinstance(self._probability, float) else self._probability[devices]
 
 
-class GilbertElliott:
-    """Losses that come in bursts: each device is in a good or a bad state, and changes it between two of its frames.
+class BurstLoss:
+    """Losses that come in bursts (Gilbert–Elliott): each device is in a good or a bad state, and changes it between two
+    of its frames.
 
     `enter` and `leave`: probabilities, above 0 and at most 1, of going from good to bad and back; `loss_good`,
     `loss_bad`: of losing a frame in either. Numbers for all devices, or one for each. A device begins in either state
@@ -90,7 +91,7 @@ class GilbertElliott:
     @classmethod
     def of_bursts(
         cls, loss: float | npt.ArrayLike, burst: float, n_devices: int, rng: np.random.Generator
-    ) -> GilbertElliott:
+    ) -> BurstLoss:
         """Every frame of the bad state is lost, none of the good one: in the long run a share `loss` of all, from 0 to
         below 1, in runs of `burst` frames on average. ParameterError where the runs would have to be longer."""
         values = np.broadcast_to(probabilities(loss), n_devices)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from fuota_fec.errors import ParameterError
 from fuota_fec.fleet.channel import (
     AnyLoss,
-    GilbertElliott,
+    BurstLoss,
     IndependentLoss,
     LossModel,
     Outages,
@@ -27,13 +27,11 @@ TRACE = Trace(devices=("a", "b"), lost=(np.array([1, 0, 0], bool), np.array([0, 
 MODELS: dict[str, Callable[[np.random.Generator], LossModel]] = {
     "independent": lambda rng: IndependentLoss(0.3, rng),
     "per device": lambda rng: IndependentLoss([0.1, 0.2, 0.3, 0.4, 0.5], rng),
-    "bursts": lambda rng: GilbertElliott.of_bursts(0.3, 4, 5, rng),
-    "Elliott": lambda rng: GilbertElliott(0.1, 0.3, 5, rng, loss_good=0.05, loss_bad=0.6),
+    "bursts": lambda rng: BurstLoss.of_bursts(0.3, 4, 5, rng),
+    "Elliott": lambda rng: BurstLoss(0.1, 0.3, 5, rng, loss_good=0.05, loss_bad=0.6),
     "recorded": lambda rng: RecordedLoss(TRACE, 5, rng),
     "outages": lambda _rng: Outages([(2, 4), (10, 12)]),
-    "any": lambda rng: AnyLoss(
-        [IndependentLoss(0.3, rng), Outages([(2, 4)]), GilbertElliott.of_bursts(0.1, 2, 5, rng)]
-    ),
+    "any": lambda rng: AnyLoss([IndependentLoss(0.3, rng), Outages([(2, 4)]), BurstLoss.of_bursts(0.1, 2, 5, rng)]),
 }
 
 
@@ -107,7 +105,7 @@ def test_what_is_no_probability_of_loss(probability) -> None:
     with pytest.raises(ParameterError, match="loss: "):
         IndependentLoss(probability, np.random.default_rng(1))
     with pytest.raises(ParameterError, match="loss: "):
-        GilbertElliott.of_bursts(probability, 100, 2, np.random.default_rng(1))
+        BurstLoss.of_bursts(probability, 100, 2, np.random.default_rng(1))
 
 
 # ---- bursts ----------------------------------------------------------------------------------------------
@@ -115,7 +113,7 @@ def test_what_is_no_probability_of_loss(probability) -> None:
 
 @pytest.mark.parametrize(("loss", "burst"), [(0.05, 1), (0.05, 8), (0.3, 3), (0.75, 20), (0.5, 1)])
 def test_bursts_have_the_asked_length_and_share(loss, burst) -> None:
-    model = GilbertElliott.of_bursts(loss, burst, 400, np.random.default_rng(5))
+    model = BurstLoss.of_bursts(loss, burst, 400, np.random.default_rng(5))
     lost = np.array([model.lost_each(np.arange(400), 0) for _ in range(1000)])
     assert lost.mean() == pytest.approx(loss, rel=0.06)
     begins = lost[1:] & ~lost[:-1]
@@ -123,12 +121,12 @@ def test_bursts_have_the_asked_length_and_share(loss, burst) -> None:
 
 
 def test_from_the_first_frame_on_the_share_is_that_of_the_long_run() -> None:
-    model = GilbertElliott.of_bursts(0.2, 50, 20_000, np.random.default_rng(6))
+    model = BurstLoss.of_bursts(0.2, 50, 20_000, np.random.default_rng(6))
     assert model.lost_each(np.arange(20_000), 0).mean() == pytest.approx(0.2, abs=0.02)
 
 
 def test_each_device_is_in_a_state_of_its_own_and_unicast_goes_on_with_it() -> None:
-    model = GilbertElliott(1, 1, 2, np.random.default_rng(1))
+    model = BurstLoss(1, 1, 2, np.random.default_rng(1))
     first = model.lost_each(np.array([0, 1]), 0)
     assert model.lost(0, 0) is not bool(first[0])
     assert model.lost(0, 0) is bool(first[0])
@@ -136,13 +134,13 @@ def test_each_device_is_in_a_state_of_its_own_and_unicast_goes_on_with_it() -> N
 
 
 def test_both_states_may_lose_some() -> None:
-    model = GilbertElliott(0.1, 0.3, 500, np.random.default_rng(4), loss_good=0.02, loss_bad=0.5)
+    model = BurstLoss(0.1, 0.3, 500, np.random.default_rng(4), loss_good=0.02, loss_bad=0.5)
     assert share(model, 500, 400).mean() == pytest.approx(0.75 * 0.02 + 0.25 * 0.5, rel=0.05)
 
 
 def test_bursts_of_a_fleet_with_losses_of_its_own() -> None:
     wanted = np.array([0.0, 0.05, 0.3])
-    model = GilbertElliott.of_bursts(wanted, 3, 3, np.random.default_rng(2))
+    model = BurstLoss.of_bursts(wanted, 3, 3, np.random.default_rng(2))
     assert share(model, 3, 12_000) == pytest.approx(wanted, abs=0.04)
 
 
@@ -157,7 +155,7 @@ def test_bursts_of_a_fleet_with_losses_of_its_own() -> None:
 )
 def test_bursts_that_cannot_be(loss, burst, said) -> None:
     with pytest.raises(ParameterError, match=said):
-        GilbertElliott.of_bursts(loss, burst, 3, np.random.default_rng(1))
+        BurstLoss.of_bursts(loss, burst, 3, np.random.default_rng(1))
 
 
 @pytest.mark.parametrize(
@@ -172,7 +170,7 @@ def test_bursts_that_cannot_be(loss, burst, said) -> None:
 )
 def test_states_that_cannot_be(settings, said) -> None:
     with pytest.raises(ParameterError, match=said):
-        GilbertElliott(n_devices=2, rng=np.random.default_rng(1), **settings)
+        BurstLoss(n_devices=2, rng=np.random.default_rng(1), **settings)
 
 
 # ---- outages ---------------------------------------------------------------------------------------------
@@ -197,8 +195,8 @@ def test_an_outage_has_an_end_after_its_start(window) -> None:
 def test_what_any_loses_is_lost_and_all_are_asked() -> None:
     """A model that is not asked during an outage would be in another state after it."""
     rng, alone = np.random.default_rng(9), np.random.default_rng(9)
-    both = AnyLoss([Outages([(5, 10)]), GilbertElliott.of_bursts(0.3, 3, 5, rng)])
-    bursts = GilbertElliott.of_bursts(0.3, 3, 5, alone)
+    both = AnyLoss([Outages([(5, 10)]), BurstLoss.of_bursts(0.3, 3, 5, rng)])
+    bursts = BurstLoss.of_bursts(0.3, 3, 5, alone)
     for now in range(30):
         expected = bursts.lost_each(EACH, now) | (5 <= now < 10)
         assert (both.lost_each(EACH, now) == expected).all()
