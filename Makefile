@@ -4,13 +4,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := pyproject.toml setup.py fuota_fec/_core.pyx fuota_fec/_core.pxd $(wildcard src_c/*.c src_c/*.h)
 
-.PHONY: help run test lint bench sanitize docs clean
+.PHONY: help run test lint bench adaptive sanitize docs clean
 
 help:
 	@echo "make run    build, install into .venv, and update 100 simulated devices with a real firmware image"
 	@echo "make test   the same, then the whole test suite"
 	@echo "make lint   ruff and mypy"
 	@echo "make bench  benchmarks of codec, campaigns and a large simulated fleet, and other people's codecs beside ours: benchmarks/RESULTS.md"
+	@echo "make adaptive  adaptive redundancy beside a fixed rate, 100 seeds: docs/adaptive.md"
 	@echo "make docs   what the documentation takes from the code"
 	@echo "make sanitize  the test suite on a build with address and undefined-behaviour sanitizers"
 	@echo "make clean  remove everything that was built"
@@ -35,6 +36,10 @@ bench: .venv/.dev
 	@$(BIN)/python benchmarks/bench_campaign.py
 	@$(BIN)/python benchmarks/bench_fleet.py
 	@$(BIN)/python benchmarks/peers/run.py
+
+adaptive: .venv/.dev
+	@echo "== 800 simulated campaigns with adaptive redundancy and without, a quarter of an hour"
+	@$(BIN)/python benchmarks/bench_adaptive.py
 
 docs: .venv/.dev
 	@$(BIN)/python docs/generate.py
