@@ -28,6 +28,7 @@ COMMANDS = {
     "inspect": Entry("fuota_fec.cli.inspect", "inspect_command", "Show what a payload on a package's port says."),
     "plan": Entry("fuota_fec.cli.plan", "plan_command", "How many coded fragments a fleet needs, and which."),
     "schedule": Entry("fuota_fec.cli.schedule", "schedule_command", "Compare data rates and groupings of a fleet."),
+    "simulate": Entry("fuota_fec.cli.simulate", "simulate_command", "How many devices of a fleet complete."),
     "campaign": Entry("fuota_fec.cli.campaign", "campaign_command", "Run firmware-update campaigns."),
     "doctor": Entry("fuota_fec.cli.doctor", "doctor_command", "Show version, CPU features, kernels and extras."),
 }

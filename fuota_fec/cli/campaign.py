@@ -24,11 +24,13 @@ from fuota_fec.campaign.messages import Event
 from fuota_fec.campaign.overview import CampaignStatus
 from fuota_fec.campaign.retry import retry_config
 from fuota_fec.cli.output import json_option, print_json
+from fuota_fec.cli.report import report_command
 from fuota_fec.cli.runfile import read_run_file
-from fuota_fec.cli.watch import JsonReport, StageReport, duration
+from fuota_fec.cli.watch import JsonReport, StageReport
 from fuota_fec.errors import CampaignError, JournalError
 from fuota_fec.journal import Journal, Order, Overview, Verb, open_journal
 from fuota_fec.report.tables import DEVICE_COLUMNS, device_rows, reason_counts
+from fuota_fec.report.words import duration
 from fuota_fec.simulation import LEASE_TTL, Simulation, SimulationResult, resume_simulation, simulate_campaign
 from fuota_fec.tables import from_table
 
@@ -49,6 +51,9 @@ _speed_option = click.option(
 @click.group("campaign")
 def campaign_command() -> None:
     """Run firmware-update campaigns."""
+
+
+campaign_command.add_command(report_command)
 
 
 # ---- running ---------------------------------------------------------------------------------------------

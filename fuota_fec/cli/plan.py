@@ -14,16 +14,17 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from fuota_fec.checks import shown
-from fuota_fec.cli.output import json_option, print_json, version_option
-from fuota_fec.cli.watch import duration
+from fuota_fec.cli.losses import read_loss
+from fuota_fec.cli.output import check_output, json_option, print_json, version_option, write_whole
 from fuota_fec.devices.profiles import PROFILES, LateUncoded, profile
 from fuota_fec.errors import ParameterError
 from fuota_fec.image import ImageSource, load_image
-from fuota_fec.planning.losses import BetaLoss, GilbertElliott, Loss
 from fuota_fec.planning.redundancy import RedundancyPlan, plan_redundancy
 from fuota_fec.planning.transmission import TransmissionPlan, plan_transmission
 from fuota_fec.radio.regions import region
+from fuota_fec.report.page import need_extra
+from fuota_fec.report.redundancy import plan_page, ways_of
+from fuota_fec.report.words import duration, percent
 
 _ROWS_SHOWN = 40
 
@@ -50,6 +51,9 @@ _ROWS_SHOWN = 40
 @click.option("--rows", type=click.Choice(["selected", "first"]), default="selected", show_default=True)
 @click.option("--max-coded", type=int, help="Most coded fragments; more than would help if not given.")
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same plan.")
+@click.option(
+    "-o", "--output", type=click.Path(dir_okay=False, allow_dash=True), help="Write an HTML page with the curves."
+)
 @version_option
 @json_option
 def plan_command(as_json: bool, **given: Any) -> None:
@@ -58,7 +62,11 @@ def plan_command(as_json: bool, **given: Any) -> None:
     By trials with the exact matrix, beside the fixed code rates and rounds without coded fragments. With --dr the
     fragment size with the least time on the air is found as well. Exit status 1 if the threshold cannot be met.
     """
-    loss = _loss(given)
+    output = given["output"]
+    if output is not None:
+        check_output(output, as_json)
+        need_extra()
+    loss = read_loss(given)
     image_len = _image_len(given)
     name = given["image"] or (f"{image_len} bytes" if image_len is not None else "")
     common: dict[str, Any] = {
@@ -69,6 +77,7 @@ def plan_command(as_json: bool, **given: Any) -> None:
         "rows": given["rows"],
         "seed": given["seed"],
     }
+    kind = profile(given["profile_name"]) if given["profile_name"] else None
     transmission: TransmissionPlan | None = None
     with _progress(as_json) as progress:
         if image_len is not None and given["dr"] is not None:
@@ -82,14 +91,13 @@ def plan_command(as_json: bool, **given: Any) -> None:
                     given["dr"], dwell_time=given["dwell_time"], repeater=given["repeater"]
                 ),
                 frag_size=given["frag_size"],
-                profiles=[profile(given["profile_name"])] if given["profile_name"] else [],
+                profiles=[kind] if kind else [],
                 progress=progress,
                 **common,
             )
             plan = transmission.redundancy
         else:
             n_frags = given["n_frags"] if image_len is None else _n_frags(image_len, given["frag_size"])
-            kind = profile(given["profile_name"]) if given["profile_name"] else None
             plan = plan_redundancy(
                 n_frags,
                 loss,
@@ -98,51 +106,18 @@ def plan_command(as_json: bool, **given: Any) -> None:
                 late_uncoded=kind is None or kind.late_uncoded not in (LateUncoded.DROPPED, LateUncoded.CORRUPTS),
                 **common,
             )
+    if output is not None:
+        limit = kind.solvable_losses(plan.n_frags) if kind else None
+        page = plan_page(plan, loss, transmission=transmission, max_losses=limit, name=Path(name).name)
+        write_whole(output, page.encode())
     if as_json:
         print_json(_facts(plan, transmission))
-    else:
+    elif output != "-":
         _print(name, plan, transmission)
+        if output is not None:
+            click.echo(f"\nreport in {output}")
     if not plan.meets:
         sys.exit(1)
-
-
-def _loss(given: dict[str, Any]) -> Loss:
-    named = [name for name in ("loss", "burst", "loss_file") if given[name] is not None]
-    if len(named) != 1:
-        raise click.UsageError("give one of --loss, --burst and --loss-file")
-    if given["spread"] is not None and named != ["loss"]:
-        raise click.UsageError("--spread goes with --loss")
-    if given["burst"] is not None:
-        values = _numbers("--burst", given["burst"])
-        if len(values) != 4:
-            raise ParameterError(f"--burst: {shown(given['burst'])}: {len(values)} numbers, expected four")
-        names = ("p_good_to_bad", "p_bad_to_good", "loss_good", "loss_bad")
-        return GilbertElliott(**dict(zip(names, values, strict=True)))
-    if given["loss_file"] is not None:
-        path = given["loss_file"]
-        try:
-            text = Path(path).read_text(encoding="utf-8")
-        except UnicodeDecodeError:
-            raise ParameterError(f"{path}: not a text file of losses") from None
-        losses = _numbers(path, text)
-        if not losses:
-            raise ParameterError(f"{path}: it is empty, expected a loss for each device")
-        if given["n_devices"] is None:
-            given["n_devices"] = len(losses)
-        return losses
-    if given["n_devices"] is None:
-        raise click.UsageError("--devices is missing: the number of devices")
-    if given["spread"]:
-        return BetaLoss(mean=given["loss"], spread=given["spread"])
-    return float(given["loss"])
-
-
-def _numbers(where: str, text: str) -> list[float]:
-    """Numbers, with commas or white space between them."""
-    try:
-        return [float(part) for part in text.replace(",", " ").split()]
-    except ValueError:
-        raise ParameterError(f"{where}: {shown(text)} is not a list of numbers") from None
 
 
 def _image_len(given: dict[str, Any]) -> int | None:
@@ -233,25 +208,9 @@ def _print(name: str, plan: RedundancyPlan, transmission: TransmissionPlan | Non
     table.add_column("")
     for title in ("coded", "sent", *(["on the air"] if frame_time else []), "a device completes", "threshold met"):
         table.add_column(title, justify="right")
-    ways = [("this plan", plan.n_coded, plan.n_sent, plan.device_probability, plan.probability)]
-    for other in plan.alternatives:
-        label = other.name if other.n_coded == 0 else f"code rate {other.name}"
-        ways.append((label, other.n_coded, other.n_sent, other.device_probability, other.probability))
-    for label, n_coded, n_sent, device, fleet in sorted(ways, key=lambda way: way[2]):
+    for label, n_coded, n_sent, device, fleet, _ in ways_of(plan):
         air = [duration(n_sent * frame_time)] if frame_time else []
         style = "bold" if label == "this plan" else None
         table.add_row(label, str(n_coded), str(n_sent), *air, percent(device), percent(fleet), style=style)
     console.print()
     console.print(table)
-
-
-def percent(probability: float) -> str:
-    """A probability in percent, with as many digits as tell it from 0 and 100 %, at most four."""
-    if probability in (0, 1):
-        return f"{100 * probability:.0f} %"
-    if probability < 5e-5:
-        return "< 0.01 %"
-    if probability > 1 - 5e-7:
-        return "> 99.9999 %"
-    digits = next(d for d in range(1, 5) if d == 4 or round(100 * probability, d) < 100)
-    return f"{100 * probability:.{digits}f} %"

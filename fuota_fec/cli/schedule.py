@@ -14,13 +14,13 @@ from rich.table import Table
 
 from fuota_fec.checks import shown
 from fuota_fec.cli.output import json_option, print_json
-from fuota_fec.cli.watch import duration
 from fuota_fec.codec.block import n_coded_of
 from fuota_fec.devices.profiles import profile
 from fuota_fec.errors import ParameterError
 from fuota_fec.planning.fleet_schedule import EnergyModel, FleetSchedule, GroupSchedule, Sending, Sessions
 from fuota_fec.planning.what_if import Objective, WhatIf, what_if
 from fuota_fec.radio.regions import REGIONS, region
+from fuota_fec.report.words import duration
 
 _SESSIONS: dict[Sessions, str] = {
     "sequential": "one session after the other",

@@ -28,6 +28,7 @@ from fuota_fec.campaign.messages import (
     Unpaused,
 )
 from fuota_fec.cli.output import print_json
+from fuota_fec.report.words import duration
 
 
 class JsonReport:
@@ -141,9 +142,3 @@ class StageReport:
 
 def clock(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).strftime("%H:%M:%S")
-
-
-def duration(seconds: float) -> str:
-    hours, rest = divmod(round(seconds), 3600)
-    minutes, seconds = divmod(rest, 60)
-    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {seconds:02} s"

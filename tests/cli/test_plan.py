@@ -10,9 +10,9 @@ import pytest
 from click.testing import Result
 
 import fuota_fec as ff
-from fuota_fec.cli.plan import percent
 from fuota_fec.devices.profiles import profile
 from fuota_fec.radio.regions import region
+from fuota_fec.report.words import percent
 
 Fuota = Callable[..., Result]
 

@@ -1,0 +1,55 @@
+"""What --loss, --spread, --burst and --loss-file say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fuota_fec.checks import shown
+from fuota_fec.errors import ParameterError
+from fuota_fec.planning.losses import BetaLoss, GilbertElliott, Loss
+
+_WAYS = ("loss", "burst", "loss_file")
+
+
+def read_loss(given: dict[str, Any]) -> Loss:
+    """The losses that the options of a command describe. `n_devices` is set to the number of losses of a file."""
+    named = [name for name in _WAYS if given.get(name) is not None]
+    if len(named) != 1:
+        options = [f"--{name.replace('_', '-')}" for name in _WAYS if name in given]
+        raise click.UsageError(f"give one of {', '.join(options[:-1])} and {options[-1]}")
+    if given["spread"] is not None and named != ["loss"]:
+        raise click.UsageError("--spread goes with --loss")
+    if given.get("burst") is not None:
+        values = _numbers("--burst", given["burst"])
+        if len(values) != 4:
+            raise ParameterError(f"--burst: {shown(given['burst'])}: {len(values)} numbers, expected four")
+        names = ("p_good_to_bad", "p_bad_to_good", "loss_good", "loss_bad")
+        return GilbertElliott(**dict(zip(names, values, strict=True)))
+    if given["loss_file"] is not None:
+        path = given["loss_file"]
+        try:
+            text = Path(path).read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            raise ParameterError(f"{path}: not a text file of losses") from None
+        losses = _numbers(path, text)
+        if not losses:
+            raise ParameterError(f"{path}: it is empty, expected a loss for each device")
+        if given["n_devices"] is None:
+            given["n_devices"] = len(losses)
+        return losses
+    if given["n_devices"] is None:
+        raise click.UsageError("--devices is missing: the number of devices")
+    if given["spread"]:
+        return BetaLoss(mean=given["loss"], spread=given["spread"])
+    return float(given["loss"])
+
+
+def _numbers(where: str, text: str) -> list[float]:
+    """Numbers, with commas or white space between them."""
+    try:
+        return [float(part) for part in text.replace(",", " ").split()]
+    except ValueError:
+        raise ParameterError(f"{where}: {shown(text)} is not a list of numbers") from None

@@ -1,0 +1,70 @@
+"""`fuota-fec campaign report`: a campaign as a page to be looked at, sent on and kept."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import click
+
+from fuota_fec.campaign.messages import Event
+from fuota_fec.cli.output import check_output, json_option, print_json, write_whole
+from fuota_fec.cli.progress import LateProgress
+from fuota_fec.errors import JournalError
+from fuota_fec.journal import Journal, open_journal
+from fuota_fec.report.campaign import campaign_facts, campaign_page
+from fuota_fec.report.history import CampaignHistory, read_history
+from fuota_fec.report.page import need_extra
+
+
+@click.command("report")
+@click.argument("name", metavar="ID")
+@click.option(
+    "-o", "--output", type=click.Path(dir_okay=False, allow_dash=True), help="The HTML file; - for standard output."
+)
+@click.option(
+    "--db",
+    "url",
+    required=True,
+    help="Where campaigns are kept: sqlite:///FILE, or postgresql+psycopg://….",
+    envvar="FUOTA_FEC_DB",
+    show_envvar=True,
+    metavar="URL",
+)
+@json_option
+def report_command(name: str, output: str | None, url: str, as_json: bool) -> None:
+    """Write an HTML page about a campaign: stages, devices with their reasons, groups, parameters.
+
+    One file that needs no network. With --json the facts are printed, and the page is written only with -o.
+    """
+    if output is None and not as_json:
+        raise click.UsageError("give -o FILE, where the page is to be written, or --json")
+    if output is not None:
+        check_output(output, as_json)
+        need_extra()
+    history = _history(name, url)
+    if output is not None:
+        write_whole(output, campaign_page(history).encode())
+    if as_json:
+        print_json(campaign_facts(history))
+    elif output != "-":
+        click.echo(f"campaign {name}: report in {output}")
+
+
+def _history(name: str, url: str) -> CampaignHistory:
+    kind, _, path = url.partition(":///")
+    if kind == "sqlite" and path and not Path(path.partition("?")[0]).exists():
+        raise JournalError(f"journal {url!r}: there is no such file")
+    with closing(open_journal(url)) as journal, LateProgress("reading") as progress:
+        found = next((row for row in journal.overview(archived=True) if row.id == name), None)
+        if found is None:
+            raise JournalError(f"there is no campaign {name!r}")
+        return read_history(_counted(journal, name, found.n_events, progress))
+
+
+def _counted(journal: Journal, name: str, total: int, progress: LateProgress) -> Iterator[Event]:
+    for n, event in enumerate(journal.events(name)):
+        if n % 1024 == 0:
+            progress(n, total)
+        yield event

@@ -1,0 +1,184 @@
+"""`fuota-fec simulate`: how many devices of a fleet complete, with how many coded fragments."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from typing import Any
+
+import click
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from fuota_fec.checks import integer
+from fuota_fec.cli.losses import read_loss
+from fuota_fec.cli.output import check_output, json_option, print_json, version_option, write_whole
+from fuota_fec.cli.progress import LateProgress
+from fuota_fec.codec.limits import MAX_FRAG_NB
+from fuota_fec.fleet.trials import CHUNK, FleetTrial, simulate_fleet
+from fuota_fec.planning.fleets import MAX_DEVICES, Fleet, make_fleet
+from fuota_fec.planning.losses import BetaLoss, Losses
+from fuota_fec.planning.redundancy import expected_coded
+from fuota_fec.planning.selection import select_rows
+from fuota_fec.radio.airtime import frame_time
+from fuota_fec.radio.regions import DATA_FRAGMENT_HEADER_LEN, region
+from fuota_fec.report.page import need_extra
+from fuota_fec.report.redundancy import FleetStudy, needed_lines, share_lines, simulation_page, study_fleet
+from fuota_fec.report.words import percent
+
+_SPARE = 24
+"""Coded fragments beyond those that a random matrix would take."""
+_DESIGN_SHARE = 0.95
+"""Rows are chosen for a loss that this share of the devices does not exceed."""
+
+
+@click.command("simulate")
+@click.option("-M", "--n-frags", type=int, required=True, help="Number of uncoded fragments.")
+@click.option("--loss", type=float, help="Share of the fragments that a device loses, such as 0.1.")
+@click.option("--spread", type=float, help="Losses differ: standard deviation from device to device around --loss.")
+@click.option("--loss-file", type=click.Path(dir_okay=False), help="Instead of --loss: a file with a loss per device.")
+@click.option("--devices", "n_devices", type=int, help="Number of devices; with --loss-file as many as it has.")
+@click.option("--max-coded", type=int, help="Coded fragments that are sent; about as many as help if not given.")
+@click.option("--rows", type=click.Choice(["selected", "first"]), default="selected", show_default=True)
+@click.option("--region", "region_name", default="EU868", show_default=True, help="With --dr.")
+@click.option("--dr", type=int, help="Data rate: with --frag-size, the report has the time on the air.")
+@click.option("-F", "--frag-size", type=int, help="With --dr: bytes of a fragment; the largest if not given.")
+@click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same fleet.")
+@click.option("--workers", type=int, help="Threads; one for each core if not given. They change nothing but the time.")
+@click.option(
+    "-o", "--output", type=click.Path(dir_okay=False, allow_dash=True), help="Write an HTML page with the curves."
+)
+@version_option
+@json_option
+def simulate_command(as_json: bool, **given: Any) -> None:
+    """What if: how many devices of a fleet complete with how many coded fragments.
+
+    Every device loses fragments of its own, and its losses are put to the exact matrix. Beside it stand rows 1, 2, 3 …,
+    as servers send them, and the ideal code, which no rows reach.
+    """
+    output, version, seed = given["output"], given["version"], given["seed"]
+    if output is not None:
+        check_output(output, as_json)
+        need_extra()
+    n_frags = integer("--n-frags", given["n_frags"], 1, MAX_FRAG_NB)
+    loss, n_devices = _losses(given)
+    fleet = make_fleet(loss, n_devices, None)
+    max_coded = _max_coded(fleet, n_frags, given["max_coded"])
+    on_air = _frame_time(given)
+    chosen = None
+    if given["rows"] == "selected" and max_coded:
+        chosen = select_rows(n_frags, fleet.hardest_loss(_DESIGN_SHARE), max_coded, version=version, seed=seed)
+    choices = [chosen] if chosen is None else [chosen, None]
+    workers = integer("--workers", os.cpu_count() or 1 if given["workers"] is None else given["workers"], 1, 1024)
+    n_tasks = len(choices) * -(-n_devices // CHUNK)
+    with LateProgress("simulating") as progress, ThreadPoolExecutor(workers) as pool:
+        executor = _Watched(pool, lambda done: progress(done, n_tasks))
+        arguments: dict[str, Any] = {"max_coded": max_coded, "version": version, "seed": seed, "executor": executor}
+        trials = [simulate_fleet(n_frags, loss, n_devices, rows=rows, **arguments) for rows in choices]
+    study = study_fleet(
+        n_frags,
+        loss,
+        trials[0],
+        version=version,
+        other=trials[-1] if len(trials) > 1 else None,
+        frame_time=on_air,
+        seed=seed,
+    )
+    if output is not None:
+        write_whole(output, simulation_page(study).encode())
+    if as_json:
+        print_json(_facts(study, trials[0]))
+    elif output != "-":
+        _print(study)
+        if output is not None:
+            click.echo(f"\nreport in {output}")
+
+
+class _Watched(Executor):
+    """An executor that tells how many of its tasks are done."""
+
+    def __init__(self, executor: Executor, told: Callable[[int], None]) -> None:
+        self._executor, self._told, self._n_done = executor, told, 0
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future = self._executor.submit(fn, *args, **kwargs)
+        future.add_done_callback(self._done)
+        return future
+
+    def _done(self, _future: Future[Any]) -> None:
+        self._n_done += 1
+        self._told(self._n_done)
+
+
+def _losses(given: dict[str, Any]) -> tuple[float | Losses, int]:
+    """One loss for all, or one for each device; and how many devices there are."""
+    loss = read_loss(given)
+    n_devices = integer("--devices", given["n_devices"], 1, MAX_DEVICES)
+    if isinstance(loss, BetaLoss):
+        return loss.draw(np.random.default_rng([given["seed"], 4]), n_devices), n_devices
+    values = np.asarray(loss, dtype=np.float64)
+    return values if values.ndim else float(values), n_devices
+
+
+def _max_coded(fleet: Fleet, n_frags: int, wanted: int | None) -> int:
+    if wanted is not None:
+        return integer("--max-coded", wanted, 0, MAX_FRAG_NB - n_frags)
+    return min(MAX_FRAG_NB - n_frags, 2 * n_frags + 100, expected_coded(fleet, n_frags, 0.9999)[0] + _SPARE)
+
+
+def _frame_time(given: dict[str, Any]) -> float | None:
+    if given["dr"] is None:
+        if given["frag_size"] is not None:
+            raise click.UsageError("--frag-size goes with --dr")
+        return None
+    place = region(given["region_name"])
+    largest = place.max_app_payload(given["dr"]) - DATA_FRAGMENT_HEADER_LEN
+    size = largest if given["frag_size"] is None else integer("--frag-size", given["frag_size"], 1, largest)
+    return frame_time(DATA_FRAGMENT_HEADER_LEN + size, place.data_rate(given["dr"]))
+
+
+def _facts(study: FleetStudy, trial: FleetTrial) -> dict[str, Any]:
+    return {
+        "n_frags": study.n_frags,
+        "n_devices": trial.coded_needed.size,
+        "max_coded": trial.rows.size,
+        "version": study.version,
+        "seed": study.seed,
+        "rows": trial.rows.tolist(),
+        "frame_time": study.frame_time,
+        "curves": {curve.label: curve.shares.tolist() for curve in study.curves},
+        "needed": {
+            curve.label: {f"{100 * share:g}": line[i] for share, line in needed_lines(study)}
+            for i, curve in enumerate(study.curves)
+        },
+    }
+
+
+def _print(study: FleetStudy) -> None:
+    console = Console(markup=False, highlight=False)
+    if not console.is_terminal:
+        console.width = 100_000
+    n_devices, curves = study.trial.coded_needed.size, study.curves
+    labels = [curve.label for curve in curves]
+    console.print(f"{study.n_frags} uncoded fragments, {n_devices} devices, dialect {study.version}, {curves[0].label}")
+    shares = _table("coded", labels)
+    for n, values in share_lines(study):
+        shares.add_row(str(n), *map(percent, values))
+    needed = _table("devices", labels)
+    for share, numbers in needed_lines(study):
+        needed.add_row(f"{100 * share:g} %", *("-" if n is None else str(n) for n in numbers))
+    for title, table in (("devices that complete", shares), ("coded fragments that it takes", needed)):
+        console.print(f"\n{title}")
+        console.print(table)
+    unfinished = int(np.count_nonzero(study.trial.coded_needed < 0))
+    if unfinished:
+        console.print(f"\n{unfinished} devices do not complete with all {study.trial.rows.size}")
+
+
+def _table(first: str, labels: list[str]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")
+    for title in (first, *labels):
+        table.add_column(title, justify="right")
+    return table

@@ -1,0 +1,294 @@
+"""The report of a campaign: what came of it, stage by stage, group by group, device by device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import MISSING, asdict, fields
+from typing import Any, NamedTuple
+
+from fuota_fec.campaign.config import CampaignConfig, Ports
+from fuota_fec.campaign.messages import Event
+from fuota_fec.campaign.overview import DeviceStatus
+from fuota_fec.campaign.reasons import REASONS, dotted, kind_of
+from fuota_fec.report.history import CLEAN_UP, CampaignHistory, GroupHistory, StageRun, read_history
+from fuota_fec.report.page import Plot, need_extra, render
+from fuota_fec.report.plots import Bar, Row, Span, bar_plot, reasons_plot, rounds_plot, timeline_plot
+from fuota_fec.report.tables import reason_counts
+from fuota_fec.report.words import count, duration, percent, when
+
+_TONES = {"SUCCEEDED": "good", "FAILED": "bad", "RUNNING": "busy", "stopping": "busy"}
+_ORDER = ("failed", "stopped", "unverified", "running", "passed")
+_OPEN_UP_TO = 50
+"""Devices of a kind up to which they are listed without being asked for."""
+_STAGE_COLUMNS = ("stage", "began (UTC)", "took", "took part", "succeeded", "outcome")
+_GROUP_COLUMNS = (
+    *("group", "address", "radio", "TS004", "fragments", "coded", "frames", "counters", "spacing"),
+    "on air",
+)
+_GROUP_NUMBERS = [4, 5, 6, 7, 8, 9]
+
+
+class DevicePart(NamedTuple):
+    """Devices that the same became of."""
+
+    title: str
+    meaning: str
+    open: bool
+    columns: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+
+
+def campaign_page(history: CampaignHistory | Iterable[Event], *, made: float | None = None) -> str:
+    """An HTML page about a campaign that is over or that runs, from its history or its events.
+
+    It holds no keys, nor their names. The same events are the same page; `made` is the Unix time that it says it was
+    made at, if it is to. CampaignError without events, MissingExtraError without the extra "report".
+    """
+    need_extra()
+    if not isinstance(history, CampaignHistory):
+        history = read_history(history)
+    status, config = history.status, history.config
+    values = {
+        "id": status.id,
+        "status": status.status,
+        "tone": _TONES.get(status.status, ""),
+        "verdict": verdict(history),
+        "span": f"{when(history.started)} to {when(history.last_at)} UTC, {count(history.n_events, 'event')}",
+        "facts": _facts(history),
+        "stage_columns": _STAGE_COLUMNS,
+        "stages": [_stage_row(run, len(config.devices)) for run in history.runs],
+        "group_columns": _GROUP_COLUMNS,
+        "group_numbers": _GROUP_NUMBERS,
+        "groups": [_group_row(group) for group in history.groups],
+        "devices": device_parts(status.devices),
+        "findings": [str(finding) for finding in history.findings],
+        **_parameters(config),
+    }
+    return render("campaign.html", values, plots=_plots(history), made=made)
+
+
+def campaign_facts(history: CampaignHistory) -> dict[str, Any]:
+    """What the page tells, as plain data; times are Unix times and seconds."""
+    status = history.status
+    return {
+        "campaign": status.id,
+        "status": status.status,
+        "verdict": verdict(history),
+        "started": history.started,
+        "last_at": history.last_at,
+        "n_events": history.n_events,
+        "n_devices": status.n_devices,
+        "n_passed": sum(device.status == "passed" for device in status.devices),
+        "n_unicast": history.n_unicast,
+        "n_resends": history.n_resends,
+        "stages": [{k: v for k, v in asdict(run).items() if k != "progress"} for run in history.runs],
+        "groups": [
+            {
+                "name": group.plan.group.name,
+                "n_uncoded": group.n_uncoded,
+                "n_coded": group.n_coded,
+                "n_commands": group.n_commands,
+                "n_not_sent": group.n_not_sent,
+                "air_time": round(group.air_time, 6),
+                "next_f_cnt": group.next_f_cnt,
+            }
+            for group in history.groups
+        ],
+        "reasons": dict(reason_counts(status)),
+        "devices": [asdict(device) for device in status.devices],
+    }
+
+
+def verdict(history: CampaignHistory) -> str:
+    """What came of it, or where it is, in a line."""
+    status = history.status
+    n_passed = sum(device.status == "passed" for device in status.devices)
+    passed = f"{n_passed} of {count(status.n_devices, 'device')} passed"
+    asked = f"{history.config.success_threshold:g} % were asked for"
+    if status.status == "SUCCEEDED":
+        return f"{passed}, {asked}, in {duration(history.last_at - history.started)}."
+    if status.state == "RUNNING":
+        stage = f"stage {status.n_stages_completed + 1} of {len(status.stages)}, {status.stage}"
+        where = "cleaning up" if status.status != "RUNNING" else stage
+        paused = "paused; " if status.paused else ""
+        return f"{paused}{where}: {status.n_done} of {count(status.n_devices, 'device')} done."
+    reason = f": {status.reason}" if status.reason else ""
+    return f"{passed}{reason}."
+
+
+def device_parts(devices: Iterable[DeviceStatus]) -> list[DevicePart]:
+    """Devices by what became of them and why, those that did not pass first and the most frequent of these first."""
+    parts: dict[tuple[str, str], list[DeviceStatus]] = {}
+    for device in devices:
+        parts.setdefault((device.status, device.reason), []).append(device)
+
+    def place(item: tuple[tuple[str, str], list[DeviceStatus]]) -> tuple[int, int, str]:
+        (status, reason), members = item
+        return _ORDER.index(status) if status in _ORDER else -1, -len(members), reason
+
+    made = []
+    for (status, reason), members in sorted(parts.items(), key=place):
+        notes = any(device.note or device.unconfirmed for device in members)
+        rows = [_device_row(device, notes) for device in sorted(members, key=lambda d: d.dev_eui)]
+        columns = ("device", "group", "firmware", *(("note",) if notes else ()))
+        made.append(
+            DevicePart(
+                title=f"{status}: {reason}" if reason else status,
+                meaning=REASONS[kind_of(reason)] if reason and reason.startswith(tuple(REASONS)) else "",
+                open=status not in ("passed", "running") and len(rows) <= _OPEN_UP_TO,
+                columns=columns,
+                rows=rows,
+            )
+        )
+    return made
+
+
+def _device_row(device: DeviceStatus, notes: bool) -> tuple[str, ...]:
+    version = dotted(device.fw_version) if device.fw_version is not None else ""
+    row = (device.dev_eui, device.group, version)
+    if not notes:
+        return row
+    unconfirmed = f"clean-up not confirmed: {device.unconfirmed}" if device.unconfirmed else ""
+    return (*row, "; ".join(filter(None, (device.note, unconfirmed))))
+
+
+def _facts(history: CampaignHistory) -> list[tuple[str, str]]:
+    devices, groups = history.status.devices, history.groups
+    n_passed = sum(device.status == "passed" for device in devices)
+    n_frames = sum(group.n_uncoded + group.n_coded + group.n_commands for group in groups)
+    share = f" ({percent(n_passed / len(devices))})" if devices else ""
+    facts = [
+        ("devices passed", f"{n_passed}{share}"),
+        ("took" if history.status.state != "RUNNING" else "so far", duration(history.last_at - history.started)),
+        ("image", f"{history.image_len} bytes"),
+        ("multicast frames", str(n_frames)),
+        ("of these coded", str(sum(group.n_coded for group in groups))),
+        ("multicast on the air", duration(sum(group.air_time for group in groups))),
+        ("unicast downlinks", str(history.n_unicast)),
+        ("of these resent", str(history.n_resends)),
+    ]
+    if history.config.kind == "multicast":
+        facts = [
+            fact
+            for fact in facts
+            if fact[0] in ("devices passed", "took", "so far", "unicast downlinks", "of these resent")
+        ]
+    if history.n_outages:
+        facts.append(("resumed", count(history.n_outages, "time")))
+    return facts
+
+
+def _plots(history: CampaignHistory) -> list[Plot]:
+    status = history.status
+    plots = []
+    if history.runs:
+        length = history.last_at - history.started
+        note = "A bar is a stage; it is filled as far as its devices had answered, or its frames were sent."
+        plots.append(Plot("Stages over time", timeline_plot(_timeline(history), length), note))
+    if bars := _funnel(history):
+        svg = bar_plot(bars, title="Devices left after each stage", name="funnel", most=status.n_devices)
+        plots.append(Plot("Devices left after each stage", svg))
+    if reasons := reason_counts(status):
+        plots.append(Plot("Why devices did not pass", reasons_plot(reasons)))
+    if len(history.complete) > 1 and history.complete[-1][0] > 0:
+        note = "After each time the devices were asked; who was silent is taken to be complete until more is known."
+        plots.append(Plot("Devices complete, by time on air", rounds_plot(history.complete, status.n_devices), note))
+    return plots
+
+
+def _timeline(history: CampaignHistory) -> list[Row]:
+    stages = {run.stage: [r for r in history.runs if r.stage == run.stage] for run in history.runs}
+    rows = []
+    for stage, runs in stages.items():
+        took = sum((run.ended if run.ended is not None else history.last_at) - run.started for run in runs)
+        times = f"{count(len(runs), 'time')}, " if len(runs) > 1 else ""
+        spans = [
+            Span(
+                begin=run.started - history.started,
+                end=(run.ended if run.ended is not None else history.last_at) - history.started,
+                progress=tuple((run.started - history.started + at, done) for at, done in run.progress),
+                good=run.ok is not False or bool(run.back_to),
+            )
+            for run in runs
+        ]
+        rows.append(Row(label=stage, note=f"{times}{duration(took)}", spans=tuple(spans)))
+    return rows
+
+
+def _funnel(history: CampaignHistory) -> list[Bar]:
+    ended = [(run, times) for run, times in history.funnel if run.successes is not None]
+    if not ended:
+        return []
+    n_devices = history.status.n_devices
+    bars = [Bar(label="configured", value=n_devices, note=str(n_devices))]
+    for run, times in ended:
+        label = f"{run.stage}, {count(times, 'time')}" if times > 1 else run.stage
+        value = run.successes or 0
+        bars.append(Bar(label=label, value=value, note=str(value), good=None if run.ok else False))
+    return bars
+
+
+def _stage_row(run: StageRun, n_devices: int) -> tuple[str, ...]:
+    name = f"{run.stage}, round {run.round}" if run.round > 1 and run.stage != CLEAN_UP else run.stage
+    took = duration(run.ended - run.started) if run.ended is not None else ""
+    took_part = "" if run.stage == CLEAN_UP else f"{run.n_devices} of {n_devices}"
+    successes = "" if run.successes is None else str(run.successes)
+    if run.ended is None:
+        outcome = "runs"
+    elif run.stage == CLEAN_UP:
+        outcome = "over"
+    elif run.ok is None:
+        outcome = "ended with the campaign"
+    else:
+        outcome = f"back to {run.back_to}" if run.back_to else "passed" if run.ok else "failed"
+    return name, when(run.started), took, took_part, successes, outcome
+
+
+def _group_row(group: GroupHistory) -> tuple[str, ...]:
+    plan, of = group.plan, group.plan.group
+    frequency = f"{of.frequency_hz / 1e6:.3f} MHz" if of.dl_frequency_hz else "all channels"
+    n_frames = group.n_uncoded + group.n_coded + group.n_commands
+    counters = f"{plan.first_f_cnt} to {group.next_f_cnt - 1}" if group.next_f_cnt > plan.first_f_cnt else "none"
+    return (
+        of.name,
+        of.mc_addr,
+        f"{of.region} DR{of.dr}, {frequency}, {of.device_class}",
+        of.version,
+        f"{plan.n_frags} × {plan.frag_size} B",
+        f"{group.n_coded} of {'up to ' if plan.adaptive else ''}{len(plan.sent_rows)}",
+        f"{n_frames} ({group.n_not_sent} not sent)" if group.n_not_sent else str(n_frames),
+        counters,
+        f"{plan.time.spacing:.2f} s ({str(plan.time.rule).replace('_', ' ')})",
+        duration(group.air_time),
+    )
+
+
+def _parameters(config: CampaignConfig) -> dict[str, list[tuple[str, ...]]]:
+    """Parameters that were set with their defaults, and the others. Groups and devices are told of elsewhere."""
+    changed: list[tuple[str, ...]] = []
+    unchanged: list[tuple[str, ...]] = []
+    for spec in fields(config):
+        if spec.name in ("id", "groups", "devices"):
+            continue
+        value = getattr(config, spec.name)
+        default = spec.default
+        if spec.default_factory is not MISSING:
+            default = spec.default_factory()
+        if value == default:
+            unchanged.append((spec.name, _shown(value)))
+        else:
+            changed.append((spec.name, _shown(value), "required" if default is MISSING else _shown(default)))
+    return {"changed": changed, "unchanged": unchanged}
+
+
+def _shown(value: Any) -> str:
+    if value is None:
+        return "not given"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, Ports):
+        return ", ".join(f"{spec.name} {getattr(value, spec.name)}" for spec in fields(value))
+    if isinstance(value, tuple):
+        text = " ".join(map(str, value[:40]))
+        return text + (" …" if len(value) > 40 else "")
+    return f"{value:.15g}" if isinstance(value, float) else str(value)

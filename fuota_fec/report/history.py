@@ -1,0 +1,263 @@
+"""A campaign from its events: what happened when, stage by stage and group by group."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from fuota_fec.campaign.config import CampaignConfig
+from fuota_fec.campaign.machine import Campaign
+from fuota_fec.campaign.messages import (
+    Answered,
+    Configured,
+    Event,
+    Finished,
+    HandedOver,
+    Reported,
+    Requested,
+    Resumed,
+    StageEnded,
+    StageStarted,
+    Stopping,
+)
+from fuota_fec.campaign.overview import CampaignStatus
+from fuota_fec.campaign.plan import GroupPlan
+from fuota_fec.campaign.rounds import DL_FRAGMENT, FRAG_SESSION_STATUS
+from fuota_fec.codec.block import HEADER_LEN
+from fuota_fec.devices.preflight import Finding
+from fuota_fec.errors import CampaignError
+
+CLEAN_UP = "clean-up"
+
+_MOST_POINTS = 120
+"""Points of the progress of one stage."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageRun:
+    """One passage through a stage. Unix times; `progress` are seconds since its start and the share that was done."""
+
+    stage: str
+    round: int
+    started: float
+    ended: float | None
+    """None while it runs."""
+    n_devices: int
+    """Devices that took part when it began."""
+    successes: int | None
+    ok: bool | None
+    back_to: str
+    progress: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GroupHistory:
+    """What was sent to a group."""
+
+    plan: GroupPlan
+    next_f_cnt: int
+    n_uncoded: int
+    """Frames that the network took; fragments of later rounds counted again."""
+    n_coded: int
+    n_commands: int
+    """Status requests."""
+    n_not_sent: int
+    """Frames that no gateway sent, by the network's word."""
+    air_time: float
+    """s of all of them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CampaignHistory:
+    """What a report tells of a campaign. Unix times."""
+
+    config: CampaignConfig
+    status: CampaignStatus
+    findings: tuple[Finding, ...]
+    image_len: int
+    image_sha256: bytes
+    started: float
+    last_at: float
+    """Of the last event."""
+    n_events: int
+    runs: tuple[StageRun, ...]
+    groups: tuple[GroupHistory, ...]
+    n_unicast: int
+    """Unicast downlinks that the network took."""
+    n_resends: int
+    """How many of these were asked once more."""
+    n_outages: int
+    complete: tuple[tuple[float, int], ...]
+    """Seconds of multicast on the air, and how many devices were known to have the block, or taken to, once they had
+    been asked."""
+
+    @property
+    def funnel(self) -> tuple[tuple[StageRun, int], ...]:
+        """The last passage through each stage, in order, and how many there were."""
+        last = {run.stage: run for run in self.runs}
+        times = Counter(run.stage for run in self.runs)
+        return tuple((run, times[stage]) for stage, run in last.items() if stage != CLEAN_UP)
+
+
+def read_history(events: Iterable[Event]) -> CampaignHistory:
+    """What the events of a campaign, from the first on, add up to. CampaignError if there are none."""
+    reader: _Reader | None = None
+    for event in events:
+        if reader is None:
+            reader = _Reader(event)
+        else:
+            reader.take(event)
+    if reader is None:
+        raise CampaignError("there are no events to report on")
+    return reader.history()
+
+
+@dataclass(slots=True)
+class _Run:
+    stage: str
+    round: int
+    started: float
+    n_devices: int
+    total: int
+    done: int = 0
+    progress: list[tuple[float, float]] = field(default_factory=list)
+
+    def advance(self, at: float) -> None:
+        self.done += 1
+        if self.total:
+            self.progress.append((at - self.started, min(1.0, self.done / self.total)))
+
+    def end(self, at: float | None, ended: StageEnded | None = None, ok: bool | None = None) -> StageRun:
+        points = self.progress
+        if len(points) > _MOST_POINTS:
+            points = [points[i * (len(points) - 1) // (_MOST_POINTS - 1)] for i in range(_MOST_POINTS)]
+        return StageRun(
+            stage=self.stage,
+            round=self.round,
+            started=self.started,
+            ended=at,
+            n_devices=self.n_devices,
+            successes=ended.successes if ended is not None else None,
+            ok=ended.ok if ended is not None else ok,
+            back_to=ended.back_to if ended is not None else "",
+            progress=tuple(points),
+        )
+
+
+class _Reader:
+    def __init__(self, first: Event) -> None:
+        self.campaign = Campaign.from_first(first)
+        assert isinstance(first, Configured)
+        self.first = first
+        self.n_events, self.last_at = 1, first.at
+        self.runs: list[StageRun] = []
+        self.run: _Run | None = None
+        self.last_stage = self.campaign.progress().stages[-1]
+        self.frames: dict[str, Requested] = {}
+        """Multicast requests that the network has not taken yet, or whose report is due."""
+        self.unicast: dict[str, bool] = {}
+        """Unicast requests on their way to the network, and whether they are resends."""
+        self.sent: dict[str, Counter[str]] = {name: Counter() for name in self.campaign.plan.groups}
+        self.air = dict.fromkeys(self.campaign.plan.groups, 0.0)
+        self.counts: Counter[str] = Counter()
+        self.complete: list[tuple[float, int]] = []
+
+    def take(self, event: Event) -> None:
+        self.campaign.follow(event)
+        self.n_events += 1
+        self.last_at = max(self.last_at, event.at)
+        if isinstance(event, StageStarted):
+            self._begin(event)
+        elif isinstance(event, StageEnded):
+            self._end(event.at, event)
+            if event.stage in (FRAG_SESSION_STATUS, self.last_stage):
+                on_air = sum(self.air.values())
+                if self.complete and self.complete[-1][0] == on_air:
+                    self.complete.pop()  # What is said later is better known.
+                self.complete.append((on_air, event.successes))
+        elif isinstance(event, Stopping):
+            self._end(event.at)
+            self.run = _Run(CLEAN_UP, 1, event.at, 0, 0)
+        elif isinstance(event, Finished):
+            self._end(event.at, ok=True)
+        elif isinstance(event, Requested):
+            if event.group is not None:
+                self.frames[event.id] = event
+            elif event.dev_eui is not None:
+                self.unicast[event.id] = event.replaces is not None
+        elif isinstance(event, HandedOver):
+            self._handed_over(event)
+        elif isinstance(event, Reported):
+            self._reported(event)
+        elif isinstance(event, Answered):
+            if self.run is not None and event.ok and self.run.stage != CLEAN_UP:
+                self.run.advance(event.at)
+        elif isinstance(event, Resumed):
+            self.counts["outages"] += 1
+
+    def _begin(self, event: StageStarted) -> None:
+        total = event.n_devices
+        if event.stage == DL_FRAGMENT:
+            total = sum(planned - begun for begun, planned in self.campaign.progress().fragments.values())
+        self.run = _Run(event.stage, event.round, event.at, event.n_devices, total)
+
+    def _end(self, at: float, ended: StageEnded | None = None, ok: bool | None = None) -> None:
+        # A clean-up in which nothing was to be done is none.
+        if self.run is not None and not (self.run.stage == CLEAN_UP and at <= self.run.started):
+            self.runs.append(self.run.end(at, ended, ok))
+        self.run = None
+
+    def _handed_over(self, event: HandedOver) -> None:
+        if (resend := self.unicast.pop(event.id, None)) is not None:
+            self.counts["unicast"] += 1
+            self.counts["resends"] += resend
+        elif (request := self.frames.get(event.id)) is not None:
+            assert request.group is not None
+            plan = self.campaign.plan.groups[request.group]
+            if request.frag_nb is None:
+                kind, length = "commands", len(request.command or b"")
+            else:
+                kind, length = "coded" if request.frag_nb > plan.n_frags else "uncoded", HEADER_LEN + plan.frag_size
+                if self.run is not None and self.run.stage == DL_FRAGMENT:
+                    self.run.advance(event.at)
+            self.sent[request.group][kind] += 1
+            self.air[request.group] += plan.air_time(length)
+
+    def _reported(self, event: Reported) -> None:
+        request = self.frames.pop(event.id, None)
+        if request is not None and request.group is not None and not event.ok:
+            self.sent[request.group]["not sent"] += 1
+
+    def history(self) -> CampaignHistory:
+        if self.run is not None:
+            self.runs.append(self.run.end(None))
+        campaign, status = self.campaign, self.campaign.status()
+        groups = tuple(
+            GroupHistory(
+                plan=plan,
+                next_f_cnt=status.next_f_cnt[name],
+                n_uncoded=self.sent[name]["uncoded"],
+                n_coded=self.sent[name]["coded"],
+                n_commands=self.sent[name]["commands"],
+                n_not_sent=self.sent[name]["not sent"],
+                air_time=self.air[name],
+            )
+            for name, plan in campaign.plan.groups.items()
+        )
+        return CampaignHistory(
+            config=campaign.config,
+            status=status,
+            findings=campaign.findings,
+            image_len=self.first.image_len,
+            image_sha256=self.first.image_sha256,
+            started=self.first.at,
+            last_at=self.last_at,
+            n_events=self.n_events,
+            runs=tuple(self.runs),
+            groups=groups,
+            n_unicast=self.counts["unicast"],
+            n_resends=self.counts["resends"],
+            n_outages=self.counts["outages"],
+            complete=tuple(self.complete),
+        )

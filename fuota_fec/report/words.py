@@ -1,0 +1,36 @@
+"""Numbers as people read them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+
+def duration(seconds: float) -> str:
+    """2 h 05 min, 5 min 20 s, 20 s, 2.5 s."""
+    if round(seconds) < 60:
+        return f"{seconds:.1f} s" if 0 < seconds < 10 else f"{round(seconds)} s"
+    hours, rest = divmod(round(seconds), 3600)
+    minutes, seconds = divmod(rest, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {seconds:02} s"
+
+
+def when(at: float) -> str:
+    """Unix time as date and time, UTC."""
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def percent(probability: float) -> str:
+    """A probability in percent, with as many digits as tell it from 0 and 100 %, at most four."""
+    if probability in (0, 1):
+        return f"{100 * probability:.0f} %"
+    if probability < 5e-5:
+        return "< 0.01 %"
+    if probability > 1 - 5e-7:
+        return "> 99.9999 %"
+    digits = next(d for d in range(1, 5) if d == 4 or round(100 * probability, d) < 100)
+    return f"{100 * probability:.{digits}f} %"
+
+
+def count(n: int, noun: str) -> str:
+    """1 device, 2 devices."""
+    return f"{n} {noun}" + ("" if n == 1 else "s")

@@ -1,0 +1,91 @@
+"""What a report says of a campaign is what its events say."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from fuota_fec.campaign import messages as m
+from fuota_fec.campaign.machine import Campaign
+from fuota_fec.errors import CampaignError
+from fuota_fec.report.history import CLEAN_UP, read_history
+
+
+def handed_over(events: list[m.Event]) -> list[m.Requested]:
+    requested = {event.id: event for event in events if isinstance(event, m.Requested)}
+    return [requested[event.id] for event in events if isinstance(event, m.HandedOver)]
+
+
+@pytest.fixture(params=["failed", "adaptive", "plain"])
+def events(request: pytest.FixtureRequest, failed_events, adaptive_events, events_of) -> list[m.Event]:
+    return {"failed": failed_events, "adaptive": adaptive_events, "plain": events_of()}[request.param]
+
+
+def test_its_status_is_that_of_the_campaign(events):
+    history = read_history(iter(events))
+    assert history.status == Campaign.replay(events).status()
+    assert (history.n_events, history.started, history.last_at) == (len(events), events[0].at, events[-1].at)
+
+
+def test_every_frame_that_the_network_took_is_counted(events):
+    history = read_history(events)
+    [group] = history.groups
+    sent = [r for r in handed_over(events) if r.group is not None]
+    kinds = Counter(
+        "command" if r.frag_nb is None else "coded" if r.frag_nb > group.plan.n_frags else "uncoded" for r in sent
+    )
+    assert (group.n_uncoded, group.n_coded, group.n_commands) == (kinds["uncoded"], kinds["coded"], kinds["command"])
+    assert group.next_f_cnt == len([r for r in events if isinstance(r, m.Requested) and r.group])
+    fragments = group.n_uncoded + group.n_coded
+    assert group.air_time >= fragments * group.plan.time.frame_time * 0.999
+    assert history.n_unicast == len([r for r in handed_over(events) if r.group is None])
+    assert history.n_resends == len([r for r in handed_over(events) if r.group is None and r.replaces])
+
+
+def test_stages_follow_each_other(events):
+    history = read_history(events)
+    ended = [event for event in events if isinstance(event, m.StageEnded)]
+    runs = [run for run in history.runs if run.stage != CLEAN_UP]
+    assert [(r.stage, r.successes, r.ok, r.back_to) for r in runs] == [
+        (e.stage, e.successes, e.ok, e.back_to) for e in ended
+    ]
+    for earlier, later in zip(history.runs, history.runs[1:], strict=False):
+        assert earlier.ended is not None
+        assert earlier.started <= earlier.ended <= later.started
+    for run in history.runs:
+        assert [done for _, done in run.progress] == sorted(done for _, done in run.progress)
+        assert all(0 <= done <= 1 for _, done in run.progress)
+        assert all(0 <= at <= run.ended - run.started for at, _ in run.progress)
+
+
+def test_rounds_of_an_adaptive_campaign(adaptive_events):
+    history = read_history(adaptive_events)
+    times = {run.stage: n for run, n in history.funnel}
+    assert times["DlFragment"] > 1
+    assert times["McGroupSetup"] == 1
+    air = [at for at, _ in history.complete]
+    assert len(air) > 1
+    assert air == sorted(set(air))
+    assert history.complete[-1][1] == sum(d.status == "passed" for d in history.status.devices)
+
+
+def test_a_campaign_can_be_looked_at_after_any_event(adaptive_events):
+    for n in [*range(1, 12), *range(12, len(adaptive_events), 37)]:
+        history = read_history(adaptive_events[:n])
+        assert history.n_events == n
+        assert history.status == Campaign.replay(adaptive_events[:n]).status()
+        open_runs = [run for run in history.runs if run.ended is None]
+        assert open_runs == list(history.runs[-1:]) or not open_runs
+
+
+def test_a_long_stage_has_no_more_points_than_can_be_seen(events_of):
+    history = read_history(events_of(n_devices=1, downlink_loss=0.0, image_len=20000, redundancy=2))
+    sending = next(run for run in history.runs if run.stage == "DlFragment")
+    assert len(sending.progress) == 120
+    assert sending.progress[-1][1] == 1
+
+
+def test_no_events():
+    with pytest.raises(CampaignError, match="no events"):
+        read_history([])

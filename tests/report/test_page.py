@@ -1,0 +1,116 @@
+"""The pages in a real browser: nothing amiss, nothing from the network, and all of it to be seen, on a phone too."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import fuota_fec as ff
+from fuota_fec.report.campaign import campaign_page
+from fuota_fec.report.redundancy import plan_page, simulation_page, study_fleet
+
+SIZES = """[...document.querySelectorAll("svg")].map(s => s.getBoundingClientRect()).map(r => [r.width, r.height])"""
+CUT = """[...document.querySelectorAll("svg")].flatMap(s => {
+    const box = s.getBoundingClientRect();
+    return [...s.querySelectorAll("text")].filter(t => {
+        const r = t.getBoundingClientRect();
+        return r.left < box.left - 1 || r.right > box.right + 1 || r.top < box.top - 1 || r.bottom > box.bottom + 1;
+    }).map(t => t.textContent);
+})"""
+SMALLEST = """Math.min(...[...document.querySelectorAll("svg text")].map(t => t.getBoundingClientRect().height))"""
+PAPER = """getComputedStyle(document.body).backgroundColor"""
+INK = """getComputedStyle(document.querySelector("svg text")).fill"""
+
+
+@pytest.fixture(scope="module")
+def browser(browser_module: Any) -> Iterator[Any]:
+    program = browser_module.find_chromium()
+    if program is None:
+        if os.environ.get("FUOTA_FEC_TEST_CHROMIUM"):
+            pytest.fail("FUOTA_FEC_TEST_CHROMIUM is set, but there is no Chromium")
+        pytest.skip("there is no Chromium")
+    with browser_module.Browser(program) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory, failed_events, adaptive_events, events_of) -> dict[str, Path]:
+    rows = ff.select_rows(50, 0.05, 30, version="1.0.0")
+    trial = ff.simulate_fleet(50, 0.05, 5000, max_coded=30, rows=rows)
+    long = [{"name": "a group whose name is longer than a phone is wide, without end", "mc_addr": "01f3a4b5", "dr": 5}]
+    pages = {
+        "failed": campaign_page(failed_events),
+        "adaptive": campaign_page(adaptive_events),
+        "running": campaign_page(adaptive_events[: len(adaptive_events) // 2]),
+        "long names": campaign_page(events_of(groups=long, id="x" * 120)),
+        "plan": plan_page(ff.plan_redundancy(50, 0.05, 98, n_devices=100), 0.05, name="delta.bin"),
+        "simulation": simulation_page(study_fleet(50, 0.05, trial)),
+    }
+    folder = tmp_path_factory.mktemp("pages")
+    for name, text in pages.items():
+        (folder / f"{name}.html").write_text(text, encoding="utf-8")
+    return {name: folder / f"{name}.html" for name in pages}
+
+
+@pytest.fixture(scope="module", params=["failed", "adaptive", "running", "long names", "plan", "simulation"])
+def path(request: pytest.FixtureRequest, made: dict[str, Path]) -> Path:
+    return made[request.param]
+
+
+def test_the_browser_sees_what_is_wrong(browser, tmp_path):
+    """This file's own tools, on a page that has every fault."""
+    bad = tmp_path / "bad.html"
+    bad.write_text(
+        "<meta name=viewport content='width=device-width'><img src='http://127.0.0.1:9/x.png'>"
+        "<svg width=0 height=0></svg>"
+        "<svg viewBox='0 0 9 9' width=50><text x=8 y=8>cut off</text></svg>"
+        "<p style='width:900px'>wide</p><script>console.error('wrong'); nothing()</script>"
+    )
+    browser.show(bad, width=390)
+    assert len(complaints(browser)) >= 2
+    assert len(requests(browser)) == 2
+    assert browser.ask("document.documentElement.scrollWidth") > 390
+    assert [0, 0] in browser.ask(SIZES)
+    assert browser.ask(CUT) == ["cut off"]
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1200])
+def test_a_page(browser, path, width, dark):
+    browser.show(path, width=width, dark=dark)
+    assert complaints(browser) == []
+    assert requests(browser) == [path.resolve().as_uri()]
+    assert browser.ask("document.documentElement.scrollWidth") == width
+    sizes = browser.ask(SIZES)
+    assert sizes
+    assert all(w > 0.8 * min(width, 500) and h > 30 for w, h in sizes)
+    assert browser.ask(CUT) == []
+    assert browser.ask(SMALLEST) >= 10
+    paper, ink = (sum(map(int, browser.ask(x)[4:-1].split(","))) for x in (PAPER, INK))
+    assert (paper < 200 and ink > 400) if dark else (paper > 600 and ink < 400)
+
+
+def test_the_page_can_be_read_without_colours_and_pictures(browser, path):
+    """What a screen reader is given: a name for every picture, one main heading."""
+    browser.show(path, width=390)
+    assert browser.ask("document.querySelectorAll('h1').length") == 1
+    named = browser.ask(
+        "[...document.querySelectorAll('svg')].every(s => s.getAttribute('aria-labelledby').split(' ')"
+        ".every(id => document.getElementById(id).textContent.length > 5))"
+    )
+    assert named is True
+
+
+def complaints(browser: Any) -> list[str]:
+    """What the browser wrote to its console, and exceptions."""
+    told = ("Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded")
+    return [str(event["params"]) for event in browser.events if event.get("method") in told]
+
+
+def requests(browser: Any) -> list[str]:
+    sent = [e["params"]["request"]["url"] for e in browser.events if e.get("method") == "Network.requestWillBeSent"]
+    return sorted(set(sent))

@@ -1,0 +1,40 @@
+"""Numbers as people read them."""
+
+from __future__ import annotations
+
+import pytest
+
+from fuota_fec.report.words import count, duration, percent, when
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0 s"),
+        (0.25, "0.2 s"),
+        (9.96, "10.0 s"),
+        (20.4, "20 s"),
+        (59.4, "59 s"),
+        (59.6, "1 min 00 s"),
+        (320, "5 min 20 s"),
+        (3599.6, "1 h 00 min"),
+        (7500, "2 h 05 min"),
+        (360000, "100 h 00 min"),
+    ],
+)
+def test_durations(seconds: float, text: str):
+    assert duration(seconds) == text
+
+
+def test_times_are_utc():
+    assert when(1.8e9) == "2027-01-15 08:00:00"
+
+
+@pytest.mark.parametrize(("n", "text"), [(0, "0 devices"), (1, "1 device"), (2, "2 devices")])
+def test_counts(n: int, text: str):
+    assert count(n, "device") == text
+
+
+@pytest.mark.parametrize("probability", [0.99, 0.999, 0.9999, 0.99999, 1e-3, 1e-6, 0.5])
+def test_what_is_not_certain_is_not_shown_as_certain(probability: float):
+    assert percent(probability) not in ("0 %", "0.0 %", "100 %", "100.0 %")
