@@ -7,6 +7,7 @@ from collections.abc import Callable
 from fuota_fec.campaign.config import CampaignConfig, Device, Group
 from fuota_fec.campaign.messages import NetworkCapabilities
 from fuota_fec.campaign.plan import Plan, uplink_period
+from fuota_fec.campaign.rows import mean_loss
 from fuota_fec.devices.preflight import Finding, PlannedCampaign, PlannedDevice, PlannedGroup, preflight
 from fuota_fec.devices.profiles import profile
 
@@ -37,6 +38,7 @@ def find(
             frag_size=group.frag_size,
             n_frags=max(group.n_frags, 1),  # looked at only where there is an image
             n_coded=len(group.sent_rows),
+            loss=mean_loss(config, group.group),
             adaptive=group.adaptive,
             rounds=group.rounds,
             n_other_frames=group.n_status,

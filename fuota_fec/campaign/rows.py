@@ -64,8 +64,8 @@ def _leading(config: CampaignConfig, group: Group, n_frags: int, n_coded: int) -
         return config.row_numbers
     if config.rows != SELECTED or n_coded > MAX_FRAG_NB - n_frags:
         return tuple(range(1, n_coded + 1))
-    losses = _known_losses(config, group)
-    loss = sum(losses) / len(losses) if losses else USUAL_LOSS
+    known = mean_loss(config, group)
+    loss = USUAL_LOSS if known is None else known
     return tuple(select_rows(n_frags, loss, n_coded, version=group.version).tolist())
 
 
@@ -99,6 +99,12 @@ def _planned(config: CampaignConfig, group: Group, n_frags: int, most: int) -> t
 
 def _choice(config: CampaignConfig) -> Literal["selected", "first"]:
     return "selected" if config.rows == SELECTED else "first"
+
+
+def mean_loss(config: CampaignConfig, group: Group) -> float | None:
+    """Share of fragments that its devices are expected to miss, where that is known."""
+    losses = _known_losses(config, group)
+    return sum(losses) / len(losses) if losses else None
 
 
 def _known_losses(config: CampaignConfig, group: Group) -> list[float]:

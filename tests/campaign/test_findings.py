@@ -165,3 +165,11 @@ def test_findings_are_those_of_the_network_once_it_is_started(config_of):
     assert "clock_sync" not in {f.rule for f in campaign.findings}
     campaign.start(1_800_000_000.0, NetworkCapabilities(clock_sync=True))
     assert "clock_sync" in {f.rule for f in campaign.findings}
+
+
+def test_expected_losses_are_held_against_what_a_stack_can_solve(config_of):
+    config = with_profile(config_of(2, fsize=40), "st")
+    for loss, severity in ((None, "info"), (0.05, None), (0.2, "refuse")):
+        known = dataclasses.replace(config, loss=loss)
+        rules = dict(found(known, bytes(40 * 2000)))
+        assert rules.get("solvable_losses") == severity
