@@ -23,6 +23,7 @@ from fuota_fec.campaign.machine import STOPPED, SUCCEEDED, Campaign
 from fuota_fec.campaign.messages import Event
 from fuota_fec.campaign.overview import CampaignStatus
 from fuota_fec.campaign.retry import retry_config
+from fuota_fec.cli.options import Number
 from fuota_fec.cli.output import json_option, print_json
 from fuota_fec.cli.report import report_command
 from fuota_fec.cli.runfile import read_run_file
@@ -43,7 +44,7 @@ _db_option = click.option("--db", "url", required=True, help=f"{_KEPT}.", **_DB)
 _db_or_memory_option = click.option("--db", "url", default=":memory:", help=f"{_KEPT}; in memory if not given.", **_DB)
 _speed_option = click.option(
     "--speed",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Number(above=True),
     help="Seconds of virtual time in a second; as fast as it can if not given.",
 )
 
