@@ -7,6 +7,7 @@ campaign that was interrupted can be made again: a fresh one is told what the jo
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -112,8 +113,10 @@ class Simulation:
             if isinstance(loss, Sequence) and self.n_devices not in (None, len(loss)):
                 problems.append(f"{name}: {len(loss)} values for {self.n_devices} devices")
         problems += _problems("outages", lambda: list(checked_windows(self.outages)))
-        if self.burst is not None and not self.burst >= 1:
-            problems.append(f"burst: {shown(self.burst)} is not a mean length of 1 frame or more")
+        if self.burst is not None and not 1 <= self.burst < math.inf:
+            problems.append(f"burst: {shown(self.burst)} is not a finite mean length of 1 frame or more")
+        if self.trace == "":
+            problems.append("trace: it is empty, expected the name of a CSV file")
         if self.trace is not None and self.downlink_loss != 0:
             problems.append("trace: it has the downlink losses, give it or downlink_loss")
         if problems:
