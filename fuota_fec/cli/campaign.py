@@ -49,12 +49,20 @@ _speed_option = click.option(
 )
 
 
-@click.group("campaign")
+class _InOrder(click.Group):
+    """Its commands in the order in which they are met, each with its whole first sentence."""
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, c.get_short_help_str(100)) for name, c in self.commands.items()])
+
+
+@click.group("campaign", cls=_InOrder)
 def campaign_command() -> None:
-    """Run firmware-update campaigns."""
-
-
-campaign_command.add_command(report_command)
+    """Run firmware-update campaigns over a simulated fleet; pause, resume, look at and report on them."""
 
 
 # ---- running ---------------------------------------------------------------------------------------------
@@ -148,12 +156,22 @@ def _existing(url: str) -> Journal:
 @campaign_command.command("retry")
 @click.argument("name", metavar="ID")
 @click.option("--id", "new_id", help="Of the new campaign; ID-retry if not given, then ID-retry-2 and so on.")
+@click.option(
+    "--redundancy",
+    help='Of the new campaign: "adaptive", "planned", a code rate or a number; the same if not given.',
+)
 @click.option("--reboot", help='Of the new campaign: "device", "after_transfer" or a Unix time; the same if not given.')
 @_db_option
 @_speed_option
 @json_option
 def retry_command(
-    name: str, new_id: str | None, reboot: str | None, url: str, speed: float | None, as_json: bool
+    name: str,
+    new_id: str | None,
+    redundancy: str | None,
+    reboot: str | None,
+    url: str,
+    speed: float | None,
+    as_json: bool,
 ) -> None:
     """Run a campaign for the devices of a finished one that did not pass.
 
@@ -176,13 +194,18 @@ def retry_command(
     with closing(_existing(url)) as journal:
         ids = {row.id for row in journal.overview(archived=True)}
         names = (f"{name}-retry" + (f"-{n}" if n > 1 else "") for n in count(1))
-        new_id = new_id or next(free for free in names if free not in ids)
+        if new_id is None:
+            new_id = next(free for free in names if free not in ids)
         events = list(journal.events(name))
         if not events:
             raise JournalError(f"there is no campaign {name!r}")
         simulation, after = _simulation(journal, name)
         earlier, image = (*after, name), journal.image(name)
-        changes = {} if reboot is None else {"reboot": _number_or_word(reboot)}
+        changes: dict[str, Any] = {}
+        if reboot is not None:
+            changes["reboot"] = _number_or_word(reboot)
+        if redundancy is not None:
+            changes["redundancy"] = int(redundancy) if redundancy.isdecimal() else redundancy
         config = retry_config(Campaign.replay(events, image), new_id, events[-1].at, **changes)
         _watch(go, (), as_json)
 
@@ -323,6 +346,9 @@ def show_command(name: str, with_events: bool, url: str, as_json: bool) -> None:
         print_json({**asdict(status), "owner": owner})
     else:
         _print_status(_console(), status, owner)
+
+
+campaign_command.add_command(report_command)
 
 
 def _print_events(journal: Journal, name: str, as_json: bool) -> None:
