@@ -83,7 +83,7 @@ class Simulation:
     """[start, end] in s from the beginning: the gateways are down, and nothing gets through to or from any device."""
     trace: str | None = None
     """CSV file of recorded downlink losses to replay, with columns device, frame and received; instead of
-    downlink_loss."""
+    downlink_loss. In a run file relative to its folder."""
     repeat: float = 0.0
     """Share of uplinks that the server reports twice."""
     old_version: int = 0x01000000

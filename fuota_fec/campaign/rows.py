@@ -92,7 +92,7 @@ def _planned(config: CampaignConfig, group: Group, n_frags: int, most: int) -> t
         raise ParameterError(
             f"redundancy: 'planned': no number of coded fragments up to {plan.max_coded} lets {plan.n_needed} of "
             f"{plan.n_devices} devices complete with the confidence that is asked for; the best that can be: "
-            f"{plan.n_sure} with {plan.n_coded}"
+            f"{plan.n_sure}, with {plan.n_coded} of them"
         )
     return tuple(plan.rows.tolist())
 

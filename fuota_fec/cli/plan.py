@@ -190,7 +190,8 @@ def _print(name: str, plan: RedundancyPlan, transmission: TransmissionPlan | Non
         )
     else:
         lines.append(f"the threshold cannot be met with up to {plan.max_coded} coded fragments: {goal} were asked for")
-        lines.append(f"the best that can be: {plan.n_sure} devices complete with a probability of {sure}")
+        coded = f" with {plan.n_coded} coded fragments" if plan.n_coded else " without coded fragments"
+        lines.append(f"the best that can be: {plan.n_sure} devices complete{coded}, with a probability of {sure}")
     if plan.n_coded:
         shown_rows = " ".join(map(str, plan.rows[:_ROWS_SHOWN].tolist()))
         rest = " …" if plan.n_coded > _ROWS_SHOWN else ""
