@@ -25,6 +25,7 @@ from fuota_fec.campaign.overview import CampaignStatus
 from fuota_fec.campaign.retry import retry_config
 from fuota_fec.cli.options import Number
 from fuota_fec.cli.output import json_option, print_json
+from fuota_fec.cli.progress import LateProgress, counted
 from fuota_fec.cli.report import report_command
 from fuota_fec.cli.runfile import read_run_file
 from fuota_fec.cli.watch import JsonReport, StageReport
@@ -196,9 +197,7 @@ def retry_command(
         names = (f"{name}-retry" + (f"-{n}" if n > 1 else "") for n in count(1))
         if new_id is None:
             new_id = next(free for free in names if free not in ids)
-        events = list(journal.events(name))
-        if not events:
-            raise JournalError(f"there is no campaign {name!r}")
+        last_at = _overview(journal, name).changed_at
         simulation, after = _simulation(journal, name)
         earlier, image = (*after, name), journal.image(name)
         changes: dict[str, Any] = {}
@@ -206,7 +205,7 @@ def retry_command(
             changes["reboot"] = _number_or_word(reboot)
         if redundancy is not None:
             changes["redundancy"] = int(redundancy) if redundancy.isdecimal() else redundancy
-        config = retry_config(Campaign.replay(events, image), new_id, events[-1].at, **changes)
+        config = retry_config(_replayed(journal, name, image), new_id, last_at, **changes)
         _watch(go, (), as_json)
 
 
@@ -274,7 +273,7 @@ def _order(name: str, url: str, as_json: bool, verb: Verb, doing: str) -> None:
 
 def _check(journal: Journal, name: str, verb: Verb) -> None:
     """CampaignError now rather than in a process that nobody looks at."""
-    campaign = Campaign.replay(journal.events(name), journal.image(name))
+    campaign = _replayed(journal, name, journal.image(name))
     {"pause": campaign.pause, "unpause": campaign.unpause, "stop": campaign.stop}[verb](float("-inf"))
 
 
@@ -391,9 +390,11 @@ def _print_unconfirmed(console: Console, status: CampaignStatus) -> None:
             console.print(f"{device.dev_eui} did not confirm the clean-up: {device.unconfirmed}", soft_wrap=True)
 
 
-def _replayed(journal: Journal, name: str) -> Campaign:
+def _replayed(journal: Journal, name: str, image: bytes = b"") -> Campaign:
     """The campaign to look at, not to continue."""
-    return Campaign.replay(journal.events(name))
+    total = _overview(journal, name).n_events
+    with LateProgress("reading") as progress:
+        return Campaign.replay(counted(journal.events(name), total, progress), image)
 
 
 def _overview(journal: Journal, name: str) -> Overview:
