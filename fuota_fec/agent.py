@@ -25,7 +25,7 @@ from fuota_fec.campaign.machine import RUNNING, Campaign
 from fuota_fec.campaign.messages import Event, HandOver, Input, Known, Reported, Requested, Uplink, Withdrawn
 from fuota_fec.campaign.plan import share_air
 from fuota_fec.errors import CampaignError, FuotaError, JournalError, NetworkError, ParameterError
-from fuota_fec.journal import Append, FenceError, Journal, Lease, Verb, told
+from fuota_fec.journal import Append, FenceError, Journal, Lease, Verb, exists, told
 from fuota_fec.networks.base import Network
 from fuota_fec.sealing import Sealer
 
@@ -142,13 +142,13 @@ class Agent:
         config = campaign.config
         devices = [device.dev_eui for device in config.devices]
         groups = [group.mc_addr for group in config.groups]
+        if campaign.id in self._journal.campaigns():
+            raise exists(campaign.id)
         refused = self._sealer.refusals(campaign, self._network.capabilities, now)
         if held := told(self._journal.holders(devices, groups)):
             raise CampaignError("\n".join([*held, *refused]))
         if refused:
             raise ParameterError("\n".join(refused))
-        if campaign.id in self._journal.campaigns():
-            raise JournalError(f"there is a campaign {campaign.id!r} already")
         known = self._known(campaign)
         events = campaign.start(now, self._network.capabilities, known)
         try:

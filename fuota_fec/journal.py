@@ -169,9 +169,22 @@ def claims_of(devices: Sequence[str], groups: Sequence[str], events: Sequence[Ev
     return sorted(claims) if outcome(events) is None else []
 
 
+_MOST_TOLD = 5
+"""Devices of one campaign that are named each."""
+
+
 def told(holders: Mapping[Claim, str]) -> list[str]:
-    """A line for each device and group that a campaign holds."""
-    return [f"{kind} {name} is in campaign {held!r}, which is not finished" for (kind, name), held in holders.items()]
+    """A line for each device and group that a campaign holds; where a campaign holds many, one line for them."""
+    lines: dict[tuple[str, str], list[str]] = {}
+    for (kind, name), held in holders.items():
+        lines.setdefault((kind, held), []).append(name)
+    told = []
+    for (kind, held), names in lines.items():
+        many = len(names) > _MOST_TOLD
+        for name in names[: 1 if many else None]:
+            others = f" and {len(names) - 1} more {kind}s are" if many else " is"
+            told.append(f"{kind} {name}{others} in campaign {held!r}, which is not finished")
+    return told
 
 
 def taken(holders: Mapping[Claim, str]) -> CampaignError:

@@ -7,6 +7,7 @@ campaign that was interrupted can be made again: a fresh one is told what the jo
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -82,7 +83,7 @@ class Simulation:
     """[start, end] in s from the beginning: the gateways are down, and nothing gets through to or from any device."""
     trace: str | None = None
     """CSV file of recorded downlink losses to replay, with columns device, frame and received; instead of
-    downlink_loss."""
+    downlink_loss. In a run file relative to its folder."""
     repeat: float = 0.0
     """Share of uplinks that the server reports twice."""
     old_version: int = 0x01000000
@@ -112,8 +113,10 @@ class Simulation:
             if isinstance(loss, Sequence) and self.n_devices not in (None, len(loss)):
                 problems.append(f"{name}: {len(loss)} values for {self.n_devices} devices")
         problems += _problems("outages", lambda: list(checked_windows(self.outages)))
-        if self.burst is not None and not self.burst >= 1:
-            problems.append(f"burst: {shown(self.burst)} is not a mean length of 1 frame or more")
+        if self.burst is not None and not 1 <= self.burst < math.inf:
+            problems.append(f"burst: {shown(self.burst)} is not a finite mean length of 1 frame or more")
+        if self.trace == "":
+            problems.append("trace: it is empty, expected the name of a CSV file")
         if self.trace is not None and self.downlink_loss != 0:
             problems.append("trace: it has the downlink losses, give it or downlink_loss")
         if problems:

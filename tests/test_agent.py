@@ -355,6 +355,13 @@ def test_a_device_is_in_one_running_campaign() -> None:
     assert campaign.status().status == "CONFIGURED"
 
 
+def test_a_name_that_is_taken_is_told_before_the_devices_that_it_holds() -> None:
+    config = make_config("c", (1, 2))
+    desk = Desk(config)
+    with pytest.raises(JournalError, match="there is a campaign 'c' already"):
+        Agent(desk.journal, desk.network, ring_for(config)).launch(Campaign(config, IMAGE), T0)
+
+
 def test_a_group_is_in_one_running_campaign() -> None:
     first, second = make_config("c", (1,)), make_config("d", (2,), group={"name": "h"})
     desk = Desk(first)

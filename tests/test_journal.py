@@ -278,6 +278,17 @@ def test_who_holds_a_device_or_a_group_is_told_of_each(journal: Journal) -> None
     journal.create("z", b"", devices=DEVICES[3:], groups=MC_ADDRS[1:])
 
 
+def test_many_devices_of_one_campaign_are_told_of_together(journal: Journal) -> None:
+    many = [f"{number:016x}" for number in range(1, 101)]
+    journal.create("x", b"", devices=many, groups=MC_ADDRS[:1])
+    with pytest.raises(CampaignError) as caught:
+        journal.create("z", b"", devices=many, groups=MC_ADDRS[:1])
+    assert str(caught.value).splitlines() == [
+        "device 0000000000000001 and 99 more devices are in campaign 'x', which is not finished",
+        f"group {MC_ADDRS[0]} is in campaign 'x', which is not finished",
+    ]
+
+
 def test_a_device_is_no_group(journal: Journal) -> None:
     journal.create("x", b"", devices=["01"], groups=["02", "02"])
     journal.create("y", b"", devices=["02", "02"], groups=["01"])

@@ -405,6 +405,8 @@ def test_garbage_in_the_middle_is_counted_and_the_campaign_goes_on(version) -> N
         ({"outages": ((5, 3),)}, r"outages: \(5, 3\) has no end"),
         ({"burst": 0.5}, r"burst: 0\.5"),
         ({"burst": float("nan")}, "burst: nan"),
+        ({"trace": ""}, "trace: it is empty"),
+        ({"burst": float("inf")}, "burst: inf is not a finite mean length"),
         ({"trace": "x.csv", "downlink_loss": 0.1}, "trace: it has the downlink losses"),
     ],
 )

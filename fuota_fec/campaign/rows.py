@@ -91,8 +91,8 @@ def _planned(config: CampaignConfig, group: Group, n_frags: int, most: int) -> t
     if not plan.meets:
         raise ParameterError(
             f"redundancy: 'planned': no number of coded fragments up to {plan.max_coded} lets {plan.n_needed} of "
-            f"{plan.n_devices} devices complete with the confidence that is asked for; {plan.n_coded} do for "
-            f"{plan.n_sure}"
+            f"{plan.n_devices} devices complete with the confidence that is asked for; the best that can be: "
+            f"{plan.n_sure}, with {plan.n_coded} of them"
         )
     return tuple(plan.rows.tolist())
 

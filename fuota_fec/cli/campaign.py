@@ -23,7 +23,9 @@ from fuota_fec.campaign.machine import STOPPED, SUCCEEDED, Campaign
 from fuota_fec.campaign.messages import Event
 from fuota_fec.campaign.overview import CampaignStatus
 from fuota_fec.campaign.retry import retry_config
+from fuota_fec.cli.options import Number
 from fuota_fec.cli.output import json_option, print_json
+from fuota_fec.cli.progress import LateProgress, counted
 from fuota_fec.cli.report import report_command
 from fuota_fec.cli.runfile import read_run_file
 from fuota_fec.cli.watch import JsonReport, StageReport
@@ -43,17 +45,25 @@ _db_option = click.option("--db", "url", required=True, help=f"{_KEPT}.", **_DB)
 _db_or_memory_option = click.option("--db", "url", default=":memory:", help=f"{_KEPT}; in memory if not given.", **_DB)
 _speed_option = click.option(
     "--speed",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Number(above=True),
     help="Seconds of virtual time in a second; as fast as it can if not given.",
 )
 
 
-@click.group("campaign")
+class _InOrder(click.Group):
+    """Its commands in the order in which they are met, each with its whole first sentence."""
+
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        return list(self.commands)
+
+    def format_commands(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, c.get_short_help_str(100)) for name, c in self.commands.items()])
+
+
+@click.group("campaign", cls=_InOrder)
 def campaign_command() -> None:
-    """Run firmware-update campaigns."""
-
-
-campaign_command.add_command(report_command)
+    """Run firmware-update campaigns over a simulated fleet; pause, resume, look at and report on them."""
 
 
 # ---- running ---------------------------------------------------------------------------------------------
@@ -147,12 +157,22 @@ def _existing(url: str) -> Journal:
 @campaign_command.command("retry")
 @click.argument("name", metavar="ID")
 @click.option("--id", "new_id", help="Of the new campaign; ID-retry if not given, then ID-retry-2 and so on.")
+@click.option(
+    "--redundancy",
+    help='Of the new campaign: "adaptive", "planned", a code rate or a number; the same if not given.',
+)
 @click.option("--reboot", help='Of the new campaign: "device", "after_transfer" or a Unix time; the same if not given.')
 @_db_option
 @_speed_option
 @json_option
 def retry_command(
-    name: str, new_id: str | None, reboot: str | None, url: str, speed: float | None, as_json: bool
+    name: str,
+    new_id: str | None,
+    redundancy: str | None,
+    reboot: str | None,
+    url: str,
+    speed: float | None,
+    as_json: bool,
 ) -> None:
     """Run a campaign for the devices of a finished one that did not pass.
 
@@ -175,14 +195,17 @@ def retry_command(
     with closing(_existing(url)) as journal:
         ids = {row.id for row in journal.overview(archived=True)}
         names = (f"{name}-retry" + (f"-{n}" if n > 1 else "") for n in count(1))
-        new_id = new_id or next(free for free in names if free not in ids)
-        events = list(journal.events(name))
-        if not events:
-            raise JournalError(f"there is no campaign {name!r}")
+        if new_id is None:
+            new_id = next(free for free in names if free not in ids)
+        last_at = _overview(journal, name).changed_at
         simulation, after = _simulation(journal, name)
         earlier, image = (*after, name), journal.image(name)
-        changes = {} if reboot is None else {"reboot": _number_or_word(reboot)}
-        config = retry_config(Campaign.replay(events, image), new_id, events[-1].at, **changes)
+        changes: dict[str, Any] = {}
+        if reboot is not None:
+            changes["reboot"] = _number_or_word(reboot)
+        if redundancy is not None:
+            changes["redundancy"] = int(redundancy) if redundancy.isdecimal() else redundancy
+        config = retry_config(_replayed(journal, name, image), new_id, last_at, **changes)
         _watch(go, (), as_json)
 
 
@@ -250,7 +273,7 @@ def _order(name: str, url: str, as_json: bool, verb: Verb, doing: str) -> None:
 
 def _check(journal: Journal, name: str, verb: Verb) -> None:
     """CampaignError now rather than in a process that nobody looks at."""
-    campaign = Campaign.replay(journal.events(name), journal.image(name))
+    campaign = _replayed(journal, name, journal.image(name))
     {"pause": campaign.pause, "unpause": campaign.unpause, "stop": campaign.stop}[verb](float("-inf"))
 
 
@@ -324,6 +347,9 @@ def show_command(name: str, with_events: bool, url: str, as_json: bool) -> None:
         _print_status(_console(), status, owner)
 
 
+campaign_command.add_command(report_command)
+
+
 def _print_events(journal: Journal, name: str, as_json: bool) -> None:
     report = JsonReport()
     for event in journal.events(name):
@@ -364,9 +390,11 @@ def _print_unconfirmed(console: Console, status: CampaignStatus) -> None:
             console.print(f"{device.dev_eui} did not confirm the clean-up: {device.unconfirmed}", soft_wrap=True)
 
 
-def _replayed(journal: Journal, name: str) -> Campaign:
+def _replayed(journal: Journal, name: str, image: bytes = b"") -> Campaign:
     """The campaign to look at, not to continue."""
-    return Campaign.replay(journal.events(name))
+    total = _overview(journal, name).n_events
+    with LateProgress("reading") as progress:
+        return Campaign.replay(counted(journal.events(name), total, progress), image)
 
 
 def _overview(journal: Journal, name: str) -> Overview:

@@ -9,6 +9,7 @@ from typing import TypeVar
 import click
 
 from fuota_fec.checks import integer, shown
+from fuota_fec.cli.options import NamedOptions
 from fuota_fec.cli.output import check_output, json_option, print_json, version_option, write_whole
 from fuota_fec.codec.block import FragmentedBlock, prepare
 from fuota_fec.codec.decoder import Decoder
@@ -23,7 +24,7 @@ FIRST_LINE = "# DataFragment frames (TS004)"
 C = TypeVar("C", bound=Command)
 
 
-@click.command("encode")
+@click.command("encode", cls=NamedOptions)
 @click.argument("image", type=click.Path(dir_okay=False, allow_dash=True))
 @click.option("-o", "--output", required=True, help='File of frames to write; "-" for standard output.')
 @click.option("-F", "--frag-size", type=int, default=222, show_default=True, help="Bytes of a fragment, 1 to 255.")
@@ -33,7 +34,12 @@ C = TypeVar("C", bound=Command)
 @click.option("--frag-index", type=int, default=0, show_default=True, help="Fragmentation session, 0 to 3.")
 @click.option("--descriptor", default="00000000", show_default=True, help="4 bytes in hexadecimal.")
 @click.option(
-    "--format", "image_format", type=click.Choice(["auto", "binary", "hex", "srec"]), default="auto", show_default=True
+    "--format",
+    "image_format",
+    type=click.Choice(["auto", "binary", "hex", "srec"]),
+    default="auto",
+    show_default=True,
+    help="Of IMAGE.",
 )
 @version_option
 @json_option

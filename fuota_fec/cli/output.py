@@ -89,4 +89,12 @@ def version_option(function: Any) -> Any:
     )(function)
 
 
+rows_choice: dict[str, Any] = {
+    "type": click.Choice(["selected", "first"]),
+    "default": "selected",
+    "show_default": True,
+    "help": "Which coded fragments: chosen ones, which do with fewer, or 1, 2, 3 …",
+}
+"""Of --rows, where the command chooses them."""
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import click
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from fuota_fec.cli.losses import read_loss
-from fuota_fec.cli.output import check_output, json_option, print_json, version_option, write_whole
+from fuota_fec.cli.options import NamedOptions
+from fuota_fec.cli.output import check_output, json_option, print_json, rows_choice, version_option, write_whole
+from fuota_fec.cli.progress import LateProgress
 from fuota_fec.devices.profiles import PROFILES, LateUncoded, profile
 from fuota_fec.errors import ParameterError
 from fuota_fec.image import ImageSource, load_image
 from fuota_fec.planning.redundancy import RedundancyPlan, plan_redundancy
 from fuota_fec.planning.transmission import TransmissionPlan, plan_transmission
-from fuota_fec.radio.regions import region
+from fuota_fec.radio.regions import REGIONS, region
 from fuota_fec.report.page import need_extra
 from fuota_fec.report.redundancy import plan_page, ways_of
 from fuota_fec.report.words import duration, percent
@@ -29,7 +28,7 @@ from fuota_fec.report.words import duration, percent
 _ROWS_SHOWN = 40
 
 
-@click.command("plan")
+@click.command("plan", cls=NamedOptions)
 @click.argument("image", type=click.Path(dir_okay=False), required=False)
 @click.option("--image-len", type=int, help="Instead of IMAGE: its length in bytes.")
 @click.option("-M", "--n-frags", type=int, help="Instead of IMAGE: the number of uncoded fragments.")
@@ -38,18 +37,25 @@ _ROWS_SHOWN = 40
 @click.option("--burst", help="Instead of --loss, bursts: good→bad,bad→good,loss if good,loss if bad (0.01,0.2,0,1).")
 @click.option("--loss-file", type=click.Path(dir_okay=False), help="Instead of --loss: a file with a loss per device.")
 @click.option("--devices", "n_devices", type=int, help="Number of devices.")
-@click.option("--threshold", type=float, default=90, show_default=True, help="Percent of the devices to complete.")
-@click.option("--confidence", type=float, default=0.99, show_default=True, help="Probability that so many do.")
 @click.option(
-    "--region", "region_name", default="EU868", show_default=True, help="Where --dr is one of its data rates."
+    "--threshold",
+    "success_threshold",
+    type=float,
+    default=90,
+    show_default=True,
+    help="Percent of the devices to complete.",
 )
-@click.option("--dr", type=int, help="Data rate; gives the time on air and, for an image, the best fragment size.")
-@click.option("--dwell-time", is_flag=True, help="The 400 ms dwell-time limit is in force.")
+@click.option("--confidence", type=float, default=0.99, show_default=True, help="Probability that so many do, below 1.")
+@click.option(
+    "--region", "region_name", default="EU868", show_default=True, help=f"Region of --dr: {', '.join(REGIONS)}."
+)
+@click.option("--dr", type=int, help="Data rate: for the time on air, and the best fragment size.")
+@click.option("--dwell-time", is_flag=True, help="The 400 ms dwell-time limit is in force (AS923, AU915).")
 @click.option("--repeater", is_flag=True, help="A repeater may be in the path.")
 @click.option("-F", "--frag-size", type=int, help="Bytes of a fragment; the best for --dr if not given.")
 @click.option("--profile", "profile_name", type=click.Choice(list(PROFILES)), help="What the devices are.")
-@click.option("--rows", type=click.Choice(["selected", "first"]), default="selected", show_default=True)
-@click.option("--max-coded", type=int, help="Most coded fragments; more than would help if not given.")
+@click.option("--rows", **rows_choice)
+@click.option("--max-coded", type=int, help="Most coded fragments; as many as could help if not given.")
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same plan.")
 @click.option(
     "-o", "--output", type=click.Path(dir_okay=False, allow_dash=True), help="Write an HTML page with the curves."
@@ -68,6 +74,7 @@ def plan_command(as_json: bool, **given: Any) -> None:
         need_extra()
     loss = read_loss(given)
     image_len = _image_len(given)
+    place = region(given["region_name"])
     name = given["image"] or (f"{image_len} bytes" if image_len is not None else "")
     common: dict[str, Any] = {
         "confidence": given["confidence"],
@@ -79,13 +86,12 @@ def plan_command(as_json: bool, **given: Any) -> None:
     }
     kind = profile(given["profile_name"]) if given["profile_name"] else None
     transmission: TransmissionPlan | None = None
-    with _progress(as_json) as progress:
+    with LateProgress("planning") as progress:
         if image_len is not None and given["dr"] is not None:
-            place = region(given["region_name"])
             transmission = plan_transmission(
                 image_len,
                 loss,
-                given["threshold"],
+                given["success_threshold"],
                 data_rate=place.data_rate(given["dr"]),
                 max_app_payload=place.max_app_payload(
                     given["dr"], dwell_time=given["dwell_time"], repeater=given["repeater"]
@@ -101,7 +107,7 @@ def plan_command(as_json: bool, **given: Any) -> None:
             plan = plan_redundancy(
                 n_frags,
                 loss,
-                given["threshold"],
+                given["success_threshold"],
                 max_losses=kind.solvable_losses(n_frags) if kind else None,
                 late_uncoded=kind is None or kind.late_uncoded not in (LateUncoded.DROPPED, LateUncoded.CORRUPTS),
                 **common,
@@ -124,9 +130,14 @@ def _image_len(given: dict[str, Any]) -> int | None:
     named = [name for name in ("image", "image_len", "n_frags") if given[name] is not None]
     if len(named) != 1:
         raise click.UsageError("give one of IMAGE, --image-len and --n-frags")
+    if given["n_frags"] is not None:
+        for name, option in (("dr", "--dr"), ("frag_size", "--frag-size")):
+            if given[name] is not None:
+                raise click.UsageError(f"{option} goes with IMAGE or --image-len, not with --n-frags")
+        return None
     if given["image"] is not None:
         return len(load_image(ImageSource(path=given["image"])))
-    return None if given["image_len"] is None else int(given["image_len"])
+    return int(given["image_len"])
 
 
 def _n_frags(image_len: int, frag_size: int | None) -> int:
@@ -135,23 +146,6 @@ def _n_frags(image_len: int, frag_size: int | None) -> int:
     if not (1 <= frag_size <= 255 and image_len >= 1):
         raise ParameterError(f"--frag-size: {image_len} bytes in fragments of {frag_size}, expected sizes of 1 to 255")
     return -(-image_len // frag_size)
-
-
-@contextmanager
-def _progress(as_json: bool) -> Iterator[Any]:
-    """A bar on a terminal that shows which size is being planned."""
-    console = Console(stderr=True)
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-        disable=as_json or not console.is_terminal,
-    )
-    with bar:
-        task = bar.add_task("planning", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _facts(plan: RedundancyPlan, transmission: TransmissionPlan | None) -> dict[str, Any]:
@@ -196,7 +190,8 @@ def _print(name: str, plan: RedundancyPlan, transmission: TransmissionPlan | Non
         )
     else:
         lines.append(f"the threshold cannot be met with up to {plan.max_coded} coded fragments: {goal} were asked for")
-        lines.append(f"the best that can be: {plan.n_sure} devices complete with a probability of {sure}")
+        coded = f" with {plan.n_coded} coded fragments" if plan.n_coded else " without coded fragments"
+        lines.append(f"the best that can be: {plan.n_sure} devices complete{coded}, with a probability of {sure}")
     if plan.n_coded:
         shown_rows = " ".join(map(str, plan.rows[:_ROWS_SHOWN].tolist()))
         rest = " …" if plan.n_coded > _ROWS_SHOWN else ""

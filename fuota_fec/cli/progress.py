@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+from collections.abc import Iterable, Iterator
+from threading import Lock, Timer
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+T = TypeVar("T")
 
 PATIENCE = 2.0
 """s before there is a bar."""
 
 
 class LateProgress:
-    """Shows how far it is, on standard error if that is a terminal, once it has taken a while."""
+    """Shows how far it is, on standard error if that is a terminal, once it has taken a while.
 
-    def __init__(self, what: str, *, clock: Callable[[], float] = time.monotonic) -> None:
-        console = Console(stderr=True)
+    Also while nothing is said of how far it is: the bar then only moves.
+    """
+
+    def __init__(self, what: str, *, patience: float = PATIENCE, console: Console | None = None) -> None:
+        console = console or Console(stderr=True)
         self._bar = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
@@ -26,23 +31,41 @@ class LateProgress:
             TimeElapsedColumn(),
             console=console,
             transient=True,
-            disable=not console.is_terminal,
         )
         self._task = self._bar.add_task(what, total=None)
-        self._clock, self._begun, self.shown = clock, clock(), False
+        self._lock, self._ended, self.shown = Lock(), False, False
+        self.timer = Timer(patience, self._show) if console.is_terminal else None
 
     def __enter__(self) -> Self:
+        if self.timer is not None:
+            self.timer.daemon = True
+            self.timer.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.shown:
-            self._bar.stop()
+        if self.timer is not None:
+            self.timer.cancel()
+        with self._lock:
+            self._ended = True
+            if self.shown:
+                self._bar.stop()
 
     def __call__(self, done: float, total: float) -> None:
         """So much of so much is done."""
         self._bar.update(self._task, completed=done, total=total)
-        if not self.shown and self._clock() - self._begun >= PATIENCE:
-            self.shown = True
-            self._bar.start()
+
+    def _show(self) -> None:
+        with self._lock:
+            if not self._ended:
+                self._bar.start()
+                self.shown = True
+
+
+def counted(items: Iterable[T], total: int, progress: LateProgress) -> Iterator[T]:
+    """The same items; tells now and then how many of them were taken."""
+    for n, item in enumerate(items):
+        if n % 1024 == 0:
+            progress(n, total)
+        yield item

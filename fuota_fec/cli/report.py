@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import click
 
-from fuota_fec.campaign.messages import Event
 from fuota_fec.cli.output import check_output, json_option, print_json, write_whole
-from fuota_fec.cli.progress import LateProgress
+from fuota_fec.cli.progress import LateProgress, counted
 from fuota_fec.errors import JournalError
-from fuota_fec.journal import Journal, open_journal
+from fuota_fec.journal import open_journal
 from fuota_fec.report.campaign import campaign_facts, campaign_page
 from fuota_fec.report.history import CampaignHistory, read_history
 from fuota_fec.report.page import need_extra
@@ -60,11 +58,4 @@ def _history(name: str, url: str) -> CampaignHistory:
         found = next((row for row in journal.overview(archived=True) if row.id == name), None)
         if found is None:
             raise JournalError(f"there is no campaign {name!r}")
-        return read_history(_counted(journal, name, found.n_events, progress))
-
-
-def _counted(journal: Journal, name: str, total: int, progress: LateProgress) -> Iterator[Event]:
-    for n, event in enumerate(journal.events(name)):
-        if n % 1024 == 0:
-            progress(n, total)
-        yield event
+        return read_history(counted(journal.events(name), found.n_events, progress))

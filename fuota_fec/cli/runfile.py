@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fuota_fec.campaign.config import CampaignConfig
@@ -22,7 +22,7 @@ class RunFile:
 
 
 def read_run_file(path: str) -> RunFile:
-    """ParameterError with every problem of the file, a line each."""
+    """ParameterError with every problem of the file, a line each. Names of files in it are relative to its folder."""
     table = read_table(path)
     problems = [f"{path}: unknown table {name!r}, expected {', '.join(TABLES)}" for name in table if name not in TABLES]
     for name in TABLES:
@@ -33,8 +33,11 @@ def read_run_file(path: str) -> RunFile:
     if problems:
         raise ParameterError("\n".join(problems))
     simulation = source = config = None
+    folder = Path(path).parent
     try:
         simulation = from_table(Simulation, table["simulation"], "simulation")
+        if simulation.trace is not None:
+            simulation = replace(simulation, trace=str((folder / simulation.trace).absolute()))
     except ParameterError as error:
         problems += str(error).splitlines()
     try:
@@ -57,4 +60,4 @@ def read_run_file(path: str) -> RunFile:
         problems += str(error).splitlines()
     if problems or simulation is None or source is None or config is None:
         raise ParameterError("\n".join(f"{path}: {problem.removeprefix(f'{path}: ')}" for problem in problems))
-    return RunFile(config=config, image=load_image(source, Path(path).parent), simulation=simulation)
+    return RunFile(config=config, image=load_image(source, folder), simulation=simulation)

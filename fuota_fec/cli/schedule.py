@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
@@ -13,9 +14,11 @@ from rich.console import Console
 from rich.table import Table
 
 from fuota_fec.checks import shown
+from fuota_fec.cli.options import NamedOptions, Number
 from fuota_fec.cli.output import json_option, print_json
 from fuota_fec.codec.block import n_coded_of
-from fuota_fec.devices.profiles import profile
+from fuota_fec.codec.limits import MAX_FRAG_NB
+from fuota_fec.devices.profiles import PROFILES, profile
 from fuota_fec.errors import ParameterError
 from fuota_fec.planning.fleet_schedule import EnergyModel, FleetSchedule, GroupSchedule, Sending, Sessions
 from fuota_fec.planning.what_if import Objective, WhatIf, what_if
@@ -30,7 +33,7 @@ _SESSIONS: dict[Sessions, str] = {
 _OBJECTIVES: dict[Objective, str] = {"duration": "least time", "air_time": "least air time", "energy": "least energy"}
 
 
-@click.command("schedule")
+@click.command("schedule", cls=NamedOptions)
 @click.argument("image_len", type=click.IntRange(min=1))
 @click.option(
     "--devices-per-dr",
@@ -38,21 +41,45 @@ _OBJECTIVES: dict[Objective, str] = {"duration": "least time", "air_time": "leas
     metavar="DR:N,…",
     help="How many devices have which data rate as the fastest that reaches them, such as 0:60,1:80,5:450.",
 )
-@click.option("--region", "region_name", default="EU868", show_default=True, help=f"{', '.join(REGIONS)}.")
-@click.option("--frequency-hz", type=int, help="Where the groups are sent, for the duty cycle; RX2 if not given.")
+@click.option(
+    "--region",
+    "region_name",
+    default="EU868",
+    show_default=True,
+    help=f"Region of the data rates: {', '.join(REGIONS)}.",
+)
+@click.option(
+    "--frequency-hz", type=int, help="Hz on which the groups are sent, for the duty cycle; that of RX2 if not given."
+)
 @click.option("--duty-cycle", type=float, help="Share of time instead of the region's, such as 0.01.")
-@click.option("-R", "--n-coded", type=click.IntRange(min=0), help="Number of coded fragments.")
+@click.option("-R", "--n-coded", type=click.IntRange(0, MAX_FRAG_NB - 1), help="Number of coded fragments.")
 @click.option("--code-rate", help="Instead of -R: 1/2, 3/4, 5/6 (the default), 7/8, or 1 for none.")
-@click.option("-F", "--frag-size", type=int, help="Bytes of a fragment; the most that fits if not given.")
-@click.option("--profile", "profiles", multiple=True, help="Device profile whose limits count; may be repeated.")
+@click.option("-F", "--frag-size", "fsize", type=int, help="Bytes of a fragment; the most that fits if not given.")
+@click.option(
+    "--profile",
+    "profiles",
+    multiple=True,
+    type=click.Choice(list(PROFILES)),
+    help="Device profile whose limits count; may be repeated.",
+)
 @click.option("--periodicity", type=click.IntRange(0, 7), help="Class B with these ping slots; class C if not given.")
-@click.option("--dwell-time", is_flag=True, help="The 400 ms limit is in force (AS923).")
+@click.option("--dwell-time", is_flag=True, help="The 400 ms dwell-time limit is in force (AS923, AU915).")
 @click.option("--repeater", is_flag=True, help="A repeater may be in the path.")
 @click.option(
-    "--mcast-msg-delay", type=float, default=2000, show_default=True, help="ms between two frames of a group."
+    "--mcast-msg-delay",
+    type=Number(),
+    default=2000,
+    show_default=True,
+    help="ms between two frames of a group, at least.",
 )
-@click.option("--network-pacing", type=float, default=0, show_default=True, help="The same, of the network server: ms.")
-@click.option("--setup-time", type=float, default=0, show_default=True, help="s before the first session.")
+@click.option(
+    "--network-pacing",
+    type=Number(),
+    default=0.0,
+    show_default=True,
+    help="ms between two frames that the network server keeps, at least.",
+)
+@click.option("--setup-time", type=Number(), default=0.0, show_default=True, help="s before the first session.")
 @click.option(
     "--sessions",
     type=click.Choice(list(_SESSIONS)),
@@ -66,14 +93,18 @@ _OBJECTIVES: dict[Objective, str] = {"duration": "least time", "air_time": "leas
     type=click.Choice(list(_OBJECTIVES)),
     default="energy",
     show_default=True,
-    help="What is to be small in the grouping marked with *.",
+    help="What is to be least in the grouping marked with *.",
 )
-@click.option("--within", type=click.FloatRange(min=0), metavar="HOURS", help="Longest update to choose.")
-@click.option("--voltage", type=float, default=3.0, show_default=True, help="V of a device's battery.")
-@click.option("--rx-ma", type=float, default=16.0, show_default=True, help="mA of a device that receives.")
-@click.option("--idle-ua", type=float, default=6.0, show_default=True, help="µA of a device that idles.")
-@click.option("--tx-ma", type=float, default=44.0, show_default=True, help="mA of a device that transmits.")
-@click.option("--tx-time", type=float, default=0.0, show_default=True, help="s for which a device transmits answers.")
+@click.option(
+    "--within", type=Number(), metavar="HOURS", help="Longest update to choose; exit status 1 if none is as quick."
+)
+@click.option("--voltage", type=Number(), default=3.0, show_default=True, help="V of a device's battery.")
+@click.option("--rx-ma", type=Number(), default=16.0, show_default=True, help="mA of a device that receives.")
+@click.option("--idle-ua", type=Number(), default=6.0, show_default=True, help="µA of a device that idles.")
+@click.option("--tx-ma", type=Number(), default=44.0, show_default=True, help="mA of a device that transmits.")
+@click.option(
+    "--tx-time", type=Number(), default=0.0, show_default=True, help="s for which a device transmits answers."
+)
 @click.option("--until-time-out", is_flag=True, help="Devices listen until their session times out.")
 @click.option("--all", "everything", is_flag=True, help="Show all groupings.")
 @json_option
@@ -85,7 +116,7 @@ def schedule_command(
     duty_cycle: float | None,
     n_coded: int | None,
     code_rate: str | None,
-    frag_size: int | None,
+    fsize: int | None,
     profiles: tuple[str, ...],
     periodicity: int | None,
     dwell_time: bool,
@@ -109,6 +140,7 @@ def schedule_command(
 
     A device hears its fastest data rate and all slower ones; a group is sent at the data rate of its slowest device.
     Fewer groups take less air; more groups let fast devices listen for a shorter time. Losses are not looked at here.
+    Exit status 1 if no grouping can be sent, or none within --within.
     """
     if n_coded is not None and code_rate is not None:
         raise click.UsageError("--code-rate and --n-coded both say how many coded fragments: give one of them")
@@ -123,7 +155,7 @@ def schedule_command(
         setup=setup_time,
         dwell_time=dwell_time,
         repeater=repeater,
-        fsize=frag_size,
+        fsize=fsize,
         frag_size_max=min((p.max_frag_size for p in limits), default=255),
         frag_size_multiple=math.lcm(*(p.frag_size_multiple for p in limits)),
         frags_max=min((p.max_frags for p in limits), default=16383),
@@ -148,7 +180,7 @@ def schedule_command(
     try:
         chosen = choice.best(objective, max_duration=None if within is None else within * 3600)
     except ParameterError as error:
-        refusal = str(error)
+        refusal = str(error).replace("max_duration:", "--within:")
     if as_json:
         facts = {"image_len": image_len, "sending": asdict(sending) | {"duty_cycle": sending.share()}}
         listed = choice.groupings
@@ -164,8 +196,10 @@ def schedule_command(
                 "refusal": refusal,
             }
         )
-        return
-    _print(choice, chosen, refusal, _title(image_len, choice, sending), objective, everything)
+    else:
+        _print(choice, chosen, refusal, _title(image_len, choice, sending), objective, everything)
+    if chosen is None:
+        sys.exit(1)
 
 
 def _devices(text: str) -> dict[int, int]:

@@ -14,7 +14,15 @@ from rich.table import Table
 
 from fuota_fec.checks import integer
 from fuota_fec.cli.losses import read_loss
-from fuota_fec.cli.output import check_output, json_option, print_json, version_option, write_whole
+from fuota_fec.cli.options import NamedOptions
+from fuota_fec.cli.output import (
+    check_output,
+    json_option,
+    print_json,
+    rows_choice,
+    version_option,
+    write_whole,
+)
 from fuota_fec.cli.progress import LateProgress
 from fuota_fec.codec.limits import MAX_FRAG_NB
 from fuota_fec.fleet.trials import CHUNK, FleetTrial, simulate_fleet
@@ -23,7 +31,7 @@ from fuota_fec.planning.losses import BetaLoss, Losses
 from fuota_fec.planning.redundancy import expected_coded
 from fuota_fec.planning.selection import select_rows
 from fuota_fec.radio.airtime import frame_time
-from fuota_fec.radio.regions import DATA_FRAGMENT_HEADER_LEN, region
+from fuota_fec.radio.regions import DATA_FRAGMENT_HEADER_LEN, REGIONS, region
 from fuota_fec.report.page import need_extra
 from fuota_fec.report.redundancy import FleetStudy, needed_lines, share_lines, simulation_page, study_fleet
 from fuota_fec.report.words import percent
@@ -34,16 +42,18 @@ _DESIGN_SHARE = 0.95
 """Rows are chosen for a loss that this share of the devices does not exceed."""
 
 
-@click.command("simulate")
+@click.command("simulate", cls=NamedOptions)
 @click.option("-M", "--n-frags", type=int, required=True, help="Number of uncoded fragments.")
 @click.option("--loss", type=float, help="Share of the fragments that a device loses, such as 0.1.")
 @click.option("--spread", type=float, help="Losses differ: standard deviation from device to device around --loss.")
 @click.option("--loss-file", type=click.Path(dir_okay=False), help="Instead of --loss: a file with a loss per device.")
 @click.option("--devices", "n_devices", type=int, help="Number of devices; with --loss-file as many as it has.")
 @click.option("--max-coded", type=int, help="Coded fragments that are sent; about as many as help if not given.")
-@click.option("--rows", type=click.Choice(["selected", "first"]), default="selected", show_default=True)
-@click.option("--region", "region_name", default="EU868", show_default=True, help="With --dr.")
-@click.option("--dr", type=int, help="Data rate: with --frag-size, the report has the time on the air.")
+@click.option("--rows", **rows_choice)
+@click.option(
+    "--region", "region_name", default="EU868", show_default=True, help=f"Region of --dr: {', '.join(REGIONS)}."
+)
+@click.option("--dr", type=int, help="Data rate: the report then has the time on the air.")
 @click.option("-F", "--frag-size", type=int, help="With --dr: bytes of a fragment; the largest if not given.")
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same fleet.")
 @click.option("--workers", type=int, help="Threads; one for each core if not given. They change nothing but the time.")
@@ -67,13 +77,13 @@ def simulate_command(as_json: bool, **given: Any) -> None:
     fleet = make_fleet(loss, n_devices, None)
     max_coded = _max_coded(fleet, n_frags, given["max_coded"])
     on_air = _frame_time(given)
-    chosen = None
-    if given["rows"] == "selected" and max_coded:
-        chosen = select_rows(n_frags, fleet.hardest_loss(_DESIGN_SHARE), max_coded, version=version, seed=seed)
-    choices = [chosen] if chosen is None else [chosen, None]
     workers = integer("--workers", os.cpu_count() or 1 if given["workers"] is None else given["workers"], 1, 1024)
-    n_tasks = len(choices) * -(-n_devices // CHUNK)
     with LateProgress("simulating") as progress, ThreadPoolExecutor(workers) as pool:
+        chosen = None
+        if given["rows"] == "selected" and max_coded:
+            chosen = select_rows(n_frags, fleet.hardest_loss(_DESIGN_SHARE), max_coded, version=version, seed=seed)
+        choices = [chosen] if chosen is None else [chosen, None]
+        n_tasks = len(choices) * -(-n_devices // CHUNK)
         executor = _Watched(pool, lambda done: progress(done, n_tasks))
         arguments: dict[str, Any] = {"max_coded": max_coded, "version": version, "seed": seed, "executor": executor}
         trials = [simulate_fleet(n_frags, loss, n_devices, rows=rows, **arguments) for rows in choices]
@@ -129,11 +139,11 @@ def _max_coded(fleet: Fleet, n_frags: int, wanted: int | None) -> int:
 
 
 def _frame_time(given: dict[str, Any]) -> float | None:
+    place = region(given["region_name"])
     if given["dr"] is None:
         if given["frag_size"] is not None:
             raise click.UsageError("--frag-size goes with --dr")
         return None
-    place = region(given["region_name"])
     largest = place.max_app_payload(given["dr"]) - DATA_FRAGMENT_HEADER_LEN
     size = largest if given["frag_size"] is None else integer("--frag-size", given["frag_size"], 1, largest)
     return frame_time(DATA_FRAGMENT_HEADER_LEN + size, place.data_rate(given["dr"]))

@@ -199,9 +199,10 @@ def _possible_sizes(
     sizes = [size for size in asked if size % step == 0 and -(-image_len // size) <= most]
     if not sizes:
         multiple = f" and a multiple of {step}" if step > 1 else ""
+        wrong = "none is possible" if frag_size is None else f"{frag_size} is not possible"
         raise ParameterError(
-            f"frag_size: {'none' if frag_size is None else frag_size} is possible, expected {low} to {high} "
-            f"bytes{multiple} with at most {most} fragments of {image_len} bytes"
+            f"frag_size: {wrong}, expected {low} to {high} bytes{multiple} with at most {most} fragments of "
+            f"{image_len} bytes"
         )
     return sizes
 

@@ -67,7 +67,9 @@ def test_a_plan_needs_losses(config_of):
 
 
 def test_a_plan_that_cannot_be_met_is_refused_with_what_can_be(config_of):
-    with pytest.raises(ParameterError, match=r"up to 3 lets 36 of 40 devices complete .*; \d+ do for \d+"):
+    with pytest.raises(
+        ParameterError, match=r"up to 3 lets 36 of 40 devices complete .*; the best that can be: \d+, with \d+ of them"
+    ):
         coded(config_of(40, redundancy="planned", loss=0.2, frag_redundancy_max=3, success_threshold=90))
 
 

@@ -233,6 +233,37 @@ def test_a_pipe_gets_a_device_a_line(process: Process, campaign_file: CampaignFi
         assert device["reason"] in row
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "No such file"),
+        ("", "there is no column device, frame, received"),
+        ("device,frame,received\n", "there is no frame in it"),
+        ("device,frame\n0,0\n", "there is no column received"),
+        ("device,frame,received\n0,0,1\n0,2,1\n", "line 3: device 0: frame 2 follows 0: frame 1 is missing"),
+        ("device,frame,received\n0,0,maybe\n", "line 2: received: 'maybe' is not 1 or 0"),
+    ],
+)
+def test_a_trace_that_cannot_be_replayed(
+    fuota: Fuota, campaign_file: CampaignFile, tmp_path: Path, content: str | None, said: str
+):
+    if content is not None:
+        (tmp_path / "trace.csv").write_text(content, encoding="utf-8")
+    path, url = campaign_file(simulation='trace = "trace.csv"'), f"sqlite:///{tmp_path / 'c.db'}"
+    result = fuota("campaign", "run", path, "--db", url)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "trace.csv" in result.stderr
+    assert said in result.stderr
+    assert fuota("campaign", "list", "--db", url, "--json").stdout == ""
+
+
+def test_a_speed_that_is_none(fuota: Fuota, campaign_file: CampaignFile):
+    for speed in ("0", "-1", "nan", "inf", "fast"):
+        result = fuota("campaign", "run", campaign_file(), "--speed", speed)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert f"'--speed': {speed} is not a number above 0" in result.stderr
+
+
 @pytest.mark.parametrize("name", ["[bold]", "[/x]", "[red]meters[/red]", ":boom:", "zähler"])
 def test_names_are_printed_as_they_are(fuota: Fuota, campaign_file: CampaignFile, name: str):
     result = fuota("campaign", "run", campaign_file(replace=('name = "meters"', f'name = "{name}"')))

@@ -63,6 +63,24 @@ def test_a_reboot_that_is_none(fuota: Fuota, failed: None, url: str) -> None:
     assert fuota("campaign", "retry", "large", "--db", url).output == "error: there is no campaign 'large'\n"
 
 
+def test_another_redundancy(fuota: Fuota, failed: None, url: str) -> None:
+    """With the one that was too small they would fail again."""
+    again = fuota("campaign", "retry", "small", "--db", url, "--redundancy", "adaptive", "--json")
+    assert again.exit_code == 0, again.output
+    assert events(url, "small-retry")[0].config.redundancy == "adaptive"
+    fuota("campaign", "retry", "small", "--db", url, "--redundancy", "12")
+    assert events(url, "small-retry-2")[0].config.redundancy == 12
+    for wrong in ("much", "-1", "", "1.5", "5/0"):
+        result = fuota("campaign", "retry", "small", "--db", url, "--redundancy", wrong)
+        assert (result.exit_code, "redundancy" in result.output) == (2, True), wrong
+
+
+def test_a_name_that_is_none(fuota: Fuota, failed: None, url: str) -> None:
+    result = fuota("campaign", "retry", "small", "--db", url, "--id", "")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "id" in result.stderr
+
+
 def test_it_is_interrupted_and_resumed(fuota: Fuota, failed: None, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Devices are as the campaign before left them."""
     append_all = SqlJournal.append_all

@@ -32,6 +32,16 @@ def test_a_good_file(campaign_file: CampaignFile, firmware_bytes: Callable[[int]
     assert run.simulation.uplink_loss == 0.25
 
 
+def test_a_trace_lies_beside_the_file(campaign_file: CampaignFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """And is found again by whoever resumes the campaign from elsewhere."""
+    path = campaign_file(simulation='trace = "trace.csv"')
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    trace = read_run_file(path.name).simulation.trace
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert trace == read_run_file(str(path)).simulation.trace == str(tmp_path / "trace.csv")
+
+
 def test_json_says_the_same(campaign_file: CampaignFile):
     path = campaign_file()
     other = path.with_suffix(".json")

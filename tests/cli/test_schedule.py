@@ -83,10 +83,11 @@ def test_options_reach_the_schedule(fuota: Fuota):
 
 def test_what_cannot_be_chosen_is_said_beside_the_tables(fuota: Fuota):
     late = fuota("schedule", "20000", "--devices-per-dr", "0:1,5:1", "--within", "1")
-    assert late.exit_code == 0
-    assert "max_duration: 3600 s, but the quickest grouping" in late.stdout
+    assert late.exit_code == 1
+    assert "--within: 3600 s, but the quickest grouping" in late.stdout
     assert "*" not in late.stdout
     long = fuota("schedule", "100000", "--devices-per-dr", "0:1,5:1")
+    assert long.exit_code == 1
     assert "cannot be sent: DR0" in long.stdout
     assert long.stdout.splitlines()[-1].startswith("no grouping of the fleet can be sent: DR0")
     assert json.loads(fuota("schedule", "100000", "--devices-per-dr", "0:1", "--json").stdout)["chosen"] is None
@@ -104,11 +105,15 @@ def test_what_cannot_be_chosen_is_said_beside_the_tables(fuota: Fuota):
         (["1000", "--devices-per-dr", "9:1"], "DR9 is for uplinks only"),
         (["1000", "--devices-per-dr", "5:1", "--region", "moon"], "unknown region 'moon'"),
         (["1000", "--devices-per-dr", "5:1", "--profile", "none"], "none"),
-        (["1000", "--devices-per-dr", "5:1", "--code-rate", "2"], "code_rate"),
+        (["1000", "--devices-per-dr", "5:1", "--code-rate", "2"], "--code-rate: '2' is not a code rate"),
         (["1000", "--devices-per-dr", "5:1", "--code-rate", "1/2", "-R", "3"], "give one of them"),
         (["1000", "--devices-per-dr", "5:1", "--duty-cycle", "2"], "duty cycle"),
         (["1000", "--devices-per-dr", "5:1", "--setup-time", "-1"], "setup"),
-        (["1000", "--devices-per-dr", "5:1", "--rx-ma", "nan"], "rx_current"),
+        (["1000", "--devices-per-dr", "5:1", "--rx-ma", "nan"], "'--rx-ma': nan is not a number from 0"),
+        (["1000", "--devices-per-dr", "5:1", "--rx-ma", "-4"], "'--rx-ma': -4 is not a number from 0"),
+        (["1000", "--devices-per-dr", "5:1", "--within", "nan"], "'--within': nan is not a number from 0"),
+        (["1000", "--devices-per-dr", "5:1", "-F", "300"], "--frag-size: 300 is not from 1 to 255"),
+        (["1000", "--devices-per-dr", "5:1", "-R", "99999"], "--n-coded"),
     ],
 )
 def test_wrong_input(fuota: Fuota, args: list[str], said: str):

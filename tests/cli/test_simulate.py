@@ -11,7 +11,6 @@ import pytest
 from click.testing import Result
 
 import fuota_fec as ff
-from fuota_fec.cli.progress import PATIENCE, LateProgress
 from fuota_fec.report.curves import CHOSEN, IDEAL, TODAY
 
 Fuota = Callable[..., Result]
@@ -88,13 +87,14 @@ def test_devices_that_never_complete_are_said(fuota: Fuota):
         ((), "--n-frags"),
         (("-M", 20), "give one of --loss and --loss-file"),
         (("-M", 20, "--loss", 0.1), "--devices is missing"),
-        (("-M", 20, "--loss", 1.0, "--devices", 5), "loss: 1.0 is not a probability"),
+        (("-M", 20, "--loss", 1.0, "--devices", 5), "--loss: 1.0 is not a probability"),
         (("-M", 20, "--loss", 0.1, "--devices", 0), "--devices: 0 is not from 1"),
         (("-M", 0, "--loss", 0.1, "--devices", 5), "--n-frags: 0 is not from 1"),
         (("-M", 16000, "--loss", 0.1, "--devices", 5, "--max-coded", 500), "--max-coded: 500 is not from 0 to 383"),
         (("-M", 20, "--loss", 0.1, "--devices", 5, "--workers", 0), "--workers: 0"),
         (("-M", 20, "--loss", 0.1, "--devices", 5, "-F", 40), "--frag-size goes with --dr"),
         (("-M", 20, "--loss", 0.1, "--devices", 5, "--dr", 3, "-F", 500), "--frag-size: 500"),
+        (("-M", 20, "--loss", 0.1, "--devices", 5, "--region", "moon"), "unknown region 'moon'"),
         (("-M", 20, "--loss", 0.1, "--devices", 5, "--dr", 3, "--region", "moon"), "unknown region 'moon'"),
         (("-M", 20, "--loss-file", "none.txt"), "none.txt: No such file"),
         (("-M", 20, "--loss", 0.1, "--devices", 5, "-o", "-", "--json"), "give -o a file"),
@@ -130,15 +130,3 @@ def test_a_plan_as_a_page(fuota: Fuota, tmp_path: Path):
     assert f"report in {page}" in result.stdout
     assert "Redundancy plan" in page.read_text(encoding="utf-8")
     assert fuota(*given, "-o", "-").stdout.startswith("<!doctype html>")
-
-
-def test_a_bar_is_shown_once_it_takes_a_while():
-    now = [0.0]
-    with LateProgress("simulating", clock=lambda: now[0]) as progress:
-        progress(1, 10)
-        now[0] = PATIENCE - 0.01
-        progress(2, 10)
-        assert not progress.shown
-        now[0] = PATIENCE
-        progress(3, 10)
-        assert progress.shown

@@ -1,0 +1,47 @@
+"""Options as the user writes them: numbers that are numbers, and errors that name the option."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from fuota_fec.errors import ParameterError
+
+
+class Number(click.FloatRange):
+    """A finite number from 0, or above it. click's own range takes nan for one."""
+
+    def __init__(self, *, above: bool = False) -> None:
+        super().__init__(min=0, min_open=above)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if not math.isfinite(number) or number < 0 or (self.min_open and number == 0):
+            self.fail(f"{value} is not a number {'above' if self.min_open else 'from'} 0", param, ctx)
+        return number
+
+
+class NamedOptions(click.Command):
+    """A command whose errors name the option that was given, where the library names its parameter."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ParameterError as error:
+            raise ParameterError("\n".join(_named(line, ctx) for line in str(error).splitlines())) from None
+
+
+def _named(line: str, ctx: click.Context) -> str:
+    name, colon, rest = line.partition(": ")
+    for param in ctx.command.params:
+        if colon and isinstance(param, click.Option) and param.name == name:
+            if ctx.get_parameter_source(name) is ParameterSource.DEFAULT:
+                break
+            return f"{max(param.opts, key=len)}: {rest}"
+    return line
