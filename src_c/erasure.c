@@ -2,6 +2,7 @@
 
 #include "kernels.h"
 #include "losses.h"
+#include "packing.h"
 
 /* Many devices against one matrix: which coded fragment completes each. Bits only, no payloads.
  *
@@ -76,6 +77,7 @@ void fuota_losses_draw_portable(uint64_t seed, uint64_t device, uint32_t thresho
 #define CHUNK 512     /* devices listed at once */
 #define MAX_LANES 8
 #define WIDE_WORDS 32 /* beyond that a basis for several lanes leaves the caches: one lane at a time */
+#define PLAIN_WORDS 3 /* beyond that rows that were not received are left out, if they are many */
 #define SPARE_ROWS 4  /* received rows beyond the losses with which most devices complete */
 
 typedef struct fleet {
@@ -85,7 +87,7 @@ typedef struct fleet {
     uint16_t *lists;     /* lost columns, one device after the other */
     size_t lists_capacity;
     uint64_t *received;  /* CHUNK × words of n_rows */
-    fuota_buffer work;
+    fuota_buffer work, packed;
     fuota_erasure_lane lanes[CHUNK];
     uint16_t n_words[CHUNK]; /* words of rows to look at */
     uint32_t order[CHUNK];   /* devices still to be looked at */
@@ -97,16 +99,17 @@ static size_t work_len(size_t n_lanes, size_t n_words)
     return (64 * n_words * n_words + 5 * n_words) * n_lanes * sizeof(uint64_t);
 }
 
-/* Words of rows with which the device probably completes: SPARE_ROWS more received than lost, or all there are. */
+/* Words of rows with which the device probably completes: SPARE_ROWS more received than lost, or all there are; 0 if
+ * these are fewer than it lost. */
 static uint16_t words_to_try(const uint64_t *received, size_t r_words, size_t n_lost)
 {
     size_t n_received = 0, w = 0;
     while (w < r_words && n_received < n_lost + SPARE_ROWS)
         n_received += fuota_count_bits(received[w++]);
-    return (uint16_t)w;
+    return n_received < n_lost ? 0 : (uint16_t)w;
 }
 
-/* Bits beyond the last fragment are nobody's, whatever the caller left there. */
+/* Bits beyond the last fragment, or the last row, are nobody's, whatever the caller left there. */
 FUOTA_INLINE uint64_t bits_below(size_t n) { return n < 64 ? ((uint64_t)1 << n) - 1 : ~(uint64_t)0; }
 
 /* Lists the lost columns of the chunk's devices and what each received. */
@@ -132,7 +135,7 @@ static fuota_status list_losses(fleet *f, const uint64_t *lost, size_t n_devices
         used += f->lanes[d].n_lost;
         uint64_t *const received = f->received + d * r_words;
         for (size_t w = 0; w < r_words; w++)
-            received[w] = ~lost[u_words + w];
+            received[w] = ~lost[u_words + w] & bits_below(f->n_rows - 64 * w);
         f->lanes[d].received = received;
         f->n_words[d] = words_to_try(received, r_words, f->lanes[d].n_lost);
     }
@@ -144,53 +147,169 @@ static fuota_status list_losses(fleet *f, const uint64_t *lost, size_t n_devices
     return FUOTA_OK;
 }
 
-/* Devices by number of losses: counting sort, so that those that are done together take about as long. */
-static fuota_status sort_by_losses(fleet *f, size_t n_devices)
+/* Devices by number of losses: counting sort, so that those that are done together take about as long. Those that
+ * received too little are done; how many are left. */
+static fuota_status sort_by_losses(fleet *f, size_t *n_devices, int32_t *needed)
 {
+    size_t n = 0;
     uint32_t *const starts = calloc(f->n_frags + 2, sizeof *starts);
     if (starts == NULL)
         return FUOTA_NO_MEMORY;
-    for (size_t d = 0; d < n_devices; d++)
-        starts[f->lanes[d].n_lost + 1]++;
-    for (size_t n = 0; n < f->n_frags; n++)
-        starts[n + 1] += starts[n];
-    for (size_t d = 0; d < n_devices; d++)
-        f->order[starts[f->lanes[d].n_lost]++] = (uint32_t)d;
+    for (size_t d = 0; d < *n_devices; d++)
+        if (f->n_words[d] != 0)
+            starts[f->lanes[d].n_lost + 1]++;
+    for (size_t n_lost = 0; n_lost < f->n_frags; n_lost++)
+        starts[n_lost + 1] += starts[n_lost];
+    for (size_t d = 0; d < *n_devices; d++)
+        if (f->n_words[d] != 0) {
+            f->order[starts[f->lanes[d].n_lost]++] = (uint32_t)d;
+            n++;
+        } else
+            needed[d] = -1;
+    *n_devices = n;
     free(starts);
     return FUOTA_OK;
+}
+
+/* ---- rows that were received, side by side ---------------------------------------------------------------- */
+
+static size_t count_received(const uint64_t *received, size_t n_words)
+{
+    size_t n = 0;
+    for (size_t w = 0; w < n_words; w++)
+        n += fuota_count_bits(received[w]);
+    return n;
+}
+
+/* Writes the lost columns of a device to columns first, first + 1 … of a matrix of n_columns, the rows that it did not
+ * receive left out. */
+static void pack_columns(const fleet *f, const fuota_erasure_lane *lane, size_t n_words, uint64_t *packed,
+                         size_t n_columns, size_t first)
+{
+    size_t n_rows = 0;
+    for (size_t w = 0; w < n_words; w++) {
+        const uint64_t *const window = f->columns + w * f->n_frags;
+        const packing how = packing_of(lane->received[w]);
+        const unsigned n_new = fuota_count_bits(how.mask), shift = n_rows % 64;
+        if (n_new == 0)
+            continue;
+        uint64_t *const low = packed + n_rows / 64 * n_columns + first;
+        for (size_t i = 0; i < lane->n_lost; i++) {
+            const uint64_t x = packed_bits(window[lane->lost[i]], &how);
+            low[i] |= x << shift;
+            if (shift + n_new > 64)
+                low[i + n_columns] |= x >> (64 - shift);
+        }
+        n_rows += n_new;
+    }
+}
+
+/* Number (from 1) of the nth row that was received, nth from 1. */
+static int32_t received_row(const uint64_t *received, size_t nth)
+{
+    size_t w = 0;
+    for (size_t n; (n = fuota_count_bits(received[w])) < nth; w++)
+        nth -= n;
+    uint64_t x = received[w];
+    while (--nth != 0)
+        x &= x - 1;
+    return (int32_t)(64 * w + fuota_lowest_bit(x) + 1);
+}
+
+/* Where many rows were not received: devices order[0 … n-1] with matrices of their own, of n_words words of rows. */
+static fuota_status eliminate_packed(fleet *f, const uint32_t *order, size_t n, size_t n_words, size_t n_columns,
+                                     fuota_erasure_function *run, size_t n_lanes, int32_t *results)
+{
+    const size_t packed_len = n_words * n_columns;
+    const size_t len = (packed_len + n_words) * sizeof(uint64_t) + (n_columns + 1) * sizeof(uint16_t);
+    uint64_t *const packed = (uint64_t *)(void *)fuota_buffer_reserve(&f->packed, len);
+    uint8_t *const work = fuota_buffer_reserve(&f->work, work_len(n_lanes, n_words));
+    if (packed == NULL || work == NULL)
+        return FUOTA_NO_MEMORY;
+    uint64_t *const all = packed + packed_len;
+    uint16_t *const numbers = (uint16_t *)(void *)(all + n_words);
+    fuota_erasure_lane lanes[MAX_LANES];
+    size_t first = 0;
+    memset(packed, 0, packed_len * sizeof *packed);
+    memset(all, 0xFF, n_words * sizeof *all);
+    for (size_t i = 0; i < n_columns; i++)
+        numbers[i] = (uint16_t)i;
+    for (size_t k = 0; k < n_lanes; k++) {
+        lanes[k] = (fuota_erasure_lane){numbers, all, 0};
+        if (k >= n)
+            continue;
+        const fuota_erasure_lane *const lane = &f->lanes[order[k]];
+        pack_columns(f, lane, f->n_words[order[k]], packed, n_columns, first);
+        lanes[k].lost = numbers + first;
+        lanes[k].n_lost = lane->n_lost;
+        first += lane->n_lost;
+    }
+    run(packed, n_columns, lanes, n_words, (uint64_t *)(void *)work, results);
+    for (size_t k = 0; k < n; k++)
+        if (results[k] > 0)
+            results[k] = received_row(f->lanes[order[k]].received, (size_t)results[k]);
+    return FUOTA_OK;
+}
+
+/* ---- elimination ------------------------------------------------------------------------------------------- */
+
+static fuota_status eliminate_plain(fleet *f, const uint32_t *order, size_t n, size_t n_words,
+                                    fuota_erasure_function *run, size_t n_lanes, int32_t *results)
+{
+    const fuota_erasure_lane nobody = {NULL, f->received, 0};
+    uint8_t *const work = fuota_buffer_reserve(&f->work, work_len(n_lanes, n_words));
+    if (work == NULL)
+        return FUOTA_NO_MEMORY;
+    fuota_erasure_lane lanes[MAX_LANES];
+    for (size_t k = 0; k < n_lanes; k++)
+        lanes[k] = k < n ? f->lanes[order[k]] : nobody;
+    for (size_t k = 0; k < n; k++)
+        f->n_words[order[k]] = (uint16_t)n_words;
+    run(f->columns, f->n_frags, lanes, n_words, (uint64_t *)(void *)work, results);
+    return FUOTA_OK;
+}
+
+/* The first of n devices of `order`, as many as go together; *n_done of them. */
+static fuota_status eliminate_some(fleet *f, const uint32_t *order, size_t n, size_t *n_done, int32_t *results)
+{
+    size_t n_words = 1, packed_words = 1, n_columns = 0, n_lanes = f->kernel->erasure_n_lanes, k;
+    for (k = 0; k < n && k < n_lanes; k++) {
+        const size_t own_words = f->n_words[order[k]];
+        const size_t own_packed = fuota_ceil_div(count_received(f->lanes[order[k]].received, own_words), 64);
+        if (k != 0 && own_packed > WIDE_WORDS)
+            break;
+        n_words = own_words > n_words ? own_words : n_words;
+        packed_words = own_packed > packed_words ? own_packed : packed_words;
+        n_columns += f->lanes[order[k]].n_lost; /* No more than rows: 16 bits hold their numbers. */
+        if (own_packed > WIDE_WORDS)
+            n_lanes = 1;
+    }
+    /* Packing takes a few operations for each word of a column, elimination one for each column before it. */
+    const int pack = n_words > PLAIN_WORDS && 4 * packed_words <= 3 * n_words;
+    if (!pack && n_words > WIDE_WORDS)
+        n_lanes = 1;
+    *n_done = n = k < n_lanes ? k : n_lanes;
+    fuota_erasure_function *const run = n_lanes == 1 ? fuota_erasure_lanes_portable : f->kernel->erasure_lanes;
+    return pack ? eliminate_packed(f, order, n, packed_words, n_columns, run, n_lanes, results)
+                : eliminate_plain(f, order, n, n_lanes == 1 ? f->n_words[order[0]] : n_words, run, n_lanes, results);
 }
 
 /* One pass over the n_left devices of f->order, which are by number of losses. Those that their rows do not complete
  * stay in f->order, with a word of rows more to look at, if there is one. */
 static fuota_status eliminate_pass(fleet *f, size_t *n_left, int32_t *needed)
 {
-    const fuota_erasure_lane nobody = {NULL, f->received, 0};
     const size_t r_words = fuota_ceil_div(f->n_rows, 64);
     size_t n_again = 0;
-    for (size_t first = 0, last; first < *n_left; first = last) {
-        size_t n_words = 1, n_lanes = f->kernel->erasure_n_lanes;
-        for (last = first; last < *n_left && last < first + n_lanes; last++)
-            n_words = f->n_words[f->order[last]] > n_words ? f->n_words[f->order[last]] : n_words;
-        fuota_erasure_function *run = f->kernel->erasure_lanes;
-        if (n_words > WIDE_WORDS) {
-            run = fuota_erasure_lanes_portable;
-            n_lanes = 1;
-            last = first + 1;
-            n_words = f->n_words[f->order[first]];
-        }
-        uint8_t *const work = fuota_buffer_reserve(&f->work, work_len(n_lanes, n_words));
-        if (work == NULL)
-            return FUOTA_NO_MEMORY;
-        fuota_erasure_lane lanes[MAX_LANES];
+    for (size_t first = 0, n_done; first < *n_left; first += n_done) {
         int32_t results[MAX_LANES];
-        for (size_t lane = 0; lane < n_lanes; lane++)
-            lanes[lane] = first + lane < last ? f->lanes[f->order[first + lane]] : nobody;
-        run(f->columns, f->n_frags, lanes, n_words, (uint64_t *)(void *)work, results);
-        for (size_t lane = 0; first + lane < last; lane++) {
-            const uint32_t device = f->order[first + lane];
-            needed[device] = results[lane];
-            if (results[lane] < 0 && n_words < r_words) {
-                f->n_words[device] = (uint16_t)(n_words + 1);
+        const fuota_status status = eliminate_some(f, f->order + first, *n_left - first, &n_done, results);
+        if (status != FUOTA_OK)
+            return status;
+        for (size_t k = 0; k < n_done; k++) {
+            const uint32_t device = f->order[first + k];
+            needed[device] = results[k];
+            if (results[k] < 0 && f->n_words[device] < r_words) {
+                f->n_words[device]++;
                 f->order[n_again++] = device;
             }
         }
@@ -213,7 +332,7 @@ static fuota_status run_chunk(fleet *f, const uint64_t *lost, size_t n_devices, 
     }
     fuota_status status = list_losses(f, lost, n_devices);
     if (status == FUOTA_OK)
-        status = sort_by_losses(f, n_devices);
+        status = sort_by_losses(f, &n_devices, needed);
     while (status == FUOTA_OK && n_devices != 0)
         status = eliminate_pass(f, &n_devices, needed);
     return status;
@@ -241,6 +360,7 @@ static void fleet_destroy(fleet *f)
     free(f->lists);
     free(f->received);
     fuota_buffer_free(&f->work);
+    fuota_buffer_free(&f->packed);
     free(f);
 }
 

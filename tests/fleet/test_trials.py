@@ -89,6 +89,56 @@ def test_more_losses_than_fit_the_lanes(kernel):
     assert needed_by(kernel, 2300, "1.0.0", rows, devices) == needed_by("portable", 2300, "1.0.0", rows, devices)
 
 
+@st.composite
+def deaf_fleets(draw):
+    """Devices that receive few of many coded fragments, so that these are brought together first."""
+    n_frags = draw(st.sampled_from([1, 5, 64, 65, 130]))
+    n_rows = draw(st.sampled_from([256, 257, 639, 1500]))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    rows = (rng.permutation(n_rows + 40)[:n_rows] + 1).tolist()
+    shares = draw(st.lists(st.sampled_from([0.1, 0.5, 0.9, 0.97, 1.0]), min_size=1, max_size=20))
+    devices = [
+        (
+            set(np.flatnonzero(rng.random(n_frags) < p).tolist()),
+            set(np.flatnonzero(rng.random(n_rows) < draw(st.sampled_from([p, 0.9]))).tolist()),
+        )
+        for p in shares
+    ]
+    return n_frags, draw(st.sampled_from(["1.0.0", "2.0.0"])), rows, devices
+
+
+@settings(max_examples=40)
+@given(fleet=deaf_fleets())
+def test_rows_that_were_not_received_do_not_count(fleet):
+    n_frags, version, rows, devices = fleet
+    expected = [completes_at(n_frags, version, rows, u, c) for u, c in devices]
+    for kernel in KERNELS:
+        assert needed_by(kernel, n_frags, version, rows, devices) == expected
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_devices_that_hear_next_to_nothing(kernel):
+    """Of thousands of coded fragments, and more of them than several lanes have room for."""
+    n_frags, rows = 9000, list(range(1, 7001))
+    rng = np.random.default_rng(8)
+    devices = [(set(range(n_frags)), set(range(0, 7000, 2))) for _ in range(2)]  # too little
+    devices += [
+        (set(rng.permutation(n_frags)[:n].tolist()), set(rng.permutation(7000)[:6700].tolist()))
+        for n in (0, 1, 60, 250, 280, 290, 300, 301)
+    ]
+    devices.append((set(rng.permutation(n_frags)[:2200].tolist()), set(range(0, 7000, 3)) | set(range(1, 7000, 3))))
+    expected = [completes_at(n_frags, "1.0.0", rows, u, c) if len(u) < 100 else None for u, c in devices]
+    needed = needed_by(kernel, n_frags, "1.0.0", rows, devices)
+    assert needed[:2] == [-1, -1]
+    assert needed[-2] == -1
+    assert all(known is None or known == mine for known, mine in zip(expected, needed, strict=True))
+    for (lost, coded_lost), mine in zip(devices[4:], needed[4:], strict=True):
+        # The same without the fragments that it did not receive, of which a shorter matrix is made.
+        heard = [row for idx, row in enumerate(rows) if idx not in coded_lost]
+        [alone] = needed_by("portable", n_frags, "1.0.0", heard, [(lost, set())])
+        assert mine == heard[alone - 1] or mine == alone == -1
+
+
 def test_it_agrees_with_the_decoder():
     rng = np.random.default_rng(5)
     n_frags, rows = 90, list(range(1, 61))

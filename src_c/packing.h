@@ -1,0 +1,38 @@
+/* The bits of a word that a mask chooses, side by side. */
+#ifndef FUOTA_PACKING_H
+#define FUOTA_PACKING_H
+
+#include "internal.h"
+
+/* How the bits of a word that are set in a mask are brought together at its low end: six steps, of which the i-th moves
+ * some of them down by 2^i. */
+typedef struct packing {
+    uint64_t mask, moved[6];
+} packing;
+
+FUOTA_INLINE packing packing_of(uint64_t mask)
+{
+    packing p = {.mask = mask};
+    uint64_t below = ~mask << 1; /* Bit i: is bit i - 1 left out? */
+    for (unsigned i = 0; i < 6; i++) {
+        uint64_t is_odd = below;
+        for (unsigned k = 1; k < 64; k *= 2)
+            is_odd ^= is_odd << k;
+        p.moved[i] = is_odd & mask;
+        mask = (mask ^ p.moved[i]) | (p.moved[i] >> (1u << i));
+        below &= ~is_odd;
+    }
+    return p;
+}
+
+FUOTA_INLINE uint64_t packed_bits(uint64_t x, const packing *p)
+{
+    x &= p->mask;
+    for (unsigned i = 0; i < 6; i++) {
+        const uint64_t moved = x & p->moved[i];
+        x = (x ^ moved) | (moved >> (1u << i));
+    }
+    return x;
+}
+
+#endif
