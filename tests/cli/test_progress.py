@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from io import StringIO
 
 from rich.console import Console
@@ -36,13 +35,12 @@ def test_it_is_shown_although_nothing_says_how_far_it_is() -> None:
 
 def test_what_is_quick_has_none_and_leaves_no_thread() -> None:
     file, console = terminal()
-    before = threading.active_count()
     with LateProgress("planning", patience=1e6, console=console) as progress:
         progress(1, 2)
         assert progress.timer is not None
     progress.timer.join(30)
     assert (file.getvalue(), progress.shown) == ("", False)
-    assert threading.active_count() == before
+    assert not progress.timer.is_alive()
 
 
 def test_what_is_no_terminal_has_none() -> None:
