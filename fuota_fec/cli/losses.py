@@ -37,8 +37,13 @@ def read_loss(given: dict[str, Any]) -> Loss:
         losses = _numbers(path, text)
         if not losses:
             raise ParameterError(f"{path}: it is empty, expected a loss for each device")
+        for number, loss in enumerate(losses, 1):
+            if not 0 <= loss < 1:
+                raise ParameterError(f"{path}: device {number}: {loss} is not a loss from 0 to below 1")
         if given["n_devices"] is None:
             given["n_devices"] = len(losses)
+        if given["n_devices"] != len(losses):
+            raise ParameterError(f"{path}: {len(losses)} losses, expected one for each of {given['n_devices']} devices")
         return losses
     if given["n_devices"] is None:
         raise click.UsageError("--devices is missing: the number of devices")

@@ -126,7 +126,12 @@ def test_wrong_usage(fuota: Fuota, arguments, said):
 
 
 def test_an_empty_file_of_losses(fuota: Fuota, tmp_path: Path):
-    for content, said in ((b"\n", "it is empty"), (b"\xff\xfe", "not a text file")):
+    for content, said in (
+        (b"\n", "it is empty"),
+        (b"0.1 nan", "device 2: nan is not a loss from 0 to below 1"),
+        (b"1", "device 1: 1.0 is not"),
+        (b"\xff\xfe", "not a text file"),
+    ):
         path = tmp_path / "losses.txt"
         path.write_bytes(content)
         result = fuota("plan", "-M", 20, "--loss-file", path)

@@ -111,7 +111,7 @@ def test_a_file_with_losses_for_others(fuota: Fuota, tmp_path: Path):
     path.write_text("0.1 0.2\n")
     result = fuota("simulate", "-M", 20, "--loss-file", path, "--devices", 4)
     assert result.exit_code == 2
-    assert "2 values, expected one, or one for each of 4 devices" in result.output
+    assert "losses.txt: 2 losses, expected one for each of 4 devices" in result.output
 
 
 def test_without_the_packages_of_reports(process: Process, tmp_path: Path):
