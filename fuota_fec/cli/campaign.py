@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fuota_fec.agent import Observer
+from fuota_fec.campaign.config import CampaignConfig
 from fuota_fec.campaign.machine import STOPPED, SUCCEEDED, Campaign
 from fuota_fec.campaign.messages import Event
 from fuota_fec.campaign.overview import CampaignStatus
@@ -90,6 +91,7 @@ def run_command(file: str, url: str, speed: float | None, as_json: bool) -> None
             run.simulation,
             observer=observer,
             journal=journal,
+            campaign=_planned(run.config, run.image),
             network=network,
             attended=True,
             speed=speed,
@@ -186,6 +188,7 @@ def retry_command(
             simulation,
             observer=observer,
             journal=journal,
+            campaign=_planned(config, image),
             network=_world(config.id, simulation, earlier),
             after=earlier,
             attended=True,
@@ -214,6 +217,12 @@ def _number_or_word(text: str) -> float | str:
         return float(text)
     except ValueError:
         return text
+
+
+def _planned(config: CampaignConfig, image: bytes) -> Campaign:
+    """A campaign that was not started: choosing and counting its coded fragments can take a while."""
+    with LateProgress("planning"):
+        return Campaign(config, image)
 
 
 def _world(name: str, simulation: Simulation, after: Sequence[str] = ()) -> str:
