@@ -59,7 +59,11 @@ def _reboot_read(state: CampaignState, device: DeviceState, command: Command, _a
         told, cancelled = command.reboot_time, firmware.CANCEL_REBOOT
     if told == cancelled:
         return None
-    return OK if told else Verdict(ok=False, reason=reasons.refused("DevRebootTime", "it cannot reboot at that time"))
+    if told:
+        return OK
+    # After the transfer the time is ours to choose: it may have passed while the request waited for an uplink.
+    again: Literal["", "later"] = "later" if state.config.reboot_time is None else ""
+    return Verdict(ok=False, reason=reasons.refused("DevRebootTime", "it cannot reboot at that time"), again=again)
 
 
 def _reboot_sent(state: CampaignState, device: DeviceState, at: float) -> None:
