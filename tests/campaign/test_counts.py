@@ -129,7 +129,7 @@ def test_losses_that_never_go_down_are_less_what_was_repaired(drive, group_of):
 
 
 def test_losses_that_were_repaired_many_times_over_are_no_reason_for_another_round(drive, group_of):
-    d = adaptive(drive, group_of, "loramac-node", fsize=2, image=bytes(40), loss=0.9)
+    d = adaptive(drive, group_of, "loramac-node", fsize=2, image=bytes(40), loss=0.2)
     plan = d.campaign.plan.groups["meters"]
     d.say(1, answer(plan.n_frames, 2))
     assert (last_status(d).ok, last_status(d).needed) == (True, None)
@@ -137,7 +137,7 @@ def test_losses_that_were_repaired_many_times_over_are_no_reason_for_another_rou
 
 
 def test_they_do_not_prove_a_binary_transfer_either(drive, group_of):
-    d = adaptive(drive, group_of, "loramac-node", fsize=2, image=bytes(40), kind="binary", loss=0.9)
+    d = adaptive(drive, group_of, "loramac-node", fsize=2, image=bytes(40), kind="binary", loss=0.2)
     d.say(1, answer(d.campaign.plan.groups["meters"].n_frames, 2))
     assert not last_status(d).ok
     d.wait(100_000)
