@@ -30,9 +30,24 @@ def test_equal_devices_are_one_class():
 
 def test_many_devices_are_at_most_so_many_classes():
     fleet = make_fleet(np.random.default_rng(1).random(10_001) / 2, None, None)
-    assert fleet.sizes.size == MAX_CLASSES
+    assert MAX_CLASSES / 2 < fleet.sizes.size <= MAX_CLASSES
     assert fleet.sizes.sum() == 10_001
-    assert fleet.sizes.max() - fleet.sizes.min() <= 1
+    assert fleet.starts.tolist() == (np.cumsum(fleet.sizes) - fleet.sizes).tolist()
+    assert np.all(np.diff(fleet.losses) >= 0)
+    assert fleet.sizes.max() < 60
+
+
+def test_the_last_few_are_nearly_classes_of_their_own():
+    """And devices with other limits are never together."""
+    losses = np.random.default_rng(1).beta(3, 30, 10_000)
+    assert make_fleet(losses, None, None).sizes[-5:].max() <= 2
+    limits = np.where(np.arange(10_000) % 3, 20, 40)
+    fleet = make_fleet(losses, None, limits)
+    assert fleet.sizes.size <= MAX_CLASSES
+    assert int(np.flatnonzero(np.diff(fleet.limits))[0]) + 1 in fleet.starts.tolist()
+    many = make_fleet(0.1, 10_000, np.arange(10_000))
+    assert MAX_CLASSES / 2 < many.sizes.size <= MAX_CLASSES
+    assert many.sizes.max() < 100
 
 
 @pytest.mark.parametrize("n_trials", [1, 7, 1000])

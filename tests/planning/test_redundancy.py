@@ -100,6 +100,26 @@ def test_ten_thousand_devices_with_losses_of_their_own():
         assert low <= met <= high
 
 
+def test_the_few_that_hear_least_are_told_apart():
+    """Of 10 000 devices ten may fail, and the ten are known: fewer coded fragments than if each of 39 were the mean."""
+    losses = np.sort(np.random.default_rng(9).beta(3.5, 31.5, 10_000))
+    plan = ff.plan_redundancy(1000, losses, 99.9, alternatives=False)
+    trial = ff.simulate_fleet(
+        1000, np.repeat(losses[-60:], 400), 24_000, max_coded=plan.n_coded, rows=plan.rows, seed=31
+    )
+    needed = trial.coded_needed.reshape(60, 400)
+
+    def chance(n_coded: int) -> float:
+        n_failing = np.ones(1)
+        for failing in np.mean((needed < 0) | (needed > n_coded), axis=1):
+            n_failing = np.convolve(n_failing, [1 - failing, failing])
+        return float(n_failing[:11].sum())
+
+    assert plan.meets
+    assert chance(plan.n_coded) > 0.988
+    assert chance(plan.n_coded - 8) < 0.97
+
+
 def test_the_ideal_code_by_formula():
     for n_frags, loss, n_devices, threshold in ((50, 0.05, 100, 90), (21, 0.1, 300, 99), (200, 0.02, 1000, 99.9)):
         plan = ff.plan_redundancy(n_frags, loss, threshold, n_devices=n_devices, rows="ideal", alternatives=False)
