@@ -132,8 +132,8 @@ def _class_starts(losses: Losses | None, limits: Limits | None, n_devices: int) 
     """Where classes begin, of devices in order: wherever they differ, or in at most MAX_CLASSES places.
 
     What a class says of its devices is the less true the more they are and the further their losses lie apart. That
-    product is about the same for all classes if sizes go by 1 / √gap: the few devices with the highest losses, upon which
-    it depends whether 99.9 % complete, are nearly alone, and are told from those that complete.
+    product is about the same for all classes if sizes go by 1 / √gap: the few devices with the highest losses, upon
+    which it depends whether 99.9 % complete, are nearly alone, and are told from those that complete.
     """
     gaps = np.zeros(n_devices)
     changes = np.zeros(n_devices, np.bool_)
