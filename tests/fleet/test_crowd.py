@@ -47,7 +47,11 @@ def counts(reception: Any) -> list[Any]:
 @settings(max_examples=60)
 @given(data=st.data())
 def test_every_seat_is_as_a_reception_of_its_own(data: st.DataObject) -> None:
-    """Fragments in any order, again, of two blocks under the same numbers, of the other dialect; every quirk."""
+    """Fragments in any order, again, of two blocks under the same numbers, of the other dialect; every quirk.
+
+    Of fragments of two blocks in no order, which a session never sends, only who completes, and when, is the same: what
+    they are solved to depends on the order in which each device heard them, which bits do not tell.
+    """
     n_frags = data.draw(st.sampled_from([1, 2, 3, 5, 8, 17, 63, 64, 65]))
     version = data.draw(st.sampled_from(["1.0.0", "2.0.0"]))
     in_order = data.draw(st.booleans())
@@ -79,7 +83,10 @@ def test_every_seat_is_as_a_reception_of_its_own(data: st.DataObject) -> None:
             got += [(i, block) for i in hears if i not in together and (block := seats[i].push(fragment)) is not None]
         else:
             got = [(i, block) for i in hears if (block := seats[i].push(fragment)) is not None]
-        assert sorted(got) == [each for each in expected if each[1] is not None]
+        complete = [(i, block) for i, block in expected if block is not None]
+        if in_order or second_block_at is None:
+            assert sorted(got) == complete
+        assert sorted(i for i, _ in got) == [i for i, _ in complete]
         assert [counts(seat) for seat in seats] == [counts(reception) for reception in alone]
         if rng.random() < 0.1:
             crowd, seats = pickle.loads(pickle.dumps((crowd, seats)))
