@@ -79,17 +79,17 @@ class Fleet:
             while (due := device.next_due()) is not None and due <= self.now:
                 self.heard.append((number, due, device.advance(due)))
 
-    def state(self) -> list[Any]:
-        told = []
+    def state(self, *, contents: bool = True) -> list[Any]:
+        """Of every device; without `contents` nothing that depends on what was in the fragments."""
+        told: list[Any] = []
         for device in self.devices:
             device.catch_up()
             sessions = [
                 (frag_index, session.setup, session.begun, session.reception.n_received, session.reception.missing)
                 for frag_index, session in device._sessions.items()
             ]
-            told.append(
-                (device._groups, sessions, device._last_session_cnt, device.stored, device.image, device.next_due())
-            )
+            content = (device.stored, device.image, device.next_due()) if contents else device.stored is None
+            told.append((device._groups, sessions, device._last_session_cnt, content))
         return told
 
 
@@ -133,9 +133,12 @@ def frag_setup(number: int, version: str, frag_index: int = 0, cnt: int = 1, mas
 @settings(max_examples=80)
 @given(data=st.data())
 def test_whatever_happens_both_kinds_do_the_same(data: st.DataObject) -> None:
+    """Where fragments of two blocks are mixed in no order, their contents aside: what such are solved to depends on the
+    order in which each device heard them, which counted devices do not know."""
     version = data.draw(st.sampled_from(["1.0.0", "2.0.0"]))
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
     disorder = data.draw(st.sampled_from([0.0, 0.05, 0.3]))
+    mixed = version == "1.0.0" and data.draw(st.booleans())
     fleets = [Fleet(counted, version) for counted in (False, True)]
     block = ff.prepare(IMAGE, 10, n_coded=30, version=version)
     other = ff.prepare(IMAGE[::-1], 10, n_coded=30, version=version)
@@ -168,11 +171,15 @@ def test_whatever_happens_both_kinds_do_the_same(data: st.DataObject) -> None:
                 fragmentation.FragSessionStatusReq(frag_index=0, participants=bool(rng.integers(2))),
                 clock.AppTimeAns(time_correction=int(rng.integers(-4, 5)), token_ans=0),
                 firmware.DevUpgradeImageReq(),
-                fragmentation.DataFragment(frag_index=0, n=int(rng.integers(1, 41)), payload=IMAGE[:10]),
+                fragmentation.DataFragment(frag_index=0, n=int(rng.integers(1, 41)), payload=IMAGE[:10])
+                if mixed
+                else fragmentation.FragSessionStatusReq(frag_index=1, participants=True),
             ]
             everybody(number, commands[int(rng.integers(len(commands)))])
         n = n % 40 + 1 if rng.random() > disorder else int(rng.integers(1, 41))
-        sent = other if step > 40 and rng.random() < disorder else second if rng.random() < disorder else block
+        sent = (
+            other if mixed and step > 40 and rng.random() < disorder else second if rng.random() < disorder else block
+        )
         payload = bytes(sent.frame(n))
         if rng.random() < disorder / 4:
             payload = rng.choice(
@@ -186,13 +193,13 @@ def test_whatever_happens_both_kinds_do_the_same(data: st.DataObject) -> None:
             fleet.cast(by, bytes(payload), max(f_cnt[group], 0), reached)
             fleet.wait(0.5)
         if rng.random() < 0.05:
-            assert fleets[0].state() == fleets[1].state()
+            assert fleets[0].state(contents=not mixed) == fleets[1].state(contents=not mixed)
         if rng.random() < 0.05:
             fleets[1] = pickle.loads(pickle.dumps(fleets[1]))
     for fleet in fleets:
         fleet.wait(5000)
-    assert fleets[0].state() == fleets[1].state()
-    assert fleets[0].heard == fleets[1].heard
+    assert fleets[0].state(contents=not mixed) == fleets[1].state(contents=not mixed)
+    assert mixed or fleets[0].heard == fleets[1].heard
 
 
 def test_a_device_that_is_counted_receives_no_fragment_by_itself(monkeypatch) -> None:
