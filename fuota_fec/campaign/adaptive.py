@@ -25,11 +25,11 @@ def lacks(device: DeviceState) -> bool:
 def rows_left(state: CampaignState) -> dict[str, int]:
     """Coded fragments that nobody was sent, neither by multicast nor by unicast, by adaptive group."""
     left = {name: group.rows_left for name, group in state.groups.items() if group.plan.adaptive}
-    repaired = dict.fromkeys(left, 0)
+    repaired = dict.fromkeys(state.groups, 0)
     for device in state.devices.values():
         if device.n_repaired:
-            repaired[device.group.name] = max(repaired.get(device.group.name, 0), device.n_repaired)
-    return {name: n - repaired[name] for name, n in left.items() if n > repaired[name]}
+            repaired[device.group.name] = max(repaired[device.group.name], device.n_repaired)
+    return {name: left[name] - n for name, n in repaired.items() if left.get(name, 0) > n}
 
 
 def enough_complete(state: CampaignState, group: str) -> bool:

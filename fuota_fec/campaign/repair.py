@@ -33,25 +33,25 @@ def more_for(state: CampaignState, device: DeviceState, n_needed: int) -> int:
     return min(coded_needed(n_needed, device.loss, usual_loss(state)), rows_for(state, device))
 
 
-def devices_to_repair(state: CampaignState, now: float) -> dict[str, int]:
-    """The devices that are repaired by unicast, and with how many fragments each; empty: none, or a round is better."""
+def devices_to_repair(state: CampaignState, now: float) -> set[str]:
+    """The devices that are repaired by unicast; empty: none, or a round is better."""
     most, usual = state.config.unicast_repair_max, usual_loss(state)
     if not most:
-        return {}
+        return set()
     n_complete = sum(device.taking_part and not lacks(device) for device in state.devices.values())
     n_missing = state.plan.n_needed - n_complete
     able = [device for device in state.devices.values() if lacks(device) and _is_able(state, device, usual)]
     if not 0 < n_missing <= min(most, len(able)):
-        return {}
+        return set()
     quickest = sorted((coded_needed(device.needed, device.loss, usual), device.dev_eui) for device in able)[:n_missing]
     devices = [(state.devices[dev_eui], n) for n, dev_eui in quickest]
     if any(now + (n + 1) * device.period > state.deadline for device, n in devices):
-        return {}
+        return set()
     coded = coded_of_round(state, n_complete)
     by_unicast = sum(n * _air_time(state, device) for device, n in devices)
     if coded and by_unicast >= _round(state, coded):
-        return {}
-    return {device.dev_eui: n for device, n in devices}
+        return set()
+    return {device.dev_eui for device, _ in devices}
 
 
 def _is_able(state: CampaignState, device: DeviceState, usual: float) -> bool:
@@ -60,8 +60,9 @@ def _is_able(state: CampaignState, device: DeviceState, usual: float) -> bool:
     if rows_for(state, device) < coded_needed(device.needed, device.loss, usual) or not device.profile.answers_status:
         return False
     try:
-        area = region(device.group.region)
-        most = area.max_app_payload(_data_rate(device), dwell_time=device.group.dwell_time, repeater=False)
+        most = region(device.group.region).max_app_payload(
+            _data_rate(device), dwell_time=device.group.dwell_time, repeater=state.config.repeater
+        )
     except ParameterError:
         return False
     return most >= HEADER_LEN + plan.frag_size

@@ -116,8 +116,7 @@ def after_verification(state: CampaignState, now: float, successes: int) -> str:
 
 def not_repaired(state: CampaignState, at: float) -> set[str]:
     """Devices that lack fragments, and are not sent them by unicast."""
-    repaired = devices_to_repair(state, at)
-    return {device.dev_eui for device in state.devices.values() if lacks(device)} - set(repaired)
+    return {device.dev_eui for device in state.devices.values() if lacks(device)} - devices_to_repair(state, at)
 
 
 def has_rounds(state: CampaignState, device: DeviceState) -> bool:

@@ -11,7 +11,6 @@ from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 import click
@@ -24,6 +23,8 @@ from fuota_fec.campaign.machine import STOPPED, SUCCEEDED, Campaign
 from fuota_fec.campaign.messages import Event
 from fuota_fec.campaign.overview import CampaignStatus
 from fuota_fec.campaign.retry import retry_config
+from fuota_fec.cli.console import plain_console
+from fuota_fec.cli.journals import DB, KEPT, campaign_overview, db_option, existing_journal
 from fuota_fec.cli.options import Number
 from fuota_fec.cli.output import json_option, print_json
 from fuota_fec.cli.progress import LateProgress, counted
@@ -31,7 +32,7 @@ from fuota_fec.cli.report import report_command
 from fuota_fec.cli.runfile import read_run_file
 from fuota_fec.cli.watch import JsonReport, StageReport
 from fuota_fec.errors import CampaignError, JournalError
-from fuota_fec.journal import Journal, Order, Overview, Verb, open_journal
+from fuota_fec.journal import Journal, Order, Verb, open_journal
 from fuota_fec.report.tables import DEVICE_COLUMNS, device_rows, reason_counts
 from fuota_fec.report.words import duration
 from fuota_fec.simulation import LEASE_TTL, Simulation, SimulationResult, resume_simulation, simulate_campaign
@@ -40,10 +41,7 @@ from fuota_fec.tables import from_table
 LEASE_WAIT = LEASE_TTL + 2
 """s after which a process that was killed no longer holds its campaign."""
 
-_KEPT = "Where campaigns are kept: sqlite:///FILE, or postgresql+psycopg://…"
-_DB: dict[str, Any] = {"envvar": "FUOTA_FEC_DB", "show_envvar": True, "metavar": "URL"}
-_db_option = click.option("--db", "url", required=True, help=f"{_KEPT}.", **_DB)
-_db_or_memory_option = click.option("--db", "url", default=":memory:", help=f"{_KEPT}; in memory if not given.", **_DB)
+_db_or_memory_option = click.option("--db", "url", default=":memory:", help=f"{KEPT}; in memory if not given.", **DB)
 _speed_option = click.option(
     "--speed",
     type=Number(above=True),
@@ -103,7 +101,7 @@ def run_command(file: str, url: str, speed: float | None, as_json: bool) -> None
 
 @campaign_command.command("resume")
 @click.argument("name", metavar="ID")
-@_db_option
+@db_option
 @_speed_option
 @json_option
 def resume_command(name: str, url: str, speed: float | None, as_json: bool) -> None:
@@ -115,8 +113,8 @@ def resume_command(name: str, url: str, speed: float | None, as_json: bool) -> N
     def go(observer: Observer) -> SimulationResult:
         return resume_simulation(journal, name, simulation, observer=observer, after=after, attended=True, speed=speed)
 
-    with closing(_existing(url)) as journal:
-        owner = _overview(journal, name).owner
+    with closing(existing_journal(url)) as journal:
+        owner = campaign_overview(journal, name).owner
         seen = _replayed(journal, name)
         if seen.finished:
             raise CampaignError(f"campaign {name!r} cannot be resumed: it is {seen.progress().status}")
@@ -133,9 +131,9 @@ def _lives(journal: Journal, name: str) -> str:
     """What whoever holds the campaign does with it; "" if its lease runs out: a process that was killed does not renew
     it, and obeys no order."""
     ordered = bool(_orders(journal, name))
-    click.echo(f"waiting for {_overview(journal, name).owner}, which has campaign {name}", err=True)
+    click.echo(f"waiting for {campaign_overview(journal, name).owner}, which has campaign {name}", err=True)
     end = time.monotonic() + LEASE_WAIT
-    while _overview(journal, name).owner:
+    while campaign_overview(journal, name).owner:
         if ordered and not _orders(journal, name):
             return "goes on, run"
         if time.monotonic() > end:
@@ -148,14 +146,6 @@ def _orders(journal: Journal, name: str) -> list[Order]:
     return [order for order in journal.orders() if order.campaign == name]
 
 
-def _existing(url: str) -> Journal:
-    """A journal that is there: only `run` makes a new one."""
-    kind, _, path = url.partition(":///")
-    if kind == "sqlite" and path and not Path(path.partition("?")[0]).exists():
-        raise JournalError(f"journal {url!r}: there is no such file")
-    return open_journal(url)
-
-
 @campaign_command.command("retry")
 @click.argument("name", metavar="ID")
 @click.option("--id", "new_id", help="Of the new campaign; ID-retry if not given, then ID-retry-2 and so on.")
@@ -164,7 +154,7 @@ def _existing(url: str) -> Journal:
     help='Of the new campaign: "adaptive", "planned", a code rate or a number; the same if not given.',
 )
 @click.option("--reboot", help='Of the new campaign: "device", "after_transfer" or a Unix time; the same if not given.')
-@_db_option
+@db_option
 @_speed_option
 @json_option
 def retry_command(
@@ -195,12 +185,12 @@ def retry_command(
             speed=speed,
         )
 
-    with closing(_existing(url)) as journal:
+    with closing(existing_journal(url)) as journal:
         ids = {row.id for row in journal.overview(archived=True)}
         names = (f"{name}-retry" + (f"-{n}" if n > 1 else "") for n in count(1))
         if new_id is None:
             new_id = next(free for free in names if free not in ids)
-        last_at = _overview(journal, name).changed_at
+        last_at = campaign_overview(journal, name).changed_at
         simulation, after = _simulation(journal, name)
         earlier, image = (*after, name), journal.image(name)
         changes: dict[str, Any] = {}
@@ -252,7 +242,7 @@ def _watch(go: Callable[[Observer], SimulationResult], events: Sequence[Event], 
             result = go(JsonReport(events))
             print_json(_summary(result))
         else:
-            console = _console()
+            console = plain_console()
             with StageReport(console) as report:
                 if events:
                     report.resume(Campaign.replay(events))
@@ -268,8 +258,8 @@ def _watch(go: Callable[[Observer], SimulationResult], events: Sequence[Event], 
 
 def _order(name: str, url: str, as_json: bool, verb: Verb, doing: str) -> None:
     """The process that runs the campaign carries it out; if there is none, the next that resumes it."""
-    with closing(_existing(url)) as journal:
-        found = _overview(journal, name)
+    with closing(existing_journal(url)) as journal:
+        found = campaign_overview(journal, name)
         _check(journal, name, verb)
         if found.status != STOPPED:
             journal.order(name, verb)
@@ -288,7 +278,7 @@ def _check(journal: Journal, name: str, verb: Verb) -> None:
 
 @campaign_command.command("pause")
 @click.argument("name", metavar="ID")
-@_db_option
+@db_option
 @json_option
 def pause_command(name: str, url: str, as_json: bool) -> None:
     """Send nothing more until `resume`; answers count, and time passes."""
@@ -297,7 +287,7 @@ def pause_command(name: str, url: str, as_json: bool) -> None:
 
 @campaign_command.command("stop")
 @click.argument("name", metavar="ID")
-@_db_option
+@db_option
 @json_option
 def stop_command(name: str, url: str, as_json: bool) -> None:
     """End a campaign and clean up on the devices."""
@@ -306,11 +296,11 @@ def stop_command(name: str, url: str, as_json: bool) -> None:
 
 @campaign_command.command("archive")
 @click.argument("name", metavar="ID")
-@_db_option
+@db_option
 @json_option
 def archive_command(name: str, url: str, as_json: bool) -> None:
     """List a finished campaign no longer; it stays in the journal."""
-    with closing(_existing(url)) as journal:
+    with closing(existing_journal(url)) as journal:
         journal.archive(name)
     _say(f"campaign {name}: archived", as_json, campaign=name, archived=True)
 
@@ -320,11 +310,11 @@ def archive_command(name: str, url: str, as_json: bool) -> None:
 
 @campaign_command.command("list")
 @click.option("--archived", is_flag=True, help="Archived campaigns too.")
-@_db_option
+@db_option
 @json_option
 def list_command(archived: bool, url: str, as_json: bool) -> None:
     """List the campaigns of a journal."""
-    with closing(_existing(url)) as journal:
+    with closing(existing_journal(url)) as journal:
         found = journal.overview(archived=archived)
     if as_json:
         for row in found:
@@ -334,26 +324,26 @@ def list_command(archived: bool, url: str, as_json: bool) -> None:
     for row in found:
         status = row.status + (", archived" if row.archived else "")
         table.add_row(row.id, status, str(row.n_events), _when(row.created_at), _when(row.changed_at), row.owner)
-    _console().print(table)
+    plain_console().print(table)
 
 
 @campaign_command.command("show")
 @click.argument("name", metavar="ID")
 @click.option("--events", "with_events", is_flag=True, help="Every event, instead of where it is.")
-@_db_option
+@db_option
 @json_option
 def show_command(name: str, with_events: bool, url: str, as_json: bool) -> None:
     """Show where a campaign is, and each device with its reason."""
-    with closing(_existing(url)) as journal:
+    with closing(existing_journal(url)) as journal:
         if with_events:
             _print_events(journal, name, as_json)
             return
         status = _replayed(journal, name).status()
-        owner = _overview(journal, name).owner
+        owner = campaign_overview(journal, name).owner
     if as_json:
         print_json({**asdict(status), "owner": owner})
     else:
-        _print_status(_console(), status, owner)
+        _print_status(plain_console(), status, owner)
 
 
 campaign_command.add_command(report_command)
@@ -401,27 +391,12 @@ def _print_unconfirmed(console: Console, status: CampaignStatus) -> None:
 
 def _replayed(journal: Journal, name: str, image: bytes = b"") -> Campaign:
     """The campaign to look at, not to continue."""
-    total = _overview(journal, name).n_events
+    total = campaign_overview(journal, name).n_events
     with LateProgress("reading") as progress:
         return Campaign.replay(counted(journal.events(name), total, progress), image)
 
 
-def _overview(journal: Journal, name: str) -> Overview:
-    found = next((row for row in journal.overview(archived=True) if row.id == name), None)
-    if found is None:
-        raise JournalError(f"there is no campaign {name!r}")
-    return found
-
-
 # ---- printing --------------------------------------------------------------------------------------------
-
-
-def _console() -> Console:
-    """Names are printed as they are. What is not a terminal has no width: a line stays a line, for grep."""
-    console = Console(markup=False, emoji=False, highlight=False)
-    if not console.is_terminal:
-        console.width = 100_000
-    return console
 
 
 def _say(text: str, as_json: bool, **facts: object) -> None:

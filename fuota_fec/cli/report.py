@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from contextlib import closing
-from pathlib import Path
 
 import click
 
+from fuota_fec.cli.journals import campaign_overview, db_option, existing_journal
 from fuota_fec.cli.output import check_output, json_option, print_json, write_whole
 from fuota_fec.cli.progress import LateProgress, counted
-from fuota_fec.errors import JournalError
-from fuota_fec.journal import open_journal
 from fuota_fec.report.campaign import campaign_facts, campaign_page
 from fuota_fec.report.history import CampaignHistory, read_history
 from fuota_fec.report.page import need_extra
@@ -21,15 +19,7 @@ from fuota_fec.report.page import need_extra
 @click.option(
     "-o", "--output", type=click.Path(dir_okay=False, allow_dash=True), help="The HTML file; - for standard output."
 )
-@click.option(
-    "--db",
-    "url",
-    required=True,
-    help="Where campaigns are kept: sqlite:///FILE, or postgresql+psycopg://….",
-    envvar="FUOTA_FEC_DB",
-    show_envvar=True,
-    metavar="URL",
-)
+@db_option
 @json_option
 def report_command(name: str, output: str | None, url: str, as_json: bool) -> None:
     """Write an HTML page about a campaign: stages, devices with their reasons, groups, parameters.
@@ -51,11 +41,6 @@ def report_command(name: str, output: str | None, url: str, as_json: bool) -> No
 
 
 def _history(name: str, url: str) -> CampaignHistory:
-    kind, _, path = url.partition(":///")
-    if kind == "sqlite" and path and not Path(path.partition("?")[0]).exists():
-        raise JournalError(f"journal {url!r}: there is no such file")
-    with closing(open_journal(url)) as journal, LateProgress("reading") as progress:
-        found = next((row for row in journal.overview(archived=True) if row.id == name), None)
-        if found is None:
-            raise JournalError(f"there is no campaign {name!r}")
-        return read_history(counted(journal.events(name), found.n_events, progress))
+    with closing(existing_journal(url)) as journal, LateProgress("reading") as progress:
+        n_events = campaign_overview(journal, name).n_events
+        return read_history(counted(journal.events(name), n_events, progress))

@@ -10,10 +10,10 @@ from functools import partial
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from fuota_fec.checks import shown
+from fuota_fec.cli.console import plain_console
 from fuota_fec.cli.options import NamedOptions, Number
 from fuota_fec.cli.output import json_option, print_json
 from fuota_fec.codec.block import n_coded_of
@@ -230,9 +230,7 @@ def _title(image_len: int, choice: WhatIf, sending: Sending) -> str:
 def _print(
     choice: WhatIf, chosen: FleetSchedule | None, refusal: str, title: str, objective: Objective, everything: bool
 ) -> None:
-    console = Console(markup=False, emoji=False, highlight=False)
-    if not console.is_terminal:
-        console.width = 100_000
+    console = plain_console()
     console.print(title)
     console.print()
     console.print("One group, at one data rate")

@@ -9,10 +9,10 @@ from typing import Any
 
 import click
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
 from fuota_fec.checks import integer
+from fuota_fec.cli.console import plain_console
 from fuota_fec.cli.losses import read_loss
 from fuota_fec.cli.options import NamedOptions
 from fuota_fec.cli.output import (
@@ -167,9 +167,7 @@ def _facts(study: FleetStudy, trial: FleetTrial) -> dict[str, Any]:
 
 
 def _print(study: FleetStudy) -> None:
-    console = Console(markup=False, highlight=False)
-    if not console.is_terminal:
-        console.width = 100_000
+    console = plain_console()
     n_devices, curves = study.trial.coded_needed.size, study.curves
     labels = [curve.label for curve in curves]
     console.print(f"{study.n_frags} uncoded fragments, {n_devices} devices, dialect {study.version}, {curves[0].label}")
