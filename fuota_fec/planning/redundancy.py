@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -143,8 +144,7 @@ def plan_redundancy(
         found = search(of_rows(numbers), min(guess, max_coded), max_coded)
     elif rows == "ideal":
         numbers = leading[:0]
-        ideal = lambda n: Code(n_frags=n_frags, n_rows=n, columns=None)  # noqa: E731
-        found = search(ideal, min(guess, max_coded), max_coded)
+        found = search(partial(_ideal, n_frags), min(guess, max_coded), max_coded)
     else:
         numbers = leading
         found = search(of_rows(leading), min(guess, max_coded), max_coded)
@@ -275,6 +275,11 @@ def _first(n_rows: int, holds: Callable[[int], bool]) -> int | None:
         middle = (low + high) // 2
         low, high = (low, middle) if holds(middle) else (middle + 1, high)
     return low
+
+
+def _ideal(n_frags: int, n_rows: int) -> Code:
+    """The code without rows, with which any n_frags fragments are enough."""
+    return Code(n_frags=n_frags, n_rows=n_rows, columns=None)
 
 
 def _guess(n_frags: int, loss: float) -> int:
