@@ -18,12 +18,11 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.config import CampaignConfig, Device, Group, Ports
-from fuota_fec.campaign.machine import Campaign
 from fuota_fec.campaign.messages import EVENTS
-from fuota_fec.campaign.overview import TRANSITIONS
 from fuota_fec.campaign.reasons import REASONS
-from fuota_fec.campaign.rounds import (
+from fuota_fec.campaign.sessions import (
     FRAG_SESSION_STATUS,
     UNICAST_REPAIR,
     after_repair,
@@ -33,6 +32,7 @@ from fuota_fec.campaign.rounds import (
     another_session,
 )
 from fuota_fec.campaign.stages import STAGES, Stage, planned_stages
+from fuota_fec.campaign.status import TRANSITIONS
 from fuota_fec.image import ImageSource
 from fuota_fec.simulation import Simulation
 

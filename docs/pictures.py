@@ -13,7 +13,7 @@ from pathlib import Path
 from browser import Browser, find_chromium
 
 from fuota_fec.cli.runfile import read_run_file
-from fuota_fec.planning.transmission import plan_transmission
+from fuota_fec.planning.fragment_size import plan_transmission
 from fuota_fec.radio.regions import region
 from fuota_fec.report.campaign import campaign_page
 from fuota_fec.report.redundancy import plan_page

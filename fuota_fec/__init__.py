@@ -28,22 +28,22 @@ from fuota_fec.errors import (
 
 if TYPE_CHECKING:
     from fuota_fec import wire
-    from fuota_fec.agent import Agent
+    from fuota_fec.agent.agent import Agent
+    from fuota_fec.campaign.campaign import Campaign
     from fuota_fec.campaign.config import CampaignConfig, Device, Group, KeyRing
-    from fuota_fec.campaign.machine import Campaign
     from fuota_fec.campaign.messages import DownlinkSent, MulticastSummary, Uplink
     from fuota_fec.fleet.trials import FleetTrial, simulate_fleet
-    from fuota_fec.journal import open_journal
+    from fuota_fec.journal.base import open_journal
+    from fuota_fec.planning.fragment_size import TransmissionPlan, plan_transmission
     from fuota_fec.planning.losses import BetaLoss, GilbertElliott, LossMix
     from fuota_fec.planning.probability import Completion, decode_probability, estimate_completion
     from fuota_fec.planning.redundancy import RedundancyPlan, plan_redundancy
     from fuota_fec.planning.selection import select_rows
-    from fuota_fec.planning.transmission import TransmissionPlan, plan_transmission
 
 _LAZY = {
-    "Agent": "fuota_fec.agent",
+    "Agent": "fuota_fec.agent.agent",
     "BetaLoss": "fuota_fec.planning.losses",
-    "Campaign": "fuota_fec.campaign.machine",
+    "Campaign": "fuota_fec.campaign.campaign",
     "CampaignConfig": "fuota_fec.campaign.config",
     "Completion": "fuota_fec.planning.probability",
     "Device": "fuota_fec.campaign.config",
@@ -55,13 +55,13 @@ _LAZY = {
     "LossMix": "fuota_fec.planning.losses",
     "MulticastSummary": "fuota_fec.campaign.messages",
     "RedundancyPlan": "fuota_fec.planning.redundancy",
-    "TransmissionPlan": "fuota_fec.planning.transmission",
+    "TransmissionPlan": "fuota_fec.planning.fragment_size",
     "Uplink": "fuota_fec.campaign.messages",
     "decode_probability": "fuota_fec.planning.probability",
     "estimate_completion": "fuota_fec.planning.probability",
-    "open_journal": "fuota_fec.journal",
+    "open_journal": "fuota_fec.journal.base",
     "plan_redundancy": "fuota_fec.planning.redundancy",
-    "plan_transmission": "fuota_fec.planning.transmission",
+    "plan_transmission": "fuota_fec.planning.fragment_size",
     "select_rows": "fuota_fec.planning.selection",
     "simulate_fleet": "fuota_fec.fleet.trials",
     "wire": "fuota_fec.wire",

@@ -14,13 +14,15 @@ from functools import partial
 
 import numpy as np
 
-from fuota_fec.agent import Agent, Observer, run_virtual
+from fuota_fec.agent.agent import Agent, Observer, run_virtual
 from fuota_fec.campaign import messages as m
+from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.config import LAST_TIME, CampaignConfig, KeyRing
-from fuota_fec.campaign.machine import Campaign
 from fuota_fec.checks import shown
 from fuota_fec.devices.profiles import profile
+from fuota_fec.downlinks import Sealer
 from fuota_fec.errors import JournalError, ParameterError
+from fuota_fec.fleet.batched_reception import Crowds
 from fuota_fec.fleet.channel import (
     AnyLoss,
     BurstLoss,
@@ -32,12 +34,10 @@ from fuota_fec.fleet.channel import (
     probabilities,
     read_trace,
 )
-from fuota_fec.fleet.crowd import Crowds
 from fuota_fec.fleet.device import VirtualDevice
 from fuota_fec.fleet.quirks import spoken
-from fuota_fec.journal import Journal, open_journal
+from fuota_fec.journal.base import Journal, open_journal
 from fuota_fec.networks.simulated import SimulatedNetwork
-from fuota_fec.sealing import Sealer
 from fuota_fec.wire.keys import Key
 
 ALL_FULL = 500

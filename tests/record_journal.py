@@ -16,8 +16,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.config import CampaignConfig
-from fuota_fec.campaign.machine import Campaign
 from fuota_fec.campaign.messages import Event, encode
 from fuota_fec.simulation import Simulation, simulate_campaign
 

@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fuota_fec.agent import Agent, run_virtual
+from fuota_fec.agent.agent import Agent, run_virtual
 from fuota_fec.campaign import messages as m
+from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.config import CampaignConfig, Device, Group, KeyRing
-from fuota_fec.campaign.machine import Campaign
 from fuota_fec.errors import CampaignError, JournalError, NetworkError, ParameterError
 from fuota_fec.fleet.channel import IndependentLoss
 from fuota_fec.fleet.device import VirtualDevice
-from fuota_fec.journal import Append, MemoryJournal
+from fuota_fec.journal.base import Append, MemoryJournal
 from fuota_fec.networks.base import Downlink, MulticastGroup
 from fuota_fec.networks.simulated import SimulatedNetwork
 from fuota_fec.wire import firmware, fragmentation, keys, multicast

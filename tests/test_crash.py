@@ -22,9 +22,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from fuota_fec.campaign import messages as m
+from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.config import CampaignConfig, Device, Group
-from fuota_fec.campaign.machine import Campaign
-from fuota_fec.journal import open_journal
+from fuota_fec.journal.base import open_journal
 
 pytest.importorskip("psycopg")
 sqlalchemy = pytest.importorskip("sqlalchemy")
@@ -96,7 +96,7 @@ class World:
     def run(self, url: str, config: CampaignConfig, **settings: Any) -> Run:
         """In tables that are emptied before."""
         open_journal(url).close()
-        from fuota_fec.sql import SCHEMA, TABLES
+        from fuota_fec.journal.sql import SCHEMA, TABLES
 
         engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
         with engine.begin() as connection:

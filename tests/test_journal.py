@@ -29,7 +29,7 @@ from fuota_fec.campaign.messages import (
     StageStarted,
 )
 from fuota_fec.errors import CampaignError, FuotaError, JournalError, MissingExtraError
-from fuota_fec.journal import Append, FenceError, Journal, MemoryJournal, Order, Overview, open_journal
+from fuota_fec.journal.base import Append, FenceError, Journal, MemoryJournal, Order, Overview, open_journal
 
 DEVICES = [f"fe5e00000000000{i}" for i in range(4)]
 MC_ADDRS = ["01f3a4b5", "01f3a4b6"]
@@ -512,7 +512,7 @@ def test_a_lease_that_has_run_out_and_nobody_has_taken_is_renewed(journal: Journ
 def test_a_lease_is_counted_from_before_it_was_asked_for(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
     """However slowly the journal answers: it must not be thought longer than it is."""
     ticks = iter(range(0, 1000, 7))
-    monkeypatch.setattr("fuota_fec.journal.time.monotonic", lambda: float(next(ticks)))
+    monkeypatch.setattr("fuota_fec.journal.base.time.monotonic", lambda: float(next(ticks)))
     lease = journal.lease("c", "me", 100)
     assert lease is not None
     left = lease.left()
@@ -558,7 +558,7 @@ def test_what_is_no_journal_is_refused_and_told_what_is(url: str, shown: str) ->
     ],
 )
 def test_a_missing_package_is_told(missing: str, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "fuota_fec.sql", raising=False)
+    monkeypatch.delitem(sys.modules, "fuota_fec.journal.sql", raising=False)
     monkeypatch.setitem(sys.modules, missing, None)
     with pytest.raises(MissingExtraError, match=r'pip install "fuota-fec\[sql\]"') as caught:
         open_journal(url)

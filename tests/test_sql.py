@@ -34,7 +34,7 @@ from fuota_fec.campaign.messages import (
     Withdrawn,
 )
 from fuota_fec.errors import CampaignError, FuotaError, JournalError
-from fuota_fec.journal import Append, FenceError, Journal, MemoryJournal, open_journal
+from fuota_fec.journal.base import Append, FenceError, Journal, MemoryJournal, open_journal
 
 DEVICES = [f"fe5e00000000000{i}" for i in range(3)]
 MC_ADDR = "01f3a4b5"
@@ -192,10 +192,10 @@ def test_many_devices_are_claimed_at_once(journal_url: str) -> None:
 
 WORKER = """
 import json, sys
-import fuota_fec.sql
+import fuota_fec.journal.sql
 from fuota_fec.campaign.messages import DeviceHeard
 from fuota_fec.errors import FuotaError
-from fuota_fec.journal import FenceError, open_journal
+from fuota_fec.journal.base import FenceError, open_journal
 
 url, me = sys.argv[1:]
 

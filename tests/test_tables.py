@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 import pytest
 
+from fuota_fec.config_files import from_table, read_table
 from fuota_fec.errors import FuotaError, ParameterError
-from fuota_fec.tables import from_table, read_table
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 
-from fuota_fec.campaign.rows import UNKNOWN_LOSS
+from fuota_fec.campaign.row_plan import UNKNOWN_LOSS
 from fuota_fec.campaign.state import CampaignState, Data, DeviceState
 
 EXTRA = 2

@@ -13,10 +13,10 @@ from typing import Any, Literal, TypeVar
 from fuota_fec.checks import shown
 from fuota_fec.codec.block import n_coded_of
 from fuota_fec.codec.limits import MAX_FRAG_NB, row_numbers
+from fuota_fec.config_files import choices, from_table, read_table
 from fuota_fec.devices.profiles import PROFILES
 from fuota_fec.errors import ParameterError
 from fuota_fec.radio.regions import REGIONS, region
-from fuota_fec.tables import choices, from_table, read_table
 from fuota_fec.wire.keys import Key
 
 T = TypeVar("T")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from fuota_fec.campaign.config import CampaignConfig, Device, Group
 from fuota_fec.campaign.messages import NetworkCapabilities
 from fuota_fec.campaign.plan import Plan, uplink_period
-from fuota_fec.campaign.rows import mean_loss
+from fuota_fec.campaign.row_plan import mean_loss
 from fuota_fec.devices.preflight import Finding, PlannedCampaign, PlannedDevice, PlannedGroup, preflight
 from fuota_fec.devices.profiles import profile
 

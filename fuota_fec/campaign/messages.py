@@ -16,7 +16,7 @@ from functools import cache
 from typing import Any, ClassVar, TypeAlias
 
 from fuota_fec.campaign.config import CampaignConfig
-from fuota_fec.campaign.rows import RowPlan
+from fuota_fec.campaign.row_plan import RowPlan
 from fuota_fec.errors import JournalError, MissingExtraError
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.config import CampaignConfig, Device
-from fuota_fec.campaign.machine import Campaign
 from fuota_fec.campaign.state import DeviceState
 from fuota_fec.errors import CampaignError
 

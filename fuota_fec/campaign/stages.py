@@ -11,14 +11,14 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Literal
 
-from fuota_fec.campaign import asks
+from fuota_fec.campaign import questions
 from fuota_fec.campaign.adaptive import lacks
-from fuota_fec.campaign.asks import Ask
 from fuota_fec.campaign.config import CampaignConfig
 from fuota_fec.campaign.messages import Session
 from fuota_fec.campaign.plan import Plan
+from fuota_fec.campaign.questions import Question
 from fuota_fec.campaign.repair import more_for
-from fuota_fec.campaign.rounds import (
+from fuota_fec.campaign.sessions import (
     DL_FRAGMENT,
     FRAG_SESSION_STATUS,
     UNICAST_REPAIR,
@@ -40,10 +40,10 @@ from fuota_fec.planning import schedule
 UNHEARD_PERIODS = 3
 """Uplink periods after which a device that was not heard is given up."""
 
-Asks = tuple[Ask, ...]
+Questions = tuple[Question, ...]
 
 
-def _nobody(_state: CampaignState, _device: DeviceState) -> Asks:
+def _nobody(_state: CampaignState, _device: DeviceState) -> Questions:
     return ()
 
 
@@ -57,11 +57,11 @@ class Stage:
     planned: Callable[[CampaignConfig, Plan], bool] = lambda _config, _plan: True
     """Whether a campaign has it."""
     exchange: Literal["unicast", "transmission", "status"] = "unicast"
-    asks: Callable[[CampaignState, DeviceState], Asks] = _nobody
+    asks: Callable[[CampaignState, DeviceState], Questions] = _nobody
     """What a device is asked, one after the other; nothing: it counts as done."""
     left_out: Callable[[CampaignState, float], Collection[str]] = lambda _state, _at: ()
     """Devices that the stage, begun at a Unix time, leaves as they are."""
-    mute: Callable[[CampaignState, DeviceState], Asks] = _nobody
+    mute: Callable[[CampaignState, DeviceState], Questions] = _nobody
     """What is asked before a device that did not answer a resend is asked again."""
     sessions: Callable[[CampaignState, float, int, Coded], dict[str, Session]] | None = None
     """The sessions that are fixed when the stage begins at a Unix time for a round, by group."""
@@ -81,7 +81,7 @@ class Stage:
     """Whether going back begins another round."""
     spare: bool = False
     """Whether the campaign can do without it."""
-    clean_up: Callable[[CampaignState, DeviceState, float], Asks] = lambda _state, _device, _now: ()
+    clean_up: Callable[[CampaignState, DeviceState, float], Questions] = lambda _state, _device, _now: ()
     """What a device is asked when the campaign is stopped in this stage."""
     sets_up: bool = False
     """Whether a campaign that fails in it, and a device that leaves in it, is cleaned up as if stopped."""
@@ -95,14 +95,14 @@ class Stage:
 # ---- clean-up --------------------------------------------------------------------------------------------
 
 
-def _undo_set_up(_state: CampaignState, device: DeviceState, _now: float) -> Asks:
+def _undo_set_up(_state: CampaignState, device: DeviceState, _now: float) -> Questions:
     """A delayed reboot is cancelled, then the group is deleted, which also closes class C."""
-    cancel = (asks.CANCEL_REBOOT,) if device.reboot_sent else ()
-    leave = (asks.MC_GROUP_DELETE,) if device.group_set_up and device.profile.mc_group_delete else ()
+    cancel = (questions.CANCEL_REBOOT,) if device.reboot_sent else ()
+    leave = (questions.MC_GROUP_DELETE,) if device.group_set_up and device.profile.mc_group_delete else ()
     return (*cancel, *leave)
 
 
-def _prevent_install(state: CampaignState, device: DeviceState, now: float) -> Asks:
+def _prevent_install(state: CampaignState, device: DeviceState, now: float) -> Questions:
     """Reboot cancelled, image deleted (half-built or ready: it must not be installed), group deleted; a file stays."""
     if state.config.kind != "firmware":
         return ()
@@ -110,22 +110,22 @@ def _prevent_install(state: CampaignState, device: DeviceState, now: float) -> A
     if not device.got_fragments or device.passed or device.profile.ts006 is False:
         return undo
     first = undo[:1] if device.reboot_sent else ()
-    return (*first, asks.DEV_DELETE_IMAGE, *undo[len(first) :])
+    return (*first, questions.DEV_DELETE_IMAGE, *undo[len(first) :])
 
 
-def _undo_session(state: CampaignState, device: DeviceState, now: float) -> Asks:
+def _undo_session(state: CampaignState, device: DeviceState, now: float) -> Questions:
     """A further session follows fragments: whoever stops it there stops what may have become an image."""
     undo = _prevent_install if device.got_fragments and state.stopping == "STOPPED" else _undo_set_up
     return undo(state, device, now)
 
 
-def _before_reboot(state: CampaignState, device: DeviceState, now: float) -> Asks:
+def _before_reboot(state: CampaignState, device: DeviceState, now: float) -> Questions:
     """Before the reboot that it was told a device must not install the image any more; after it nothing is undone."""
     ahead = device.reboot_at is not None and now < device.reboot_at
     return _prevent_install(state, device, now) if ahead else ()
 
 
-def tidy(state: CampaignState, device: DeviceState) -> Asks:
+def tidy(state: CampaignState, device: DeviceState) -> Questions:
     """What is deleted on a device once the verdict is there: its fragmentation session, unless that may free the
     storage of what may be there and still wanted (an image without proof, a file), and its group."""
     config = state.config
@@ -135,7 +135,7 @@ def tidy(state: CampaignState, device: DeviceState) -> Asks:
     has_nothing = not device.got_fragments or device.needed is not None or device.data is Data.WRONG
     session = device.session_set_up and device.profile.frag_session_delete and (runs_it or has_nothing)
     group = device.group_set_up and device.profile.mc_group_delete
-    return (*([asks.CLOSE_FRAG_SESSION] * session), *([asks.MC_GROUP_DELETE] * group))
+    return (*([questions.CLOSE_FRAG_SESSION] * session), *([questions.MC_GROUP_DELETE] * group))
 
 
 # ---- until when --------------------------------------------------------------------------------------------
@@ -154,34 +154,34 @@ def _first_session(state: CampaignState, _at: float) -> float | None:
 # ---- who is asked what -----------------------------------------------------------------------------------
 
 
-def _package_version_asks(state: CampaignState, device: DeviceState) -> Asks:
-    wanted: Asks = ()
+def _package_version_asks(state: CampaignState, device: DeviceState) -> Questions:
+    wanted: Questions = ()
     if device.device.probe:
-        wanted += asks.PACKAGE_VERSIONS if state.config.kind != "multicast" else asks.PACKAGE_VERSIONS[:1]
+        wanted += questions.PACKAGE_VERSIONS if state.config.kind != "multicast" else questions.PACKAGE_VERSIONS[:1]
     if state.required_version is not None and device.old_version != state.required_version:
-        wanted += (asks.BASE_VERSION,)
+        wanted += (questions.BASE_VERSION,)
     return wanted
 
 
-def _mc_group_setup_asks(state: CampaignState, device: DeviceState) -> Asks:
-    return () if asks.is_member(state, device) else (asks.MC_GROUP_SETUP,)
+def _mc_group_setup_asks(state: CampaignState, device: DeviceState) -> Questions:
+    return () if questions.is_member(state, device) else (questions.MC_GROUP_SETUP,)
 
 
-def _frag_session_setup_asks(_state: CampaignState, device: DeviceState) -> Asks:
+def _frag_session_setup_asks(_state: CampaignState, device: DeviceState) -> Questions:
     """In dialect 1.0.0 a session that is there must be deleted first."""
     held = device.group.version == "1.0.0" and device.session_open and device.profile.frag_session_delete
-    return (asks.FRAG_SESSION_DELETE, asks.FRAG_SESSION_SETUP) if held else (asks.FRAG_SESSION_SETUP,)
+    return (questions.FRAG_SESSION_DELETE, questions.FRAG_SESSION_SETUP) if held else (questions.FRAG_SESSION_SETUP,)
 
 
-def _mute_in_setup(_state: CampaignState, device: DeviceState) -> Asks:
+def _mute_in_setup(_state: CampaignState, device: DeviceState) -> Questions:
     able = device.group.version == "1.0.0" and device.profile.frag_session_delete
-    return (asks.FRAG_SESSION_DELETE,) if able else ()
+    return (questions.FRAG_SESSION_DELETE,) if able else ()
 
 
-def _session_asks(state: CampaignState, device: DeviceState) -> Asks:
+def _session_asks(state: CampaignState, device: DeviceState) -> Questions:
     """Whoever has the data needs no further session for it."""
     needs = device.group.name in state.asked_groups and device.data < Data.LIKELY
-    return (asks.SESSION,) if needs else ()
+    return (questions.SESSION,) if needs else ()
 
 
 def _may_run_it(state: CampaignState, device: DeviceState) -> bool:
@@ -190,30 +190,30 @@ def _may_run_it(state: CampaignState, device: DeviceState) -> bool:
     return state.config.kind == "firmware" and adaptive and device.got_fragments and not lacks(device)
 
 
-def _status_asks(state: CampaignState, device: DeviceState) -> Asks:
+def _status_asks(state: CampaignState, device: DeviceState) -> Questions:
     """In a firmware update it decides about a further round alone, and so is asked where there can be one."""
     proves = state.config.kind == "binary" or state.groups[device.group.name].plan.adaptive
-    return (asks.FRAG_SESSION_STATUS,) if proves and device.data < Data.LIKELY else ()
+    return (questions.FRAG_SESSION_STATUS,) if proves and device.data < Data.LIKELY else ()
 
 
-def _repair_asks(state: CampaignState, device: DeviceState) -> Asks:
+def _repair_asks(state: CampaignState, device: DeviceState) -> Questions:
     if not lacks(device):
         return ()
-    return (*[asks.DATA_FRAGMENT] * more_for(state, device, device.needed or 1), asks.REPAIR_STATUS)
+    return (*[questions.DATA_FRAGMENT] * more_for(state, device, device.needed or 1), questions.REPAIR_STATUS)
 
 
-def _upgrade_image_asks(state: CampaignState, device: DeviceState) -> Asks:
+def _upgrade_image_asks(state: CampaignState, device: DeviceState) -> Questions:
     runs_it = device.fw_version == state.config.firmware_version
     needs_proof = not state.groups[device.group.name].plan.fec or _after_transfer(state.config)
     if not needs_proof or device.data >= Data.LIKELY or runs_it:
         return ()
     by_status = device.profile.tells_image is False and device.profile.answers_status
-    return (asks.FRAG_SESSION_STATUS if by_status else asks.UPGRADE_IMAGE,)
+    return (questions.FRAG_SESSION_STATUS if by_status else questions.UPGRADE_IMAGE,)
 
 
-def _reboot_asks(state: CampaignState, device: DeviceState) -> Asks:
+def _reboot_asks(state: CampaignState, device: DeviceState) -> Questions:
     runs_it = device.fw_version == state.config.firmware_version
-    return () if runs_it or device.profile.reboot_verb is RebootVerb.NONE else (asks.DEV_REBOOT_TIME,)
+    return () if runs_it or device.profile.reboot_verb is RebootVerb.NONE else (questions.DEV_REBOOT_TIME,)
 
 
 def _may_reboot(_state: CampaignState, device: DeviceState) -> bool:
@@ -221,10 +221,10 @@ def _may_reboot(_state: CampaignState, device: DeviceState) -> bool:
     return bool(device.reboot_sent) and device.phase is not Phase.FAILED
 
 
-def _version_asks(state: CampaignState, device: DeviceState) -> Asks:
+def _version_asks(state: CampaignState, device: DeviceState) -> Questions:
     """Whoever said the right version meanwhile is not asked, unless its hardware matters too."""
     passes = device.fw_version == state.config.firmware_version and state.config.hw_version is None
-    return () if passes else (asks.DEV_VERSION,)
+    return () if passes else (questions.DEV_VERSION,)
 
 
 def _verification_begins(state: CampaignState) -> float:
@@ -292,7 +292,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         name="DevRebootTime",
         planned=lambda config, _plan: config.reboot_time is not None,
-        asks=lambda _state, _device: (asks.DEV_REBOOT_TIME,),
+        asks=lambda _state, _device: (questions.DEV_REBOOT_TIME,),
         ends_at=_configured_start,
         clean_up=_undo_set_up,
         sets_up=True,

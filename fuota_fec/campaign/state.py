@@ -23,7 +23,7 @@ from fuota_fec.campaign.timers import Timers
 from fuota_fec.devices.profiles import DeviceProfile, profile
 
 if TYPE_CHECKING:
-    from fuota_fec.campaign.asks import Ask
+    from fuota_fec.campaign.questions import Question
     from fuota_fec.codec.block import FragmentedBlock
 
 PACER = ("pacer",)
@@ -89,7 +89,7 @@ class DeviceState:
     """The stage that it left the campaign in without an answer, until that comes late."""
     heard: bool = False
     phase: Phase = Phase.ABSENT
-    asks: tuple[Ask, ...] = ()
+    asks: tuple[Question, ...] = ()
     """What the present stage still has to ask it, the present question first."""
     request_id: str | None = None
     """The last request of the present question."""

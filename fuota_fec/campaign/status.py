@@ -1,215 +1,217 @@
-"""The status exchange: a group is asked by one multicast request, or its devices one by one.
-
-By multicast if the group has more devices than `fsession_status_threshold`, or no coded fragments, and its session is
-still open. In the first round every device answers such a request, in later rounds only those that lack fragments.
-Silence proves nothing: whoever was silent is then asked by unicast.
-
-In an adaptive group those that lack fragments are asked, again and again while that brings news, until so many have
-said so that another round is due. Otherwise the silent ones are taken for complete: in a firmware update for now, as
-the version that runs will tell; in a binary transfer they are then asked to say so.
-"""
+"""A campaign as people and programs look at it: where it is, and each device with its reason."""
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
-from fuota_fec.campaign.adaptive import lacks
-from fuota_fec.campaign.asks import status_request
-from fuota_fec.campaign.exchange import Decisions, UnicastExchange
-from fuota_fec.campaign.messages import (
-    Answered,
-    Event,
-    GroupDone,
-    HandedOver,
-    SilencePresumed,
-    StageClosing,
-    StageEnded,
-    StatusRepeated,
-    Unanswered,
+from fuota_fec.campaign.config import CampaignConfig
+from fuota_fec.campaign.exchanges.multicast import Transmission
+from fuota_fec.campaign.exchanges.unicast import UnicastExchange
+from fuota_fec.campaign.messages import Event, StageEnded
+from fuota_fec.campaign.plan import Plan
+from fuota_fec.campaign.state import CampaignState, Data, DeviceState, Phase
+
+if TYPE_CHECKING:
+    from fuota_fec.campaign.stages import Stage
+
+STOPPING = "stopping"
+TRANSITIONS = (
+    ("CONFIGURED", "RUNNING", "start"),
+    ("RUNNING", "RUNNING", "pause, unpause, resume"),
+    ("RUNNING", STOPPING, "stop, or the last stage ended, or one failed"),
+    (STOPPING, "SUCCEEDED", "the last stage met the threshold"),
+    (STOPPING, "FAILED", "a stage did not meet the threshold, and what it set up is cleaned up"),
+    (STOPPING, "STOPPED", "what the stage calls for is cleaned up"),
 )
-from fuota_fec.campaign.stages import Asks, Stage
-from fuota_fec.campaign.state import CampaignState, DeviceState, GroupState, Phase
-from fuota_fec.campaign.transmission import Multicast
+"""From which status to which, and by what. Where nothing is to be cleaned up, "stopping" lasts no time."""
+_DISPROVED = ("missing", "image not valid", "wrong")
+"""What reasons begin with that say of the data itself, or of what became of it."""
 
 
-class StatusExchange(UnicastExchange):
-    def __init__(self, state: CampaignState, stage: Stage, at: float) -> None:
-        self.asked: dict[str, str] = {}
-        """The last request of a group, once the network has it."""
-        self.n_asks: Counter[str] = Counter()
-        self.news: set[str] = set()
-        """Groups with a device that answered their last request."""
-        self.due: dict[str, float] = {}
-        """Until when the answers of a group are waited for."""
-        lacking = {d.group.name for d in state.devices.values() if d.taking_part and stage.asks(state, d)}
-        self.by_multicast = {name for name in lacking if _asks_together(state, state.groups[name], at)}
-        super().__init__(state, stage, at)
-        names = [name for name in state.groups if name in self.by_multicast]
-        self.all_answer = {name: state.round == 1 and not state.groups[name].plan.adaptive for name in names}
-        """Whether complete devices answer the last request of a group too."""
-        commands = {name: status_request(state, participants=everybody) for name, everybody in self.all_answer.items()}
-        self.multicast = Multicast(state, commands, at)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceStatus:
+    """`status`: "running"; "passed" (verified); "unverified" (the data is complete, or may be, without proof);
+    "failed"; "stopped". `reason` why, `note` a warning, `fw_version` the last version that it reported."""
 
-    def add(self, device: DeviceState, asks: Asks, at: float) -> None:
-        if asks:
-            device.needed = None
-        super().add(device, asks, at)
-
-    def _line_up(self, device: DeviceState, at: float) -> None:
-        if device.group.name in self.by_multicast:
-            self._to(device, Phase.BY_MULTICAST)
-        else:
-            super()._line_up(device, at)
-
-    # ---- decisions ---------------------------------------------------------------------------------------
-
-    def _was_asked(self, device: DeviceState) -> bool:
-        return device.request_id is not None or device.group.name in self.asked
-
-    def knows(self, request_id: str) -> bool:
-        return super().knows(request_id) or request_id in self.multicast.by_request
-
-    def awaits_hand_over(self, request_id: str) -> bool:
-        return super().awaits_hand_over(request_id) or self.multicast.awaits_hand_over(request_id)
-
-    def on_report(self, request_id: str, ok: bool, cause: str, now: float) -> Decisions:
-        if request_id in self.by_request:
-            return super().on_report(request_id, ok, cause, now)
-        return self.multicast.on_report(request_id, ok, cause, now)
-
-    def on_timer(self, name: object, now: float) -> Decisions:
-        if isinstance(name, tuple) and name[0] == "status":
-            return self._on_overdue(name[1], now)
-        if isinstance(name, tuple) and len(name) > 1:
-            return self.multicast.on_timer(name, now)
-        return super().on_timer(name, now)
-
-    def _on_overdue(self, group: str, now: float) -> Decisions:
-        """Whoever was silent may have missed the request, or its answer got lost; or, in an adaptive group, lacks
-        nothing."""
-        if not self.state.groups[group].plan.adaptive:
-            yield Unanswered(at=now, id=self.asked[group])
-            return
-        state = self.state
-        binary, everybody = state.config.kind == "binary", self.all_answer[group]
-        in_time = now + state.groups[group].plan.status_wait <= state.deadline
-        fits = not self.closing and in_time and _fits(state, state.groups[group], now)
-        n_not_lacking = sum(device.taking_part and not lacks(device) for device in state.devices.values())
-        if self.stage.back_to(state, now, n_not_lacking):
-            yield SilencePresumed(at=now, group=group)
-        elif fits and group in self.news and self.n_asks[group] <= state.config.msg_retries:
-            yield StatusRepeated(at=now, group=group, participants=everybody)
-        elif fits and binary and not everybody:
-            yield StatusRepeated(at=now, group=group, participants=True)
-        elif binary:
-            yield Unanswered(at=now, id=self.asked[group])
-        else:
-            yield SilencePresumed(at=now, group=group)
-
-    def _closes_at(self, now: float) -> float:
-        return max(super()._closes_at(now), *self.due.values(), now)
-
-    def outstanding(self) -> list[str]:
-        return [*super().outstanding(), *self.multicast.outstanding()]
-
-    # ---- what events do ----------------------------------------------------------------------------------
-
-    def apply(self, event: Event) -> None:
-        if self.multicast.apply(event):
-            if isinstance(event, HandedOver):
-                self._apply_asked(self.multicast.by_request[event.id].name, event)
-            elif isinstance(event, GroupDone) and event.reason and event.group not in self.due:
-                self._ask_one_by_one(event.group, event.at)
-        elif isinstance(event, StatusRepeated):
-            self._apply_repeated(event)
-        elif isinstance(event, SilencePresumed):
-            self._apply_presumed(event)
-        else:
-            super().apply(event)
-
-    def _apply_asked(self, group: str, event: HandedOver) -> None:
-        self.asked[group] = event.id
-        self.n_asks[group] += 1
-        self.news.discard(group)
-        plan = self.state.groups[group].plan
-        self.due[group] = event.at + plan.slot + plan.status_wait
-        self.state.timers.set(("status", group), self.due[group])
-
-    def _apply_closing(self, event: StageClosing) -> None:
-        """A group that was not asked yet is not asked any more."""
-        super()._apply_closing(event)
-        self.multicast.drop_all()
-
-    def _apply_unanswered(self, event: Unanswered) -> None:
-        if event.id in self.by_request:
-            super()._apply_unanswered(event)
-            return
-        group = next(name for name, request_id in self.asked.items() if request_id == event.id)
-        self._wait_no_longer(group)
-        self._ask_one_by_one(group, event.at)
-
-    def _wait_no_longer(self, group: str) -> None:
-        del self.due[group]
-        self.state.timers.clear(("status", group))
-
-    def _apply_repeated(self, event: StatusRepeated) -> None:
-        self._wait_no_longer(event.group)
-        self.all_answer[event.group] = event.participants
-        command = status_request(self.state, participants=event.participants)
-        self.multicast.begin(event.group, command, event.at)
-
-    def _apply_presumed(self, event: SilencePresumed) -> None:
-        self._wait_no_longer(event.group)
-        for device in self.state.devices.values():
-            if device.group.name == event.group and device.phase is Phase.BY_MULTICAST:
-                self._to(device, Phase.SUCCEEDED)
-
-    def _apply_answered(self, event: Answered) -> None:
-        self.news.add(self.state.devices[event.dev_eui].group.name)
-        super()._apply_answered(event)
-
-    def _ask_one_by_one(self, group: str, at: float) -> None:
-        """By unicast, each after its next uplink."""
-        self.by_multicast.discard(group)
-        for device in self.state.devices.values():
-            if device.group.name == group and device.phase is Phase.BY_MULTICAST:
-                self._line_up(device, at)
-
-    def _answer_spread(self, device: DeviceState) -> float:
-        """Some stacks delay unicast answers too."""
-        return float(16 << self.state.groups[device.group.name].plan.block_ack_delay)
-
-    def _apply_ended(self, event: StageEnded) -> None:
-        super()._apply_ended(event)
-        self._drop_multicast()
-
-    def drop_all(self, at: float) -> None:
-        super().drop_all(at)
-        self._drop_multicast()
-
-    def _drop_multicast(self) -> None:
-        self.multicast.drop_all()
-        for group in self.due:
-            self.state.timers.clear(("status", group))
-
-    def restart(self, at: float) -> None:
-        super().restart(at)
-        self.multicast.restart(at)
-        for group in self.due:
-            self.due[group] = at + self.state.groups[group].plan.status_wait
-            self.state.timers.set(("status", group), self.due[group])
-
-    def set_paused(self, at: float) -> None:
-        self.multicast.set_paused(at)
+    dev_eui: str
+    group: str
+    status: str
+    reason: str
+    fw_version: int | None
+    data_complete: bool = False
+    note: str = ""
+    unconfirmed: str = ""
+    """Why it did not confirm the clean-up."""
 
 
-def _asks_together(state: CampaignState, group: GroupState, at: float) -> bool:
-    plan = group.plan
-    many = plan.n_devices > state.config.fsession_status_threshold or not plan.fec
-    return many and _fits(state, group, at)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CampaignProgress:
+    """Where a campaign is. `n_done` devices have succeeded in the present or last stage, of `n_devices` in all."""
+
+    id: str
+    status: str
+    """CONFIGURED, RUNNING, STOPPED, FAILED or SUCCEEDED; "stopping" while it is cleaned up."""
+    state: str
+    """The same, with RUNNING for "stopping"."""
+    reason: str
+    paused: bool
+    stage: str | None
+    stages: tuple[str, ...]
+    stage_started: float
+    """Unix time."""
+    stage_status: str
+    """"running"; "closing" while only late answers count; "over"; "" before the start and after the end."""
+    n_stages_completed: int
+    round: int
+    n_devices: int
+    n_done: int
+    fragments: dict[str, tuple[int, int]]
+    """Frames requested and planned in this round, by group, while they are sent."""
+    next_f_cnt: dict[str, int]
+    spacing: Mapping[str, tuple[float, str]]
+    """s between two frames of a group, and the rule that sets it."""
 
 
-def _fits(state: CampaignState, group: GroupState, at: float) -> bool:
-    """Whether the session is open for another request."""
-    plan = group.plan
-    return max(at, group.next_slot) <= state.sessions[group.name].end - plan.time.frame_time - plan.slot
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CampaignStatus(CampaignProgress):
+    """`n_taking_part` devices have not left; `unconfirmed` ones did not confirm the clean-up."""
+
+    n_taking_part: int
+    unconfirmed: tuple[str, ...]
+    devices: tuple[DeviceStatus, ...]
+
+
+def progress(
+    config: CampaignConfig,
+    plan: Plan,
+    state: CampaignState | None,
+    main: UnicastExchange | Transmission | None,
+    ended: StageEnded | None,
+    stages: tuple[Stage, ...],
+) -> CampaignProgress:
+    names = tuple(stage.name for stage in stages)
+    spacing = {name: (group.time.spacing, group.time.rule) for name, group in plan.groups.items()}
+    if state is None:
+        return CampaignProgress(
+            id=config.id,
+            status="CONFIGURED",
+            state="CONFIGURED",
+            reason="",
+            paused=False,
+            stage=None,
+            stages=names,
+            stage_started=0.0,
+            stage_status="",
+            n_stages_completed=0,
+            round=1,
+            n_devices=len(config.devices),
+            n_done=0,
+            fragments={},
+            next_f_cnt={name: group.first_f_cnt for name, group in plan.groups.items()},
+            spacing=spacing,
+        )
+    cleaning = bool(state.stopping) and state.status == "RUNNING"
+    return CampaignProgress(
+        id=config.id,
+        status=STOPPING if cleaning else state.status,
+        state=state.status,
+        reason=state.reason,
+        paused=state.paused,
+        stage=names[state.stage_idx] if 0 <= state.stage_idx < len(names) else None,
+        stages=names,
+        stage_started=state.stage_started,
+        stage_status=_stage_status(state, main),
+        n_stages_completed=max(state.stage_idx, 0) + (main is None and _passed(state, ended)),
+        round=state.round,
+        n_devices=len(config.devices),
+        n_done=main.n_done if main is not None else ended.successes if ended is not None else 0,
+        fragments=main.progress() if isinstance(main, Transmission) else {},
+        next_f_cnt={name: group.next_f_cnt for name, group in state.groups.items()},
+        spacing=spacing,
+    )
+
+
+def _passed(state: CampaignState, ended: StageEnded | None) -> bool:
+    """Whether the present stage has passed, and the next has not begun."""
+    return state.status == "RUNNING" and ended is not None and ended.ok and not ended.back_to
+
+
+def _stage_status(state: CampaignState, main: UnicastExchange | Transmission | None) -> str:
+    if main is None:
+        return "over" if state.status == "RUNNING" else ""
+    return "closing" if isinstance(main, UnicastExchange) and main.closing else "running"
+
+
+def progress_record(
+    event: Event, seen: CampaignProgress, state: CampaignState, *, dev_eui: str | None, group: str | None
+) -> dict[str, Any]:
+    """An event as plain data, with where the campaign is after it, and the device or group that it concerns."""
+    record = event.record()
+    about: dict[str, Any] = {
+        "campaign": seen.id,
+        "campaign_status": seen.status,
+        "stages": len(seen.stages),
+        "stages_completed": seen.n_stages_completed,
+        "stage_name": seen.stage,
+        "stage_status": seen.stage_status,
+        "devices_done": seen.n_done,
+        "devices": seen.n_devices,
+    }
+    if (device := state.devices.get(record.get("dev_eui") or dev_eui or "")) is not None:
+        status = device_status(state, device)
+        about["device"] = {
+            "dev_eui": status.dev_eui,
+            "status": status.status,
+            "reason": status.reason,
+            "fw_version": status.fw_version,
+        }
+    if (name := record.get("group") or group) in seen.next_f_cnt:
+        spacing, rule = seen.spacing[name]
+        about["group_progress"] = {
+            "name": name,
+            "next_f_cnt": seen.next_f_cnt[name],
+            "spacing": spacing,
+            "spacing_rule": rule,
+        }
+    return {**record, **about}
+
+
+def overview(seen: CampaignProgress, state: CampaignState | None) -> CampaignStatus:
+    values = {name: getattr(seen, name) for name in CampaignProgress.__dataclass_fields__}
+    devices = list(state.devices.values()) if state is not None else []
+    return CampaignStatus(
+        **values,
+        n_taking_part=sum(device.taking_part for device in devices),
+        unconfirmed=tuple(device.dev_eui for device in devices if device.unconfirmed),
+        devices=tuple(device_status(state, device) for device in devices) if state is not None else (),
+    )
+
+
+def device_status(state: CampaignState, device: DeviceState) -> DeviceStatus:
+    return DeviceStatus(
+        dev_eui=device.dev_eui,
+        group=device.group.name,
+        status=_status(state, device),
+        reason="" if device.passed else device.reason,
+        fw_version=device.fw_version,
+        data_complete=device.data >= Data.LIKELY,
+        note=device.note,
+        unconfirmed=device.unconfirmed,
+    )
+
+
+def _status(state: CampaignState, device: DeviceState) -> str:
+    if device.passed:
+        proved = state.config.kind != "binary" or device.data is Data.COMPLETE
+        return "passed" if proved else "unverified"
+    # In a stage the phase tells what will come of it, unless a late answer does; in clean-up it is about that.
+    phase = Phase.ABSENT if device.cleaning else device.phase
+    if device.taking_part and state.status == "RUNNING" and phase not in (Phase.GIVEN_UP, Phase.FAILED):
+        last = state.stage_idx == len(state.stage_names) - 1
+        return "passed" if last and phase is Phase.SUCCEEDED else "running"
+    unproved = device.data >= Data.LIKELY and not device.reason.startswith(_DISPROVED)
+    if unproved or "fragments unknown" in device.reason:
+        return "unverified"
+    return "stopped" if state.status == "STOPPED" and device.taking_part else "failed"

@@ -17,12 +17,12 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from fuota_fec.agent import Observer
+from fuota_fec.agent.agent import Observer
+from fuota_fec.campaign.campaign import STOPPED, SUCCEEDED, Campaign
 from fuota_fec.campaign.config import CampaignConfig
-from fuota_fec.campaign.machine import STOPPED, SUCCEEDED, Campaign
 from fuota_fec.campaign.messages import Event
-from fuota_fec.campaign.overview import CampaignStatus
 from fuota_fec.campaign.retry import retry_config
+from fuota_fec.campaign.status import CampaignStatus
 from fuota_fec.cli.console import plain_console
 from fuota_fec.cli.journals import DB, KEPT, campaign_overview, db_option, existing_journal
 from fuota_fec.cli.options import Number
@@ -31,12 +31,12 @@ from fuota_fec.cli.progress import LateProgress, counted
 from fuota_fec.cli.report import report_command
 from fuota_fec.cli.runfile import read_run_file
 from fuota_fec.cli.watch import JsonReport, StageReport
+from fuota_fec.config_files import from_table
 from fuota_fec.errors import CampaignError, JournalError
-from fuota_fec.journal import Journal, Order, Verb, open_journal
+from fuota_fec.journal.base import Journal, Order, Verb, open_journal
+from fuota_fec.report.formatting import duration
 from fuota_fec.report.tables import DEVICE_COLUMNS, device_rows, reason_counts
-from fuota_fec.report.words import duration
 from fuota_fec.simulation import LEASE_TTL, Simulation, SimulationResult, resume_simulation, simulate_campaign
-from fuota_fec.tables import from_table
 
 LEASE_WAIT = LEASE_TTL + 2
 """s after which a process that was killed no longer holds its campaign."""

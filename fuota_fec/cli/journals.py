@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from fuota_fec.errors import JournalError
-from fuota_fec.journal import Journal, Overview, open_journal
+from fuota_fec.journal.base import Journal, Overview, open_journal
 
 KEPT = "Where campaigns are kept: sqlite:///FILE, or postgresql+psycopg://…"
 DB: dict[str, Any] = {"envvar": "FUOTA_FEC_DB", "show_envvar": True, "metavar": "URL"}

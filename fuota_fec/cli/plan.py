@@ -18,12 +18,12 @@ from fuota_fec.cli.progress import LateProgress
 from fuota_fec.devices.profiles import PROFILES, LateUncoded, profile
 from fuota_fec.errors import ParameterError
 from fuota_fec.image import ImageSource, load_image
+from fuota_fec.planning.fragment_size import TransmissionPlan, plan_transmission
 from fuota_fec.planning.redundancy import RedundancyPlan, plan_redundancy
-from fuota_fec.planning.transmission import TransmissionPlan, plan_transmission
 from fuota_fec.radio.regions import REGIONS, region
+from fuota_fec.report.formatting import duration, percent
 from fuota_fec.report.page import need_extra
 from fuota_fec.report.redundancy import plan_page, ways_of
-from fuota_fec.report.words import duration, percent
 
 _ROWS_SHOWN = 40
 

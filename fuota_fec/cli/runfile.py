@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fuota_fec.campaign.config import CampaignConfig
+from fuota_fec.config_files import from_table, read_table
 from fuota_fec.errors import ParameterError
 from fuota_fec.image import ImageSource, load_image
 from fuota_fec.simulation import Simulation
-from fuota_fec.tables import from_table, read_table
 
 TABLES = ("campaign", "image", "simulation")
 

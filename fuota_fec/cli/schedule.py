@@ -23,7 +23,7 @@ from fuota_fec.errors import ParameterError
 from fuota_fec.planning.fleet_schedule import EnergyModel, FleetSchedule, GroupSchedule, Sending, Sessions
 from fuota_fec.planning.what_if import Objective, WhatIf, what_if
 from fuota_fec.radio.regions import REGIONS, region
-from fuota_fec.report.words import duration
+from fuota_fec.report.formatting import duration
 
 _SESSIONS: dict[Sessions, str] = {
     "sequential": "one session after the other",

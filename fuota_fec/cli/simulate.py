@@ -26,15 +26,15 @@ from fuota_fec.cli.output import (
 from fuota_fec.cli.progress import LateProgress
 from fuota_fec.codec.limits import MAX_FRAG_NB
 from fuota_fec.fleet.trials import CHUNK, FleetTrial, simulate_fleet
-from fuota_fec.planning.fleets import MAX_DEVICES, Fleet, make_fleet
+from fuota_fec.planning.confidence import MAX_DEVICES, Fleet, make_fleet
 from fuota_fec.planning.losses import BetaLoss, Losses
 from fuota_fec.planning.redundancy import expected_coded
 from fuota_fec.planning.selection import select_rows
 from fuota_fec.radio.airtime import frame_time
 from fuota_fec.radio.regions import DATA_FRAGMENT_HEADER_LEN, REGIONS, region
+from fuota_fec.report.formatting import percent
 from fuota_fec.report.page import need_extra
 from fuota_fec.report.redundancy import FleetStudy, needed_lines, share_lines, simulation_page, study_fleet
-from fuota_fec.report.words import percent
 
 _SPARE = 24
 """Coded fragments beyond those that a random matrix would take."""

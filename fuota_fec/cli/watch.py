@@ -10,7 +10,7 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from fuota_fec.campaign.machine import Campaign
+from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.messages import (
     Answered,
     Configured,
@@ -28,7 +28,7 @@ from fuota_fec.campaign.messages import (
     Unpaused,
 )
 from fuota_fec.cli.output import print_json
-from fuota_fec.report.words import duration
+from fuota_fec.report.formatting import duration
 
 
 class JsonReport:

@@ -7,7 +7,7 @@ Each row of PROFILES says where it was learnt, and a field that was learnt other
     survey  from tables of vendors' documents and issue trackers
 
 Limits are those of the default or template build. A product whose build differs has a profile of its own: a
-`dataclasses.replace` of one of these, or a table of a configuration file read with `fuota_fec.tables.from_table`.
+`dataclasses.replace` of one of these, or a table of a configuration file read with `fuota_fec.config_files.from_table`.
 
 Words of TS004: a loss is an *uncoded* fragment that did not arrive. How many of them a decoder can solve is set by the
 memory for its matrix and has nothing to do with how many coded fragments are sent.

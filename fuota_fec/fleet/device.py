@@ -19,16 +19,16 @@ import numpy as np
 from fuota_fec.campaign.config import Ports
 from fuota_fec.devices.profiles import DeviceProfile
 from fuota_fec.errors import ParameterError
-from fuota_fec.fleet import packages
+from fuota_fec.fleet.decoding import BlockReception, FragSession, JoinedGroup, MadeUpKey
+from fuota_fec.fleet.packages import dispatch as packages
 from fuota_fec.fleet.quirks import AS_SPECIFIED
-from fuota_fec.fleet.sessions import BlockReception, FragSession, JoinedGroup, MadeUpKey
 from fuota_fec.wire import firmware, fragmentation, keys
 from fuota_fec.wire.clock import gps_from_unix
 from fuota_fec.wire.commands import Command
 
 if TYPE_CHECKING:
-    from fuota_fec.fleet.audience import Audience
-    from fuota_fec.fleet.crowd import Crowds
+    from fuota_fec.fleet.batched_delivery import Audience
+    from fuota_fec.fleet.batched_reception import Crowds
 
 ANSWER_DELAY = (1.0, 3.0)
 """s between a request and the uplink that answers it."""

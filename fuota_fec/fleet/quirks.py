@@ -24,7 +24,7 @@ from fuota_fec.wire import firmware, fragmentation, multicast
 from fuota_fec.wire.clock import gps_difference, gps_to_wire, unix_from_gps
 
 if TYPE_CHECKING:
-    from fuota_fec.fleet.sessions import BlockReception
+    from fuota_fec.fleet.decoding import BlockReception
 
 AS_SPECIFIED = DeviceProfile(
     name="as specified",

@@ -26,7 +26,7 @@ from fuota_fec.campaign.messages import (
     Uplink,
 )
 from fuota_fec.errors import NetworkError, ParameterError, WireError
-from fuota_fec.fleet.audience import Audience
+from fuota_fec.fleet.batched_delivery import Audience
 from fuota_fec.fleet.channel import Devices, LossModel
 from fuota_fec.fleet.device import VirtualDevice
 from fuota_fec.networks.base import Downlink, MulticastGroup

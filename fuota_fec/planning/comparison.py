@@ -8,8 +8,8 @@ import numpy as np
 
 from fuota_fec.codec.block import n_coded_of
 from fuota_fec.codec.limits import MAX_FRAG_NB
-from fuota_fec.planning.counts import at_most
-from fuota_fec.planning.fleets import Fleet, Sample
+from fuota_fec.planning.confidence import Fleet, Sample
+from fuota_fec.planning.convolution import at_most
 from fuota_fec.planning.losses import GilbertElliott
 from fuota_fec.planning.sampling import Code
 

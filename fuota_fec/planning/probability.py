@@ -18,7 +18,7 @@ import numpy as np
 from fuota_fec.checks import integer, shown
 from fuota_fec.codec.limits import MAX_FRAG_NB, Rows, check_n_frags, dialect_of, row_numbers
 from fuota_fec.errors import ParameterError
-from fuota_fec.planning.counts import binomial_pmf
+from fuota_fec.planning.convolution import binomial_pmf
 from fuota_fec.planning.erasures import loss_values
 from fuota_fec.planning.losses import BetaLoss, Distribution, GilbertElliott, Losses, LossMix
 from fuota_fec.planning.sampling import Code

@@ -19,8 +19,8 @@ from fuota_fec.checks import integer, shown
 from fuota_fec.codec.limits import MAX_FRAG_NB, Rows, check_n_frags, dialect_of, row_numbers
 from fuota_fec.errors import ParameterError
 from fuota_fec.planning.comparison import Alternative, compare
-from fuota_fec.planning.counts import devices_needed
-from fuota_fec.planning.fleets import Fleet, Sample, make_fleet
+from fuota_fec.planning.confidence import Fleet, Sample, make_fleet
+from fuota_fec.planning.convolution import devices_needed
 from fuota_fec.planning.losses import Loss
 from fuota_fec.planning.probability import normal_quantile
 from fuota_fec.planning.sampling import Code

@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 
 from fuota_fec.campaign.config import CampaignConfig, Ports
 from fuota_fec.campaign.messages import Event
-from fuota_fec.campaign.overview import DeviceStatus
 from fuota_fec.campaign.reasons import REASONS, dotted, kind_of
+from fuota_fec.campaign.status import DeviceStatus
+from fuota_fec.report.formatting import count, duration, percent, when
 from fuota_fec.report.history import CLEAN_UP, CampaignHistory, GroupHistory, StageRun, read_history
 from fuota_fec.report.page import Plot, need_extra, render
 from fuota_fec.report.plots import Bar, Row, Span, bar_plot, reasons_plot, rounds_plot, timeline_plot
 from fuota_fec.report.tables import reason_counts
-from fuota_fec.report.words import count, duration, percent, when
 
 _TONES = {"SUCCEEDED": "good", "FAILED": "bad", "RUNNING": "busy", "stopping": "busy"}
 _ORDER = ("failed", "stopped", "unverified", "running", "passed")

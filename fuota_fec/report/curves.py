@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fuota_fec.codec.limits import MAX_FRAG_NB, Rows
-from fuota_fec.planning.fleets import Fleet
+from fuota_fec.planning.confidence import Fleet
 from fuota_fec.planning.losses import GilbertElliott
 from fuota_fec.planning.sampling import Code
 from fuota_fec.report.plots import Curve, Shares

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.config import CampaignConfig
-from fuota_fec.campaign.machine import Campaign
 from fuota_fec.campaign.messages import (
     Answered,
     Configured,
@@ -21,9 +21,9 @@ from fuota_fec.campaign.messages import (
     StageStarted,
     Stopping,
 )
-from fuota_fec.campaign.overview import CampaignStatus
 from fuota_fec.campaign.plan import GroupPlan
-from fuota_fec.campaign.rounds import DL_FRAGMENT, FRAG_SESSION_STATUS
+from fuota_fec.campaign.sessions import DL_FRAGMENT, FRAG_SESSION_STATUS
+from fuota_fec.campaign.status import CampaignStatus
 from fuota_fec.codec.block import HEADER_LEN
 from fuota_fec.devices.preflight import Finding
 from fuota_fec.errors import CampaignError

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fuota_fec.errors import MissingExtraError
-from fuota_fec.report.words import when
+from fuota_fec.report.formatting import when
 
 if TYPE_CHECKING:
     from jinja2 import Environment

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fuota_fec.report.drawing import COLOURS, svg
-from fuota_fec.report.words import count, duration, percent
+from fuota_fec.report.formatting import count, duration, percent
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

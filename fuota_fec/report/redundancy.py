@@ -9,15 +9,15 @@ import numpy.typing as npt
 
 from fuota_fec.codec.limits import MAX_FRAG_NB, Rows
 from fuota_fec.fleet.trials import FleetTrial
-from fuota_fec.planning.fleets import Fleet, make_fleet
+from fuota_fec.planning.confidence import Fleet, make_fleet
+from fuota_fec.planning.fragment_size import TransmissionPlan
 from fuota_fec.planning.losses import BetaLoss, GilbertElliott, Loss, LossMix
 from fuota_fec.planning.redundancy import RedundancyPlan
 from fuota_fec.planning.selection import select_rows
-from fuota_fec.planning.transmission import TransmissionPlan
 from fuota_fec.report.curves import CHOSEN, TODAY, completion_curves, curve_of, ideal_curve, rounds_curve, shares_of
+from fuota_fec.report.formatting import count, duration, percent
 from fuota_fec.report.page import Part, Plot, need_extra, render
 from fuota_fec.report.plots import Bar, Curve, Mark, Shares, bar_plot, completion_plot, fleet_plot
-from fuota_fec.report.words import count, duration, percent
 
 SHARES = (0.5, 0.9, 0.99, 0.999, 0.9999, 1.0)
 """Shares of the devices for which a table says how many coded fragments it takes."""

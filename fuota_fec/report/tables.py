@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from fuota_fec.campaign.overview import CampaignStatus
 from fuota_fec.campaign.reasons import dotted
+from fuota_fec.campaign.status import CampaignStatus
 
 _GOOD = ("passed", "running")
 DEVICE_COLUMNS = ("device", "group", "status", "firmware", "reason")

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.config import CampaignConfig, Device, Group
-from fuota_fec.campaign.machine import Campaign
 from fuota_fec.campaign.messages import (
     DownlinkSent,
     Event,
@@ -249,7 +249,7 @@ class Driver:
 
     def state(self, i: int) -> DeviceState:
         """The inside of device i."""
-        state = self.campaign._course.state
+        state = self.campaign._machine.state
         assert state is not None
         return state.devices[dev(i)]
 
@@ -328,7 +328,7 @@ class Driver:
                 self.send_all()
                 continue
             if self.stage == "CompletionVerification":
-                exchange = self.campaign._course.main
+                exchange = self.campaign._machine.main
                 assert exchange is not None
                 self.wait_until(exchange.not_before + 10)  # type: ignore[union-attr]
             n_stages = len(self.of(StageStarted))
@@ -354,7 +354,7 @@ class Driver:
 
     def cleaned(self) -> list[int]:
         """Numbers of the devices that are being cleaned up, and have not confirmed it."""
-        state = self.campaign._course.state
+        state = self.campaign._machine.state
         assert state is not None
         return [int(d.dev_eui, 16) for d in state.devices.values() if d.cleaning and self.asked(int(d.dev_eui, 16))]
 
@@ -387,7 +387,7 @@ def _package_version(module: Any, version: str) -> Command:
 
 def _dev_version(d: Driver, device: DeviceState, _group: Group) -> Command:
     """The base of a delta while that is asked for, then the new version."""
-    state = d.campaign._course.state
+    state = d.campaign._machine.state
     assert state is not None
     wanted = state.required_version if d.last_stage == "PackageVersion" else d.campaign.config.firmware_version
     hw_version = d.campaign.config.hw_version

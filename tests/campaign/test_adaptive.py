@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from fuota_fec.campaign import messages as m
-from fuota_fec.campaign.machine import Campaign
+from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.state import Data, Phase
 from fuota_fec.wire import firmware, fragmentation, multicast
 
@@ -99,7 +99,7 @@ def participants(d: Any, group: str | None = None) -> list[bool]:
 
 def verify(d: Any, answers: dict[int, Any]) -> None:
     """Each is asked for its version as often as may be, and says this; None: nothing."""
-    d.wait_until(d.campaign._course.main.not_before + 10)
+    d.wait_until(d.campaign._machine.main.not_before + 10)
     for i in answers:
         d.up(i)
     for _ in range(200):

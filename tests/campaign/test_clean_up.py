@@ -10,8 +10,8 @@ import pytest
 
 from fuota_fec.campaign import config as config_module
 from fuota_fec.campaign import messages as m
+from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.config import Device
-from fuota_fec.campaign.machine import Campaign
 from fuota_fec.devices import profiles
 from fuota_fec.errors import CampaignError
 from fuota_fec.wire import clock, firmware, fragmentation, multicast
@@ -372,13 +372,13 @@ def tidied(d: Any, i: int) -> list[str]:
 
 def verified(d: Any, answers: dict[int, Any]) -> None:
     """They say which version they run; whoever says nothing is given up."""
-    d.wait_until(d.campaign._course.main.not_before + 10)
+    d.wait_until(d.campaign._machine.main.not_before + 10)
     for i, answer in answers.items():
         if answer is not None:
             d.sent(d.ask(i))
             d.say(i, answer)
     if d.stage == VERIFY and d.status == "RUNNING":
-        d.wait_until(d.campaign._course.main.ends_at + 1)
+        d.wait_until(d.campaign._machine.main.ends_at + 1)
 
 
 NEW = firmware.DevVersionAns(fw_version=NEW_VERSION, hw_version=1)
@@ -423,7 +423,7 @@ def test_an_image_without_proof_keeps_its_session(drive) -> None:
     """It has the image and runs another version: its boot loader may still want it."""
     d = drive(2, redundancy=0, success_threshold=50, **TIDY)
     d.reach(VERIFY)
-    d.wait_until(d.campaign._course.main.not_before + 10)
+    d.wait_until(d.campaign._machine.main.not_before + 10)
     d.sent(d.ask(1))
     d.say(1, NEW)
     d.up(2)

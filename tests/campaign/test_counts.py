@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fuota_fec.campaign import messages as m
-from fuota_fec.campaign.machine import Campaign
+from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.state import Data
 from fuota_fec.errors import ParameterError
 from fuota_fec.wire import firmware, fragmentation

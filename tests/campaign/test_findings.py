@@ -6,9 +6,9 @@ import dataclasses
 
 import pytest
 
+from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.config import Device
 from fuota_fec.campaign.findings import find
-from fuota_fec.campaign.machine import Campaign
 from fuota_fec.campaign.messages import NetworkCapabilities
 from fuota_fec.campaign.plan import make_plan
 from fuota_fec.errors import CampaignError, ParameterError

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from fuota_fec.campaign import messages as m
-from fuota_fec.campaign.exchange import UnicastExchange
-from fuota_fec.campaign.machine import Campaign
+from fuota_fec.campaign.campaign import Campaign
+from fuota_fec.campaign.exchanges.unicast import UnicastExchange
 from fuota_fec.campaign.reasons import kind_of
 from fuota_fec.campaign.state import OPEN, Phase
 from fuota_fec.errors import CampaignError, ParameterError
@@ -415,9 +415,9 @@ CLEANING = {"CancelReboot", "McGroupDelete", "DevDeleteImage"}
 
 def inside(campaign: Campaign) -> Any:
     """All that decides what a campaign does next."""
-    state = campaign._course.state
+    state = campaign._machine.state
     assert state is not None
-    line, main = state.line, campaign._course.main
+    line, main = state.line, campaign._machine.main
     return (
         state.timers.as_dict(),
         state.devices,
@@ -427,7 +427,7 @@ def inside(campaign: Campaign) -> Any:
         (state.replies, state.sessions, state.asked_groups, state.sent_until, state.round, state.n_requests),
         (state.status, state.stopping, state.reason, state.unconfirmed, state.paused, state.stage_idx),
         [(kind, {n: getattr(x, n) for n in ("n_open", "n_given_up", "n_succeeded", "n_asked", "n_already", "slowest")})
-         for kind, x in (("main", main), ("clean-up", campaign._course.clean_up)) if isinstance(x, UnicastExchange)],
+         for kind, x in (("main", main), ("clean-up", campaign._machine.clean_up)) if isinstance(x, UnicastExchange)],
     )  # fmt: skip
 
 
@@ -534,7 +534,7 @@ class AnythingMachine(RuleBasedStateMachine):
     def replayed(self) -> Campaign:
         """Only when devices were heard is not among the events: a replayed campaign measures anew."""
         campaign = replayed(self.d)
-        campaign._course.uplinks._heard = copy.deepcopy(self.d.campaign._course.uplinks._heard)
+        campaign._machine.uplinks._heard = copy.deepcopy(self.d.campaign._machine.uplinks._heard)
         return campaign
 
     def feed(self, item: m.Input) -> None:
@@ -663,7 +663,7 @@ class AnythingMachine(RuleBasedStateMachine):
         self.feed(m.MulticastSummary(data.draw(st.sampled_from(self.frames_on_their_way())), ok))
 
     def frames_on_their_way(self) -> list[str]:
-        multicast = getattr(self.d.campaign._course.main, "multicast", None)
+        multicast = getattr(self.d.campaign._machine.main, "multicast", None)
         return multicast.outstanding() if multicast is not None else []
 
     @running
@@ -730,10 +730,10 @@ class AnythingMachine(RuleBasedStateMachine):
 
     @invariant()
     def the_counters_equal_a_recount(self) -> None:
-        state = self.d.campaign._course.state
+        state = self.d.campaign._machine.state
         everybody = list(state.devices.values())
         assert state.line.n_ready == sum(device.phase is Phase.READY for device in everybody)
-        for exchange in (self.d.campaign._course.main, self.d.campaign._course.clean_up):
+        for exchange in (self.d.campaign._machine.main, self.d.campaign._machine.clean_up):
             if isinstance(exchange, UnicastExchange):
                 phases = [device.phase for device in everybody if exchange.mine(device)]
                 assert exchange.n_open == sum(phase in OPEN for phase in phases)

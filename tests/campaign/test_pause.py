@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from fuota_fec.campaign import messages as m
+from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.config import Device
-from fuota_fec.campaign.machine import Campaign
 from fuota_fec.errors import CampaignError
 from fuota_fec.wire import clock, fragmentation, multicast
 

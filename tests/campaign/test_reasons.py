@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from fuota_fec.campaign import messages as m
+from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.config import Device
-from fuota_fec.campaign.machine import Campaign
 from fuota_fec.campaign.reasons import REASONS, dotted, kind_of
 from fuota_fec.campaign.state import Phase
 from fuota_fec.wire import clock, firmware, fragmentation, multicast

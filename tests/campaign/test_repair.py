@@ -253,7 +253,7 @@ def test_a_round_after_a_repair_has_rows_that_nobody_was_sent(drive) -> None:
     tell(d, {2: lacks(0, 35)})
     assert d.stage == VERIFY
     old = firmware.DevVersionAns(fw_version=0x01000000, hw_version=1)
-    d.wait_until(d.campaign._course.main.not_before + 10)
+    d.wait_until(d.campaign._machine.main.not_before + 10)
     for i in (1, 2):
         d.up(i)
     while d.stage == VERIFY:

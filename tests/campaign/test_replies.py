@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from fuota_fec.campaign import messages as m
+from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.config import Device, Ports
-from fuota_fec.campaign.machine import Campaign
 from fuota_fec.campaign.state import Data
 from fuota_fec.wire import clock, fragmentation, multicast
 from fuota_fec.wire.clock import gps_from_unix, gps_to_wire

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from fuota_fec.campaign import machine, plan, rows
 from fuota_fec.campaign import messages as m
-from fuota_fec.campaign.machine import Campaign
+from fuota_fec.campaign import plan, row_plan
+from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.plan import make_plan
 from fuota_fec.errors import ParameterError
 from fuota_fec.planning.redundancy import plan_redundancy
@@ -96,7 +96,7 @@ def test_what_was_chosen_is_in_the_first_event_and_a_replay_takes_it_from_there(
         [first] = [event for event in events if isinstance(event, m.Configured)]
         assert first.row_plans == {"meters": campaign.plan.groups["meters"].coded}
         assert m.decode("Configured", first.VERSION, m.encode(first)) == first
-        other = lambda *_: rows.RowPlan(rows=(7, 9), n_first=2)  # noqa: E731 (a later version plans otherwise)
+        other = lambda *_: row_plan.RowPlan(rows=(7, 9), n_first=2)  # noqa: E731 (a later version plans otherwise)
         with monkeypatch.context() as later:
             later.setattr(plan, "plan_rows", other)
             again = Campaign.replay(events, IMAGE)
@@ -113,4 +113,4 @@ def test_a_start_does_not_plan_anew(config_of, monkeypatch):
     campaign = Campaign(config_of(2, redundancy="planned", loss=0.1), IMAGE)
     monkeypatch.setattr(plan, "plan_rows", None)
     campaign.start(T0)
-    assert machine.is_plain(campaign.config, campaign.config.groups[0]) is False
+    assert row_plan.is_plain(campaign.config, campaign.config.groups[0]) is False

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from fuota_fec.campaign.asks import refusal
 from fuota_fec.campaign.config import Device
 from fuota_fec.campaign.messages import Answered, GivenUp, Requested, StageStarted
 from fuota_fec.campaign.plan import make_plan
+from fuota_fec.campaign.questions import refusal
 from fuota_fec.campaign.reasons import dotted
 from fuota_fec.wire import clock, firmware, fragmentation, multicast
 from fuota_fec.wire.clock import gps_from_unix, gps_to_wire

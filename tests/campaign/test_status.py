@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from fuota_fec.campaign import messages as m
+from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.config import Device
-from fuota_fec.campaign.machine import Campaign
 from fuota_fec.campaign.state import Data, Phase
 from fuota_fec.wire import fragmentation
 
@@ -494,7 +494,7 @@ def test_no_group_is_asked_any_more_once_the_threshold_is_met(drive, group_of) -
     d = all_in_status(
         drive, 4, groups=groups, success_threshold=50, stage_complete_delay=2, kind="binary", redundancy=0
     )
-    assert 60 < d.campaign._course.state.groups["b"].next_slot - d.now < 150
+    assert 60 < d.campaign._machine.state.groups["b"].next_slot - d.now < 150
     by_multicast(d, "a")
     d.say(1, ans())
     d.say(3, ans())

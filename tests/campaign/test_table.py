@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from fuota_fec.campaign import messages as m
-from fuota_fec.campaign.exchange import UnicastExchange
-from fuota_fec.campaign.machine import Campaign
+from fuota_fec.campaign.campaign import Campaign
+from fuota_fec.campaign.exchanges.unicast import UnicastExchange
 from fuota_fec.campaign.reasons import kind_of
 from fuota_fec.campaign.state import OPEN, Phase
 from fuota_fec.errors import WireError
@@ -174,7 +174,7 @@ GONE = (Phase.ABSENT, Phase.SUCCEEDED, Phase.FAILED)
 def meant(d: Any, device: Any, command: Any) -> set[type]:
     """Of which kinds an event may be that a command causes; none at all for what is foreign."""
     kinds: set[type] = set()
-    state = d.campaign._course.state
+    state = d.campaign._machine.state
     if state.stopping != "STOPPED":
         if isinstance(command, clock.AppTimeReq):
             kinds.add(m.ReplyOwed)
@@ -186,7 +186,7 @@ def meant(d: Any, device: Any, command: Any) -> set[type]:
     if isinstance(command, firmware.DevVersionAns) and command.fw_version != device.fw_version:
         kinds.add(m.VersionHeard)
     if device.phase not in GONE and device.asks and belongs(device.asks[0].name, command, device):
-        asked = device.request_id is not None or device.group.name in getattr(d.campaign._course.main, "asked", ())
+        asked = device.request_id is not None or device.group.name in getattr(d.campaign._machine.main, "asked", ())
         early = d.last_stage != "PackageVersion" and VOLUNTEERED.get(device.asks[0].name)
         if asked or (early and isinstance(command, early)):
             kinds |= {m.Answered, m.Deferred, m.VersionHeard}
@@ -257,7 +257,7 @@ def bring(d: Any, phase: str) -> bool:
         return d.status == "stopping"
     if d.stage == "DlFragment":
         return send(d, phase)
-    d.wait_until(d.campaign._course.main.not_before + 10)
+    d.wait_until(d.campaign._machine.main.not_before + 10)
     if phase == "closing":
         for i in (3, 4):
             if d.asked(i) and not d.closing:
@@ -298,9 +298,9 @@ def send(d: Any, phase: str) -> bool:
 def legal(d: Any) -> None:
     """Counters equal a recount, what is said is of the closed lists, and a replay is the same."""
     campaign = d.campaign
-    state, status = campaign._course.state, campaign.status()
+    state, status = campaign._machine.state, campaign.status()
     everybody = state.devices.values()
-    for exchange in (campaign._course.main, campaign._course.clean_up):
+    for exchange in (campaign._machine.main, campaign._machine.clean_up):
         if isinstance(exchange, UnicastExchange):
             phases = [device.phase for device in everybody if exchange.mine(device)]
             assert exchange.n_open == sum(phase in OPEN for phase in phases)
@@ -311,8 +311,8 @@ def legal(d: Any) -> None:
     assert {x.status for x in status.devices} <= {"running", "passed", "failed", "stopped", "unverified"}
     assert all(kind_of(x.reason) for x in status.devices if x.reason)
     again = Campaign.replay(d.events, d.image)
-    assert again._course.state.timers.as_dict() == state.timers.as_dict()
-    assert (again._course.state.devices, again._course.state.groups) == (state.devices, state.groups)
+    assert again._machine.state.timers.as_dict() == state.timers.as_dict()
+    assert (again._machine.state.devices, again._machine.state.groups) == (state.devices, state.groups)
     assert again.status() == status
     assert all(m.decode(type(e).__name__, e.VERSION, m.encode(e)) == e for e in d.new)
 
@@ -358,7 +358,7 @@ def test_every_command_in_every_state(states) -> None:
                 commands = decoded(port, payload, device)
                 wanted = set().union(*(meant(d, device, command) for command in commands))
                 heard = {m.DeviceHeard} if not device.heard and device.phase is not Phase.ABSENT else set()
-                if device.phase is Phase.ABSENT or isinstance(d.campaign._course.main, type(None)):
+                if device.phase is Phase.ABSENT or isinstance(d.campaign._machine.main, type(None)):
                     heard |= {m.DeviceHeard, m.LateAnswer}
                 before = d.campaign.ignored.total()
                 new = d.receive(m.Uplink(f"{i:016x}", port, payload, d.now))
@@ -381,9 +381,9 @@ def test_the_right_answer_succeeds_in_every_state_in_which_something_was_asked(s
         for i in (1, 2):
             d = start.fork()
             device = d.state(i)
-            if not d.asked(i) or (device.request_id is None and not getattr(d.campaign._course.main, "asked", ())):
+            if not d.asked(i) or (device.request_id is None and not getattr(d.campaign._machine.main, "asked", ())):
                 continue
-            if device.phase is Phase.BY_MULTICAST and device.group.name not in d.campaign._course.main.asked:
+            if device.phase is Phase.BY_MULTICAST and device.group.name not in d.campaign._machine.main.asked:
                 continue
             if d.asked(i) == "DataFragment":
                 continue

@@ -17,8 +17,8 @@ from click.testing import Result
 
 from fuota_fec.campaign import messages as m
 from fuota_fec.cli import campaign as commands
-from fuota_fec.journal import open_journal
-from fuota_fec.sql import SqlJournal
+from fuota_fec.journal.base import open_journal
+from fuota_fec.journal.sql import SqlJournal
 
 Fuota = Callable[..., Result]
 CampaignFile = Callable[..., Path]

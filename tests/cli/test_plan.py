@@ -12,7 +12,7 @@ from click.testing import Result
 import fuota_fec as ff
 from fuota_fec.devices.profiles import profile
 from fuota_fec.radio.regions import region
-from fuota_fec.report.words import percent
+from fuota_fec.report.formatting import percent
 
 Fuota = Callable[..., Result]
 

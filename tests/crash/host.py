@@ -31,14 +31,14 @@ import psycopg  # noqa: F401  (before the fork)
 import sqlalchemy
 
 from fuota_fec import agent as agents
+from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.config import CampaignConfig, KeyRing
-from fuota_fec.campaign.machine import Campaign
 from fuota_fec.campaign.messages import Event, Finished, HandOver, Input, NetworkCapabilities, Requested
 from fuota_fec.errors import NetworkError
 from fuota_fec.fleet.channel import IndependentLoss
+from fuota_fec.fleet.decoding import MadeUpKey
 from fuota_fec.fleet.device import VirtualDevice
-from fuota_fec.fleet.sessions import MadeUpKey
-from fuota_fec.journal import RUNNING, FenceError, Journal, Lease, open_journal
+from fuota_fec.journal.base import RUNNING, FenceError, Journal, Lease, open_journal
 from fuota_fec.networks.base import Downlink, MulticastGroup
 from fuota_fec.networks.simulated import SimulatedNetwork
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fuota_fec.devices.completion import Completion, Reading, read_status
 from fuota_fec.devices.profiles import PROFILES, DeviceProfile, MissingCount, ReceivedCount, profile
+from fuota_fec.devices.status_reading import Completion, Reading, read_status
 from fuota_fec.wire.fragmentation import FragSessionStatusAns
 
 COMPLETE, LIKELY, UNKNOWN = Completion.COMPLETE, Completion.LIKELY, Completion.UNKNOWN

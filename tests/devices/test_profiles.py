@@ -4,6 +4,7 @@ from dataclasses import FrozenInstanceError, fields, replace
 
 import pytest
 
+from fuota_fec.config_files import from_table
 from fuota_fec.devices.profiles import (
     PROFILES,
     DeviceProfile,
@@ -15,7 +16,6 @@ from fuota_fec.devices.profiles import (
     profile,
 )
 from fuota_fec.errors import ParameterError
-from fuota_fec.tables import from_table
 
 
 def test_every_stack_has_a_row_under_its_name_with_its_source() -> None:

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 import fuota_fec as ff
 from fuota_fec.campaign.config import CampaignConfig, Device, Group
 from fuota_fec.devices.profiles import LateUncoded
-from fuota_fec.fleet.audience import Audience
-from fuota_fec.fleet.crowd import Crowds
+from fuota_fec.fleet.batched_delivery import Audience
+from fuota_fec.fleet.batched_reception import Crowds
 from fuota_fec.fleet.device import VirtualDevice
 from fuota_fec.fleet.quirks import AS_SPECIFIED
 from fuota_fec.simulation import Simulation, simulate_campaign

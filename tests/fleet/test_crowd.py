@@ -11,14 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fuota_fec as ff
-from fuota_fec.agent import Agent, run_virtual
+from fuota_fec.agent.agent import Agent, run_virtual
 from fuota_fec.campaign import messages as m
+from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.config import CampaignConfig, Device, Group
-from fuota_fec.campaign.machine import Campaign
 from fuota_fec.devices.profiles import PROFILES, LateUncoded, profile
-from fuota_fec.fleet.crowd import Crowd, Crowds
-from fuota_fec.fleet.sessions import Reception
-from fuota_fec.journal import MemoryJournal
+from fuota_fec.fleet.batched_reception import Crowd, Crowds
+from fuota_fec.fleet.decoding import Reception
+from fuota_fec.journal.base import MemoryJournal
 from fuota_fec.simulation import Simulation, SimulationResult, World, simulate_campaign
 from fuota_fec.wire.fragmentation import DataFragment
 

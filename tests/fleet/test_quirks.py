@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 
 import fuota_fec as ff
 from fuota_fec.campaign.config import CampaignConfig, Device, Group
-from fuota_fec.devices.completion import Completion, read_status
 from fuota_fec.devices.profiles import (
     PROFILES,
     DeviceProfile,
@@ -27,10 +26,11 @@ from fuota_fec.devices.profiles import (
     ReceivedCount,
     profile,
 )
+from fuota_fec.devices.status_reading import Completion, read_status
 from fuota_fec.errors import ParameterError
+from fuota_fec.fleet.decoding import Reception
 from fuota_fec.fleet.device import VirtualDevice
 from fuota_fec.fleet.quirks import AS_SPECIFIED
-from fuota_fec.fleet.sessions import Reception
 from fuota_fec.simulation import Simulation, simulate_campaign
 from fuota_fec.wire import firmware, fragmentation, keys, multicast
 from fuota_fec.wire.clock import gps_from_unix, unix_from_gps

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fuota_fec.planning.counts import at_most, binomial_pmf, devices_needed, sum_pmf
+from fuota_fec.planning.convolution import at_most, binomial_pmf, devices_needed, sum_pmf
 
 
 @pytest.mark.parametrize(

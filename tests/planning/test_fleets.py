@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import fuota_fec as ff
+from fuota_fec.planning.confidence import MAX_CLASSES, Sample, make_fleet
 from fuota_fec.planning.erasures import matrix_columns, needed_of
-from fuota_fec.planning.fleets import MAX_CLASSES, Sample, make_fleet
 from fuota_fec.planning.probability import closed_form
 from fuota_fec.planning.sampling import Code
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import fuota_fec as ff
-from fuota_fec.planning.counts import at_most, binomial_pmf
+from fuota_fec.planning.convolution import at_most, binomial_pmf
 from fuota_fec.planning.probability import closed_form
 
 N_FLEETS = 1000

@@ -11,9 +11,9 @@ import sys
 
 import pytest
 
+from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.config import CampaignConfig
-from fuota_fec.campaign.machine import Campaign
-from fuota_fec.campaign.overview import DeviceStatus
+from fuota_fec.campaign.status import DeviceStatus
 from fuota_fec.errors import CampaignError
 from fuota_fec.report.campaign import campaign_facts, campaign_page, device_parts, verdict
 from fuota_fec.report.history import read_history

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from fuota_fec.campaign import messages as m
-from fuota_fec.campaign.machine import Campaign
+from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.errors import CampaignError
 from fuota_fec.report.history import CLEAN_UP, read_history
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 import fuota_fec as ff
-from fuota_fec.planning.fleets import make_fleet
+from fuota_fec.planning.confidence import make_fleet
+from fuota_fec.planning.fragment_size import plan_transmission
 from fuota_fec.planning.losses import BetaLoss, GilbertElliott, LossMix
 from fuota_fec.planning.probability import closed_form
 from fuota_fec.planning.redundancy import plan_redundancy
-from fuota_fec.planning.transmission import plan_transmission
 from fuota_fec.radio.regions import region
 from fuota_fec.report.curves import CHOSEN, IDEAL, TODAY, completion_curves, ideal_curve, rounds_curve, shares_of
 from fuota_fec.report.plots import Curve

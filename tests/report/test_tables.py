@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fuota_fec.campaign.overview import CampaignStatus, DeviceStatus
+from fuota_fec.campaign.status import CampaignStatus, DeviceStatus
 from fuota_fec.report.tables import DEVICE_COLUMNS, device_rows, reason_counts
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fuota_fec.report.words import count, duration, percent, when
+from fuota_fec.report.formatting import count, duration, percent, when
 
 
 @pytest.mark.parametrize(

@@ -20,14 +20,14 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Protocol
 
+from fuota_fec.campaign.campaign import RUNNING, Campaign
 from fuota_fec.campaign.config import Group, KeyRing
-from fuota_fec.campaign.machine import RUNNING, Campaign
 from fuota_fec.campaign.messages import Event, HandOver, Input, Known, Reported, Requested, Uplink, Withdrawn
 from fuota_fec.campaign.plan import share_air
+from fuota_fec.downlinks import Sealer
 from fuota_fec.errors import CampaignError, FuotaError, JournalError, NetworkError, ParameterError
-from fuota_fec.journal import Append, FenceError, Journal, Lease, Verb, exists, told
+from fuota_fec.journal.base import Append, FenceError, Journal, Lease, Verb, exists, told
 from fuota_fec.networks.base import Network
-from fuota_fec.sealing import Sealer
 
 log = logging.getLogger("fuota_fec.agent")
 log.addHandler(logging.NullHandler())

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, TypeAlias
 
+from fuota_fec.fleet.decoding import BlockReception, FragSession, Reception, image_of
 from fuota_fec.fleet.quirks import MISSING, RECEIVED, has_room
-from fuota_fec.fleet.sessions import BlockReception, FragSession, Reception, image_of
 from fuota_fec.wire import fragmentation, keys
 from fuota_fec.wire.commands import Command
 

@@ -6,7 +6,7 @@ import zlib
 from typing import Literal
 
 from fuota_fec.campaign import reasons
-from fuota_fec.campaign.asks.ask import OK, Ask, Verdict, data_complete
+from fuota_fec.campaign.questions.question import OK, Question, Verdict, data_complete
 from fuota_fec.campaign.state import CampaignState, Data, DeviceState
 from fuota_fec.devices.profiles import RebootVerb
 from fuota_fec.wire import firmware
@@ -74,7 +74,7 @@ def _reboot_sent(state: CampaignState, device: DeviceState, at: float) -> None:
     device.reboot_at = _reboot_at(state, device, at) + (device.period if ages else 0.0)
 
 
-DEV_REBOOT_TIME = Ask(
+DEV_REBOOT_TIME = Question(
     name="DevRebootTime",
     port=lambda ports: ports.firmware,
     request=_reboot_request,
@@ -103,7 +103,7 @@ def _cancel_done(_state: CampaignState, device: DeviceState) -> None:
     device.reboot_sent, device.reboot_at = "", None
 
 
-CANCEL_REBOOT = Ask(
+CANCEL_REBOOT = Question(
     name="CancelReboot",
     port=lambda ports: ports.firmware,
     request=_cancel_request,
@@ -146,7 +146,7 @@ def _has_no_image(_state: CampaignState, device: DeviceState) -> None:
     device.needed = _still_needed(device, 0)
 
 
-UPGRADE_IMAGE = Ask(
+UPGRADE_IMAGE = Question(
     name="DevUpgradeImage",
     port=lambda ports: ports.firmware,
     request=lambda *_: firmware.DevUpgradeImageReq(),
@@ -166,7 +166,7 @@ def _installed_read(state: CampaignState, device: DeviceState, command: Command,
     return Verdict(ok=ok, reason=reason, fw_version=command.fw_version, needed=needed)
 
 
-INSTALLED_VERSION = Ask(
+INSTALLED_VERSION = Question(
     name="DevVersion after DevUpgradeImage",
     port=lambda ports: ports.firmware,
     request=lambda *_: firmware.DevVersionReq(),
@@ -205,7 +205,7 @@ def _runs_the_old(state: CampaignState, device: DeviceState) -> None:
         device.data, device.needed = Data.UNKNOWN, 1
 
 
-DEV_VERSION = Ask(
+DEV_VERSION = Question(
     name="DevVersion",
     port=lambda ports: ports.firmware,
     request=lambda *_: firmware.DevVersionReq(),
@@ -235,7 +235,7 @@ def _image_deleted(_state: CampaignState, device: DeviceState) -> None:
     device.data = Data.UNKNOWN
 
 
-DEV_DELETE_IMAGE = Ask(
+DEV_DELETE_IMAGE = Question(
     name="DevDeleteImage",
     port=lambda ports: ports.firmware,
     request=_delete_request,

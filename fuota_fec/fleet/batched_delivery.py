@@ -15,10 +15,11 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from fuota_fec.fleet import packages, transport
-from fuota_fec.fleet.crowd import Crowd, Seat
+from fuota_fec.fleet.batched_reception import Crowd, Seat
+from fuota_fec.fleet.decoding import FragSession, JoinedGroup, group_key
 from fuota_fec.fleet.device import VirtualDevice
-from fuota_fec.fleet.sessions import FragSession, JoinedGroup, group_key
+from fuota_fec.fleet.packages import dispatch as packages
+from fuota_fec.fleet.packages import fragmentation as transport
 from fuota_fec.wire.clock import gps_from_unix
 from fuota_fec.wire.fragmentation import DataFragment
 from fuota_fec.wire.keys import Key

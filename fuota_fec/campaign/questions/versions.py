@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from fuota_fec.campaign import reasons
-from fuota_fec.campaign.asks.ask import OK, Ask, Verdict
 from fuota_fec.campaign.config import Ports
+from fuota_fec.campaign.questions.question import OK, Question, Verdict
 from fuota_fec.campaign.state import CampaignState, DeviceState
 from fuota_fec.wire import firmware, fragmentation, multicast
 from fuota_fec.wire.commands import Command, PackageVersionAns, PackageVersionReq
@@ -18,7 +18,7 @@ def _package_version(
     port: Callable[[Ports], int],
     versions: Mapping[int, str],
     expected: Callable[[DeviceState], str],
-) -> Ask:
+) -> Question:
     def read(_state: CampaignState, device: DeviceState, command: Command, _at: float) -> Verdict | None:
         if not isinstance(command, PackageVersionAns) or command.package_identifier != identifier:
             return None
@@ -28,7 +28,7 @@ def _package_version(
         reason = f"other version in PackageVersion: {name} {says}, its group's is {expected(device)}"
         return Verdict(ok=False, reason=reason)
 
-    return Ask(name=f"PackageVersion {name}", port=port, request=lambda *_: PackageVersionReq(), read=read)
+    return Question(name=f"PackageVersion {name}", port=port, request=lambda *_: PackageVersionReq(), read=read)
 
 
 PACKAGE_VERSIONS = (
@@ -58,7 +58,7 @@ def base_version_read(state: CampaignState, _device: DeviceState, command: Comma
     return Verdict(ok=ok, reason=reason, fw_version=command.fw_version)
 
 
-BASE_VERSION = Ask(
+BASE_VERSION = Question(
     name="DevVersion",
     port=lambda ports: ports.firmware,
     request=lambda *_: firmware.DevVersionReq(),

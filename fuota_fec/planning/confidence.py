@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from fuota_fec.checks import integer, shown
 from fuota_fec.errors import ParameterError
-from fuota_fec.planning.counts import Probabilities, at_most, sum_pmf
+from fuota_fec.planning.convolution import Probabilities, at_most, sum_pmf
 from fuota_fec.planning.erasures import Needed, loss_values
 from fuota_fec.planning.losses import BetaLoss, Distribution, GilbertElliott, Loss, Losses, LossMix
 from fuota_fec.planning.sampling import Code, Limits

@@ -19,8 +19,8 @@ from fuota_fec.codec.limits import MAX_FRAG_NB, MAX_FRAG_SIZE, dialect_of
 from fuota_fec.devices.profiles import DeviceProfile, LateUncoded
 from fuota_fec.errors import ParameterError
 from fuota_fec.planning.comparison import compare
-from fuota_fec.planning.counts import devices_needed
-from fuota_fec.planning.fleets import make_fleet
+from fuota_fec.planning.confidence import make_fleet
+from fuota_fec.planning.convolution import devices_needed
 from fuota_fec.planning.losses import Loss
 from fuota_fec.planning.redundancy import RedundancyPlan, RowChoice, check_threshold, expected_coded, plan_redundancy
 from fuota_fec.radio.airtime import frame_time

@@ -40,7 +40,7 @@ def _nothing(_state: CampaignState, _device: DeviceState, _at: float = 0.0) -> N
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ask:
+class Question:
     name: str
     port: Callable[[Ports], int]
     request: Callable[[CampaignState, DeviceState, float], Command]

@@ -21,7 +21,6 @@ import hashlib
 from collections.abc import Iterable, Iterator
 
 from fuota_fec.campaign import reasons
-from fuota_fec.campaign.asks import FIRST, Verdict
 from fuota_fec.campaign.messages import (
     Answered,
     Deferred,
@@ -36,7 +35,8 @@ from fuota_fec.campaign.messages import (
     Unanswered,
     VersionHeard,
 )
-from fuota_fec.campaign.stages import UNHEARD_PERIODS, Asks, Stage
+from fuota_fec.campaign.questions import PREPARATORY, Verdict
+from fuota_fec.campaign.stages import UNHEARD_PERIODS, Questions, Stage
 from fuota_fec.campaign.state import OPEN, CampaignState, DeviceState, Phase
 from fuota_fec.wire.commands import Command
 
@@ -80,7 +80,7 @@ class UnicastExchange:
             if device.taking_part and device.dev_eui not in left_out:
                 yield device
 
-    def add(self, device: DeviceState, asks: Asks, at: float) -> None:
+    def add(self, device: DeviceState, asks: Questions, at: float) -> None:
         """A device is to be asked these things; nothing means that it is done."""
         device.asks = asks
         device.reason = ""
@@ -412,11 +412,11 @@ class UnicastExchange:
             self.state.timers.set(device.dev_eui, event.at + device.period)
             return
         if event.first:
-            first = tuple(FIRST[name] for name in event.first)
+            first = tuple(PREPARATORY[name] for name in event.first)
             self._ask_first(device, first, instead=event.instead)
         self._enqueue(device, event.at)
 
-    def _ask_first(self, device: DeviceState, first: Asks, *, instead: bool = False) -> None:
+    def _ask_first(self, device: DeviceState, first: Questions, *, instead: bool = False) -> None:
         """The tries of the present question are counted on when its turn comes again."""
         device.asks = (*first, *device.asks[instead:])
         if instead:

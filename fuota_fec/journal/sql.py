@@ -51,11 +51,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.event import listen
 from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
 
-from fuota_fec import journal
 from fuota_fec.campaign.config import CampaignConfig
 from fuota_fec.campaign.messages import Event, Fact, GroupFact, Known, KnownDevice, Membership, decode, encode
 from fuota_fec.errors import JournalError
-from fuota_fec.journal import RUNNING, Append, Claim, FenceError, Lease, Order, Overview, TimedLease, Verb
+from fuota_fec.journal import base as journal
+from fuota_fec.journal.base import RUNNING, Append, Claim, FenceError, Lease, Order, Overview, TimedLease, Verb
 
 VERSION = 1
 """Of the tables."""

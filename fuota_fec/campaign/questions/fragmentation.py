@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from fuota_fec.campaign import repair
-from fuota_fec.campaign.asks.ask import OK, Ask, Verdict, data_complete, refusal, verdict_of
+from fuota_fec.campaign.questions.question import OK, Question, Verdict, data_complete, refusal, verdict_of
 from fuota_fec.campaign.state import LAST_SESSION_CNT, CampaignState, DeviceState
-from fuota_fec.devices.completion import Completion, read_status
+from fuota_fec.devices.status_reading import Completion, read_status
 from fuota_fec.wire import fragmentation
 from fuota_fec.wire.commands import Command
 
@@ -59,7 +59,7 @@ def _raise_session_cnt(_state: CampaignState, device: DeviceState) -> None:
     device.session_cnt = min(device.session_cnt + SESSION_CNT_STEP, LAST_SESSION_CNT)
 
 
-FRAG_SESSION_SETUP = Ask(
+FRAG_SESSION_SETUP = Question(
     name="FragSessionSetup",
     port=lambda ports: ports.fragmentation,
     request=_frag_session_setup_request,
@@ -83,7 +83,7 @@ def _frag_session_delete_done(state: CampaignState, device: DeviceState) -> None
     state.changed_devices.add(device.dev_eui)
 
 
-FRAG_SESSION_DELETE = Ask(
+FRAG_SESSION_DELETE = Question(
     name="FragSessionDelete",
     port=lambda ports: ports.fragmentation,
     request=lambda state, _device, _now: fragmentation.FragSessionDeleteReq(frag_index=state.config.frag_index),
@@ -128,7 +128,7 @@ def _status_read(state: CampaignState, device: DeviceState, command: Command, _a
     )
 
 
-FRAG_SESSION_STATUS = Ask(
+FRAG_SESSION_STATUS = Question(
     name="FragSessionStatus",
     port=lambda ports: ports.fragmentation,
     request=lambda state, _device, _now: status_request(state, participants=True),
@@ -153,7 +153,7 @@ def _fragment_sent(_state: CampaignState, device: DeviceState) -> None:
     device.n_repaired += 1
 
 
-DATA_FRAGMENT = Ask(
+DATA_FRAGMENT = Question(
     name="DataFragment",
     port=lambda ports: ports.fragmentation,
     request=_no_command,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from fuota_fec.campaign.asks.ask import OK, Ask, Verdict, verdict_of
 from fuota_fec.campaign.messages import Membership
+from fuota_fec.campaign.questions.question import OK, Question, Verdict, verdict_of
 from fuota_fec.campaign.state import CampaignState, DeviceState
 from fuota_fec.wire import clock, multicast
 from fuota_fec.wire.clock import gps_from_unix, gps_to_wire
@@ -79,7 +79,7 @@ def _mc_group_setup_done(state: CampaignState, device: DeviceState) -> None:
     state.changed_devices.add(device.dev_eui)
 
 
-MC_GROUP_SETUP = Ask(
+MC_GROUP_SETUP = Question(
     name="McGroupSetup",
     port=lambda ports: ports.multicast,
     request=_mc_group_setup_request,
@@ -102,7 +102,7 @@ def _mc_group_delete_done(state: CampaignState, device: DeviceState) -> None:
     state.changed_devices.add(device.dev_eui)
 
 
-MC_GROUP_DELETE = Ask(
+MC_GROUP_DELETE = Question(
     name="McGroupDelete",
     port=lambda ports: ports.multicast,
     request=lambda _state, device, _now: multicast.McGroupDeleteReq(mc_group_id=device.group.mc_group_id),
@@ -162,7 +162,7 @@ def _synchronised(_state: CampaignState, device: DeviceState) -> None:
     device.synchronised = True
 
 
-SESSION = Ask(
+SESSION = Question(
     name="McSession",
     port=lambda ports: ports.multicast,
     request=_session_request,
@@ -176,7 +176,7 @@ def _resync_read(_state: CampaignState, _device: DeviceState, command: Command, 
     return OK if isinstance(command, clock.AppTimeReq) else None
 
 
-FORCE_DEVICE_RESYNC = Ask(
+FORCE_DEVICE_RESYNC = Question(
     name="ForceDeviceResync",
     port=lambda ports: ports.clock,
     request=lambda *_: clock.ForceDeviceResyncCmd(nb_transmissions=1),

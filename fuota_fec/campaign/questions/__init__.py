@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from fuota_fec.campaign.asks.ask import OK, Ask, Verdict, refusal
-from fuota_fec.campaign.asks.firmware import (
+from fuota_fec.campaign.questions.firmware import (
     CANCEL_REBOOT,
     DEV_DELETE_IMAGE,
     DEV_REBOOT_TIME,
@@ -18,7 +17,7 @@ from fuota_fec.campaign.asks.firmware import (
     INSTALLED_VERSION,
     UPGRADE_IMAGE,
 )
-from fuota_fec.campaign.asks.fragmentation import (
+from fuota_fec.campaign.questions.fragmentation import (
     CLOSE_FRAG_SESSION,
     DATA_FRAGMENT,
     FRAG_SESSION_DELETE,
@@ -27,8 +26,15 @@ from fuota_fec.campaign.asks.fragmentation import (
     REPAIR_STATUS,
     status_request,
 )
-from fuota_fec.campaign.asks.multicast import FORCE_DEVICE_RESYNC, MC_GROUP_DELETE, MC_GROUP_SETUP, SESSION, is_member
-from fuota_fec.campaign.asks.versions import BASE_VERSION, PACKAGE_VERSIONS
+from fuota_fec.campaign.questions.multicast import (
+    FORCE_DEVICE_RESYNC,
+    MC_GROUP_DELETE,
+    MC_GROUP_SETUP,
+    SESSION,
+    is_member,
+)
+from fuota_fec.campaign.questions.question import OK, Question, Verdict, refusal
+from fuota_fec.campaign.questions.versions import BASE_VERSION, PACKAGE_VERSIONS
 
 __all__ = [
     "BASE_VERSION",
@@ -38,7 +44,6 @@ __all__ = [
     "DEV_DELETE_IMAGE",
     "DEV_REBOOT_TIME",
     "DEV_VERSION",
-    "FIRST",
     "FORCE_DEVICE_RESYNC",
     "FRAG_SESSION_DELETE",
     "FRAG_SESSION_SETUP",
@@ -48,17 +53,18 @@ __all__ = [
     "MC_GROUP_SETUP",
     "OK",
     "PACKAGE_VERSIONS",
+    "PREPARATORY",
     "REPAIR_STATUS",
     "SESSION",
     "UPGRADE_IMAGE",
-    "Ask",
+    "Question",
     "Verdict",
     "is_member",
     "refusal",
     "status_request",
 ]
 
-FIRST: Mapping[str, Ask] = MappingProxyType(
+PREPARATORY: Mapping[str, Question] = MappingProxyType(
     {ask.name: ask for ask in (FRAG_SESSION_DELETE, FORCE_DEVICE_RESYNC, INSTALLED_VERSION, DATA_FRAGMENT)}
 )
 """What may have to be asked before a question is asked again, or instead of it."""

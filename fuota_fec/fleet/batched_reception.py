@@ -23,7 +23,7 @@ from fuota_fec import _core
 from fuota_fec.codec.decoder import decode
 from fuota_fec.codec.encoder import encode
 from fuota_fec.devices.profiles import LateUncoded
-from fuota_fec.fleet.sessions import Reception
+from fuota_fec.fleet.decoding import Reception
 from fuota_fec.fleet.trials import matrix_columns
 from fuota_fec.wire.fragmentation import DataFragment
 

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from fuota_fec.campaign.config import Ports
 from fuota_fec.devices.profiles import DeviceProfile
 from fuota_fec.errors import WireError
-from fuota_fec.fleet import quirks, transport
-from fuota_fec.fleet.sessions import JoinedGroup, group_key
-from fuota_fec.fleet.transport import Answers
+from fuota_fec.fleet import quirks
+from fuota_fec.fleet.decoding import JoinedGroup, group_key
+from fuota_fec.fleet.packages import fragmentation as transport
+from fuota_fec.fleet.packages.fragmentation import Answers
 from fuota_fec.wire import clock, firmware, fragmentation, keys, multicast
 from fuota_fec.wire.clock import gps_difference, gps_to_wire, unix_from_gps
 from fuota_fec.wire.commands import Command, PackageVersionAns, PackageVersionReq

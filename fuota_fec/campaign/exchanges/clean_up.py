@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from fuota_fec.campaign import reasons
-from fuota_fec.campaign.exchange import Decisions, UnicastExchange
+from fuota_fec.campaign.exchanges.unicast import Decisions, UnicastExchange
 from fuota_fec.campaign.messages import Answered, GivenUp
-from fuota_fec.campaign.stages import CLEAN_UP, Asks
+from fuota_fec.campaign.stages import CLEAN_UP, Questions
 from fuota_fec.campaign.state import CampaignState, DeviceState, Phase
 
 
@@ -23,7 +23,7 @@ class CleanUp(UnicastExchange):
     def mine(self, device: DeviceState) -> bool:
         return device.cleaning
 
-    def add(self, device: DeviceState, asks: Asks, at: float) -> None:
+    def add(self, device: DeviceState, asks: Questions, at: float) -> None:
         """Why it left the campaign stays its reason."""
         reason, device.cleaning = device.reason, True
         super().add(device, asks, at)

@@ -417,7 +417,7 @@ def open_journal(url: str) -> Journal:
             '"postgresql+psycopg://user@host/database"'
         )
     try:
-        from fuota_fec.sql import SqlJournal
+        from fuota_fec.journal.sql import SqlJournal
 
         return SqlJournal(url)
     except ImportError as error:

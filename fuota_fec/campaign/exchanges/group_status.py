@@ -1,0 +1,215 @@
+"""The status exchange: a group is asked by one multicast request, or its devices one by one.
+
+By multicast if the group has more devices than `fsession_status_threshold`, or no coded fragments, and its session is
+still open. In the first round every device answers such a request, in later rounds only those that lack fragments.
+Silence proves nothing: whoever was silent is then asked by unicast.
+
+In an adaptive group those that lack fragments are asked, again and again while that brings news, until so many have
+said so that another round is due. Otherwise the silent ones are taken for complete: in a firmware update for now, as
+the version that runs will tell; in a binary transfer they are then asked to say so.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from fuota_fec.campaign.adaptive import lacks
+from fuota_fec.campaign.exchanges.multicast import Multicast
+from fuota_fec.campaign.exchanges.unicast import Decisions, UnicastExchange
+from fuota_fec.campaign.messages import (
+    Answered,
+    Event,
+    GroupDone,
+    HandedOver,
+    SilencePresumed,
+    StageClosing,
+    StageEnded,
+    StatusRepeated,
+    Unanswered,
+)
+from fuota_fec.campaign.questions import status_request
+from fuota_fec.campaign.stages import Questions, Stage
+from fuota_fec.campaign.state import CampaignState, DeviceState, GroupState, Phase
+
+
+class StatusExchange(UnicastExchange):
+    def __init__(self, state: CampaignState, stage: Stage, at: float) -> None:
+        self.asked: dict[str, str] = {}
+        """The last request of a group, once the network has it."""
+        self.n_asks: Counter[str] = Counter()
+        self.news: set[str] = set()
+        """Groups with a device that answered their last request."""
+        self.due: dict[str, float] = {}
+        """Until when the answers of a group are waited for."""
+        lacking = {d.group.name for d in state.devices.values() if d.taking_part and stage.asks(state, d)}
+        self.by_multicast = {name for name in lacking if _asks_together(state, state.groups[name], at)}
+        super().__init__(state, stage, at)
+        names = [name for name in state.groups if name in self.by_multicast]
+        self.all_answer = {name: state.round == 1 and not state.groups[name].plan.adaptive for name in names}
+        """Whether complete devices answer the last request of a group too."""
+        commands = {name: status_request(state, participants=everybody) for name, everybody in self.all_answer.items()}
+        self.multicast = Multicast(state, commands, at)
+
+    def add(self, device: DeviceState, asks: Questions, at: float) -> None:
+        if asks:
+            device.needed = None
+        super().add(device, asks, at)
+
+    def _line_up(self, device: DeviceState, at: float) -> None:
+        if device.group.name in self.by_multicast:
+            self._to(device, Phase.BY_MULTICAST)
+        else:
+            super()._line_up(device, at)
+
+    # ---- decisions ---------------------------------------------------------------------------------------
+
+    def _was_asked(self, device: DeviceState) -> bool:
+        return device.request_id is not None or device.group.name in self.asked
+
+    def knows(self, request_id: str) -> bool:
+        return super().knows(request_id) or request_id in self.multicast.by_request
+
+    def awaits_hand_over(self, request_id: str) -> bool:
+        return super().awaits_hand_over(request_id) or self.multicast.awaits_hand_over(request_id)
+
+    def on_report(self, request_id: str, ok: bool, cause: str, now: float) -> Decisions:
+        if request_id in self.by_request:
+            return super().on_report(request_id, ok, cause, now)
+        return self.multicast.on_report(request_id, ok, cause, now)
+
+    def on_timer(self, name: object, now: float) -> Decisions:
+        if isinstance(name, tuple) and name[0] == "status":
+            return self._on_overdue(name[1], now)
+        if isinstance(name, tuple) and len(name) > 1:
+            return self.multicast.on_timer(name, now)
+        return super().on_timer(name, now)
+
+    def _on_overdue(self, group: str, now: float) -> Decisions:
+        """Whoever was silent may have missed the request, or its answer got lost; or, in an adaptive group, lacks
+        nothing."""
+        if not self.state.groups[group].plan.adaptive:
+            yield Unanswered(at=now, id=self.asked[group])
+            return
+        state = self.state
+        binary, everybody = state.config.kind == "binary", self.all_answer[group]
+        in_time = now + state.groups[group].plan.status_wait <= state.deadline
+        fits = not self.closing and in_time and _fits(state, state.groups[group], now)
+        n_not_lacking = sum(device.taking_part and not lacks(device) for device in state.devices.values())
+        if self.stage.back_to(state, now, n_not_lacking):
+            yield SilencePresumed(at=now, group=group)
+        elif fits and group in self.news and self.n_asks[group] <= state.config.msg_retries:
+            yield StatusRepeated(at=now, group=group, participants=everybody)
+        elif fits and binary and not everybody:
+            yield StatusRepeated(at=now, group=group, participants=True)
+        elif binary:
+            yield Unanswered(at=now, id=self.asked[group])
+        else:
+            yield SilencePresumed(at=now, group=group)
+
+    def _closes_at(self, now: float) -> float:
+        return max(super()._closes_at(now), *self.due.values(), now)
+
+    def outstanding(self) -> list[str]:
+        return [*super().outstanding(), *self.multicast.outstanding()]
+
+    # ---- what events do ----------------------------------------------------------------------------------
+
+    def apply(self, event: Event) -> None:
+        if self.multicast.apply(event):
+            if isinstance(event, HandedOver):
+                self._apply_asked(self.multicast.by_request[event.id].name, event)
+            elif isinstance(event, GroupDone) and event.reason and event.group not in self.due:
+                self._ask_one_by_one(event.group, event.at)
+        elif isinstance(event, StatusRepeated):
+            self._apply_repeated(event)
+        elif isinstance(event, SilencePresumed):
+            self._apply_presumed(event)
+        else:
+            super().apply(event)
+
+    def _apply_asked(self, group: str, event: HandedOver) -> None:
+        self.asked[group] = event.id
+        self.n_asks[group] += 1
+        self.news.discard(group)
+        plan = self.state.groups[group].plan
+        self.due[group] = event.at + plan.slot + plan.status_wait
+        self.state.timers.set(("status", group), self.due[group])
+
+    def _apply_closing(self, event: StageClosing) -> None:
+        """A group that was not asked yet is not asked any more."""
+        super()._apply_closing(event)
+        self.multicast.drop_all()
+
+    def _apply_unanswered(self, event: Unanswered) -> None:
+        if event.id in self.by_request:
+            super()._apply_unanswered(event)
+            return
+        group = next(name for name, request_id in self.asked.items() if request_id == event.id)
+        self._wait_no_longer(group)
+        self._ask_one_by_one(group, event.at)
+
+    def _wait_no_longer(self, group: str) -> None:
+        del self.due[group]
+        self.state.timers.clear(("status", group))
+
+    def _apply_repeated(self, event: StatusRepeated) -> None:
+        self._wait_no_longer(event.group)
+        self.all_answer[event.group] = event.participants
+        command = status_request(self.state, participants=event.participants)
+        self.multicast.begin(event.group, command, event.at)
+
+    def _apply_presumed(self, event: SilencePresumed) -> None:
+        self._wait_no_longer(event.group)
+        for device in self.state.devices.values():
+            if device.group.name == event.group and device.phase is Phase.BY_MULTICAST:
+                self._to(device, Phase.SUCCEEDED)
+
+    def _apply_answered(self, event: Answered) -> None:
+        self.news.add(self.state.devices[event.dev_eui].group.name)
+        super()._apply_answered(event)
+
+    def _ask_one_by_one(self, group: str, at: float) -> None:
+        """By unicast, each after its next uplink."""
+        self.by_multicast.discard(group)
+        for device in self.state.devices.values():
+            if device.group.name == group and device.phase is Phase.BY_MULTICAST:
+                self._line_up(device, at)
+
+    def _answer_spread(self, device: DeviceState) -> float:
+        """Some stacks delay unicast answers too."""
+        return float(16 << self.state.groups[device.group.name].plan.block_ack_delay)
+
+    def _apply_ended(self, event: StageEnded) -> None:
+        super()._apply_ended(event)
+        self._drop_multicast()
+
+    def drop_all(self, at: float) -> None:
+        super().drop_all(at)
+        self._drop_multicast()
+
+    def _drop_multicast(self) -> None:
+        self.multicast.drop_all()
+        for group in self.due:
+            self.state.timers.clear(("status", group))
+
+    def restart(self, at: float) -> None:
+        super().restart(at)
+        self.multicast.restart(at)
+        for group in self.due:
+            self.due[group] = at + self.state.groups[group].plan.status_wait
+            self.state.timers.set(("status", group), self.due[group])
+
+    def set_paused(self, at: float) -> None:
+        self.multicast.set_paused(at)
+
+
+def _asks_together(state: CampaignState, group: GroupState, at: float) -> bool:
+    plan = group.plan
+    many = plan.n_devices > state.config.fsession_status_threshold or not plan.fec
+    return many and _fits(state, group, at)
+
+
+def _fits(state: CampaignState, group: GroupState, at: float) -> bool:
+    """Whether the session is open for another request."""
+    plan = group.plan
+    return max(at, group.next_slot) <= state.sessions[group.name].end - plan.time.frame_time - plan.slot
