@@ -168,7 +168,7 @@ def test_the_reader_of_imports_reads_them_all(tmp_path, monkeypatch):
             ("wire", "fuota_fec.wire", "keys"),
             ("wire", "fuota_fec.wire.keys", "x"),
             ("journal", "fuota_fec", "journal"),
-            ("campaign", "fuota_fec.campaign.campaign", "Campaign"),
+            ("campaign", "fuota_fec.campaign.machine", "Campaign"),
             ("report", "fuota_fec.report", "page"),
             ("networks", "fuota_fec.networks", None),
             ("fleet", "fuota_fec.fleet", None),
