@@ -76,6 +76,7 @@ class StageTransition:
 
 
 def _always(_state: CampaignState, _now: float, _successes: Successes) -> bool:
+    """None."""
     return True
 
 
@@ -94,6 +95,7 @@ def _silence_counts(state: CampaignState, _now: float, successes: Successes) -> 
 
 
 def _few_lack_fragments(state: CampaignState, now: float, _successes: Successes) -> bool:
+    """Few devices lack fragments, and sending them by unicast takes less air time than a round."""
     return bool(devices_to_repair(state, now))
 
 
@@ -119,14 +121,17 @@ def _round_in_new_session(state: CampaignState, now: float, successes: Successes
 
 
 def _adaptive_round_in_session(state: CampaignState, now: float, successes: Successes) -> bool:
+    """Another round of coded fragments fits into the sessions that are open."""
     return bool(coded_of_round(state, successes.n)) and _round_in_session(state, now, successes)
 
 
 def _adaptive_round_in_new_session(state: CampaignState, now: float, successes: Successes) -> bool:
+    """Another round of coded fragments fits into another session."""
     return bool(coded_of_round(state, successes.n)) and _round_in_new_session(state, now, successes)
 
 
 def _more_stages(state: CampaignState, _now: float, _successes: Successes) -> bool:
+    """Another stage is planned."""
     return state.stage_idx + 1 < len(state.stage_names)
 
 
@@ -201,39 +206,45 @@ _BY_MULTICAST, _STALLED, _UNASKED = Phase.BY_MULTICAST, Phase.STALLED, Phase.UNA
 _GIVEN_UP, _SUCCEEDED, _FAILED = Phase.GIVEN_UP, Phase.SUCCEEDED, Phase.FAILED
 _QUEUED = (_READY, _HELD, _UNASKED)
 """In the queue; or held back, as the network may still send an earlier request; or not asked, as the stage closes."""
-_BEGIN = (_SUCCEEDED, _UNHEARD, _READY, _HELD)
-_PRESENT = tuple(phase for phase in Phase if phase is not Phase.ABSENT)
-_ASKED = (_REQUESTED, _HANDED_OVER, _SENT)
+_LATE = (_UNHEARD, _HELD, _READY, _REQUESTED, _STALLED, _UNASKED, _GIVEN_UP)
+_OVER = (_GIVEN_UP, _SUCCEEDED, _FAILED)
 
 PHASE_ROWS: tuple[PhaseTransition, ...] = (
-    PhaseTransition((_ABSENT,), StageStarted, (*_BEGIN, _BY_MULTICAST), "the stage begins"),
-    PhaseTransition((_ABSENT,), StageEnded, _BEGIN, "it left, its clean-up begins"),
-    PhaseTransition((_ABSENT,), Stopping, _BEGIN, "the clean-up begins"),
+    PhaseTransition((_ABSENT,), StageStarted, (_SUCCEEDED, _UNHEARD, _READY, _HELD), "the stage begins"),
+    PhaseTransition((_ABSENT,), StageStarted, (_BY_MULTICAST,), "the stage begins, its group is asked together"),
+    PhaseTransition((_ABSENT,), StageEnded, (_READY, _HELD), "it left, its clean-up begins"),
+    PhaseTransition((_ABSENT,), Stopping, (_UNHEARD, _READY, _HELD), "its clean-up begins"),
     PhaseTransition((_UNHEARD,), DeviceHeard, _QUEUED, "heard"),
     PhaseTransition((_READY,), Requested, (_REQUESTED,), "its turn has come"),
-    PhaseTransition((_REQUESTED,), HandedOver, (_HANDED_OVER,), "the network has it"),
-    PhaseTransition((_REQUESTED, _HANDED_OVER), Reported, (_SENT,), "sent"),
-    PhaseTransition((_REQUESTED, _HANDED_OVER), Reported, (*_QUEUED, _STALLED), "not sent: again, if a retry is left"),
-    PhaseTransition((_REQUESTED, _HANDED_OVER), Reported, (_SUCCEEDED,), "a fragment was sent, nothing follows"),
+    PhaseTransition((_REQUESTED,), HandedOver, (_HANDED_OVER,), "the network has the request"),
+    PhaseTransition((_REQUESTED, _HANDED_OVER), Reported, (_SENT,), "the request was sent"),
+    PhaseTransition(
+        (_REQUESTED, _HANDED_OVER), Reported, (_READY, _UNASKED), "not sent: again; or a fragment was sent"
+    ),
+    PhaseTransition((_REQUESTED, _HANDED_OVER), Reported, (_STALLED,), "not sent, and no retry is left"),
     PhaseTransition((_HELD,), Reported, (_READY, _UNASKED), "the earlier request has left, or ran out"),
-    PhaseTransition((_SENT,), Unanswered, (*_QUEUED, _STALLED, _SUCCEEDED), "no answer: again, or the next question"),
-    PhaseTransition((_BY_MULTICAST,), Unanswered, (_UNHEARD, *_QUEUED), "its group did not answer: asked by unicast"),
+    PhaseTransition((_SENT,), Unanswered, _QUEUED, "no answer: again, or the next question"),
+    PhaseTransition((_SENT,), Unanswered, (_STALLED,), "no answer, and no retry is left"),
+    PhaseTransition((_BY_MULTICAST,), Unanswered, (_UNHEARD, *_QUEUED), "its group was silent: asked by unicast"),
     PhaseTransition((_BY_MULTICAST,), GroupDone, (_UNHEARD, *_QUEUED), "its group was not asked: asked by unicast"),
     PhaseTransition((_BY_MULTICAST,), SilencePresumed, (_SUCCEEDED,), "silence is taken for success"),
-    PhaseTransition(
-        tuple(phase for phase in _PRESENT if phase is not _SUCCEEDED),
-        Answered,
-        (_SUCCEEDED, _FAILED, *_QUEUED),
-        "answered: done, refused, or the next question",
-    ),
-    PhaseTransition((_HANDED_OVER,), Deferred, (*_QUEUED, _SENT), "answered: asked again, now or later"),
-    PhaseTransition((_SENT,), Deferred, _QUEUED, "answered: asked again"),
+    PhaseTransition((_SENT, _HANDED_OVER), Answered, (_SUCCEEDED,), "the last answer"),
+    PhaseTransition((_SENT, _HANDED_OVER), Answered, (_FAILED,), "a refusal"),
+    PhaseTransition((_BY_MULTICAST,), Answered, (_SUCCEEDED, _FAILED), "it answers the request to its group"),
+    PhaseTransition(_LATE, Answered, (_SUCCEEDED, _FAILED), "a late answer, or one that was not asked for"),
+    PhaseTransition((_FAILED,), Answered, (_SUCCEEDED,), "it reports success of its own accord"),
+    PhaseTransition((_SENT, _HANDED_OVER, _HELD, _GIVEN_UP), Answered, _QUEUED, "answered: the next question"),
+    PhaseTransition((_REQUESTED,), Answered, (_READY, _UNASKED), "a late answer: the next question"),
+    PhaseTransition((_STALLED,), Answered, (_UNASKED,), "a late answer while the stage closes"),
+    PhaseTransition((_HANDED_OVER, _SENT), Deferred, _QUEUED, "answered: asked again, perhaps something else first"),
+    PhaseTransition((_HANDED_OVER,), Deferred, (_SENT,), "answered: asked again later"),
     PhaseTransition((_READY,), StageClosing, (_UNASKED,), "nothing more is asked"),
-    PhaseTransition(tuple(sorted(OPEN)), GivenUp, (_GIVEN_UP,), "given up"),
-    PhaseTransition((_READY,), GivenUp, (*_QUEUED, _SUCCEEDED), "too late for this question of the clean-up"),
-    PhaseTransition((_REQUESTED,), Resumed, _QUEUED, "it ran out in the outage"),
-    PhaseTransition(_PRESENT, StageEnded, (_ABSENT,), "the stage ends"),
-    PhaseTransition(_PRESENT, Stopping, (_ABSENT,), "the campaign ends"),
+    PhaseTransition((_UNHEARD, _STALLED), GivenUp, (_GIVEN_UP,), "never heard, or no retry is left"),
+    PhaseTransition(tuple(sorted(OPEN - {_UNHEARD, _STALLED})), GivenUp, (_GIVEN_UP,), "the stage is over"),
+    PhaseTransition((_READY,), GivenUp, (_SUCCEEDED,), "too late for the last question of its clean-up"),
+    PhaseTransition((_REQUESTED,), Resumed, (_READY, _UNASKED), "the request ran out in the outage"),
+    PhaseTransition(_OVER, StageEnded, (_ABSENT,), "the stage ends"),
+    PhaseTransition(tuple(phase for phase in Phase if phase is not _ABSENT), Stopping, (_ABSENT,), "the campaign ends"),
 )
 
 PHASES: frozenset[tuple[Phase, type[Event], Phase]] = frozenset(
