@@ -182,7 +182,7 @@ class TestKey:
     @pytest.mark.parametrize("text", [SECRET[:-1], SECRET[:-1] + "g", "0x" + SECRET, None, 5])
     def test_key_from_other_digits_is_refused_without_showing_them(self, text: Any) -> None:
         with pytest.raises(
-            ParameterError, match="^key: the text is not a key, expected 32 hexadecimal digits$"
+            ParameterError, match=r"^key: the text is not a key, expected 32 hexadecimal digits$"
         ) as caught:
             Key.from_hex(text)
         assert SECRET[:-1] not in shown_text(caught.value)
