@@ -183,7 +183,7 @@ class Results:
             "# Measured",
             "",
             "Written by `benchmarks/peers/run.py`. Ratios of times taken in one run, best of several rounds, one",
-            "thread unless said otherwise, every result checked for equal bytes first. M is the number of uncoded",
+            "thread unless stated otherwise, every result checked for equal bytes first. M is the number of uncoded",
             "fragments, F their size in bytes, R the number of coded fragments; *cold* includes the parity rows,",
             "*reused* takes the rows from a `ParityMatrix`. *Plain C* is the algorithm of the specification,",
             "-O3 -march=native.",

@@ -38,7 +38,7 @@ def test_a_command_cut_short_at_any_length_raises_wire_error(vector: dict[str, A
     uplink = vector["direction"] == "up"
     first = PackageVersionAns(package_identifier=1, package_version=1) if uplink else PackageVersionReq()
     head = first.encode()
-    # A DataFragment has no length of its own: from one byte of payload on, less of it is a smaller fragment.
+    # A DataFragment has no fixed length: with at least one byte of payload, fewer bytes are a smaller fragment.
     shorter = range(1, 4) if vector["command"] == "DataFragment" else range(1, len(raw))
     for length in shorter:
         with pytest.raises(WireError) as caught:
