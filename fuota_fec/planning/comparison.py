@@ -8,7 +8,7 @@ import numpy as np
 
 from fuota_fec.codec.block import n_coded_of
 from fuota_fec.codec.limits import MAX_FRAG_NB
-from fuota_fec.planning.confidence import Fleet, Sample
+from fuota_fec.planning.confidence import Fleet, FleetSample
 from fuota_fec.planning.convolution import at_most
 from fuota_fec.planning.losses import GilbertElliott
 from fuota_fec.planning.sampling import Code
@@ -55,7 +55,7 @@ def compare(
     rates = {rate: n_coded_of(rate, n_frags) for rate in CODE_RATES}
     rates = {rate: n for rate, n in rates.items() if n_frags + n <= MAX_FRAG_NB}
     rows = np.arange(1, max(rates.values(), default=0) + 1, dtype=np.uint32)
-    sample = Sample(fleet, Code.of_rows(n_frags, version, rows, kernel), seed=seed, z=0.0)
+    sample = FleetSample(fleet, Code.of_rows(n_frags, version, rows, kernel), seed=seed, z=0.0)
     cost = float(sample.trial_cost(fleet.hardest_loss(n_needed / fleet.n_devices)))
     for n_coded in rates.values():
         sample.add(int(min(_TRIALS / 4, max(512, _WORK / cost))), n_coded)

@@ -26,7 +26,7 @@ MAX_CLASSES = 256
 MAX_DEVICES = 10_000_000
 
 N_WAYS = 5
-"""Ways to make a trial where failures are rare; see Sample._raised."""
+"""Ways to make a trial where failures are rare; see FleetSample._raised."""
 _EVERYWHERE = 0.1
 """Part of the trials that is made in every class, whatever is thought of it."""
 _CLOSE = 64
@@ -172,7 +172,7 @@ class Chance(NamedTuple):
     high: float
 
 
-class Sample:
+class FleetSample:
     """Trials of a fleet's devices with one code: what is known so far. `z`: standard deviations of its bounds.
 
     Where failures are rare, most trials are made with more losses than the device has; a failure then counts as much

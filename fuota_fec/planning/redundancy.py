@@ -19,7 +19,7 @@ from fuota_fec.checks import integer, shown
 from fuota_fec.codec.limits import MAX_FRAG_NB, Rows, check_n_frags, dialect_of, row_numbers
 from fuota_fec.errors import ParameterError
 from fuota_fec.planning.comparison import Alternative, compare
-from fuota_fec.planning.confidence import Fleet, Sample, make_fleet
+from fuota_fec.planning.confidence import Fleet, FleetSample, make_fleet
 from fuota_fec.planning.convolution import devices_needed
 from fuota_fec.planning.losses import Loss
 from fuota_fec.planning.probability import normal_quantile
@@ -178,7 +178,7 @@ def plan_redundancy(
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    sample: Sample
+    sample: FleetSample
     n_coded: int
     meets: bool
 
@@ -215,7 +215,7 @@ def _search(
     rare = n_failing < _RARE * fleet.n_devices
     while True:
         code = code_of(n_rows)
-        sample = Sample(fleet, code, seed=seed, z=normal_quantile("confidence", TRIALS_CONFIDENCE))
+        sample = FleetSample(fleet, code, seed=seed, z=normal_quantile("confidence", TRIALS_CONFIDENCE))
         at = min(n_rows, _expected(fleet, code.n_frags, max(n_failing / 2, 1 - confidence)))
         cost = float(sample.trial_cost(fleet.hardest_loss(n_needed / fleet.n_devices), rare=rare))
         # Rare failures are of several kinds, and none must be missed.
@@ -236,7 +236,7 @@ def _search(
             n_trials = int(min(sample.n_trials, 1 << 20, left / sample.work * sample.n_trials)) + 1
         if n_rows == max_rows:
             if rare:  # As it turned out, they are not.
-                sample = Sample(fleet, code, seed=seed, z=sample.z)
+                sample = FleetSample(fleet, code, seed=seed, z=sample.z)
                 sample.add(int(max(_FIRST_TRIALS, _ENOUGH_WORK / 4 / cost)), n_rows)
             most = sample.sure(n_rows, confidence)
             best = _first(n_rows, lambda r: sample.sure(r, confidence) >= most)  # noqa: B023

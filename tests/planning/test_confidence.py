@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import fuota_fec as ff
-from fuota_fec.planning.confidence import MAX_CLASSES, Sample, make_fleet
+from fuota_fec.planning.confidence import MAX_CLASSES, FleetSample, make_fleet
 from fuota_fec.planning.erasures import matrix_columns, needed_of
 from fuota_fec.planning.probability import closed_form
 from fuota_fec.planning.sampling import Code
@@ -78,7 +78,7 @@ def failing(n_frags: int, n_rows: int, loss: float, version: str) -> list[float]
 @pytest.mark.parametrize(("n_frags", "n_rows", "loss"), [(8, 7, 0.01), (6, 9, 0.05), (10, 5, 0.002)])
 def test_rare_failures_are_counted_right(n_frags, n_rows, loss, version):
     """Most trials have raised losses: the estimates are still those of the fleet."""
-    sample = Sample(make_fleet(loss, 1000, None), code(n_frags, n_rows, version), seed=4, z=4.0)
+    sample = FleetSample(make_fleet(loss, 1000, None), code(n_frags, n_rows, version), seed=4, z=4.0)
     for _ in range(3):
         sample.add(40_000, n_rows - 1, rare=True)
     for r, expected in enumerate(failing(n_frags, n_rows, loss, version)):
@@ -91,7 +91,7 @@ def test_rare_failures_are_found_in_few_trials():
     """One in a million: nothing to be seen in 20 000 trials as they come, well known with raised losses."""
     n_coded = next(r for r in range(150, 200) if 1 - closed_form(1000, r, 0.1) < 1e-6)
     rows = np.arange(1, 221, dtype=np.uint32)
-    sample = Sample(make_fleet(0.1, 1000, None), Code.of_rows(1000, "2.0.0", rows), seed=5, z=2.3)
+    sample = FleetSample(make_fleet(0.1, 1000, None), Code.of_rows(1000, "2.0.0", rows), seed=5, z=2.3)
     sample.add(20_000, n_coded, rare=True)
     expected = 1 - closed_form(1000, n_coded, 0.1)
     assert 1 - sample.completion(n_coded) == pytest.approx(expected, rel=0.25)
@@ -99,7 +99,7 @@ def test_rare_failures_are_found_in_few_trials():
 
 def test_losses_beyond_what_a_device_solves_are_rare_failures_too():
     fleet = make_fleet(0.02, 100, 4)
-    sample = Sample(fleet, code(30, 40), seed=6, z=3.0)
+    sample = FleetSample(fleet, code(30, 40), seed=6, z=3.0)
     sample.add(60_000, 10, rare=True)
     expected = 1 - closed_form(30, 400, 0.02, max_losses=4)
     assert 1 - sample.completion(40) == pytest.approx(expected, rel=0.1)
@@ -108,13 +108,13 @@ def test_losses_beyond_what_a_device_solves_are_rare_failures_too():
 def test_bounds_hold_as_often_as_they_say():
     """Two sides at three standard deviations: hardly ever wrong, and not idly wide."""
     fleet = make_fleet(np.linspace(0.02, 0.2, 60), None, None)
-    exact = Sample(fleet, code(40, 30, "2.0.0"), seed=99, z=1.0)
+    exact = FleetSample(fleet, code(40, 30, "2.0.0"), seed=99, z=1.0)
     for _ in range(4):
         exact.add(200_000, 10)
     truth = exact.chance(10, 45).probability
     inside = 0
     for seed in range(60):
-        sample = Sample(fleet, code(40, 30, "2.0.0"), seed=seed, z=2.0)
+        sample = FleetSample(fleet, code(40, 30, "2.0.0"), seed=seed, z=2.0)
         sample.add(2000, 10)
         chance = sample.chance(10, 45)
         assert chance.low <= chance.probability <= chance.high
@@ -123,7 +123,7 @@ def test_bounds_hold_as_often_as_they_say():
 
 
 def test_sure_is_the_number_that_the_confidence_leaves():
-    sample = Sample(make_fleet(0.1, 200, None), code(20, 10), seed=1, z=0.0)
+    sample = FleetSample(make_fleet(0.1, 200, None), code(20, 10), seed=1, z=0.0)
     sample.add(4000, 5)
     n = sample.sure(5, 0.95)
     assert sample.chance(5, n).low >= 0.95 > sample.chance(5, n + 1).low
