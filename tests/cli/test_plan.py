@@ -12,7 +12,6 @@ from click.testing import Result
 import fuota_fec as ff
 from fuota_fec.devices.profiles import profile
 from fuota_fec.radio.regions import region
-from fuota_fec.report.formatting import percent
 
 Fuota = Callable[..., Result]
 
@@ -140,21 +139,3 @@ def test_an_empty_file_of_losses(fuota: Fuota, tmp_path: Path):
         result = fuota("plan", "-M", 20, "--loss-file", path)
         assert result.exit_code == 2
         assert said in result.output
-
-
-@pytest.mark.parametrize(
-    ("probability", "text"),
-    [
-        (0, "0 %"),
-        (1, "100 %"),
-        (0.5, "50.0 %"),
-        (0.9994, "99.9 %"),
-        (0.9996, "99.96 %"),
-        (0.999996, "99.9996 %"),
-        (0.99999999, "> 99.9999 %"),
-        (1e-9, "< 0.01 %"),
-        (0.001, "0.1 %"),
-    ],
-)
-def test_percent(probability, text):
-    assert percent(probability) == text
