@@ -22,7 +22,7 @@ from fuota_fec.checks import shown
 from fuota_fec.devices.profiles import profile
 from fuota_fec.downlinks import Sealer
 from fuota_fec.errors import JournalError, ParameterError
-from fuota_fec.fleet.batched_reception import Crowds
+from fuota_fec.fleet.batched_reception import BatchedBlocks
 from fuota_fec.fleet.channel import (
     AnyLoss,
     BurstLoss,
@@ -35,7 +35,7 @@ from fuota_fec.fleet.channel import (
     read_trace,
 )
 from fuota_fec.fleet.device import VirtualDevice
-from fuota_fec.fleet.quirks import spoken
+from fuota_fec.fleet.quirks import nearest_version
 from fuota_fec.journal.base import Journal, open_journal
 from fuota_fec.networks.simulated import SimulatedNetwork
 from fuota_fec.wire.keys import Key
@@ -325,7 +325,7 @@ def _virtual_devices(
     version = config.firmware_version if config.kind == "firmware" else None
     releases = {} if version is None else {hashlib.sha256(campaign.image).digest(): version}
     full = simulation.full_devices(len(config.devices))
-    crowds = Crowds()
+    batch = BatchedBlocks()
     stacks = {name: profile(name) for name in {device.profile for device in config.devices}}
     groups = {name: planned.group for name, planned in campaign.plan.groups.items()}
     return [
@@ -335,10 +335,10 @@ def _virtual_devices(
             releases=releases,
             rng=rng,
             profile=stacks[device.profile],
-            crowds=None if number in full else crowds,
+            batch=None if number in full else batch,
             lorawan=device.lorawan,
-            version=spoken(groups[device.group].version, stacks[device.profile].dialects),
-            mc_version=spoken(groups[device.group].mc_version, stacks[device.profile].mc_versions),
+            dialect=nearest_version(groups[device.group].version, stacks[device.profile].dialects),
+            mc_version=nearest_version(groups[device.group].mc_version, stacks[device.profile].mc_versions),
             ports=config.ports,
             fw_version=simulation.old_version,
             uplink_period=device.uplink_period or config.uplink_period,

@@ -338,6 +338,15 @@ def test_losses_that_do_not_fit_the_fleet(settings, said) -> None:
         simulate_campaign(make_config(3), IMAGE, Simulation(**settings))
 
 
+def test_devices_that_decode_themselves_are_all_of_a_small_fleet_and_spread_over_a_large_one() -> None:
+    assert Simulation().full_devices(500) == frozenset(range(500))
+    few = sorted(Simulation().full_devices(10_000))
+    assert len(few) == 16
+    assert np.diff(few).min() == np.diff(few).max() == 625
+    assert Simulation(n_full=3).full_devices(2) == {0, 1}
+    assert Simulation(n_full=0).full_devices(2) == frozenset()
+
+
 # ---- garbage in the middle -------------------------------------------------------------------------------
 
 

@@ -26,7 +26,7 @@ from fuota_fec.campaign.messages import (
     Uplink,
 )
 from fuota_fec.errors import NetworkError, ParameterError, WireError
-from fuota_fec.fleet.batched_delivery import Audience
+from fuota_fec.fleet.batched_delivery import GroupDelivery
 from fuota_fec.fleet.channel import Devices, LossModel
 from fuota_fec.fleet.device import VirtualDevice
 from fuota_fec.networks.base import Downlink, MulticastGroup
@@ -83,7 +83,7 @@ class ServerGroup:
     """Those of its devices that are there."""
     numbers: Devices
     """Of these devices in the fleet."""
-    audience: Audience
+    delivery: GroupDelivery
     """These devices, as they hear frames together."""
     next_f_cnt: int
     frames: deque[Frame] = field(default_factory=deque)
@@ -158,10 +158,10 @@ class SimulatedNetwork:
         known = self._groups.get(group.name)
         stations = tuple(self._stations[name] for name in group.dev_euis if name in self._stations)
         if known is not None:
-            known.audience.close()
+            known.delivery.close()
         opened = ServerGroup(
             mc_addr=group.mc_addr,
-            audience=Audience([station.device for station in stations], group.mc_addr, group.mc_app_s_key),
+            delivery=GroupDelivery([station.device for station in stations], group.mc_addr, group.mc_app_s_key),
             device_class=group.device_class,
             periodicity=group.periodicity,
             stations=stations,
@@ -260,7 +260,7 @@ class SimulatedNetwork:
         group.sent_at = now
         downlink, f_cnt, _ = frame
         reached = ~self._downlink_loss.lost_each(group.numbers, now)
-        for idx in group.audience.receive(downlink.f_port, downlink.payload, f_cnt, reached, now):
+        for idx in group.delivery.receive(downlink.f_port, downlink.payload, f_cnt, reached, now):
             self._wake(group.stations[idx])
         if self.capabilities.summaries:
             self._at(now + SUMMARY_DELAY, "summary", MulticastSummary(downlink.id))

@@ -39,9 +39,10 @@ class Heard(VirtualDevice):
         self.multicast: list[tuple[int, bytes]] = []
         self.multicast_at: list[float] = []
 
-    def receive(self, f_port: int, payload: bytes, now: float) -> None:
-        self.unicast.append((now, payload))
-        super().receive(f_port, payload, now)
+    def receive(self, f_port: int, payload: bytes, now: float, group: int | None = None) -> None:
+        if group is None:
+            self.unicast.append((now, payload))
+        super().receive(f_port, payload, now, group)
 
     def receive_multicast(
         self, mc_addr: int, app_s_key: Key, f_cnt: int, f_port: int, payload: bytes, now: float
