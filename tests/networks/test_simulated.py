@@ -195,9 +195,9 @@ def test_without_the_capability_there_are_no_sent_reports() -> None:
 
 def test_what_the_server_does_not_know_is_refused() -> None:
     net = network()
-    with pytest.raises(NetworkError, match=r"does not know device 9{16}"):
+    with pytest.raises(NetworkError, match=r"device 9{16} is unknown to the server"):
         net.submit(unicast(dev_eui="9" * 16), START)
-    with pytest.raises(NetworkError, match="does not know group g"):
+    with pytest.raises(NetworkError, match="group g is unknown to the server"):
         net.submit(frame(), START)
 
 
