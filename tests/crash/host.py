@@ -36,8 +36,8 @@ from fuota_fec.campaign.config import CampaignConfig, KeyRing
 from fuota_fec.campaign.messages import Event, Finished, HandOver, Input, NetworkCapabilities, Requested
 from fuota_fec.errors import NetworkError
 from fuota_fec.fleet.channel import IndependentLoss
-from fuota_fec.fleet.decoding import MadeUpKey
 from fuota_fec.fleet.device import VirtualDevice
+from fuota_fec.fleet.device_state import MadeUpKey
 from fuota_fec.journal.base import RUNNING, FenceError, Journal, Lease, open_journal
 from fuota_fec.networks.base import Downlink, MulticastGroup
 from fuota_fec.networks.simulated import SimulatedNetwork
