@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from fuota_fec.campaign.config import CampaignConfig, Device, Group, KeyRing
     from fuota_fec.campaign.messages import DownlinkSent, MulticastSummary, Uplink
     from fuota_fec.fleet.trials import FleetTrial, simulate_fleet
-    from fuota_fec.journal.base import open_journal
+    from fuota_fec.journal import open_journal
     from fuota_fec.planning.fragment_size import TransmissionPlan, plan_transmission
     from fuota_fec.planning.losses import BetaLoss, GilbertElliott, LossMix
     from fuota_fec.planning.probability import Completion, decode_probability, estimate_completion
@@ -59,7 +59,7 @@ _LAZY = {
     "Uplink": "fuota_fec.campaign.messages",
     "decode_probability": "fuota_fec.planning.probability",
     "estimate_completion": "fuota_fec.planning.probability",
-    "open_journal": "fuota_fec.journal.base",
+    "open_journal": "fuota_fec.journal",
     "plan_redundancy": "fuota_fec.planning.redundancy",
     "plan_transmission": "fuota_fec.planning.fragment_size",
     "select_rows": "fuota_fec.planning.selection",

@@ -36,7 +36,7 @@ from fuota_fec.fleet.channel import (
 )
 from fuota_fec.fleet.device import VirtualDevice
 from fuota_fec.fleet.quirks import spoken
-from fuota_fec.journal.base import Journal, open_journal
+from fuota_fec.journal import Journal, open_journal
 from fuota_fec.networks.simulated import SimulatedNetwork
 from fuota_fec.wire.keys import Key
 

@@ -19,7 +19,7 @@ from fuota_fec.campaign.config import CampaignConfig, Device, Group, KeyRing
 from fuota_fec.errors import CampaignError, JournalError, NetworkError, ParameterError
 from fuota_fec.fleet.channel import IndependentLoss
 from fuota_fec.fleet.device import VirtualDevice
-from fuota_fec.journal.base import Append, MemoryJournal
+from fuota_fec.journal import Append, MemoryJournal
 from fuota_fec.networks.base import Downlink, MulticastGroup
 from fuota_fec.networks.simulated import SimulatedNetwork
 from fuota_fec.wire import firmware, fragmentation, keys, multicast

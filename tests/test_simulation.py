@@ -19,7 +19,7 @@ from fuota_fec.campaign.status import TRANSITIONS
 from fuota_fec.errors import ParameterError
 from fuota_fec.fleet.channel import IndependentLoss
 from fuota_fec.fleet.device import VirtualDevice
-from fuota_fec.journal.base import MemoryJournal
+from fuota_fec.journal import MemoryJournal
 from fuota_fec.networks.simulated import SimulatedNetwork
 from fuota_fec.simulation import Simulation, SimulationResult, World, simulate_campaign
 from fuota_fec.wire.keys import Key

@@ -26,7 +26,9 @@ from fuota_fec.campaign.messages import Event, HandOver, Input, Known, Reported,
 from fuota_fec.campaign.plan import share_air
 from fuota_fec.downlinks import Sealer
 from fuota_fec.errors import CampaignError, FuotaError, JournalError, NetworkError, ParameterError
-from fuota_fec.journal.base import Append, FenceError, Journal, Lease, Verb, exists, told
+from fuota_fec.journal.base import Append, FenceError, Journal, Lease, Verb
+from fuota_fec.journal.base import campaign_exists_error as exists
+from fuota_fec.journal.base import describe_holders as told
 from fuota_fec.networks.base import Network
 
 log = logging.getLogger("fuota_fec.agent")
@@ -182,7 +184,7 @@ class Agent:
         taken over is left to others: a key is missing, the network is away, a later version wrote it.
         """
         adopted = []
-        for found in self._journal.overview():
+        for found in self._journal.list():
             wanted = found.status == RUNNING and (only is None or found.id in only)
             if not wanted or found.owner not in ("", self.name) or found.id in self._running or found.id in self._lost:
                 continue

@@ -33,7 +33,7 @@ from fuota_fec.cli.runfile import read_run_file
 from fuota_fec.cli.watch import JsonReport, StageReport
 from fuota_fec.config_files import from_table
 from fuota_fec.errors import CampaignError, JournalError
-from fuota_fec.journal.base import Journal, Order, Verb, open_journal
+from fuota_fec.journal import Journal, Order, Verb, open_journal
 from fuota_fec.report.formatting import duration
 from fuota_fec.report.tables import DEVICE_COLUMNS, device_rows, reason_counts
 from fuota_fec.simulation import LEASE_TTL, Simulation, SimulationResult, resume_simulation, simulate_campaign
@@ -186,7 +186,7 @@ def retry_command(
         )
 
     with closing(existing_journal(url)) as journal:
-        ids = {row.id for row in journal.overview(archived=True)}
+        ids = {row.id for row in journal.list(archived=True)}
         names = (f"{name}-retry" + (f"-{n}" if n > 1 else "") for n in count(1))
         if new_id is None:
             new_id = next(free for free in names if free not in ids)
@@ -315,7 +315,7 @@ def archive_command(name: str, url: str, as_json: bool) -> None:
 def list_command(archived: bool, url: str, as_json: bool) -> None:
     """List the campaigns of a journal."""
     with closing(existing_journal(url)) as journal:
-        found = journal.overview(archived=archived)
+        found = journal.list(archived=archived)
     if as_json:
         for row in found:
             print_json(asdict(row))

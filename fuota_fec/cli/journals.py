@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from fuota_fec.errors import JournalError
-from fuota_fec.journal.base import Journal, Overview, open_journal
+from fuota_fec.journal import CampaignRecord, Journal, open_journal
 
 KEPT = "Where campaigns are kept: sqlite:///FILE, or postgresql+psycopg://…"
 DB: dict[str, Any] = {"envvar": "FUOTA_FEC_DB", "show_envvar": True, "metavar": "URL"}
@@ -23,9 +23,9 @@ def existing_journal(url: str) -> Journal:
     return open_journal(url)
 
 
-def campaign_overview(journal: Journal, name: str) -> Overview:
+def campaign_overview(journal: Journal, name: str) -> CampaignRecord:
     """What it holds of a campaign, archived or not; JournalError if there is none of that name."""
-    found = next((row for row in journal.overview(archived=True) if row.id == name), None)
+    found = next((row for row in journal.list(archived=True) if row.id == name), None)
     if found is None:
         raise JournalError(f"there is no campaign {name!r}")
     return found

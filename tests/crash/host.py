@@ -38,7 +38,8 @@ from fuota_fec.errors import NetworkError
 from fuota_fec.fleet.channel import IndependentLoss
 from fuota_fec.fleet.decoding import MadeUpKey
 from fuota_fec.fleet.device import VirtualDevice
-from fuota_fec.journal.base import RUNNING, FenceError, Journal, Lease, open_journal
+from fuota_fec.journal import FenceError, Journal, Lease, open_journal
+from fuota_fec.journal.base import RUNNING
 from fuota_fec.networks.base import Downlink, MulticastGroup
 from fuota_fec.networks.simulated import SimulatedNetwork
 
@@ -345,7 +346,7 @@ def live(
     agent = agents.Agent(journal, network, keys_of(config), observer=observer, name=name, lease_ttl=ttl)
     now, has_run = remote.now, False
     while True:
-        [status] = [found.status for found in journal.overview() if found.id == config.id] or ["new"]
+        [status] = [found.status for found in journal.list() if found.id == config.id] or ["new"]
         if status not in ("new", RUNNING):
             break
         if has_run:
@@ -387,7 +388,7 @@ class Life:
 
 STARTING = [
     f"{when} {what}"
-    for what in ("create", "lease", "overview", "events", "image", "known", "open_group", "reconnect")
+    for what in ("create", "lease", "list", "events", "image", "known", "open_group", "reconnect")
     for when in ("before", "after")
 ]
 

@@ -18,7 +18,7 @@ from fuota_fec.campaign.config import CampaignConfig, Device, Group
 from fuota_fec.devices.profiles import PROFILES, LateUncoded, profile
 from fuota_fec.fleet.batched_reception import Crowd, Crowds
 from fuota_fec.fleet.decoding import Reception
-from fuota_fec.journal.base import MemoryJournal
+from fuota_fec.journal import MemoryJournal
 from fuota_fec.simulation import Simulation, SimulationResult, World, simulate_campaign
 from fuota_fec.wire.fragmentation import DataFragment
 
