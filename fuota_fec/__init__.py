@@ -28,7 +28,7 @@ from fuota_fec.errors import (
 
 if TYPE_CHECKING:
     from fuota_fec import wire
-    from fuota_fec.agent.agent import Agent
+    from fuota_fec.agent import Agent
     from fuota_fec.campaign.campaign import Campaign
     from fuota_fec.campaign.config import CampaignConfig, Device, Group, KeyRing
     from fuota_fec.campaign.messages import DownlinkSent, MulticastSummary, Uplink
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from fuota_fec.planning.selection import select_rows
 
 _LAZY = {
-    "Agent": "fuota_fec.agent.agent",
+    "Agent": "fuota_fec.agent",
     "BetaLoss": "fuota_fec.planning.losses",
     "Campaign": "fuota_fec.campaign.campaign",
     "CampaignConfig": "fuota_fec.campaign.config",

@@ -14,13 +14,13 @@ from functools import partial
 
 import numpy as np
 
-from fuota_fec.agent.agent import Agent, Observer, run_virtual
+from fuota_fec.agent import Agent, Observer, run_virtual
+from fuota_fec.agent.downlinks import DownlinkBuilder
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.config import LAST_TIME, CampaignConfig, KeyRing
 from fuota_fec.checks import shown
 from fuota_fec.devices.profiles import profile
-from fuota_fec.downlinks import Sealer
 from fuota_fec.errors import JournalError, ParameterError
 from fuota_fec.fleet.batched_reception import Crowds
 from fuota_fec.fleet.channel import (
@@ -235,14 +235,14 @@ class World:
         What the devices sent until then the campaign has heard already.
         """
         campaign = Campaign.from_first(events[0], image)
-        sealer, requests = Sealer(self.key_ring), {}
+        builder, requests = DownlinkBuilder(self.key_ring), {}
         for name in campaign.plan.groups:
-            self.network.open_group(sealer.multicast_group(campaign, name, campaign.next_f_cnt(name)))
+            self.network.open_group(builder.multicast_group(campaign, name, campaign.next_f_cnt(name)))
         for event in events:
             if isinstance(event, m.Requested):
                 requests[event.id] = event
             elif isinstance(event, m.HandedOver):
-                self.network.submit(sealer.downlink(campaign, requests[event.id]), event.at)
+                self.network.submit(builder.downlink(campaign, requests[event.id]), event.at)
             elif isinstance(event, m.Withdrawn):
                 self.network.withdraw([event.id], event.at)
         self.network.poll(events[-1].at)

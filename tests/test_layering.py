@@ -22,7 +22,6 @@ FLOORS = [
     {"campaign"},
     {"journal", "fleet", "image"},
     {"networks"},
-    {"downlinks"},
     {"agent", "batch"},
     {"operations", "simulation"},
     {"report", "service"},

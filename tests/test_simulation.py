@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fuota_fec.agent.agent import Agent, run_virtual
+from fuota_fec.agent import Agent, run_virtual
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.config import CampaignConfig, Device, Group, KeyRing, Ports

@@ -17,7 +17,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from fuota_fec.agent.agent import Observer
+from fuota_fec.agent import Observer
 from fuota_fec.campaign.campaign import STOPPED, SUCCEEDED, Campaign
 from fuota_fec.campaign.config import CampaignConfig
 from fuota_fec.campaign.messages import Event

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fuota_fec as ff
-from fuota_fec.agent.agent import Agent, run_virtual
+from fuota_fec.agent import Agent, run_virtual
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.config import CampaignConfig, Device, Group
