@@ -16,7 +16,6 @@ from functools import cache
 from typing import Any, ClassVar, TypeAlias
 
 from fuota_fec.campaign.config import CampaignConfig
-from fuota_fec.campaign.row_plan import RowPlan
 from fuota_fec.errors import JournalError, MissingExtraError
 
 
@@ -38,6 +37,18 @@ class NetworkCapabilities:
     """A downlink that it has queued can be replaced and taken out again."""
     clock_sync: bool = False
     """It answers clock synchronisation (TS003) itself."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowPlan:
+    """A group's coded fragments."""
+
+    rows: tuple[int, ...] = ()
+    """Row numbers in the order in which they are sent, with those that may follow."""
+    n_first: int = 0
+    """Coded fragments of the first round."""
+    n_least: int = 0
+    """Adaptive: coded fragments of a further round, at least; 0: there is no further round."""
 
 
 # ---- what is known before the start ----------------------------------------------------------------------
