@@ -223,8 +223,10 @@ def shortest_circle(graph: Mapping[str, Collection[str]], start: str) -> list[st
 def test_no_circle_of_imports():
     """Imports for type checking and inside functions count."""
     graph = {name: {target for item in imports_of(name) for target in targets_of(item)} for name in MODULES}
+    graph["wire"].remove("wire")  # The start of an f-string, which names a module in that folder.
     files = {name: str(path.relative_to(ROOT)) for name, path in MODULES.items()}
-    assert [" -> ".join(files[name] for name in circle) for circle in circles(graph)] == []
+    found = [" -> ".join(files[name] for name in circle) for circle in circles(graph)]
+    assert not found, "\n".join(found)
 
 
 @pytest.mark.parametrize(
