@@ -7,9 +7,10 @@ campaign that was interrupted can be made again: a fresh one is told what the jo
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 
 import numpy as np
@@ -20,6 +21,7 @@ from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.config import LAST_TIME, CampaignConfig, KeyRing
 from fuota_fec.checks import shown
+from fuota_fec.config_files import from_table
 from fuota_fec.devices.profiles import profile
 from fuota_fec.errors import JournalError, ParameterError
 from fuota_fec.fleet.batched_reception import Crowds
@@ -248,6 +250,25 @@ class World:
         self.network.poll(events[-1].at)
         self.network.poll(events[-1].at)  # Takes note of the first.
         return events[-1].at
+
+
+def describe_world(campaign: str, simulation: Simulation, after: Sequence[str] = ()) -> str:
+    """The simulated network of a campaign as text for the journal, from which `read_world` makes it again."""
+    return json.dumps({"campaign": campaign, "simulation": asdict(simulation), "after": list(after)})
+
+
+def read_world(journal: Journal, campaign: str) -> tuple[Simulation, tuple[str, ...]]:
+    """The simulation that a campaign was run over, and the campaigns that its devices had before.
+
+    JournalError if it was not run over a simulated network.
+    """
+    try:
+        world = json.loads(journal.network(campaign))
+        table, after = world["simulation"], tuple(world.get("after", ()))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        message = f"campaign {campaign!r} was not run over a simulated network, its own agent resumes it"
+        raise JournalError(message) from None
+    return from_table(Simulation, table, "simulation"), after
 
 
 def simulate_campaign(
