@@ -55,7 +55,8 @@ sanitize: .venv/.dev
 	@FUOTA_FEC_BUILD=asan $(BIN)/python setup.py --quiet build_ext --build-lib build/asan --build-temp build/asan-objects
 	@LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" ASAN_OPTIONS=detect_leaks=0 \
 		PYTHONPATH=$(CURDIR)/build/asan $(BIN)/pytest -p no:cacheprovider tests \
-		--ignore tests/c --ignore tests/test_crash.py --ignore tests/test_sql.py --ignore tests/report \
+		--ignore tests/c --ignore tests/report --ignore tests/whole/test_crash.py \
+		--ignore tests/journal/test_sql.py --ignore tests/journal/test_databases.py \
 		--ignore tests/campaign --ignore tests/cli --ignore tests/test_adaptive_table.py \
 		--ignore tests/planning/test_redundancy.py --ignore tests/planning/test_fragment_size.py \
 		--deselect tests/planning/test_selection.py::test_the_whole_table_of_published_rows_holds

@@ -21,7 +21,7 @@ from pathlib import Path
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.config import CampaignConfig
-from fuota_fec.journal.base import open_journal
+from fuota_fec.journal import open_journal
 from fuota_fec.simulation import Simulation, simulate_campaign
 from fuota_fec.wire import multicast
 

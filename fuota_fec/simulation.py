@@ -7,20 +7,22 @@ campaign can therefore be made again: a new world gets the inputs that the journ
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 
 import numpy as np
 
-from fuota_fec.agent.agent import Agent, Observer, run_virtual
+from fuota_fec.agent import Agent, Observer, run_virtual
+from fuota_fec.agent.downlinks import DownlinkBuilder
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.config import LAST_TIME, CampaignConfig, KeyRing
 from fuota_fec.checks import shown
+from fuota_fec.config_files import from_table
 from fuota_fec.devices.profiles import profile
-from fuota_fec.downlinks import Sealer
 from fuota_fec.errors import JournalError, ParameterError
 from fuota_fec.fleet.batched_reception import BatchedBlocks
 from fuota_fec.fleet.channel import (
@@ -36,7 +38,7 @@ from fuota_fec.fleet.channel import (
 )
 from fuota_fec.fleet.device import VirtualDevice
 from fuota_fec.fleet.quirks import nearest_version
-from fuota_fec.journal.base import Journal, open_journal
+from fuota_fec.journal import Journal, open_journal
 from fuota_fec.networks.simulated import SimulatedNetwork
 from fuota_fec.wire.keys import Key
 
@@ -236,19 +238,38 @@ class World:
         Uplinks and reports until then are dropped: the campaign received them already.
         """
         campaign = Campaign.from_first(events[0], image)
-        sealer, requests = Sealer(self.key_ring), {}
+        builder, requests = DownlinkBuilder(self.key_ring), {}
         for name in campaign.plan.groups:
-            self.network.open_group(sealer.multicast_group(campaign, name, campaign.next_f_cnt(name)))
+            self.network.open_group(builder.multicast_group(campaign, name, campaign.next_f_cnt(name)))
         for event in events:
             if isinstance(event, m.Requested):
                 requests[event.id] = event
             elif isinstance(event, m.HandedOver):
-                self.network.submit(sealer.downlink(campaign, requests[event.id]), event.at)
+                self.network.submit(builder.downlink(campaign, requests[event.id]), event.at)
             elif isinstance(event, m.Withdrawn):
                 self.network.withdraw([event.id], event.at)
         self.network.poll(events[-1].at)
         self.network.poll(events[-1].at)  # Acknowledges the first poll.
         return events[-1].at
+
+
+def describe_world(campaign: str, simulation: Simulation, after: Sequence[str] = ()) -> str:
+    """The simulated network of a campaign as text for the journal, from which `read_world` makes it again."""
+    return json.dumps({"campaign": campaign, "simulation": asdict(simulation), "after": list(after)})
+
+
+def read_world(journal: Journal, campaign: str) -> tuple[Simulation, tuple[str, ...]]:
+    """The simulation that a campaign was run over, and the campaigns that its devices had before.
+
+    JournalError if it was not run over a simulated network.
+    """
+    try:
+        world = json.loads(journal.network(campaign))
+        table, after = world["simulation"], tuple(world.get("after", ()))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        message = f"campaign {campaign!r} was not run over a simulated network, its own agent resumes it"
+        raise JournalError(message) from None
+    return from_table(Simulation, table, "simulation"), after
 
 
 def simulate_campaign(

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fuota_fec.agent.agent import Agent, run_virtual
+from fuota_fec.agent import Agent, run_virtual
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.config import CampaignConfig, Device, Group, KeyRing, Ports
@@ -19,7 +19,7 @@ from fuota_fec.campaign.status import TRANSITIONS
 from fuota_fec.errors import ParameterError
 from fuota_fec.fleet.channel import IndependentLoss
 from fuota_fec.fleet.device import VirtualDevice
-from fuota_fec.journal.base import MemoryJournal
+from fuota_fec.journal import MemoryJournal
 from fuota_fec.networks.simulated import SimulatedNetwork
 from fuota_fec.simulation import Simulation, SimulationResult, World, simulate_campaign
 from fuota_fec.wire.keys import Key

@@ -6,15 +6,15 @@ import pickle
 from typing import Any
 
 import pytest
+from fuota_fec.downlinks import Sealer
 
-from fuota_fec.agent.agent import Agent, run_virtual
+from fuota_fec.agent import Agent, run_virtual
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.config import CampaignConfig, Device, Group
 from fuota_fec.devices.profiles import PROFILES, profile
-from fuota_fec.downlinks import Sealer
 from fuota_fec.fleet.device import VirtualDevice
-from fuota_fec.journal.base import MemoryJournal
+from fuota_fec.journal import MemoryJournal
 from fuota_fec.networks.simulated import SimulatedNetwork
 from fuota_fec.simulation import Simulation, SimulationResult, World, simulate_campaign
 
