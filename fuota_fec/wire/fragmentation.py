@@ -182,7 +182,7 @@ class FragSessionStatusAns(Command):
 
     @staticmethod
     def length_2(data: bytes, start: int) -> int:
-        """2 with SessionDoesNotExist, otherwise 5.
+        """Length: 2 bytes with SessionDoesNotExist, otherwise 5.
 
         One device stack sends three stale bytes after SessionDoesNotExist. Three bytes at the end of a payload can be
         another answer only if they are this package's PackageVersionAns; otherwise they are skipped.
