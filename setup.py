@@ -11,7 +11,10 @@ SANITIZERS = ["-fsanitize=address,undefined"]
 FLAGS = {
     "": (["-O3", "-g0", "-DNDEBUG"], []),
     "debug": (["-O0", "-g", "-UNDEBUG"], []),
-    "asan": (["-O1", "-g", "-UNDEBUG", "-fno-omit-frame-pointer", "-fno-sanitize-recover=undefined", *SANITIZERS], SANITIZERS),
+    "asan": (
+        ["-O1", "-g", "-UNDEBUG", "-fno-omit-frame-pointer", "-fno-sanitize-recover=undefined", *SANITIZERS],
+        SANITIZERS,
+    ),
 }
 compile_flags, link_flags = FLAGS[os.environ.get("FUOTA_FEC_BUILD", "")]
 

@@ -21,9 +21,10 @@ void fuota_columns(const uint8_t *panels, size_t n_rows, size_t n_frags, uint64_
         /* The last panel may be of a longer matrix: rows beyond n_rows are not sent. */
         const uint64_t wanted = n_rows - 8 * p < 8 ? ((uint64_t)1 << (n_rows - 8 * p)) - 1 : 0xFF;
         for (size_t group = 0; group < n_frags; group += 8) {
+            const size_t n_here = fuota_least_of(n_frags - group, 8);
             uint64_t by_column = fuota_transpose_8x8(fuota_load_le64(panels + p * panel_len + group));
-            for (size_t c = group; c < n_frags && c < group + 8; c++, by_column >>= 8)
-                window[c] |= (by_column & wanted) << (8 * (p % 8));
+            for (size_t c = 0; c < n_here; c++, by_column >>= 8)
+                window[group + c] |= (by_column & wanted) << (8 * (p % 8));
         }
     }
 }

@@ -64,8 +64,9 @@ static TARGET void NAME(draw_panels)(uint32_t n_frags, fuota_dialect dialect, co
         } while (NAME(draw_deficits)(columns, &g, deficits, least, most));
     }
     NAME(generators_states)(&g, states);
-    for (unsigned r = 0; r < n; r++)
-        fuota_finish_row(columns[r / 8], n_frags, divisor, dialect, r % 8, states[r], deficits[r]);
+    for (unsigned r = 0; r < 8 * PANELS; r++) /* a constant number, so that the bit of a row is one too */
+        if (r < n)
+            fuota_finish_row(columns[r / 8], n_frags, divisor, dialect, r % 8, states[r], deficits[r]);
 
     for (unsigned p = 0; 8 * p < n; p++) {
         columns[p][n_frags] = 0; /* not part of the matrix */
