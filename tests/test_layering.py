@@ -16,8 +16,8 @@ import fuota_fec
 ROOT = Path(fuota_fec.__file__).parent
 
 FLOORS = [
-    {"_core", "_reference", "errors", "buffers", "checks", "tables"},
-    {"codec", "wire", "radio"},
+    {"_core", "errors", "buffers", "checks", "tables"},
+    {"codec", "wire", "radio", "_reference"},
     {"planning", "devices"},
     {"campaign"},
     {"journal", "sql", "fleet"},

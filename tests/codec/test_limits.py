@@ -24,7 +24,6 @@ def test_the_numbers_of_the_specification():
     assert limits.MAX_FRAGS == 2**14 - 1
     assert limits.MAX_FRAG_SIZE == 2**8 - 1
     assert limits.MAX_ROW == 2**32 - 1
-    assert limits.VERSIONS == {"1.0.0": 1, "2.0.0": 2}
 
 
 # ---- one number -------------------------------------------------------------------------------------------
@@ -89,25 +88,6 @@ def test_the_ends_of_the_ranges(check, name, high):
     for value in (0, -1, high + 1):
         with pytest.raises(ParameterError, match=rf"^{name}: {value} is not from 1 to {high}$"):
             check(value)
-
-
-# ---- dialect ----------------------------------------------------------------------------------------------
-
-
-def test_dialects():
-    assert limits.dialect_of("1.0.0") == 1
-    assert limits.dialect_of("2.0.0") == 2
-
-
-@pytest.mark.parametrize(
-    "version",
-    [None, "", "1", "2", "1.0", "1.0.0 ", "v1.0.0", "3.0.0", b"1.0.0", 1, 2, 1.0, True, [], {}, ["1.0.0"]],
-    ids=repr,
-)
-def test_an_unknown_dialect_is_refused(version):
-    expected = rf"^version: {re.escape(repr(version))} .*'1\.0\.0' or '2\.0\.0'$"
-    with pytest.raises(ParameterError, match=expected):
-        limits.dialect_of(version)
 
 
 # ---- row numbers ------------------------------------------------------------------------------------------

@@ -20,13 +20,13 @@ def random_block(n_frags: int, frag_size: int, seed: int = 1) -> np.ndarray:
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
-@pytest.mark.parametrize("version", ["1.0.0", "2.0.0"])
+@pytest.mark.parametrize("dialect", ["1.0.0", "2.0.0"])
 @pytest.mark.parametrize("n_frags", SIZES)
-def test_every_kernel_gives_the_portable_bytes(n_frags, version, kernel):
+def test_every_kernel_gives_the_portable_bytes(n_frags, dialect, kernel):
     for frag_size, n_coded in ((1, 1), (5, 40), (64, 9), (242, 17), (255, 300)):
         block = random_block(n_frags, frag_size)
-        expected = ff.encode(block, frag_size, n_coded, version=version, kernel="portable")
-        assert np.array_equal(ff.encode(block, frag_size, n_coded, version=version, kernel=kernel), expected)
+        expected = ff.encode(block, frag_size, n_coded, dialect=dialect, kernel="portable")
+        assert np.array_equal(ff.encode(block, frag_size, n_coded, dialect=dialect, kernel=kernel), expected)
 
 
 @pytest.mark.parametrize("kernel", KERNELS)

@@ -22,10 +22,10 @@ DEPTH = _reference.SELECT_DEPTH
 # ---- the core against the reference ------------------------------------------------------------------------
 
 
-def chosen_by(kernel, n_frags, version, n_candidates, threshold, seed, n_patterns, weights, gains, sent, n_rows):
+def chosen_by(kernel, n_frags, dialect, n_candidates, threshold, seed, n_patterns, weights, gains, sent, n_rows):
     rows = np.zeros(n_rows, np.uint32)
     arrays = (np.array(a, np.uint32) for a in (n_patterns, weights, gains, sent))
-    _core.select_rows(n_frags, DIALECT[version], n_candidates, threshold, seed, *arrays, rows, kernel)
+    _core.select_rows(n_frags, DIALECT[dialect], n_candidates, threshold, seed, *arrays, rows, kernel)
     return rows.tolist()
 
 
@@ -40,7 +40,7 @@ def selections(draw):
         n_patterns[min(n_frags, 1 + int(rng.geometric(0.15)))] += int(rng.integers(1, 4))
     return {
         "n_frags": n_frags,
-        "version": draw(st.sampled_from(["1.0.0", "2.0.0"])),
+        "dialect": draw(st.sampled_from(["1.0.0", "2.0.0"])),
         "n_candidates": n_candidates,
         "threshold": draw(st.sampled_from([1, 2**29, 2**31])),
         "seed": draw(st.integers(0, 2**64 - 1)),
@@ -64,7 +64,7 @@ def test_candidates_of_several_blocks():
     """Kernels compare 512 … 4096 candidates at once; the best may be in any block, and numbers tie across them."""
     n_patterns = [0, 4, 6, 6, 4]
     arguments = {
-        **{"n_frags": 4, "version": "2.0.0", "n_candidates": 9000, "threshold": 2**28, "seed": 3},
+        **{"n_frags": 4, "dialect": "2.0.0", "n_candidates": 9000, "threshold": 2**28, "seed": 3},
         **{"n_patterns": n_patterns, "weights": [1] * 5, "gains": [[1] * (DEPTH + 1)], "n_rows": 4},
         **{"sent": [1, 513, 4097, 8193]},
     }
@@ -254,7 +254,7 @@ def test_a_block_is_prepared_with_them():
         ((50, 0.1, 16333), {"after": [3]}, "n_coded: 16333 is not from 0 to 16332"),
         ((50, 0.1, 1), {"after": [16334]}, "rows: 16334"),
         ((50, 0.1, 1), {"after": [4, 4]}, "rows: 4 is given twice"),
-        ((50, 0.1, 1), {"version": "1.1.0"}, "version: '1.1.0'"),
+        ((50, 0.1, 1), {"version": "1.1.0"}, "dialect: '1.1.0'"),
         ((50, 0.1, 1), {"seed": -1}, "seed: -1"),
         ((50, 0.1, 1), {"kernel": "abacus"}, "kernel 'abacus'"),
     ],
@@ -293,8 +293,8 @@ GOOD = {
         ({"sent": np.array([0], np.uint32)}, "sent: 0"),
         ({"sent": np.array([101], np.uint32)}, "sent: 101"),
         ({"sent": np.arange(1, 100, dtype=np.uint32)}, "more than there are"),
-        ({"sent": np.frombuffer(bytes(9), np.uint8)[1:]}, "multiple of 4"),
-        ({"sent": "text"}, "sent must be"),
+        ({"sent": np.frombuffer(bytes(9), np.uint8)[1:]}, "sent: 0"),
+        ({"sent": "text"}, "sent: str is not a C-contiguous buffer"),
     ],
     ids=str,
 )
