@@ -84,7 +84,7 @@ def test_the_carry_matters_from_row_8381_on():
 
 
 @given(n_frags=st.integers(1, 300), n=st.integers(1, 2**32 - 1))
-def test_weights(n_frags, n):
+def test_a_row_has_half_the_fragments_or_fewer_in_the_first_dialect(n_frags, n):
     assert _reference.parity_row(n_frags, n, "2.0.0").bit_count() == n_frags // 2
     weight = _reference.parity_row(n_frags, n, "1.0.0").bit_count()
     assert (n_frags > 1) <= weight <= n_frags // 2
@@ -108,7 +108,7 @@ def test_rows_of_the_smallest_matrices():
         assert rows == {1: {0}, 2: {1, 2}, 3: {1, 2, 4}}
 
 
-def test_the_row_that_is_equal_by_chance():
+def test_row_1_of_26_fragments_is_the_same_in_both_dialects():
     assert _reference.parity_row(26, 1, "1.0.0") == _reference.parity_row(26, 1, "2.0.0")
 
 
@@ -137,14 +137,14 @@ def test_a_coded_fragment_is_the_sum_of_those_that_its_row_names(block, dialect,
         assert coded == total
 
 
-def test_it_stops_at_the_number_that_was_asked_for():
+def test_encode_stops_at_n_coded():
     block = bytes(range(12))
     assert _reference.encode(block, 2, 2, rows=[9, 4, 7]) == _reference.encode(block, 2, 99, rows=[9, 4])
     assert _reference.encode(block, 2, 0) == []
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-def test_every_selection_of_fragments(dialect):
+def test_a_decoder_is_complete_when_no_two_blocks_agree_on_its_fragments(dialect):
     """All subsets of twelve fragments of a block of four: complete if and only if no two blocks agree on them."""
     n_frags = 4
     numbers = range(1, 13)
@@ -164,7 +164,7 @@ def test_every_selection_of_fragments(dialect):
                 assert decoder.block() == block
 
 
-def test_decode_takes_what_it_needs():
+def test_decode_stops_when_it_is_complete():
     block = bytes(range(8))
     coded = _reference.encode(block, 2, 20)
     payloads = iter([block[0:2], *coded])
@@ -172,7 +172,7 @@ def test_decode_takes_what_it_needs():
 
 
 @pytest.mark.parametrize("name", ["ParityMatrix", "encode", "Decoder", "decode"])
-def test_the_surface_is_that_of_the_codec(name):
+def test_the_reference_has_the_parameters_of_the_codec(name):
     """Its parameters are the codec's, in the same order, with the same defaults; the codec has a few more."""
     theirs = inspect.signature(getattr(_reference, name)).parameters
     ours = inspect.signature(getattr(ff, name)).parameters
@@ -183,7 +183,7 @@ def test_the_surface_is_that_of_the_codec(name):
         assert theirs[parameter].kind == ours[parameter].kind
 
 
-def test_the_members_of_its_classes_are_those_of_the_codec():
+def test_classes_of_the_reference_have_members_of_the_codec():
     for mine, ours in ((_reference.ParityMatrix, ff.ParityMatrix), (_reference.Decoder, ff.Decoder)):
         for member in vars(mine):
             if not member.startswith("_"):

@@ -108,14 +108,14 @@ def test_any_buffer_at_any_alignment_is_read(kernel, offset):
     ],
 )
 @pytest.mark.parametrize("rows", [None, [1, 2, 3]])
-def test_bad_arguments_of_encode(arguments, message, rows):
+def test_encode_names_a_bad_argument(arguments, message, rows):
     with pytest.raises(ParameterError) as caught:
         ff.encode(*arguments, rows=rows)
     assert message in str(caught.value)
 
 
 @pytest.mark.parametrize("dialect", ["1", b"1.0.0", 1, [], "1.0.1"])
-def test_bad_versions(dialect):
+def test_an_unknown_dialect_is_refused_by_every_entry(dialect):
     for call in (
         lambda: ff.encode(b"1234", 2, 1, dialect=dialect),
         lambda: ff.Decoder(2, 2, dialect=dialect),
@@ -125,13 +125,13 @@ def test_bad_versions(dialect):
             call()
 
 
-def test_whole_numbers_of_any_type(kernel):
+def test_encode_takes_whole_numbers_of_any_type(kernel):
     expected = ff.encode(b"12345678", 2, 3)
     assert (ff.encode(b"12345678", np.int64(2), np.uint8(3), kernel=kernel) == expected).all()
     assert ff.encode(b"12345678", 2, 0, kernel=kernel).shape == (0, 2)
 
 
-def test_an_equal_version_that_is_another_object(kernel):
+def test_a_dialect_is_compared_by_value(kernel):
     dialect = "".join(["1.0", ".0"])
     assert (ff.encode(b"12345678", 2, 3, dialect=dialect, kernel=kernel) == ff.encode(b"12345678", 2, 3)).all()
 
@@ -141,7 +141,7 @@ def test_an_equal_version_that_is_another_object(kernel):
 
 @pytest.mark.parametrize("rows", [None, [2, 1, 3]])
 @pytest.mark.parametrize("offset", [0, 1, 31, 63])
-def test_out_is_written_and_nothing_else(kernel, rows, offset):
+def test_encode_writes_out_and_no_byte_beside_it(kernel, rows, offset):
     block = block_of(20, 50)
     memory = np.full(offset + 150 + 64, 0xA5, np.uint8)
     out = memory[offset : offset + 150].reshape(3, 50)
@@ -178,7 +178,7 @@ def read_only(shape):
         (np.zeros((3, 100), np.uint8)[:, ::2], "out: ndarray is not a writable C-contiguous buffer"),
     ],
 )
-def test_outs_that_do_not_fit(out, message, rows):
+def test_encode_refuses_an_out_of_another_shape_or_kind(out, message, rows):
     before = bytes(np.ascontiguousarray(out))
     with pytest.raises(ParameterError, match=message):
         ff.encode(bytes(1000), 50, 3, rows=rows, out=out)
@@ -200,7 +200,7 @@ def test_out_must_not_overlap_the_block(kernel, rows):
     assert (memory[1000:1150].reshape(3, 50) == ff.encode(before[:1000], 50, 3, rows=rows)).all()
 
 
-def test_core_checks_extents_itself():
+def test_the_core_checks_extents_itself():
     """Nothing that reaches the binding makes C go beyond a buffer, whatever the Python layer checked."""
     panels = np.zeros(_core.panels_len(3, 20), np.uint8)
     with pytest.raises(ParameterError, match="panels"):
@@ -262,7 +262,7 @@ def test_bad_pushes_change_nothing(kernel):
 
 
 @pytest.mark.parametrize("dialect", ["1.0.0", "2.0.0"])
-def test_one_by_one_or_many_at_once(kernel, dialect):
+def test_push_and_push_many_complete_with_the_same_fragment(kernel, dialect):
     block, numbers, payloads = received(150, 20, 60, set(range(5, 150, 7)), dialect)
     one = ff.Decoder(150, 20, dialect=dialect, kernel=kernel)
     at = next(i for i, (n, p) in enumerate(zip(numbers, payloads, strict=True)) if one.push(int(n), p))
@@ -291,7 +291,7 @@ def test_fragments_that_disagree_are_used_in_order_of_arrival(kernel):
     assert len(blocks) == 1
 
 
-def test_a_decoder_begins_with_nothing(kernel):
+def test_a_decoder_in_reused_memory_begins_with_nothing(kernel):
     """Memory is used again; what an earlier decoder held must not show."""
     block, numbers, payloads = received(64, 8, 20, {1, 5, 9})
     for _ in range(3):
@@ -330,7 +330,7 @@ def test_decode_accepts_what_is_documented():
 # ---- threads --------------------------------------------------------------------------------------------------------
 
 
-def test_threads_share_one_matrix(kernel):
+def test_threads_encode_with_one_matrix(kernel):
     """A matrix that grows while others read it, with images of their own."""
     matrix = ff.ParityMatrix(500, "2.0.0", kernel=kernel)
     blocks = [block_of(500, 40, seed) for seed in range(8)]
@@ -354,7 +354,7 @@ def test_threads_share_one_matrix(kernel):
         sys.setswitchinterval(interval)
 
 
-def test_threads_with_decoders_of_their_own(kernel):
+def test_threads_decode_with_decoders_of_their_own(kernel):
     inputs = [received(200 + i, 16, 60, set(range(i, 200, 9))) for i in range(6)]
 
     def work(i):

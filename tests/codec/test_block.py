@@ -80,7 +80,7 @@ def test_every_frame_is_the_data_fragment_that_it_should_be(length, frag_size, d
         assert bytes(block.frame(frag_nb)) == bytes(frame)
 
 
-def test_the_bytes_of_a_header():
+def test_a_frame_begins_with_cid_and_index_and_n():
     """CID, then FragIndex and N in little-endian order: 3 << 14 | 300."""
     block = ff.prepare(bytes(range(200)) * 3, 2, rows=[16083, 1], frag_index=3)
     assert bytes(block.frame(300)) == b"\x08\x2c\xc1" + bytes([198, 199])
@@ -133,14 +133,14 @@ def test_frames_that_arrive_give_the_image_back(length, frag_size, dialect, seed
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize("frag_size", [1, 255])
-def test_an_image_of_one_byte(frag_size, dialect):
+def test_prepare_pads_an_image_of_one_byte(frag_size, dialect):
     block = ff.prepare(b"\x5a", frag_size, n_coded=3, dialect=dialect)
     assert (block.n_frags, block.padding) == (1, frag_size - 1)
     assert bytes(block.frame(1)) == b"\x08\x01\x00\x5a" + bytes(frag_size - 1)
     assert [bytes(block.frame(n)[3:]) for n in (2, 3, 4)] == [bytes(frag_size)] * 3
 
 
-def test_the_largest_image():
+def test_prepare_takes_the_largest_image():
     image = random_bytes(1, 16383 * 255)
     block = ff.prepare(image, 255)
     assert (block.n_frags, block.padding, block.n_coded) == (16383, 0, 0)
@@ -153,7 +153,7 @@ def test_the_largest_image():
     assert bytes(shorter.frame(16383)) == b"\x08\xff\x3f" + image[-255:-1] + b"\0"
 
 
-def test_an_image_of_any_kind():
+def test_prepare_takes_an_image_in_any_buffer():
     image = bytes(range(1, 25))
     expected = ff.prepare(image, 5, n_coded=3).frames
     array = np.frombuffer(image, np.uint8)
@@ -197,7 +197,7 @@ def test_the_callers_rows_stay_the_callers(dtype, n_coded):
     assert bytes(block.frame(block.n_frags + 9)) == bytes(block.frames[block.n_frags])
 
 
-def test_what_is_made_ready_cannot_be_written():
+def test_arrays_of_a_block_are_read_only():
     block = ff.prepare(random_bytes(3, 50), 7, n_coded=2)
     for array in (block.frames, block.rows, block.frames[0]):
         with pytest.raises(ValueError, match="read-only"):
@@ -213,7 +213,7 @@ def test_more_gives_an_array_of_its_own():
     assert np.array_equal(block.more([5, 6]), second)
 
 
-def test_one_matrix_for_several_images():
+def test_prepare_reuses_a_matrix_for_several_images():
     matrix = ff.ParityMatrix(10, "2.0.0")
     for seed, frag_size in enumerate((5, 7, 5)):
         image = random_bytes(seed, 10 * frag_size - seed)
@@ -249,7 +249,7 @@ def test_one_matrix_for_several_images():
         (1.0, Fraction(1)),
     ],
 )
-def test_code_rates(n_frags, rate, exact):
+def test_a_code_rate_gives_the_number_of_coded_fragments(n_frags, rate, exact):
     """The fewest coded fragments R with M / (M + R) at most the rate."""
     block = ff.prepare(bytes(n_frags), 1, code_rate=rate)
     assert block.n_coded == ceil(n_frags * (1 - exact) / exact)
@@ -344,7 +344,7 @@ def test_setup_request_of_dialect_2():
 
 
 @pytest.mark.parametrize("length", [1, 9, 10, 11, 100])
-def test_setup_request_tells_the_length(length):
+def test_setup_request_gives_the_length_of_the_image(length):
     request = ff.prepare(bytes(length), 10).setup_request(mc_group_bit_mask=0, block_ack_delay=0)
     assert request.nb_frag * request.frag_size - request.padding == length
     assert request.descriptor == bytes(4)
@@ -364,7 +364,7 @@ def test_setup_request_tells_the_length(length):
         ("2.0.0", {"session_cnt": 1, "mic": b"abc"}, "mic"),
     ],
 )
-def test_setup_request_refuses(dialect, wrong, named):
+def test_setup_request_refuses_fields_out_of_range(dialect, wrong, named):
     block = ff.prepare(bytes(52), 10, dialect=dialect)
     with pytest.raises(ff.ParameterError, match=named):
         block.setup_request(**({"mc_group_bit_mask": 1, "block_ack_delay": 0} | wrong))
@@ -375,14 +375,14 @@ def test_setup_request_refuses(dialect, wrong, named):
 NOT_NUMBERS = [None, "3", b"3", 3.0, 2.5, float("nan"), [3], True, np.float64(3), 10**30]
 
 
-def test_an_empty_image():
+def test_prepare_refuses_an_empty_image():
     for image in (b"", bytearray(), memoryview(b""), np.empty(0), np.empty((0, 5), np.uint8)):
         with pytest.raises(ff.ParameterError, match=r"^image: .*empty.* at least one byte$"):
             ff.prepare(image, 5)
 
 
 @pytest.mark.parametrize(("length", "frag_size", "n_frags"), [(16384, 1, 16384), (16383 * 255 + 1, 255, 16384)])
-def test_an_image_that_is_too_large(length, frag_size, n_frags):
+def test_prepare_refuses_an_image_of_too_many_fragments(length, frag_size, n_frags):
     expected = rf"^image: {length} bytes need {n_frags} fragments of {frag_size} bytes, expected at most 16383$"
     with pytest.raises(ff.ParameterError, match=expected):
         ff.prepare(bytes(length), frag_size)
@@ -404,12 +404,12 @@ def test_an_image_that_is_too_large(length, frag_size, n_frags):
     ],
     ids=lambda image: f"{type(image).__name__}",
 )
-def test_an_image_of_the_wrong_kind(image):
+def test_prepare_refuses_an_image_that_is_not_a_buffer(image):
     with pytest.raises(ff.ParameterError, match=r"^image: "):
         ff.prepare(image, 5)
 
 
-def test_an_image_that_was_released():
+def test_prepare_refuses_a_released_buffer():
     image = memoryview(b"abc")
     image.release()
     with pytest.raises(ff.ParameterError, match=r"^image: "):
@@ -417,25 +417,25 @@ def test_an_image_that_was_released():
 
 
 @pytest.mark.parametrize("frag_size", [0, -1, 256, 2**32 + 3, *NOT_NUMBERS], ids=repr)
-def test_frag_size_out_of_range(frag_size):
+def test_prepare_refuses_a_frag_size_out_of_range(frag_size):
     with pytest.raises(ff.ParameterError, match=rf"^frag_size: {re.escape(repr(frag_size))} .* from 1 to 255$"):
         ff.prepare(bytes(30), frag_size)
 
 
 @pytest.mark.parametrize("n_coded", [-1, 16384, 2**32, *NOT_NUMBERS], ids=repr)
-def test_n_coded_out_of_range(n_coded):
+def test_prepare_refuses_n_coded_out_of_range(n_coded):
     with pytest.raises(ff.ParameterError, match=rf"^n_coded: {re.escape(repr(n_coded))} .* from 0 to 16383$"):
         ff.prepare(bytes(30), 3, n_coded=n_coded)
 
 
 @pytest.mark.parametrize("frag_index", [-1, 4, *NOT_NUMBERS], ids=repr)
-def test_frag_index_out_of_range(frag_index):
+def test_prepare_refuses_a_frag_index_out_of_range(frag_index):
     with pytest.raises(ff.ParameterError, match=rf"^frag_index: {re.escape(repr(frag_index))} .* from 0 to 3$"):
         ff.prepare(bytes(30), 3, frag_index=frag_index)
 
 
 @pytest.mark.parametrize("dialect", ["", "3.0.0", 1, b"1.0.0", ["1.0.0"]], ids=repr)
-def test_unknown_dialect(dialect):
+def test_prepare_refuses_an_unknown_dialect(dialect):
     with pytest.raises(ff.ParameterError, match=rf"^dialect: {re.escape(repr(dialect))} .*'1\.0\.0' or '2\.0\.0'$"):
         ff.prepare(bytes(30), 3, dialect=dialect)
 
@@ -464,7 +464,7 @@ def test_a_descriptor_is_four_bytes(descriptor):
 
 
 @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview, lambda b: np.frombuffer(b, np.uint8)])
-def test_a_descriptor_of_any_kind(kind):
+def test_a_descriptor_is_taken_from_any_buffer(kind):
     block = ff.prepare(bytes(30), 3, descriptor=kind(b"\1\2\3\4"))
     assert block.descriptor == b"\1\2\3\4"
     assert type(block.descriptor) is bytes
@@ -478,7 +478,7 @@ def test_a_descriptor_of_any_kind(kind):
     ],
     ids=repr,
 )
-def test_bad_code_rates(rate):
+def test_prepare_refuses_what_is_not_a_code_rate(rate):
     with pytest.raises(ff.ParameterError, match=rf"^code_rate: {re.escape(repr(rate))}"):
         ff.prepare(bytes(30), 3, code_rate=rate)
 
@@ -498,7 +498,7 @@ def test_a_code_rate_too_small_for_any_image(rate):
         ff.prepare(b"x", 1, code_rate=rate)
 
 
-def test_a_number_and_a_rate_together():
+def test_prepare_refuses_n_coded_and_code_rate_together():
     with pytest.raises(ff.ParameterError, match=r"^n_coded, code_rate: "):
         ff.prepare(bytes(30), 3, n_coded=1, code_rate="5/6")
 
@@ -516,7 +516,7 @@ def test_a_number_and_a_rate_together():
         (5, r"^rows: 5 is not a sequence of row numbers$"),
     ],
 )
-def test_bad_rows(rows, message):
+def test_prepare_refuses_bad_rows(rows, message):
     block = ff.prepare(bytes(range(30)), 3, n_coded=2)
     before = block.frames.tobytes()
     with pytest.raises(ff.ParameterError, match=message):
@@ -527,20 +527,20 @@ def test_bad_rows(rows, message):
     assert np.array_equal(block.more([1, 2]), block.frames[-2:])
 
 
-def test_more_coded_fragments_than_rows():
+def test_prepare_refuses_more_coded_fragments_than_rows():
     with pytest.raises(ff.ParameterError, match=r"^n_coded: 3 .* only 2 rows given$"):
         ff.prepare(bytes(30), 3, n_coded=3, rows=[1, 2])
 
 
 @pytest.mark.parametrize("frag_nb", [0, -1, 16384, *NOT_NUMBERS], ids=repr)
-def test_frame_out_of_range(frag_nb):
+def test_frame_refuses_a_number_out_of_range(frag_nb):
     block = ff.prepare(bytes(30), 3, n_coded=2)
     with pytest.raises(ff.ParameterError, match=rf"^frag_nb: {re.escape(repr(frag_nb))} .* from 1 to 16383$"):
         block.frame(frag_nb)
 
 
 @pytest.mark.parametrize(("frag_nb", "row"), [(11, 1), (12, 2), (15, 5), (16383, 6373 + 10000)])
-def test_frame_that_was_not_prepared(frag_nb, row):
+def test_frame_refuses_a_row_that_was_not_prepared(frag_nb, row):
     block = ff.prepare(bytes(30), 3, rows=[3, 4])
     with pytest.raises(ff.ParameterError, match=rf"^frag_nb: .*\b{row}\b.*more"):
         block.frame(frag_nb)

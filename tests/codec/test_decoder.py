@@ -64,7 +64,7 @@ def losses(draw, max_frags: int = 40):
 @pytest.mark.parametrize("kernel", ff.kernels())
 @law
 @given(case=arrivals() | losses())
-def test_every_push_is_that_of_the_reference(kernel, looks, case):
+def test_every_push_agrees_with_the_reference(kernel, looks, case):
     """Whether and when one looks at the rank makes no difference to what follows."""
     n_frags, frag_size, dialect, seed, frag_nbs = case
     block = random_block(seed, n_frags, frag_size)
@@ -91,7 +91,7 @@ def test_every_push_is_that_of_the_reference(kernel, looks, case):
 @pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize("n_frags", [63, 64, 65, 127, 128, 129])
 @pytest.mark.parametrize("kernel", ff.kernels())
-def test_word_edges_are_those_of_the_reference(kernel, n_frags, dialect):
+def test_decoding_at_word_edges_agrees_with_the_reference(kernel, n_frags, dialect):
     """As many fragments lost as there are bits in a word, one fewer, one more."""
     block = random_block(n_frags, n_frags, 2)
     coded = _reference.encode(block, 2, n_frags + 20, dialect=dialect)
@@ -120,7 +120,7 @@ def test_word_edges_are_those_of_the_reference(kernel, n_frags, dialect):
     numbers=st.lists(st.integers(1, 30), max_size=9),
     bits=st.integers(0, 31),
 )
-def test_complete_when_exactly_one_block_fits(codec, n_frags, dialect, numbers, bits):
+def test_a_decoder_is_complete_when_exactly_one_block_fits(codec, n_frags, dialect, numbers, bits):
     """By trying all blocks: the fragments determine the block if and only if no other would give them."""
     blocks = list(product((0, 1), repeat=n_frags))
     coefficients = {
@@ -200,7 +200,7 @@ def test_an_incomplete_block_is_never_given_out(case, data):
 
 @law
 @given(case=losses(max_frags=20), data=st.data())
-def test_after_completion_nothing_changes(codec, case, data):
+def test_a_complete_decoder_ignores_further_fragments(codec, case, data):
     n_frags, frag_size, dialect, seed, frag_nbs = case
     block = random_block(seed, n_frags, frag_size)
     decoder = codec.Decoder(n_frags, frag_size, dialect=dialect)
@@ -247,7 +247,7 @@ def test_the_payload_is_copied(frag_nb):
 
 
 @pytest.mark.parametrize("n_frags", [4, 5, 8, 9, 12, 16, 17])
-def test_even_rows_alone_never_give_everything(codec, n_frags):
+def test_rows_of_even_weight_alone_never_complete_a_decoder(codec, n_frags):
     """Dialect 2.0.0, M div 2 even: every row has even weight. One uncoded fragment makes up for it."""
     block = random_block(n_frags, n_frags, 2)
     decoder = codec.Decoder(n_frags, 2, dialect="2.0.0")
@@ -301,7 +301,7 @@ def test_one_fragment_can_only_be_repeated(codec, dialect):
     ],
 )
 @pytest.mark.parametrize("kernel", ff.kernels())
-def test_large_blocks_in_random_order(kernel, dialect, n_frags, frag_size, n_lost):
+def test_large_blocks_decode_in_random_order(kernel, dialect, n_frags, frag_size, n_lost):
     if n_lost == n_frags and dialect == "2.0.0" and n_frags // 2 % 2 == 0:
         n_lost -= 1
     chance = random.Random(n_frags)
@@ -328,7 +328,7 @@ def test_large_blocks_in_random_order(kernel, dialect, n_frags, frag_size, n_los
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize("kernel", ff.kernels())
-def test_rows_whose_seed_carries(kernel, dialect):
+def test_rows_whose_seed_carries_decode(kernel, dialect):
     """Rows from 8381 on, where the generator's feedback bit is added with a carry, and up to the last number."""
     n_frags = 7990
     block = random_block(7, n_frags, 3)
@@ -347,7 +347,7 @@ def test_rows_whose_seed_carries(kernel, dialect):
 
 
 @pytest.mark.parametrize("frag_size", [1, 255])
-def test_the_largest_block(frag_size):
+def test_the_largest_block_decodes(frag_size):
     """16383 fragments use up the numbers: it completes with the last of them."""
     n_frags = 16383
     block = random_block(1, n_frags, frag_size)
@@ -388,7 +388,7 @@ def test_decode_takes_payloads_of_any_shape():
 
 @law
 @given(case=losses())
-def test_decode_is_pushing_them_all(case):
+def test_decode_equals_pushing_every_fragment(case):
     n_frags, frag_size, dialect, seed, frag_nbs = case
     block = random_block(seed, n_frags, frag_size)
     payloads = [payload_of(block, frag_size, n, dialect) for n in frag_nbs]
@@ -443,7 +443,7 @@ def test_decode_of_nothing_needs_everything(payloads):
     ],
     ids=str,
 )
-def test_decode_refuses(frag_nbs, payloads, message):
+def test_decode_refuses_bad_arguments(frag_nbs, payloads, message):
     with pytest.raises(ff.ParameterError, match=message):
         ff.decode(2, 3, frag_nbs, payloads)
 
@@ -454,7 +454,7 @@ NOT_NUMBERS = [None, "3", b"3", 3.0, 2.5, float("nan"), 3j, [3], True, np.float6
 
 
 @pytest.mark.parametrize("value", [0, -1, 16384, 2**32 + 1, 10**30, *NOT_NUMBERS], ids=repr)
-def test_n_frags_out_of_range(value):
+def test_a_decoder_refuses_n_frags_out_of_range(value):
     expected = rf"^n_frags: {re.escape(repr(value))} .* from 1 to 16383$"
     with pytest.raises(ff.ParameterError, match=expected):
         ff.Decoder(value, 5)
@@ -463,7 +463,7 @@ def test_n_frags_out_of_range(value):
 
 
 @pytest.mark.parametrize("value", [0, -1, 256, 2**32 + 1, 10**30, *NOT_NUMBERS], ids=repr)
-def test_frag_size_out_of_range(value):
+def test_a_decoder_refuses_a_frag_size_out_of_range(value):
     expected = rf"^frag_size: {re.escape(repr(value))} .* from 1 to 255$"
     with pytest.raises(ff.ParameterError, match=expected):
         ff.Decoder(5, value)
@@ -472,13 +472,13 @@ def test_frag_size_out_of_range(value):
 
 
 @pytest.mark.parametrize("dialect", ["", "3.0.0", 1, 2, b"1.0.0", ["1.0.0"]], ids=repr)
-def test_unknown_dialect(dialect):
+def test_a_decoder_refuses_an_unknown_dialect(dialect):
     with pytest.raises(ff.ParameterError, match=rf"^dialect: {re.escape(repr(dialect))} .*'1\.0\.0' or '2\.0\.0'$"):
         ff.Decoder(5, 5, dialect=dialect)
 
 
 @pytest.mark.parametrize("kernel", ["nope", "", "portable\0", "\ud800", 5], ids=repr)
-def test_unknown_kernel(kernel):
+def test_a_decoder_refuses_an_unknown_kernel(kernel):
     with pytest.raises(ff.ParameterError, match="kernel"):
         ff.Decoder(5, 5, kernel=kernel)
 
@@ -585,7 +585,7 @@ def test_push_many_takes_numbers_of_32_bits_only(decoder, dtype):
 # ---- the object --------------------------------------------------------------------------------------------
 
 
-def test_attributes():
+def test_a_decoder_shows_its_parameters():
     decoder = ff.Decoder(7, 3, dialect="2.0.0")
     assert (decoder.n_frags, decoder.frag_size, decoder.dialect) == (7, 3, "2.0.0")
     assert (decoder.rank, decoder.missing, decoder.complete) == (0, 7, False)
@@ -595,7 +595,7 @@ def test_attributes():
             setattr(decoder, name, value)
 
 
-def test_whole_numbers_of_numpy_are_numbers():
+def test_a_decoder_takes_whole_numbers_of_numpy():
     decoder = ff.Decoder(np.int64(2), np.uint8(1))
     assert decoder.push(np.uint16(2), b"b") is False
     assert decoder.push(np.int64(1), b"a") is True
@@ -606,14 +606,14 @@ def test_whole_numbers_of_numpy_are_numbers():
     "attempt",
     [copy.copy, copy.deepcopy, *(lambda d, p=p: pickle.dumps(d, p) for p in range(pickle.HIGHEST_PROTOCOL + 1))],
 )
-def test_it_cannot_be_copied_and_says_so(decoder, attempt):
+def test_a_decoder_refuses_to_be_copied(decoder, attempt):
     """It owns memory of the core: a copy of the pointer would be freed twice."""
     with pytest.raises(TypeError):
         attempt(decoder)
     assert finishes(decoder)
 
 
-def test_it_cannot_be_made_without_its_parameters(decoder):
+def test_a_decoder_needs_its_parameters(decoder):
     with pytest.raises(TypeError):
         object.__new__(ff.Decoder)
     with pytest.raises(TypeError):
@@ -649,7 +649,7 @@ def test_many_decoders_in_every_state_come_and_go():
             assert decoder.block() == block
 
 
-def test_each_thread_with_its_own_decoder(seeded_bytes):
+def test_threads_decode_with_a_decoder_each(seeded_bytes):
     block = seeded_bytes("decoders", 200 * 9)
     coded = ff.encode(block, 9, 150)
     fragments = [*(block[i : i + 9] for i in range(0, len(block), 9)), *map(bytes, coded)]
@@ -669,7 +669,7 @@ def test_each_thread_with_its_own_decoder(seeded_bytes):
         assert list(pool.map(work, range(8))) == [True] * 8
 
 
-def test_asking_for_the_rank_early_costs_nothing_later():
+def test_an_early_rank_does_not_change_the_result():
     """It is computed anew when it is asked for, and not kept up to date until the block can be determined."""
     n_frags = 300
     block = np.random.default_rng(3).integers(0, 256, (n_frags, 4), np.uint8)

@@ -50,7 +50,7 @@ def summed(block: bytes, frag_size: int, rows: list[int], dialect: str) -> np.nd
     dialect=dialects,
     seed=st.integers(0, 2**32),
 )
-def test_encode_is_the_reference(kernel, *, n_frags, frag_size, n_coded, dialect, seed):
+def test_encode_agrees_with_the_reference(kernel, *, n_frags, frag_size, n_coded, dialect, seed):
     block = random_block(seed, n_frags, frag_size)
     coded = ff.encode(block, frag_size, n_coded, dialect=dialect, kernel=kernel)
     assert coded.shape == (n_coded, frag_size)
@@ -62,7 +62,7 @@ def test_encode_is_the_reference(kernel, *, n_frags, frag_size, n_coded, dialect
 @pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize("frag_size", FRAG_SIZES)
 @pytest.mark.parametrize("kernel", ff.kernels())
-def test_sizes_at_the_seams(kernel, frag_size, dialect):
+def test_encode_agrees_with_the_reference_at_seams_of_sizes(kernel, frag_size, dialect):
     for n_frags in SEAMS:
         block = random_block(n_frags, n_frags, frag_size)
         for n_coded in (0, 1, 7, 8, 9):
@@ -75,7 +75,7 @@ def test_sizes_at_the_seams(kernel, frag_size, dialect):
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize("n_coded", [255, 256, 257, 300, 1000])
-def test_many_coded_fragments(codec, n_coded, dialect):
+def test_encode_makes_many_coded_fragments(codec, n_coded, dialect):
     block = random_block(n_coded, 5, 3)
     coded = codec.encode(block, 3, n_coded, dialect=dialect)
     assert b"".join(coded) == summed(block, 3, [*range(1, n_coded + 1)], dialect).tobytes()
@@ -84,7 +84,7 @@ def test_many_coded_fragments(codec, n_coded, dialect):
 @pytest.mark.parametrize(("n_frags", "frag_size"), [(8191, 1), (8192, 64), (8193, 242), (16382, 2), (16383, 255)])
 @pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize("kernel", ff.kernels())
-def test_the_largest_blocks(kernel, dialect, n_frags, frag_size):
+def test_encode_takes_the_largest_blocks(kernel, dialect, n_frags, frag_size):
     block = random_block(n_frags, n_frags, frag_size)
     rows = [8381, 1, 8380, 16383 - n_frags or 2, 16383, 16760, 16761, 4, MAX_ROW]
     rows = list(dict.fromkeys(rows))
@@ -99,7 +99,7 @@ def test_the_largest_blocks(kernel, dialect, n_frags, frag_size):
     dialect=dialects,
     seed=st.integers(0, 2**32),
 )
-def test_any_rows(codec, n_frags, rows, dialect, seed):
+def test_encode_takes_any_rows(codec, n_frags, rows, dialect, seed):
     block = random_block(seed, n_frags, 3)
     coded = codec.encode(block, 3, len(rows), dialect=dialect, rows=rows)
     assert b"".join(coded) == summed(block, 3, rows, dialect).tobytes()
@@ -134,7 +134,7 @@ def test_encode_is_linear(codec, *, n_frags, frag_size, n_coded, dialect, seeds)
     seed=st.integers(0, 2**32),
     dialect=dialects,
 )
-def test_byte_columns_do_not_meet(codec, *, n_frags, frag_size, cut, seed, dialect):
+def test_byte_columns_are_encoded_independently(codec, *, n_frags, frag_size, cut, seed, dialect):
     """Encoding the first bytes of every fragment gives the first bytes of every coded fragment."""
     cut = min(cut, frag_size - 1)
     block = random_block(seed, n_frags, frag_size)
@@ -181,7 +181,7 @@ def test_rows_select_from_the_plain_ones(codec, *, n_frags, n_rows, data, dialec
 
 
 @pytest.mark.parametrize("rows", [(4, 2), [4, 2], {4: 0, 2: 0}, np.array([4, 2]), np.array([4, 2], np.uint8), b"\4\2"])
-def test_rows_of_any_kind(rows):
+def test_rows_are_taken_from_any_iterable(rows):
     block = random_block(1, 9, 4)
     expected = _reference.encode(block, 4, 2, rows=[4, 2])
     assert [bytes(c) for c in ff.encode(block, 4, 2, rows=rows)] == expected
@@ -212,7 +212,7 @@ def test_two_and_three_fragments_are_only_copied(codec, n_frags):
     calls=st.lists(st.integers(0, 40), min_size=1, max_size=4),
     seed=st.integers(0, 2**32),
 )
-def test_one_matrix_serves_many_images(n_frags, frag_sizes, dialect, calls, seed):
+def test_encode_reuses_a_matrix_for_many_blocks(n_frags, frag_sizes, dialect, calls, seed):
     matrix = ff.ParityMatrix(n_frags, dialect)
     for i, frag_size in enumerate(frag_sizes):
         block = random_block(seed + i, n_frags, frag_size)
@@ -231,7 +231,7 @@ def test_the_matrix_must_be_that_of_the_block(matrix):
 
 
 @pytest.mark.parametrize("matrix", ["matrix", 5, object, np.zeros((2, 10), np.uint8)], ids=lambda m: type(m).__name__)
-def test_the_matrix_must_be_one(matrix):
+def test_encode_refuses_what_is_not_a_matrix(matrix):
     with pytest.raises(ff.ParameterError, match=r"^matrix: "):
         ff.encode(bytes(30), 3, 2, matrix=matrix)
 
@@ -248,7 +248,7 @@ def test_out_is_written_and_returned_and_nothing_beside_it(kernel, frag_size):
         assert (room[[0, -1]] == 0xA5).all()
 
 
-def test_out_is_reused():
+def test_out_is_overwritten_by_the_next_call():
     out = np.empty((4, 6), np.uint8)
     for seed in range(3):
         block = random_block(seed, 12, 6)
@@ -319,13 +319,13 @@ NOT_NUMBERS = [None, "3", b"3", 3.0, 2.5, float("nan"), [3], True, np.float64(3)
 
 
 @pytest.mark.parametrize("frag_size", [0, -1, 256, 2**32 + 3, *NOT_NUMBERS], ids=repr)
-def test_frag_size_out_of_range(frag_size):
+def test_encode_refuses_a_frag_size_out_of_range(frag_size):
     with pytest.raises(ff.ParameterError, match=rf"^frag_size: {re.escape(repr(frag_size))} .* from 1 to 255$"):
         ff.encode(bytes(30), frag_size, 2)
 
 
 @pytest.mark.parametrize("n_coded", [-1, 2**32, 2**64, *NOT_NUMBERS], ids=repr)
-def test_n_coded_out_of_range(n_coded):
+def test_encode_refuses_n_coded_out_of_range(n_coded):
     with pytest.raises(ff.ParameterError, match=rf"^n_coded: {re.escape(repr(n_coded))} .* from 0 to {MAX_ROW}$"):
         ff.encode(bytes(30), 3, n_coded)
 
@@ -337,13 +337,13 @@ def test_a_block_is_whole_fragments(length, frag_size):
 
 
 @pytest.mark.parametrize("n_frags", [16384, 20000])
-def test_too_many_fragments(n_frags):
+def test_encode_refuses_too_many_fragments(n_frags):
     with pytest.raises(ff.ParameterError, match=rf"^n_frags: {n_frags} is not from 1 to 16383$"):
         ff.encode(bytes(n_frags), 1, 2)
 
 
 @pytest.mark.parametrize("dialect", ["", "1", 1, "1.0", b"1.0.0", ["1.0.0"]], ids=repr)
-def test_unknown_dialect(dialect):
+def test_encode_refuses_an_unknown_dialect(dialect):
     with pytest.raises(ff.ParameterError, match=rf"^dialect: {re.escape(repr(dialect))} .*'1\.0\.0' or '2\.0\.0'$"):
         ff.encode(bytes(30), 3, 2, dialect=dialect)
 
@@ -363,7 +363,7 @@ def test_unknown_dialect(dialect):
         (12, r"^rows: 12 is not a sequence of row numbers$"),
     ],
 )
-def test_bad_rows(rows, message):
+def test_encode_refuses_bad_rows(rows, message):
     matrix = ff.ParityMatrix(10)
     out = np.full((2, 3), 7, np.uint8)
     for given_matrix in (None, matrix):
@@ -375,12 +375,12 @@ def test_bad_rows(rows, message):
     )
 
 
-def test_too_few_rows_are_told_before_memory_is_taken():
+def test_too_few_rows_are_reported_before_memory_is_allocated():
     with pytest.raises(ff.ParameterError, match=rf"^n_coded: {MAX_ROW} .* only 1 rows given$"):
         ff.encode(bytes(2550), 255, MAX_ROW, rows=[1])
 
 
 @pytest.mark.parametrize("kernel", ["nope", "", "portable\0", "\ud800", 5], ids=repr)
-def test_unknown_kernel(kernel):
+def test_encode_refuses_an_unknown_kernel(kernel):
     with pytest.raises(ff.ParameterError, match="kernel"):
         ff.encode(bytes(30), 3, 2, kernel=kernel)

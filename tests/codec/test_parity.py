@@ -35,7 +35,7 @@ def reference_row(n_frags: int, n: int, dialect: str) -> np.ndarray:
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize("n_frags", SEAMS)
-def test_rows_at_the_seams(codec, n_frags, dialect):
+def test_rows_at_seams_of_sizes_agree_with_the_reference(codec, n_frags, dialect):
     matrix = codec.ParityMatrix(n_frags, dialect)
     for n in ROW_SEAMS:
         assert np.array_equal(matrix.row(n), reference_row(n_frags, n, dialect)), n
@@ -44,7 +44,7 @@ def test_rows_at_the_seams(codec, n_frags, dialect):
 @pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize("n_frags", FAR_SEAMS)
 @pytest.mark.parametrize("kernel", ff.kernels())
-def test_rows_at_the_far_seams(kernel, n_frags, dialect):
+def test_rows_at_seams_of_row_numbers_agree_with_the_reference(kernel, n_frags, dialect):
     matrix = ff.ParityMatrix(n_frags, dialect, kernel=kernel)
     for n in (1, 8380, 8381, 16383 - n_frags or 1, 16760, 16761, MAX_ROW):
         assert np.array_equal(matrix.row(n), reference_row(n_frags, n, dialect)), n
@@ -57,7 +57,7 @@ def test_rows_at_the_far_seams(kernel, n_frags, dialect):
     n=st.integers(1, MAX_ROW) | st.integers(1, 16383) | st.integers(8370, 8390) | st.integers(16750, 16770),
     dialect=st.sampled_from(DIALECTS),
 )
-def test_any_row(kernel, n_frags, n, dialect):
+def test_any_row_agrees_with_the_reference(kernel, n_frags, n, dialect):
     row = ff.ParityMatrix(n_frags, dialect, kernel=kernel).row(n)
     assert row.dtype == np.uint8
     assert row.shape == (n_frags,)
@@ -81,13 +81,13 @@ def test_rows_are_the_single_ones_in_order(codec, n_frags, start, n_rows, dialec
 
 
 @pytest.mark.parametrize("n_frags", [1, 8, 100])
-def test_rows_at_the_end_of_the_numbers(n_frags):
+def test_rows_end_at_the_largest_number(n_frags):
     matrix = ff.ParityMatrix(n_frags)
     assert matrix.rows(MAX_ROW, MAX_ROW + 1).tolist() == [reference_row(n_frags, MAX_ROW, "1.0.0").tolist()]
     assert np.array_equal(matrix.rows(MAX_ROW - 8, MAX_ROW + 1)[0], matrix.row(MAX_ROW - 8))
 
 
-def test_shape_and_ownership():
+def test_rows_are_writable_arrays_of_the_caller():
     matrix = ff.ParityMatrix(100)
     rows = matrix.rows(3, 20)
     assert rows.shape == (17, 100)
@@ -107,7 +107,7 @@ def test_shape_and_ownership():
 
 @law
 @given(n_frags=st.integers(1, 200), n=st.integers(1, MAX_ROW))
-def test_weights(codec, n_frags, n):
+def test_rows_have_the_weight_of_their_dialect(codec, n_frags, n):
     """Dialect 2.0.0: exactly M div 2 ones. 1.0.0: at most that many, and at least one if there is a draw."""
     assert sum(map(int, codec.ParityMatrix(n_frags, "2.0.0").row(n))) == n_frags // 2
     assert (n_frags > 1) <= sum(map(int, codec.ParityMatrix(n_frags, "1.0.0").row(n))) <= n_frags // 2
@@ -177,7 +177,7 @@ def test_reading_rows_does_not_depend_on_what_was_kept():
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
-def test_threads_share_one_matrix(seeded_bytes, dialect):
+def test_threads_read_rows_of_one_matrix(seeded_bytes, dialect):
     """Threads that grow it, select from it and encode with it at the same time all get the right bytes."""
     n_frags, frag_size, n_threads = 100, 11, 8
     block = seeded_bytes("threads", n_frags * frag_size)
@@ -206,13 +206,13 @@ def test_threads_share_one_matrix(seeded_bytes, dialect):
 
 
 @pytest.mark.parametrize("value", [0, -1, 16384, 2**32, 10**30, None, "5", 5.0, True, [5]], ids=repr)
-def test_n_frags_out_of_range(value):
+def test_a_matrix_refuses_n_frags_out_of_range(value):
     with pytest.raises(ff.ParameterError, match=rf"^n_frags: {re.escape(repr(value))} .* from 1 to 16383$"):
         ff.ParityMatrix(value)
 
 
 @pytest.mark.parametrize("value", [0, -1, 2**32, 2**64, 10**30, None, "1", 1.0, True, [1]], ids=repr)
-def test_row_out_of_range(value):
+def test_a_row_number_out_of_range_is_refused(value):
     matrix = ff.ParityMatrix(10)
     with pytest.raises(ff.ParameterError, match=rf"^n: {re.escape(repr(value))} .* from 1 to {MAX_ROW}$"):
         matrix.row(value)
@@ -234,25 +234,25 @@ def test_row_out_of_range(value):
         (1, 10**30, "stop"),
     ],
 )
-def test_rows_out_of_range(start, stop, name):
+def test_a_range_of_rows_out_of_range_is_refused(start, stop, name):
     matrix = ff.ParityMatrix(10)
     with pytest.raises(ff.ParameterError, match=f"^{name}: "):
         matrix.rows(start, stop)
     assert np.array_equal(matrix.row(1), reference_row(10, 1, "1.0.0"))
 
 
-def test_unknown_dialect():
+def test_a_matrix_refuses_an_unknown_dialect():
     with pytest.raises(ff.ParameterError, match=r"^dialect: '3\.0\.0' .*'1\.0\.0' or '2\.0\.0'$"):
         ff.ParityMatrix(10, "3.0.0")
 
 
 @pytest.mark.parametrize("kernel", ["nope", "", "PORTABLE", "portable\0", "\ud800", 5, b"portable"], ids=repr)
-def test_unknown_kernel(kernel):
+def test_a_matrix_refuses_an_unknown_kernel(kernel):
     with pytest.raises(ff.ParameterError, match="kernel"):
         ff.ParityMatrix(10, kernel=kernel).row(1)
 
 
-def test_a_matrix_is_what_it_was_made():
+def test_parameters_of_a_matrix_cannot_be_changed():
     matrix = ff.ParityMatrix(10)
     for name, value in (("n_frags", 11), ("dialect", "2.0.0")):
         with pytest.raises(AttributeError):

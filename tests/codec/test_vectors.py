@@ -28,7 +28,7 @@ def parameters(name: str, label: str):
 
 
 @pytest.mark.parametrize("vector", parameters("parity_rows", "-"))
-def test_parity_rows(codec, vector):
+def test_parity_rows_equal_the_vectors(codec, vector):
     m = vector["m"]
     matrix = codec.ParityMatrix(m, VERSION[vector["version"]])
     expected_rows = vector["rows"] if codec.name != "reference" else vector["rows"][:: 1 + m // 500]
@@ -42,7 +42,7 @@ def test_parity_rows(codec, vector):
 
 
 @pytest.mark.parametrize("vector", parameters("encode", "frag_size"))
-def test_encode(codec, seeded_bytes, vector):
+def test_coded_fragments_equal_the_vectors(codec, seeded_bytes, vector):
     data = seeded_bytes(vector["data_seed"], vector["data_len"])
     assert sha256(data) == vector["data_sha256"]
     frag_size, m = vector["frag_size"], vector["m"]
@@ -68,7 +68,7 @@ def fragments(codec, vector, seeded_bytes, n_coded):
 
 
 @pytest.mark.parametrize("vector", parameters("decode_traces", "label"))
-def test_decode_traces(codec, seeded_bytes, vector):
+def test_decoding_follows_the_traces_of_the_vectors(codec, seeded_bytes, vector):
     m, dialect = vector["m"], VERSION[vector["version"]]
     block, payloads = fragments(codec, vector, seeded_bytes, vector["nb_coded"])
     decoder = codec.Decoder(m, vector["frag_size"], dialect=dialect)
@@ -94,7 +94,7 @@ QUIRKS = parameters("decode_quirks", "label")
 
 
 @pytest.mark.parametrize("vector", [p for p in QUIRKS if p.values[0]["kind"] == "order"])
-def test_decode_any_order(codec, seeded_bytes, vector):
+def test_vectors_decode_in_any_order(codec, seeded_bytes, vector):
     """We finish as soon as it is possible, also where the devices' decoders drop fragments."""
     m, dialect = vector["m"], VERSION[vector["version"]]
     sequence = vector["sequence"]
