@@ -13,6 +13,7 @@ import fuota_fec
 from fuota_fec import _core, _reference
 from fuota_fec.cli.output import json_option, print_json
 from fuota_fec.errors import FuotaError
+from fuota_fec.wire.dialects import DIALECTS
 
 EXTRAS = {
     "campaign": ("msgspec", "cryptography"),
@@ -76,7 +77,7 @@ def _self_test(kernel: str) -> bool:
     try:
         return all(
             _agrees(kernel, version, rng.randbytes(n_frags * frag_size), frag_size, rng)
-            for version in _reference.VERSIONS
+            for version in DIALECTS
             for n_frags, frag_size in sizes
         )
     except FuotaError:
