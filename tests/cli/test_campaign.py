@@ -54,7 +54,7 @@ def stages_passed(text: str) -> list[str]:
     return re.findall(r"^\d\d:\d\d:\d\d  (\w+) +passed ", text, re.MULTILINE)
 
 
-# ---- a campaign that succeeds ------------------------------------------------------------------------------
+# ---- a campaign that succeeds ----------------------------------------------------------------------------
 
 
 def test_run_prints_stages_then_a_device_table_then_the_outcome(fuota: Fuota, campaign_file: CampaignFile):
@@ -118,7 +118,7 @@ def test_run_of_the_same_file_gives_the_same_output(fuota: Fuota, campaign_file:
     assert fuota("campaign", "run", other, *options).stdout != first.stdout
 
 
-# ---- campaigns that fail -----------------------------------------------------------------------------------
+# ---- campaigns that fail ---------------------------------------------------------------------------------
 
 
 def test_run_of_a_failing_campaign_shows_each_reason(fuota: Fuota, campaign_file: CampaignFile):
@@ -210,7 +210,7 @@ def test_run_names_a_missing_file(fuota: Fuota, tmp_path: Path, name: str):
     assert str(tmp_path) in result.stderr
 
 
-# ---- in a pipe, on a terminal ------------------------------------------------------------------------------
+# ---- in a pipe, on a terminal ----------------------------------------------------------------------------
 
 
 def test_run_in_a_pipe_prints_plain_text(process: Process, campaign_file: CampaignFile):

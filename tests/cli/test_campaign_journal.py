@@ -55,7 +55,7 @@ def interrupted(fuota: Fuota, path: Path, url: str, n_events: int, monkeypatch: 
             fuota("campaign", "run", path, "--db", url)
 
 
-# ---- a campaign that is kept -------------------------------------------------------------------------------
+# ---- a campaign that is kept -----------------------------------------------------------------------------
 
 
 def test_a_finished_campaign_can_be_listed_and_shown(fuota: Fuota, campaign_file: CampaignFile, url: str):
@@ -164,7 +164,7 @@ def test_run_refuses_a_bad_journal_url_with_one_sentence(fuota: Fuota, campaign_
     assert result.stdout == ""
 
 
-# ---- archive -----------------------------------------------------------------------------------------------
+# ---- archive ---------------------------------------------------------------------------------------------
 
 
 def test_an_archived_campaign_is_shown_but_not_listed(fuota: Fuota, campaign_file: CampaignFile, url: str):
@@ -176,7 +176,7 @@ def test_an_archived_campaign_is_shown_but_not_listed(fuota: Fuota, campaign_fil
     assert fuota("campaign", "show", "small", "--db", url).exit_code == 0
 
 
-# ---- interrupted -------------------------------------------------------------------------------------------
+# ---- interrupted -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("n_events", [10, 35, 60])
@@ -222,7 +222,7 @@ def test_resume_carries_out_orders_to_an_interrupted_campaign(
     assert fuota("campaign", "stop", "small", "--db", url).exit_code == 0, "a second stop is harmless"
 
 
-# ---- a process that runs -----------------------------------------------------------------------------------
+# ---- a process that runs ---------------------------------------------------------------------------------
 
 
 @contextmanager

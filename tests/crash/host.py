@@ -196,7 +196,7 @@ class Air:
         return [*unicast, *multicast]
 
 
-# ---- other processes: an agent -------------------------------------------------------------------------
+# ---- other processes: an agent ---------------------------------------------------------------------------
 
 
 class Remote:
