@@ -261,7 +261,7 @@ def test_the_circle_finder_sees_imports_in_functions_and_for_type_checking(tmp_p
     assert circles(graph) == [["wire.one", "wire.two", "wire.one"]]
 
 
-# ---- what an import loads ---------------------------------------------------------------------------------------
+# ---- what an import loads --------------------------------------------------------------------------------
 
 NUMPY_ALONE = """
 import sys

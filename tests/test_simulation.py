@@ -16,12 +16,19 @@ from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.config import CampaignConfig, Device, Group, KeyRing, Ports
 from fuota_fec.campaign.status import TRANSITIONS
-from fuota_fec.errors import ParameterError
+from fuota_fec.errors import JournalError, ParameterError
 from fuota_fec.fleet.channel import IndependentLoss
 from fuota_fec.fleet.device import VirtualDevice
 from fuota_fec.journal import MemoryJournal
 from fuota_fec.networks.simulated import SimulatedNetwork
-from fuota_fec.simulation import Simulation, SimulationResult, World, simulate_campaign
+from fuota_fec.simulation import (
+    Simulation,
+    SimulationResult,
+    World,
+    describe_world,
+    read_world,
+    simulate_campaign,
+)
 from fuota_fec.wire.keys import Key
 
 IMAGE = b"".join(hashlib.sha256(bytes([i])).digest() for i in range(60))
@@ -509,3 +516,20 @@ def test_an_adaptive_campaign_with_losses_in_both_directions_succeeds(version, k
     assert Campaign.replay(events_of(result), IMAGE).status() == status
     check_rows(result)
     assert n_coded(result) < n_coded(fixed)
+
+
+# ---- the world as text ---------------------------------------------------------------------------------------
+
+
+def test_a_described_world_is_read_back_from_the_journal() -> None:
+    journal, simulation = MemoryJournal(), Simulation(seed=3, downlink_loss=0.25, outages=((10.0, 20.0),))
+    journal.create("c", b"", network=describe_world("c", simulation, ["a", "b"]))
+    assert read_world(journal, "c") == (simulation, ("a", "b"))
+
+
+@pytest.mark.parametrize("network", ["", "[]", "{}", "null", '{"simulation": {}, "after": 1}'])
+def test_a_campaign_of_another_network_has_no_world_to_read(network: str) -> None:
+    journal = MemoryJournal()
+    journal.create("c", b"", network=network)
+    with pytest.raises(JournalError, match="was not run over a simulated network"):
+        read_world(journal, "c")
