@@ -1,4 +1,4 @@
-"""A progress bar for what takes longer than two seconds."""
+"""Progress bar for operations that take longer than two seconds."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 T = TypeVar("T")
 
 PATIENCE = 2.0
-"""s before there is a bar."""
+"""Time before the bar is shown, s."""
 
 
 class LateProgress:
-    """Shows how far it is, on standard error if that is a terminal, once it has taken a while.
+    """Progress bar that appears after `patience` s, on standard error if that is a terminal.
 
-    Also while nothing is said of how far it is: the bar then only moves.
+    Until progress is reported, the bar shows activity only.
     """
 
     def __init__(self, what: str, *, patience: float = PATIENCE, console: Console | None = None) -> None:
@@ -53,7 +53,7 @@ class LateProgress:
                 self._bar.stop()
 
     def __call__(self, done: float, total: float) -> None:
-        """So much of so much is done."""
+        """Reports progress: `done` of `total`."""
         self._bar.update(self._task, completed=done, total=total)
 
     def _show(self) -> None:
@@ -64,7 +64,7 @@ class LateProgress:
 
 
 def counted(items: Iterable[T], total: int, progress: LateProgress) -> Iterator[T]:
-    """The same items; tells now and then how many of them were taken."""
+    """Items unchanged; reports their number to `progress` for every 1024 of them."""
     for n, item in enumerate(items):
         if n % 1024 == 0:
             progress(n, total)
