@@ -21,13 +21,20 @@ CAMPAIGN = [
         "Campaign",
         "CampaignConfig",
         "Device",
+        "Downlink",
         "DownlinkSent",
         "Group",
+        "HandOver",
+        "Key",
         "KeyRing",
+        "MulticastGroup",
         "MulticastSummary",
+        "Network",
+        "NetworkCapabilities",
+        "Simulation",
         "Uplink",
     ),
-    "open_journal",
+    *("open_journal", "retry_config", "simulate_campaign"),
 ]
 
 

@@ -10,8 +10,8 @@ from fractions import Fraction
 from types import MappingProxyType
 
 from fuota_fec.campaign.config import CampaignConfig, Device, Group
-from fuota_fec.campaign.messages import NetworkCapabilities
-from fuota_fec.campaign.row_plan import RowPlan, plan_rows
+from fuota_fec.campaign.messages import NetworkCapabilities, RowPlan
+from fuota_fec.campaign.row_plan import plan_rows
 from fuota_fec.codec.block import HEADER_LEN, FragmentedBlock, prepare
 from fuota_fec.codec.limits import MAX_FRAG_NB
 from fuota_fec.devices.profiles import profile

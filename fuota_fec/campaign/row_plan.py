@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from itertools import islice
 from typing import Literal
 
 import numpy as np
 
 from fuota_fec.campaign.config import ADAPTIVE, PLANNED, SELECTED, CampaignConfig, Group, n_coded_wanted
+from fuota_fec.campaign.messages import RowPlan
 from fuota_fec.codec.limits import MAX_FRAG_NB
 from fuota_fec.devices.profiles import profile
 from fuota_fec.errors import ParameterError
 from fuota_fec.planning.redundancy import plan_redundancy
 from fuota_fec.planning.selection import select_rows
+
+__all__ = ["RowPlan", "is_plain", "mean_loss", "plan_rows"]
 
 UNKNOWN_LOSS = 0.05
 """Share of fragments for whose loss an adaptive group is prepared where nothing is known."""
@@ -22,18 +24,6 @@ USUAL_LOSS = 0.1
 """Share of fragments for which rows are chosen where nothing is known."""
 LEAST_CODED, LEAST_SHARE = 2, 1 / 32
 """Coded fragments of an adaptive round, and their share of M, below which the status request is not worth while."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RowPlan:
-    """A group's coded fragments."""
-
-    rows: tuple[int, ...] = ()
-    """Row numbers in the order in which they are sent, with those that may follow."""
-    n_first: int = 0
-    """Coded fragments of the first round."""
-    n_least: int = 0
-    """Adaptive: coded fragments of a further round, at least; 0: there is no further round."""
 
 
 def is_plain(config: CampaignConfig, group: Group) -> bool:

@@ -42,8 +42,10 @@ def _named(line: str, ctx: click.Context) -> str:
     """Line of a message, with the option in place of the parameter at its start, if the option was given."""
     name, colon, rest = line.partition(": ")
     for param in ctx.command.params:
-        if colon and isinstance(param, click.Option) and param.name == name:
-            if ctx.get_parameter_source(name) is ParameterSource.DEFAULT:
+        if not (colon and isinstance(param, click.Option) and param.name is not None):
+            continue
+        if param.name == name or f"--{name.replace('_', '-')}" in param.opts:
+            if ctx.get_parameter_source(param.name) is ParameterSource.DEFAULT:
                 break
             return f"{max(param.opts, key=len)}: {rest}"
     return line

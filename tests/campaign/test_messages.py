@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fuota_fec.campaign import event_codec
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.config import CampaignConfig, Device, Group
 from fuota_fec.errors import JournalError, MissingExtraError
@@ -264,7 +265,7 @@ def test_what_an_earlier_version_wrote_is_read(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(m.HandedOver, "VERSION", 3)
     monkeypatch.setitem(m.UPGRADES, ("HandedOver", 1), lambda old: {**old, "name": old["their_name"]})  # type: ignore[arg-type]
     monkeypatch.setitem(m.UPGRADES, ("HandedOver", 2), lambda old: {**old, "reference": old["name"]})  # type: ignore[arg-type]
-    m._decoder.cache_clear()
+    event_codec._decoder.cache_clear()
     try:
         expected = m.HandedOver(at=1.0, id="c/1", reference="x")
         assert m.decode("HandedOver", 1, b'{"at":1,"id":"c/1","their_name":"x"}') == expected
@@ -274,7 +275,7 @@ def test_what_an_earlier_version_wrote_is_read(monkeypatch: pytest.MonkeyPatch) 
             with pytest.raises(JournalError, match="a HandedOver that cannot be read"):
                 m.decode("HandedOver", version, b'{"at":1,"id":5,"their_name":"x","name":"x"}')
     finally:
-        m._decoder.cache_clear()
+        event_codec._decoder.cache_clear()
 
 
 def test_there_is_a_way_up_from_every_version() -> None:
@@ -283,8 +284,8 @@ def test_there_is_a_way_up_from_every_version() -> None:
 
 def test_without_msgspec_it_is_told_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "msgspec", None)
-    m._encoder.cache_clear()
-    m._decoder.cache_clear()
+    event_codec._encoder.cache_clear()
+    event_codec._decoder.cache_clear()
     with pytest.raises(MissingExtraError, match=r'pip install "fuota-fec\[campaign\]"') as caught:
         m.encode(EXAMPLES[0])
     assert caught.value.extra == "campaign"

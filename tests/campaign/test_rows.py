@@ -96,7 +96,7 @@ def test_what_was_chosen_is_in_the_first_event_and_a_replay_takes_it_from_there(
         [first] = [event for event in events if isinstance(event, m.Configured)]
         assert first.row_plans == {"meters": campaign.plan.groups["meters"].coded}
         assert m.decode("Configured", first.VERSION, m.encode(first)) == first
-        other = lambda *_: row_plan.RowPlan(rows=(7, 9), n_first=2)  # noqa: E731 (a later version plans otherwise)
+        other = lambda *_: m.RowPlan(rows=(7, 9), n_first=2)  # noqa: E731 (a later version plans otherwise)
         with monkeypatch.context() as later:
             later.setattr(plan, "plan_rows", other)
             again = Campaign.replay(events, IMAGE)

@@ -30,15 +30,19 @@ def test_zero_is_refused_where_numbers_are_above_it():
 @click.command(cls=NamedOptions)
 @click.option("-n", "--devices", "n_devices", type=int)
 @click.option("--seed", type=int, default=1)
+@click.option("--code-rate", "rate")
 def failing(**_options: object) -> None:
-    raise ParameterError("n_devices: 0 is not from 1\nseed: wrong\nother: kept\nno name at all")
+    raise ParameterError("n_devices: 0 is not from 1\nseed: wrong\ncode_rate: wrong\nother: kept\nno name at all")
 
 
 @pytest.mark.parametrize(
     ("args", "lines"),
     [
-        (["-n", "0"], ["--devices: 0 is not from 1", "seed: wrong"]),
-        (["--devices", "0", "--seed", "1"], ["--devices: 0 is not from 1", "--seed: wrong"]),
+        (["-n", "0"], ["--devices: 0 is not from 1", "seed: wrong", "code_rate: wrong"]),
+        (
+            ["--devices", "0", "--seed", "1", "--code-rate", "2"],
+            ["--devices: 0 is not from 1", "--seed: wrong", "--code-rate: wrong"],
+        ),
     ],
 )
 def test_an_error_names_the_options_that_were_given(args: list[str], lines: list[str]):

@@ -41,7 +41,7 @@ def test_a_region_without_a_default_frequency(plan: SimpleNamespace) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"region": "EU999"}, "unknown region 'EU999'"),
+        ({"region": "EU999"}, "region: 'EU999' is not a region"),
         ({"frag_size": 0}, "group 'g': frag_size: 0 is not from 1 to 255"),
         ({"n_frags": 0}, "n_frags: 0"),
         ({"n_coded": -1}, "n_coded: -1"),

@@ -258,12 +258,12 @@ def test_a_class_b_device_listens_only_in_slots() -> None:
         ({"devices_per_dr": {9: 1}, "groups": [(9,)]}, "DR9 is for uplinks only in EU868"),
         ({"n_coded": -1}, "n_coded: -1"),
         ({"sessions": "both"}, "sessions: 'both' is not an order of sessions, expected one of sequential,"),
-        ({"sending": Sending(region="EU999")}, "unknown region 'EU999'"),
+        ({"sending": Sending(region="EU999")}, "region: 'EU999' is not a region"),
         ({"sending": Sending(duty_cycle=0.0)}, "duty cycle"),
         ({"sending": Sending(region="CN470")}, "frequency_hz or duty_cycle"),
         ({"sending": Sending(frag_size_multiple=200)}, "DR3: .*no multiple of 200"),
         ({"sending": Sending(fsize=113)}, "DR3: fsize: 113 bytes do not fit"),
-        ({"sending": Sending(periodicity=8)}, "periodicity of 0 to 7, got 8"),
+        ({"sending": Sending(periodicity=8)}, "periodicity: 8 is not a ping slot periodicity, expected 0 to 7"),
     ],
 )
 def test_a_schedule_refuses_bad_input(changes, said) -> None:

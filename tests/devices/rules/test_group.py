@@ -40,7 +40,7 @@ def test_a_data_rate_that_carries_no_downlink(plan: SimpleNamespace) -> None:
 
 def test_a_frequency_outside_the_region(plan: SimpleNamespace) -> None:
     assert severities(plan, "frequency", {"frequency_hz": 869_525_000}) == []
-    assert "refuse: group 'g': 915000000 Hz is in no sub-band" in message(
+    assert "refuse: group 'g': frequency_hz: 915000000 Hz is in no sub-band" in message(
         plan, "frequency", {"frequency_hz": 915_000_000}
     )
     assert severities(plan, "frequency", {"region": "CN470", "dr": 3}) == ["refuse"]

@@ -1,0 +1,81 @@
+"""Events as JSON: the fields of an event, with its type and version kept beside them. Earlier versions are upgraded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+from fuota_fec.campaign.events import EVENTS, Event
+from fuota_fec.errors import JournalError, MissingExtraError
+
+UPGRADES: Mapping[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {
+    ("Configured", 1): lambda values: {**values, "config": {"clean_up": False, **values["config"]}},
+    ("StageStarted", 1): dict,
+    ("Answered", 1): dict,
+}
+"""(type, version) → the fields of the next version from those of this one. What is new in it has its default."""
+
+
+def encode(event: Event) -> bytes:
+    """The fields of an event as JSON; bytes as base64. Its type and version are kept beside it.
+
+    JournalError if what was written could not be read again, such as a time that is infinite: a campaign that cannot
+    be replayed is lost.
+    """
+    kind = type(event).__name__
+    write, read = _encoder(), _decoder(kind, event.VERSION)
+    try:
+        data = write(event)
+        read(data)
+    except (ValueError, TypeError, OverflowError, _msgspec().MsgspecError) as error:
+        raise JournalError(f"a {kind} cannot be kept in a journal: {error}") from None
+    return data
+
+
+def decode(kind: str, version: int, data: bytes | str) -> Event:
+    """The event of that type and version. JournalError if a later version of this library wrote it."""
+    read = _decoder(kind, version)
+    try:
+        return read(data)
+    except (ValueError, _msgspec().MsgspecError) as error:
+        raise JournalError(f"the journal holds a {kind} that cannot be read: {error}") from None
+
+
+@cache
+def _encoder() -> Callable[[Event], bytes]:
+    return _msgspec().json.Encoder().encode  # type: ignore[no-any-return]
+
+
+@cache
+def _decoder(kind: str, version: int) -> Callable[[bytes | str], Event]:
+    """What reads events of a type and version; kept, as it is asked for with every event."""
+    cls = EVENTS.get(kind)
+    if cls is None or version > cls.VERSION:
+        newest = "no such event" if cls is None else f"version {cls.VERSION}"
+        raise JournalError(
+            f"the journal holds {kind} of version {version}, this version of fuota_fec knows {newest}: it was written "
+            "by a later one"
+        )
+    msgspec = _msgspec()
+    if version == cls.VERSION:
+        return msgspec.json.Decoder(cls).decode  # type: ignore[no-any-return]
+    upgrades = [UPGRADES[kind, old] for old in range(version, cls.VERSION)]
+
+    def read(data: bytes | str) -> Event:
+        values = msgspec.json.decode(data)
+        for upgrade in upgrades:
+            values = upgrade(values)
+        return msgspec.convert(values, cls)  # type: ignore[no-any-return]
+
+    return read
+
+
+def _msgspec() -> Any:
+    try:
+        import msgspec
+    except ImportError:
+        raise MissingExtraError(
+            'a journal on disk needs the extra "campaign": pip install "fuota-fec[campaign]"', extra="campaign"
+        ) from None
+    return msgspec
