@@ -33,25 +33,26 @@ class Device:
     """One class A device. `dev_eui` and its group are all that is required."""
 
     dev_eui: str
-    """16 hexadecimal digits, lower case."""
+    """DevEUI, 16 hexadecimal digits in lower case."""
     group: str
-    """Its multicast group."""
+    """Name of the device's multicast group."""
     key: str | None = None
-    """Name of its root key in the key ring; the DevEUI if not given."""
+    """Name of the device's root key in the key ring; the DevEUI if not given."""
     lorawan: Literal["1.0", "1.1"] = "1.0"
-    """Which root key that is: GenAppKey of a LoRaWAN 1.0.x device, AppKey of a 1.1 device (TS005, Keys)."""
+    """LoRaWAN version, which decides the root key: GenAppKey in 1.0.x, AppKey in 1.1 (TS005, Keys)."""
     uplink_period: float | None = None
-    """s; the campaign's if not given."""
+    """Uplink period of the device, s; the campaign's if not given."""
     profile: str = "generic"
-    """What its stack can do: a name of fuota_fec.devices.profiles."""
+    """Name of the device profile, in fuota_fec.devices.profiles: capabilities of the device's stack."""
     downlink_dr: int | None = None
-    """Data rate of its unicast downlinks, where it is known."""
+    """Data rate of unicast downlinks to the device, if it is known."""
     fw_version: str | int | None = None
-    """What it runs before the campaign, where that is known."""
+    """Firmware version before the campaign, if it is known."""
     loss: float | None = None
-    """Share of downlinks that it misses, 0 … below 1, where that is known; the campaign's if not given."""
+    """Share of downlinks that the device misses, 0 … below 1, if it is known; the campaign's if not given."""
     probe: bool = False
-    """The versions of its packages are not known: it is asked first, and left out if they are not its group's."""
+    """True if the versions of the device's packages are not known: the device is asked for them first, and left out if
+    they differ from its group's."""
 
     @property
     def key_name(self) -> str:
@@ -63,34 +64,34 @@ class Group:
     """One multicast group: a radio address and how to reach it (TS005)."""
 
     name: str
-    """Its name in this campaign."""
+    """Name of the group in this campaign."""
     mc_addr: str
-    """McAddr, 8 hexadecimal digits as usually written (big-endian)."""
+    """McAddr, 8 hexadecimal digits in the usual order (big-endian)."""
     key: str | None = None
-    """Name of its McKey in the key ring; the group's name if not given."""
+    """Name of the group's McKey in the key ring; the group's name if not given."""
     mc_group_id: int = 0
     """McGroupID on the devices, 0 … 3."""
     region: str = "EU868"
-    """A name of fuota_fec.radio.regions."""
+    """Name of the region, in fuota_fec.radio.regions."""
     dr: int = 0
-    """Downlink data rate."""
+    """Downlink data rate of the group."""
     frequency: int | None = None
-    """Hz; if not given the region's default: RX2 in class C, the ping slots' channel or channels in class B."""
+    """Frequency in Hz. Default: the region's, which is RX2 in class C, and the ping slot channels in class B."""
     device_class: Literal["B", "C"] = "C"
-    """Class of its sessions."""
+    """Class of the group's sessions."""
     periodicity: int = 4
-    """Class B: a device has 2^(7 - periodicity) ping slots in 128 s."""
+    """Ping slot periodicity of class B: a device has 2^(7 - periodicity) ping slots in 128 s."""
     dwell_time: bool = False
-    """The 400 ms limit of AS923 is in force."""
+    """True if the 400 ms dwell-time limit (AS923) is in force."""
     gateways: tuple[str, ...] = ()
-    """Gateways that send to the group, by their EUIs; empty: the network server chooses. Groups without a gateway in
-    common do not share their duty cycle."""
+    """EUIs of the gateways that send to the group; empty if the network server chooses them. Groups without a common
+    gateway do not share a duty cycle."""
     redundancy: str | int | None = None
-    """The campaign's if not given."""
+    """Redundancy of the group, as in the campaign; the campaign's if not given."""
     version: Literal["1.0.0", "2.0.0"] = "1.0.0"
-    """TS004 dialect of all its devices."""
+    """TS004 dialect of all devices of the group."""
     mc_version: Literal["1.0.0", "2.0.0"] = "1.0.0"
-    """TS005 version of all its devices."""
+    """TS005 version of all devices of the group."""
     first_f_cnt: int = 0
     """Next frame counter of the group."""
 
@@ -120,119 +121,124 @@ class Ports:
     """FPorts of the packages, 1 … 223, all distinct (recommended values of the specifications)."""
 
     multicast: int = 200
+    """FPort of multicast setup (TS005)."""
     fragmentation: int = 201
+    """FPort of fragmentation (TS004)."""
     clock: int = 202
+    """FPort of clock synchronisation (TS003)."""
     firmware: int = 203
+    """FPort of firmware management (TS006)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CampaignConfig:
-    """One image to one set of devices. Durations in seconds unless the name or text says otherwise."""
+    """Delivery of one image to one set of devices. Durations are in seconds, except where ms is stated."""
 
     id: str
-    """Its name in journals and on the command line."""
+    """Name of the campaign in journals and on the command line."""
     success_threshold: float
-    """%, 1 … 100: share of the campaign's devices that must succeed at every stage."""
+    """Percentage of the campaign's devices that must succeed at every stage, 1 … 100."""
     max_duration: float
-    """From the start to the end of the transfer; the stages up to then are ended by it."""
+    """Longest time from the start to the end of the transfer, s; running stages end when it is over."""
     uplink_period: float
-    """Default uplink period of a device."""
+    """Default uplink period of a device, s."""
     groups: tuple[Group, ...]
-    """The multicast groups; every device belongs to one."""
+    """Multicast groups; every device belongs to one."""
     devices: tuple[Device, ...]
-    """The devices."""
+    """Devices of the campaign."""
     kind: Literal["multicast", "binary", "firmware"] = "firmware"
-    """Multicast setup alone; transfer of a file; firmware update, which ends with the version that runs."""
+    """Kind of campaign. "multicast": group setup only. "binary": transfer of a file. "firmware": firmware update, which
+    succeeds on a device that runs the new version."""
     fw_version: str | int | None = None
-    """The version that devices report once they run the image: "1.2.3.4" = 0x01020304, or a number. A firmware update
-    needs it."""
+    """Firmware version that devices report once they run the image: "1.2.3.4" = 0x01020304, or a number. Required for a
+    firmware update."""
     hw_version: int | None = None
-    """Hardware version that devices must report with it; any if not given."""
+    """Hardware version that devices must report with the firmware version; any if not given."""
     requires_fw_version: str | int | None = None
-    """The version that a delta is made for: devices that run another one take no part."""
+    """Firmware version that a delta image applies to; devices with another version are left out."""
     stage_end: Literal["threshold", "all"] = "threshold"
-    """A stage ends when the threshold is met, or when all devices have answered or been given up."""
+    """End of a stage. "threshold": when the threshold is met. "all": when every device has answered or is given up."""
     msg_retries: int = 2
-    """Resends of one unicast request."""
+    """Number of resends of a unicast request."""
     ucast_msg_delay: float = 1000
-    """ms between two unicast downlinks; 0 = none."""
+    """Minimum time between two unicast downlinks, ms; 0 = no minimum."""
     mcast_msg_delay: float = 2000
-    """ms between two multicast downlinks of a group."""
+    """Minimum time between two multicast downlinks of a group, ms."""
     delivery_timeout: float = 60
-    """Wait for the report that a request left, beyond an uplink period; and for its answer after that."""
+    """Timeout for the sent report of a request, s, in addition to an uplink period; and again for its answer."""
     stage_complete_delay: float = 1
-    """Late-answer time at the end of a stage, in slowest uplink periods."""
+    """Wait for late answers at the end of a stage, in uplink periods of the slowest device."""
     complete_delay: float = 10
-    """Late answers at the very end."""
+    """Wait for late answers at the end of the campaign, s."""
     mcsession_delay: float = 30
-    """Margin before the start of a session."""
+    """Margin before the start of a multicast session, s."""
     session_start: float | None = None
-    """Unix time of the multicast session's start, until February 2106; computed if not given."""
+    """Unix time at which the multicast session starts, before February 2106; computed if not given."""
     classb_start_beacons_delay: int = 2
-    """Beacons of acquisition before a class B session."""
+    """Number of beacons for acquisition before a class B session."""
     first_fragment_delay: float = 3
-    """After class C opens."""
+    """Time from the start of a class C session to the first fragment, s."""
     time_tolerance: float = 2
-    """By which the clock of a device may be off."""
+    """Largest accepted error of a device's clock, s."""
     time_sync_tolerance: float = 1
-    """Clock synchronisation (TS003): only larger corrections are answered, unless the device wants an answer."""
+    """Clock synchronisation (TS003): a correction up to this, s, is sent only if the device requires an answer."""
     answer_spread_max: float = 128
-    """Longest spread of answers that many devices give at once, up to 2048."""
+    """Longest spread of the answers to a multicast request, s, up to 2048."""
     fsession_status_threshold: int = 5
-    """Groups of more devices are asked for their status over multicast (binary transfer)."""
+    """Groups with more devices than this are asked for their status by multicast (binary transfer)."""
     fsession_status_timeout: float = 60
-    """Wait for the answers to that, after their spread."""
+    """Wait for answers to a multicast status request, s, in addition to their spread."""
     fuota_process_max_time: float = 20
-    """In which a device flashes the image."""
+    """Time in which a device installs the image, s."""
     reboot: str | float = "device"
-    """"device": its own affair; the Unix time at which the devices are told to reboot; or "after_transfer": those that
-    have the image are told to once it was sent."""
+    """Reboot of the devices. "device": each reboots by itself. "after_transfer": devices that have the image are asked
+    to reboot after the transfer. A number: Unix time at which the devices are asked to reboot."""
     reboot_spread: float = 600
-    """"after_transfer": the reboots are spread over so long."""
+    """Time over which the reboots of "after_transfer" are spread, s."""
     datafrag_loops_max: int = 2
-    """Rounds of a group without coded fragments."""
+    """Largest number of rounds of a group without coded fragments."""
     allow_carousel: bool = False
-    """More than one round also for devices that drop uncoded fragments which come late."""
+    """True to allow more than one round although some devices drop late uncoded fragments."""
     ack_reception: bool | None = None
-    """Dialect 2.0.0: devices say that their block is complete. If not given: in groups of up to 500 devices."""
+    """Dialect 2.0.0: true if devices report a complete block. Default: true in groups of up to 500 devices."""
     frag_redundancy_max: int = 340
-    """Cap on coded fragments."""
+    """Limit on coded fragments of a group."""
     redundancy: str | int = "5/6"
-    """A code rate, or a number of coded fragments up to frag_redundancy_max, to which a code rate is cut; "planned": as
-    many as it takes to meet the threshold at the losses that are given; or "adaptive": coded fragments in groups, with
-    the devices' status between them, until enough devices have the data."""
+    """Coded fragments of a group. A code rate such as "5/6", limited to frag_redundancy_max; a number up to
+    frag_redundancy_max; "planned": as many as the threshold requires at the given losses; "adaptive": in rounds, with
+    status requests between them, until enough devices are complete."""
     loss: float | None = None
-    """Share of fragments that a device is expected to miss, 0 … below 1, where it is known."""
+    """Share of fragments that a device is expected to miss, 0 … below 1, if it is known."""
     unicast_repair_max: int = 0
-    """Devices, at most, that are sent what they still lack by unicast, where that takes less air time; 0 = none. In
-    binary transfers and with adaptive redundancy, which ask for what is lacking."""
+    """Largest number of devices that get their missing fragments by unicast, if that takes less air time; 0 = none.
+    Used in binary transfers and with adaptive redundancy."""
     rows: tuple[int, ...] | str | None = None
-    """Row numbers of the coded fragments; "first", as if not given: 1, 2, 3 …; "selected": those that do most, which is
-    worth while up to about 128 fragments."""
+    """Rows of the coded fragments. "first", the default: 1, 2, 3 …; "selected": the most effective ones, useful up to
+    about 128 fragments; or row numbers."""
     summary_reports_disabled: bool = False
-    """Frames go out without waiting for summary reports."""
+    """True to send frames without waiting for summaries."""
     summary_window: int = 1
-    """Frames that may be without their summary report."""
+    """Largest number of frames whose summaries are outstanding."""
     summary_report_timeout: float = 0
-    """Wait for a summary report, longer in large groups; 0 = for ever."""
+    """Timeout for a summary, s, longer in large groups; 0 = no timeout."""
     mcgroup_validity_coeff: float = 10
-    """Counters that a group is set up for, in planned frames."""
+    """Number of frame counters that a group is set up for, as a multiple of its planned frames."""
     fsize: int | None = None
     """Fragment size in bytes; the largest that fits if not given."""
     fsize_optimization: int = 0
-    """The fragment size is a multiple of it; 0 = off."""
+    """The fragment size is a multiple of this number of bytes; 0 = no constraint."""
     repeater: bool = False
-    """A repeater may be in the path: payloads of at most 222 bytes."""
+    """True if a repeater may be in the path, which limits payloads to 222 bytes."""
     descriptor: str = "00000000"
-    """4 bytes in wire order, hexadecimal."""
+    """Descriptor of the fragmentation session, 4 bytes in wire order, hexadecimal."""
     frag_index: int = 0
     """Fragmentation session of the devices, 0 … 3."""
     clean_up: bool = True
-    """At the end fragmentation sessions and groups are deleted on the devices, where their stack can."""
+    """True to delete fragmentation sessions and groups on the devices at the end, if their stacks support it."""
     session_cnt: int = 1
-    """Least SessionCnt of this campaign's sessions (dialect 2.0.0); a device whose last one is known gets the next."""
+    """Smallest SessionCnt of this campaign's sessions (dialect 2.0.0); devices with a known last one get the next."""
     duty_cycle: float | None = None
-    """Share of time a gateway may send, 0 … 1; the region's for the group's frequency if not given."""
+    """Share of time that a gateway may send, 0 … 1; the region's at the group's frequency if not given."""
     ports: Ports = field(default_factory=Ports)
     """FPorts of the packages."""
 

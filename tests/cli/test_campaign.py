@@ -261,7 +261,7 @@ def test_run_refuses_a_speed_that_is_no_positive_number(fuota: Fuota, campaign_f
     for speed in ("0", "-1", "nan", "inf", "fast"):
         result = fuota("campaign", "run", campaign_file(), "--speed", speed)
         assert (result.exit_code, result.stdout) == (2, "")
-        assert f"'--speed': {speed} is not a number above 0" in result.stderr
+        assert f"'--speed': {speed} is not a number, expected one above 0" in result.stderr
 
 
 @pytest.mark.parametrize("name", ["[bold]", "[/x]", "[red]meters[/red]", ":boom:", "zähler"])
