@@ -41,6 +41,14 @@ from fuota_fec.campaign.unicast_queue import UnicastQueue
 from fuota_fec.wire.commands import Command
 
 
+_OVERDUE = {
+    Phase.HELD: "ran out in the network's queue",
+    Phase.REQUESTED: "not handed over in time",
+    Phase.HANDED_OVER: "no sent report in time",
+}
+"""Cause of a request that was not sent, by the phase in which its deadline came."""
+
+
 class UnicastExchange(Exchange):
     """One stage's exchange with its devices: a turn for each, and what concerns all of them."""
 
@@ -83,11 +91,9 @@ class UnicastExchange(Exchange):
             self._line_up(turn, at)
 
     def _line_up(self, turn: Turn, at: float) -> None:
-        """The device is asked as soon as it was heard."""
-        if turn.device.heard or self.closing:
-            self.turns.enqueue(turn, at)
-        else:
-            self._await_uplink(turn, at)
+        """Asks the device as soon as it was heard."""
+        heard = turn.device.heard or self.closing
+        (self.turns.enqueue if heard else self._await_uplink)(turn, at)
 
     def _await_uplink(self, turn: Turn, at: float) -> None:
         self.turns.move(turn, Phase.UNHEARD)
@@ -97,9 +103,7 @@ class UnicastExchange(Exchange):
     def n_succeeded(self) -> int:
         return self.turns.n(Phase.SUCCEEDED)
 
-    @property
-    def n_done(self) -> int:
-        return self.n_succeeded
+    n_done = n_succeeded
 
     @property
     def not_before(self) -> float:
@@ -110,10 +114,7 @@ class UnicastExchange(Exchange):
         return self.turns.closing
 
     def successes(self) -> Successes:
-        return Successes(self.n_succeeded, self._succeeded)
-
-    def _succeeded(self) -> Iterable[DeviceState]:
-        return (turn.device for turn in self.turns if turn.phase is Phase.SUCCEEDED)
+        return Successes(self.n_succeeded, lambda: (t.device for t in self.turns if t.phase is Phase.SUCCEEDED))
 
     def phase(self, device: DeviceState) -> Phase:
         return self.turns.phase(device)
@@ -197,17 +198,13 @@ class UnicastExchange(Exchange):
         return self.end(now)
 
     def _on_device_timer(self, turn: Turn, now: float) -> Decisions:
-        request_id = turn.request_id or ""
         if turn.phase is Phase.UNHEARD:
             yield GivenUp(at=now, dev_eui=turn.device.dev_eui, reason=reasons.NEVER_HEARD)
-        elif turn.phase is Phase.HELD:
-            yield Reported(at=now, id=turn.device.unreported or "", ok=False, cause="ran out in the network's queue")
-        elif turn.phase is Phase.REQUESTED:
-            yield Reported(at=now, id=request_id, ok=False, cause="not handed over in time")
-        elif turn.phase is Phase.HANDED_OVER:
-            yield Reported(at=now, id=request_id, ok=False, cause="no sent report in time")
         elif turn.phase is Phase.SENT:
-            yield Unanswered(at=now, id=request_id)
+            yield Unanswered(at=now, id=turn.request_id or "")
+        elif turn.phase in _OVERDUE:
+            request_id = turn.device.unreported if turn.phase is Phase.HELD else turn.request_id
+            yield Reported(at=now, id=request_id or "", ok=False, cause=_OVERDUE[turn.phase])
         yield from self._give_up_if_stalled(turn, now)
 
     def settle(self, now: float) -> Decisions:
