@@ -55,7 +55,7 @@ cdef size_t n_numbers(View view) noexcept nogil:
 cdef size_t n_items(View view, size_t item_len, str name) except? 0:
     """Integers of item_len bytes in a buffer that C uses in place."""
     if <uintptr_t> view.buffer.buf % item_len:
-        raise ParameterError(f"{name}: address is not a multiple of {item_len}, expected aligned {8 * item_len}-bit integers")
+        raise ParameterError(f"{name}: address is not a multiple of {item_len}, expected {8 * item_len}-bit integers")
     return <size_t> view.buffer.len // item_len
 
 
