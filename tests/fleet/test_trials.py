@@ -233,7 +233,7 @@ def test_published_redundancy(version, m, loss, shares):
         ({"n_devices": 0}, "n_devices"),
         ({"max_coded": -1}, "max_coded"),
         ({"max_coded": 16383}, "max_coded"),
-        ({"version": "3"}, "version"),
+        ({"version": "3"}, "dialect"),
         ({"seed": -1}, "seed"),
         ({"rows": [1, 2]}, "n_coded"),
         ({"rows": [5, 5, *range(6, 30)]}, "rows: 5"),

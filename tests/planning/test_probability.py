@@ -198,7 +198,7 @@ def test_published_extra_fragments(n_frags, n_lost, version):
         ({"n_coded": 16380}, "n_coded"),
         ({"loss": 1.0}, "loss: 1.0"),
         ({"loss": [0.1, 0.2]}, "loss: 2 values"),
-        ({"version": "3"}, "version"),
+        ({"version": "3"}, "dialect"),
         ({"rows": [1]}, "n_coded: 5"),
         ({"max_losses": -1}, "max_losses"),
         ({"n_trials": 0}, "n_trials"),

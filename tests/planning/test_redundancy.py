@@ -317,7 +317,7 @@ def test_rates_that_cannot_be_numbered_are_left_out():
         ({"success_threshold": "most"}, "success_threshold: 'most'"),
         ({"confidence": 1.0}, "confidence: 1.0"),
         ({"confidence": 0}, "confidence: 0"),
-        ({"version": "3"}, "version"),
+        ({"version": "3"}, "dialect"),
         ({"max_coded": -1}, "max_coded"),
         ({"max_coded": 16370}, "max_coded"),
         ({"rows": "best"}, "rows: 'best'"),

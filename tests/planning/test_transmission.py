@@ -124,7 +124,7 @@ def test_losses_of_every_kind():
         ({"profiles": [profile("st"), profile("st")]}, "profiles: 2 of them"),
         ({"profiles": [profile("st")], "version": "2.0.0"}, "version: 2.0.0, but devices of profile 'st' have 1.0.0"),
         ({"profiles": [replace(profile("generic"), max_image_len=100)]}, "hold at most 100"),
-        ({"version": "3"}, "version"),
+        ({"version": "3"}, "dialect"),
         ({"threshold": 0}, "success_threshold"),
         ({"loss": 1.0}, "loss: 1.0"),
         ({"n_devices": None}, "n_devices"),
