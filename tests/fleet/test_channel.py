@@ -37,15 +37,15 @@ MODELS: dict[str, Callable[[np.random.Generator], LossModel]] = {
 
 def losses(model: LossModel, n: int = 20) -> list[bool]:
     """Unicast and multicast frames in turn."""
-    told: list[bool] = []
+    lost: list[bool] = []
     for now in range(n):
-        told += model.lost_each(EACH, now).tolist()
-        told.append(model.lost(now % 5, now))
-    return told
+        lost += model.lost_each(EACH, now).tolist()
+        lost.append(model.lost(now % 5, now))
+    return lost
 
 
 def share(model: LossModel, n_devices: int, n_frames: int) -> np.ndarray:
-    """Of its frames that each device loses."""
+    """Share of lost frames per device."""
     return np.mean([model.lost_each(np.arange(n_devices), 0) for _ in range(n_frames)], axis=0)
 
 
@@ -236,11 +236,11 @@ def test_a_trace_is_replayed_in_order_and_repeated_at_its_end(lost: list[list[bo
     trace = Trace(devices=tuple(map(str, range(len(lost)))), lost=tuple(np.array(each, bool) for each in lost))
     n = len(lost) + 3
     model = RecordedLoss(trace, n, np.random.default_rng(seed))
-    told = np.array([model.lost_each(np.arange(n), 0) for _ in range(20)]).T
+    replayed = np.array([model.lost_each(np.arange(n), 0) for _ in range(20)]).T
     for device in range(n):
         recorded = lost[device % len(lost)]
         begun = [(recorded[start:] + recorded[:start]) * 20 for start in range(len(recorded))]
-        assert told[device].tolist() in [each[:20] for each in (begun if device >= len(lost) else begun[:1])]
+        assert replayed[device].tolist() in [each[:20] for each in (begun if device >= len(lost) else begun[:1])]
 
 
 @pytest.mark.parametrize(

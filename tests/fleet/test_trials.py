@@ -118,7 +118,7 @@ def test_rows_that_were_not_received_are_not_used(fleet):
 
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_devices_that_lose_nearly_everything_are_simulated_right(kernel):
-    """Of thousands of coded fragments, and more of them than several lanes have room for."""
+    """Thousands of coded fragments, more than several lanes hold."""
     n_frags, rows = 9000, list(range(1, 7001))
     rng = np.random.default_rng(8)
     devices = [(set(range(n_frags)), set(range(0, 7000, 2))) for _ in range(2)]  # too little
@@ -154,11 +154,11 @@ def test_simulated_devices_agree_with_the_decoder():
         for i in range(n_frags):
             if i not in lost:
                 decoder.push(i + 1, block[3 * i : 3 * i + 3])
-        at = 0 if decoder.complete else -1
+        completed_at = 0 if decoder.complete else -1
         for idx, row in enumerate(rows):
-            if at < 0 and idx not in coded_lost and decoder.push(n_frags + row, bytes(coded[idx])):
-                at = idx + 1
-        expected.append(at)
+            if completed_at < 0 and idx not in coded_lost and decoder.push(n_frags + row, bytes(coded[idx])):
+                completed_at = idx + 1
+        expected.append(completed_at)
     assert needed_by(ff.kernel(), n_frags, "2.0.0", rows, devices) == expected
 
 
@@ -233,7 +233,9 @@ def test_trials_reproduce_the_published_redundancy(version, m, loss, shares):
         ({"n_devices": 0}, "n_devices"),
         ({"max_coded": -1}, "max_coded"),
         ({"max_coded": 16383}, "max_coded"),
-        ({"version": "3"}, "version"),
+        ({"dialect": "3"}, "dialect: '3'"),
+        ({"version": "3"}, "dialect: '3'"),
+        ({"dialect": "1.0.0", "version": "2.0.0"}, "dialect, version: "),
         ({"seed": -1}, "seed"),
         ({"rows": [1, 2]}, "n_coded"),
         ({"rows": [5, 5, *range(6, 30)]}, "rows: 5"),
