@@ -58,15 +58,15 @@ def simulate_fleet(
     """Simulates devices that lose each fragment, uncoded or coded, independently with probability `loss`.
 
     `loss` is one number from 0 to below 1, or an array of n_devices; resolved to 2^-32. At most max_coded coded
-    fragments are sent, rows 1, 2, 3 … or the first max_coded of `rows`. `dialect`: "1.0.0" if not given; `version` is
-    another name for it. The same seed gives the same result, whatever
-    the executor (any concurrent.futures.Executor; chunks of devices are its tasks) or the kernel.
+    fragments are sent, rows 1, 2, 3 … or the first max_coded of `rows`. The same seed gives the same result, whatever
+    the executor (any concurrent.futures.Executor; chunks of devices are its tasks) or the kernel. `dialect` is "1.0.0"
+    (the default) or "2.0.0"; `version` is another name of it.
     """
+    dialect = one_dialect(dialect, version)
     n_frags = check_n_frags(n_frags)
     n_devices = integer("n_devices", n_devices, 1, MAX_DEVICES)
     max_coded = integer("max_coded", max_coded, 0, MAX_FRAG_NB - n_frags)
     seed = integer("seed", seed, 0, 2**64 - 1)
-    dialect = one_dialect(dialect, version)
     max_row = MAX_FRAG_NB - n_frags
     numbers = row_numbers(range(1, max_coded + 1) if rows is None else rows, max_coded, max_row=max_row)
     thresholds = loss_thresholds(loss, n_devices)
