@@ -13,7 +13,7 @@ help:
 	@echo "make bench  benchmarks of codec, campaigns and a large simulated fleet, and other people's codecs beside ours: benchmarks/RESULTS.md"
 	@echo "make adaptive  adaptive redundancy beside a fixed rate, 100 seeds: docs/adaptive.md"
 	@echo "make docs   what the documentation takes from the code, and pictures of the reports"
-	@echo "make sanitize  what comes near the core, on a build with address and undefined-behaviour sanitizers"
+	@echo "make sanitize  run the tests of the core under ASan and UBSan, with its asserts on"
 	@echo "make clean  remove everything that was built"
 
 run: .venv/.example
@@ -45,10 +45,10 @@ docs: .venv/.dev
 	@$(BIN)/python docs/generate.py
 	@$(BIN)/python docs/pictures.py
 
-# The interpreter is not instrumented, so the sanitizers' libraries are loaded before it; what it leaks is its own affair.
-# The build lies beside the ordinary one and is found first. tests/c makes sanitized programs of its own; what is left out
-# besides is about databases, a browser, which would have the sanitizers' libraries loaded too, what does not come near
-# the core (campaigns driven by hand, the command line), and statistics, which ask it the same many times over.
+# The interpreter is not instrumented: the sanitizers' libraries are loaded before it, and its own leaks are not reported.
+# The sanitized build lies beside the ordinary one and is found first; asserts of the core are on in it. Left out are tests/c,
+# which builds sanitized programs of its own, tests with a database or a browser, which would load the libraries too, tests
+# that do not reach the core (campaigns driven by hand, the command line), and statistics, which repeat the same calls.
 sanitize: .venv/.dev
 	@echo "== sanitizers"
 	@rm -rf build/asan && mkdir -p build/asan && cp -r fuota_fec build/asan/ && rm -f build/asan/fuota_fec/*.so

@@ -1,4 +1,4 @@
-"""Laws of the C core, run as a program: on this machine, with sanitizers, and for other architectures under an emulator."""
+"""Laws of the C core, run as a program: here, with sanitizers, and for other architectures under an emulator."""
 
 from __future__ import annotations
 
