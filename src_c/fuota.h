@@ -179,9 +179,9 @@ fuota_status fuota_fleet_simulate(const fuota_kernel *kernel, const uint64_t *co
 /* Devices by which candidate rows are judged. n_patterns[n] devices (n = 1 … n_frags; entry 0 is not used) lose n
  * uncoded fragments, drawn from the seed; each counts weights[n]. All lose a coded fragment with probability
  * threshold / 2^32. The i-th coded fragment sent (from 0) is worth
- * gains[min(i, n_stages - 1) * (FUOTA_SELECT_DEPTH + 1) + d] times as much to a device that misses d independent rows and
- * receives one of them. Limits: the patterns together fewer than 2^20, each weight times gain less than 2^40, n_stages 1
- * or more. */
+ * gains[min(i, n_stages - 1) * (FUOTA_SELECT_DEPTH + 1) + d] times as much to a device that misses d independent rows
+ * and receives one of them. Limits: the patterns together fewer than 2^20, each weight times gain less than 2^40,
+ * n_stages 1 or more. */
 typedef struct fuota_loss_pool {
     uint64_t seed;
     const uint32_t *n_patterns, *weights;
