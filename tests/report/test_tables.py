@@ -1,4 +1,4 @@
-"""The outcome of a campaign as plain rows."""
+"""Outcome of a campaign as plain rows."""
 
 from __future__ import annotations
 
