@@ -18,7 +18,7 @@ ROOT = Path(fuota_fec.__file__).parent
 FLOORS = [
     {"_core", "_reference", "errors", "buffers", "checks", "config_files"},
     {"codec", "wire", "radio"},
-    {"planning", "devices"},
+    {"planning", "devices", "key_ring"},
     {"campaign"},
     {"journal", "fleet", "image"},
     {"networks"},

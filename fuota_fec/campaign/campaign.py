@@ -127,7 +127,7 @@ class Campaign:
             raise CampaignError(f"campaign {self.id!r} was started already, it is {self._machine.state.status}")
         network, known = network or m.NetworkCapabilities(), known or m.Known()
         try:
-            row_plans = {name: group.coded for name, group in self._plan.groups.items()}
+            row_plans = {name: group.row_plan for name, group in self._plan.groups.items()}
             plan = make_plan(
                 self._config,
                 len(self._image),
@@ -148,7 +148,7 @@ class Campaign:
             network=network,
             known=known,
             row_plans={
-                name: group.coded for name, group in plan.groups.items() if not is_plain(self._config, group.group)
+                name: group.row_plan for name, group in plan.groups.items() if not is_plain(self._config, group.group)
             },
         )
         machine = self._begin(first)
@@ -312,7 +312,7 @@ class Campaign:
         made: dict[tuple[int, str, tuple[int, ...]], FragmentedBlock] = {}
 
         def block(group: GroupPlan) -> FragmentedBlock:
-            same = (group.frag_size, group.group.version, group.rows)
+            same = (group.frag_size, group.group.dialect, group.rows)
             if same not in made:
                 made[same] = make_block(self._config, group, self._image)
             return made[same]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from fuota_fec.campaign.config import CampaignConfig, Device, Group
 from fuota_fec.campaign.messages import NetworkCapabilities
-from fuota_fec.campaign.plan import Plan, uplink_period
+from fuota_fec.campaign.plan import Plan
 from fuota_fec.campaign.row_plan import mean_loss
 from fuota_fec.devices.preflight import Finding, PlannedCampaign, PlannedDevice, PlannedGroup, preflight
 from fuota_fec.devices.profiles import profile
@@ -32,7 +32,7 @@ def find(
             device_class=group.group.device_class,
             dwell_time=group.group.dwell_time,
             repeater=config.repeater,
-            version=group.group.version,
+            version=group.group.dialect,
             mc_version=group.group.mc_version,
             first_f_cnt=group.first_f_cnt,
             frag_size=group.frag_size,
@@ -59,7 +59,7 @@ def find(
             lorawan=device.lorawan,
             root_key_known=root_key_known(device),
             downlink_dr=device.downlink_dr,
-            uplink_period=uplink_period(config, device),
+            uplink_period=config.uplink_period_of(device),
         )
         for device in config.devices
     )

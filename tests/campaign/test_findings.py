@@ -56,7 +56,7 @@ def test_a_session_that_starts_too_soon_is_refused_at_start(config_of):
 
 
 def test_an_unknown_profile_is_named_with_the_known_ones(config_of):
-    with pytest.raises(ParameterError, match=r"profile 'mine' is unknown, expected one of .*zephyr"):
+    with pytest.raises(ParameterError, match=r"profile: 'mine' is not known, expected one of .*zephyr"):
         with_profile(config_of(1), "mine")
 
 

@@ -37,7 +37,7 @@ def _dialect(_campaign: PlannedCampaign, group: PlannedGroup, device: PlannedDev
             "refuse",
             f"the group's fragments are of TS004 {group.version}, {device.profile.name} devices speak "
             f"{' or '.join(known)}: they would end with wrong bytes and no error",
-            f'Put them into a group of version = "{known[-1]}".',
+            f'Put them into a group of dialect = "{known[-1]}".',
         )
 
 
