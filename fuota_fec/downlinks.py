@@ -11,8 +11,8 @@ from dataclasses import replace
 
 from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.config import Device, KeyRing
-from fuota_fec.campaign.findings import find, refusals
 from fuota_fec.campaign.messages import NetworkCapabilities, Requested
+from fuota_fec.campaign.preflight.check import find, refusals
 from fuota_fec.errors import CampaignError, ParameterError
 from fuota_fec.networks.base import Downlink, MulticastGroup
 from fuota_fec.wire import fragmentation, keys, multicast

@@ -13,15 +13,15 @@ from typing import Any
 
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.config import CampaignConfig, Device
-from fuota_fec.campaign.findings import find, refusals
 from fuota_fec.campaign.machine import FAILED, RUNNING, STOPPED, SUCCEEDED, Machine
 from fuota_fec.campaign.plan import GroupPlan, Plan, make_block, make_plan
+from fuota_fec.campaign.preflight.check import find, refusals
+from fuota_fec.campaign.preflight.finding import Finding
 from fuota_fec.campaign.row_plan import is_plain
 from fuota_fec.campaign.stages import planned_stages
 from fuota_fec.campaign.state import DeviceState
 from fuota_fec.campaign.status import CampaignProgress, CampaignStatus, overview, progress, progress_record
 from fuota_fec.codec.block import FragmentedBlock
-from fuota_fec.devices.preflight import Finding
 from fuota_fec.errors import CampaignError, ParameterError
 
 __all__ = ["FAILED", "RUNNING", "STOPPED", "SUCCEEDED", "Campaign"]
@@ -44,7 +44,7 @@ class Campaign:
         plan = make_plan(config, len(image))
         self._prepare(config, plan, image, len(image))
         # How configured times fit is known when the campaign starts.
-        if config.session_start is None and (refused := refusals(list(self.findings))):
+        if config.session_start is None and (refused := refusals(self.findings)):
             raise ParameterError("\n".join(refused))
 
     def __repr__(self) -> str:

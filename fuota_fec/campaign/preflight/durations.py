@@ -1,0 +1,109 @@
+"""Least durations of the planned stages, in seconds: nothing is lost, every device answers at its first chance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import takewhile
+from types import MappingProxyType
+
+from fuota_fec.campaign.preflight.inputs import Inputs
+from fuota_fec.campaign.stages import Stage, planned_stages
+from fuota_fec.planning.schedule import session_start
+from fuota_fec.radio.regions import BEACON_PERIOD
+
+BEACON_ACQUISITION = 2.0 * BEACON_PERIOD
+"""Least time from the request of a class B session to its start: two periods in which to find a beacon (TS005)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageTime:
+    """A planned stage and its least duration."""
+
+    stage: Stage
+    least: float
+
+
+def stage_times(inputs: Inputs) -> tuple[StageTime, ...]:
+    """The stages that the campaign cannot do without, in order."""
+    return tuple(StageTime(stage=stage, least=_least(inputs, stage)) for stage in _stages(inputs))
+
+
+def transmission_end(inputs: Inputs) -> float:
+    """Time from the start of the campaign to the end of the transmission, at least."""
+    times = stage_times(inputs)
+    last = max(idx for idx, time in enumerate(times) if time.stage.leads_to_fragments)
+    return sum(time.least for time in times[: last + 1])
+
+
+def session_wait(inputs: Inputs) -> float:
+    """Time from the first request of a multicast session to its start, where no start is configured."""
+    config, plan = inputs.config, inputs.plan
+    wait = session_start(
+        0,
+        n_devices=plan.n_needed,
+        ucast_msg_delay=inputs.ucast_spacing,
+        msg_retries=config.msg_retries,
+        slowest_period=inputs.needed_period,
+        delivery_timeout=config.delivery_timeout,
+        late_answer_time=config.stage_complete_delay * plan.slowest_period,
+        margin=config.mcsession_delay,
+    )
+    class_b = any(group.device_class == "B" for group in config.groups)
+    return max(wait, BEACON_ACQUISITION) if class_b else wait
+
+
+def setup_time(inputs: Inputs) -> float:
+    """Least duration of all stages before the multicast session is requested."""
+    return _n_setup_stages(inputs) * _unicast(inputs)
+
+
+def setup_pacing(inputs: Inputs) -> float:
+    """Time in which the requests of all stages up to the session leave, however fast the devices answer."""
+    return (_n_setup_stages(inputs) + 1) * _pacing(inputs)
+
+
+def _stages(inputs: Inputs) -> tuple[Stage, ...]:
+    return tuple(stage for stage in planned_stages(inputs.config, inputs.plan) if not stage.spare)
+
+
+def _n_setup_stages(inputs: Inputs) -> int:
+    return sum(1 for _ in takewhile(lambda stage: stage.sessions is None, _stages(inputs)))
+
+
+# ---- least duration of a stage ---------------------------------------------------------------------------
+
+
+def _pacing(inputs: Inputs) -> float:
+    """Time in which the requests of one unicast stage leave."""
+    return (inputs.plan.n_needed - 1) * inputs.ucast_spacing
+
+
+def _unicast(inputs: Inputs) -> float:
+    """A class A device receives a request after its next uplink, so the slowest device or the pacing sets the pace."""
+    return max(_pacing(inputs), inputs.needed_period)
+
+
+def _session(inputs: Inputs) -> float:
+    start = inputs.session_start_in
+    return session_wait(inputs) if start is None else max(0.0, start - setup_time(inputs))
+
+
+def _transmission(inputs: Inputs) -> float:
+    return max(plan.session_length for plan in inputs.plan.groups.values())
+
+
+def _status(inputs: Inputs) -> float:
+    return max(float(plan.answer_spread) if plan.n_status else _unicast(inputs) for plan in inputs.plan.groups.values())
+
+
+_BY_EXCHANGE: Mapping[str, Callable[[Inputs], float]] = MappingProxyType(
+    {"unicast": _unicast, "transmission": _transmission, "status": _status}
+)
+
+
+def _least(inputs: Inputs, stage: Stage) -> float:
+    if stage.sessions is not None:
+        return _session(inputs)
+    flashing = inputs.config.fuota_process_max_time if stage.not_before is not None else 0.0
+    return flashing + _BY_EXCHANGE[stage.exchange](inputs)
