@@ -1,4 +1,4 @@
-# What a person types. Every target makes what it needs: a virtual environment in .venv, the built package in it.
+# Commands for people and for CI. Every target builds its prerequisites: a virtual environment in .venv with the package.
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -7,14 +7,14 @@ SOURCES := pyproject.toml setup.py fuota_fec/_core.pyx fuota_fec/_core.pxd $(wil
 .PHONY: help run test lint bench adaptive sanitize docs clean
 
 help:
-	@echo "make run    build, install into .venv, and update 100 simulated devices with a real firmware image"
-	@echo "make test   the same, then the whole test suite"
-	@echo "make lint   ruff and mypy"
-	@echo "make bench  benchmarks of codec, campaigns and a large simulated fleet, and other people's codecs beside ours: benchmarks/RESULTS.md"
-	@echo "make adaptive  adaptive redundancy beside a fixed rate, 100 seeds: docs/adaptive.md"
-	@echo "make docs   what the documentation takes from the code, and pictures of the reports"
-	@echo "make sanitize  what comes near the core, on a build with address and undefined-behaviour sanitizers"
-	@echo "make clean  remove everything that was built"
+	@echo "make run       build, install into .venv, and update 100 simulated devices with a real firmware image"
+	@echo "make test      make run, then the whole test suite"
+	@echo "make lint      ruff and mypy"
+	@echo "make bench     benchmarks of codec, campaigns and a large simulated fleet, and a comparison with other codecs: benchmarks/RESULTS.md"
+	@echo "make adaptive  compare adaptive redundancy with a fixed rate, 100 seeds: docs/adaptive.md"
+	@echo "make docs      generate the pages from the code, and the pictures of the reports"
+	@echo "make sanitize  run the core's tests under ASan and UBSan"
+	@echo "make clean     remove everything that was built"
 
 run: .venv/.example
 	@echo "== fuota-fec campaign run examples/firmware.toml"
@@ -45,20 +45,21 @@ docs: .venv/.dev
 	@$(BIN)/python docs/generate.py
 	@$(BIN)/python docs/pictures.py
 
-# The interpreter is not instrumented, so the sanitizers' libraries are loaded before it; what it leaks is its own affair.
-# The build lies beside the ordinary one and is found first. tests/c makes sanitized programs of its own; what is left out
-# besides is about databases, a browser, which would have the sanitizers' libraries loaded too, what does not come near
-# the core (campaigns driven by hand, the command line), and statistics, which ask it the same many times over.
+# The interpreter is not instrumented, so the libraries of the sanitizers are loaded before it, and its leaks are ignored.
+# The sanitized build is separate from the ordinary one and comes first on the path. The following tests are left out:
+# tests/c, which builds sanitized programs itself; databases; the browser, which would load the sanitizers as well; tests
+# that hardly use the core (campaigns driven by hand, the command line); and statistics, which repeat the same calls.
 sanitize: .venv/.dev
 	@echo "== sanitizers"
 	@rm -rf build/asan && mkdir -p build/asan && cp -r fuota_fec build/asan/ && rm -f build/asan/fuota_fec/*.so
 	@FUOTA_FEC_BUILD=asan $(BIN)/python setup.py --quiet build_ext --build-lib build/asan --build-temp build/asan-objects
 	@LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" ASAN_OPTIONS=detect_leaks=0 \
 		PYTHONPATH=$(CURDIR)/build/asan $(BIN)/pytest -p no:cacheprovider tests \
-		--ignore tests/c --ignore tests/test_crash.py --ignore tests/test_sql.py --ignore tests/report \
+		--ignore tests/c --ignore tests/report --ignore tests/whole/test_crash.py \
+		--ignore tests/journal/test_sql.py --ignore tests/journal/test_databases.py \
 		--ignore tests/campaign --ignore tests/cli --ignore tests/test_adaptive_table.py \
-		--ignore tests/planning/test_redundancy.py --ignore tests/planning/test_transmission.py \
-		--deselect tests/planning/test_selection.py::test_the_whole_table
+		--ignore tests/planning/test_redundancy.py --ignore tests/planning/test_fragment_size.py \
+		--deselect tests/planning/test_selection.py::test_the_whole_table_of_published_rows_holds
 
 clean:
 	rm -rf .venv build *.egg-info fuota_fec/_core.c fuota_fec/*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis
@@ -67,7 +68,7 @@ clean:
 	@echo "== virtual environment in .venv"
 	@$(PYTHON) -m venv .venv
 
-# Editable, so that Python sources take effect at once; a changed C or Cython source builds again.
+# An editable installation: changed Python sources take effect at once, changed C or Cython sources are rebuilt.
 .venv/.example: .venv/bin/pip $(SOURCES)
 	@echo "== building and installing into .venv"
 	@$(BIN)/pip install --quiet --quiet --disable-pip-version-check --editable '.[example]'

@@ -1,10 +1,10 @@
-"""Adaptive redundancy beside a fixed code rate: whole campaigns over simulated fleets.
+"""Comparison of adaptive redundancy with a fixed code rate: whole campaigns over simulated fleets.
 
     python benchmarks/bench_adaptive.py                  writes docs/adaptive.md
-    python benchmarks/bench_adaptive.py --seeds 10       fewer seeds, printed and not written
+    python benchmarks/bench_adaptive.py --seeds 10       prints a table of fewer seeds and writes nothing
 
-Both run the same fleets with the same seeds, in the same engine. Each device misses 5 to 30 % of what is sent, and
-the same share of its uplinks is lost.
+Both strategies run the same fleets with the same seeds in the same engine. Each device loses 5 to 30 % of its
+downlinks, and the same share of its uplinks.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ DOCS = Path(__file__).parent.parent / "docs" / "adaptive.md"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a campaign came to."""
+    """Outcome of one campaign."""
 
     reached: bool
     coded: int
@@ -42,10 +42,10 @@ class Outcome:
     """Multicast status requests on the air."""
     rounds: int
     duration: float
-    """s from its start to its end."""
+    """Seconds from the start of the campaign to its end."""
     n_wrong: int
     exhausted: bool
-    """Whether every coded fragment that was allowed was sent."""
+    """Whether the campaign sent the largest allowed number of coded fragments."""
 
 
 def run(n_frags: int, version: Literal["1.0.0", "2.0.0"], strategy: str, seed: int) -> Outcome:
@@ -90,7 +90,7 @@ def outcomes(seeds: Iterable[int], executor: Executor) -> dict[tuple[int, str, s
 
 
 def table(found: dict[tuple[int, str, str], list[Outcome]]) -> Iterator[str]:
-    yield "| M | dialect | redundancy | threshold reached | coded fragments, mean (most) | of those of 1/2 "
+    yield "| M | dialect | redundancy | threshold reached | coded fragments, mean (most) | share of 1/2 "
     yield "| status requests | rounds | duration, mean |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |\n"
     for (n_frags, version, strategy), runs in found.items():
         mean = np.mean([run.coded for run in runs])
@@ -106,10 +106,10 @@ def text(found: dict[tuple[int, str, str], list[Outcome]]) -> str:
     n_seeds = len(next(iter(found.values())))
     return f"""# Adaptive redundancy
 
-Made by `python benchmarks/bench_adaptive.py`. Firmware updates of {N_DEVICES} simulated devices, each with a loss of
-its own between 5 and 30 % both ways, success threshold {THRESHOLD} %, {n_seeds} seeds; EU868 DR5, fragments of
-{FRAG_SIZE} bytes, `stage_end = "all"`, `msg_retries = 8`, everything else at its default. "Threshold reached": at the
-end of CompletionVerification. Status requests are multicast frames of two bytes.
+Written by `python benchmarks/bench_adaptive.py`. Firmware updates of {N_DEVICES} simulated devices, each with its own
+loss between 5 and 30 % in both directions, success threshold {THRESHOLD} %, {n_seeds} seeds; EU868 DR5, fragments of
+{FRAG_SIZE} bytes, `stage_end = "all"`, `msg_retries = 8`, all other settings at their defaults. *Threshold reached*
+counts at the end of CompletionVerification. Status requests are multicast frames of two bytes.
 
 {"".join(table(found))}"""
 

@@ -1,10 +1,10 @@
-"""What a campaign costs: the machine per input or timer, events per exchange, memory, replay from SQLite.
+"""Costs of a campaign: time per input or timer, events per exchange, memory, replay from SQLite.
 
     python benchmarks/bench_campaign.py [--devices 2000] [--fragments 300]
 
-A whole firmware update over a lossy simulated fleet is run once and everything that its campaign was told is noted
-down. The same is then told to fresh campaigns, and only that is timed: no network, no fleet, no journal. The memory of
-100 000 devices is measured in a process of its own.
+A whole firmware update over a lossy simulated fleet runs once, and all inputs and timers of its campaign are recorded.
+The recorded calls are then repeated on new campaigns, and only these calls are timed: no network, no fleet, no journal.
+The memory for 100 000 devices is measured in a separate process.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from pathlib import Path
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.config import CampaignConfig
-from fuota_fec.journal.base import open_journal
+from fuota_fec.journal import open_journal
 from fuota_fec.simulation import Simulation, simulate_campaign
 from fuota_fec.wire import multicast
 
@@ -55,8 +55,8 @@ def config_of(fleet: Simulation, **changes: object) -> CampaignConfig:
     )
 
 
-class Noting(Campaign):
-    """A campaign that notes down what it is told."""
+class Recording(Campaign):
+    """Campaign that records its inputs and timers."""
 
     def __init__(self, config: CampaignConfig, image: bytes) -> None:
         super().__init__(config, image)
@@ -74,7 +74,7 @@ class Noting(Campaign):
 
 
 def feed(config: CampaignConfig, image: bytes, start: m.Configured, calls: list[Call]) -> tuple[float, list[m.Event]]:
-    """Seconds that a fresh campaign takes for these calls, and its events."""
+    """Seconds that a new campaign needs for these calls, and its events."""
     campaign = Campaign(config, image)
     events = campaign.start(start.at, start.network, start.known)
     begun = time.perf_counter()
@@ -85,14 +85,14 @@ def feed(config: CampaignConfig, image: bytes, start: m.Configured, calls: list[
 
 
 def events_per_exchange(events: list[m.Event]) -> float:
-    """Of those about requests and answers, per unicast request and multicast frame."""
+    """Number of events about requests and answers per unicast request and multicast frame."""
     counts = Counter(type(event) for event in events)
-    about = sum(counts[kind] for kind in (m.Requested, m.HandedOver, m.Reported, m.Answered, m.Deferred, m.Unanswered))
-    return about / counts[m.Requested]
+    kinds = (m.Requested, m.HandedOver, m.Reported, m.Answered, m.Deferred, m.Unanswered)
+    return sum(counts[kind] for kind in kinds) / counts[m.Requested]
 
 
 def memory_of_many() -> int:
-    """Bytes that a process with a campaign of 100 000 devices holds at most, from its start to the second stage."""
+    """Peak memory in bytes of a process with a campaign of 100 000 devices, from its start to the second stage."""
     fleet = Simulation(seed=1, n_devices=MANY)
     config = config_of(fleet, uplink_period=86400, ucast_msg_delay=0)
     campaign = Campaign(config, bytes(100_000))
@@ -112,7 +112,7 @@ def memory_of_many() -> int:
 
 
 def replay_rate(events: list[m.Event], image: bytes) -> float:
-    """Events a second from an SQLite file to a campaign."""
+    """Events per second of a replay from an SQLite file."""
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite:///{Path(folder) / 'campaigns.db'}"
         journal = open_journal(url)
@@ -127,15 +127,15 @@ def replay_rate(events: list[m.Event], image: bytes) -> float:
 
 
 def write_table(path: Path, options: argparse.Namespace, rows: list[Row]) -> None:
-    """The figures as a page beside RESULTS.md."""
+    """Writes the results as a Markdown page."""
     lines = [
         "# Measured: campaigns",
         "",
-        "Written by `benchmarks/bench_campaign.py`. A whole firmware update over a simulated fleet that loses 10 % "
-        f"each way ({options.devices} devices, {options.fragments} uncoded fragments): what the campaign was told is "
-        "told again to a fresh one, and that is timed.",
+        "Written by `benchmarks/bench_campaign.py`. A whole firmware update over a simulated fleet that loses 10 % in "
+        f"each direction ({options.devices} devices, {options.fragments} uncoded fragments): the recorded inputs and "
+        "timers are repeated on a new campaign, and these calls are timed.",
         "",
-        "| what | measured | bound |",
+        "| quantity | measured | bound |",
         "| --- | --- | --- |",
         *(f"| {what} | {measured:,.1f} {unit} | {bound:,.0f} {unit} |" for what, measured, bound, unit, _ in rows),
     ]
@@ -154,12 +154,12 @@ def main() -> int:
         return 0
     fleet = Simulation(seed=1, n_devices=options.devices, downlink_loss=0.1, uplink_loss=0.1)
     config, image = config_of(fleet), bytes(range(100)) * options.fragments
-    noting = Noting(config, image)
-    result = simulate_campaign(config, image, fleet, campaign=noting)
+    recording = Recording(config, image)
+    result = simulate_campaign(config, image, fleet, campaign=recording)
     events = list(result.journal.events("bench"))
-    runs = [feed(config, image, events[0], noting.calls) for _ in range(3)]
+    runs = [feed(config, image, events[0], recording.calls) for _ in range(3)]
     assert all(len(run[1]) == len(events) for run in runs), "the same inputs gave other events"
-    per_call = min(run[0] for run in runs) / len(noting.calls)
+    per_call = min(run[0] for run in runs) / len(recording.calls)
     per_exchange = events_per_exchange(events)
     rate = replay_rate(events, image)
     memory = int(
@@ -172,7 +172,7 @@ def main() -> int:
         ("replay from SQLite", rate, LEAST_REPLAY, "events/s", rate >= LEAST_REPLAY),
     ]
     print(
-        f"{config.id}: {options.devices} devices, {len(noting.calls)} inputs and timers, {len(events)} events, "
+        f"{config.id}: {options.devices} devices, {len(recording.calls)} inputs and timers, {len(events)} events, "
         f"{result.campaign.status().status}"
     )
     write_table(options.out, options, rows)

@@ -1,7 +1,7 @@
-"""The codec's speed, by kernel: `pytest benchmarks/bench_codec.py`.
+"""Speed of the codec by kernel: `pytest benchmarks/bench_codec.py`.
 
-Ratios against other codecs: `python benchmarks/peers/run.py`. Every benchmark checks its result before the clock starts
-and says which kernel ran. Compare the minimum within a group.
+`python benchmarks/peers/run.py` measures ratios to other codecs. Every benchmark checks its result before the timed
+calls and reports the kernel. Compare the minimum within a group.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ import pytest
 import fuota_fec as ff
 from fuota_fec import _core, _reference
 from fuota_fec.planning import selection
+from fuota_fec.wire.dialects import DIALECTS
 
 SIZES = [(1000, 222, 320), (4000, 222, 400), (14745, 232, 1638)]
-VERSIONS = ["1.0.0", "2.0.0"]
-DIALECT = {"1.0.0": 1, "2.0.0": 2}
+VERSIONS = list(DIALECTS)
 
 by_size = pytest.mark.parametrize(("n_frags", "frag_size", "n_coded"), SIZES, ids=str)
 by_version = pytest.mark.parametrize("version", VERSIONS)
@@ -32,7 +32,7 @@ def block_of(n_frags: int, frag_size: int) -> np.ndarray:
 
 @lru_cache
 def coded_of(n_frags: int, frag_size: int, n_coded: int, version: str) -> np.ndarray:
-    """What is right: the portable kernel, and for a few rows the plain Python algorithm."""
+    """Expected coded fragments: by the portable kernel, a few of them checked with the plain Python algorithm."""
     block = block_of(n_frags, frag_size)
     coded = ff.encode(block, frag_size, n_coded, version=version, kernel="portable")
     few = _reference.encode(block.tobytes(), frag_size, 2, version=version)
@@ -82,10 +82,10 @@ def test_rows(benchmark, n_frags, n_coded, version, kernel):
     rows = np.arange(1, n_coded + 1, dtype=np.uint32)
     panels, expected = (np.empty(_core.panels_len(n_coded, n_frags), np.uint8) for _ in range(2))
     describe(benchmark, kernel, f"rows M {n_frags}, R {n_coded}, {version}", panels.size)
-    _core.parity_panels(n_frags, DIALECT[version], rows, panels, kernel)
-    _core.parity_panels(n_frags, DIALECT[version], rows, expected, "portable")
+    _core.parity_panels(n_frags, DIALECTS[version], rows, panels, kernel)
+    _core.parity_panels(n_frags, DIALECTS[version], rows, expected, "portable")
     assert (panels == expected).all()
-    benchmark(_core.parity_panels, n_frags, DIALECT[version], rows, panels, kernel)
+    benchmark(_core.parity_panels, n_frags, DIALECTS[version], rows, panels, kernel)
 
 
 @by_kernel
@@ -111,11 +111,11 @@ def test_decode(benchmark, n_frags, frag_size, n_coded, loss, version, kernel):
     with_rate(benchmark, block.size)
 
 
-# ---- small calls: what a call costs beside its work -----------------------------------------------------------------
+# ---- small calls: overhead of a call --------------------------------------------------------------------------------
 
 
 def test_push_of_an_uncoded_fragment(benchmark):
-    """1000 calls per round: divide by 1000."""
+    """A round has 1000 calls: divide by 1000."""
     payloads = [bytes([i % 256]) * 222 for i in range(1000)]
     numbered = list(enumerate(payloads, 1))
     describe(benchmark, ff.kernel(), "small calls", 222_000)
@@ -140,7 +140,7 @@ def test_encode_small(benchmark, version, kernel):
     describe(benchmark, kernel, f"small calls: encode 20 × 50, R 5, {version}", len(block))
     coded = ff.encode(block, 50, 5, version=version, kernel=kernel)
     assert [c.tobytes() for c in coded] == _reference.encode(block, 50, 5, version=version)
-    forced = {} if kernel == ff.kernel() else {"kernel": kernel}  # looking a kernel up by name is not what is measured
+    forced = {} if kernel == ff.kernel() else {"kernel": kernel}  # leaves the lookup by name out of the measurement
     benchmark(ff.encode, block, 50, 5, version=version, **forced)
 
 

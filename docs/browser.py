@@ -1,6 +1,6 @@
-"""A headless Chromium that looks at a page: for screenshots, and for tests of what is on it.
+"""Headless Chromium for screenshots of pages and for tests of their contents.
 
-Spoken to by the DevTools protocol over a pipe: JSON messages with a NUL after each.
+The browser is controlled by the DevTools protocol over a pipe: JSON messages, each followed by a NUL.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ FLAGS = (
 
 
 def find_chromium() -> str | None:
-    """Where it is installed."""
+    """Path of an installed Chromium or Chrome, or None."""
     names = ("chromium", "chromium-browser", "google-chrome")
     return next((path for name in names if (path := shutil.which(name))), None)
 
 
 class Browser:
-    """One tab. `events` are what the browser told about the page that is shown."""
+    """A browser with one tab. `events` are the browser's events since the last call of show."""
 
     def __init__(self, program: str) -> None:
         self._home = tempfile.TemporaryDirectory(prefix="fuota-fec-browser-", ignore_cleanup_errors=True)
-        # The protocol is spoken on descriptors 3 and 4.
+        # The protocol uses file descriptors 3 and 4.
         start = ["sh", "-c", 'exec "$@" 3<&0 4>&1 </dev/null >/dev/null', "sh"]
         self._process = subprocess.Popen(
             [*start, program, *FLAGS, f"--user-data-dir={self._home.name}"],
@@ -61,7 +61,7 @@ class Browser:
         self._home.cleanup()
 
     def send(self, method: str, **params: Any) -> dict[str, Any]:
-        """The result of a command of the protocol. RuntimeError with the browser's own words if it has none."""
+        """Result of a command of the protocol. RuntimeError with the browser's message if the command fails."""
         self._n_sent += 1
         message = {"id": self._n_sent, "method": method, "params": params}
         if self._session:
@@ -83,13 +83,13 @@ class Browser:
         while b"\0" not in self._unread:
             part = self._process.stdout.read1()  # type: ignore[attr-defined]
             if not part:
-                raise RuntimeError("the browser has ended")
+                raise RuntimeError("the browser has exited")
             self._unread += part
         message, _, self._unread = self._unread.partition(b"\0")
         return dict(json.loads(message))
 
     def show(self, page: Path, *, width: int, height: int = 844, dark: bool = False) -> None:
-        """Loads a file in a window of that size and waits until it is there."""
+        """Loads a file in a window of this size and waits until the page is loaded."""
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.send("Emulation.setEmulatedMedia", features=[scheme])
         self.send(
@@ -101,14 +101,14 @@ class Browser:
             self.events.append(self._read())
 
     def ask(self, expression: str) -> Any:
-        """The value of an expression of JavaScript."""
+        """Value of a JavaScript expression."""
         result = self.send("Runtime.evaluate", expression=expression, returnByValue=True)
         if "exceptionDetails" in result:
             raise RuntimeError(f"{expression}: {result['exceptionDetails']['text']}")
         return result["result"].get("value")
 
     def screenshot(self, *, height: int | None = None) -> bytes:
-        """A PNG of the page from its top, whole if `height` is not given."""
+        """PNG of the page from its top, `height` pixels high, or the whole page."""
         size = self.send("Page.getLayoutMetrics")["cssContentSize"]
         clip = {"x": 0, "y": 0, "width": size["width"], "height": height or size["height"], "scale": 1}
         shot = self.send("Page.captureScreenshot", format="png", captureBeyondViewport=True, clip=clip)

@@ -1,6 +1,6 @@
-"""Pictures of the reports for the documentation, taken by a headless Chromium: docs/report.png and docs/plan.png.
+"""Pictures of the reports for the documentation, taken with a headless Chromium: docs/report.png and docs/plan.png.
 
-python docs/pictures.py     makes them; where there is no Chromium, it says so and leaves them as they are
+python docs/pictures.py     writes both pictures; without Chromium, it reports that and changes nothing
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ WIDTH = 1000
 
 
 def campaign() -> str:
-    """The example with more losses, coded fragments as they are needed, and few questions twice."""
+    """Report of the example campaign with more losses, adaptive redundancy and few repeated questions."""
     run = read_run_file(str(DOCS.parent / "examples" / "firmware.toml"))
     config = replace(run.config, redundancy="adaptive", msg_retries=3, success_threshold=90)
     fleet = replace(run.simulation, downlink_loss=0.18, uplink_loss=0.12)
@@ -33,19 +33,19 @@ def campaign() -> str:
 
 
 def plan() -> str:
-    """A delta of 5000 bytes for 1000 devices."""
+    """Redundancy plan of a delta image of 5000 bytes for 1000 devices."""
     found = plan_transmission(5000, 0.05, 98, data_rate=region("EU868").data_rate(3), n_devices=1000)
     return plan_page(found.redundancy, 0.05, transmission=found, name="delta.bin")
 
 
 PICTURES = {"report.png": (campaign, 1120), "plan.png": (plan, 1130)}
-"""What is on each, and how much of it from the top."""
+"""File → function that makes the page, and height of the picture in pixels."""
 
 
 def main() -> int:
     program = find_chromium()
     if program is None:
-        sys.stderr.write("docs/pictures.py: there is no Chromium here, the pictures stay as they are\n")
+        sys.stderr.write("docs/pictures.py: Chromium is not installed, the pictures are unchanged\n")
         return 0
     with Browser(program) as browser, tempfile.TemporaryDirectory() as folder:
         for name, (page, height) in PICTURES.items():

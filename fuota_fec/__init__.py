@@ -1,7 +1,7 @@
 """LoRaWAN firmware updates over the air: the TS004 code in C, and the campaigns that deliver images with it.
 
-These are the public names. The codec is here at once and needs numpy alone; what belongs to campaigns is loaded
-when it is first used.
+These are the public names. The codec is imported at once and needs numpy alone; names for campaigns are imported when
+they are first used.
 """
 
 from __future__ import annotations
@@ -28,41 +28,54 @@ from fuota_fec.errors import (
 
 if TYPE_CHECKING:
     from fuota_fec import wire
-    from fuota_fec.agent.agent import Agent
+    from fuota_fec.agent import Agent
     from fuota_fec.campaign.campaign import Campaign
     from fuota_fec.campaign.config import CampaignConfig, Device, Group, KeyRing
     from fuota_fec.campaign.messages import DownlinkSent, MulticastSummary, Uplink
+    from fuota_fec.campaign.retry import retry_config
     from fuota_fec.fleet.trials import FleetTrial, simulate_fleet
-    from fuota_fec.journal.base import open_journal
+    from fuota_fec.journal import open_journal
+    from fuota_fec.networks.base import Downlink, HandOver, MulticastGroup, Network, NetworkCapabilities
     from fuota_fec.planning.fragment_size import TransmissionPlan, plan_transmission
     from fuota_fec.planning.losses import BetaLoss, GilbertElliott, LossMix
     from fuota_fec.planning.probability import Completion, decode_probability, estimate_completion
     from fuota_fec.planning.redundancy import RedundancyPlan, plan_redundancy
     from fuota_fec.planning.selection import select_rows
+    from fuota_fec.simulation import Simulation, simulate_campaign
+    from fuota_fec.wire.keys import Key
 
 _LAZY = {
-    "Agent": "fuota_fec.agent.agent",
+    "Agent": "fuota_fec.agent",
     "BetaLoss": "fuota_fec.planning.losses",
     "Campaign": "fuota_fec.campaign.campaign",
     "CampaignConfig": "fuota_fec.campaign.config",
     "Completion": "fuota_fec.planning.probability",
     "Device": "fuota_fec.campaign.config",
+    "Downlink": "fuota_fec.networks.base",
     "DownlinkSent": "fuota_fec.campaign.messages",
     "FleetTrial": "fuota_fec.fleet.trials",
     "GilbertElliott": "fuota_fec.planning.losses",
     "Group": "fuota_fec.campaign.config",
+    "HandOver": "fuota_fec.networks.base",
+    "Key": "fuota_fec.wire.keys",
     "KeyRing": "fuota_fec.campaign.config",
     "LossMix": "fuota_fec.planning.losses",
+    "MulticastGroup": "fuota_fec.networks.base",
     "MulticastSummary": "fuota_fec.campaign.messages",
+    "Network": "fuota_fec.networks.base",
+    "NetworkCapabilities": "fuota_fec.networks.base",
     "RedundancyPlan": "fuota_fec.planning.redundancy",
+    "Simulation": "fuota_fec.simulation",
     "TransmissionPlan": "fuota_fec.planning.fragment_size",
     "Uplink": "fuota_fec.campaign.messages",
     "decode_probability": "fuota_fec.planning.probability",
     "estimate_completion": "fuota_fec.planning.probability",
-    "open_journal": "fuota_fec.journal.base",
+    "open_journal": "fuota_fec.journal",
     "plan_redundancy": "fuota_fec.planning.redundancy",
     "plan_transmission": "fuota_fec.planning.fragment_size",
+    "retry_config": "fuota_fec.campaign.retry",
     "select_rows": "fuota_fec.planning.selection",
+    "simulate_campaign": "fuota_fec.simulation",
     "simulate_fleet": "fuota_fec.fleet.trials",
     "wire": "fuota_fec.wire",
 }
@@ -76,21 +89,28 @@ __all__ = [
     "Completion",
     "Decoder",
     "Device",
+    "Downlink",
     "DownlinkSent",
     "FleetTrial",
     "FragmentedBlock",
     "FuotaError",
     "GilbertElliott",
     "Group",
+    "HandOver",
     "JournalError",
+    "Key",
     "KeyRing",
     "LossMix",
     "MissingExtraError",
+    "MulticastGroup",
     "MulticastSummary",
+    "Network",
+    "NetworkCapabilities",
     "NetworkError",
     "ParameterError",
     "ParityMatrix",
     "RedundancyPlan",
+    "Simulation",
     "TransmissionPlan",
     "UndecodableError",
     "Uplink",
@@ -105,7 +125,9 @@ __all__ = [
     "plan_redundancy",
     "plan_transmission",
     "prepare",
+    "retry_config",
     "select_rows",
+    "simulate_campaign",
     "simulate_fleet",
     "wire",
 ]

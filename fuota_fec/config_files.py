@@ -1,4 +1,4 @@
-"""Configuration files: tables of TOML or JSON into frozen dataclasses, with every problem reported at once."""
+"""Configuration files: converts tables of TOML or JSON into frozen dataclasses and reports all problems at once."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _NO_NAMES: Mapping[str, str] = MappingProxyType({})
 
 
 def read_table(path: str | Path) -> dict[str, Any]:
-    """The contents of a .toml or .json file. ParameterError if it is not there, or is neither."""
+    """Contents of a .toml or .json file. ParameterError if the file cannot be read or is in another format."""
     path = Path(path)
     try:
         text = path.read_text(encoding="utf-8")
@@ -34,14 +34,14 @@ def read_table(path: str | Path) -> dict[str, Any]:
     except ValueError as error:
         raise ParameterError(f"{path}: {error}") from None
     except RecursionError:
-        raise ParameterError(f"{path}: its tables and lists are too deep in one another") from None
+        raise ParameterError(f"{path}: cannot be read: tables and lists are nested too deeply") from None
     if not isinstance(table, dict):
-        raise ParameterError(f"{path}: expected tables, got {type(table).__name__}")
+        raise ParameterError(f"{path}: {_refused(table, 'tables')}")
     return table
 
 
 def from_table(cls: type[T], table: Mapping[str, Any], where: str) -> T:
-    """A dataclass from a table of a file: unknown keys, wrong types and missing keys are all reported at once."""
+    """Dataclass from a table of a file. The ParameterError lists all unknown keys, wrong types and missing keys."""
     try:
         import msgspec
     except ImportError:
@@ -50,7 +50,7 @@ def from_table(cls: type[T], table: Mapping[str, Any], where: str) -> T:
             extra="campaign",
         ) from None
 
-    # Unknown keys do not hide problems of the values; a value that cannot be read leaves nothing to check.
+    # Values are checked even if there are unknown keys, but the dataclass is only built if every value could be read.
     kind: type = cls
     known = {f.name: f for f in fields(kind)}
     hints = _hints(kind)
@@ -73,7 +73,8 @@ def from_table(cls: type[T], table: Mapping[str, Any], where: str) -> T:
         try:
             values[name] = _value(hints[name], table[name], f"{where}.{name}")
         except msgspec.ValidationError as error:
-            problems.append(f"{where}.{name}: {shown(table[name])}: {error}")
+            reason = str(error)
+            problems.append(f"{where}.{name}: {shown(table[name])} is not allowed, {reason[:1].lower()}{reason[1:]}")
         except ParameterError as error:
             problems.append(str(error))
     made: T | None = None
@@ -119,7 +120,7 @@ def accepts_older_names(cls: type[T]) -> type[T]:
 
 @cache
 def choices(cls: type) -> Mapping[str, tuple[Any, ...]]:
-    """The fields of a dataclass that take one of a few values, with these."""
+    """Fields of a dataclass with a fixed set of values → these values."""
     return {name: get_args(hint) for name, hint in _hints(cls).items() if get_origin(hint) is Literal}
 
 
@@ -134,7 +135,7 @@ def _hints(cls: type) -> Mapping[str, Any]:
 
 
 def _value(hint: Any, value: Any, where: str) -> Any:
-    """Tables of our own dataclasses are read by from_table, so that their problems are listed too."""
+    """Value of a field. Tables of dataclasses go through from_table, which lists their problems as well."""
     import msgspec
 
     origin, args = get_origin(hint), get_args(hint)
@@ -149,13 +150,17 @@ def _value(hint: Any, value: Any, where: str) -> Any:
         return value
     if origin is tuple and is_dataclass(args[0]):
         if not isinstance(value, (list, tuple)):
-            raise ParameterError(f"{where}: expected a list of tables, got {type(value).__name__}")
+            raise ParameterError(f"{where}: {_refused(value, 'a list of tables')}")
         return tuple(_collect(args[0], value, where))
     if isinstance(hint, type) and is_dataclass(hint):
         if not isinstance(value, Mapping):
-            raise ParameterError(f"{where}: expected a table, got {type(value).__name__}")
+            raise ParameterError(f"{where}: {_refused(value, 'a table')}")
         return from_table(hint, value, where)
     return msgspec.convert(value, hint)
+
+
+def _refused(value: Any, expected: str) -> str:
+    return f"{shown(value)} is not allowed, expected {expected}, got {type(value).__name__}"
 
 
 def _collect(cls: Any, tables: Any, where: str) -> list[Any]:
@@ -163,7 +168,7 @@ def _collect(cls: Any, tables: Any, where: str) -> list[Any]:
     for i, table in enumerate(tables):
         try:
             if not isinstance(table, Mapping):
-                raise ParameterError(f"{where}[{i}]: expected a table, got {type(table).__name__}")
+                raise ParameterError(f"{where}[{i}]: {_refused(table, 'a table')}")
             made.append(from_table(cls, table, f"{where}[{i}]"))
         except ParameterError as error:
             problems.append(str(error))

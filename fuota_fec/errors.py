@@ -1,4 +1,4 @@
-"""The exception tree. Facts are attributes; the message is a sentence that says what was expected."""
+"""Exceptions of the library. Facts are attributes; the message states the value and the expectation."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class FuotaError(Exception):
-    """Base of every error that this library raises on purpose. It can be copied and pickled with its facts."""
+    """Base of all errors that this library raises on purpose. Errors can be copied and pickled with their facts."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _revive, (type(self), self.args, self.__dict__)
@@ -21,14 +21,14 @@ def _revive(cls: type[FuotaError], args: tuple[Any, ...], facts: dict[str, Any])
 
 
 class ParameterError(FuotaError, ValueError):
-    """An argument or a configuration value that cannot be used. Nothing was changed."""
+    """An argument or a configuration value cannot be used. Nothing was changed."""
 
 
 class WireError(FuotaError, ValueError):
-    """A payload that is not what the package's specification allows.
+    """A payload violates the specification of its package.
 
-    `offset` is the byte at which decoding stopped, `field` the name of the field or command concerned,
-    `commands` the commands that were decoded before it.
+    `offset` is the position of the byte at which decoding stopped, `field` the name of the field or command concerned,
+    `commands` the commands decoded before that byte.
     """
 
     def __init__(self, message: str, *, offset: int = 0, field: str = "", commands: Sequence[Any] = ()) -> None:
@@ -39,7 +39,7 @@ class WireError(FuotaError, ValueError):
 
 
 class UndecodableError(FuotaError):
-    """The fragments at hand do not determine the block. `missing` more independent ones are needed."""
+    """The received fragments do not determine the block. `missing` more independent fragments are needed."""
 
     def __init__(self, message: str, *, missing: int) -> None:
         super().__init__(message)
@@ -47,19 +47,19 @@ class UndecodableError(FuotaError):
 
 
 class CampaignError(FuotaError):
-    """An operator's verb that is not allowed in the campaign's present state. Nothing was changed."""
+    """An operator's verb is not allowed in the present state of the campaign. Nothing was changed."""
 
 
 class JournalError(FuotaError):
-    """The journal could not be read or written. Nothing went on the air because of it."""
+    """The journal could not be read or written. Downlinks that are not in the journal are not sent."""
 
 
 class NetworkError(FuotaError):
-    """The network server could not be reached or refused; the request is still to be handed over."""
+    """The network server could not be reached, or refused a request. The request is not handed over yet."""
 
 
 class MissingExtraError(FuotaError, ImportError):
-    """A feature needs a package that is not installed. `extra` names what to install."""
+    """A feature needs a package that is not installed. `extra` is the extra of fuota-fec to install."""
 
     def __init__(self, message: str, *, extra: str) -> None:
         super().__init__(message)

@@ -55,4 +55,4 @@ def _key(keys: Mapping[str, Key], name: str, kind: str) -> Key:
     try:
         return keys[name]
     except KeyError:
-        raise ParameterError(f"key ring: no {kind} named {name!r}") from None
+        raise ParameterError(f"key ring: there is no {kind} named {name!r}") from None

@@ -1,28 +1,30 @@
-"""A campaign over a simulated fleet, in virtual time, run by the same agent as a real one.
+"""A campaign over a simulated fleet, in virtual time, run by the same agent as a real campaign.
 
-Everything that the simulated world does is drawn from one seed, in the order of what it is told. So the world of a
-campaign that was interrupted can be made again: a fresh one is told what the journal says it was told before.
+All randomness of the simulated world is drawn from one seed, in the order of its inputs. The world of an interrupted
+campaign can therefore be made again: a new world gets the inputs that the journal recorded.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 
 import numpy as np
 
-from fuota_fec.agent.agent import Agent, Observer, run_virtual
+from fuota_fec.agent import Agent, Observer, run_virtual
+from fuota_fec.agent.downlinks import DownlinkBuilder
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.config import LAST_TIME, CampaignConfig, KeyRing
 from fuota_fec.checks import shown
+from fuota_fec.config_files import from_table
 from fuota_fec.devices.profiles import profile
-from fuota_fec.downlinks import Sealer
 from fuota_fec.errors import JournalError, ParameterError
-from fuota_fec.fleet.batched_reception import Crowds
+from fuota_fec.fleet.batched_reception import BatchedBlocks
 from fuota_fec.fleet.channel import (
     AnyLoss,
     BurstLoss,
@@ -35,20 +37,20 @@ from fuota_fec.fleet.channel import (
     read_trace,
 )
 from fuota_fec.fleet.device import VirtualDevice
-from fuota_fec.fleet.quirks import spoken
-from fuota_fec.journal.base import Journal, open_journal
+from fuota_fec.fleet.quirks import nearest_version
+from fuota_fec.journal import Journal, open_journal
 from fuota_fec.networks.simulated import SimulatedNetwork
 from fuota_fec.wire.keys import Key
 
 ALL_FULL = 500
 N_FULL = 16
-"""Devices that decode for themselves: all of a fleet of so many, else so many."""
+"""Devices that decode their blocks themselves: all of a fleet of at most ALL_FULL, N_FULL of a larger one."""
 
 LEASE_TTL = 20.0
-"""s for which a campaign waits for a process that was killed."""
+"""s after which another process may take over a campaign whose process was killed."""
 
 FIRST_DEV_EUI = 0xFE5EED0000000000
-"""Locally administered: no real device has such an EUI."""
+"""DevEUI of the first simulated device: locally administered, and so of no real device."""
 
 _RANGES = {
     "seed": (0, 2**64 - 1),
@@ -70,28 +72,29 @@ class Simulation:
     n_devices: int | None = None
     """Devices to make, spread over the groups; without it those of the configuration are simulated."""
     n_full: int | None = None
-    """Devices that decode all that they hear. For the others it is counted which fragments they heard, with the same
-    outcome: 10 000 devices take seconds for a transmission. Without it, all devices of a small fleet and a few, spread
-    over it, of one with more than 500."""
+    """Devices that decode their blocks themselves. The others are computed together, as loss bitmaps, with the same
+    outcome: a transmission to 10 000 devices takes seconds. By default all devices of a fleet of up to 500, and 16,
+    spread over it, of a larger one."""
     downlink_loss: float | tuple[float, ...] = 0.0
     """Probability that a device misses a downlink, 0 … below 1: one for all, or a list with one for each device in the
     order of the configuration."""
     uplink_loss: float | tuple[float, ...] = 0.0
+    """Probability that the server misses an uplink, as downlink_loss."""
     burst: float | None = None
-    """Mean length, in frames, of the runs in which losses come, either way; without it they are independent."""
+    """Mean length, in frames, of runs of lost frames in either direction; without it losses are independent."""
     outages: tuple[tuple[float, float], ...] = ()
-    """[start, end] in s from the beginning: the gateways are down, and nothing gets through to or from any device."""
+    """[start, end] in s from the beginning of the campaign: the gateways are down and every frame is lost."""
     trace: str | None = None
     """CSV file of recorded downlink losses to replay, with columns device, frame and received; instead of
     downlink_loss. In a run file relative to its folder."""
     repeat: float = 0.0
     """Share of uplinks that the server reports twice."""
     old_version: int = 0x01000000
-    """What the devices run before the update."""
+    """Firmware version of the devices before the update."""
     process_time: float = 10.0
-    """s from the complete block to running the new image."""
+    """s from the complete block to the device's own reboot."""
     clock_error: float = 0.0
-    """s by which device clocks are off at most, either way."""
+    """Largest error of a device's clock, s, ahead or behind."""
     start: float = 1.8e9
     """Unix time at which the simulated campaign begins, until February 2106."""
     owns_f_cnt: bool = False
@@ -106,7 +109,7 @@ class Simulation:
             if value is not None and not low <= value <= high:
                 problems.append(f"{name}: {shown(value)} is not from {low} to {high}")
         if not 0 <= self.repeat < 1:
-            problems.append(f"repeat: {shown(self.repeat)} is not a probability from 0 to below 1")
+            problems.append(f"repeat: {shown(self.repeat)} is not a probability, expected 0 to below 1")
         for name in _LOSSES:
             loss = getattr(self, name)
             problems += _problems(name, partial(probabilities, loss))
@@ -114,21 +117,21 @@ class Simulation:
                 problems.append(f"{name}: {len(loss)} values for {self.n_devices} devices")
         problems += _problems("outages", lambda: list(checked_windows(self.outages)))
         if self.burst is not None and not 1 <= self.burst < math.inf:
-            problems.append(f"burst: {shown(self.burst)} is not a finite mean length of 1 frame or more")
+            problems.append(f"burst: {shown(self.burst)} is not a mean length, expected 1 frame or more, and finite")
         if self.trace == "":
-            problems.append("trace: it is empty, expected the name of a CSV file")
+            problems.append("trace: '' is not a file name, expected that of a CSV file")
         if self.trace is not None and self.downlink_loss != 0:
-            problems.append("trace: it has the downlink losses, give it or downlink_loss")
+            problems.append("trace, downlink_loss: both are given, expected one")
         if problems:
             raise ParameterError("\n".join(problems))
 
     def made_up_devices(self, groups: Sequence[str]) -> list[dict[str, str]]:
-        """n_devices tables as `devices` of a configuration has them, taking turns in these groups."""
+        """Tables of n_devices made-up devices, as in `devices` of a configuration, assigned to these groups in turn."""
         n_devices = self.n_devices if self.n_devices is not None and groups else 0
         return [{"dev_eui": f"{FIRST_DEV_EUI + i:016x}", "group": groups[i % len(groups)]} for i in range(n_devices)]
 
     def full_devices(self, n_devices: int) -> frozenset[int]:
-        """Numbers of the devices that decode for themselves, spread over the fleet."""
+        """Numbers of the devices that decode their blocks themselves, spread over the fleet."""
         n_full = self.n_full if self.n_full is not None else n_devices if n_devices <= ALL_FULL else N_FULL
         n_full = min(n_full, n_devices)
         return frozenset(i * n_devices // n_full for i in range(n_full))
@@ -136,8 +139,8 @@ class Simulation:
     def loss_models(
         self, n_devices: int, downlink_rng: np.random.Generator, uplink_rng: np.random.Generator
     ) -> tuple[LossModel, LossModel]:
-        """Of downlinks and uplinks. ParameterError for lists of another length, a trace that cannot be used, and bursts
-        that are too short for the losses."""
+        """Loss models of downlinks and uplinks. ParameterError for lists of another length, a trace that cannot be
+        used, and bursts too short for the losses."""
         down: LossModel
         if self.trace is not None:
             down = RecordedLoss(read_trace(self.trace), n_devices, downlink_rng)
@@ -168,7 +171,7 @@ def _problems(name: str, check: Callable[[], object]) -> list[str]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SimulationResult:
-    """A campaign that was run, and the devices as it left them."""
+    """A finished campaign and the state of its devices."""
 
     campaign: Campaign
     devices: Mapping[str, VirtualDevice]
@@ -177,7 +180,7 @@ class SimulationResult:
     journal: Journal
 
     def holds_image(self, dev_eui: str) -> bool:
-        """Whether the device has exactly the bytes that were sent, by their SHA-256; firmware it must run."""
+        """Whether the device holds exactly the bytes sent, by SHA-256: installed if firmware, else stored."""
         device = self.devices[dev_eui]
         image = device.image if self.campaign.config.kind == "firmware" else device.stored
         sent = hashlib.sha256(self.campaign.image).digest()
@@ -185,7 +188,7 @@ class SimulationResult:
 
     @property
     def wrong(self) -> list[str]:
-        """Devices that the campaign says passed, and that do not hold the image. Expected to be empty."""
+        """Devices reported as passed that do not hold the image. Expected to be empty."""
         if self.campaign.config.kind == "multicast":
             return []
         passed = [d.dev_eui for d in self.campaign.status().devices if d.status == "passed"]
@@ -220,34 +223,53 @@ class World:
 
     @classmethod
     def after(cls, journal: Journal, names: Sequence[str], simulation: Simulation) -> tuple[World, float]:
-        """The world as these campaigns of a journal left it, one after the other, and the time that it reached."""
+        """The world after these campaigns of a journal, run one after the other, and its time."""
         world, now = None, simulation.start
         for name in names:
             events, image = list(journal.events(name)), journal.image(name)
             world = world or cls(Campaign.from_first(events[0], image), simulation)
-            now = world.live_again(events, image)
+            now = world.replay(events, image)
         assert world is not None
         return world, now
 
-    def live_again(self, events: Sequence[m.Event], image: bytes) -> float:
-        """Tells the world what it was told until the last of these events; returns the time that it reached.
+    def replay(self, events: Sequence[m.Event], image: bytes) -> float:
+        """Repeats the inputs of the world up to the last of these events and returns that event's time.
 
-        What the devices sent until then the campaign has heard already.
+        Uplinks and reports until then are dropped: the campaign received them already.
         """
         campaign = Campaign.from_first(events[0], image)
-        sealer, requests = Sealer(self.key_ring), {}
+        builder, requests = DownlinkBuilder(self.key_ring), {}
         for name in campaign.plan.groups:
-            self.network.open_group(sealer.multicast_group(campaign, name, campaign.next_f_cnt(name)))
+            self.network.open_group(builder.multicast_group(campaign, name, campaign.next_f_cnt(name)))
         for event in events:
             if isinstance(event, m.Requested):
                 requests[event.id] = event
             elif isinstance(event, m.HandedOver):
-                self.network.submit(sealer.downlink(campaign, requests[event.id]), event.at)
+                self.network.submit(builder.downlink(campaign, requests[event.id]), event.at)
             elif isinstance(event, m.Withdrawn):
                 self.network.withdraw([event.id], event.at)
         self.network.poll(events[-1].at)
-        self.network.poll(events[-1].at)  # Takes note of the first.
+        self.network.poll(events[-1].at)  # Acknowledges the first poll.
         return events[-1].at
+
+
+def describe_world(campaign: str, simulation: Simulation, after: Sequence[str] = ()) -> str:
+    """The simulated network of a campaign as text for the journal, from which `read_world` makes it again."""
+    return json.dumps({"campaign": campaign, "simulation": asdict(simulation), "after": list(after)})
+
+
+def read_world(journal: Journal, campaign: str) -> tuple[Simulation, tuple[str, ...]]:
+    """The simulation that a campaign was run over, and the campaigns that its devices had before.
+
+    JournalError if it was not run over a simulated network.
+    """
+    try:
+        world = json.loads(journal.network(campaign))
+        table, after = world["simulation"], tuple(world.get("after", ()))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        message = f"campaign {campaign!r} was not run over a simulated network, its own agent resumes it"
+        raise JournalError(message) from None
+    return from_table(Simulation, table, "simulation"), after
 
 
 def simulate_campaign(
@@ -265,10 +287,10 @@ def simulate_campaign(
 ) -> SimulationResult:
     """Runs a campaign over virtual devices until it is finished. Keys are made up from the seed.
 
-    `campaign`, if given, is one of that configuration and image that was not started; `network` is kept in the journal.
-    `after` names campaigns of the journal whose devices these are: they are as those left them, and it is later.
-    `attended` and `speed` as of run_virtual. ParameterError if the configuration cannot be used for this image,
-    JournalError if another agent took the campaign over.
+    `campaign`, if given, has that configuration and image and was not started; `network` is the name recorded in the
+    journal. `after` names earlier campaigns of the journal over the same devices, which go on from their final state.
+    `attended` and `speed` as in run_virtual. ParameterError if the configuration does not fit the image, JournalError
+    if another agent took the campaign over.
     """
     campaign = campaign if campaign is not None else Campaign(config, image)
     journal = journal if journal is not None else open_journal(":memory:")
@@ -293,9 +315,9 @@ def resume_simulation(
     attended: bool = False,
     speed: float | None = None,
 ) -> SimulationResult:
-    """Goes on with a simulated campaign that was interrupted, in the world of the same `simulation`, `after` the same.
+    """Continues an interrupted simulated campaign, with the `simulation` and `after` that it was started with.
 
-    JournalError if another agent runs it.
+    JournalError if another agent runs the campaign.
     """
     campaign = Campaign.replay(journal.events(name), journal.image(name))
     world, now = World.after(journal, (*after, name), simulation)
@@ -325,7 +347,7 @@ def _virtual_devices(
     version = config.firmware_version if config.kind == "firmware" else None
     releases = {} if version is None else {hashlib.sha256(campaign.image).digest(): version}
     full = simulation.full_devices(len(config.devices))
-    crowds = Crowds()
+    batch = BatchedBlocks()
     stacks = {name: profile(name) for name in {device.profile for device in config.devices}}
     groups = {name: planned.group for name, planned in campaign.plan.groups.items()}
     return [
@@ -335,10 +357,10 @@ def _virtual_devices(
             releases=releases,
             rng=rng,
             profile=stacks[device.profile],
-            crowds=None if number in full else crowds,
+            batch=None if number in full else batch,
             lorawan=device.lorawan,
-            version=spoken(groups[device.group].dialect, stacks[device.profile].dialects),
-            mc_version=spoken(groups[device.group].mc_version, stacks[device.profile].mc_versions),
+            dialect=nearest_version(groups[device.group].dialect, stacks[device.profile].dialects),
+            mc_version=nearest_version(groups[device.group].mc_version, stacks[device.profile].mc_versions),
             ports=config.ports,
             fw_version=simulation.old_version,
             uplink_period=config.uplink_period_of(device),

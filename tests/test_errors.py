@@ -1,4 +1,4 @@
-"""The exception tree: who is whose child, what the attributes hold, and that errors travel between processes."""
+"""Exceptions: base classes, attributes, and copies across processes."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ MADE = [
 ]
 
 
-def test_every_error_is_here():
+def test_every_error_class_is_tested_and_public():
     tree = {cls for _, cls in inspect.getmembers(errors, inspect.isclass) if issubclass(cls, BaseException)}
     assert tree == {type(error) for error in MADE}
     assert {cls.__name__ for cls in tree} <= set(ff.__all__)
 
 
 @pytest.mark.parametrize("error", MADE, ids=lambda error: type(error).__name__)
-def test_an_error_is_a_fuota_error_with_a_sentence(error):
+def test_an_error_is_a_fuota_error_with_its_message(error):
     assert isinstance(error, errors.FuotaError)
     assert not isinstance(error, (OSError, RuntimeError, KeyError))
     assert str(error) == "a sentence"
 
 
-def test_builtin_relatives():
-    """What a caller who knows nothing of this library would catch."""
+def test_errors_have_the_built_in_base_classes():
+    """Callers without knowledge of this library catch these built-in classes."""
     relatives = {type(error): {base for base in (ValueError, ImportError) if isinstance(error, base)} for error in MADE}
     assert relatives == {
         errors.FuotaError: set(),
@@ -52,12 +52,12 @@ def test_builtin_relatives():
     }
 
 
-def test_only_one_generation():
+def test_every_error_derives_directly_from_fuota_error():
     for error in MADE[1:]:
         assert type(error).__bases__[0] is errors.FuotaError
 
 
-def test_facts_are_attributes():
+def test_facts_of_errors_are_attributes():
     error = errors.WireError("cut short", offset=5, field="mic", commands=(c for c in "ab"))
     assert (error.offset, error.field, error.commands) == (5, "mic", ("a", "b"))
     plain = errors.WireError("cut short")
@@ -66,7 +66,7 @@ def test_facts_are_attributes():
     assert errors.MissingExtraError("install it", extra="cli").extra == "cli"
 
 
-def test_facts_are_required():
+def test_facts_of_errors_are_required():
     with pytest.raises(TypeError):
         errors.UndecodableError("need more")
     with pytest.raises(TypeError):
@@ -77,8 +77,8 @@ def test_facts_are_required():
 @pytest.mark.parametrize(
     "error", [*MADE, FieldError("a sentence", field="nb_frag")], ids=lambda error: type(error).__name__
 )
-def test_an_error_travels(error, again):
-    """As it does when a worker process raises it: with its sentence and its facts."""
+def test_an_error_survives_copy_and_pickle(error, again):
+    """An error that a worker process raises is pickled with its message and its facts."""
     other = again(error)
     assert type(other) is type(error)
     assert str(other) == str(error)
@@ -86,7 +86,7 @@ def test_an_error_travels(error, again):
         assert getattr(other, fact, None) == getattr(error, fact, None)
 
 
-def test_an_error_of_the_core_is_the_same_class():
+def test_the_core_raises_the_same_error_classes():
     with pytest.raises(errors.UndecodableError) as info:
         ff.Decoder(5, 3).block()
     assert info.value.missing == 5

@@ -21,13 +21,20 @@ CAMPAIGN = [
         "Campaign",
         "CampaignConfig",
         "Device",
+        "Downlink",
         "DownlinkSent",
         "Group",
+        "HandOver",
+        "Key",
         "KeyRing",
+        "MulticastGroup",
         "MulticastSummary",
+        "Network",
+        "NetworkCapabilities",
+        "Simulation",
         "Uplink",
     ),
-    "open_journal",
+    *("open_journal", "retry_config", "simulate_campaign"),
 ]
 
 
@@ -59,7 +66,8 @@ def test_wire_is_loaded_when_it_is_used():
     assert inspect.ismodule(ff.wire)
     for package in ("fragmentation", "multicast", "firmware", "clock"):
         decode = getattr(ff.wire, package).decode
-        assert list(inspect.signature(decode).parameters) == ["payload", "uplink", "version"]
+        named = ["dialect", "version"] if package == "fragmentation" else ["version"]
+        assert list(inspect.signature(decode).parameters) == ["payload", "uplink", *named]
 
 
 def test_the_version_is_that_of_the_package():

@@ -1,4 +1,4 @@
-"""Firmware images from files and packages: the right bytes, or a sentence that says why not."""
+"""Firmware images from files and packages: the right bytes, or an error with the reason."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_binary_is_taken_as_it_is(load: Load, name: str, data: bytes):
 
 
 @pytest.mark.parametrize("name", ["image.hex", "image.ihex", "IMAGE.HEX"])
-def test_intel_hex(load: Load, name: str):
+def test_intel_hex_file_is_read(load: Load, name: str):
     assert load(":0400000001020304F2\n:00000001FF\n", name) == b"\1\2\3\4"
 
 
@@ -62,7 +62,7 @@ def test_intel_hex_at_a_high_address(load: Load):
     assert load(hex_file(*records)) == b"abcdef"
 
 
-def test_records_in_any_order_and_line_endings(load: Load):
+def test_hex_records_are_read_in_any_order_with_any_line_endings(load: Load):
     text = hex_file((DATA, 2, b"cd"), (DATA, 0, b"ab"))
     assert load(text) == b"abcd"
     assert load(text.replace("\n", "\r\n")) == b"abcd"
@@ -70,19 +70,21 @@ def test_records_in_any_order_and_line_endings(load: Load):
 
 
 @pytest.mark.parametrize(("name", "address_len"), [("image.s19", 16), ("image.srec", 24), ("image.mot", 32)])
-def test_s_records(load: Load, name: str, address_len: int):
+def test_s_records_with_any_address_length_are_read(load: Load, name: str, address_len: int):
     file = bincopy.BinFile()
     file.add_binary(bytes(range(200)), address=0x1000)
     assert load(file.as_srec(address_length_bits=address_len), name) == bytes(range(200))
 
 
-def test_an_s_record_by_hand(load: Load):
+def test_s_record_written_by_hand_is_read(load: Load):
     assert load("S1070010010203FFE3\nS9030000FC\n", "image.s19") == b"\1\2\3\xff"
 
 
 @given(data=st.binary(min_size=1, max_size=300), address=st.integers(0, 2**32 - 301))
 @settings(max_examples=30)
-def test_any_bytes_at_any_address_come_back(tmp_path_factory: pytest.TempPathFactory, data: bytes, address: int):
+def test_any_bytes_at_any_address_survive_both_record_formats(
+    tmp_path_factory: pytest.TempPathFactory, data: bytes, address: int
+):
     file = bincopy.BinFile()
     file.add_binary(data, address=address)
     folder = tmp_path_factory.getbasetemp()
@@ -94,11 +96,11 @@ def test_any_bytes_at_any_address_come_back(tmp_path_factory: pytest.TempPathFac
 # ---- gaps, start and stop ----------------------------------------------------------------------------------
 
 
-def test_gaps_are_erased_flash(load: Load):
+def test_gaps_are_filled_as_erased_flash(load: Load):
     assert load(hex_file((DATA, 0, b"ab"), (DATA, 5, b"c"))) == b"ab\xff\xff\xffc"
 
 
-def test_a_gap_may_be_long_but_not_endless(load: Load):
+def test_a_gap_beyond_the_longest_is_refused(load: Load):
     def text(gap: int) -> str:
         high, low = divmod(4 + gap, 0x10000)
         return hex_file((DATA, 0, b"abcd"), (LINEAR, 0, high.to_bytes(2, "big")), (DATA, low, b"e"))
@@ -125,17 +127,17 @@ def test_a_gap_may_be_long_but_not_endless(load: Load):
         (0, None, b"01234567"),
     ],
 )
-def test_start_and_stop(load: Load, start: int | None, stop: int | None, expected: bytes):
+def test_start_and_stop_choose_a_range(load: Load, start: int | None, stop: int | None, expected: bytes):
     assert load(hex_file((DATA, 0x100, b"01234567")), start=start, stop=stop) == expected
 
 
 @pytest.mark.parametrize(("start", "stop"), [(0, 0x100), (0x108, None), (0x104, 0x104), (0x105, 0x102), (10**30, None)])
-def test_nothing_between_start_and_stop(load: Load, start: int, stop: int | None):
+def test_an_empty_range_is_refused(load: Load, start: int, stop: int | None):
     with pytest.raises(ParameterError, match="empty"):
         load(hex_file((DATA, 0x100, b"01234567")), start=start, stop=stop)
 
 
-def test_a_board_and_a_constant_without_a_format(load: Load, module: Callable[[str, str], Path]):
+def test_a_board_of_plain_hex_and_a_constant_without_format_are_refused(load: Load, module: Callable[[str, str], Path]):
     with pytest.raises(ParameterError, match="board"):
         load(hex_file((DATA, 0, b"x")), board="9900")
     module("throwaway_auto.py", f"IMAGE = {TWO_BOARDS!r}")
@@ -144,14 +146,14 @@ def test_a_board_and_a_constant_without_a_format(load: Load, module: Callable[[s
 
 
 @pytest.mark.parametrize("start", [-1, -(10**30)])
-def test_an_address_is_not_negative(load: Load, start: int):
+def test_a_negative_address_is_refused(load: Load, start: int):
     with pytest.raises(ParameterError, match="start"):
         load(hex_file((DATA, 0, b"x")), start=start)
 
 
 @pytest.mark.parametrize("option", [{"start": 5}, {"stop": 5}, {"board": "9900"}])
-def test_options_that_a_binary_file_has_no_use_for(load: Load, option: dict[str, Any]):
-    """Not passed over in silence: the whole file would be sent."""
+def test_options_of_other_formats_are_refused_for_a_binary_file(load: Load, option: dict[str, Any]):
+    """If the option were ignored, the whole file would be sent."""
     with pytest.raises(ParameterError, match=next(iter(option))):
         load(b"firmware", "image.bin", **option)
 
@@ -174,8 +176,8 @@ TWO_BOARDS = hex_file(
 )
 
 
-def test_two_boards(load: Load):
-    """A block of another board does not move a board's addresses, those that stand before its blocks do."""
+def test_each_board_of_a_universal_hex_file_is_read(load: Load):
+    """An address record applies to the blocks after it, except those of other boards."""
     assert load(TWO_BOARDS, format="universal-hex", board="9900", stop=0x10000) == b"first board"
     assert load(TWO_BOARDS, format="universal-hex", board="9900", start=0x10000) == b"!"
     second = load(TWO_BOARDS, format="universal-hex", board="9903")
@@ -183,7 +185,7 @@ def test_two_boards(load: Load):
 
 
 @pytest.mark.parametrize("board", ["1234", None, "", "99"])
-def test_a_board_that_is_not_there(load: Load, board: str | None):
+def test_an_unknown_board_is_refused_with_the_known_ones(load: Load, board: str | None):
     with pytest.raises(ParameterError) as info:
         load(TWO_BOARDS, format="universal-hex", board=board)
     for part in ("board", repr(board) if board else "", "9900", "9903"):
@@ -195,12 +197,12 @@ def test_a_board_may_be_written_in_lower_case(load: Load):
     assert load(text, format="universal-hex", board="99ab") == b"x"
 
 
-def test_a_plain_hex_file_is_not_a_universal_one(load: Load):
+def test_a_plain_hex_file_is_refused_as_universal_hex(load: Load):
     with pytest.raises(ParameterError, match="universal HEX"):
         load(hex_file((DATA, 0, b"x")), format="universal-hex", board="9900")
 
 
-def test_a_universal_file_is_not_a_plain_one(load: Load):
+def test_a_universal_hex_file_is_refused_as_plain_hex(load: Load):
     with pytest.raises(ParameterError):
         load(TWO_BOARDS)
 
@@ -210,7 +212,7 @@ def test_a_universal_file_is_not_a_plain_one(load: Load):
 
 @pytest.mark.parametrize("name", ["image.bin", "image.hex", "image.s19"])
 @pytest.mark.parametrize("content", [b"", b"\n"])
-def test_empty(load: Load, name: str, content: bytes):
+def test_an_empty_image_is_refused(load: Load, name: str, content: bytes):
     if name.endswith(".bin") and content:
         assert load(content, name) == content
         return
@@ -219,14 +221,14 @@ def test_empty(load: Load, name: str, content: bytes):
     assert name in str(info.value)
 
 
-def test_records_without_data(load: Load):
+def test_a_hex_file_without_data_is_refused(load: Load):
     for options in ({}, {"start": 0}, {"stop": 10}, {"start": 1, "stop": 10}):
         with pytest.raises(ParameterError, match="empty"):
             load(hex_file(), **options)
 
 
 @pytest.mark.parametrize("name", ["nothing.bin", ".", "", "x" * 300, "a\0b"])
-def test_a_file_that_is_not_there(tmp_path: Path, name: str):
+def test_an_image_file_that_cannot_be_read_is_refused(tmp_path: Path, name: str):
     with pytest.raises(FuotaError) as info:
         load_image(ImageSource(path=name), tmp_path)
     assert "cannot be read" in str(info.value)
@@ -254,7 +256,7 @@ GOOD = ":0400000001020304F2"
         "\x00" * 20,
     ],
 )
-def test_a_malformed_hex_record(load: Load, line: str):
+def test_a_malformed_hex_record_is_refused_with_the_file(load: Load, line: str):
     with pytest.raises(ParameterError) as info:
         load(f"{GOOD}\n{line}\n:00000001FF\n")
     assert "image.hex" in str(info.value)
@@ -264,7 +266,7 @@ def test_a_malformed_hex_record(load: Load, line: str):
 @pytest.mark.parametrize(
     "line", ["S1070010010203FFE4", "S10700100102", "S1", "S", "T1070010010203FFE3", "S107001001ZZ03FFE3", GOOD]
 )
-def test_a_malformed_s_record(load: Load, line: str):
+def test_a_malformed_s_record_is_refused_with_the_file(load: Load, line: str):
     with pytest.raises(ParameterError) as info:
         load(f"S1070010010203FFE3\n{line}\n", "image.s19")
     assert "image.s19" in str(info.value)
@@ -285,7 +287,7 @@ def test_a_malformed_s_record(load: Load, line: str):
         "é",
     ],
 )
-def test_a_malformed_universal_record(load: Load, line: str):
+def test_a_malformed_universal_hex_record_is_refused(load: Load, line: str):
     text = f"{record(LINEAR, 0, bytes(2))}\n{record(*START_V1)}\n{record(DATA, 0, b'ab')}\n{line}\n"
     with pytest.raises(ParameterError) as info:
         load(text, format="universal-hex", board="9900")
@@ -293,7 +295,7 @@ def test_a_malformed_universal_record(load: Load, line: str):
 
 
 @pytest.mark.parametrize("name", ["image.hex", "image.s19"])
-def test_binary_by_the_name_of_a_record_format(load: Load, name: str):
+def test_a_binary_file_with_the_suffix_of_a_record_format_is_refused(load: Load, name: str):
     with pytest.raises(ParameterError, match="not a text file"):
         load(bytes(range(256)), name)
 
@@ -310,8 +312,9 @@ line_of_text = st.one_of(
 
 @given(lines=st.lists(line_of_text, max_size=6), board=st.sampled_from(["9900", "9903", None]))
 @settings(max_examples=200)
-def test_any_text(tmp_path_factory: pytest.TempPathFactory, lines: list[str], board: str | None):
-    """An image or a ParameterError, never an error of another kind."""
+def test_any_text_gives_an_image_or_a_parameter_error(
+    tmp_path_factory: pytest.TempPathFactory, lines: list[str], board: str | None
+):
     folder = tmp_path_factory.getbasetemp()
     (folder / "any.txt").write_bytes("\n".join(lines).encode("utf-8", "surrogatepass"))
     for kind in ("hex", "srec", "universal-hex"):
@@ -322,7 +325,7 @@ def test_any_text(tmp_path_factory: pytest.TempPathFactory, lines: list[str], bo
         assert 0 < len(image) <= 0x100
 
 
-def test_without_bincopy(load: Load, monkeypatch: pytest.MonkeyPatch):
+def test_record_formats_without_bincopy_name_the_extra(load: Load, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "bincopy", None)
     with pytest.raises(MissingExtraError, match=r"fuota-fec\[image\]") as info:
         load(hex_file((DATA, 0, b"x")))
@@ -343,12 +346,12 @@ def test_without_bincopy(load: Load, monkeypatch: pytest.MonkeyPatch):
         {"name": "C"},
     ],
 )
-def test_a_source_is_a_path_or_a_constant(fields: dict[str, str]):
+def test_an_image_source_is_either_a_path_or_a_constant(fields: dict[str, str]):
     with pytest.raises(ParameterError, match=r"path|package"):
         ImageSource(**fields)
 
 
-def test_a_path_is_relative_to_the_folder(tmp_path: Path):
+def test_an_image_path_is_relative_to_the_folder(tmp_path: Path):
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "a.bin").write_bytes(b"x")
     assert load_image(ImageSource(path="images/a.bin"), tmp_path) == b"x"
@@ -358,7 +361,7 @@ def test_a_path_is_relative_to_the_folder(tmp_path: Path):
 
 @pytest.fixture
 def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], Path]:
-    """A module that can be found, and that leaves a mark if it is ever run."""
+    """Creates an importable module that writes a file if it is run."""
     folder = tmp_path / "site"
     monkeypatch.syspath_prepend(folder)
     mark = tmp_path / "was run"
@@ -383,7 +386,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, st
         ("OTHER = IMAGE2 = 'no'\nIMAGE = 'µ'", "µ".encode()),
     ],
 )
-def test_a_constant_of_a_module_that_is_not_run(module, text: str, expected: bytes):
+def test_a_constant_is_read_without_running_its_module(module, text: str, expected: bytes):
     mark = module("throwaway_image.py", text)
     source = ImageSource(package="throwaway_image", name="IMAGE", format="binary")
     assert load_image(source) == expected
@@ -391,14 +394,13 @@ def test_a_constant_of_a_module_that_is_not_run(module, text: str, expected: byt
     assert "throwaway_image" not in sys.modules
 
 
-def test_a_constant_with_records(module):
+def test_a_constant_with_hex_records_is_read(module):
     module("throwaway_hex.py", f"IMAGE = {TWO_BOARDS!r}")
     source = ImageSource(package="throwaway_hex", name="IMAGE", format="universal-hex", board="9903", stop=7)
     assert load_image(source) == b"second "
 
 
-def test_a_module_of_a_package_that_is_not_run(module):
-    """Nor is the package around it."""
+def test_a_constant_is_read_without_running_the_package_around_its_module(module):
     mark = module("throwaway_package/__init__.py", "IMAGE = 'of the package'")
     module("throwaway_package/data.py", "IMAGE = 'of the module'")
     assert load_image(ImageSource(package="throwaway_package", name="IMAGE", format="binary")) == b"of the package"
@@ -425,7 +427,7 @@ def test_a_module_of_a_package_that_is_not_run(module):
         "IMAGE = \0",
     ],
 )
-def test_a_module_without_such_a_constant(module, text: str):
+def test_a_module_without_the_constant_is_refused(module, text: str):
     mark = module("throwaway_other.py", text)
     with pytest.raises(ParameterError) as info:
         load_image(ImageSource(package="throwaway_other", name="IMAGE"))
@@ -433,14 +435,14 @@ def test_a_module_without_such_a_constant(module, text: str):
     assert not mark.exists()
 
 
-def test_an_empty_constant(module):
+def test_an_empty_constant_is_refused(module):
     module("throwaway_empty.py", "IMAGE = ''")
     with pytest.raises(ParameterError, match="empty"):
         load_image(ImageSource(package="throwaway_empty", name="IMAGE"))
 
 
 @pytest.mark.parametrize("package", ["no_such_package_at_all", "no_such_package.at_all", "sys.nothing", ".relative"])
-def test_a_package_that_is_not_installed(package: str):
+def test_a_package_that_is_not_installed_is_refused(package: str):
     with pytest.raises(ParameterError) as info:
         load_image(ImageSource(package=package, name="IMAGE"))
     assert repr(package) in str(info.value)
@@ -448,8 +450,8 @@ def test_a_package_that_is_not_installed(package: str):
 
 
 @pytest.mark.parametrize("package", ["sys", "numpy._core._multiarray_umath", "", "__main__"])
-def test_a_package_without_a_text(package: str):
-    """Built in, compiled, or none: no other words than for a package without the constant."""
+def test_a_package_without_a_source_is_refused(package: str):
+    """Modules that are built in, compiled or missing give the same message as a module without the constant."""
     with pytest.raises(ParameterError) as info:
         load_image(ImageSource(package=package, name="IMAGE"))
     assert f"package {package!r}" in str(info.value)

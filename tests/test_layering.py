@@ -1,11 +1,11 @@
-"""The floors of the house: an import never goes up, the pure stays pure, and `import fuota_fec` needs numpy alone."""
+"""Layers: imports go down, never in a circle; pure modules stay pure; `import fuota_fec` needs numpy alone."""
 
 from __future__ import annotations
 
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,18 +22,17 @@ FLOORS = [
     {"campaign"},
     {"journal", "fleet", "image"},
     {"networks"},
-    {"downlinks"},
     {"agent", "batch"},
     {"operations", "simulation"},
     {"report", "service"},
     {"cli", "__main__", ""},
 ]
-"""Lowest first. "" is the package itself, whose public names come from everywhere."""
+"""Lowest first. "" is the package itself: its public names come from every floor."""
 
 FLOOR = {name: floor for floor, names in enumerate(FLOORS) for name in names}
 
 PURE = {"codec", "wire", "radio", "planning", "devices", "campaign"}
-"""Functions of their arguments: no clock, no concurrency, nothing outside the process."""
+"""Modules that are functions of their arguments: no clock, no concurrency, nothing outside the process."""
 
 IMPURE = {
     *("asyncio", "socket", "socketserver", "ssl", "selectors", "select"),
@@ -43,14 +42,14 @@ IMPURE = {
 }
 
 ALLOWED = {("codec.parity", "threading")}
-"""A ParityMatrix that threads share grows under a lock. It may take threading.Lock from there, and that alone."""
+"""Exceptions, for threading.Lock alone: a ParityMatrix that threads share grows under a lock."""
 
 
 class Import(NamedTuple):
     line: int
     module: str
     name: str | None
-    """What is taken from the module; None if the module itself is."""
+    """Name imported from the module; None for the module itself."""
 
 
 def module_name(path: Path) -> str:
@@ -63,7 +62,7 @@ MODULES = {module_name(path): path for path in sorted(ROOT.rglob("*.py"))}
 
 
 def imports_of(module: str) -> Iterator[Import]:
-    """Every import of a file, wherever it stands: at the top, in a function, for the type checker, by name."""
+    """Every import of a file: at the top, in a function, for the type checker, by name."""
     path = MODULES[module]
     package = ["fuota_fec", *filter(None, module.split("."))]
     if path.name != "__init__.py":
@@ -86,14 +85,14 @@ def called(node: ast.Call) -> str:
 
 
 def leading_text(node: ast.expr) -> str:
-    """The text of a constant, or what an f-string begins with."""
+    """Text of a constant, or the text at the start of an f-string."""
     if isinstance(node, ast.JoinedStr) and node.values:
         node = node.values[0]
     return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
 
 
 def rooms_of(item: Import) -> str | None:
-    """The name just below the package that an import leads to; "" for the package itself, None for another library."""
+    """Name just below the package that an import leads to; "" for the package itself, None for another library."""
     first, _, rest = item.module.partition(".")
     if first != "fuota_fec":
         return None
@@ -104,7 +103,7 @@ def rooms_of(item: Import) -> str | None:
 
 def test_every_module_has_a_floor():
     rooms = {module.partition(".")[0] for module in MODULES}
-    assert rooms <= FLOOR.keys(), "give these a floor, or a place in a module that has one"
+    assert rooms <= FLOOR.keys(), "give these a floor, or move them into a module that has one"
 
 
 @pytest.mark.parametrize("module", [module for module in MODULES if module])
@@ -119,7 +118,7 @@ def test_an_import_never_goes_up(module):
 
 
 @pytest.mark.parametrize("module", [module for module in MODULES if module.partition(".")[0] in PURE])
-def test_what_is_pure_stays_pure(module):
+def test_a_pure_module_imports_nothing_impure(module):
     impure = [
         f"{MODULES[module].relative_to(ROOT)}:{item.line} imports {item.module}"
         for item in imports_of(module)
@@ -129,7 +128,7 @@ def test_what_is_pure_stays_pure(module):
 
 
 @pytest.mark.parametrize(("module", "library"), sorted(ALLOWED))
-def test_the_exception_is_a_lock_and_no_more(module, library):
+def test_an_allowed_impure_import_is_a_lock_only(module, library):
     assert [item.name for item in imports_of(module) if item.module == library] in ([None], ["Lock"])
     tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
     uses = [node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id == library]
@@ -141,8 +140,8 @@ def test_the_exception_is_a_lock_and_no_more(module, library):
     assert taken == ["Lock"] * len(uses)
 
 
-def test_the_reader_of_imports_reads_them_all(tmp_path, monkeypatch):
-    """This file's own tool, on every way to write an import."""
+def test_imports_of_finds_every_kind_of_import(tmp_path, monkeypatch):
+    """Checks `imports_of` on every way to write an import."""
     path = tmp_path / "wire" / "new.py"
     path.parent.mkdir()
     path.write_text(
@@ -177,13 +176,98 @@ def test_the_reader_of_imports_reads_them_all(tmp_path, monkeypatch):
     )
 
 
-# ---- what is needed ------------------------------------------------------------------------------------------
+# ---- circles ---------------------------------------------------------------------------------------------
+
+
+def targets_of(item: Import) -> Iterator[str]:
+    """The modules, named below the package, whose files an import reads; none for another library."""
+    first, _, module = item.module.partition(".")
+    if first == "fuota_fec":
+        inner = f"{module}.{item.name}".lstrip(".") if item.name is not None else module
+        yield inner if inner in MODULES or inner in FLOOR else module
+
+
+def circles(graph: Mapping[str, Collection[str]]) -> list[list[str]]:
+    """Circles of a graph: for each group of nodes that lead to each other, a shortest one, its first node repeated."""
+    found: list[list[str]] = []
+    seen: set[str] = set()
+    for start in sorted(graph):
+        if start not in seen and (circle := shortest_circle(graph, start)) is not None:
+            found.append(circle)
+            seen |= reached_from(graph, start) & {node for node in graph if start in reached_from(graph, node)}
+    return found
+
+
+def reached_from(graph: Mapping[str, Collection[str]], start: str) -> set[str]:
+    """All nodes at the end of a path of one step or more."""
+    reached, ahead = set(), [start]
+    while ahead:
+        new = set(graph.get(ahead.pop(), ())) - reached
+        reached |= new
+        ahead += new
+    return reached
+
+
+def shortest_circle(graph: Mapping[str, Collection[str]], start: str) -> list[str] | None:
+    paths, seen = [[start]], set()
+    for path in paths:
+        for node in sorted(graph.get(path[-1], ())):
+            if node == start:
+                return [*path, start]
+            if node not in seen:
+                seen.add(node)
+                paths.append([*path, node])
+    return None
+
+
+def test_no_circle_of_imports():
+    """Imports for type checking and inside functions count."""
+    graph = {name: {target for item in imports_of(name) for target in targets_of(item)} for name in MODULES}
+    graph["wire"].remove("wire")  # The start of an f-string, which names a module in that folder.
+    files = {name: str(path.relative_to(ROOT)) for name, path in MODULES.items()}
+    found = [" -> ".join(files[name] for name in circle) for circle in circles(graph)]
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize(
+    ("graph", "expected"),
+    [
+        ({}, []),
+        ({"a": "b", "b": "c", "c": ""}, []),
+        ({"a": "bc", "b": "d", "c": "d", "d": ""}, []),
+        ({"a": "a"}, ["aa"]),
+        ({"a": "b", "b": "a"}, ["aba"]),
+        ({"a": "b", "b": "c", "c": "d", "d": "b"}, ["bcdb"]),
+        ({"a": "b", "b": "c", "c": "ab", "d": "a"}, ["abca"]),
+        ({"a": "b", "b": "a", "c": "d", "d": "c", "e": "ac"}, ["aba", "cdc"]),
+        ({"a": "b", "b": "ca", "c": "b"}, ["aba"]),
+    ],
+    ids=str,
+)
+def test_the_circle_finder_finds_a_shortest_circle_of_each_group(graph, expected):
+    assert ["".join(circle) for circle in circles(graph)] == expected
+
+
+def test_the_circle_finder_sees_imports_in_functions_and_for_type_checking(tmp_path, monkeypatch):
+    texts = {
+        "wire.one": "if TYPE_CHECKING:\n    from fuota_fec.wire.two import Two\n",
+        "wire.two": "def f():\n    from fuota_fec.wire import one\n",
+    }
+    for name, text in texts.items():
+        path = tmp_path / f"{name}.py"
+        path.write_text(text)
+        monkeypatch.setitem(MODULES, name, path)
+    graph = {name: {target for item in imports_of(name) for target in targets_of(item)} for name in texts}
+    assert circles(graph) == [["wire.one", "wire.two", "wire.one"]]
+
+
+# ---- what an import loads ---------------------------------------------------------------------------------------
 
 NUMPY_ALONE = """
 import sys
 
 class NumpyAlone:
-    # Whatever is neither of the standard library, numpy nor ours cannot be found.
+    # Finds only the standard library, numpy and this package.
     def find_spec(self, name, path=None, target=None):
         first = name.partition(".")[0]
         if first in sys.stdlib_module_names or first in ("numpy", "fuota_fec") or first.startswith("_"):
@@ -213,11 +297,11 @@ def test_the_codec_needs_numpy_alone():
     libraries, ours = (line.split() for line in result.stdout.splitlines())
     assert {name for name in libraries if not name.startswith("_")} - {"cython_runtime"} == {"fuota_fec", "numpy"}
     high = [name for name in ours if FLOOR.get(name.split(".")[1], 0) > FLOOR["codec"]]
-    assert high == [], "what belongs to campaigns is loaded when it is first used"
+    assert high == [], "modules for campaigns are loaded when they are first used"
 
 
-def test_importing_loads_no_extra():
-    """Also where they are installed."""
+def test_importing_the_package_loads_no_extra():
+    """The extras are installed here."""
     code = "import sys, fuota_fec; print(*sys.modules, sep='\\n')"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = {name.partition(".")[0] for name in result.stdout.split()}
@@ -228,3 +312,18 @@ def test_importing_loads_no_extra():
     }
     assert loaded & extras == set()
     assert "numpy" in loaded
+
+
+DATA_OF_CAMPAIGNS = {"config", "event_codec", "messages", "reasons", "timers"}
+"""Modules of `campaign` that neither plan nor decide."""
+
+
+@pytest.mark.parametrize("port", ["networks.base", "journal.base"])
+def test_importing_a_port_loads_no_planner_and_no_campaign_machine(port):
+    code = f"import sys, fuota_fec.{port}; print(*sys.modules)"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = {name.removeprefix("fuota_fec.") for name in result.stdout.split() if name.startswith("fuota_fec.")}
+    assert port in loaded
+    assert [name for name in loaded if name.partition(".")[0] == "planning"] == []
+    in_campaign = {name.partition(".")[2] for name in loaded if name.startswith("campaign.")}
+    assert in_campaign <= DATA_OF_CAMPAIGNS

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fuota_fec.agent.agent import Agent, run_virtual
+from fuota_fec.agent import Agent, run_virtual
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.config import CampaignConfig, Device, Group, KeyRing, Ports
@@ -19,7 +19,7 @@ from fuota_fec.campaign.status import TRANSITIONS
 from fuota_fec.errors import ParameterError
 from fuota_fec.fleet.channel import IndependentLoss
 from fuota_fec.fleet.device import VirtualDevice
-from fuota_fec.journal.base import MemoryJournal
+from fuota_fec.journal import MemoryJournal
 from fuota_fec.networks.simulated import SimulatedNetwork
 from fuota_fec.simulation import Simulation, SimulationResult, World, simulate_campaign
 from fuota_fec.wire.keys import Key
@@ -338,6 +338,15 @@ def test_losses_that_do_not_fit_the_fleet(settings, said) -> None:
         simulate_campaign(make_config(3), IMAGE, Simulation(**settings))
 
 
+def test_devices_that_decode_themselves_are_all_of_a_small_fleet_and_spread_over_a_large_one() -> None:
+    assert Simulation().full_devices(500) == frozenset(range(500))
+    few = sorted(Simulation().full_devices(10_000))
+    assert len(few) == 16
+    assert np.diff(few).min() == np.diff(few).max() == 625
+    assert Simulation(n_full=3).full_devices(2) == {0, 1}
+    assert Simulation(n_full=0).full_devices(2) == frozenset()
+
+
 # ---- garbage in the middle -------------------------------------------------------------------------------
 
 
@@ -402,12 +411,12 @@ def test_garbage_in_the_middle_is_counted_and_the_campaign_goes_on(version) -> N
         ({"uplink_loss": (0.1, -1)}, "uplink_loss: -1"),
         ({"downlink_loss": ()}, "downlink_loss: "),
         ({"downlink_loss": (0.1, 0.2), "n_devices": 3}, "downlink_loss: 2 values for 3 devices"),
-        ({"outages": ((5, 3),)}, r"outages: \(5, 3\) has no end"),
+        ({"outages": ((5, 3),)}, r"outages: \(5, 3\) is not a window"),
         ({"burst": 0.5}, r"burst: 0\.5"),
         ({"burst": float("nan")}, "burst: nan"),
-        ({"trace": ""}, "trace: it is empty"),
-        ({"burst": float("inf")}, "burst: inf is not a finite mean length"),
-        ({"trace": "x.csv", "downlink_loss": 0.1}, "trace: it has the downlink losses"),
+        ({"trace": ""}, "trace: '' is not a file name"),
+        ({"burst": float("inf")}, "burst: inf is not a mean length"),
+        ({"trace": "x.csv", "downlink_loss": 0.1}, "trace, downlink_loss: both are given"),
     ],
 )
 def test_settings_that_cannot_be_used_are_named(changes, said) -> None:

@@ -1,4 +1,4 @@
-/* The product by libm4ri: coefficients and fragments as bit matrices, made before the clock starts. */
+/* Matrix product by libm4ri: coefficients and fragments are converted to bit matrices before the timed calls. */
 #include <m4ri/m4ri.h>
 #include <stddef.h>
 #include <stdint.h>

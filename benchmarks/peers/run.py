@@ -1,10 +1,10 @@
-"""This codec beside other people's, on the same input in the same run: one table of ratios, written to RESULTS.md.
+"""Comparison with other codecs on the same input in the same run: one table of ratios, written to RESULTS.md.
 
     python benchmarks/peers/run.py [--quick] [--out FILE]
 
-Each peer's bytes are compared with ours wherever it speaks the same dialect. A peer that cannot be had (no compiler, no
-network, not installed) is named as left out. Times are the best of several rounds; only ratios of one run mean
-anything. Everything is built in a temporary directory.
+The bytes of each peer are compared with ours in every common dialect. A peer that is not available (no compiler, no
+network, not installed) is listed as left out. Times are the best of several rounds; only ratios within one run are
+comparable. Everything is built in a temporary directory.
 """
 
 from __future__ import annotations
@@ -28,9 +28,10 @@ import numpy as np
 
 import fuota_fec as ff
 from fuota_fec import _core, _reference
+from fuota_fec.wire.dialects import DIALECTS
 
 HERE = Path(__file__).parent
-VERSION = {1: "1.0.0", 2: "2.0.0"}
+VERSION = {number: dialect for dialect, number in DIALECTS.items()}
 Array = np.ndarray
 
 
@@ -52,7 +53,7 @@ def pointer(array: Array) -> ctypes.c_void_p:
 
 
 class LeftOut(Exception):
-    """This peer cannot be had here."""
+    """A peer is not available on this machine."""
 
 
 def tool(name: str) -> str:
@@ -65,11 +66,11 @@ def tool(name: str) -> str:
 def checked(*command: str, cwd: Path | None = None, env: dict[str, str] | None = None) -> None:
     done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise LeftOut((done.stderr.strip().splitlines() or ["it cannot be built"])[-1])
+        raise LeftOut((done.stderr.strip().splitlines() or ["the build failed without a message"])[-1])
 
 
 class Plain:
-    """The algorithm of the specification in C, -O3 -march=native."""
+    """Algorithm of the specification in C, -O3 -march=native."""
 
     def __init__(self, build: Path) -> None:
         library = build / "plain.so"
@@ -93,7 +94,7 @@ class Plain:
 
 
 class M4ri:
-    """libm4ri's mzd_mul: the product alone."""
+    """Matrix product alone, by mzd_mul of libm4ri."""
 
     def __init__(self, build: Path) -> None:
         library = build / "m4ri.so"
@@ -116,7 +117,7 @@ class M4ri:
 
 
 class Program:
-    """A peer in another language: the block goes in, the coded fragments and its best time come out."""
+    """Peer in another language: reads the block, writes the coded fragments and its best time."""
 
     def __init__(self, path: Path, dialects: tuple[int, ...], with_dialect: bool) -> None:
         self.path, self.dialects, self.with_dialect = path, dialects, with_dialect
@@ -141,7 +142,7 @@ def rust(build: Path) -> Program:
 
 
 def numpy_encode(rows: Array, block: Array, frag_size: int) -> Array:
-    """The product as a matrix product of 32-bit floats (exact: sums stay below 2^24), modulo 2."""
+    """Coded fragments by a matrix product of 32-bit floats modulo 2. Sums stay below 2^24, so the product is exact."""
     bits = np.unpackbits(block.reshape(-1, frag_size), axis=1).astype(np.float32)
     return np.packbits((rows.astype(np.float32) @ bits).astype(np.uint32).astype(np.uint8) & 1, axis=1)
 
@@ -182,9 +183,10 @@ class Results:
             "# Measured",
             "",
             "Written by `benchmarks/peers/run.py`. Ratios of times taken in one run, best of several rounds, one",
-            "thread unless said otherwise, every result checked for equal bytes first. M is the number of uncoded",
-            "fragments, F their bytes, R the number of coded fragments; *cold* makes the parity rows anew, *reused*",
-            'takes them from a `ParityMatrix`. "Plain C" is the algorithm of the specification, -O3 -march=native.',
+            "thread unless stated otherwise, every result checked for equal bytes first. M is the number of uncoded",
+            "fragments, F their size in bytes, R the number of coded fragments; *cold* includes the parity rows,",
+            "*reused* takes the rows from a `ParityMatrix`. *Plain C* is the algorithm of the specification,",
+            "-O3 -march=native.",
             "",
             *machine(),
             "",
@@ -250,8 +252,8 @@ def compare_encoders(case: Case, results: Results, plain: Plain, bounds: dict[st
         cold = best_of(lambda kernel=kernel: case.encode(kernel=kernel), rounds)  # type: ignore[misc]
         chosen = kernel == ff.kernel()
         if chosen or large:
-            at = bounds.get("cold" if chosen else kernel, (None, None))
-            results.ratio(f"encode {case.name}, cold, vs plain C [{kernel}]", plain_time / cold, *at)
+            bound = bounds.get("cold" if chosen else kernel, (None, None))
+            results.ratio(f"encode {case.name}, cold, vs plain C [{kernel}]", plain_time / cold, *bound)
     assert (case.encode(matrix=matrix) == expected).all()
     reused = best_of(lambda: case.encode(matrix=matrix), rounds)
     results.ratio(
@@ -274,13 +276,13 @@ def compare_encoders(case: Case, results: Results, plain: Plain, bounds: dict[st
 def compare_decoders(case: Case, results: Results, plain: Plain, least: float, goal: float) -> None:
     rng = np.random.default_rng(7)
     sent = np.concatenate([case.block.reshape(case.n_frags, case.frag_size), case.encode()])
-    # Of the largest block with 1/9 redundancy, 10 % lost leaves about as many coded fragments as are needed.
+    # For the largest block with 1/9 redundancy, 10 % loss leaves about as many coded fragments as are needed.
     loss = 0.096 if case.n_frags > 4000 else 0.1
     kept = np.flatnonzero(rng.random(len(sent)) >= loss)
     numbers, payloads = (kept + 1).astype(np.uint32), np.ascontiguousarray(sent[kept])
     block = np.empty_like(case.block)
     used = plain.decode(case.n_frags, case.frag_size, case.dialect, numbers, payloads, block)
-    assert used, "too many were lost for this seed"
+    assert used, "this seed loses too many fragments to decode"
     assert (block == case.block).all()
     decode = lambda: ff.decode(case.n_frags, case.frag_size, numbers, payloads, version=case.version)  # noqa: E731
     assert decode() == case.block.tobytes()
@@ -370,7 +372,7 @@ def two_threads(results: Results) -> None:
     results.ratio("two threads over two images (14745 × 232, R 1638), vs one", 2 * one / two, 1.7, 1.95)
 
 
-# VmHWM and not ru_maxrss, which a child process takes over from its parent.
+# VmHWM instead of ru_maxrss, which a child process inherits from its parent.
 MEMORY_PROBE = """
 import re
 import numpy as np
@@ -379,7 +381,7 @@ def peak():
     return int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1])
 block = np.ones(14745 * 232, np.uint8)
 ff.encode(bytes(1000), 50, 5)
-ballast = np.ones(64 << 20, np.uint8)  # above whatever importing took
+ballast = np.ones(64 << 20, np.uint8)  # more than the peak of the imports
 before = peak()
 ff.encode(block, 232, 1638)
 print(peak() - before)
@@ -399,7 +401,7 @@ def peak_memory(results: Results) -> None:
 
 
 def fleets(results: Results) -> None:
-    """Devices per second of one core, in processor time. The portable kernel's answers are held against the others'."""
+    """Devices per second on one core, in processor time. All kernels must agree with the portable one."""
     n_devices = 100_000
     expected = ff.simulate_fleet(1000, 0.1, 20_000, max_coded=320, kernel="portable").coded_needed
     for kernel, least, goal in ((ff.kernel(), 350e3, 850e3), ("portable", 120e3, 180e3)):

@@ -13,14 +13,16 @@ from typing import Any
 
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.config import CampaignConfig, Device
-from fuota_fec.campaign.machine import FAILED, RUNNING, STOPPED, SUCCEEDED, Machine
+from fuota_fec.campaign.events import FAILED, RUNNING, STOPPED, SUCCEEDED
+from fuota_fec.campaign.machine import Machine
 from fuota_fec.campaign.plan import GroupPlan, Plan, make_block, make_plan
 from fuota_fec.campaign.preflight.check import find, refusals
 from fuota_fec.campaign.preflight.finding import Finding
 from fuota_fec.campaign.row_plan import is_plain
 from fuota_fec.campaign.stages import planned_stages
 from fuota_fec.campaign.state import DeviceState
-from fuota_fec.campaign.status import CampaignProgress, CampaignStatus, overview, progress, progress_record
+from fuota_fec.campaign.status import CampaignProgress, CampaignStatus, campaign_status, progress, progress_record
+from fuota_fec.campaign.turn import Phase
 from fuota_fec.codec.block import FragmentedBlock
 from fuota_fec.errors import CampaignError, ParameterError
 
@@ -271,11 +273,15 @@ class Campaign:
         Which that is must be said of events that only name a request.
         """
         assert self._machine is not None
-        return progress_record(event, self.progress(), self._machine.state, dev_eui=dev_eui, group=group)
+        machine = self._machine
+        return progress_record(event, self.progress(), machine.state, machine.phase, dev_eui=dev_eui, group=group)
 
     def status(self) -> CampaignStatus:
         """Where it is, device by device."""
-        return overview(self.progress(), self._machine.state if self._machine is not None else None)
+        machine = self._machine
+        if machine is None:
+            return campaign_status(self.progress(), None, lambda _device: Phase.ABSENT)
+        return campaign_status(self.progress(), machine.state, machine.phase)
 
     def progress(self) -> CampaignProgress:
         """Where it is, at no cost."""

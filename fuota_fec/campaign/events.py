@@ -1,75 +1,22 @@
-"""What comes into a campaign (inputs) and what has happened in it (events).
+"""Events of a campaign: what it decided or took note of. Its state is the sum of its events, applied in order.
 
-Inputs are facts of the outside world as the agent reports them. Events are what the campaign decided or took
-note of; its state is the sum of its events, applied in order. `at` is Unix time in seconds. Events name keys and
-never hold them: a command whose bytes need a key is kept without it, and the agent puts it in at hand-over.
-
-Every event has a version, which `event_codec` writes beside its fields.
+`at` is the event's Unix time in seconds. Events name keys and never hold them: a command whose bytes need a key is kept
+without it, and the agent puts it in at hand-over. Every event has a version, which `event_codec` writes beside its
+fields.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar
 
 from fuota_fec.campaign.config import CampaignConfig
+from fuota_fec.campaign.facts import Known
+from fuota_fec.campaign.inputs import NetworkCapabilities
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NetworkCapabilities:
-    """What a network server gives a campaign."""
-
-    owns_f_cnt: bool = False
-    """It assigns the multicast frame counter, which is learnt at hand-over; else the campaign does."""
-    sent_reports: bool = True
-    """It says when a unicast downlink left; else the next uplink heard stands for it."""
-    summaries: bool = True
-    """It says what became of a multicast downlink over all gateways."""
-    summary_cadence: float = 60.0
-    """s from a multicast downlink to its summary, usually."""
-    pacing: float = 0.0
-    """s that it leaves itself between two multicast downlinks of a group."""
-    withdraws: bool = True
-    """A downlink that it has queued can be replaced and taken out again."""
-    clock_sync: bool = False
-    """It answers clock synchronisation (TS003) itself."""
-
-
-# ---- what is known before the start ----------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Membership:
-    """A multicast group that a device was set up with (TS005)."""
-
-    mc_group_id: int
-    mc_addr: str
-    key: str
-    """Name of the McKey."""
-    min_mc_f_cnt: int
-    max_mc_f_cnt: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KnownDevice:
-    """What earlier campaigns left behind about a device. `session_cnt` and `session_open` are of this FragIndex."""
-
-    session_cnt: int | None = None
-    """The last SessionCnt that was used."""
-    session_open: bool = False
-    """It was set up with a fragmentation session that was not deleted."""
-    fw_version: int | None = None
-    """What it last said it runs."""
-    memberships: tuple[Membership, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
-    """What the registry says of a campaign's groups (by name) and devices (by DevEUI); absent means nothing."""
-
-    next_f_cnt: Mapping[str, int] = field(default_factory=dict)
-    devices: Mapping[str, KnownDevice] = field(default_factory=dict)
+RUNNING, STOPPED, SUCCEEDED, FAILED = "RUNNING", "STOPPED", "SUCCEEDED", "FAILED"
+"""Status of a campaign that was started."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,76 +29,6 @@ class RowPlan:
     """Coded fragments of the first round."""
     n_least: int = 0
     """Adaptive: coded fragments of a further round, at least; 0: there is no further round."""
-
-
-# ---- what outlives a campaign ----------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GroupFact:
-    """The next frame counter under this address and McKey (by name)."""
-
-    mc_addr: str
-    key: str
-    next_f_cnt: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeviceFact:
-    """All that the registry keeps of a device and a FragIndex."""
-
-    dev_eui: str
-    frag_index: int
-    known: KnownDevice
-
-
-Fact: TypeAlias = GroupFact | DeviceFact
-
-
-# ---- inputs ----------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Uplink:
-    """A frame from a device. `received_at` is Unix time of its reception by a gateway."""
-
-    dev_eui: str
-    f_port: int
-    payload: bytes
-    received_at: float
-
-
-@dataclass(frozen=True, slots=True)
-class DownlinkSent:
-    """The network's report on unicast downlink `id`: it left (ok), or not and why."""
-
-    id: str
-    ok: bool = True
-    cause: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class MulticastSummary:
-    """The network's report on multicast downlink `id`: at least one gateway sent it (ok), or none and why."""
-
-    id: str
-    ok: bool = True
-    cause: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class HandOver:
-    """The network took downlink `id`. `reference` is its own name for it, `f_cnt` the counter if it assigned one."""
-
-    id: str
-    reference: str = ""
-    f_cnt: int | None = None
-
-
-Input: TypeAlias = Uplink | DownlinkSent | MulticastSummary | HandOver
-
-
-# ---- events ----------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

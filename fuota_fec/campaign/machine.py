@@ -6,35 +6,34 @@ event is handed; what is cleaned up runs beside it.
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import TypeAlias
 
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign import reasons
 from fuota_fec.campaign.adaptive import coded_of_round, n_complete_needed
+from fuota_fec.campaign.events import FAILED, RUNNING, STOPPED, SUCCEEDED
+from fuota_fec.campaign.exchanges.base import Decisions, Exchange
 from fuota_fec.campaign.exchanges.clean_up import CleanUp
-from fuota_fec.campaign.exchanges.group_status import StatusExchange
-from fuota_fec.campaign.exchanges.multicast import Transmission
+from fuota_fec.campaign.exchanges.fragments import Fragments
+from fuota_fec.campaign.exchanges.group_status import GroupStatus
+from fuota_fec.campaign.exchanges.replies import Replies
 from fuota_fec.campaign.exchanges.unicast import UnicastExchange
 from fuota_fec.campaign.plan import Plan
+from fuota_fec.campaign.questions.question import Question
 from fuota_fec.campaign.stages import Stage, tidy
-from fuota_fec.campaign.state import PACER, CampaignState, DeviceState, Phase
+from fuota_fec.campaign.state import CampaignState, DeviceState
+from fuota_fec.campaign.timers import DURATION, TimerKey, TimerKind
+from fuota_fec.campaign.transitions import NEXT, begins_round, way_on
+from fuota_fec.campaign.turn import Phase
+from fuota_fec.campaign.unicast_queue import UnicastQueue
 from fuota_fec.campaign.uplinks import Uplinks
 from fuota_fec.codec.block import FragmentedBlock
 
-Exchange: TypeAlias = UnicastExchange | Transmission
-Decisions: TypeAlias = Iterator[m.Event]
-
-DURATION = ("duration",)
-
-RUNNING, STOPPED, SUCCEEDED, FAILED = "RUNNING", "STOPPED", "SUCCEEDED", "FAILED"
-
-_EXCHANGES: dict[str, Callable[[CampaignState, Stage, float], Exchange]] = {
+_EXCHANGES: dict[str, Callable[[CampaignState, UnicastQueue, Stage, float], Exchange]] = {
     "unicast": UnicastExchange,
-    "transmission": Transmission,
-    "status": StatusExchange,
+    "fragments": Fragments,
+    "group_status": GroupStatus,
 }
 
 
@@ -55,9 +54,14 @@ class Machine:
         self.ignored = ignored
         self.state = CampaignState.begin(event, plan, blocks, tuple(stage.name for stage in stages))
         self.state.timers.set(DURATION, self.state.deadline)
+        self.queue = UnicastQueue(self.state)
         self.main: Exchange | None = None
-        self.clean_up = CleanUp(self.state, event.at)
-        self.uplinks = Uplinks(event.config.ports)
+        """The exchange of the present stage; None between two stages and once the campaign ends."""
+        self.clean_up = CleanUp(self.state, self.queue, event.at)
+        self.replies = Replies(self.state, self.queue)
+        self.uplinks = Uplinks(self.state, self.replies, ignored)
+        self.owed: dict[str, tuple[str, Question]] = {}
+        """Stage and question of devices that left without an answer, by DevEUI."""
         self.last_end: m.StageEnded | None = None
         self.last_at = event.at
         self.n_events = 1
@@ -68,8 +72,7 @@ class Machine:
 
     def awaits_hand_over(self, request_id: str) -> bool:
         """Whether a request is still to be handed over: not replaced, answered, withdrawn or given up meanwhile."""
-        main = self.main is not None and self.main.awaits_hand_over(request_id)
-        return main or self.clean_up.awaits_hand_over(request_id) or request_id in self.state.replies
+        return any(exchange.awaits_hand_over(request_id) for exchange in self._exchanges())
 
     # ---- decisions ---------------------------------------------------------------------------------------
 
@@ -87,8 +90,22 @@ class Machine:
         """Of the stage that ended last."""
         return self.last_end.successes if self.last_end is not None else 0
 
+    def _exchanges(self) -> Iterator[Exchange]:
+        if self.main is not None:
+            yield self.main
+        yield self.clean_up
+        yield self.replies
+
     def _exchange_of(self, device: DeviceState) -> Exchange | None:
-        return self.clean_up if device.cleaning else self.main
+        """The exchange that a device is in: its clean-up, else that of the stage if it takes part."""
+        if device.dev_eui in self.clean_up.turns:
+            return self.clean_up
+        return self.main if device.taking_part else None
+
+    def phase(self, device: DeviceState) -> Phase:
+        """Phase of a device in the present stage."""
+        exchange = self._exchange_of(device)
+        return Phase.ABSENT if exchange is None or exchange is self.clean_up else exchange.phase(device)
 
     def run(self, *decisions: Decisions) -> list[m.Event]:
         new: list[m.Event] = []
@@ -119,7 +136,7 @@ class Machine:
                     return
             if not self.state.stopping:
                 yield from self._after_stage(now)
-            elif self.clean_up.over and not self.state.line.waiting:
+            elif self.clean_up.over and self.replies.over:
                 yield self._finish(now)
             else:
                 return
@@ -127,19 +144,19 @@ class Machine:
     def _after_stage(self, now: float) -> Decisions:
         """The stage has ended: back to an earlier one, on with those that succeeded, or failure."""
         state, ended = self.state, self.last_end
-        successes = state.n_taking_part()
         if ended is not None and ended.back_to:
             idx = state.stage_names.index(ended.back_to)
-            new_round = self._stage.new_round and self.stages[idx].leads_to_fragments
-            yield self.start_stage(idx, now, state.round + new_round)
-        elif successes < state.plan.n_needed:
-            done = f"{successes} of {len(state.devices)} devices succeeded in {self._stage.name}"
+            yield self.start_stage(idx, now, state.round + begins_round(ended.stage, ended.back_to))
+            return
+        to = way_on(state, now)
+        if to == NEXT:
+            yield self.start_stage(state.stage_idx + 1, now, state.round)
+        elif to == SUCCEEDED:
+            yield from self._end_as(SUCCEEDED, "", now)
+        else:
+            done = f"{state.n_taking_part()} of {len(state.devices)} devices succeeded in {self._stage.name}"
             over = "".join(f"; group {g.name}: {g.failed}" for g in state.groups.values() if g.failed)
             yield from self._end_as(FAILED, f"{done}, {state.plan.n_needed} needed{over}", now)
-        elif state.stage_idx + 1 < len(self.stages):
-            yield self.start_stage(state.stage_idx + 1, now, state.round)
-        else:
-            yield from self._end_as(SUCCEEDED, "", now)
 
     def _end_as(self, status: str, reason: str, now: float) -> Decisions:
         """The campaign is over, but for what is left to be cleaned up. `_settle` finishes it."""
@@ -155,7 +172,7 @@ class Machine:
 
     def on_stop(self, now: float) -> Decisions:
         outstanding = self.main.outstanding() if self.main is not None else []
-        for request_id in (*outstanding, *self.state.replies):
+        for request_id in (*outstanding, *self.replies.outstanding()):
             yield m.Withdrawn(at=now, id=request_id)
         yield from self._end_as(STOPPED, reasons.STOPPED, now)
 
@@ -167,41 +184,29 @@ class Machine:
             due = timers.earliest()
             if due is None or due > now or (before and due >= now):
                 return
-            _, name = timers.pop()
-            if name == PACER:
-                yield from self._on_pacer(now)
-            elif isinstance(name, str):
-                exchange = self._exchange_of(state.devices[name])
-                if exchange is not None:
-                    yield from exchange.on_timer(name, now)
-            elif name == DURATION:
-                yield from self._on_duration(now)
-            elif isinstance(name, tuple) and name[0] == "reply":
-                yield m.Reported(at=now, id=name[1], ok=False, cause="not handed over in time")
-            elif self.main is not None:
-                yield from self.main.on_timer(name, now)
+            _, key = timers.pop()
+            yield from self._on_timer(key, now)
             yield from self.settle(now)
 
+    def _on_timer(self, key: TimerKey, now: float) -> Decisions:
+        if key.kind is TimerKind.PACER:
+            return self._on_pacer(now)
+        if key.kind is TimerKind.DURATION:
+            return self._on_duration(now)
+        if key.kind is TimerKind.REPLY:
+            return self.replies.on_timer(key, now)
+        in_clean_up = key.kind is TimerKind.DEVICE and key.name in self.clean_up.turns
+        exchange = self.clean_up if in_clean_up else self.main
+        return exchange.on_timer(key, now) if exchange is not None else iter(())
+
     def _on_pacer(self, now: float) -> Decisions:
-        """Replies before requests; then whoever is next in line."""
-        state = self.state
-        if state.line.replies:
-            reply = state.line.replies[0]
-            yield m.Requested(
-                at=now,
-                id=state.next_request_id(),
-                ask=reply.ask,
-                f_port=reply.f_port,
-                not_after=max(now, reply.not_after),
-                digest=hashlib.sha256(reply.payload).digest()[:8],
-                dev_eui=reply.dev_eui,
-                command=reply.payload,
-                reply=True,
-            )
-        elif (device := state.next_in_line()) is not None:
-            exchange = self._exchange_of(device)
-            assert isinstance(exchange, UnicastExchange)
-            yield from exchange.request(device, now)
+        """Requests the next unicast: replies before questions."""
+        if self.queue.replies:
+            yield from self.replies.next_request(now)
+        elif (turn := self.queue.next_turn()) is not None:
+            exchange = self._exchange_of(turn.device)
+            assert exchange is not None
+            yield from exchange.request(turn.device, now)
 
     def _on_duration(self, now: float) -> Decisions:
         """A stage that was waiting for more than enough devices is over; any other fails the campaign."""
@@ -210,7 +215,7 @@ class Machine:
             return
         more = any(later.bounded and not later.spare for later in self.stages[self.state.stage_idx + 1 :])
         yield from main.end(now, reasons.DURATION)
-        enough = isinstance(main, UnicastExchange) and self.state.n_taking_part() >= self.state.plan.n_needed
+        enough = main.may_succeed_early and self.state.n_taking_part() >= self.state.plan.n_needed
         if more or not enough:
             yield from self._end_as(FAILED, f"{reasons.DURATION} in {stage.name}", now)
 
@@ -222,8 +227,8 @@ class Machine:
             if device is None:
                 self.ignored["device not in the campaign"] += 1
             else:
-                exchange = self._exchange_of(device)
-                yield from self.uplinks.on_uplink(self.state, device, exchange, item, now, self.ignored)
+                owed = self.owed.get(device.dev_eui)
+                yield from self.uplinks.on_uplink(device, self._exchange_of(device), owed, item, now)
         elif isinstance(item, m.HandOver):
             if self.awaits_hand_over(item.id):
                 yield m.HandedOver(at=now, id=item.id, reference=_text(item.reference), f_cnt=item.f_cnt)
@@ -268,30 +273,21 @@ class Machine:
             self.state.changed_devices.add(device.dev_eui)
 
     def _apply_to_request(self, event: m.Requested | m.HandedOver | m.Reported | m.Unanswered) -> None:
-        """To whichever exchange asked; replies are the campaign's own."""
-        state = self.state
-        if isinstance(event, m.Requested):
-            state.n_requests += 1
-            if event.reply:
-                self._apply_reply(event)
-            elif event.dev_eui is not None and state.devices[event.dev_eui].cleaning:
-                self.clean_up.apply(event)
-            elif self.main is not None:
-                self.main.apply(event)
-        elif event.id in state.replies:
-            self._forget_reply(event.id)
-        elif self.clean_up.knows(event.id):
-            self.clean_up.apply(event)
-        elif self.main is not None:
-            self.main.apply(event)
+        """Applies the fate of a request to the exchange that made it."""
+        exchange = self._asking(event) if isinstance(event, m.Requested) else self._knowing(event.id)
+        self.state.n_requests += isinstance(event, m.Requested)
+        if exchange is not None:
+            exchange.apply(event)
 
-    def _apply_reply(self, event: m.Requested) -> None:
-        state = self.state
-        reply = state.line.replies.popleft()
-        state.line.next_at = event.at + self.config.ucast_msg_delay / 1000
-        state.replies[event.id] = (reply.dev_eui, reply.ask)
-        state.timers.set(("reply", event.id), event.not_after)
-        state.set_pacer(event.at)
+    def _asking(self, event: m.Requested) -> Exchange | None:
+        if event.reply:
+            return self.replies
+        return self.clean_up if (event.dev_eui or "") in self.clean_up.turns else self.main
+
+    def _knowing(self, request_id: str) -> Exchange | None:
+        """Replies first: a stage's exchange takes what no other knows."""
+        beside = (exchange for exchange in (self.replies, self.clean_up) if exchange.knows(request_id))
+        return next(beside, self.main)
 
     def _apply_stage_started(self, event: m.StageStarted) -> None:
         state = self.state
@@ -310,7 +306,7 @@ class Machine:
             state.timers.set(DURATION, state.deadline)
         else:
             state.timers.clear(DURATION)
-        self.main = _EXCHANGES[stage.exchange](state, stage, event.at)
+        self.main = _EXCHANGES[stage.exchange](state, self.queue, stage, event.at)
 
     def _apply_stage_ended(self, event: m.StageEnded) -> None:
         """Whoever leaves while the campaign sets up is cleaned up; the last stage tells who passed."""
@@ -318,10 +314,11 @@ class Machine:
         assert self.main is not None
         before = [d for d in state.devices.values() if d.taking_part] if stage.sets_up else []
         self.main.apply(event)
+        self.owed.update({dev_eui: (stage.name, question) for dev_eui, question in self.main.owing.items()})
         self.main, self.last_end = None, event
         for device in before:
             if not device.taking_part and device.reboot_sent:
-                self.clean_up.add(device, stage.clean_up(state, device, event.at), event.at)
+                self.clean_up.add(device, stage.clean_up(state, device, event.at), event)
         if self._decides and not event.back_to:
             for device in state.devices.values():
                 device.passed = device.taking_part
@@ -330,10 +327,10 @@ class Machine:
         self._take_version(self.state.devices[event.dev_eui], event.fw_version)
 
     def _apply_block_received(self, event: m.BlockReceived) -> None:
-        self.uplinks.apply_block_received(self.state, event)
+        self.uplinks.apply_block_received(event)
 
     def _apply_reply_owed(self, event: m.ReplyOwed) -> None:
-        self.uplinks.apply_reply_owed(self.state, event)
+        self.replies.apply(event)
 
     def _apply_period_measured(self, event: m.PeriodMeasured) -> None:
         device = self.state.devices[event.dev_eui]
@@ -344,32 +341,25 @@ class Machine:
             exchange.on_period(device)
 
     def _apply_late_answer(self, event: m.LateAnswer) -> None:
-        self.state.devices[event.dev_eui].left_in = -1
+        del self.owed[event.dev_eui]
 
     def _apply_withdrawn(self, event: m.Withdrawn) -> None:
-        """The exchange that asked ends with the next event; replies are forgotten here."""
-        if event.id in self.state.replies:
-            self._forget_reply(event.id)
-
-    def _forget_reply(self, request_id: str) -> None:
-        """The network has it, or it is not wanted any more."""
-        state = self.state
-        state.line.waiting.discard(state.replies.pop(request_id))
-        state.timers.clear(("reply", request_id))
+        """Replies are forgotten; the exchange that made another request ends with the next event."""
+        if self.replies.knows(event.id):
+            self.replies.apply(event)
 
     def _apply_paused(self, event: m.Paused | m.Unpaused) -> None:
         state = self.state
         state.paused = isinstance(event, m.Paused)
-        state.set_pacer(event.at)
+        self.queue.set_pacer(event.at)
         if self.main is not None:
             self.main.set_paused(event.at)
 
     def _apply_resumed(self, event: m.Resumed) -> None:
-        state = self.state
         if self.main is not None:
             self.main.restart(event.at)
         self.clean_up.restart(event.at)
-        state.set_pacer(event.at)
+        self.queue.set_pacer(event.at)
 
     def _apply_stopping(self, event: m.Stopping) -> None:
         """The stage is left as it is; who has something to be undone is asked to.
@@ -380,22 +370,21 @@ class Machine:
         state.stopping, state.reason, state.paused = event.status, event.reason, False
         state.timers.clear(DURATION)
         if event.status == STOPPED:
-            state.line.replies.clear()
-            state.line.waiting.clear()
+            self.replies.drop_all(event.at)
         if self.main is not None:
             if self._decides:
                 for device in state.devices.values():
-                    device.passed = device.taking_part and device.phase is Phase.SUCCEEDED
+                    device.passed = device.taking_part and self.phase(device) is Phase.SUCCEEDED
             self.main.drop_all(event.at)
             self.main = None
         undoes = event.status == STOPPED or (event.status == FAILED and stage.sets_up)
         for device in state.devices.values():
             if event.status == STOPPED and device.taking_part and not device.passed:
                 device.reason = reasons.STOPPED
-            asks = stage.clean_up(state, device, event.at) if undoes else tidy(state, device)
-            if asks and not device.cleaning:
-                self.clean_up.add(device, asks, event.at)
-        state.set_pacer(event.at)
+            questions = stage.clean_up(state, device, event.at) if undoes else tidy(state, device)
+            if questions and device.dev_eui not in self.clean_up.turns:
+                self.clean_up.add(device, questions, event)
+        self.queue.set_pacer(event.at)
 
     def _apply_finished(self, event: m.Finished) -> None:
         state = self.state

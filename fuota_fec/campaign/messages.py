@@ -1,4 +1,4 @@
-"""What comes into a campaign and what has happened in it (`events`), and events as JSON (`event_codec`)."""
+"""Messages of a campaign under one name: `inputs`, `events`, `facts`, and events as JSON (`event_codec`)."""
 
 from __future__ import annotations
 
@@ -9,24 +9,13 @@ from fuota_fec.campaign.events import (
     BlockReceived,
     Configured,
     Deferred,
-    DeviceFact,
     DeviceHeard,
-    DownlinkSent,
     Event,
-    Fact,
     Finished,
     GivenUp,
     GroupDone,
-    GroupFact,
     HandedOver,
-    HandOver,
-    Input,
-    Known,
-    KnownDevice,
     LateAnswer,
-    Membership,
-    MulticastSummary,
-    NetworkCapabilities,
     Paused,
     PeriodMeasured,
     ReplyOwed,
@@ -44,10 +33,11 @@ from fuota_fec.campaign.events import (
     SummaryOverdue,
     Unanswered,
     Unpaused,
-    Uplink,
     VersionHeard,
     Withdrawn,
 )
+from fuota_fec.campaign.facts import DeviceFact, Fact, GroupFact, Known, KnownDevice, Membership
+from fuota_fec.campaign.inputs import DownlinkSent, HandOver, Input, MulticastSummary, NetworkCapabilities, Uplink
 
 __all__ = [
     "EVENTS",

@@ -16,6 +16,8 @@ from fuota_fec.errors import ParameterError
 from fuota_fec.planning.redundancy import plan_redundancy
 from fuota_fec.planning.selection import select_rows
 
+__all__ = ["RowPlan", "is_plain", "mean_loss", "plan_rows"]
+
 UNKNOWN_LOSS = 0.05
 """Loss that an adaptive group is prepared for, where none is known."""
 USUAL_LOSS = 0.1

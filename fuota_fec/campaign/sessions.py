@@ -1,15 +1,15 @@
-"""What comes after a stage that was not enough: another session for what is left to be sent, another round of
-fragments, or repair of the last few devices by unicast; and the sessions themselves."""
+"""Multicast sessions and rounds: when a session starts and how long it lasts, which groups have frames in it, and
+whether time is left for another one."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
 
-from fuota_fec.campaign.adaptive import coded_of_round, lacks
+from fuota_fec.campaign.adaptive import lacks
 from fuota_fec.campaign.messages import Session
 from fuota_fec.campaign.repair import devices_to_repair
-from fuota_fec.campaign.state import CampaignState, Data, DeviceState, GroupState, Phase
+from fuota_fec.campaign.state import CampaignState, DeviceState, GroupState
 from fuota_fec.planning import schedule
 from fuota_fec.radio.airtime import LONGEST_TIME_OUT, session_duration
 
@@ -37,15 +37,15 @@ def _session_start(state: CampaignState, now: float) -> float:
     )
 
 
-def _needing_session(state: CampaignState, round_no: int, coded: Coded) -> list[GroupState]:
+def groups_of_session(state: CampaignState, round_no: int, coded: Coded) -> list[GroupState]:
     """Groups with devices that have frames to come in that round; in a campaign that sends none, all of them."""
     active = state.active_groups()
     sends = state.config.kind != "multicast"
-    groups = [_in_round(state, group, round_no, coded) for group in state.groups.values() if group.name in active]
+    groups = [in_round(state, group, round_no, coded) for group in state.groups.values() if group.name in active]
     return [group for group in groups if group.remaining > 0 or not sends]
 
 
-def _in_round(state: CampaignState, group: GroupState, round_no: int, coded: Coded) -> GroupState:
+def in_round(state: CampaignState, group: GroupState, round_no: int, coded: Coded) -> GroupState:
     """The group as it is when that round begins, if it has not begun: one that lacks nothing has no part in it."""
     then = replace(group)
     if round_no > state.round and group.name in state.lacking_groups():
@@ -59,7 +59,7 @@ def multicast_sessions(state: CampaignState, now: float, round_no: int, coded: C
     first = config.session_start if not state.sessions else None
     start = _session_start(state, now) if first is None else first
     sessions = {}
-    for group in _needing_session(state, round_no, coded):
+    for group in groups_of_session(state, round_no, coded):
         device_class = group.plan.group.device_class
         begins = start
         if device_class == "B":
@@ -72,46 +72,15 @@ def multicast_sessions(state: CampaignState, now: float, round_no: int, coded: C
     return sessions
 
 
-def _session_stage(state: CampaignState) -> str:
+def session_stage(state: CampaignState) -> str:
+    """Name of the campaign's session stage."""
     return next(name for name in state.stage_names if name in SESSIONS)
 
 
-def _fits(state: CampaignState, now: float, groups: list[GroupState]) -> bool:
+def session_fits(state: CampaignState, now: float, groups: list[GroupState]) -> bool:
     """Whether the duration allows another session with all that these groups still have to be sent."""
     start = _session_start(state, now)
     return all(start + group.remaining_time() <= state.deadline for group in groups)
-
-
-def another_session(state: CampaignState, now: float, _successes: int) -> str:
-    """Fragments remain although the session is over: the fragmentation session lives on, so a new one continues."""
-    unfinished = _needing_session(state, state.round, {})
-    return _session_stage(state) if unfinished and _fits(state, now, unfinished) else ""
-
-
-def after_status(state: CampaignState, now: float, successes: int) -> str:
-    """The last few devices are repaired by unicast; or there is another round; or what silence stood for, when another
-    round was due, is to be said after all."""
-    if successes >= state.plan.n_needed:
-        return FRAG_SESSION_STATUS if _unproved(state) else ""
-    return UNICAST_REPAIR if devices_to_repair(state, now) else another_round(state, now, successes)
-
-
-def after_repair(state: CampaignState, now: float, successes: int) -> str:
-    """Another round; or what silence stood for is to be said (binary transfer)."""
-    if successes >= state.plan.n_needed:
-        return FRAG_SESSION_STATUS if _unproved(state) else ""
-    return another_round(state, now, successes)
-
-
-def _unproved(state: CampaignState) -> bool:
-    """Whether silence counts as success where it proves nothing."""
-    presumed = (d for d in state.devices.values() if d.taking_part and d.phase is Phase.SUCCEEDED and not lacks(d))
-    return state.config.kind == "binary" and any(device.data < Data.LIKELY for device in presumed)
-
-
-def after_verification(state: CampaignState, now: float, successes: int) -> str:
-    """Another adaptive round, if devices are known to lack fragments."""
-    return another_round(state, now, successes) if coded_of_round(state, successes) else ""
 
 
 def not_repaired(state: CampaignState, at: float) -> set[str]:
@@ -128,18 +97,3 @@ def has_rounds(state: CampaignState, device: DeviceState) -> bool:
 def can_be_helped(state: CampaignState, device: DeviceState) -> bool:
     """Whether its group has further rounds, or it may be repaired by unicast."""
     return has_rounds(state, device) or state.config.unicast_repair_max > 0
-
-
-def another_round(state: CampaignState, now: float, successes: int) -> str:
-    """Adaptive groups are sent coded fragments that they were not sent before, groups without coded fragments all
-    uncoded ones again, while there are some left and time remains."""
-    coded = coded_of_round(state, successes)
-    if not coded and successes >= state.plan.n_needed:
-        return ""
-    groups = [_in_round(state, group, state.round + 1, coded) for group in state.groups.values()]
-    groups = [group for group in groups if group.round == state.round + 1]
-    if not groups:
-        return ""
-    if all(now + group.remaining_time() <= min(state.sessions[group.name].end, state.deadline) for group in groups):
-        return DL_FRAGMENT
-    return _session_stage(state) if _fits(state, now, groups) else ""

@@ -16,39 +16,28 @@ from fuota_fec.campaign.adaptive import lacks
 from fuota_fec.campaign.config import CampaignConfig
 from fuota_fec.campaign.messages import Session
 from fuota_fec.campaign.plan import Plan
-from fuota_fec.campaign.questions import Question
 from fuota_fec.campaign.repair import more_for
 from fuota_fec.campaign.sessions import (
     DL_FRAGMENT,
     FRAG_SESSION_STATUS,
     UNICAST_REPAIR,
     Coded,
-    after_repair,
-    after_status,
-    after_verification,
-    another_round,
-    another_session,
     can_be_helped,
     has_rounds,
     multicast_sessions,
     not_repaired,
 )
-from fuota_fec.campaign.state import CampaignState, Data, DeviceState, Phase
+from fuota_fec.campaign.state import CampaignState, Data, DeviceState
+from fuota_fec.campaign.turn import Phase, Questions
 from fuota_fec.devices.profiles import RebootVerb
 from fuota_fec.planning import schedule
 
 UNHEARD_PERIODS = 3
 """Uplink periods after which a device that was not heard is given up."""
 
-Questions = tuple[Question, ...]
-
 
 def _nobody(_state: CampaignState, _device: DeviceState) -> Questions:
     return ()
-
-
-def _nowhere(_state: CampaignState, _now: float, _successes: int) -> str:
-    return ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +45,8 @@ class Stage:
     name: str
     planned: Callable[[CampaignConfig, Plan], bool] = lambda _config, _plan: True
     """Whether a campaign has it."""
-    exchange: Literal["unicast", "transmission", "status"] = "unicast"
-    asks: Callable[[CampaignState, DeviceState], Questions] = _nobody
+    exchange: Literal["unicast", "fragments", "group_status"] = "unicast"
+    questions: Callable[[CampaignState, DeviceState], Questions] = _nobody
     """What a device is asked, one after the other; nothing: it counts as done."""
     left_out: Callable[[CampaignState, float], Collection[str]] = lambda _state, _at: ()
     """Devices that the stage, begun at a Unix time, leaves as they are."""
@@ -71,25 +60,16 @@ class Stage:
     """Unix time before which nothing is asked, and after which a device must be heard anew; None: neither."""
     bounded: bool = True
     """Whether the campaign's maximum duration ends it."""
-    back_to: Callable[[CampaignState, float, int], str] = _nowhere
-    """The earlier stage that comes next, given the time and the successes of this one; "": the next row, or failure."""
     stays: Callable[[CampaignState, DeviceState], bool] = lambda _state, _device: False
     """Whether a device that did not succeed stays when an earlier stage comes next."""
-    keeps: Callable[[CampaignState, DeviceState], bool] = lambda _state, _device: False
+    keeps: Callable[[CampaignState, DeviceState, Phase], bool] = lambda _state, _device, _phase: False
     """Whether a device that did not succeed stays whatever comes next."""
-    new_round: bool = False
-    """Whether going back begins another round."""
     spare: bool = False
     """Whether the campaign can do without it."""
     clean_up: Callable[[CampaignState, DeviceState, float], Questions] = lambda _state, _device, _now: ()
     """What a device is asked when the campaign is stopped in this stage."""
     sets_up: bool = False
     """Whether a campaign that fails in it, and a device that leaves in it, is cleaned up as if stopped."""
-
-    @property
-    def leads_to_fragments(self) -> bool:
-        """Whether fragments follow from it."""
-        return self.sessions is not None or self.exchange == "transmission"
 
 
 # ---- clean-up --------------------------------------------------------------------------------------------
@@ -154,7 +134,7 @@ def _first_session(state: CampaignState, _at: float) -> float | None:
 # ---- who is asked what -----------------------------------------------------------------------------------
 
 
-def _package_version_asks(state: CampaignState, device: DeviceState) -> Questions:
+def _package_version_questions(state: CampaignState, device: DeviceState) -> Questions:
     wanted: Questions = ()
     if device.device.probe:
         wanted += questions.PACKAGE_VERSIONS if state.config.kind != "multicast" else questions.PACKAGE_VERSIONS[:1]
@@ -163,11 +143,11 @@ def _package_version_asks(state: CampaignState, device: DeviceState) -> Question
     return wanted
 
 
-def _mc_group_setup_asks(state: CampaignState, device: DeviceState) -> Questions:
+def _mc_group_setup_questions(state: CampaignState, device: DeviceState) -> Questions:
     return () if questions.is_member(state, device) else (questions.MC_GROUP_SETUP,)
 
 
-def _frag_session_setup_asks(_state: CampaignState, device: DeviceState) -> Questions:
+def _frag_session_setup_questions(_state: CampaignState, device: DeviceState) -> Questions:
     """In dialect 1.0.0 a session that is there must be deleted first."""
     held = device.group.dialect == "1.0.0" and device.session_open and device.profile.frag_session_delete
     return (questions.FRAG_SESSION_DELETE, questions.FRAG_SESSION_SETUP) if held else (questions.FRAG_SESSION_SETUP,)
@@ -178,31 +158,31 @@ def _mute_in_setup(_state: CampaignState, device: DeviceState) -> Questions:
     return (questions.FRAG_SESSION_DELETE,) if able else ()
 
 
-def _session_asks(state: CampaignState, device: DeviceState) -> Questions:
+def _session_questions(state: CampaignState, device: DeviceState) -> Questions:
     """Whoever has the data needs no further session for it."""
     needs = device.group.name in state.asked_groups and device.data < Data.LIKELY
     return (questions.SESSION,) if needs else ()
 
 
-def _may_run_it(state: CampaignState, device: DeviceState) -> bool:
+def _may_run_it(state: CampaignState, device: DeviceState, _phase: Phase) -> bool:
     """Who was presumed to be complete may have rebooted, and know of no group any more: its version will tell."""
     adaptive = state.groups[device.group.name].plan.adaptive
     return state.config.kind == "firmware" and adaptive and device.got_fragments and not lacks(device)
 
 
-def _status_asks(state: CampaignState, device: DeviceState) -> Questions:
+def _status_questions(state: CampaignState, device: DeviceState) -> Questions:
     """In a firmware update it decides about a further round alone, and so is asked where there can be one."""
     proves = state.config.kind == "binary" or state.groups[device.group.name].plan.adaptive
     return (questions.FRAG_SESSION_STATUS,) if proves and device.data < Data.LIKELY else ()
 
 
-def _repair_asks(state: CampaignState, device: DeviceState) -> Questions:
+def _repair_questions(state: CampaignState, device: DeviceState) -> Questions:
     if not lacks(device):
         return ()
     return (*[questions.DATA_FRAGMENT] * more_for(state, device, device.needed or 1), questions.REPAIR_STATUS)
 
 
-def _upgrade_image_asks(state: CampaignState, device: DeviceState) -> Questions:
+def _upgrade_image_questions(state: CampaignState, device: DeviceState) -> Questions:
     runs_it = device.fw_version == state.config.firmware_version
     needs_proof = not state.groups[device.group.name].plan.fec or _after_transfer(state.config)
     if not needs_proof or device.data >= Data.LIKELY or runs_it:
@@ -211,17 +191,17 @@ def _upgrade_image_asks(state: CampaignState, device: DeviceState) -> Questions:
     return (questions.FRAG_SESSION_STATUS if by_status else questions.UPGRADE_IMAGE,)
 
 
-def _reboot_asks(state: CampaignState, device: DeviceState) -> Questions:
+def _reboot_questions(state: CampaignState, device: DeviceState) -> Questions:
     runs_it = device.fw_version == state.config.firmware_version
     return () if runs_it or device.profile.reboot_verb is RebootVerb.NONE else (questions.DEV_REBOOT_TIME,)
 
 
-def _may_reboot(_state: CampaignState, device: DeviceState) -> bool:
+def _may_reboot(_state: CampaignState, device: DeviceState, phase: Phase) -> bool:
     """Who was told to and is silent may have done it: the version that runs will tell."""
-    return bool(device.reboot_sent) and device.phase is not Phase.FAILED
+    return bool(device.reboot_sent) and phase is not Phase.FAILED
 
 
-def _version_asks(state: CampaignState, device: DeviceState) -> Questions:
+def _version_questions(state: CampaignState, device: DeviceState) -> Questions:
     """Whoever said the right version meanwhile is not asked, unless its hardware matters too."""
     passes = device.fw_version == state.config.firmware_version and state.config.hw_version is None
     return () if passes else (questions.DEV_VERSION,)
@@ -264,7 +244,7 @@ def _session_row(name: str, planned: Callable[[CampaignConfig, Plan], bool]) -> 
     return Stage(
         name=name,
         planned=planned,
-        asks=_session_asks,
+        questions=_session_questions,
         sessions=multicast_sessions,
         ends_at=_first_session,
         keeps=_may_run_it,
@@ -277,14 +257,14 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         name="PackageVersion",
         planned=lambda config, _plan: config.asks_versions,
-        asks=_package_version_asks,
+        questions=_package_version_questions,
         ends_at=_configured_start,
         clean_up=_undo_set_up,
         sets_up=True,
     ),
     Stage(
         name="McGroupSetup",
-        asks=_mc_group_setup_asks,
+        questions=_mc_group_setup_questions,
         ends_at=_configured_start,
         clean_up=_undo_set_up,
         sets_up=True,
@@ -292,7 +272,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         name="DevRebootTime",
         planned=lambda config, _plan: config.reboot_time is not None,
-        asks=lambda _state, _device: (questions.DEV_REBOOT_TIME,),
+        questions=lambda _state, _device: (questions.DEV_REBOOT_TIME,),
         ends_at=_configured_start,
         clean_up=_undo_set_up,
         sets_up=True,
@@ -300,7 +280,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         name="FragSessionSetup",
         planned=lambda config, _plan: config.kind != "multicast",
-        asks=_frag_session_setup_asks,
+        questions=_frag_session_setup_questions,
         mute=_mute_in_setup,
         ends_at=_configured_start,
         clean_up=_undo_set_up,
@@ -311,8 +291,7 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         name=DL_FRAGMENT,
         planned=lambda config, _plan: config.kind != "multicast",
-        exchange="transmission",
-        back_to=another_session,
+        exchange="fragments",
         stays=lambda state, device: (
             not state.groups[device.group.name].failed or state.groups[device.group.name].remaining > 0
         ),
@@ -321,23 +300,19 @@ STAGES: tuple[Stage, ...] = (
     Stage(
         name=FRAG_SESSION_STATUS,
         planned=_asks_status,
-        exchange="status",
-        asks=_status_asks,
-        back_to=after_status,
+        exchange="group_status",
+        questions=_status_questions,
         stays=can_be_helped,
-        keeps=lambda state, _device: state.config.kind == "firmware",
-        new_round=True,
+        keeps=lambda state, _device, _phase: state.config.kind == "firmware",
         clean_up=_prevent_install,
     ),
     Stage(
         name=UNICAST_REPAIR,
         planned=lambda config, plan: config.unicast_repair_max > 0 and _asks_status(config, plan),
-        asks=_repair_asks,
+        questions=_repair_questions,
         left_out=not_repaired,
-        back_to=after_repair,
         stays=can_be_helped,
-        keeps=lambda state, _device: state.config.kind == "firmware",
-        new_round=True,
+        keeps=lambda state, _device, _phase: state.config.kind == "firmware",
         spare=True,
         clean_up=_prevent_install,
     ),
@@ -346,29 +321,25 @@ STAGES: tuple[Stage, ...] = (
         planned=lambda config, plan: (
             config.kind == "firmware" and (_after_transfer(config) or not all(g.fec for g in plan.groups.values()))
         ),
-        asks=_upgrade_image_asks,
-        back_to=another_round,
+        questions=_upgrade_image_questions,
         stays=has_rounds,
-        new_round=True,
         clean_up=_prevent_install,
     ),
     Stage(
         name="Reboot",
         planned=lambda config, _plan: config.kind == "firmware" and _after_transfer(config),
-        asks=_reboot_asks,
+        questions=_reboot_questions,
         keeps=_may_reboot,
         clean_up=_prevent_install,
     ),
     Stage(
         name="CompletionVerification",
         planned=lambda config, _plan: config.kind == "firmware",
-        asks=_version_asks,
+        questions=_version_questions,
         not_before=_verification_begins,
         ends_at=_verification_ends,
         bounded=False,
-        back_to=after_verification,
         stays=lambda state, device: state.groups[device.group.name].plan.adaptive,
-        new_round=True,
         clean_up=_before_reboot,
     ),
 )

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import TYPE_CHECKING
 
 from fuota_fec.campaign.config import CampaignConfig, Device, Group, firmware_version
 from fuota_fec.campaign.messages import (
@@ -20,48 +18,10 @@ from fuota_fec.campaign.messages import (
 )
 from fuota_fec.campaign.plan import GroupPlan, Plan
 from fuota_fec.campaign.timers import Timers
+from fuota_fec.codec.block import FragmentedBlock
 from fuota_fec.devices.profiles import DeviceProfile, profile
 
-if TYPE_CHECKING:
-    from fuota_fec.campaign.questions import Question
-    from fuota_fec.codec.block import FragmentedBlock
-
-PACER = ("pacer",)
 LAST_SESSION_CNT = 0xFFFF
-
-
-class Phase(IntEnum):
-    """Where a device is in the unicast exchange of the present stage."""
-
-    ABSENT = 0
-    """Takes no part: it left the campaign, or the stage is not a unicast one."""
-    UNHEARD = 1
-    """Nothing is sent before an uplink of it has been heard."""
-    HELD = 2
-    """It waits for the fate of an earlier request, which the network cannot take back."""
-    READY = 3
-    """In line to be asked."""
-    REQUESTED = 4
-    """Decided, not yet with the network."""
-    HANDED_OVER = 5
-    """With the network: its sent report is due."""
-    SENT = 6
-    """It left: the answer is due."""
-    BY_MULTICAST = 7
-    """Its group is asked: the answer is due with those of the others."""
-    STALLED = 8
-    """No retry is left."""
-    UNASKED = 9
-    """It was in line when the threshold was met."""
-    GIVEN_UP = 10
-    """Not asked any more; a late answer still counts."""
-    SUCCEEDED = 11
-    FAILED = 12
-    """It answered, and the answer was a refusal."""
-
-
-OPEN = frozenset(Phase) - {Phase.ABSENT, Phase.GIVEN_UP, Phase.SUCCEEDED, Phase.FAILED}
-"""Phases in which something is still to be done about the device."""
 
 
 class Data(IntEnum):
@@ -85,22 +45,11 @@ class DeviceState:
     taking_part: bool = True
     passed: bool = False
     """It succeeded in the last stage."""
-    left_in: int = -1
-    """The stage that it left the campaign in without an answer, until that comes late."""
     heard: bool = False
-    phase: Phase = Phase.ABSENT
-    asks: tuple[Question, ...] = ()
-    """What the present stage still has to ask it, the present question first."""
-    request_id: str | None = None
-    """The last request of the present question."""
     unreported: str | None = None
     """The last request of all, until it is known to have left: it may still be in the network's queue."""
     queued_until: float = 0.0
     """Unix time after which that request does not leave any more."""
-    handed_over_at: float = 0.0
-    noted: str | None = None
-    """The last request that was answered with something to ask again about."""
-    resends: int = 0
     reason: str = ""
     """Why it did not succeed, once that is known."""
     note: str = ""
@@ -141,8 +90,6 @@ class DeviceState:
     reboot_at: float | None = None
     """Unix time by which that reboot will have come."""
     got_fragments: bool = False
-    cleaning: bool = False
-    """It is being cleaned up: no longer the stage's affair."""
     unconfirmed: str = ""
     """Why it did not confirm the clean-up."""
 
@@ -169,7 +116,7 @@ class GroupState:
     n_frames: int
     """Frames after which the present round is over."""
     round: int = 1
-    position: int = 0
+    n_requested: int = 0
     """Frames that were requested; where rounds repeat the uncoded fragments, in the present one."""
     failed: str = ""
     """Why it does not get all of its frames."""
@@ -182,7 +129,7 @@ class GroupState:
 
     @property
     def remaining(self) -> int:
-        return self.n_frames - self.position
+        return self.n_frames - self.n_requested
 
     @property
     def rows_left(self) -> int:
@@ -194,39 +141,16 @@ class GroupState:
         if n_coded:
             self.round, self.n_frames = round_no, self.n_frames + min(n_coded, self.rows_left)
         elif not self.plan.fec and round_no <= self.plan.rounds:
-            self.round, self.position, self.n_frames = round_no, 0, self.plan.n_frags
+            self.round, self.n_requested, self.n_frames = round_no, 0, self.plan.n_frags
 
     def end_round(self) -> None:
         """What of it was not sent is not needed."""
-        self.n_frames = self.position
+        self.n_frames = self.n_requested
 
     def remaining_time(self) -> float:
         """s that a session must last for the frames that remain, and the status request after them."""
         status = self.plan.time.spacing + self.plan.status_wait if self.plan.n_status else 0.0
         return self.plan.lead + self.remaining * self.plan.time.spacing + self.plan.slot + status
-
-
-@dataclass(slots=True, kw_only=True)
-class Reply:
-    """An answer that a device waits for. It goes before all requests."""
-
-    dev_eui: str
-    ask: str
-    f_port: int
-    payload: bytes
-    not_after: float
-
-
-@dataclass(slots=True)
-class Line:
-    """Who is next to be sent a unicast: replies first, then whoever is READY. Paced over the whole campaign."""
-
-    ready: deque[DeviceState] = field(default_factory=deque)
-    n_ready: int = 0
-    replies: deque[Reply] = field(default_factory=deque)
-    waiting: set[tuple[str, str]] = field(default_factory=set)
-    """(device, reply) of replies that the network does not have yet."""
-    next_at: float = 0.0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -257,9 +181,6 @@ class CampaignState:
     sent_until: float = 0.0
     """End of the last multicast frame."""
     n_requests: int = 0
-    line: Line = field(default_factory=Line)
-    replies: dict[str, tuple[str, str]] = field(default_factory=dict)
-    """(device, reply) by request, until the network has it."""
     timers: Timers = field(default_factory=Timers)
     changed_devices: set[str] = field(default_factory=set)
     changed_groups: set[str] = field(default_factory=set)
@@ -339,20 +260,6 @@ class CampaignState:
     def active_groups(self) -> set[str]:
         """Groups that still have devices."""
         return {device.group.name for device in self.devices.values() if device.taking_part}
-
-    # ---- the line ----------------------------------------------------------------------------------------
-
-    def set_pacer(self, at: float) -> None:
-        """The pacer runs exactly while somebody is in line who may be sent something."""
-        line = self.line
-        if line.replies or (line.n_ready and not self.paused):
-            self.timers.set(PACER, max(at, line.next_at))
-        else:
-            self.timers.clear(PACER)
-
-    def next_in_line(self) -> DeviceState | None:
-        """The next device to be asked. Those that answered an earlier request meanwhile are passed over."""
-        return next((d for d in self.line.ready if d.phase is Phase.READY), None)
 
     # ---- the registry ------------------------------------------------------------------------------------
 

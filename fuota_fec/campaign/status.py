@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fuota_fec.campaign.config import CampaignConfig
-from fuota_fec.campaign.exchanges.multicast import Transmission
-from fuota_fec.campaign.exchanges.unicast import UnicastExchange
+from fuota_fec.campaign.exchanges.base import Exchange
 from fuota_fec.campaign.messages import Event, StageEnded
 from fuota_fec.campaign.plan import Plan
-from fuota_fec.campaign.state import CampaignState, Data, DeviceState, Phase
+from fuota_fec.campaign.stages import Stage
+from fuota_fec.campaign.state import CampaignState, Data, DeviceState
+from fuota_fec.campaign.turn import Phase
 
-if TYPE_CHECKING:
-    from fuota_fec.campaign.stages import Stage
+PhaseOf = Callable[[DeviceState], Phase]
+"""Phase of a device in the present stage."""
 
 STOPPING = "stopping"
 TRANSITIONS = (
@@ -63,6 +64,8 @@ class CampaignProgress:
     """Unix time."""
     stage_status: str
     """"running"; "closing" while only late answers count; "over"; "" before the start and after the end."""
+    asks_from: float
+    """Unix time before which the stage asks nothing; 0: at once."""
     n_stages_completed: int
     round: int
     n_devices: int
@@ -87,7 +90,7 @@ def progress(
     config: CampaignConfig,
     plan: Plan,
     state: CampaignState | None,
-    main: UnicastExchange | Transmission | None,
+    main: Exchange | None,
     ended: StageEnded | None,
     stages: tuple[Stage, ...],
 ) -> CampaignProgress:
@@ -104,6 +107,7 @@ def progress(
             stages=names,
             stage_started=0.0,
             stage_status="",
+            asks_from=0.0,
             n_stages_completed=0,
             round=1,
             n_devices=len(config.devices),
@@ -123,11 +127,12 @@ def progress(
         stages=names,
         stage_started=state.stage_started,
         stage_status=_stage_status(state, main),
+        asks_from=main.not_before if main is not None else 0.0,
         n_stages_completed=max(state.stage_idx, 0) + (main is None and _passed(state, ended)),
         round=state.round,
         n_devices=len(config.devices),
         n_done=main.n_done if main is not None else ended.successes if ended is not None else 0,
-        fragments=main.progress() if isinstance(main, Transmission) else {},
+        fragments=main.progress() if main is not None else {},
         next_f_cnt={name: group.next_f_cnt for name, group in state.groups.items()},
         spacing=spacing,
     )
@@ -138,14 +143,20 @@ def _passed(state: CampaignState, ended: StageEnded | None) -> bool:
     return state.status == "RUNNING" and ended is not None and ended.ok and not ended.back_to
 
 
-def _stage_status(state: CampaignState, main: UnicastExchange | Transmission | None) -> str:
+def _stage_status(state: CampaignState, main: Exchange | None) -> str:
     if main is None:
         return "over" if state.status == "RUNNING" else ""
-    return "closing" if isinstance(main, UnicastExchange) and main.closing else "running"
+    return "closing" if main.closing else "running"
 
 
 def progress_record(
-    event: Event, seen: CampaignProgress, state: CampaignState, *, dev_eui: str | None, group: str | None
+    event: Event,
+    seen: CampaignProgress,
+    state: CampaignState,
+    phase_of: PhaseOf,
+    *,
+    dev_eui: str | None,
+    group: str | None,
 ) -> dict[str, Any]:
     """An event as plain data, with where the campaign is after it, and the device or group that it concerns."""
     record = event.record()
@@ -160,7 +171,7 @@ def progress_record(
         "devices": seen.n_devices,
     }
     if (device := state.devices.get(record.get("dev_eui") or dev_eui or "")) is not None:
-        status = device_status(state, device)
+        status = device_status(state, device, phase_of(device))
         about["device"] = {
             "dev_eui": status.dev_eui,
             "status": status.status,
@@ -178,22 +189,22 @@ def progress_record(
     return {**record, **about}
 
 
-def overview(seen: CampaignProgress, state: CampaignState | None) -> CampaignStatus:
+def campaign_status(seen: CampaignProgress, state: CampaignState | None, phase_of: PhaseOf) -> CampaignStatus:
     values = {name: getattr(seen, name) for name in CampaignProgress.__dataclass_fields__}
     devices = list(state.devices.values()) if state is not None else []
     return CampaignStatus(
         **values,
         n_taking_part=sum(device.taking_part for device in devices),
         unconfirmed=tuple(device.dev_eui for device in devices if device.unconfirmed),
-        devices=tuple(device_status(state, device) for device in devices) if state is not None else (),
+        devices=tuple(device_status(state, d, phase_of(d)) for d in devices) if state is not None else (),
     )
 
 
-def device_status(state: CampaignState, device: DeviceState) -> DeviceStatus:
+def device_status(state: CampaignState, device: DeviceState, phase: Phase) -> DeviceStatus:
     return DeviceStatus(
         dev_eui=device.dev_eui,
         group=device.group.name,
-        status=_status(state, device),
+        status=_status(state, device, phase),
         reason="" if device.passed else device.reason,
         fw_version=device.fw_version,
         data_complete=device.data >= Data.LIKELY,
@@ -202,12 +213,10 @@ def device_status(state: CampaignState, device: DeviceState) -> DeviceStatus:
     )
 
 
-def _status(state: CampaignState, device: DeviceState) -> str:
+def _status(state: CampaignState, device: DeviceState, phase: Phase) -> str:
     if device.passed:
         proved = state.config.kind != "binary" or device.data is Data.COMPLETE
         return "passed" if proved else "unverified"
-    # In a stage the phase tells what will come of it, unless a late answer does; in clean-up it is about that.
-    phase = Phase.ABSENT if device.cleaning else device.phase
     if device.taking_part and state.status == "RUNNING" and phase not in (Phase.GIVEN_UP, Phase.FAILED):
         last = state.stage_idx == len(state.stage_names) - 1
         return "passed" if last and phase is Phase.SUCCEEDED else "running"

@@ -1,56 +1,58 @@
-"""`fuota-fec campaign`: run a campaign and watch it; pause, stop and resume it; look at those that a journal holds."""
+"""`fuota-fec campaign`: run campaigns over a simulated fleet; list, show, pause, stop, resume and retry them."""
 
 from __future__ import annotations
 
-import json
 import signal
 import sys
-import time
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
-from itertools import count
 from typing import Any
 
 import click
 from rich.console import Console
 from rich.table import Table
 
-from fuota_fec.agent.agent import Observer
+from fuota_fec import operations
+from fuota_fec.agent import Observer
 from fuota_fec.campaign.campaign import STOPPED, SUCCEEDED, Campaign
 from fuota_fec.campaign.config import CampaignConfig
 from fuota_fec.campaign.messages import Event
-from fuota_fec.campaign.retry import retry_config
 from fuota_fec.campaign.status import CampaignStatus
 from fuota_fec.cli.console import plain_console
-from fuota_fec.cli.journals import DB, KEPT, campaign_overview, db_option, existing_journal
+from fuota_fec.cli.journals import DB, STORAGE, db_option, existing_journal
 from fuota_fec.cli.options import Number
 from fuota_fec.cli.output import json_option, print_json
-from fuota_fec.cli.progress import LateProgress, counted
+from fuota_fec.cli.progress import LateProgress
 from fuota_fec.cli.report import report_command
 from fuota_fec.cli.runfile import read_run_file
 from fuota_fec.cli.watch import JsonReport, StageReport
-from fuota_fec.config_files import from_table
-from fuota_fec.errors import CampaignError, JournalError
-from fuota_fec.journal.base import Journal, Order, Verb, open_journal
+from fuota_fec.journal import Journal, Verb, open_journal
 from fuota_fec.report.formatting import duration
 from fuota_fec.report.tables import DEVICE_COLUMNS, device_rows, reason_counts
-from fuota_fec.simulation import LEASE_TTL, Simulation, SimulationResult, resume_simulation, simulate_campaign
+from fuota_fec.simulation import (
+    LEASE_TTL,
+    SimulationResult,
+    describe_world,
+    read_world,
+    resume_simulation,
+    simulate_campaign,
+)
 
 LEASE_WAIT = LEASE_TTL + 2
-"""s after which a process that was killed no longer holds its campaign."""
+"""s after which the lease of a process that was killed has expired."""
 
-_db_or_memory_option = click.option("--db", "url", default=":memory:", help=f"{KEPT}; in memory if not given.", **DB)
+_db_or_memory_option = click.option("--db", "url", default=":memory:", help=f"{STORAGE}; in memory if not given.", **DB)
 _speed_option = click.option(
     "--speed",
     type=Number(above=True),
-    help="Seconds of virtual time in a second; as fast as it can if not given.",
+    help="Seconds of virtual time per second; as fast as possible if not given.",
 )
 
 
 class _InOrder(click.Group):
-    """Its commands in the order in which they are met, each with its whole first sentence."""
+    """A group that lists its commands in the order of definition, each with its whole first sentence."""
 
     def list_commands(self, _ctx: click.Context) -> list[str]:
         return list(self.commands)
@@ -62,7 +64,7 @@ class _InOrder(click.Group):
 
 @click.group("campaign", cls=_InOrder)
 def campaign_command() -> None:
-    """Run firmware-update campaigns over a simulated fleet; pause, resume, look at and report on them."""
+    """Run firmware-update campaigns over a simulated fleet; show, pause, resume and report on them."""
 
 
 # ---- running ---------------------------------------------------------------------------------------------
@@ -76,11 +78,11 @@ def campaign_command() -> None:
 def run_command(file: str, url: str, speed: float | None, as_json: bool) -> None:
     """Run the campaign of FILE (TOML) over the simulated fleet that it describes.
 
-    With --db it can be paused, stopped and resumed by its id, also after a crash. Exit status 0 if it succeeded and
-    every device that passed holds exactly the image that was sent.
+    With --db the campaign can be paused, stopped and resumed by its id, also after a crash. Exit status 0 if it
+    succeeded and every device that passed holds exactly the image that was sent.
     """
     run = read_run_file(file)
-    network = _world(run.config.id, run.simulation)
+    world = describe_world(run.config.id, run.simulation)
 
     def go(observer: Observer) -> SimulationResult:
         return simulate_campaign(
@@ -90,7 +92,7 @@ def run_command(file: str, url: str, speed: float | None, as_json: bool) -> None
             observer=observer,
             journal=journal,
             campaign=_planned(run.config, run.image),
-            network=network,
+            network=world,
             attended=True,
             speed=speed,
         )
@@ -105,55 +107,38 @@ def run_command(file: str, url: str, speed: float | None, as_json: bool) -> None
 @_speed_option
 @json_option
 def resume_command(name: str, url: str, speed: float | None, as_json: bool) -> None:
-    """Go on with a campaign that was paused, or whose process is gone.
+    """Resume a campaign that was paused, or whose process has ended.
 
-    A paused campaign whose process is there is only told to go on. Exit status as of `run`.
+    If a process runs the campaign, it gets an order to go on. Exit status as of `run`.
     """
 
     def go(observer: Observer) -> SimulationResult:
         return resume_simulation(journal, name, simulation, observer=observer, after=after, attended=True, speed=speed)
 
     with closing(existing_journal(url)) as journal:
-        owner = campaign_overview(journal, name).owner
-        seen = _replayed(journal, name)
-        if seen.finished:
-            raise CampaignError(f"campaign {name!r} cannot be resumed: it is {seen.progress().status}")
-        if seen.paused or any(order.verb == "pause" for order in _orders(journal, name)):
-            journal.order(name, "unpause")
-        if owner and (told := _lives(journal, name)):
-            _say(f"campaign {name} {told} by {owner}", as_json, campaign=name, owner=owner)
-            return
-        simulation, after = _simulation(journal, name)
+        with LateProgress("reading") as progress:
+            owner = operations.order_resume(journal, name, progress).owner
+        if owner:
+            click.echo(f"waiting for {owner}, which has campaign {name}", err=True)
+            state = operations.await_owner(journal, name, LEASE_WAIT)
+            if state != "gone":
+                verb = "goes on, run" if state == "obeyed" else "is run"
+                _print_result(f"campaign {name} {verb} by {owner}", as_json, campaign=name, owner=owner)
+                return
+        simulation, after = read_world(journal, name)
         _watch(go, list(journal.events(name)), as_json)
-
-
-def _lives(journal: Journal, name: str) -> str:
-    """What whoever holds the campaign does with it; "" if its lease runs out: a process that was killed does not renew
-    it, and obeys no order."""
-    ordered = bool(_orders(journal, name))
-    click.echo(f"waiting for {campaign_overview(journal, name).owner}, which has campaign {name}", err=True)
-    end = time.monotonic() + LEASE_WAIT
-    while campaign_overview(journal, name).owner:
-        if ordered and not _orders(journal, name):
-            return "goes on, run"
-        if time.monotonic() > end:
-            return "is run"
-        time.sleep(0.2)
-    return ""
-
-
-def _orders(journal: Journal, name: str) -> list[Order]:
-    return [order for order in journal.orders() if order.campaign == name]
 
 
 @campaign_command.command("retry")
 @click.argument("name", metavar="ID")
-@click.option("--id", "new_id", help="Of the new campaign; ID-retry if not given, then ID-retry-2 and so on.")
+@click.option("--id", "new_id", help="Id of the new campaign; ID-retry if not given, then ID-retry-2 and so on.")
 @click.option(
     "--redundancy",
-    help='Of the new campaign: "adaptive", "planned", a code rate or a number; the same if not given.',
+    help='Redundancy of the new campaign: "adaptive", "planned", a code rate or a number; unchanged if not given.',
 )
-@click.option("--reboot", help='Of the new campaign: "device", "after_transfer" or a Unix time; the same if not given.')
+@click.option(
+    "--reboot", help='Reboot of the new campaign: "device", "after_transfer" or a Unix time; unchanged if not given.'
+)
 @db_option
 @_speed_option
 @json_option
@@ -168,37 +153,33 @@ def retry_command(
 ) -> None:
     """Run a campaign for the devices of a finished one that did not pass.
 
-    What is known of them is used: versions, uplink periods, losses. Exit status as of `run`.
+    It uses what is known of them: versions, uplink periods, losses. Exit status as of `run`.
     """
+    changes: dict[str, Any] = {}
+    if reboot is not None:
+        changes["reboot"] = _number_or_word(reboot)
+    if redundancy is not None:
+        changes["redundancy"] = int(redundancy) if redundancy.isdecimal() else redundancy
 
     def go(observer: Observer) -> SimulationResult:
         return simulate_campaign(
-            config,
-            image,
+            retry.config,
+            retry.image,
             simulation,
             observer=observer,
             journal=journal,
-            campaign=_planned(config, image),
-            network=_world(config.id, simulation, earlier),
+            campaign=_planned(retry.config, retry.image),
+            network=describe_world(retry.config.id, simulation, earlier),
             after=earlier,
             attended=True,
             speed=speed,
         )
 
     with closing(existing_journal(url)) as journal:
-        ids = {row.id for row in journal.overview(archived=True)}
-        names = (f"{name}-retry" + (f"-{n}" if n > 1 else "") for n in count(1))
-        if new_id is None:
-            new_id = next(free for free in names if free not in ids)
-        last_at = campaign_overview(journal, name).changed_at
-        simulation, after = _simulation(journal, name)
-        earlier, image = (*after, name), journal.image(name)
-        changes: dict[str, Any] = {}
-        if reboot is not None:
-            changes["reboot"] = _number_or_word(reboot)
-        if redundancy is not None:
-            changes["redundancy"] = int(redundancy) if redundancy.isdecimal() else redundancy
-        config = retry_config(_replayed(journal, name, image), new_id, last_at, **changes)
+        simulation, after = read_world(journal, name)
+        earlier = (*after, name)
+        with LateProgress("reading") as progress:
+            retry = operations.retry_campaign(journal, name, new_id, progress, **changes)
         _watch(go, (), as_json)
 
 
@@ -210,31 +191,15 @@ def _number_or_word(text: str) -> float | str:
 
 
 def _planned(config: CampaignConfig, image: bytes) -> Campaign:
-    """A campaign that was not started: choosing and counting its coded fragments can take a while."""
+    """A campaign that is not started. Choosing its coded fragments can take a while."""
     with LateProgress("planning"):
         return Campaign(config, image)
 
 
-def _world(name: str, simulation: Simulation, after: Sequence[str] = ()) -> str:
-    """What the journal keeps of the simulated network: whoever resumes makes it again."""
-    return json.dumps({"campaign": name, "simulation": asdict(simulation), "after": list(after)})
-
-
-def _simulation(journal: Journal, name: str) -> tuple[Simulation, tuple[str, ...]]:
-    """The simulated network that the campaign was run over, and the campaigns that it has seen before."""
-    try:
-        kept = json.loads(journal.network(name))
-        table, after = kept["simulation"], tuple(kept.get("after", ()))
-    except (ValueError, KeyError, TypeError, AttributeError):
-        message = f"campaign {name!r} was not run over a simulated network: its own server resumes it"
-        raise JournalError(message) from None
-    return from_table(Simulation, table, "simulation"), after
-
-
 def _watch(go: Callable[[Observer], SimulationResult], events: Sequence[Event], as_json: bool) -> None:
-    """Runs it, shows it, and exits with what came of it. `events` are those that it has already.
+    """Runs a campaign, shows its progress, and exits with the status of its outcome. `events` are its earlier ones.
 
-    A process that is told to end (SIGTERM) gives the campaign back to the journal, as after Ctrl-C.
+    SIGTERM gives the campaign back to the journal, as Ctrl-C does.
     """
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -253,27 +218,18 @@ def _watch(go: Callable[[Observer], SimulationResult], events: Sequence[Event], 
     sys.exit(0 if result.campaign.status().status == SUCCEEDED and not result.wrong else 1)
 
 
-# ---- an operator's verbs ---------------------------------------------------------------------------------
+# ---- orders ---------------------------------------------------------------------------------------------
 
 
 def _order(name: str, url: str, as_json: bool, verb: Verb, doing: str) -> None:
-    """The process that runs the campaign carries it out; if there is none, the next that resumes it."""
-    with closing(existing_journal(url)) as journal:
-        found = campaign_overview(journal, name)
-        _check(journal, name, verb)
-        if found.status != STOPPED:
-            journal.order(name, verb)
-    if found.status == STOPPED:
-        _say(f"campaign {name} is stopped", as_json, campaign=name, status=STOPPED)
+    """Leaves an order for the process that runs the campaign, or for the next one that resumes it."""
+    with closing(existing_journal(url)) as journal, LateProgress("reading") as progress:
+        ordered = operations.order_verb(journal, name, verb, progress)
+    if ordered.already_stopped:
+        _print_result(f"campaign {name} is stopped", as_json, campaign=name, status=STOPPED)
         return
-    who = f"{found.owner} {doing} it" if found.owner else f"no process runs it: `resume` {doing} it"
-    _say(f"campaign {name}: {who}", as_json, campaign=name, order=verb, owner=found.owner)
-
-
-def _check(journal: Journal, name: str, verb: Verb) -> None:
-    """CampaignError now rather than in a process that nobody looks at."""
-    campaign = _replayed(journal, name, journal.image(name))
-    {"pause": campaign.pause, "unpause": campaign.unpause, "stop": campaign.stop}[verb](float("-inf"))
+    who = f"{ordered.owner} {doing} it" if ordered.owner else f"no process runs it: `resume` {doing} it"
+    _print_result(f"campaign {name}: {who}", as_json, campaign=name, order=verb, owner=ordered.owner)
 
 
 @campaign_command.command("pause")
@@ -281,7 +237,7 @@ def _check(journal: Journal, name: str, verb: Verb) -> None:
 @db_option
 @json_option
 def pause_command(name: str, url: str, as_json: bool) -> None:
-    """Send nothing more until `resume`; answers count, and time passes."""
+    """Pause a campaign: nothing is sent until `resume`; answers count, and time passes."""
     _order(name, url, as_json, "pause", "pauses")
 
 
@@ -290,7 +246,7 @@ def pause_command(name: str, url: str, as_json: bool) -> None:
 @db_option
 @json_option
 def stop_command(name: str, url: str, as_json: bool) -> None:
-    """End a campaign and clean up on the devices."""
+    """Stop a campaign for good, and clean up on its devices."""
     _order(name, url, as_json, "stop", "stops")
 
 
@@ -299,29 +255,29 @@ def stop_command(name: str, url: str, as_json: bool) -> None:
 @db_option
 @json_option
 def archive_command(name: str, url: str, as_json: bool) -> None:
-    """List a finished campaign no longer; it stays in the journal."""
+    """Remove a finished campaign from the list; it stays in the journal."""
     with closing(existing_journal(url)) as journal:
-        journal.archive(name)
-    _say(f"campaign {name}: archived", as_json, campaign=name, archived=True)
+        operations.archive_campaign(journal, name)
+    _print_result(f"campaign {name}: archived", as_json, campaign=name, archived=True)
 
 
-# ---- looking ---------------------------------------------------------------------------------------------
+# ---- list and show-------------------------------------------------------------------------------------------
 
 
 @campaign_command.command("list")
-@click.option("--archived", is_flag=True, help="Archived campaigns too.")
+@click.option("--archived", is_flag=True, help="Include archived campaigns.")
 @db_option
 @json_option
 def list_command(archived: bool, url: str, as_json: bool) -> None:
     """List the campaigns of a journal."""
     with closing(existing_journal(url)) as journal:
-        found = journal.overview(archived=archived)
+        records = operations.list_campaigns(journal, archived=archived)
     if as_json:
-        for row in found:
+        for row in records:
             print_json(asdict(row))
         return
     table = Table("campaign", "status", "events", "begun", "last event", "run by", box=None, pad_edge=False)
-    for row in found:
+    for row in records:
         status = row.status + (", archived" if row.archived else "")
         table.add_row(row.id, status, str(row.n_events), _when(row.created_at), _when(row.changed_at), row.owner)
     plain_console().print(table)
@@ -329,21 +285,21 @@ def list_command(archived: bool, url: str, as_json: bool) -> None:
 
 @campaign_command.command("show")
 @click.argument("name", metavar="ID")
-@click.option("--events", "with_events", is_flag=True, help="Every event, instead of where it is.")
+@click.option("--events", "with_events", is_flag=True, help="Show every event instead of the state.")
 @db_option
 @json_option
 def show_command(name: str, with_events: bool, url: str, as_json: bool) -> None:
-    """Show where a campaign is, and each device with its reason."""
+    """Show the state of a campaign, and each device with its reason."""
     with closing(existing_journal(url)) as journal:
         if with_events:
             _print_events(journal, name, as_json)
             return
-        status = _replayed(journal, name).status()
-        owner = campaign_overview(journal, name).owner
+        with LateProgress("reading") as progress:
+            shown = operations.show_campaign(journal, name, progress)
     if as_json:
-        print_json({**asdict(status), "owner": owner})
+        print_json({**asdict(shown.status), "owner": shown.owner})
     else:
-        _print_status(plain_console(), status, owner)
+        _print_status(plain_console(), shown.status, shown.owner)
 
 
 campaign_command.add_command(report_command)
@@ -351,15 +307,15 @@ campaign_command.add_command(report_command)
 
 def _print_events(journal: Journal, name: str, as_json: bool) -> None:
     report = JsonReport()
-    for event in journal.events(name):
+    for event in operations.read_events(journal, name):
         if as_json:
             report(None, event)
         else:
             record = event.record()
             kind, at = record.pop("event"), record.pop("at")
             left_out = ("v", "config", "known")
-            told = {key: value for key, value in record.items() if key not in left_out and value not in (None, "")}
-            click.echo(f"{_when(at)}  {kind:<15} " + " ".join(f"{key}={value}" for key, value in told.items()))
+            shown = {key: value for key, value in record.items() if key not in left_out and value not in (None, "")}
+            click.echo(f"{_when(at)}  {kind:<15} " + " ".join(f"{key}={value}" for key, value in shown.items()))
 
 
 def _print_status(console: Console, status: CampaignStatus, owner: str) -> None:
@@ -389,17 +345,10 @@ def _print_unconfirmed(console: Console, status: CampaignStatus) -> None:
             console.print(f"{device.dev_eui} did not confirm the clean-up: {device.unconfirmed}", soft_wrap=True)
 
 
-def _replayed(journal: Journal, name: str, image: bytes = b"") -> Campaign:
-    """The campaign to look at, not to continue."""
-    total = campaign_overview(journal, name).n_events
-    with LateProgress("reading") as progress:
-        return Campaign.replay(counted(journal.events(name), total, progress), image)
-
-
 # ---- printing --------------------------------------------------------------------------------------------
 
 
-def _say(text: str, as_json: bool, **facts: object) -> None:
+def _print_result(text: str, as_json: bool, **facts: object) -> None:
     if as_json:
         print_json(facts)
     else:
@@ -416,8 +365,8 @@ def _print_devices(console: Console, status: CampaignStatus, *more: tuple[str, d
 
 def _print_outcome(console: Console, result: SimulationResult) -> None:
     status = result.campaign.status()
-    right = {d.dev_eui: "sent bytes" for d in status.devices if result.holds_image(d.dev_eui)}
-    _print_devices(console, status, ("image", right))
+    images = {d.dev_eui: "sent bytes" for d in status.devices if result.holds_image(d.dev_eui)}
+    _print_devices(console, status, ("image", images))
     passed = [d for d in status.devices if d.status == "passed"]
     console.print()
     _print_unconfirmed(console, status)

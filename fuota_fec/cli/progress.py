@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from threading import Lock, Timer
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-T = TypeVar("T")
 
 PATIENCE = 2.0
 """s before there is a bar."""
@@ -61,11 +58,3 @@ class LateProgress:
             if not self._ended:
                 self._bar.start()
                 self.shown = True
-
-
-def counted(items: Iterable[T], total: int, progress: LateProgress) -> Iterator[T]:
-    """The same items; tells now and then how many of them were taken."""
-    for n, item in enumerate(items):
-        if n % 1024 == 0:
-            progress(n, total)
-        yield item

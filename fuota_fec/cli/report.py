@@ -6,9 +6,10 @@ from contextlib import closing
 
 import click
 
-from fuota_fec.cli.journals import campaign_overview, db_option, existing_journal
+from fuota_fec import operations
+from fuota_fec.cli.journals import db_option, existing_journal
 from fuota_fec.cli.output import check_output, json_option, print_json, write_whole
-from fuota_fec.cli.progress import LateProgress, counted
+from fuota_fec.cli.progress import LateProgress
 from fuota_fec.report.campaign import campaign_facts, campaign_page
 from fuota_fec.report.history import CampaignHistory, read_history
 from fuota_fec.report.page import need_extra
@@ -42,5 +43,4 @@ def report_command(name: str, output: str | None, url: str, as_json: bool) -> No
 
 def _history(name: str, url: str) -> CampaignHistory:
     with closing(existing_journal(url)) as journal, LateProgress("reading") as progress:
-        n_events = campaign_overview(journal, name).n_events
-        return read_history(counted(journal.events(name), n_events, progress))
+        return read_history(operations.read_events(journal, name, progress))

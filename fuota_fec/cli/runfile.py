@@ -1,4 +1,4 @@
-"""The file of `fuota-fec campaign run`: tables campaign, image and simulation."""
+"""The file of `fuota-fec campaign run`, with the tables campaign, image and simulation."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fuota_fec.campaign.config import CampaignConfig
+from fuota_fec.checks import shown
 from fuota_fec.config_files import from_table, read_table
 from fuota_fec.errors import ParameterError
 from fuota_fec.image import ImageSource, load_image
@@ -16,20 +17,22 @@ TABLES = ("campaign", "image", "simulation")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFile:
+    """A campaign, its image, and the simulated fleet to run it over."""
+
     config: CampaignConfig
     image: bytes
     simulation: Simulation
 
 
 def read_run_file(path: str) -> RunFile:
-    """ParameterError with every problem of the file, a line each. Names of files in it are relative to its folder."""
+    """Reads a run file. Paths in it are relative to its folder. ParameterError with every problem, a line each."""
     table = read_table(path)
     problems = [f"{path}: unknown table {name!r}, expected {', '.join(TABLES)}" for name in table if name not in TABLES]
     for name in TABLES:
         if name not in table:
             problems.append(f"{path}: table [{name}] is missing")
         elif not isinstance(table[name], dict):
-            problems.append(f"{path}: {name} is not a table")
+            problems.append(f"{path}: {name}: {shown(table[name])} is not a table, expected [{name}]")
     if problems:
         raise ParameterError("\n".join(problems))
     simulation = source = config = None
@@ -47,11 +50,11 @@ def read_run_file(path: str) -> RunFile:
     campaign = dict(table["campaign"])
     if "n_devices" in table["simulation"]:
         if "devices" in campaign:
-            problems.append("simulation.n_devices: campaign.devices lists the devices already, give one of them")
+            problems.append("simulation.n_devices: campaign.devices lists the devices, expected only one of the two")
         groups = campaign.get("groups")
         named = [g.get("name") for g in groups if isinstance(g, dict)] if isinstance(groups, list) else []
         names = [name for name in named if isinstance(name, str)]
-        # Where the fleet is wrong, another stands in for it, so that only the campaign's own problems are added.
+        # A substitute for a wrong fleet, so that only problems of the campaign itself are added.
         fleet = simulation or Simulation(n_devices=max(1, len(names)))
         campaign["devices"] = fleet.made_up_devices(names)
     try:

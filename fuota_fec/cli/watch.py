@@ -1,4 +1,4 @@
-"""What a campaign that runs looks like: a line per stage, a progress bar, or one JSON object per event."""
+"""Progress of a running campaign: a line per stage with a progress bar, or one JSON object per event."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ from fuota_fec.report.formatting import duration
 
 
 class JsonReport:
-    """One JSON object per event, each with where the campaign is after it."""
+    """Prints one JSON object per event, with the campaign's progress after that event."""
 
     def __init__(self, events: Iterable[Event] = ()) -> None:
         self._seen: Campaign | None = None
-        """The campaign as far as its events were printed, or were there before: the agent's own may be ahead."""
+        """The campaign up to the last event printed: the agent's own object may be ahead."""
         self._about: dict[str, tuple[str | None, str | None]] = {}
-        """Device and group of the requests so far."""
+        """Device and group of each request so far."""
         for event in events:
             self._take(event)
 
@@ -58,7 +58,7 @@ class JsonReport:
 
 
 class StageReport:
-    """Prints a line per stage as it passes; on a terminal, a progress bar under them."""
+    """Prints a line at the end of each stage, and a progress bar on a terminal."""
 
     def __init__(self, console: Console) -> None:
         self._stage_started = 0.0
@@ -83,7 +83,7 @@ class StageReport:
         self._progress.stop()
 
     def resume(self, campaign: Campaign) -> None:
-        """A campaign that others have begun to watch."""
+        """Prints where a resumed campaign is."""
         seen = campaign.progress()
         self._stage_started = seen.stage_started
         status = "paused" if seen.paused else seen.status
@@ -122,7 +122,7 @@ class StageReport:
             self._line(event.at, f"{event.stage:<23} {verdict}  {event.successes:>6} of {n_devices} devices, {took}")
         elif isinstance(event, SummaryOverdue):
             frame = f"fragment {event.frag_nb}" if event.frag_nb else "the status request"
-            self._line(event.at, f"group {event.group}: no summary of {frame} for long")
+            self._line(event.at, f"group {event.group}: no summary of {frame} in time")
         elif isinstance(event, Stopping) and event.status == "STOPPED":
             self._line(event.at, "stopping")
         elif isinstance(event, (Paused, Unpaused, Resumed)):

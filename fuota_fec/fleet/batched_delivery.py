@@ -1,44 +1,46 @@
-"""The devices of a multicast group that hear its fragments together.
+"""Delivery of a multicast group's frames to many devices at once.
 
-Most of a campaign's frames are fragments, and all that one does to most devices is to be counted. So what a device
-that receives in a crowd has to do with a fragment (its session, its clock, the counter, the bit for the fragment) is
-done for all of them at once, in arrays. Such a device is *seated*: the arrays hold what may have changed of it. Before
-anything else happens to it, it is settled, which writes that back; with the next fragment it is seated again. A device
-that decodes for itself, or is in no ordinary state, is never seated and receives each frame as any other.
+Most frames of a campaign are fragments, and most devices only count them. The effect of a fragment on a device with a
+batched reception (session window, clock, frame counter, bit of the fragment) is therefore computed for all devices in
+arrays. Such a device is *batched*: the arrays hold the part of its state that fragments change. Before anything else
+happens to the device, `write_back` moves that part into its state; the next fragment batches it again. A device that
+decodes itself, or is in an unusual state, is never batched and receives each frame by `receive_multicast`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from fuota_fec.fleet.batched_reception import Crowd, Seat
-from fuota_fec.fleet.decoding import FragSession, JoinedGroup, group_key
+from fuota_fec.fleet.batched_reception import BatchedBlock, BatchedReception
 from fuota_fec.fleet.device import VirtualDevice
-from fuota_fec.fleet.packages import dispatch as packages
-from fuota_fec.fleet.packages import fragmentation as transport
+from fuota_fec.fleet.device_state import FragSession, JoinedGroup, group_key
+from fuota_fec.fleet.packages.dispatch import fragment_in
+from fuota_fec.fleet.packages.fragmentation import complete_block, use_session_cnt
 from fuota_fec.wire.clock import gps_from_unix
 from fuota_fec.wire.fragmentation import DataFragment
 from fuota_fec.wire.keys import Key
 
-Positions: TypeAlias = npt.NDArray[np.intp]
+Mask: TypeAlias = npt.NDArray[np.bool_]
+"""One flag per device, by its position in the delivery."""
 
-_NO_CROWD = -1
+_NO_BLOCK = -1
 
 
-class Audience:
-    """Devices, by their position, and the group's address and key."""
+class GroupDelivery:
+    """Devices, by their position, and the address and key of a group. `close` it before making another for a group."""
 
     def __init__(self, devices: Sequence[VirtualDevice], mc_addr: int, app_s_key: Key) -> None:
         n = len(devices)
         self.devices = tuple(devices)
         self._mc_addr = mc_addr
         self._app_s_key = group_key(bytes(app_s_key))
-        self._may_sit = np.array([device.crowds is not None for device in devices], np.bool_)
-        self._seated = np.zeros(n, np.bool_)
+        self._batchable: Mask = np.array([device.batch is not None for device in devices], np.bool_)
+        self._batched: Mask = np.zeros(n, np.bool_)
         self._frag_index = 0
         self._f_port = 0
         self._groups: list[JoinedGroup | None] = [None] * n
@@ -49,62 +51,65 @@ class Audience:
         self._min_f_cnt = np.zeros(n, np.int64)
         self._max_f_cnt = np.zeros(n, np.int64)
         self._first_below = np.zeros(n, np.int64)
-        self._begun = np.zeros(n, np.bool_)
-        """A fragment of the session was heard while seated."""
-        self._crowds: list[Crowd] = []
-        self._crowd = np.full(n, _NO_CROWD)
-        """Which of them; none: fragments of this index are not for the device."""
-        self._places = np.zeros(n, np.intp)
-        for position, device in enumerate(devices):
-            if device.crowds is not None:
-                device.joined(self, position)
+        self._begun: Mask = np.zeros(n, np.bool_)
+        """A fragment of the session was received while batched."""
+        self._blocks: list[BatchedBlock] = []
+        self._block_idx = np.full(n, _NO_BLOCK)
+        """Position of the device's block in `_blocks`; _NO_BLOCK if the device takes no fragments of this FragIndex."""
+        self._reception_idx = np.zeros(n, np.intp)
+        self._write_backs = {
+            position: partial(self.write_back, position) for position in np.flatnonzero(self._batchable).tolist()
+        }
+        for position, write_back in self._write_backs.items():
+            devices[position].add_write_back(write_back)
 
     def close(self) -> None:
-        """No frame comes this way any more."""
-        self._settle_all()
-        for device in self.devices:
-            device.left(self)
+        """Ends the delivery and writes all state back."""
+        self._write_back_all()
+        for position, write_back in self._write_backs.items():
+            self.devices[position].remove_write_back(write_back)
+        self._write_backs = {}
 
-    # ---- seats -------------------------------------------------------------------------------------------
+    # ---- batched devices ---------------------------------------------------------------------------------
 
-    def settle(self, position: int) -> None:
-        """What is noted of a device is written back to it."""
-        if not self._seated[position]:
+    def write_back(self, position: int) -> None:
+        """Moves the batched part of a device's state, if there is one, back into the device."""
+        if not self._batched[position]:
             return
-        self._seated[position] = False
+        self._batched[position] = False
         group, session = self._groups[position], self._sessions[position]
         if group is not None:
             group.min_f_cnt = int(self._min_f_cnt[position])
             group.first_below = int(self._first_below[position])
         if session is not None and self._begun[position]:
-            transport.begin(self.devices[position], session)
+            use_session_cnt(self.devices[position], session)
         self._groups[position] = self._sessions[position] = None
 
-    def _settle_all(self) -> None:
-        for position in np.flatnonzero(self._seated).tolist():
-            self.settle(position)
+    def _write_back_all(self) -> None:
+        for position in np.flatnonzero(self._batched).tolist():
+            self.write_back(position)
 
-    def _seat(self, position: int, fragment: DataFragment, f_port: int) -> None:
-        """Unless the device is in no state in which its fragments can be counted for it."""
+    def _batch_device(self, position: int, fragment: DataFragment, f_port: int) -> None:
+        """Copies the device's state into the arrays, unless the device is in a state that they cannot express."""
         device = self.devices[position]
-        device.catch_up()
+        device.write_back()
         groups = [
             (group_id, group)
-            for group_id, group in device._groups.items()
+            for group_id, group in device.groups.items()
             if group.mc_addr == self._mc_addr and group.app_s_key == self._app_s_key
         ]
-        session = device._sessions.get(fragment.frag_index)
+        session = device.sessions.get(fragment.frag_index)
         reception = None if session is None else session.reception
         if len(groups) > 1 or device.ports.fragmentation != f_port:
             return
-        if isinstance(reception, Seat):
-            if reception.alone is not None:
+        if isinstance(reception, BatchedReception):
+            if reception.detached is not None:
                 return
         elif reception is not None:
             return
-        self._seated[position] = True
+        self._batched[position] = True
         self._begun[position] = False
-        self._crowd[position] = _NO_CROWD
+        self._block_idx[position] = _NO_BLOCK
         if not groups:
             self._opens[position] = np.inf
             return
@@ -114,58 +119,64 @@ class Audience:
         self._clock_error[position] = device.clock_error
         self._min_f_cnt[position], self._max_f_cnt[position] = group.min_f_cnt, group.max_f_cnt
         self._first_below[position] = group.first_below
-        if session is not None and isinstance(reception, Seat) and session.setup.mc_group_bit_mask >> group_id & 1:
+        if (
+            session is not None
+            and isinstance(reception, BatchedReception)
+            and session.setup.mc_group_bit_mask >> group_id & 1
+        ):
             self._sessions[position] = session
-            if reception.crowd not in self._crowds:
-                self._crowds.append(reception.crowd)
-            self._crowd[position] = self._crowds.index(reception.crowd)
-            self._places[position] = reception.place
+            if reception.block not in self._blocks:
+                self._blocks.append(reception.block)
+            self._block_idx[position] = self._blocks.index(reception.block)
+            self._reception_idx[position] = reception.idx
 
     # ---- frames ------------------------------------------------------------------------------------------
 
-    def receive(self, f_port: int, payload: bytes, f_cnt: int, reached: npt.NDArray[np.bool_], now: float) -> list[int]:
-        """A class B or C multicast frame reaches some of the devices, those of a mask. The positions of those that it
-        may have given something to do, ascending: in that order it came to them."""
-        done: dict[int, bytes] = {}
-        fragment = packages.fragment_in(payload) if self._may_sit.any() else None
+    def receive(self, f_port: int, payload: bytes, f_cnt: int, reached: Mask, now: float) -> list[int]:
+        """Delivers a class B or C multicast frame to the devices that it reached.
+
+        Returns, ascending, the positions of those that may have something due because of it. They receive the frame in
+        that order.
+        """
+        completed: dict[int, bytes] = {}
+        fragment = fragment_in(payload) if self._batchable.any() else None
         if fragment is not None:
-            self._take_seats(fragment, f_port, reached)
-            done = self._count(fragment, f_cnt, reached & self._seated, now)
-            reached = reached & ~self._seated
-            for position in done:
+            self._batch_devices(fragment, f_port, reached)
+            completed = self._push(fragment, f_cnt, reached & self._batched, now)
+            reached = reached & ~self._batched
+            for position in completed:
                 reached[position] = True
         touched: list[int] = np.flatnonzero(reached).tolist()
         for position in touched:
             device = self.devices[position]
-            session, block = self._sessions[position], done.get(position)
+            session, block = self._sessions[position], completed.get(position)
             if block is not None and session is not None:
-                self.settle(position)
-                transport.block_came(device, session, block, now)
+                self.write_back(position)
+                complete_block(device, session, block, now)
             else:
                 device.receive_multicast(self._mc_addr, self._app_s_key, f_cnt, f_port, payload, now)
         return touched
 
-    def _take_seats(self, fragment: DataFragment, f_port: int, reached: npt.NDArray[np.bool_]) -> None:
+    def _batch_devices(self, fragment: DataFragment, f_port: int, reached: Mask) -> None:
+        """Batches all devices that a fragment reached and that can be batched."""
         if (fragment.frag_index, f_port) != (self._frag_index, self._f_port):
-            self._settle_all()
+            self._write_back_all()
             self._frag_index, self._f_port = fragment.frag_index, f_port
-        for position in np.flatnonzero(reached & self._has_left()).tolist():
-            self.settle(position)
-        for position in np.flatnonzero(reached & self._may_sit & ~self._seated).tolist():
-            self._seat(position, fragment, f_port)
+        for position in np.flatnonzero(reached & self._detached()).tolist():
+            self.write_back(position)
+        for position in np.flatnonzero(reached & self._batchable & ~self._batched).tolist():
+            self._batch_device(position, fragment, f_port)
 
-    def _has_left(self) -> npt.NDArray[np.bool_]:
-        """Devices whose seat is not in the crowd any more."""
-        left = np.zeros(len(self.devices), np.bool_)
-        for number, crowd in enumerate(self._crowds):
-            sitting = np.flatnonzero(self._seated & (self._crowd == number))
-            left[sitting] = crowd.gone[self._places[sitting]]
-        return left
+    def _detached(self) -> Mask:
+        """Batched devices whose reception was detached from its block."""
+        detached = np.zeros(len(self.devices), np.bool_)
+        for number, block in enumerate(self._blocks):
+            members = np.flatnonzero(self._batched & (self._block_idx == number))
+            detached[members] = block.detached[self._reception_idx[members]]
+        return detached
 
-    def _count(
-        self, fragment: DataFragment, f_cnt: int, reached: npt.NDArray[np.bool_], now: float
-    ) -> dict[int, bytes]:
-        """The fragment for all that are seated; the block of those that it completes."""
+    def _push(self, fragment: DataFragment, f_cnt: int, reached: Mask, now: float) -> dict[int, bytes]:
+        """Gives a fragment to batched devices. Returns the block of those that it completes, by position."""
         own_gps = gps_from_unix(now) + self._clock_error
         hears = (
             reached
@@ -177,14 +188,14 @@ class Audience:
         )
         self._min_f_cnt[hears] = f_cnt + 1
         self._first_below[hears] = 2**32
-        done: dict[int, bytes] = {}
-        for number, crowd in enumerate(self._crowds):
-            if len(fragment.payload) != crowd.frag_size:
+        completed: dict[int, bytes] = {}
+        for number, block in enumerate(self._blocks):
+            if len(fragment.payload) != block.frag_size:
                 continue
-            listening = np.flatnonzero(hears & (self._crowd == number))
-            listening = listening[~crowd.complete[self._places[listening]]]
-            if listening.size:
-                self._begun[listening] = True
-                for nth, block in crowd.hear(self._places[listening], fragment):
-                    done[int(listening[nth])] = block
-        return done
+            members = np.flatnonzero(hears & (self._block_idx == number))
+            members = members[~block.complete[self._reception_idx[members]]]
+            if members.size:
+                self._begun[members] = True
+                for nth, data in block.push(self._reception_idx[members], fragment):
+                    completed[int(members[nth])] = data
+        return completed

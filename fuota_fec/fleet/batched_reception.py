@@ -1,15 +1,15 @@
-"""The reception of one block by many devices at once.
+"""Reception of one block by many devices at once.
 
-Which fragments a device heard is a row of bits here, and the core's erasure engine tells after which of them it can
-rebuild the block. A device has a `Seat`, which is to it what a `Reception` is: the same counts, the same quirks, and
-the block with the same fragment. The block itself is decoded once, from what the first device heard that completed it,
-and is the same for all as long as the fragments that were sent are those of one block.
+The fragments that a device received are a row of bits here, and the core's erasure engine computes after which fragment
+each device can rebuild the block. A device holds a `BatchedReception`, which has the counts and the quirks of a
+`decoding.Reception` and completes with the same fragment. The block is decoded once, from the fragments of the first
+device that completes it, and shared as long as all fragments sent belong to that block.
 
-Where what was sent is of no one block, such as coded fragments of the other dialect, each device decodes what it heard,
-in the order in which it was first sent.
+Where the fragments sent belong to no single block, such as coded fragments of the other dialect, each device decodes
+the fragments that it received, in the order in which they were first sent.
 
-What bits cannot tell is left to a Reception: a device whose late fragments corrupt the block, and all devices once a
-number has come with two payloads, leave the crowd with what they have.
+Bits cannot express two cases. A device whose late fragments corrupt the block, and all devices once two payloads came
+with one number, are detached: each continues with a `decoding.Reception` of its own, from its present state.
 """
 
 from __future__ import annotations
@@ -24,92 +24,93 @@ from fuota_fec.codec.decoder import decode
 from fuota_fec.codec.encoder import encode
 from fuota_fec.devices.profiles import LateUncoded
 from fuota_fec.fleet.decoding import Reception
-from fuota_fec.fleet.trials import matrix_columns
+from fuota_fec.planning.erasures import matrix_columns
 from fuota_fec.wire.fragmentation import DataFragment
 
-Places: TypeAlias = npt.NDArray[np.intp]
+Indices: TypeAlias = npt.NDArray[np.intp]
+"""Zero-based positions of receptions in the arrays of a block."""
 
 _FIRST_CAPACITY = 64
 _NO_LIMIT = 2**31 - 1
 _ONE = np.uint64(1)
 
 
-class Seat:
-    """A device's place in a crowd: a Reception, as far as its device can tell."""
+class BatchedReception:
+    """One device's part of a BatchedBlock: a BlockReception."""
 
-    __slots__ = ("alone", "crowd", "mic_error", "place")
+    __slots__ = ("block", "detached", "idx", "mic_error")
 
-    def __init__(self, crowd: Crowd, place: int) -> None:
-        self.crowd = crowd
-        self.place = place
+    def __init__(self, block: BatchedBlock, idx: int) -> None:
+        self.block = block
+        self.idx = idx
         self.mic_error = False
-        self.alone: Reception | None = None
-        """What it became when it left the crowd."""
+        self.detached: Reception | None = None
+        """The device's own reception, which replaces this part of the batch once it is set."""
 
     def push(self, fragment: DataFragment) -> bytes | None:
-        if self.alone is not None:
-            return self.alone.push(fragment)
-        done = self.crowd.hear(np.array([self.place], np.intp), fragment)
-        return done[0][1] if done else None
+        if self.detached is not None:
+            return self.detached.push(fragment)
+        completed = self.block.push(np.array([self.idx], np.intp), fragment)
+        return completed[0][1] if completed else None
 
     @property
     def n_frags(self) -> int:
-        return self.crowd.n_frags
+        return self.block.n_frags
 
     @property
     def frag_size(self) -> int:
-        return self.crowd.frag_size
+        return self.block.frag_size
 
     @property
     def n_received(self) -> int:
-        return self.alone.n_received if self.alone is not None else int(self.crowd.n_received[self.place])
+        return self.detached.n_received if self.detached is not None else int(self.block.n_received[self.idx])
 
     @property
     def last_number(self) -> int:
-        return self.alone.last_number if self.alone is not None else int(self.crowd.last_number[self.place])
+        return self.detached.last_number if self.detached is not None else int(self.block.last_number[self.idx])
 
     @property
     def n_lost(self) -> int:
-        return self.alone.n_lost if self.alone is not None else int(self.crowd.n_lost[self.place])
+        return self.detached.n_lost if self.detached is not None else int(self.block.n_lost[self.idx])
 
     @property
     def complete(self) -> bool:
-        return self.alone.complete if self.alone is not None else bool(self.crowd.complete[self.place])
+        return self.detached.complete if self.detached is not None else bool(self.block.complete[self.idx])
 
     @property
     def missing(self) -> int:
-        return self.alone.missing if self.alone is not None else self.crowd.missing(self.place)
+        return self.detached.missing if self.detached is not None else self.block.missing(self.idx)
 
     @property
     def memory_full(self) -> bool:
-        if self.alone is not None:
-            return self.alone.memory_full
-        return bool(self.crowd.n_gaps[self.place] > self.crowd.solvable[self.place])
+        if self.detached is not None:
+            return self.detached.memory_full
+        return bool(self.block.n_gaps[self.idx] > self.block.solvable[self.idx])
 
 
-class Crowd:
-    """A block of n_frags × frag_size bytes in one TS004 dialect, and all that receive it.
+class BatchedBlock:
+    """A block of n_frags × frag_size bytes in one TS004 dialect, and all its receptions.
 
-    Per seat, arrays of what a Reception has; `lost` are the loss bitmaps as the core takes them, those of the uncoded
-    fragments and behind them those of the coded rows, in the order in which the rows were first sent.
+    Arrays with an element per reception hold the counts of a Reception. `_lost` holds the loss bitmaps as the core
+    takes them: the uncoded fragments, then the coded rows in the order in which they were first sent.
     """
 
-    def __init__(self, n_frags: int, frag_size: int, version: str) -> None:
+    def __init__(self, n_frags: int, frag_size: int, dialect: str) -> None:
         self.n_frags = n_frags
         self.frag_size = frag_size
-        self.version = version
+        self.dialect = dialect
         self.open = True
-        """New devices may join."""
-        self.seats: list[Seat] = []
+        """New receptions may join."""
+        self.receptions: list[BatchedReception] = []
         self.n_received = np.zeros(0, np.int64)
         self.last_number = np.zeros(0, np.int64)
         self.n_lost = np.zeros(0, np.int64)
         self.n_gaps = np.zeros(0, np.int64)
-        """Uncoded fragments lost and not heard since."""
+        """Uncoded fragments lost and not received later."""
         self.complete = np.zeros(0, np.bool_)
         self.solvable = np.zeros(0, np.int64)
-        self.gone = np.zeros(0, np.bool_)
-        """Who left."""
+        self.detached = np.zeros(0, np.bool_)
+        """The reception is replaced by the device's own."""
         self._reached = np.zeros(0, np.int64)
         self._late = np.zeros(0, np.int8)
         self._n_kept = np.zeros(0, np.int64)
@@ -117,130 +118,133 @@ class Crowd:
         self._n_uncoded_words = _core.losses_len(n_frags)
         self._lost = np.zeros((0, self._n_uncoded_words), np.uint64)
         self._fragments: dict[int, DataFragment] = {}
-        """One of each number that was sent."""
+        """Number → the fragment sent with it."""
         self._rows: dict[int, int] = {}
-        """Of the coded ones, number to column."""
+        """Number of a coded fragment → its column."""
         self._columns = np.zeros((0, n_frags), np.uint64)
         self._block: bytes | None = None
         self._of_one_block = True
-        """The fragments sent so far are those of `_block`, as far as it is known."""
+        """All fragments sent so far belong to `_block`, as far as it is known."""
 
-    # ---- seats -------------------------------------------------------------------------------------------
+    # ---- receptions --------------------------------------------------------------------------------------
 
-    def join(self, late: LateUncoded, solvable: int | None) -> Seat:
-        """A seat for a device with these quirks, that has heard nothing yet."""
-        place = len(self.seats)
-        if place == self.complete.size:
-            self._grow(max(_FIRST_CAPACITY, 2 * place))
-        self._late[place] = _LATE.index(late)
-        self.solvable[place] = _NO_LIMIT if solvable is None else solvable
-        self.seats.append(Seat(self, place))
-        return self.seats[place]
+    def join(self, late: LateUncoded, solvable: int | None) -> BatchedReception:
+        """A new reception, without fragments, for a device with these quirks."""
+        idx = len(self.receptions)
+        if idx == self.complete.size:
+            self._grow(max(_FIRST_CAPACITY, 2 * idx))
+        self._late[idx] = _LATE.index(late)
+        self.solvable[idx] = _NO_LIMIT if solvable is None else solvable
+        self.receptions.append(BatchedReception(self, idx))
+        return self.receptions[idx]
 
     def _grow(self, capacity: int) -> None:
-        for name in _PER_SEAT:
+        for name in _PER_RECEPTION:
             old = getattr(self, name)
             new = np.zeros((capacity, *old.shape[1:]), old.dtype)
             new[: old.shape[0]] = old
             setattr(self, name, new)
         n_coded_words = self._lost.shape[1] - self._n_uncoded_words
         lost_all = np.hstack([_bits(self.n_frags, self._n_uncoded_words), _bits(len(self._rows), n_coded_words)])
-        self._lost[len(self.seats) :] = lost_all
+        self._lost[len(self.receptions) :] = lost_all
 
-    def missing(self, place: int) -> int:
-        """Independent fragments that a seat still needs."""
-        return 0 if self.complete[place] else self._reception(place).missing
+    def missing(self, idx: int) -> int:
+        """Independent fragments that a reception still needs."""
+        return 0 if self.complete[idx] else self._as_reception(idx).missing
 
-    def _heard(self, place: int) -> list[DataFragment]:
-        bits = np.unpackbits(self._lost[place].view(np.uint8), bitorder="little") == 0
+    def _fragments_of(self, idx: int) -> list[DataFragment]:
+        """Fragments kept by a reception: the uncoded ones, then the coded ones in the order first sent."""
+        bits = np.unpackbits(self._lost[idx].view(np.uint8), bitorder="little") == 0
         uncoded = np.flatnonzero(bits[: self.n_frags]) + 1
         coded = bits[64 * self._n_uncoded_words :]
         numbers = [*uncoded.tolist(), *(n for n, column in self._rows.items() if coded[column])]
         return [self._fragments[n] for n in numbers]
 
-    def _reception(self, place: int) -> Reception:
-        """What a device has that is not complete, as one of its own."""
-        solvable = int(self.solvable[place])
+    def _as_reception(self, idx: int) -> Reception:
+        """A Reception with the state of an incomplete one of the batch."""
+        solvable = int(self.solvable[idx])
         reception = Reception(
             self.n_frags,
             self.frag_size,
-            self.version,
-            _LATE[self._late[place]],
+            self.dialect,
+            _LATE[self._late[idx]],
             None if solvable == _NO_LIMIT else solvable,
         )
-        heard = self._heard(place)
-        reached = int(self._reached[place])
-        known = {fragment.n for fragment in heard}
+        fragments = self._fragments_of(idx)
+        reached = int(self._reached[idx])
+        kept = {fragment.n for fragment in fragments}
         reception.resume(
-            heard,
-            int(self.n_received[place]),
-            int(self.last_number[place]),
-            int(self.n_lost[place]),
+            fragments,
+            int(self.n_received[idx]),
+            int(self.last_number[idx]),
+            int(self.n_lost[idx]),
             reached,
-            {n for n in range(1, min(reached, self.n_frags + 1)) if n not in known},
+            {n for n in range(1, min(reached, self.n_frags + 1)) if n not in kept},
         )
         return reception
 
-    def _leave(self, places: Places) -> None:
-        for place in places.tolist():
-            seat = self.seats[place]
-            if not self.gone[place] and not self.complete[place]:
-                seat.alone = self._reception(place)
-                self.gone[place] = True
+    def _detach(self, indices: Indices) -> None:
+        for idx in indices.tolist():
+            if not self.detached[idx] and not self.complete[idx]:
+                self.receptions[idx].detached = self._as_reception(idx)
+                self.detached[idx] = True
 
     # ---- fragments ---------------------------------------------------------------------------------------
 
-    def hear(self, places: Places, fragment: DataFragment) -> list[tuple[int, bytes]]:
-        """Seats that heard a fragment of frag_size bytes, none twice and none complete. Those for which it was the last
-        that was needed, as positions in `places`, each with its block, padding included."""
+    def push(self, indices: Indices, fragment: DataFragment) -> list[tuple[int, bytes]]:
+        """Gives a fragment of frag_size bytes to different receptions, none of which is complete.
+
+        Returns those that it completes, ascending: position in `indices` and block, padding included.
+        """
         n = fragment.n
         if self._fragments.setdefault(n, fragment).payload != fragment.payload:
             self.open = False
-            self._leave(np.arange(len(self.seats)))
-            return self._hear_alone(places, np.arange(places.size), fragment)
+            self._detach(np.arange(len(self.receptions)))
+            return self._push_each(indices, np.arange(indices.size), fragment)
         coded = n > self.n_frags
         word, bit = self._bit_of(n)
         if self._block is not None and self._of_one_block:
             self._of_one_block = self._is_of_block([fragment])
-        reached = self._reached[places]
-        late = n < reached if not coded else np.zeros(places.size, np.bool_)
-        corrupts = late & (reached > self.n_frags) & (self._late[places] == _CORRUPTS)
+        reached = self._reached[indices]
+        late = n < reached if not coded else np.zeros(indices.size, np.bool_)
+        corrupts = late & (reached > self.n_frags) & (self._late[indices] == _CORRUPTS)
         if corrupts.any():
-            self._leave(places[corrupts])
-            done = self._hear_alone(places, np.flatnonzero(corrupts), fragment)
-            stay = np.flatnonzero(~corrupts)
-            done += [(int(stay[position]), block) for position, block in self.hear(places[stay], fragment)]
-            return sorted(done, key=lambda each: each[0])
-        self.n_received[places] += 1
-        self.last_number[places] = n
-        come = min(n, self.n_frags + 1)
-        gap = np.maximum(come - reached - 1, 0)
-        self.n_lost[places] += gap
-        self.n_gaps[places] += gap
-        self._reached[places] = np.maximum(reached, come)
-        kept = (self._lost[places, word] & bit) != 0
+            self._detach(indices[corrupts])
+            completed = self._push_each(indices, np.flatnonzero(corrupts), fragment)
+            others = np.flatnonzero(~corrupts)
+            completed += [(int(others[position]), block) for position, block in self.push(indices[others], fragment)]
+            return sorted(completed, key=lambda each: each[0])
+        self.n_received[indices] += 1
+        self.last_number[indices] = n
+        arrived = min(n, self.n_frags + 1)
+        gap = np.maximum(arrived - reached - 1, 0)
+        self.n_lost[indices] += gap
+        self.n_gaps[indices] += gap
+        self._reached[indices] = np.maximum(reached, arrived)
+        kept = (self._lost[indices, word] & bit) != 0
         if coded:
-            kept &= self.n_gaps[places] <= self.solvable[places]
+            kept &= self.n_gaps[indices] <= self.solvable[indices]
         elif late.any():
-            kept &= ~(late & (self._late[places] == _DROPPED))
-            self.n_gaps[places[late & kept]] -= 1
-        new = places[kept]
+            kept &= ~(late & (self._late[indices] == _DROPPED))
+            self.n_gaps[indices[late & kept]] -= 1
+        new = indices[kept]
         self._lost[new, word] &= ~bit
         self._n_kept[new] += 1
-        done_at = np.flatnonzero(kept)[self._determined(new)]
-        self.complete[places[done_at]] = True
-        return [(position, self._block_of(int(places[position]))) for position in done_at.tolist()]
+        completed_at = np.flatnonzero(kept)[self._determined(new)]
+        self.complete[indices[completed_at]] = True
+        return [(position, self._block_of(int(indices[position]))) for position in completed_at.tolist()]
 
-    def _hear_alone(self, places: Places, positions: Places, fragment: DataFragment) -> list[tuple[int, bytes]]:
-        done = []
+    def _push_each(self, indices: Indices, positions: Indices, fragment: DataFragment) -> list[tuple[int, bytes]]:
+        """Pushes a fragment to detached receptions one by one."""
+        completed = []
         for position in positions.tolist():
-            block = self.seats[places[position]].push(fragment)
+            block = self.receptions[indices[position]].push(fragment)
             if block is not None:
-                done.append((position, block))
-        return done
+                completed.append((position, block))
+        return completed
 
     def _bit_of(self, n: int) -> tuple[int, np.uint64]:
-        """Where a fragment's bit is; a coded one that was not sent before gets a column."""
+        """Word and bit of a fragment in the loss bitmaps. A coded fragment sent for the first time gets a column."""
         if n <= self.n_frags:
             return (n - 1) // 64, _ONE << np.uint64((n - 1) % 64)
         n_rows = len(self._rows)
@@ -251,14 +255,14 @@ class Crowd:
                 self._lost = np.hstack([self._lost, np.zeros((self._lost.shape[0], more), np.uint64)])
             window = column // 64
             rows = np.array(list(self._rows)[64 * window :], np.uint32) - np.uint32(self.n_frags)
-            self._columns = np.vstack([self._columns[:window], matrix_columns(self.n_frags, self.version, rows)])
+            self._columns = np.vstack([self._columns[:window], matrix_columns(self.n_frags, self.dialect, rows)])
             self._lost[:, self._n_uncoded_words + window] |= _ONE << np.uint64(column % 64)
         return self._n_uncoded_words + column // 64, _ONE << np.uint64(column % 64)
 
-    def _determined(self, places: Places) -> npt.NDArray[np.bool_]:
-        """Which of these seats have all that they need."""
-        determined = self._n_kept[places] >= self.n_frags
-        candidates = places[determined]
+    def _determined(self, indices: Indices) -> npt.NDArray[np.bool_]:
+        """Whether each of these receptions has fragments that determine the block."""
+        determined = self._n_kept[indices] >= self.n_frags
+        candidates = indices[determined]
         if candidates.size:
             needed = np.empty(candidates.size, np.int32)
             _core.fleet_complete(self._columns, self.n_frags, len(self._rows), self._lost[candidates], needed)
@@ -267,24 +271,24 @@ class Crowd:
 
     # ---- the block ---------------------------------------------------------------------------------------
 
-    def _block_of(self, place: int) -> bytes:
-        """The block of a device that is complete: that of the first one, unless what was sent is of no one block."""
+    def _block_of(self, idx: int) -> bytes:
+        """The block of a complete reception: the shared one, unless the fragments sent belong to no single block."""
         if self._block is not None and self._of_one_block:
             return self._block
-        heard = self._heard(place)
-        payloads = b"".join([fragment.payload for fragment in heard])
-        block = decode(self.n_frags, self.frag_size, [f.n for f in heard], payloads, version=self.version)
+        fragments = self._fragments_of(idx)
+        payloads = b"".join([fragment.payload for fragment in fragments])
+        block = decode(self.n_frags, self.frag_size, [f.n for f in fragments], payloads, version=self.dialect)
         if self._block is None:
             self._block = block
             self._of_one_block = self._is_of_block(list(self._fragments.values()))
         return block
 
     def _is_of_block(self, fragments: list[DataFragment]) -> bool:
-        """Whether these are fragments of the known block."""
+        """Whether all these fragments belong to the known block."""
         assert self._block is not None
         coded = [fragment for fragment in fragments if fragment.n > self.n_frags]
         rows = [fragment.n - self.n_frags for fragment in coded]
-        made = encode(self._block, self.frag_size, len(rows), version=self.version, rows=rows)
+        made = encode(self._block, self.frag_size, len(rows), version=self.dialect, rows=rows)
         return made.tobytes() == b"".join([fragment.payload for fragment in coded]) and all(
             self._block[(f.n - 1) * self.frag_size : f.n * self.frag_size] == f.payload
             for f in fragments
@@ -295,29 +299,32 @@ class Crowd:
 _LATE = tuple(LateUncoded)
 _DROPPED = _LATE.index(LateUncoded.DROPPED)
 _CORRUPTS = _LATE.index(LateUncoded.CORRUPTS)
-_PER_SEAT = (
-    *("n_received", "last_number", "n_lost", "n_gaps", "complete", "solvable", "gone"),
+_PER_RECEPTION = (
+    *("n_received", "last_number", "n_lost", "n_gaps", "complete", "solvable", "detached"),
     *("_reached", "_late", "_n_kept", "_lost"),
 )
+"""Names of the arrays with an element per reception."""
 
 
 def _bits(n: int, n_words: int) -> npt.NDArray[np.uint64]:
-    """The lowest n bits set."""
+    """Words whose lowest n bits are set."""
     bits = np.zeros(64 * n_words, np.uint8)
     bits[:n] = 1
     return np.packbits(bits, bitorder="little").view(np.uint64)
 
 
-class Crowds:
-    """The crowds of a simulation, by the shape of their block."""
+class BatchedBlocks:
+    """The batched blocks of a simulation, by their shape."""
 
     def __init__(self) -> None:
-        self._crowds: dict[tuple[int, int, str], Crowd] = {}
+        self._blocks: dict[tuple[int, int, str], BatchedBlock] = {}
 
-    def join(self, n_frags: int, frag_size: int, version: str, late: LateUncoded, solvable: int | None) -> Seat:
-        """A seat where a block of that shape is received."""
-        shape = (n_frags, frag_size, version)
-        crowd = self._crowds.get(shape)
-        if crowd is None or not crowd.open:
-            crowd = self._crowds[shape] = Crowd(n_frags, frag_size, version)
-        return crowd.join(late, solvable)
+    def join(
+        self, n_frags: int, frag_size: int, dialect: str, late: LateUncoded, solvable: int | None
+    ) -> BatchedReception:
+        """A new reception of a block of this shape."""
+        shape = (n_frags, frag_size, dialect)
+        block = self._blocks.get(shape)
+        if block is None or not block.open:
+            block = self._blocks[shape] = BatchedBlock(n_frags, frag_size, dialect)
+        return block.join(late, solvable)

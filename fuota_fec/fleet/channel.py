@@ -1,8 +1,8 @@
-"""Loss models: whether a frame reaches a device. Seeded: the same generator, the same losses.
+"""Loss models: whether a frame reaches a device. The same generator gives the same losses.
 
-A model is one direction of the radio for a whole fleet, whose devices are numbered from 0. Each frame to or from a
-device is asked about once, in the order in which the frames are sent: models that remember go on with each question.
-All of them can be pickled at any time and go on from there.
+A model is one direction of the radio for a whole fleet, whose devices are numbered from 0. It is called once per frame
+to or from a device, in the order in which the frames are sent, because some models advance with each call. A model can
+be pickled at any time, and its copy continues from there.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ class LossModel(Protocol):
 
 
 class IndependentLoss:
-    """Every frame is lost with the same probability, whatever happened to the others.
+    """Losses of each frame with the same probability, independent of each other.
 
-    `probability` is one number from 0 to below 1, or one for each device. ParameterError for another.
+    `probability` is one number from 0 to below 1, or one for each device. ParameterError for any other value.
     """
 
     def __init__(self, probability: float | npt.ArrayLike, rng: np.random.Generator) -> None:
@@ -58,12 +58,11 @@ class IndependentLoss:
 
 
 class BurstLoss:
-    """Losses that come in bursts (Gilbert–Elliott): each device is in a good or a bad state, and changes it between two
-    of its frames.
+    """Losses in bursts (Gilbert–Elliott): each device is in a good or a bad state, which may change between its frames.
 
-    `enter` and `leave`: probabilities, above 0 and at most 1, of going from good to bad and back; `loss_good`,
-    `loss_bad`: of losing a frame in either. Numbers for all devices, or one for each. A device begins in either state
-    as often as it is in it in the long run. ParameterError for what is no probability.
+    `enter` and `leave` are the probabilities, above 0 and at most 1, of going from good to bad and back: one for all
+    devices, or one for each. `loss_good` and `loss_bad` are those of losing a frame in either state. A device begins in
+    a state with the state's long-run share. ParameterError for a value that is not a probability.
     """
 
     def __init__(
@@ -80,30 +79,29 @@ class BurstLoss:
         self._leave = _each("leave", leave, n_devices)
         for name, loss in (("loss_good", loss_good), ("loss_bad", loss_bad)):
             if not 0 <= loss <= 1:
-                raise ParameterError(f"{name}: {shown(loss)} is not a probability from 0 to 1")
+                raise ParameterError(f"{name}: {shown(loss)} is not a probability, expected 0 to 1")
         self._losses = (loss_good, loss_bad)
         self._rng = rng
         moves = self._enter + self._leave
         if not moves.all():
-            raise ParameterError("enter, leave: both are 0 for a device, which leaves open in what state it is")
+            raise ParameterError("enter, leave: both are 0 for a device, expected at least one above 0")
         self._bad = rng.random(n_devices) < self._enter / moves
 
     @classmethod
     def of_bursts(
         cls, loss: float | npt.ArrayLike, burst: float, n_devices: int, rng: np.random.Generator
     ) -> BurstLoss:
-        """Every frame of the bad state is lost, none of the good one: in the long run a share `loss` of all, from 0 to
-        below 1, in runs of `burst` frames on average. ParameterError where the runs would have to be longer."""
+        """A model with a long-run share `loss` of lost frames, from 0 to below 1, in runs of `burst` frames on average:
+        all frames of the bad state are lost, none of the good one. ParameterError if such runs must be longer."""
         values = np.broadcast_to(probabilities(loss), n_devices)
         if not (burst >= 1 and math.isfinite(burst)):
-            raise ParameterError(f"burst: {shown(burst)} is not a mean length of 1 frame or more")
+            raise ParameterError(f"burst: {shown(burst)} is not a mean length, expected 1 frame or more")
         most = float(values.max(initial=0.0))
         least = max(1.0, most / (1 - most))
         if burst < least:
-            message = (
-                f"burst: {shown(burst)} frames are too short, a loss of {most:g} needs runs of {least:.3g} or more"
+            raise ParameterError(
+                f"burst: {shown(burst)} frames are too short for a loss of {most:g}, expected {least:.3g} or more"
             )
-            raise ParameterError(message)
         return cls(values / (1 - values) / burst, 1 / burst, n_devices, rng)
 
     def lost(self, device: int, now: float) -> bool:
@@ -121,9 +119,9 @@ class BurstLoss:
 
 
 class RecordedLoss:
-    """The losses of a trace again. A device takes the recorded device of its number, and from its end begins again.
+    """Replay of a trace. A device has the losses of the recorded device with its number, and repeats them at their end.
 
-    More devices than were recorded take turns, each from a place of its own that is drawn.
+    Devices beyond the recorded ones take the recorded devices in turn, each from a start that is drawn.
     """
 
     def __init__(self, trace: Trace, n_devices: int, rng: np.random.Generator) -> None:
@@ -147,9 +145,9 @@ class RecordedLoss:
 
 
 class Outages:
-    """Windows of Unix time, start ≤ t < end, in which nothing gets through: the gateways are down.
+    """Windows of Unix time, start ≤ t < end, in which the gateways are down and every frame is lost.
 
-    ParameterError for a window without an end after its start.
+    ParameterError for a window that does not end after its start.
     """
 
     def __init__(self, windows: Iterable[tuple[float, float]]) -> None:
@@ -164,7 +162,7 @@ class Outages:
 
 
 class AnyLoss:
-    """What any of several models loses is lost. All of them are asked about every frame."""
+    """Losses of several models together. Every model is called for every frame."""
 
     def __init__(self, models: Sequence[LossModel]) -> None:
         self._models = tuple(models)
@@ -187,21 +185,21 @@ _RECEIVED = {"0": False, "1": True, "false": False, "true": True}
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Trace:
-    """What was recorded of a fleet: for each device, in the order of the file, whether each of its frames was lost."""
+    """Recorded losses of a fleet: for each device, in the order of the file, whether each of its frames was lost."""
 
     devices: tuple[str, ...]
     lost: tuple[npt.NDArray[np.bool_], ...]
 
 
 def read_trace(path: str | Path) -> Trace:
-    """A trace from a CSV file with the columns
+    """Reads a trace from a CSV file with the columns
 
         device    any name, such as a DevEUI
         frame     number of the frame, going up by 1 for each device
         received  1 or true: the device received it; 0 or false: it was lost
 
-    in any order, beside others that are not looked at. Lines of several devices may be mixed. ParameterError, with the
-    line, for a number that is left out or stands twice and for what cannot be read.
+    in any order. Other columns are ignored, and lines of several devices may be mixed. ParameterError, with the line,
+    for a missing or repeated frame number and for a line that cannot be read.
     """
     path = Path(path)
     last: dict[str, int] = {}
@@ -216,7 +214,7 @@ def read_trace(path: str | Path) -> Trace:
                 device, frame, received = _read_row(row, f"{path}, line {rows.line_num}")
                 before = last.get(device, frame - 1)
                 if frame != before + 1:
-                    problem = "it goes back" if frame <= before else f"frame {before + 1} is missing"
+                    problem = "expected a higher number" if frame <= before else f"frame {before + 1} is missing"
                     raise ParameterError(
                         f"{path}, line {rows.line_num}: device {device}: frame {frame} follows {before}: {problem}"
                     )
@@ -238,9 +236,9 @@ def read_trace(path: str | Path) -> Trace:
 def _read_row(row: dict[str, str | None], where: str) -> tuple[str, int, bool]:
     device, frame, received = ((row[name] or "").strip() for name in ("device", "frame", "received"))
     if not device:
-        raise ParameterError(f"{where}: device is empty")
+        raise ParameterError(f"{where}: device: '' is not a name")
     if not frame.isdecimal() or len(frame) > 18:
-        raise ParameterError(f"{where}: frame: {shown(frame)} is not a whole number from 0")
+        raise ParameterError(f"{where}: frame: {shown(frame)} is not a whole number, expected 0 or more")
     if received.lower() not in _RECEIVED:
         raise ParameterError(f"{where}: received: {shown(received)} is not 1 or 0")
     return device, int(frame), _RECEIVED[received.lower()]
@@ -250,29 +248,32 @@ def _read_row(row: dict[str, str | None], where: str) -> tuple[str, int, bool]:
 
 
 def probabilities(loss: float | npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """One probability of loss (no dimension), or one per device (one). ParameterError unless 0 ≤ each < 1."""
+    """One probability of loss (an array without dimensions), or one per device (an array with one).
+
+    ParameterError unless 0 ≤ each < 1.
+    """
     try:
         values = np.asarray(loss, np.float64)
     except (TypeError, ValueError):
-        raise ParameterError(f"loss: {shown(loss)} is not a probability, nor a list of them") from None
+        raise ParameterError(f"loss: {shown(loss)} is not a probability or a list of them, expected numbers") from None
     if values.ndim > 1 or not values.size:
-        raise ParameterError(f"loss: {shown(loss)} is not a probability, nor one for each device")
+        raise ParameterError(f"loss: {shown(loss)} is not a probability, expected one, or one for each device")
     if (bad := values[~((values >= 0) & (values < 1))]).size:
-        raise ParameterError(f"loss: {bad[0]} is not a probability from 0 to below 1")
+        raise ParameterError(f"loss: {bad[0]} is not a probability, expected 0 to below 1")
     return values
 
 
 def checked_windows(windows: Iterable[tuple[float, float]]) -> Iterable[tuple[float, float]]:
-    """Outages that have an end after their start."""
+    """The outages, each checked to end after its start."""
     for window in windows:
         start, end = window
         if not (math.isfinite(start) and start < end):
-            raise ParameterError(f"outages: {shown(window)} has no end after its start")
+            raise ParameterError(f"outages: {shown(window)} is not a window, expected an end after its start")
         yield start, end
 
 
 def _each(name: str, value: float | npt.ArrayLike, n_devices: int) -> npt.NDArray[np.float64]:
     values = np.broadcast_to(np.asarray(value, np.float64), n_devices)
     if not ((values >= 0) & (values <= 1)).all():
-        raise ParameterError(f"{name}: {shown(value)} is not a probability from 0 to 1")
+        raise ParameterError(f"{name}: {shown(value)} is not a probability, expected 0 to 1")
     return values

@@ -1,7 +1,7 @@
-"""How a virtual device differs from the specifications: what its profile says, as rules that are looked up.
+"""Differences of a virtual device from the specifications, looked up by its profile.
 
-A rule is a row of a table, by the value of a field of the profile; no rule knows a stack by name. What a profile does
-not know (`unknown`, None) is done as the specifications say.
+A rule is a row of a table, by the value of a field of the profile; no rule knows a stack by name. Where a profile has
+no value (`unknown`, None), the device behaves as the specifications say.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fuota_fec.codec.limits import MAX_FRAG_NB
 from fuota_fec.devices.profiles import (
@@ -20,11 +20,9 @@ from fuota_fec.devices.profiles import (
     ReceivedCount,
     Version,
 )
+from fuota_fec.fleet.reception import BlockReception
 from fuota_fec.wire import firmware, fragmentation, multicast
 from fuota_fec.wire.clock import gps_difference, gps_to_wire, unix_from_gps
-
-if TYPE_CHECKING:
-    from fuota_fec.fleet.decoding import BlockReception
 
 AS_SPECIFIED = DeviceProfile(
     name="as specified",
@@ -42,15 +40,15 @@ AS_SPECIFIED = DeviceProfile(
     tells_image=True,
     deletes_image=True,
 )
-"""A device with all that the packages have, and no quirk."""
+"""A device with everything that the packages define, and no quirk."""
 
 
-def spoken(version: str, versions: tuple[Version, ...]) -> str:
-    """The version that a device speaks of those it has, if a campaign means `version`: its own where it lacks that."""
+def nearest_version(version: str, versions: tuple[Version, ...]) -> str:
+    """`version` if the device has it, else the first version that it has."""
     return version if version in versions else versions[0]
 
 
-# ---- what is understood ----------------------------------------------------------------------------------
+# ---- commands --------------------------------------------------------------------------------------------
 
 _UNDERSTOOD: Mapping[type[Any], Callable[[DeviceProfile], bool]] = MappingProxyType(
     {
@@ -67,16 +65,16 @@ _UNDERSTOOD: Mapping[type[Any], Callable[[DeviceProfile], bool]] = MappingProxyT
 
 
 def understands(profile: DeviceProfile, command: type[Any]) -> bool:
-    """Whether a device does anything upon such a command. One that does not says nothing either.
+    """Whether a device handles this kind of command. One that does not handle it does not answer it.
 
-    A stack that can only count down knows DevRebootTimeReq all the same, and takes it wrongly.
+    A stack that can only count down handles DevRebootTimeReq too, wrongly.
     """
     rule = _UNDERSTOOD.get(command)
     return rule is None or rule(profile)
 
 
 def has_room(profile: DeviceProfile, setup: fragmentation.FragSessionSetupReq) -> bool:
-    """Whether a block of that shape can be received."""
+    """Whether the stack has memory for a block of this shape."""
     image_len = setup.nb_frag * setup.frag_size - setup.padding
     return (
         setup.nb_frag <= profile.max_frags
@@ -90,25 +88,25 @@ def has_room(profile: DeviceProfile, setup: fragmentation.FragSessionSetupReq) -
 
 
 def seconds_until(profile: DeviceProfile, reboot_time: int, own_gps: float) -> int:
-    """From its own time until a RebootTime of DevRebootTimeReq; 0 or less: it has passed.
+    """s from the device's own time to a RebootTime of DevRebootTimeReq; 0 or less if that has passed.
 
-    A stack that can only count down takes its Unix time from the GPS time that was asked for, without a sign.
+    A stack that can only count down subtracts its Unix time from the requested GPS time, as unsigned numbers.
     """
     if profile.reboot_verb is RebootVerb.COUNTDOWN:
         return (reboot_time - math.floor(unix_from_gps(own_gps))) % 2**32
     return gps_difference(reboot_time, gps_to_wire(own_gps))
 
 
-def timer(profile: DeviceProfile, seconds: int) -> int:
-    """s that its timer waits, if it is to wait that long: beyond what it can hold it begins from 0 again."""
+def timer_seconds(profile: DeviceProfile, seconds: int) -> int:
+    """s that the stack's timer waits when it is set to `seconds`: beyond its largest value it wraps to 0."""
     return seconds if profile.max_reboot_delay is None else seconds % (profile.max_reboot_delay + 1)
 
 
-# ---- fragments that come late ----------------------------------------------------------------------------
+# ---- late fragments --------------------------------------------------------------------------------------
 
 
 def _wrong_row(n: int, coded_begun: bool) -> int | None:
-    """Once coded ones are solved, its payload is taken for that of a coded fragment far beyond those that are sent."""
+    """Once coded fragments are solved, the payload is taken for that of a coded fragment beyond all that are sent."""
     return MAX_FRAG_NB + 1 - n if coded_begun else n
 
 
@@ -120,10 +118,11 @@ LATE: Mapping[LateUncoded, Callable[[int, bool], int | None]] = MappingProxyType
         LateUncoded.CORRUPTS: _wrong_row,
     }
 )
-"""(number, whether a coded fragment was heard): the number that a late uncoded fragment is taken for; None: dropped."""
+"""(number, whether a coded fragment was received) → the number that a late uncoded fragment is taken for; None: it is
+dropped."""
 
 
-# ---- what FragSessionStatusAns says ----------------------------------------------------------------------
+# ---- counts of FragSessionStatusAns ----------------------------------------------------------------------
 
 RECEIVED: Mapping[ReceivedCount, Callable[[BlockReception], int]] = MappingProxyType(
     {
@@ -133,7 +132,7 @@ RECEIVED: Mapping[ReceivedCount, Callable[[BlockReception], int]] = MappingProxy
         ReceivedCount.LAST_NUMBER_LESS_LOST: lambda r: (r.last_number - r.n_lost) & MAX_FRAG_NB,
     }
 )
-"""NbFragReceived."""
+"""NbFragReceived, by the way in which a stack counts."""
 
 MISSING: Mapping[MissingCount, Callable[[BlockReception], int]] = MappingProxyType(
     {
@@ -144,4 +143,4 @@ MISSING: Mapping[MissingCount, Callable[[BlockReception], int]] = MappingProxyTy
         MissingCount.NOT_HEARD: lambda r: min(max(r.n_frags - r.n_received, 0), 255),
     }
 )
-"""MissingFrag."""
+"""MissingFrag, by the way in which a stack counts."""

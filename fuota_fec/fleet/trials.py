@@ -1,6 +1,6 @@
-"""Monte Carlo over a fleet: after how many coded fragments does each device complete?
+"""Monte Carlo over a fleet: the number of coded fragments after which each device completes.
 
-A device is a loss bitmap, and the core answers for all of them at once. Its losses depend on the seed and its
+A device is a loss bitmap, and the core computes all devices at once. Losses of a device depend on the seed and its
 number alone, so results do not depend on chunks, workers, kernels or machines.
 """
 
@@ -19,7 +19,7 @@ from fuota_fec.codec.limits import MAX_FRAG_NB, Rows, check_n_frags, dialect_of,
 from fuota_fec.planning.erasures import loss_thresholds, matrix_columns
 
 CHUNK = 65536
-"""Devices that one task of an executor simulates."""
+"""Devices per task of an executor."""
 MAX_DEVICES = 2**31 - 1
 
 __all__ = ["CHUNK", "MAX_DEVICES", "FleetTrial", "loss_thresholds", "matrix_columns", "simulate_fleet"]
@@ -27,10 +27,10 @@ __all__ = ["CHUNK", "MAX_DEVICES", "FleetTrial", "loss_thresholds", "matrix_colu
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FleetTrial:
-    """What a simulated fleet needed."""
+    """Coded fragments needed by each device of a simulated fleet."""
 
     coded_needed: npt.NDArray[np.int32]
-    """Per device: coded fragments sent, in the order of `rows`, when it can rebuild the block; 0 if it lost nothing,
+    """Per device: coded fragments sent, in the order of `rows`, until it can rebuild the block; 0 if it lost nothing,
     -1 if all of them are not enough."""
     rows: Rows
     """Row numbers of the coded fragments, in the order in which they are sent."""
@@ -53,7 +53,7 @@ def simulate_fleet(
     executor: Executor | None = None,
     kernel: str | None = None,
 ) -> FleetTrial:
-    """Devices that lose every fragment, uncoded or coded, independently with probability `loss`.
+    """Simulates devices that lose each fragment, uncoded or coded, independently with probability `loss`.
 
     `loss` is one number from 0 to below 1, or an array of n_devices; resolved to 2^-32. At most max_coded coded
     fragments are sent, rows 1, 2, 3 … or the first max_coded of `rows`. The same seed gives the same result, whatever
@@ -98,7 +98,7 @@ def _task(
     n: int,
     thresholds: npt.NDArray[np.uint32],
 ) -> npt.NDArray[np.int32]:
-    """One chunk, self-contained, as an executor runs it wherever it likes."""
+    """Simulates one chunk. Its arguments are all it needs, so that an executor may run it anywhere."""
     columns = matrix_columns(n_frags, version, rows, kernel)
     return _simulate(columns, seed, first, n, thresholds, n_frags=n_frags, n_rows=rows.size, kernel=kernel)
 

@@ -1,4 +1,8 @@
-"""The port to a network server: what an agent needs of one, and nothing more."""
+"""The port to a network server: downlinks and groups in, inputs out.
+
+An adapter implements `Network`. It translates, retries and times out; it decides nothing. Importing this module loads
+no planner and no campaign machine.
+"""
 
 from __future__ import annotations
 
@@ -9,15 +13,15 @@ from typing import Protocol
 from fuota_fec.campaign.messages import HandOver, Input, NetworkCapabilities
 from fuota_fec.wire.keys import Key
 
-__all__ = ["Downlink", "MulticastGroup", "Network", "NetworkCapabilities"]
+__all__ = ["Downlink", "HandOver", "Input", "MulticastGroup", "Network", "NetworkCapabilities"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MulticastGroup:
-    """What a server must know of a multicast group to send to it. Keys show in no repr."""
+    """A multicast group as a network server needs it to send. Its repr shows no key."""
 
     name: str
-    """Unique among all that the server is told of."""
+    """Unique among the groups of the server."""
     mc_addr: int
     mc_app_s_key: Key
     mc_nwk_s_key: Key
@@ -25,53 +29,52 @@ class MulticastGroup:
     frequency_hz: int
     dev_euis: tuple[str, ...]
     f_cnt: int = 0
-    """Next frame counter, for a server that counts itself and does not know the group yet."""
+    """Next frame counter, for a server that assigns counters and does not know the group yet."""
     device_class: str = "C"
     periodicity: int = 0
     """Class B: pingNb = 2^(7 - periodicity)."""
     gateways: tuple[str, ...] = ()
-    """Identifiers of the gateways that are to send; empty: the server chooses."""
+    """Identifiers of the gateways that shall send; if empty, the server chooses."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Downlink:
-    """A payload for a device (`dev_eui`) or a group (`group`).
-
-    `f_cnt` is the multicast counter where the campaign owns it. The server drops it after `not_after` (Unix time).
-    A resend `replaces` an earlier downlink: if that is still queued it is taken out.
-    """
+    """A payload for a device (`dev_eui`) or a group (`group`)."""
 
     id: str
     f_port: int
     payload: bytes
     not_after: float
+    """Unix time after which the server drops it."""
     dev_eui: str | None = None
     replaces: str | None = None
+    """Id of an earlier downlink that is to be removed from the queue, if it is still there."""
     group: str | None = None
     f_cnt: int | None = None
+    """Multicast frame counter, where the campaign assigns it."""
 
 
 class Network(Protocol):
-    """Takes downlinks, gives uplinks and reports. A call that raises NetworkError is made again, as it was.
+    """A network server. Each agent has an object of its own, which returns the inputs of all devices of the server:
+    agents that share an object would take each other's inputs.
 
-    Each agent has a network object of its own, which gives everything that concerns the server's devices: agents that
-    share one would take each other's inputs.
+    Every call may raise NetworkError; the agent repeats that call with the same arguments.
     """
 
     capabilities: NetworkCapabilities
 
     def open_group(self, group: MulticastGroup) -> int | None:
-        """Makes the group known to the server; again is harmless. A server that counts itself returns its next
-        frame counter, another None."""
+        """Makes the group known to the server. Repeating it is harmless. Returns the next frame counter of a server
+        that assigns counters, else None."""
 
     def submit(self, downlink: Downlink, now: float) -> HandOver:
-        """Hands a downlink over."""
+        """Hands a downlink over to the server."""
 
     def withdraw(self, downlink_ids: Sequence[str], now: float) -> None:
-        """Takes those of these downlinks that were handed over and have not left out of the server's queues."""
+        """Removes downlinks from the server's queues. Ids that are not there (not handed over, or sent) are ignored."""
 
     def poll(self, now: float) -> Sequence[Input]:
-        """What has come in up to `now`, in order. The next call says that this was taken note of."""
+        """Returns inputs up to `now`, in order. The next call acknowledges them."""
 
     def reconnect(self) -> None:
-        """What the last poll gave was lost (a crash, a journal that failed): the next one gives it again."""
+        """Makes the next poll return the inputs of the last one again: a crash or a journal failure lost them."""

@@ -1,10 +1,10 @@
-"""A network server that is simulated, with its gateways, its radio and its devices, in virtual time.
+"""A simulated network server with its gateways, its radio and its devices, in virtual time.
 
-It behaves as a real one does to a class A device: unicast downlinks wait in a queue per device, one leaves after
-each uplink that was heard, and only then comes its sent report. Multicast frames wait in a queue per group, in class B
-for their ping slot, and go to the devices that listen. Everything that happens is drawn from the generator that it
-was given, and nothing is drawn for what cannot happen. The whole of it, devices included, can be pickled at any time
-and goes on from there.
+It treats class A devices as a real server does: unicast downlinks wait in a queue per device, one leaves after each
+uplink received, and only then its sent report is given. Multicast frames wait in a queue per group, in class B for
+their ping slot, and go to the devices that listen. All randomness comes from the generator that was passed, and nothing
+is drawn for an event that cannot happen. The network, devices included, can be pickled at any time, and its copy
+continues from there.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from fuota_fec.campaign.messages import (
     Uplink,
 )
 from fuota_fec.errors import NetworkError, ParameterError, WireError
-from fuota_fec.fleet.batched_delivery import Audience
+from fuota_fec.fleet.batched_delivery import GroupDelivery
 from fuota_fec.fleet.channel import Devices, LossModel
 from fuota_fec.fleet.device import VirtualDevice
 from fuota_fec.networks.base import Downlink, MulticastGroup
@@ -38,16 +38,16 @@ RX1_DELAY = 1.0
 MULTICAST_DELAY = 0.2
 """s from the hand-over of a multicast frame until it is ready to be sent."""
 SUMMARY_DELAY = 1.0
-"""s from its transmission to its summary report."""
+"""s from the transmission of a multicast frame to its summary report."""
 REORDER_DELAY = 5.0
-"""s by which an uplink or a report comes late at most, where they do."""
+"""Longest delay of an uplink or report that is given out of order, s."""
 JITTER = 0.1
-"""Share of the uplink period by which uplinks come early or late."""
+"""Share of the uplink period by which an uplink is early or late at most."""
 APPLICATION_PORT = 2
 
 _NEVER = float("-inf")
 _SLOT_GUARD = 0.001
-"""s, less than slots are apart and more than times are rounded by."""
+"""s, less than the distance of ping slots and more than the rounding of times."""
 
 
 @dataclass(slots=True, eq=False)
@@ -56,12 +56,12 @@ class Station:
 
     device: VirtualDevice
     number: int
-    """Of the device in the fleet, as loss models count."""
+    """Number of the device in the fleet, as loss models count."""
     queue: deque[Downlink] = field(default_factory=deque)
-    heard_at: float = _NEVER
-    """The last uplink, while its receive window is not taken."""
+    received_at: float = _NEVER
+    """Time of the last uplink, while its receive window is free."""
     wakes: list[float] = field(default_factory=list)
-    """When the device will be looked at, latest first; a device has few of them."""
+    """Times at which the device is advanced, latest first. A device has few of them."""
 
 
 class Frame(NamedTuple):
@@ -80,20 +80,20 @@ class ServerGroup:
     device_class: str
     periodicity: int
     stations: tuple[Station, ...]
-    """Those of its devices that are there."""
+    """Devices of the group that the server knows."""
     numbers: Devices
-    """Of these devices in the fleet."""
-    audience: Audience
-    """These devices, as they hear frames together."""
+    """Numbers of these devices in the fleet."""
+    delivery: GroupDelivery
+    """Delivery of frames to these devices."""
     next_f_cnt: int
     frames: deque[Frame] = field(default_factory=deque)
     sent_at: float = _NEVER
     wake: float | None = None
-    """When the first of its frames is due."""
+    """Time at which the first frame of the queue is due."""
 
     def due(self, frame: Frame, pacing: float) -> float:
-        """When a frame can leave if it is the next one: as soon as it is ready, `pacing` s after the last one, and in
-        class B in a ping slot that was not used."""
+        """Time at which a frame can leave if it is the next one: when it is ready, `pacing` s after the last one, and
+        in class B in an unused ping slot."""
         if self.device_class != "B":
             return max(frame.ready, self.sent_at + pacing)
         free = self.sent_at + max(pacing - _SLOT_GUARD, _SLOT_GUARD)
@@ -104,9 +104,9 @@ class ServerGroup:
 class SimulatedNetwork:
     """Devices, radio and server.
 
-    `uplink_loss` and `downlink_loss` say what gets lost on the air; `silent` devices (by DevEUI) never send. `repeat`
-    is the share of uplinks that the server reports twice, `reorder` that of uplinks and reports that come late and so
-    out of order, `report_loss` that of sent reports and summaries that never come.
+    `uplink_loss` and `downlink_loss` are the losses on the air; `silent` devices (by DevEUI) never send. `repeat` is
+    the share of uplinks that the server gives twice, `reorder` that of uplinks and reports given late and so out of
+    order, `report_loss` that of sent reports and summaries that are never given.
     """
 
     def __init__(
@@ -125,7 +125,7 @@ class SimulatedNetwork:
     ) -> None:
         for name, share in (("repeat", repeat), ("reorder", reorder), ("report_loss", report_loss)):
             if not 0 <= share <= 1:
-                raise ParameterError(f"{name}: {share} is not a share from 0 to 1")
+                raise ParameterError(f"{name}: {share} is not a share, expected 0 to 1")
         self.capabilities = capabilities or NetworkCapabilities()
         self.devices = {device.dev_eui: device for device in devices}
         self._uplink_loss = uplink_loss
@@ -140,28 +140,29 @@ class SimulatedNetwork:
         }
         self._groups: dict[str, ServerGroup] = {}
         self._queued: dict[str, Station] = {}
-        """Where the unicast downlinks that have not left are, by id."""
+        """Id of a queued unicast downlink → its station."""
         self._inbox: list[Input] = []
-        self._given: list[Input] = []
-        """What the last poll gave, of which nobody has said yet that it was taken note of."""
+        self._polled: list[Input] = []
+        """Inputs of the last poll, not yet acknowledged by another one."""
         self._heap: list[tuple[float, int, str, Any]] = []
+        """Events: due time, order of scheduling, kind (a method `_on_kind`), subject."""
         self._order = 0
         for dev_eui, station in self._stations.items():
             first = start + float(rng.random()) * station.device.uplink_period
             if dev_eui not in silent:
-                self._at(first, "periodic", station)
+                self._schedule(first, "periodic", station)
 
     # ---- the port ----------------------------------------------------------------------------------------
 
     def open_group(self, group: MulticastGroup) -> int | None:
-        """A group that is known already keeps its counter and its queue."""
+        """Opens a group. One that is known already keeps its counter and its queue."""
         known = self._groups.get(group.name)
         stations = tuple(self._stations[name] for name in group.dev_euis if name in self._stations)
         if known is not None:
-            known.audience.close()
+            known.delivery.close()
         opened = ServerGroup(
             mc_addr=group.mc_addr,
-            audience=Audience([station.device for station in stations], group.mc_addr, group.mc_app_s_key),
+            delivery=GroupDelivery([station.device for station in stations], group.mc_addr, group.mc_app_s_key),
             device_class=group.device_class,
             periodicity=group.periodicity,
             stations=stations,
@@ -181,20 +182,20 @@ class SimulatedNetwork:
             return self._submit_multicast(downlink)
         station = self._stations.get(downlink.dev_eui or "")
         if station is None:
-            raise NetworkError(f"{downlink.id}: the server does not know device {downlink.dev_eui}")
+            raise NetworkError(f"{downlink.id}: device {downlink.dev_eui} is unknown to the server")
         if downlink.replaces is not None and self.capabilities.withdraws:
             self._take_out(station, {downlink.replaces})
         station.queue.append(downlink)
         self._queued[downlink.id] = station
-        if self._now < station.heard_at + RX1_DELAY:
-            self._at(station.heard_at + RX1_DELAY, "rx1", station)
-            station.heard_at = _NEVER
+        if self._now < station.received_at + RX1_DELAY:
+            self._schedule(station.received_at + RX1_DELAY, "rx1", station)
+            station.received_at = _NEVER
         return HandOver(id=downlink.id, reference=downlink.id)
 
     def _submit_multicast(self, downlink: Downlink) -> HandOver:
         group = self._groups.get(downlink.group or "")
         if group is None:
-            raise NetworkError(f"{downlink.id}: the server does not know group {downlink.group}")
+            raise NetworkError(f"{downlink.id}: group {downlink.group} is unknown to the server")
         if self.capabilities.owns_f_cnt:
             f_cnt = group.next_f_cnt
             group.next_f_cnt += 1
@@ -207,7 +208,7 @@ class SimulatedNetwork:
         return HandOver(id=downlink.id, reference=downlink.id, f_cnt=f_cnt)
 
     def withdraw(self, downlink_ids: Sequence[str], now: float) -> None:
-        """What was taken out is not reported."""
+        """Removes queued downlinks. They are not reported."""
         self._advance(now)
         if not self.capabilities.withdraws:
             return
@@ -219,16 +220,16 @@ class SimulatedNetwork:
 
     def poll(self, now: float) -> Sequence[Input]:
         self._advance(now)
-        self._given, self._inbox = self._inbox, []
-        return list(self._given)
+        self._polled, self._inbox = self._inbox, []
+        return list(self._polled)
 
     def reconnect(self) -> None:
-        """The caller crashed: what the last poll gave is given again by the next one."""
-        self._inbox = self._given + self._inbox
-        self._given = []
+        """Gives the inputs of the last poll again with the next one, after a crash of the caller."""
+        self._inbox = self._polled + self._inbox
+        self._polled = []
 
     def deadline(self) -> float | None:
-        """When something happens next of itself."""
+        """Time of the next event; None if there is none."""
         return self._heap[0][0] if self._heap else None
 
     # ---- the server --------------------------------------------------------------------------------------
@@ -240,15 +241,15 @@ class SimulatedNetwork:
                 del self._queued[name]
 
     def _plan(self, group: ServerGroup) -> None:
-        """Sees to it that the group's first frame leaves when it is due."""
+        """Schedules the group's first frame."""
         due = max(group.due(group.frames[0], self.capabilities.pacing), self._now) if group.frames else None
         if due is not None and due != group.wake:
-            self._at(due, "multicast", group)
+            self._schedule(due, "multicast", group)
         group.wake = due
 
     def _on_multicast(self, group: ServerGroup, now: float) -> None:
         if group.wake != now:
-            return  # It was planned anew.
+            return  # The frame was rescheduled.
         group.wake = None
         while group.frames and group.frames[0].downlink.not_after < now:
             self._report(MulticastSummary(group.frames.popleft().downlink.id, False, "expired"), now)
@@ -260,16 +261,16 @@ class SimulatedNetwork:
         group.sent_at = now
         downlink, f_cnt, _ = frame
         reached = ~self._downlink_loss.lost_each(group.numbers, now)
-        for idx in group.audience.receive(downlink.f_port, downlink.payload, f_cnt, reached, now):
+        for idx in group.delivery.receive(downlink.f_port, downlink.payload, f_cnt, reached, now):
             self._wake(group.stations[idx])
         if self.capabilities.summaries:
-            self._at(now + SUMMARY_DELAY, "summary", MulticastSummary(downlink.id))
+            self._schedule(now + SUMMARY_DELAY, "summary", MulticastSummary(downlink.id))
 
     def _on_summary(self, summary: MulticastSummary, now: float) -> None:
         self._report(summary, now)
 
     def _on_rx1(self, station: Station, now: float) -> None:
-        """After an uplink that was heard, one downlink leaves."""
+        """Sends one downlink in the receive window of an uplink."""
         while station.queue and station.queue[0].not_after < now:
             self._report(DownlinkSent(self._next(station).id, False, "expired"), now)
         if not station.queue:
@@ -287,7 +288,7 @@ class SimulatedNetwork:
         return downlink
 
     def _synchronise(self, station: Station, payload: bytes, now: float) -> None:
-        """Answers AppTimeReq by itself, before anything else that waits for the device (TS003)."""
+        """Queues the answer to an AppTimeReq before all other downlinks of the device (TS003)."""
         try:
             commands = clock.decode(payload, uplink=True)
         except WireError as error:
@@ -309,7 +310,7 @@ class SimulatedNetwork:
 
     def _deliver(self, item: Input, now: float) -> None:
         if self._reorder and self._rng.random() < self._reorder:
-            self._at(now + REORDER_DELAY * float(self._rng.random()), "late", item)
+            self._schedule(now + REORDER_DELAY * float(self._rng.random()), "late", item)
         else:
             self._inbox.append(item)
 
@@ -319,9 +320,9 @@ class SimulatedNetwork:
     # ---- the devices -------------------------------------------------------------------------------------
 
     def _on_periodic(self, station: Station, now: float) -> None:
-        """The device's own traffic."""
+        """Sends an uplink of the application."""
         period = station.device.uplink_period * (1 + JITTER * float(self._rng.uniform(-1, 1)))
-        self._at(now + period, "periodic", station)
+        self._schedule(now + period, "periodic", station)
         self._uplink(station, APPLICATION_PORT, b"\x00", now)
 
     def _on_device(self, station: Station, now: float) -> None:
@@ -340,26 +341,26 @@ class SimulatedNetwork:
         if self.capabilities.clock_sync and f_port == station.device.ports.clock:
             self._synchronise(station, payload, now)
         if station.queue:
-            self._at(now + RX1_DELAY, "rx1", station)
+            self._schedule(now + RX1_DELAY, "rx1", station)
         else:
-            station.heard_at = now
+            station.received_at = now
 
     def _wake(self, station: Station) -> None:
-        """Sees to it that the device is looked at when it has something to do; earlier looks are as good."""
+        """Schedules an advance of the device for its next due time, unless an earlier one is scheduled already."""
         due = station.device.next_due()
         if due is not None and (not station.wakes or due < station.wakes[-1]):
             station.wakes.append(due)
-            self._at(due, "device", station)
+            self._schedule(due, "device", station)
 
     # ---- time --------------------------------------------------------------------------------------------
 
-    def _at(self, when: float, what: str, about: object) -> None:
+    def _schedule(self, due: float, kind: str, subject: object) -> None:
         self._order += 1
-        heapq.heappush(self._heap, (when, self._order, what, about))
+        heapq.heappush(self._heap, (due, self._order, kind, subject))
 
     def _advance(self, now: float) -> None:
         while self._heap and self._heap[0][0] <= now:
-            when, _, what, about = heapq.heappop(self._heap)
-            self._now = max(self._now, when)
-            getattr(self, f"_on_{what}")(about, when)
+            due, _, kind, subject = heapq.heappop(self._heap)
+            self._now = max(self._now, due)
+            getattr(self, f"_on_{kind}")(subject, due)
         self._now = max(self._now, now)

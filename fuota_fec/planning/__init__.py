@@ -1,1 +1,1 @@
-"""What to send and when, computed before anything is sent: pure functions of numbers."""
+"""Planning of a transmission before it is sent: redundancy, rows, fragment size, schedule. Pure functions."""

@@ -1,4 +1,4 @@
-"""What a plan is compared with: the fixed code rates that servers offer, and rounds of uncoded fragments."""
+"""Alternatives to a plan: the fixed code rates that servers offer, and rounds of uncoded fragments."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from fuota_fec.codec.block import n_coded_of
-from fuota_fec.codec.limits import MAX_FRAG_NB
-from fuota_fec.planning.confidence import Fleet, Sample
+from fuota_fec.planning.confidence import Fleet, FleetSample
 from fuota_fec.planning.convolution import at_most
 from fuota_fec.planning.losses import GilbertElliott
 from fuota_fec.planning.sampling import Code
+from fuota_fec.wire.limits import MAX_FRAG_NB
 
 CODE_RATES = ("7/8", "5/6", "3/4", "1/2")
 MOST_ROUNDS = 4
@@ -28,34 +28,35 @@ class Alternative:
     name: str
     """A code rate such as "5/6", or a number of rounds."""
     n_rounds: int
-    """How often the uncoded fragments are sent."""
+    """Number of times the uncoded fragments are sent."""
     n_coded: int
     n_sent: int
-    """Uncoded and coded fragments, those that are sent again included."""
+    """Uncoded and coded fragments sent; repeated fragments count each time."""
     probability: float
-    """That the threshold is met."""
+    """Probability that the threshold is met."""
     device_probability: float
-    """That a device completes, the mean over the fleet."""
+    """Mean probability that a device of the fleet completes."""
 
 
 def compare(
     fleet: Fleet,
     n_frags: int,
-    version: str,
+    dialect: str,
     n_needed: int,
     *,
     late_uncoded: bool = True,
     seed: int = 0,
     kernel: str | None = None,
 ) -> tuple[Alternative, ...]:
-    """Code rates 7/8, 5/6, 3/4 and 1/2 with rows 1, 2, 3 …, as far as they can be numbered, and 1 to 4 rounds.
+    """Code rates 7/8, 5/6, 3/4 and 1/2 with rows 1, 2, 3 …, and 1 to 4 rounds without coded fragments.
 
-    Without `late_uncoded` a second round helps nobody: decoders drop a fragment whose number is below the last one's.
+    A code rate with more than 16383 fragments is left out. If `late_uncoded` is false, further rounds complete no
+    device: the decoders drop a fragment whose number is below that of an earlier one.
     """
     rates = {rate: n_coded_of(rate, n_frags) for rate in CODE_RATES}
     rates = {rate: n for rate, n in rates.items() if n_frags + n <= MAX_FRAG_NB}
     rows = np.arange(1, max(rates.values(), default=0) + 1, dtype=np.uint32)
-    sample = Sample(fleet, Code.of_rows(n_frags, version, rows, kernel), seed=seed, z=0.0)
+    sample = FleetSample(fleet, Code.of_rows(n_frags, dialect, rows, kernel), seed=seed, z=0.0)
     cost = float(sample.trial_cost(fleet.hardest_loss(n_needed / fleet.n_devices)))
     for n_coded in rates.values():
         sample.add(int(min(_TRIALS / 4, max(512, _WORK / cost))), n_coded)
@@ -88,7 +89,7 @@ def compare(
 
 
 def _rounds(fleet: Fleet, n_frags: int, n_rounds: int, seed: int) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """The probability that a device completes without coded fragments; by device, or one for all."""
+    """Probability that a device completes without coded fragments: one for each device, or one for all."""
     if fleet.losses is not None:
         return np.asarray((1 - fleet.losses**n_rounds) ** n_frags)
     rng = np.random.default_rng([seed, 2])

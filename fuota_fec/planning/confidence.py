@@ -1,9 +1,9 @@
-"""How probable it is that enough of a fleet complete, from trials of its devices, and how sure that is.
+"""Probability that enough devices of a fleet complete, estimated from trials of its devices, and its bounds.
 
-The number that completes is a sum of independent trials whose probabilities differ. Devices are put into classes of
-about equal losses, at most 256; a class has a probability, and the fleet is a sum of binomials. What the trials leave
-open is put on the expected number of failures, the only thing about a fleet that matters much: with N trials of a class
-of m devices, F of them failures, that number is known to a variance of m² f (1 - f) / N, f = F / N.
+The number of devices that complete is a sum of independent trials whose probabilities differ. Devices are put into at
+most 256 classes of about equal losses; each class has one probability, and the fleet is a sum of binomials. The bounds
+vary the expected number of failures, which decides almost alone whether a fleet meets its threshold: N trials of a
+class of m devices with F failures give that number with a variance of m² f (1 - f) / N, f = F / N.
 """
 
 from __future__ import annotations
@@ -26,33 +26,33 @@ MAX_CLASSES = 256
 MAX_DEVICES = 10_000_000
 
 N_WAYS = 5
-"""Ways to make a trial where failures are rare; see Sample._raised."""
+"""Steps by which losses are raised in trials of rare failures; see FleetSample._raised."""
 _EVERYWHERE = 0.1
-"""Part of the trials that is made in every class, whatever is thought of it."""
+"""Share of the trials that is spread over all classes, whatever is known of them."""
 _CLOSE = 64
-"""Classes from which on neighbours are alike."""
+"""Number of classes from which neighbouring classes are taken to be alike."""
 _MEAN_EXTRA = 1.6
-"""Rows that a random matrix takes beyond the losses, in the mean."""
+"""Mean number of rows that a random matrix needs beyond the number of losses."""
 
 Counts = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Fleet:
-    """Devices in classes. Arrays by device have one entry if all are alike."""
+    """Devices in classes. An array with an entry for each device has one entry if all devices are alike."""
 
     n_devices: int
     starts: Counts
     """First device of each class."""
     sizes: Counts
     losses: Losses | None
-    """By device; None: drawn from `distribution`."""
+    """Loss of each device; None if losses are drawn from `distribution`."""
     distribution: Distribution | None
     limits: Limits | None
-    """By device: uncoded fragments that may be lost."""
+    """Uncoded fragments that each device may lose; None without a limit."""
 
     def hardest_loss(self, share: float) -> float:
-        """A loss that a share of the devices does not exceed; of bursts the mean."""
+        """Loss that this share of the devices does not exceed; the mean loss if losses come in bursts."""
         if isinstance(self.distribution, GilbertElliott):
             return self.distribution.mean
         losses = self.losses
@@ -62,7 +62,7 @@ class Fleet:
         return float(np.quantile(losses, share, method="higher"))
 
     def expected_failures(self, n_frags: int, n_coded: int) -> Probabilities:
-        """About how probable it is that a device of each class does not complete; 0.5 where nothing is known."""
+        """Approximate probability, for each class, that a device does not complete; 0.5 if its loss is not known."""
         if self.losses is None:
             return np.full(self.sizes.size, 0.5)
         middle = self.starts + self.sizes // 2
@@ -76,7 +76,7 @@ class Fleet:
         return np.asarray(failing)
 
     def draw(self, counts: Counts, rng: np.random.Generator) -> tuple[Losses | GilbertElliott, Limits | None]:
-        """Losses and limits of counts[c] trials of each class, class after class, spread evenly over its devices."""
+        """Losses and limits of counts[c] trials of each class, class by class, spread evenly over its devices."""
         n = int(counts.sum())
         device = np.zeros(0, np.int64)
         if any(values is not None and values.size > 1 for values in (self.losses, self.limits)):
@@ -98,11 +98,11 @@ class Fleet:
 
 
 def make_fleet(loss: Loss, n_devices: int | None, max_losses: int | npt.ArrayLike | None) -> Fleet:
-    """A fleet from what a user gives. ParameterError for losses outside [0, 1), and lengths that do not agree."""
+    """Fleet with these losses and limits. ParameterError for losses outside [0, 1) and lengths that do not agree."""
     distribution = loss if isinstance(loss, (BetaLoss, LossMix, GilbertElliott)) else None
     if n_devices is None:
         if distribution is not None or np.ndim(loss) == 0:  # type: ignore[arg-type]
-            raise ParameterError("n_devices: not given, expected the number of devices, or a loss for each")
+            raise ParameterError("n_devices: not given, expected the number of devices, or a loss for each device")
         n_devices = np.size(loss)  # type: ignore[arg-type]
     n_devices = integer("n_devices", n_devices, 1, MAX_DEVICES)
     losses = None if distribution else loss_values(loss, n_devices)  # type: ignore[arg-type]
@@ -129,11 +129,11 @@ def make_fleet(loss: Loss, n_devices: int | None, max_losses: int | npt.ArrayLik
 
 
 def _class_starts(losses: Losses | None, limits: Limits | None, n_devices: int) -> Counts:
-    """Where classes begin, of devices in order: wherever they differ, or in at most MAX_CLASSES places.
+    """First device of each class, for devices in order of their losses: every change, or at most MAX_CLASSES places.
 
-    What a class says of its devices is the less true the more they are and the further their losses lie apart. That
-    product is about the same for all classes if sizes go by 1 / √gap: the few devices with the highest losses, upon
-    which it depends whether 99.9 % complete, are nearly alone, and are told from those that complete.
+    The error of one probability for a whole class grows with its size and with the spread of its losses. Sizes in
+    proportion to 1 / √gap keep that product about the same for all classes. The few devices with the highest losses,
+    which decide whether 99.9 % complete, then have classes nearly of their own.
     """
     gaps = np.zeros(n_devices)
     changes = np.zeros(n_devices, np.bool_)
@@ -143,7 +143,7 @@ def _class_starts(losses: Losses | None, limits: Limits | None, n_devices: int) 
     if limits is not None and limits.size > 1:
         others = np.flatnonzero(np.diff(limits)) + 1
         changes[others] = True
-        gaps[others] += max(float(gaps.sum()), 1.0) * 2 / MAX_CLASSES  # A class at least, whatever rounding does.
+        gaps[others] += max(float(gaps.sum()), 1.0) * 2 / MAX_CLASSES  # At least one class each, whatever the rounding.
     changes[0] = True
     starts = np.flatnonzero(changes)
     if starts.size <= MAX_CLASSES:
@@ -156,28 +156,28 @@ def _limits(max_losses: int | npt.ArrayLike, n_devices: int) -> Limits:
     values = np.atleast_1d(np.asarray(max_losses))
     if values.ndim != 1 or values.dtype.kind not in "iu" or values.size not in (1, n_devices):
         raise ParameterError(
-            f"max_losses: {shown(max_losses)} is neither a number of fragments nor one for each of {n_devices} devices"
+            f"max_losses: {shown(max_losses)} is not a number of fragments, expected one, or one for each of "
+            f"{n_devices} devices"
         )
     if values.min() < 0:
-        raise ParameterError(f"max_losses: {values.min()} is not 0 or more")
+        raise ParameterError(f"max_losses: {values.min()} is not a number of fragments, expected 0 or more")
     return np.asarray(np.minimum(values, 2**31 - 1), np.int32)
 
 
 class Chance(NamedTuple):
-    """The probability that enough of a fleet complete."""
+    """Probability that enough devices of a fleet complete, with its lower and upper bound."""
 
     probability: float
     low: float
-    """What it is at least, as sure as was asked."""
     high: float
 
 
-class Sample:
-    """Trials of a fleet's devices with one code: what is known so far. `z`: standard deviations of its bounds.
+class FleetSample:
+    """Trials of a fleet's devices with one code, and the estimates from them. `z`: standard deviations of the bounds.
 
-    Where failures are rare, most trials are made with more losses than the device has; a failure then counts as much
-    less as it was made more probable (importance sampling). That depends on how many fragments were lost until the
-    trial was decided, not on which.
+    Where failures are rare, most trials are made with higher losses than the device has, and each failure is weighted
+    by the ratio of the two probabilities (importance sampling). The weight depends on the number of fragments lost
+    until the trial was decided, not on which fragments these were.
     """
 
     def __init__(self, fleet: Fleet, code: Code, *, seed: int, z: float) -> None:
@@ -185,16 +185,19 @@ class Sample:
         self.code = code
         self.n_trials = 0
         self.work = 0.0
-        """About how long the trials took, in nanoseconds of a core."""
+        """Approximate cost of the trials, in nanoseconds of one core."""
         self._seed = seed
         self.z = z
         shape = fleet.sizes.size, code.n_rows + 1
         self._n = np.zeros(shape[0])
         self._weights, self._squares = np.zeros((2, *shape))
-        """By class, and by coded fragments sent: failures so far, each with its weight, or the weight squared."""
+        """Sum of the weights, and of the squared weights, of the failures so far: (classes, coded fragments sent)."""
 
     def add(self, n_trials: int, n_coded: int, *, rare: bool = False) -> None:
-        """About n_trials more, where they say most about n_coded coded fragments. `rare`: failures are rare there."""
+        """Makes about n_trials more, in the classes that matter most for n_coded coded fragments.
+
+        `rare`: failures are rare with that many.
+        """
         smooth = self._smoothed(n_coded)
         share = self.fleet.sizes * np.sqrt(smooth * (1 - smooth))
         share = share / share.sum() + _EVERYWHERE * self.fleet.sizes / self.fleet.n_devices
@@ -225,19 +228,20 @@ class Sample:
         self.work += float(np.sum(np.broadcast_to(per_trial, n)))
 
     def trial_cost(self, loss: float | Losses, *, rare: bool = False) -> Losses:
-        """About how many nanoseconds of a core a trial takes."""
+        """Approximate cost of a trial, in nanoseconds of one core."""
         n_frags, n_rows = self.code.n_frags, self.code.n_rows
         drawn_singly = rare or self.fleet.limits is not None or isinstance(self.fleet.distribution, GilbertElliott)
         return np.asarray(100.0 + (6 if drawn_singly else 1) * (n_frags + n_rows) + loss * n_frags * n_rows / 2)
 
     def _raised(self, losses: Losses, limits: Limits | None, n_coded: int) -> tuple[Needed, Probabilities]:
-        """Trials with losses raised in N_WAYS steps, from the device's own to those with which n_coded would just do,
-        and what each counts: its probability with the device's own losses, by the mean of those in all the ways.
+        """Trials with losses raised in N_WAYS steps, and the weight of each.
 
-        The highest finds devices that lose too much, the lower ones the few fragments that rows determine badly.
+        Steps go from the device's own loss to the loss with which n_coded coded fragments just suffice. The weight of
+        a trial is its probability with the device's own loss, divided by the mean of its probabilities in all steps.
+        High steps find devices that lose too much, low steps the few fragments that the rows determine badly.
         """
         just = np.maximum(losses, max(0, n_coded - 1) / (self.code.n_frags + n_coded))
-        base = np.maximum(losses, 1e-300)  # What loses nothing is not raised.
+        base = np.maximum(losses, 1e-300)  # A loss of 0 is not raised.
         factor = np.where(losses > 0, just / base, 1.0)
         way = np.arange(losses.size) % N_WAYS
         drawn = losses * factor ** (way / (N_WAYS - 1))
@@ -255,12 +259,12 @@ class Sample:
         return 1 - float(self.fleet.sizes @ self._failing(n_coded)) / self.fleet.n_devices
 
     def chance(self, n_coded: int, n_needed: int) -> Chance:
-        """That at least n_needed devices complete with n_coded coded fragments."""
+        """Probability that at least n_needed devices complete with n_coded coded fragments."""
         n_failing = self.fleet.n_devices - n_needed
         return Chance(*(at_most(n_failing, self.fleet.sizes, f) for f in self._bounds(n_coded)))
 
     def sure(self, n_coded: int, confidence: float) -> int:
-        """How many devices complete at least, with that confidence, as sure as the lower bound is."""
+        """Number of devices that complete at least, with this confidence, by the lower bound of the estimate."""
         failing = self._bounds(n_coded)[1]
         sums = np.cumsum(sum_pmf(self.fleet.sizes, failing, self.fleet.n_devices))
         return max(0, self.fleet.n_devices - int(np.searchsorted(sums, confidence)))
@@ -269,18 +273,18 @@ class Sample:
         return np.minimum(1.0, self._weights[:, n_coded] / self._n)
 
     def _smoothed(self, n_coded: int) -> Probabilities:
-        """How often a class fails, roughly: neighbours counted in, with what a random matrix would make of it."""
+        """Rough share of failures in each class: with its neighbours, and one trial as a random matrix expects it."""
         expected = self.fleet.expected_failures(self.code.n_frags, n_coded)
         seen = _with_neighbours(self._squares[:, n_coded])
         return np.clip((seen + expected) / (_with_neighbours(self._n) + 1), 1e-300, 1 - 1e-12)
 
     def _bounds(self, n_coded: int) -> tuple[Probabilities, Probabilities, Probabilities]:
-        """The classes' probabilities of failure as estimated, and as high and as low as they may well be."""
+        """Probability of failure of each class: the estimate, its upper bound, its lower bound."""
         sizes, n = self.fleet.sizes, self._n
         weights, squares = self._weights[:, n_coded], self._squares[:, n_coded]
         failing, smooth = self._failing(n_coded), self._smoothed(n_coded)
         variance = float(np.sum(sizes**2 * np.maximum(0.0, squares / n - failing**2) / n))
-        # What one failure more in the trials would add: where none was seen, the normal approximation knows of none.
+        # One further failure in the trials would add this much. Without it, no failures would mean no uncertainty.
         one = float(np.sum(sizes * smooth * (sizes / n)) / np.sum(sizes * smooth))
         one *= float(squares.sum() / weights.sum()) if weights.any() else 1.0
         up = self.z * ((variance + one**2) ** 0.5 + one)
@@ -291,7 +295,7 @@ class Sample:
 
 
 def _normal_tail(z: Probabilities) -> Probabilities:
-    """Share of a normal distribution beyond z standard deviations."""
+    """Share of the normal distribution beyond z standard deviations."""
     return np.array([math.erfc(x / math.sqrt(2)) / 2 for x in z])
 
 

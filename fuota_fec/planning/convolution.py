@@ -1,4 +1,4 @@
-"""How many of a fleet complete: sums of independent trials whose probabilities differ."""
+"""Distribution of the number of devices that complete: sums of independent trials whose probabilities differ."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ import numpy.typing as npt
 Probabilities = npt.NDArray[np.float64]
 
 _FFT_FROM = 1 << 16
-"""Products of two lengths from which a convolution by FFT is faster."""
+"""Product of two lengths from which a convolution by FFT is faster."""
 
 
 def devices_needed(n_devices: int, success_threshold: float) -> int:
-    """How many devices a threshold in percent takes, rounded up; the threshold counts as it is written."""
+    """Number of devices that a threshold in percent requires, rounded up.
+
+    The threshold is taken as the decimal number that it is written as, not as the nearest binary fraction.
+    """
     return math.ceil(Fraction(repr(success_threshold)) * n_devices / 100)
 
 
@@ -39,12 +42,12 @@ def _certain(k_max: int, k: int) -> Probabilities:
 
 
 def at_most(k: int, sizes: npt.NDArray[np.int64], p: Probabilities) -> float:
-    """P(at most k): class c has sizes[c] members, each counted with probability p[c]."""
+    """P(at most k are counted): class c has sizes[c] members, each counted with probability p[c]."""
     return min(1.0, float(sum_pmf(sizes, p, k).sum())) if k >= 0 else 0.0
 
 
 def sum_pmf(sizes: npt.NDArray[np.int64], p: Probabilities, k_max: int) -> Probabilities:
-    """P(k are counted) for k = 0 … k_max, or up to the last that is possible; classes as in `at_most`."""
+    """P(k are counted) for k = 0 … k_max, or up to the largest possible k; classes as in `at_most`."""
     parts = [binomial_pmf(int(n), float(q), k_max) for n, q in zip(sizes, p, strict=True) if n and q > 0]
     while len(parts) > 1:
         whole = len(parts) // 2 * 2

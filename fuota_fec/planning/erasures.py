@@ -1,4 +1,4 @@
-"""Who completes, as the core answers it: matrix by columns, loss probabilities and loss bitmaps as it takes them."""
+"""Completion of devices as the core computes it: the matrix by columns, loss probabilities, loss bitmaps."""
 
 from __future__ import annotations
 
@@ -13,44 +13,45 @@ from fuota_fec.errors import ParameterError
 
 Columns = npt.NDArray[np.uint64]
 Needed = npt.NDArray[np.int32]
-"""Per device: coded fragments sent when it completes; 0 if it lost nothing, -1 if all of them are not enough."""
+"""For each device the coded fragments sent until it completes: 0 if it lost nothing, -1 if all are not enough."""
 Lost = npt.NDArray[np.bool_]
-"""(devices, M + R): which fragments each device loses, in the order in which they are sent."""
+"""(devices, M + R): true where the device loses the fragment, in the order in which fragments are sent."""
 
 
 def loss_thresholds(loss: float | npt.ArrayLike, n_devices: int) -> npt.NDArray[np.uint32]:
-    """Loss probabilities in units of 2^-32: one for all, or one per device."""
+    """Loss probabilities in units of 2^-32: one for all devices, or one for each."""
     return in_thresholds(loss_values(loss, n_devices))
 
 
 def loss_values(loss: float | npt.ArrayLike, n_devices: int) -> npt.NDArray[np.float64]:
-    """One probability from 0 to below 1, or one per device, as an array."""
+    """Array of one probability from 0 to below 1, or of one for each device. ParameterError for any other value."""
     try:
         values = np.atleast_1d(np.asarray(loss, dtype=np.float64))
     except (TypeError, ValueError):
-        raise ParameterError(f"loss: {shown(loss)} is not a probability, nor an array of them") from None
+        raise ParameterError(f"loss: {shown(loss)} is not a probability, expected one, or an array of them") from None
     if values.ndim != 1 or values.size not in (1, n_devices):
         raise ParameterError(f"loss: {values.size} values, expected one, or one for each of {n_devices} devices")
     bad = values[~((values >= 0) & (values < 1))]
     if bad.size:
-        raise ParameterError(f"loss: {bad[0]} is not a probability from 0 to below 1")
+        raise ParameterError(f"loss: {bad[0]} is not a probability, expected a number from 0 to below 1")
     return values
 
 
 def in_thresholds(losses: npt.NDArray[np.float64]) -> npt.NDArray[np.uint32]:
+    """Probabilities in units of 2^-32, as the core takes them."""
     return np.minimum(np.rint(losses * 2**32), 2**32 - 1).astype(np.uint32)
 
 
-def matrix_columns(n_frags: int, version: str, rows: Rows, kernel: str | None = None) -> Columns:
-    """The parity matrix by columns, 64 rows to a word, as the core's elimination takes it."""
-    panels = ParityMatrix(n_frags, version, kernel=kernel).panels(rows)
+def matrix_columns(n_frags: int, dialect: str, rows: Rows, kernel: str | None = None) -> Columns:
+    """Parity matrix by columns, 64 rows to a word, as the core's elimination takes it."""
+    panels = ParityMatrix(n_frags, dialect, kernel=kernel).panels(rows)
     columns = np.empty(-(-rows.size // 64) * n_frags, np.uint64)
     _core.matrix_columns(panels, rows.size, n_frags, columns)
     return columns
 
 
 def needed_of(columns: Columns, n_frags: int, lost: Lost, kernel: str | None = None) -> Needed:
-    """After how many coded fragments each device completes, by the parity matrix."""
+    """Coded fragments sent until each device completes, by the parity matrix."""
     n_devices, n_sent = lost.shape
     n_rows = n_sent - n_frags
     words = _core.losses_len(n_frags), _core.losses_len(n_rows)
@@ -64,7 +65,10 @@ def needed_of(columns: Columns, n_frags: int, lost: Lost, kernel: str | None = N
 
 
 def needed_ideally(n_frags: int, lost: Lost) -> Needed:
-    """The same for the ideal (MDS) code, with which as many received coded fragments as lost uncoded ones complete."""
+    """Coded fragments sent until each device completes, by the ideal (MDS) code.
+
+    A device completes once it has received as many coded fragments as it lost uncoded ones.
+    """
     n_lost = np.count_nonzero(lost[:, :n_frags], axis=1)
     received = np.cumsum(~lost[:, n_frags:], axis=1, dtype=np.int32)
     needed = np.count_nonzero(received < n_lost[:, None], axis=1).astype(np.int32) + (n_lost > 0)

@@ -1,11 +1,11 @@
-"""The schedule of a fleet in groups: how long an update takes, how much air and how much battery it costs.
+"""Schedule of a fleet in groups: duration, time on air and energy of an update.
 
-Each device has the fastest data rate that reaches it; slower ones reach it too. A group is sent at one data rate, that
-of its slowest device. One group for all takes the least air. More groups let the devices with fast data rates listen
-for a shorter time, and may be sent one after the other, or at the same time.
+Each device has a fastest data rate that reaches it; slower data rates reach it too. A group is sent at one data rate,
+that of its slowest device. One group for all devices takes the least time on air. With more groups, devices with fast
+data rates listen for a shorter time; groups are sent one after the other, or at the same time.
 
-Times are seconds, energies joules, currents ampere. What is lost on the air is not looked at here: `n_coded` says how
-many coded fragments are sent.
+Times are in seconds, energies in joules, currents in amperes. Losses are not considered: `n_coded` gives the number of
+coded fragments.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 from fuota_fec.checks import integer, shown
-from fuota_fec.codec.limits import MAX_FRAG_NB, MAX_FRAG_SIZE, MAX_FRAGS
 from fuota_fec.errors import ParameterError
 from fuota_fec.planning.schedule import fragment_size
 from fuota_fec.radio.airtime import (
@@ -26,12 +25,13 @@ from fuota_fec.radio.airtime import (
     session_time_out,
     transmission_time,
 )
-from fuota_fec.radio.regions import BEACON_PERIOD, DATA_FRAGMENT_HEADER_LEN, DataRate, region
+from fuota_fec.radio.regions import BEACON_PERIOD, DataRate, region
+from fuota_fec.wire.limits import DATA_FRAGMENT_HEADER_LEN, MAX_FRAG_NB, MAX_FRAG_SIZE, MAX_FRAGS
 
 Sessions = Literal["sequential", "shared", "parallel"]
-"""When groups are sent: one after the other, each with the whole duty cycle; at the same time by the same gateways in
-one sub-band, the duty cycle divided among them, as a campaign does; or at the same time, each with a duty cycle of its
-own (other gateways, another sub-band)."""
+"""Order of the groups. "sequential": one after the other, each with the whole duty cycle. "shared": at the same time by
+the same gateways in one sub-band, the duty cycle divided among the groups, as in a campaign. "parallel": at the same
+time, each group with a duty cycle of its own (other gateways, another sub-band)."""
 
 MAX_IMAGE_LEN = MAX_FRAGS * MAX_FRAG_SIZE
 MAX_DEVICES = 2**31 - 1
@@ -39,35 +39,39 @@ MAX_DEVICES = 2**31 - 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sending:
-    """How the frames of every group go out. Names are those of a campaign's configuration; here all times are seconds.
+    """Rules by which the frames of every group are sent. Names are those of a campaign's configuration.
 
-    ParameterError for what is negative or outside its range, here or when a schedule is made.
+    All times are in seconds, `mcast_msg_delay` too (ms in a campaign's configuration). ParameterError for a value that
+    is negative or out of range, at creation or when a schedule is made.
     """
 
     region: str = "EU868"
     frequency_hz: int | None = None
-    """Where the groups are sent: RX2 of the region if not given. It decides the duty cycle."""
+    """Frequency of the groups, Hz, which decides the duty cycle; RX2 of the region if not given."""
     duty_cycle: float | None = None
-    """Share of time instead of the region's, 0 < x <= 1."""
+    """Share of time that a gateway may send, 0 < x <= 1; the region's if not given."""
     mcast_msg_delay: float = 2.0
-    """Between two frames of a group, at least."""
+    """Minimum spacing of two frames of a group, s."""
     network_pacing: float = 0.0
-    """The same, as the network server has it."""
+    """Minimum spacing enforced by the network server, s."""
     periodicity: int | None = None
-    """Class B with that ping slot periodicity, 0 ... 7; class C if None."""
+    """Ping slot periodicity of class B, 0 ... 7; None for class C."""
     lead: float = 5.0
-    """In class C from the session's start to the first frame. In class B that is a ping slot."""
+    """Time from the start of a class C session to the first frame, s. In class B it is one ping slot."""
     setup: float = 0.0
-    """Before the first session: what the unicast stages take (`schedule.unicast_stage`)."""
+    """Time before the first session, s, for the unicast stages (`schedule.unicast_stage`)."""
     dwell_time: bool = False
+    """True if the 400 ms dwell-time limit is in force."""
     repeater: bool = False
+    """True if a repeater may be in the path."""
     fsize: int | None = None
-    """Bytes of a fragment; the most that fits if not given."""
+    """Bytes of a fragment; the largest that fits if not given."""
     frag_size_max: int = MAX_FRAG_SIZE
-    """What the devices take, at most."""
+    """Largest fragment that the devices accept, bytes."""
     frag_size_multiple: int = 1
+    """The fragment size is a multiple of it."""
     frags_max: int = MAX_FRAGS
-    """Uncoded fragments that the devices take, at most."""
+    """Largest number of uncoded fragments that the devices accept."""
 
     def __post_init__(self) -> None:
         for name in ("mcast_msg_delay", "network_pacing", "lead", "setup"):
@@ -84,44 +88,51 @@ class Sending:
         return "C" if self.periodicity is None else "B"
 
     def share(self) -> float:
-        """The duty cycle: as given, or of the region at that frequency."""
+        """Duty cycle as given, or the region's at the frequency of the groups."""
         if self.duty_cycle is not None:
             return self.duty_cycle
         area = region(self.region)
-        frequency = area.rx2_frequency_hz if self.frequency_hz is None else self.frequency_hz
-        if frequency is None:
-            raise ParameterError(f"{area.name} has no default frequency: expected frequency_hz or duty_cycle")
-        return area.duty_cycle(frequency)
+        frequency_hz = area.rx2_frequency_hz if self.frequency_hz is None else self.frequency_hz
+        if frequency_hz is None:
+            raise ParameterError(
+                f"frequency_hz: not given and {area.name} has no default frequency, expected frequency_hz or duty_cycle"
+            )
+        return area.duty_cycle(frequency_hz)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnergyModel:
-    """What a device draws. In class C it receives for its whole session, in class B in ping slots and for beacons."""
+    """Energy of a device: it receives for a whole session in class C, in ping slots and for beacons in class B."""
 
     voltage: float = 3.0
+    """V of the battery."""
     rx_current: float = 0.016
+    """A while the device receives."""
     idle_current: float = 6e-6
+    """A while the device idles."""
     tx_current: float = 0.044
+    """A while the device transmits."""
     tx_time: float = 0.0
-    """For which a device transmits its answers, in all."""
+    """Total time of a device's answers on the air, s."""
     until_time_out: bool = False
-    """Whether it listens until its session times out, rather than until the last fragment was sent."""
+    """True if a device listens until its session times out; false if it stops after the last fragment."""
     slot_window: float = 0.03
-    """For which it listens in a ping slot without a frame."""
+    """Time for which a device listens in a ping slot without a frame, s."""
     beacon_window: float = 0.16
+    """Time for which a device listens for a beacon, s."""
 
     def __post_init__(self) -> None:
         for name in ("voltage", "rx_current", "idle_current", "tx_current", "tx_time", "slot_window", "beacon_window"):
             _at_least_0(name, getattr(self, name))
 
     def energy(self, listening: float, duration: float) -> float:
-        """J of a device that receives for `listening` of the `duration` of the whole update, and idles otherwise."""
+        """Energy, J, of a device that receives for `listening` s of an update of `duration` s, and idles otherwise."""
         idle = max(0.0, duration - listening - self.tx_time)
         charge = listening * self.rx_current + self.tx_time * self.tx_current + idle * self.idle_current
         return self.voltage * charge
 
     def listening(self, time: TransmissionTime, session_length: float, sending: Sending) -> float:
-        """s that a device of a session receives, or waits for frames with its receiver on."""
+        """Time, s, for which the receiver of a device is on during a session."""
         time_out = _time_out(session_length, sending.device_class)
         if self.until_time_out and time_out is not None:
             session_length = session_duration(time_out, device_class=sending.device_class)
@@ -134,12 +145,12 @@ class EnergyModel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupSchedule:
-    """One group: its fragments, its session, and what it costs each of its devices."""
+    """Schedule of one group: its fragments, its session, and the energy of each device."""
 
     data_rate: DataRate
-    """At which it is sent."""
+    """Data rate at which the group is sent."""
     drs: tuple[int, ...]
-    """Fastest data rates of its devices, slowest first."""
+    """Fastest data rates of the devices, the slowest first."""
     n_devices: int
     frag_size: int
     n_frags: int
@@ -147,74 +158,74 @@ class GroupSchedule:
     duty_cycle: float
     time: TransmissionTime
     start: float
-    """s from the start of the whole update to that of the session."""
+    """Time from the start of the whole update to the start of the session, s."""
     session_length: float
-    """s from the session's start to the end of the last frame."""
+    """Time from the start of the session to the end of the last frame, s."""
     time_out: int | None
-    """Exponent of the session; None if no session is long enough."""
+    """TimeOut exponent of the session; None if no session is long enough."""
     listening: float
-    """s that each device receives."""
+    """Time for which the receiver of each device is on, s."""
     energy: float
-    """J per device, over the whole update."""
+    """Energy of each device over the whole update, J."""
     problem: str
-    """Why it cannot be sent like this; "" if it can."""
+    """Reason why the group cannot be sent; "" if it can."""
 
     @property
     def dr(self) -> int:
-        """Number of the data rate at which it is sent."""
+        """Number of the data rate at which the group is sent."""
         return self.data_rate.dr
 
     @property
     def end(self) -> float:
-        """s from the start of the whole update to the end of the last frame."""
+        """Time from the start of the whole update to the end of the last frame, s."""
         return self.start + self.session_length
 
     @property
     def air_time(self) -> float:
-        """s on the air."""
+        """Time on air of all frames, s."""
         return self.time.n_frames * self.time.frame_time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FleetSchedule:
-    """All groups, the slowest first."""
+    """Schedule of a fleet: its groups, the slowest first."""
 
     groups: tuple[GroupSchedule, ...]
     sessions: Sessions
 
     @property
     def n_devices(self) -> int:
-        """Devices that the groups reach."""
+        """Number of devices in the groups."""
         return sum(group.n_devices for group in self.groups)
 
     @property
     def duration(self) -> float:
-        """s from the start of the setup to the end of the last frame."""
+        """Time from the start of the setup to the end of the last frame, s."""
         return max(group.end for group in self.groups)
 
     @property
     def air_time(self) -> float:
-        """s on the air, of all groups."""
+        """Time on air of all groups, s."""
         return sum(group.air_time for group in self.groups)
 
     @property
     def energy(self) -> float:
-        """J of all devices."""
+        """Energy of all devices together, J."""
         return sum(group.n_devices * group.energy for group in self.groups)
 
     @property
     def mean_energy(self) -> float:
-        """J per device."""
+        """Mean energy of a device, J."""
         return self.energy / self.n_devices
 
     @property
     def max_energy(self) -> float:
-        """J of the device that spends the most."""
+        """Energy of the device that spends the most, J."""
         return max(group.energy for group in self.groups)
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """Why it cannot be sent like this."""
+        """Reasons why groups cannot be sent."""
         return tuple(f"DR{group.dr}: {group.problem}" for group in self.groups if group.problem)
 
 
@@ -228,13 +239,13 @@ def fleet_schedule(
     energy: EnergyModel | None = None,
     sessions: Sessions = "sequential",
 ) -> FleetSchedule:
-    """The schedule of `groups`, each a set of data rates of `devices_per_dr` and sent at the slowest of them.
+    """Schedule of `groups`: each is a set of data rates of `devices_per_dr`, and is sent at the slowest of them.
 
-    `devices_per_dr`: how many devices have which data rate as their fastest. `n_coded`: coded fragments of each group,
-    a number or a function of its uncoded fragments M. Data rates that are in no group are not reached.
+    `devices_per_dr`: number of devices for each fastest data rate. `n_coded`: number of coded fragments of each group,
+    or a function from its number of uncoded fragments M to it. Devices whose data rate is in no group are left out.
 
-    ParameterError for an empty image or fleet, a data rate that the region does not have or that is given twice, and
-    where no fragment fits. What is too long is not an error but a `problem` of the group.
+    ParameterError for an empty image or fleet, a data rate that the region does not have or that is given twice, and a
+    data rate at which no fragment fits. A session that is too long is not an error, but a `problem` of its group.
     """
     rules = sending or Sending()
     counts = device_counts(devices_per_dr)
@@ -244,9 +255,9 @@ def fleet_schedule(
         if dr not in counts:
             raise ParameterError(f"groups: DR{dr} is not the fastest data rate of any device")
         if listed.count(dr) > 1:
-            raise ParameterError(f"groups: DR{dr} is given twice")
+            raise ParameterError(f"groups: DR{dr} is given twice, expected each data rate in one group")
     if not chosen or not all(chosen):
-        raise ParameterError("groups: there is none, or one without a data rate")
+        raise ParameterError("groups: expected at least one group, each with a data rate")
     members = [(group[0], group, sum(counts[dr] for dr in group)) for group in chosen]
     return schedule_groups(image_len, members, n_coded, rules, energy or EnergyModel(), sessions)
 
@@ -259,10 +270,11 @@ def schedule_groups(
     model: EnergyModel,
     sessions: Sessions,
 ) -> FleetSchedule:
-    """Of groups given as the data rate they are sent at, those of their devices, and how many devices."""
+    """Schedule of groups, each given as its data rate, the data rates of its devices, and the number of devices."""
     image_len = integer("image_len", image_len, 1, MAX_IMAGE_LEN)
     if sessions not in get_args(Sessions):
-        raise ParameterError(f"sessions: {shown(sessions)} is not one of {', '.join(get_args(Sessions))}")
+        known = ", ".join(get_args(Sessions))
+        raise ParameterError(f"sessions: {shown(sessions)} is not an order of sessions, expected one of {known}")
     duty_cycle = sending.share() / (len(members) if sessions == "shared" else 1)
     order = by_speed(sending, [dr for dr, _, _ in members])
     groups: list[GroupSchedule] = []
@@ -272,7 +284,7 @@ def schedule_groups(
         groups.append(group)
         if sessions == "sequential":
             start = group.end
-            if sending.device_class == "B":  # sessions begin at a beacon
+            if sending.device_class == "B":  # Sessions start at a beacon.
                 start = sending.setup + math.ceil((start - sending.setup) / BEACON_PERIOD) * BEACON_PERIOD
     duration = max(group.end for group in groups)
     return FleetSchedule(
@@ -319,9 +331,9 @@ def _group(
     time_out = _time_out(session_length, sending.device_class)
     problem = ""
     if n_frags > sending.frags_max:
-        problem = f"{n_frags} fragments of {frag_size} bytes, the devices take at most {sending.frags_max}"
+        problem = f"{n_frags} fragments of {frag_size} bytes, the devices accept at most {sending.frags_max}"
     elif n_frags + coded > MAX_FRAG_NB:
-        problem = f"{n_frags} uncoded and {coded} coded fragments, {MAX_FRAG_NB} can be numbered in all"
+        problem = f"{n_frags} uncoded and {coded} coded fragments, at most {MAX_FRAG_NB} can be numbered"
     elif time_out is None:
         longest = session_duration(15, device_class=sending.device_class)
         problem = f"{session_length:.0f} s, a class {sending.device_class} session lasts at most {longest} s"
@@ -344,6 +356,7 @@ def _group(
 
 
 def _time_out(session_length: float, device_class: Literal["B", "C"]) -> int | None:
+    """TimeOut exponent of a session; None if no session is long enough."""
     try:
         return session_time_out(session_length, device_class=device_class)
     except ParameterError:
@@ -351,18 +364,18 @@ def _time_out(session_length: float, device_class: Literal["B", "C"]) -> int | N
 
 
 def device_counts(devices_per_dr: Mapping[int, int]) -> dict[int, int]:
-    """Those that have devices."""
+    """Numbers of devices by data rate, without data rates that have none. ParameterError for an empty fleet."""
     counts = {
         integer("devices_per_dr", dr, 0, 15): integer(f"devices_per_dr: DR{dr}", n, 0, MAX_DEVICES)
         for dr, n in devices_per_dr.items()
     }
     if not any(counts.values()):
-        raise ParameterError("devices_per_dr: there are no devices")
+        raise ParameterError("devices_per_dr: there are no devices, expected at least one")
     return {dr: n for dr, n in counts.items() if n}
 
 
 def by_speed(sending: Sending, drs: Iterable[int]) -> tuple[int, ...]:
-    """Data rates from slow to fast: their numbers do not tell in every region."""
+    """Data rates from slow to fast. In some regions their numbers are not in this order."""
     area = region(sending.region)
     return tuple(sorted(drs, key=lambda dr: _bit_rate(area.data_rate(dr))))
 
@@ -370,11 +383,11 @@ def by_speed(sending: Sending, drs: Iterable[int]) -> tuple[int, ...]:
 def _bit_rate(rate: DataRate) -> float:
     if rate.bit_rate is not None:
         return rate.bit_rate
-    assert rate.sf is not None  # DataRate is LoRa or FSK
+    assert rate.sf is not None  # A DataRate without a bit rate is LoRa.
     assert rate.bw_khz is not None
     return rate.sf * rate.bw_khz * 1000 / (1 << rate.sf)
 
 
 def _at_least_0(name: str, value: float) -> None:
     if not (isinstance(value, (int, float)) and math.isfinite(value) and value >= 0):
-        raise ParameterError(f"{name}: {shown(value)} is not a number from 0")
+        raise ParameterError(f"{name}: {shown(value)} is not a finite number, expected 0 or more")

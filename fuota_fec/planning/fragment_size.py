@@ -1,8 +1,9 @@
-"""The fragment size and the redundancy with which an image takes the least time on the air.
+"""Fragment size and redundancy with which an image takes the least time on the air.
 
-Time on air is a step function of the fragment size, and the number of fragments one as well, so few sizes are worth a
-look: of those on one step the one with the fewest fragments, of those with equally many fragments the smallest. These
-are put in order by what a random matrix would take, and planned with the exact one until the next cannot win.
+Time on air and the number of fragments are both step functions of the fragment size, so only few sizes are candidates:
+for one time on air the size with the fewest fragments, for one number of fragments the smallest size. Candidates are
+ordered by the coded fragments that a random matrix would take, and planned with the exact matrix until the next one
+cannot be better.
 """
 
 from __future__ import annotations
@@ -15,7 +16,6 @@ from typing import Any
 import numpy as np
 
 from fuota_fec.checks import integer
-from fuota_fec.codec.limits import MAX_FRAG_NB, MAX_FRAG_SIZE, dialect_of
 from fuota_fec.devices.profiles import DeviceProfile, LateUncoded
 from fuota_fec.errors import ParameterError
 from fuota_fec.planning.comparison import compare
@@ -24,19 +24,21 @@ from fuota_fec.planning.convolution import devices_needed
 from fuota_fec.planning.losses import Loss
 from fuota_fec.planning.redundancy import RedundancyPlan, RowChoice, check_threshold, expected_coded, plan_redundancy
 from fuota_fec.radio.airtime import frame_time
-from fuota_fec.radio.regions import DATA_FRAGMENT_HEADER_LEN, DataRate
+from fuota_fec.radio.regions import DataRate
+from fuota_fec.wire.dialects import one_dialect
+from fuota_fec.wire.limits import DATA_FRAGMENT_HEADER_LEN, MAX_FRAG_NB, MAX_FRAG_SIZE
 
 MOST_PLANNED = 8
-"""Sizes that are planned with the exact matrix."""
+"""Number of sizes that are planned with the exact matrix."""
 _UNLIKELY_PLANNED = 3
-"""And where none seems to do."""
+"""Number of sizes that are planned if the threshold seems out of reach with every size."""
 _SLACK = 2
-"""Coded fragments by which plans of two sizes may differ in what they take beyond the random matrix."""
+"""Coded fragments by which the exact plans of two sizes may differ more than their estimates do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SizeOption:
-    """A fragment size that was looked at. Times in seconds."""
+    """A candidate for the fragment size. Times in seconds."""
 
     frag_size: int
     n_frags: int
@@ -44,12 +46,12 @@ class SizeOption:
     n_coded: int
     air_time: float
     planned: bool
-    """Whether n_coded is that of a plan; if not, it is what a random matrix would take, about."""
+    """True if n_coded is from a plan; if false, it is an estimate for a random matrix."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class TransmissionPlan:
-    """How an image is best sent: in fragments of which size, with which coded fragments. Times in seconds."""
+    """Fragment size and coded fragments with which an image takes the least time on the air. Times in seconds."""
 
     image_len: int
     frag_size: int
@@ -58,10 +60,10 @@ class TransmissionPlan:
     frame_time: float
     """Time on air of one DataFragment."""
     air_time: float
-    """Of all of them, uncoded and coded."""
+    """Time on air of all frames, uncoded and coded."""
     redundancy: RedundancyPlan
     options: tuple[SizeOption, ...]
-    """The sizes looked at, the best first."""
+    """Candidates for the size, the best first."""
 
 
 def plan_transmission(
@@ -75,45 +77,47 @@ def plan_transmission(
     profiles: Sequence[DeviceProfile] = (),
     confidence: float = 0.99,
     n_devices: int | None = None,
-    version: str = "1.0.0",
+    dialect: str | None = None,
+    version: str | None = None,
     max_coded: int | None = None,
     rows: RowChoice = "selected",
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> TransmissionPlan:
-    """The fragment size with which success_threshold % of the devices complete an image in the least time on the air.
+    """Fragment size with which success_threshold % of the devices complete an image in the least time on the air.
 
-    `max_app_payload`: N of the data rate where it is not the data rate's own (`Region.max_app_payload`). `frag_size`:
-    that size and no other. `profiles`: one for all devices, or one for each; their sizes, numbers of fragments and
-    solvable losses bound the plan. The other arguments are those of `plan_redundancy`; losses are taken to be the same
-    whatever the size. `progress` is called with how many sizes are planned, of how many.
+    `max_app_payload`: N of the data rate, if it differs from the data rate's own (`Region.max_app_payload`).
+    `frag_size`: the only size to plan. `profiles`: one for all devices, or one for each; their limits on the size, the
+    number of fragments and the losses that they solve bound the plan. The other arguments are those of
+    `plan_redundancy`; losses are taken to be the same for every size. `progress` is called with the number of sizes
+    planned, and the number to plan.
 
-    ParameterError if no size is possible, and as `plan_redundancy`.
+    ParameterError if no size is possible, and for the errors of `plan_redundancy`.
     """
     image_len = integer("image_len", image_len, 1, MAX_FRAG_NB * MAX_FRAG_SIZE)
-    dialect_of(version)
+    dialect = one_dialect(dialect, version)
     threshold = check_threshold(success_threshold)
     payload = data_rate.max_app_payload if max_app_payload is None else max_app_payload
-    sizes = _possible_sizes(image_len, payload, frag_size, profiles, version)
+    sizes = _possible_sizes(image_len, payload, frag_size, profiles, dialect)
     share = devices_needed(n := make_fleet(loss, n_devices, None).n_devices, threshold) / n
     if len(profiles) not in (0, 1, n):
-        raise ParameterError(f"profiles: {len(profiles)} of them, expected one for all or one for each of {n} devices")
+        raise ParameterError(f"profiles: {len(profiles)} profiles, expected one, or one for each of {n} devices")
     late_uncoded = not any(p.late_uncoded in (LateUncoded.DROPPED, LateUncoded.CORRUPTS) for p in profiles)
     candidates = []
-    for size in _worth_a_look(image_len, sizes, data_rate):
+    for size in _candidates(image_len, sizes, data_rate):
         n_frags, on_air = -(-image_len // size), frame_time(DATA_FRAGMENT_HEADER_LEN + size, data_rate)
         fleet = make_fleet(loss, n, _solvable(profiles, n_frags))
         n_coded, too_many = expected_coded(fleet, n_frags, share)
         candidates.append((too_many, _option(size, n_frags, on_air, n_coded, planned=False)))
     candidates.sort(key=lambda candidate: (candidate[0], candidate[1].air_time))
-    # Sizes that seem to fail whatever is sent are tried last, and told of only if they were.
+    # Sizes that seem to fail with any redundancy are planned last, and are options only if they were planned.
     n_likely = sum(too_many == 0 for too_many, _ in candidates)
     options = [option for _, option in candidates]
     plans: dict[int, RedundancyPlan] = {}
     arguments: dict[str, Any] = {
         "confidence": confidence,
         "n_devices": n,
-        "version": version,
+        "dialect": dialect,
         "rows": rows,
         "seed": seed,
         "alternatives": False,
@@ -134,11 +138,11 @@ def plan_transmission(
         options[i] = _option(option.frag_size, option.n_frags, option.frame_time, plan.n_coded, planned=True)
         if best is None or _rank(plan, options[i]) < _rank(plans[best.frag_size], best):
             best = options[i]
-    assert best is not None  # _possible_sizes found one
+    assert best is not None  # _possible_sizes returns at least one size.
     limits = _solvable(profiles, best.n_frags)
     fleet = make_fleet(loss, n, limits)
     plan = plans[best.frag_size]
-    others = compare(fleet, best.n_frags, version, plan.n_needed, late_uncoded=late_uncoded, seed=seed)
+    others = compare(fleet, best.n_frags, dialect, plan.n_needed, late_uncoded=late_uncoded, seed=seed)
     return TransmissionPlan(
         image_len=image_len,
         frag_size=best.frag_size,
@@ -152,7 +156,7 @@ def plan_transmission(
 
 
 def _rank(plan: RedundancyPlan, option: SizeOption) -> tuple[bool, int, float]:
-    """What is better comes first: a plan that meets the threshold, or comes closest to it; then the shorter one."""
+    """Sort key, the best plan first: one that meets the threshold, or comes closest to it; then the shortest."""
     return not plan.meets, 0 if plan.meets else -plan.n_sure, option.air_time
 
 
@@ -168,7 +172,7 @@ def _option(size: int, n_frags: int, on_air: float, n_coded: int, *, planned: bo
 
 
 def _solvable(profiles: Sequence[DeviceProfile], n_frags: int) -> int | np.ndarray[tuple[int], Any] | None:
-    """Lost uncoded fragments that the devices can solve: one number, or one for each."""
+    """Largest number of lost uncoded fragments that devices can solve: one for all, one for each, None if unlimited."""
     by_profile = {p: p.solvable_losses(n_frags) for p in dict.fromkeys(profiles)}
     known = {p: n_frags if limit is None else limit for p, limit in by_profile.items()}
     if all(limit is None for limit in by_profile.values()):
@@ -179,17 +183,20 @@ def _solvable(profiles: Sequence[DeviceProfile], n_frags: int) -> int | np.ndarr
 
 
 def _possible_sizes(
-    image_len: int, payload: int, frag_size: int | None, profiles: Sequence[DeviceProfile], version: str
+    image_len: int, payload: int, frag_size: int | None, profiles: Sequence[DeviceProfile], dialect: str
 ) -> list[int]:
-    """Fragment sizes that the data rate and every profile allow. ParameterError, with the reasons, if there is none."""
+    """Fragment sizes that the data rate and every profile allow. ParameterError, with the limits, if there is none."""
     kinds = list(dict.fromkeys(profiles))
     for kind in kinds:
-        if version not in kind.dialects:
-            known = " and ".join(kind.dialects)
-            raise ParameterError(f"version: {version}, but devices of profile {kind.name!r} have {known}")
+        if dialect not in kind.dialects:
+            known = " or ".join(kind.dialects)
+            raise ParameterError(
+                f"dialect: {dialect} is not a dialect of profile {kind.name!r}, expected {known} for these devices"
+            )
         if kind.max_image_len is not None and image_len > kind.max_image_len:
             raise ParameterError(
-                f"image_len: {image_len} bytes, but devices of profile {kind.name!r} hold at most {kind.max_image_len}"
+                f"image_len: {image_len} bytes are too many for profile {kind.name!r}, expected at most "
+                f"{kind.max_image_len}"
             )
     low = max([1, *(kind.min_frag_size for kind in kinds)])
     high = min([payload - DATA_FRAGMENT_HEADER_LEN, MAX_FRAG_SIZE, *(kind.max_frag_size for kind in kinds)])
@@ -207,8 +214,8 @@ def _possible_sizes(
     return sizes
 
 
-def _worth_a_look(image_len: int, sizes: list[int], data_rate: DataRate) -> list[int]:
-    """Of sizes with equally many fragments the smallest; of those with equal time on air the one with fewest."""
+def _candidates(image_len: int, sizes: list[int], data_rate: DataRate) -> list[int]:
+    """Candidates: the smallest size for each number of fragments, then the fewest fragments for each time on air."""
     smallest: dict[int, int] = {}
     for size in sizes:
         smallest.setdefault(-(-image_len // size), size)

@@ -1,4 +1,4 @@
-"""What a planner may know about losses: one number, one per device, a distribution over devices, or bursts."""
+"""Losses that a planner can be given: one number, one for each device, a distribution over devices, or bursts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fuota_fec.planning.erasures import Lost
 Losses = npt.NDArray[np.float64]
 
 _HIGHEST = 1 - 2**-32
-"""The resolution of the core's losses: none is 1."""
+"""Largest loss that the core can represent; a loss of 1 is not possible."""
 
 
 def _probability(name: str, value: float, *, up_to_one: bool = False) -> None:
@@ -24,8 +24,8 @@ def _probability(name: str, value: float, *, up_to_one: bool = False) -> None:
     except TypeError:
         ok = False
     if not ok:
-        expected = "a probability from 0 to 1" if up_to_one else "a probability from 0 to below 1"
-        raise ParameterError(f"{name}: {shown(value)} is not {expected}")
+        expected = "a number from 0 to 1" if up_to_one else "a number from 0 to below 1"
+        raise ParameterError(f"{name}: {shown(value)} is not a probability, expected {expected}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,13 +43,13 @@ class BetaLoss:
         if not (self.mean > 0 and 0 < self.spread**2 < self.mean * (1 - self.mean)):
             most = (self.mean * (1 - self.mean)) ** 0.5
             raise ParameterError(
-                f"mean, spread: {self.mean} and {shown(self.spread)} are not those of a beta distribution, "
+                f"mean, spread: {self.mean} and {shown(self.spread)} are not values of a beta distribution, "
                 f"expected a mean above 0 and a spread above 0 and below {most:.4g}"
             )
 
     @property
     def shape(self) -> tuple[float, float]:
-        """α and β of the distribution."""
+        """Parameters α and β of the distribution."""
         total = self.mean * (1 - self.mean) / self.spread**2 - 1
         return self.mean * total, (1 - self.mean) * total
 
@@ -77,6 +77,7 @@ class LossMix:
 
     @property
     def mean(self) -> float:
+        """Mean loss over the devices."""
         return sum(share * loss for share, loss in self.shares)
 
     def draw(self, rng: np.random.Generator, n: int) -> Losses:
@@ -87,12 +88,12 @@ class LossMix:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GilbertElliott:
-    """Losses in bursts: a channel that is good or bad, changes from fragment to fragment, and loses accordingly.
+    """Losses in bursts: a channel with a good and a bad state, each with a loss of its own.
 
-    `p_good_to_bad` and `p_bad_to_good` are the probabilities of a change before the next fragment, `loss_good` and
-    `loss_bad` those of a loss in each state. Every device has a channel of its own, in its long-term balance when the
-    first fragment is sent. ParameterError for what is no probability, for a channel that never changes, and for one
-    that loses everything.
+    `p_good_to_bad` and `p_bad_to_good` are the probabilities that the state changes before the next fragment,
+    `loss_good` and `loss_bad` the probabilities of a loss in each state. Every device has a channel of its own; its
+    state at the first fragment is drawn from the long-term distribution. ParameterError for a value that is not a
+    probability, for a channel that never changes, and for a channel that loses everything.
     """
 
     p_good_to_bad: float
@@ -106,16 +107,18 @@ class GilbertElliott:
         if self.p_good_to_bad + self.p_bad_to_good == 0:
             raise ParameterError("p_good_to_bad, p_bad_to_good: both are 0, expected a channel that changes")
         if self.mean >= 1:
-            raise ParameterError("loss_good, loss_bad: everything is lost, expected a mean loss below 1")
+            raise ParameterError(
+                "loss_good, loss_bad: a channel on which everything is lost, expected a mean loss below 1"
+            )
 
     @property
     def mean(self) -> float:
-        """Share of the fragments that are lost in the long run."""
+        """Share of the fragments that is lost in the long run."""
         bad = self.p_good_to_bad / (self.p_good_to_bad + self.p_bad_to_good)
         return (1 - bad) * self.loss_good + bad * self.loss_bad
 
     def draw_lost(self, rng: np.random.Generator, n_devices: int, n_sent: int) -> Lost:
-        """Which of n_sent fragments, one after the other, each of n_devices loses: (n_devices, n_sent)."""
+        """Losses of n_sent consecutive fragments at each of n_devices: (n_devices, n_sent), true if lost."""
         bad = rng.random(n_devices) < self.p_good_to_bad / (self.p_good_to_bad + self.p_bad_to_good)
         lost = np.empty((n_sent, n_devices), np.bool_)
         for i in range(n_sent):
@@ -126,16 +129,16 @@ class GilbertElliott:
 
 
 Distribution: TypeAlias = BetaLoss | LossMix | GilbertElliott
-"""What a device's losses are drawn from, the same for every device."""
+"""Distribution from which the losses of every device are drawn."""
 
 Loss: TypeAlias = float | npt.ArrayLike | Distribution
-"""A probability from 0 to below 1, one per device, or a distribution."""
+"""A probability from 0 to below 1, one for each device, or a distribution."""
 
 
 def draw_lost(rng: np.random.Generator, losses: Losses, n_sent: int) -> Lost:
-    """Which of n_sent fragments each device loses, independently with its own probability: (devices, n_sent).
+    """Independent losses of n_sent fragments at each device, with its own probability: (devices, n_sent), true if lost.
 
-    Resolved to 2^-32: a byte decides, unless it ties.
+    Probabilities are resolved to 2^-32: one random byte decides, and a float decides where the byte ties.
     """
     scaled = losses * 256
     whole = scaled.astype(np.uint8)

@@ -1,4 +1,4 @@
-"""Trials of devices that lose fragments: after how many coded fragments each completes."""
+"""Trials of devices that lose fragments: the number of coded fragments after which each completes."""
 
 from __future__ import annotations
 
@@ -14,44 +14,45 @@ from fuota_fec.planning.erasures import Columns, Lost, Needed, in_thresholds, ma
 from fuota_fec.planning.losses import GilbertElliott, Losses, draw_lost
 
 Limits = npt.NDArray[np.int32]
-"""Per device: uncoded fragments that may be lost."""
+"""Uncoded fragments that each device may lose."""
 
 _CHUNK_FRAGMENTS = 1 << 22
-"""Fragments drawn at once where they are drawn one by one."""
+"""Number of fragments whose losses are drawn at once, where each fragment is drawn by itself."""
 
 
 class Trials(NamedTuple):
-    """What became of each device."""
+    """Outcome of one trial of each device."""
 
     needed: Needed
     n_seen: npt.NDArray[np.int32]
-    """Uncoded and coded fragments sent until it was decided: it had completed, or never would."""
+    """Uncoded and coded fragments sent until the trial was decided: the device completed, or never will."""
     n_lost: npt.NDArray[np.int32]
-    """How many of these it lost."""
+    """Fragments among these that the device lost."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Code:
-    """A block and the coded fragments that may follow it: the rows of the matrix, or the ideal (MDS) code."""
+    """Code of a block: the rows of the matrix that may be sent, or the ideal (MDS) code."""
 
     n_frags: int
     n_rows: int
     columns: Columns | None
-    """None: the ideal code."""
+    """Parity matrix of the rows by columns; None for the ideal code."""
     kernel: str | None = None
 
     @classmethod
-    def of_rows(cls, n_frags: int, version: str, rows: Rows, kernel: str | None = None) -> Code:
-        columns = matrix_columns(n_frags, version, rows, kernel)
+    def of_rows(cls, n_frags: int, dialect: str, rows: Rows, kernel: str | None = None) -> Code:
+        """Code of these rows of the parity matrix."""
+        columns = matrix_columns(n_frags, dialect, rows, kernel)
         return cls(n_frags=n_frags, n_rows=int(rows.size), columns=columns, kernel=kernel)
 
     def needed(
         self, losses: Losses | GilbertElliott, n_devices: int, limits: Limits | None, *, seed: int, first: int
     ) -> Needed:
-        """One trial of each of n_devices: `losses` one per device, or the channel of all.
+        """Coded fragments needed in one trial of each of n_devices. `losses`: one for each device, or one channel.
 
-        A device that loses more uncoded fragments than its limit never completes. Trials depend on the seed and their
-        numbers first, first + 1 … alone; two calls must not share numbers.
+        A device that loses more uncoded fragments than its limit never completes. A trial depends only on the seed and
+        its number: first, first + 1, …; two calls must not share numbers.
         """
         if self.columns is None or limits is not None or isinstance(losses, GilbertElliott):
             return self.trials(losses, n_devices, limits, seed=seed, first=first).needed
@@ -63,7 +64,7 @@ class Code:
     def trials(
         self, losses: Losses | GilbertElliott, n_devices: int, limits: Limits | None, *, seed: int, first: int
     ) -> Trials:
-        """The same, and what was lost on the way."""
+        """Trials as those of `needed`, with the number of fragments sent and lost until each was decided."""
         needed, n_seen, n_lost = np.empty((3, n_devices), np.int32)
         n_sent = self.n_frags + self.n_rows
         chunk = max(1, _CHUNK_FRAGMENTS // n_sent)

@@ -1,9 +1,9 @@
-"""Which coded fragments to send: rows of the parity matrix, chosen against the losses that are expected.
+"""Selection of the coded fragments to send: rows of the parity matrix, chosen for the expected loss.
 
-A device takes coded fragments of any row numbers, and a row depends on its number alone. So a sender need not send rows
-1, 2, 3 …: of the 16383 - M that there are it may choose, one after the other, those that bring most to the devices that
-are not done. The core does so by a pool of loss patterns; here is what the pool is made of. All of it is computed in
-integers, so that every machine chooses the same rows.
+A device accepts coded fragments with any row numbers, and a row depends on its number alone. A sender may therefore
+choose from the 16383 - M rows, one after the other, the row that helps the unfinished devices most. The core chooses
+with a pool of loss patterns; this module computes the pool. All computations are in integers, so that every machine
+chooses the same rows.
 """
 
 from __future__ import annotations
@@ -18,32 +18,35 @@ import numpy.typing as npt
 
 from fuota_fec import _core
 from fuota_fec.checks import integer, shown
-from fuota_fec.codec.limits import MAX_FRAG_NB, Rows, check_n_frags, dialect_of, row_numbers
+from fuota_fec.codec.limits import Rows, check_n_frags, row_numbers
 from fuota_fec.errors import ParameterError
+from fuota_fec.wire.dialects import dialect_number, one_dialect
+from fuota_fec.wire.limits import MAX_FRAG_NB
 
 MOST_FRAGS = 1024
 MOST_LOST = 32
 MOST_LOSS = 0.5
-"""Beyond one of these (fragments, lost fragments to be expected, loss) rows 1, 2, 3 … are taken. They do as well there:
-to who misses many rows nearly every row is new. And choosing takes long."""
+"""Number of fragments, expected number of lost fragments, and loss above which rows 1, 2, 3 … are returned.
+
+They are as good there, since nearly every row is new to a device that lost many fragments, and choosing takes long."""
 
 PATTERNS = 100_000
 VECTORS = 400_000
-"""Patterns of a pool, and lost fragments of all of them together: about that many, or fewer."""
+"""Approximate limits on the patterns of a pool, and on the lost fragments of all its patterns together."""
 
 UNIT = 30
 PRECISION = 128
-"""Probabilities are in units of 2^-30; likelihoods, which may be small, of 2^-128."""
+"""Binary digits: probabilities are in units of 2^-30; likelihoods, which may be small, in units of 2^-128."""
 
 UNFINISHED_FROM = 2**UNIT // 2
 UNFINISHED_TO = 2**UNIT // 5000
 ROWS_AHEAD = 8
-"""A row is chosen for what it does to the share of unfinished devices while that is between 0.5 and 0.0002, and at
-least for what it does until eight rows later."""
+"""Horizon of a choice: a row is judged by its effect on the share of unfinished devices while that share is between 0.5
+and 0.0002, and at least by its effect over the next eight rows."""
 
 
 class Pool(NamedTuple):
-    """What the core draws its pool from: see fuota_loss_pool of src_c/fuota.h."""
+    """Input from which the core draws its pool: see fuota_loss_pool of src_c/fuota.h."""
 
     n_patterns: Rows
     weights: Rows
@@ -55,24 +58,27 @@ def select_rows(
     loss: float,
     n_coded: int,
     *,
-    version: str = "1.0.0",
+    dialect: str | None = None,
+    version: str | None = None,
     seed: int = 0,
     after: Iterable[int] = (),
     kernel: str | None = None,
 ) -> Rows:
-    """The numbers of n_coded rows of the parity matrix, in the order in which to send them (uint32, read-only).
+    """Numbers of n_coded rows of the parity matrix, in the order in which to send them (uint32, read-only).
 
-    Devices that lose each uncoded and coded fragment with probability `loss`, 0 … below 1, complete after fewer of
-    these than of rows 1, 2, 3 …, and the more so the fewer they lose; it does little harm if they lose more or less
-    than that. Every prefix is as good as its length allows. Where any rows do as well the lowest numbers are returned:
-    without loss, with more than 32 lost fragments to be expected, more than half lost, or more than 1024 fragments.
+    The rows are chosen for devices that lose each uncoded and coded fragment with probability `loss`, 0 … below 1. Such
+    devices complete after fewer of these rows than of rows 1, 2, 3 …; the gain is largest with low losses, and remains
+    if devices lose somewhat more or less. Every prefix is a good choice for its length. The lowest numbers are returned
+    where a choice gains nothing: without loss, with more than 32 expected lost fragments, with a loss above one half,
+    or with more than 1024 fragments.
 
-    `after` are rows that were sent before: they are taken to have been sent in that order at the same loss, and are
-    not returned again. So a sequence can be continued, and is the one that would have been chosen at once:
-    select_rows(m, p, a + b) is select_rows(m, p, a) and then select_rows(m, p, b, after=select_rows(m, p, a)).
+    `after`: rows that were sent before, in this order and at the same loss; none of them is returned again. A sequence
+    can be continued with it: select_rows(m, p, a + b) equals select_rows(m, p, a) followed by
+    select_rows(m, p, b, after=select_rows(m, p, a)).
 
-    The same arguments give the same rows, on every kernel and machine; each is from 1 to 16383 - n_frags.
-    ParameterError if there are not so many. Up to a second of work; the last 256 results are kept.
+    `dialect`: "1.0.0" if not given; `version` is another name for it. The same arguments give the same rows, on every
+    kernel and machine; each is from 1 to 16383 - n_frags. ParameterError if there are fewer than n_coded rows, or a
+    value is out of range. A call takes up to a second; the last 256 results are cached.
     """
     n_frags = check_n_frags(n_frags)
     threshold = loss_threshold(loss)
@@ -80,24 +86,24 @@ def select_rows(
     most = MAX_FRAG_NB - n_frags - sent.size
     n_coded = integer("n_coded", n_coded, 0, most)
     seed = integer("seed", seed, 0, 2**64 - 1)
-    dialect_of(version)
-    return _selected(n_frags, threshold, n_coded, version, seed, tuple(sent.tolist()), kernel)
+    dialect = one_dialect(dialect, version)
+    return _selected(n_frags, threshold, n_coded, dialect, seed, tuple(sent.tolist()), kernel)
 
 
 def loss_threshold(loss: Any) -> int:
-    """A loss probability, 0 … below 1, in units of 2^-32."""
+    """Loss probability, 0 … below 1, in units of 2^-32. ParameterError for any other value."""
     try:
         value = float(loss)
     except (TypeError, ValueError, OverflowError):
         value = -1.0
     if not 0 <= value < 1:
-        raise ParameterError(f"loss: {shown(loss)} is not a probability from 0 to below 1")
+        raise ParameterError(f"loss: {shown(loss)} is not a probability, expected a number from 0 to below 1")
     return min(round(value * 2**32), 2**32 - 1)
 
 
 @lru_cache(maxsize=256)
 def _selected(
-    n_frags: int, threshold: int, n_coded: int, version: str, seed: int, sent: tuple[int, ...], kernel: str | None
+    n_frags: int, threshold: int, n_coded: int, dialect: str, seed: int, sent: tuple[int, ...], kernel: str | None
 ) -> Rows:
     if not is_worth_choosing(n_frags, threshold):
         taken = frozenset(sent)
@@ -107,7 +113,7 @@ def _selected(
         rows = np.empty(n_coded, np.uint32)
         _core.select_rows(
             n_frags,
-            dialect_of(version),
+            dialect_number(dialect),
             MAX_FRAG_NB - n_frags,
             threshold,
             seed,
@@ -121,6 +127,7 @@ def _selected(
 
 
 def is_worth_choosing(n_frags: int, threshold: int) -> bool:
+    """True if chosen rows are better than rows 1, 2, 3 … for a loss of threshold / 2^32."""
     return 0 < threshold <= MOST_LOSS * 2**32 and n_frags <= MOST_FRAGS and n_frags * threshold <= MOST_LOST * 2**32
 
 
@@ -129,14 +136,14 @@ def is_worth_choosing(n_frags: int, threshold: int) -> bool:
 
 @lru_cache(maxsize=256)
 def pool_of(n_frags: int, threshold: int) -> Pool:
-    """The pool for a loss of threshold / 2^32, threshold > 0."""
+    """Input of the pool for a loss of threshold / 2^32, threshold > 0."""
     likelihoods = losses_of(n_frags, threshold)
     n_patterns, weights = shares_of(likelihoods)
     return Pool(n_patterns, weights, gains_of(likelihoods, threshold))
 
 
 def losses_of(n_frags: int, threshold: int) -> list[int]:
-    """How likely it is to lose n = 0 … n_frags fragments, in units of 2^-128: the binomial law, rounded down."""
+    """Probabilities to lose n = 0 … n_frags fragments, in units of 2^-128: the binomial law, rounded down."""
     kept = 2**32 - threshold
     exact = kept**n_frags
     likelihoods = []
@@ -148,11 +155,12 @@ def losses_of(n_frags: int, threshold: int) -> list[int]:
 
 
 def shares_of(likelihoods: list[int]) -> tuple[Rows, Rows]:
-    """Of each number of losses so many patterns, and what one of them counts.
+    """Number of patterns, and weight of one pattern, for each number of losses.
 
-    Patterns with many losses decide whether 99.9 % complete, and are rare. So a pool drawn as losses are would be
-    mostly of patterns that are done at once. Numbers of losses share the pool by the square roots of their likelihoods,
-    those without losses and the last 10^-7 of the others apart, and each pattern counts for the devices it stands for.
+    Patterns with many losses decide whether 99.9 % complete, and are rare. A pool with the true distribution of losses
+    would consist mostly of patterns that are complete at once. Numbers of losses therefore share the pool by the square
+    roots of their likelihoods, and each pattern is weighted by the devices that it stands for. No losses, and the last
+    10^-7 of the others, have no patterns.
     """
     n_frags = len(likelihoods) - 1
     roots = [0] * (n_frags + 1)
@@ -171,16 +179,17 @@ def shares_of(likelihoods: list[int]) -> tuple[Rows, Rows]:
 
 
 def gains_of(likelihoods: list[int], threshold: int) -> Rows:
-    """What it is worth to bring a device from d missing rows to d - 1, by the number of rows sent; (stages, depth + 1).
+    """Value of bringing a device from d missing rows to d - 1, by the number of rows sent: (stages, depth + 1).
 
-    Were all further rows random, a device that misses d would be unfinished after r more with a probability Q(d, r). It
-    is worth what Q loses by one row less missing, summed over the r to come, each divided by the share of devices that
-    is unfinished then: a device counts more when most others are done. Integers of 64 bits throughout.
+    If all further rows were random, a device that misses d rows would be unfinished after r more with probability
+    Q(d, r). The value is the decrease of Q when one row less is missing, summed over the following r, each term divided
+    by the share of devices that is unfinished then: a device counts more when most others are complete. All integers
+    have 64 bits.
     """
     lost = np.array([likelihood >> PRECISION - UNIT for likelihood in likelihoods], np.int64)
     missing = np.arange(lost.size, dtype=np.int64)
     received = (2**32 - threshold) >> 32 - UNIT
-    is_new = received - (received >> np.minimum(missing, 62))  # Of 2^d random rows one is not new.
+    is_new = received - (received >> np.minimum(missing, 62))  # One of 2^d random rows is not new.
     unfinished = np.where(missing > 0, np.int64(2**UNIT), np.int64(0))  # Q(·, r)
     shares: list[int] = []
     steps: list[npt.NDArray[np.int64]] = []

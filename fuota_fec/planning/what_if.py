@@ -1,4 +1,4 @@
-"""What if? The data rates and groupings of a fleet beside each other, and the best of them."""
+"""Comparison of the data rates and groupings of a fleet, and the choice of the best grouping."""
 
 from __future__ import annotations
 
@@ -24,25 +24,26 @@ from fuota_fec.planning.fleet_schedule import (
 from fuota_fec.radio.regions import region
 
 Objective = Literal["duration", "air_time", "energy"]
-"""What is to be small; of equals, the next in this order is."""
+"""Quantity to minimise; groupings with equal values are ordered by the other two, in this order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WhatIf:
-    """The choices for a fleet beside each other."""
+    """Schedules of a fleet for every choice of data rate and of groups."""
 
     rates: tuple[FleetSchedule, ...]
-    """One group at each data rate that reaches anybody, the slowest first, of the devices that it reaches."""
+    """One group at each data rate that reaches any device, of the devices that it reaches; the slowest first."""
     groupings: tuple[FleetSchedule, ...]
-    """All devices, in every number of groups."""
+    """Every grouping of all devices, the fewest groups first."""
 
     def best(self, objective: Objective, *, max_duration: float | None = None) -> FleetSchedule:
-        """The grouping with the least of `objective` that can be sent, within `max_duration` s.
+        """Grouping with the least `objective`, of those that can be sent and take at most `max_duration` s.
 
-        ParameterError, with the best that can be, if there is none.
+        ParameterError if there is none; the message has the best alternative.
         """
         if objective not in get_args(Objective):
-            raise ParameterError(f"objective: {shown(objective)} is not one of {', '.join(get_args(Objective))}")
+            known = ", ".join(get_args(Objective))
+            raise ParameterError(f"objective: {shown(objective)} is not an objective, expected one of {known}")
         possible = [fleet for fleet in self.groupings if not fleet.problems]
         if not possible:
             reached = next((f"; {_reach(fleet)}" for fleet in self.rates if not fleet.problems), "")
@@ -50,7 +51,8 @@ class WhatIf:
         quickest = min(fleet.duration for fleet in possible)
         if max_duration is not None and not quickest <= max_duration:
             raise ParameterError(
-                f"max_duration: {max_duration:g} s, but the quickest grouping that can be sent takes {quickest:.0f} s"
+                f"max_duration: {max_duration:g} s is too short, the quickest grouping that can be sent takes "
+                f"{quickest:.0f} s"
             )
         limit = math.inf if max_duration is None else max_duration
         order = (objective, *(name for name in get_args(Objective) if name != objective))
@@ -60,7 +62,7 @@ class WhatIf:
         )
 
     def per_number(self) -> tuple[FleetSchedule, ...]:
-        """For every number of groups the grouping with the least energy, one that can be sent where there is one."""
+        """Grouping with the least energy for every number of groups; one that can be sent if there is one."""
         best: dict[int, FleetSchedule] = {}
         for fleet in sorted(self.groupings, key=lambda f: (bool(f.problems), f.energy, f.duration)):
             best.setdefault(len(fleet.groups), fleet)
@@ -76,9 +78,9 @@ def what_if(
     energy: EnergyModel | None = None,
     sessions: Sessions = "sequential",
 ) -> WhatIf:
-    """What the data rates and the groupings of a fleet cost. Arguments and errors as of `fleet_schedule`.
+    """Schedules of a fleet for all data rates and groupings. Arguments and errors are those of `fleet_schedule`.
 
-    Only groups of neighbouring data rates are looked at: nobody gains by joining a slower group than need be.
+    Groups consist of neighbouring data rates: no device gains by joining a slower group than necessary.
     """
     rules, model, counts = sending or Sending(), energy or EnergyModel(), device_counts(devices_per_dr)
     drs = by_speed(rules, counts)
@@ -91,13 +93,13 @@ def what_if(
     for idx, dr in enumerate(usable[: usable.index(drs[-1]) + 1]):
         reached = tuple(other for other in drs if other in usable[idx:])
         members = [(dr, reached, sum(counts[other] for other in reached))]
-        with suppress(ParameterError):  # a rate slower than any that is needed, where no fragment fits
+        with suppress(ParameterError):  # No fragment fits at this rate, which is slower than any device needs.
             rates.append(schedule_groups(image_len, members, n_coded, rules, model, sessions))
     return WhatIf(rates=tuple(rates), groupings=groupings)
 
 
 def contiguous(drs: Sequence[int]) -> Iterator[tuple[tuple[int, ...], ...]]:
-    """Every way to cut a sequence into groups of neighbours, those with few groups first: 2^(n - 1) of them."""
+    """All 2^(n - 1) ways to cut a sequence into groups of neighbours, the fewest groups first."""
     for n_cuts in range(len(drs)):
         for cuts in combinations(range(1, len(drs)), n_cuts):
             yield tuple(tuple(drs[a:b]) for a, b in pairwise((0, *cuts, len(drs))))

@@ -1,5 +1,5 @@
-"""Facts of the radio: what a region allows (`regions`), and how long a transmission takes (`airtime`).
+"""Radio: limits of the regions (`regions`), and durations of transmissions (`airtime`).
 
-Pure tables and functions. They know no clock: a time is an argument, in seconds, and where a class B beacon
-is concerned in GPS seconds (1980-01-06, leap seconds counted).
+Tables and pure functions without a clock. Times are arguments in seconds; times of class B beacons are GPS seconds
+(since 1980-01-06, leap seconds counted).
 """

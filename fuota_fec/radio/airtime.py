@@ -1,6 +1,6 @@
-"""Time on air, duty-cycle pacing, class B ping slots, session time-outs, and how long a whole transmission takes.
+"""Time on air, duty-cycle pacing, class B ping slots, session time-outs, and duration of a whole transmission.
 
-All times are seconds; those named beacon_time, after and at are GPS seconds (1980-01-06, leap seconds counted).
+All times are seconds. beacon_time, after and gps_time are GPS seconds (since 1980-01-06, leap seconds counted).
 
 LoRa (Semtech AN1200.13; SX127x and SX126x data sheets): PL bytes of PHY payload, coding rate 4/5, explicit header,
 
@@ -18,22 +18,20 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from fuota_fec.checks import shown
 from fuota_fec.errors import MissingExtraError, ParameterError
-from fuota_fec.radio.regions import BEACON_PERIOD
+from fuota_fec.wire.lorawan import BEACON_PERIOD, FRAME_OVERHEAD_LEN, MAX_APP_PAYLOAD_LEN, MAX_PHY_PAYLOAD_LEN
 
 if TYPE_CHECKING:
     from fuota_fec.radio.regions import DataRate
 
 SpacingRule = Literal["mcast_msg_delay", "ping_slot", "network_pacing", "duty_cycle"]
-"""What sets the distance between two multicast downlinks of a group."""
-
-FRAME_OVERHEAD_LEN = 13
-"""Bytes of a data frame around its application payload: MHDR 1, FHDR 7, FPort 1, MIC 4 (LoRaWAN 1.0.4, chapter 4)."""
+"""The rule that determines the distance between two multicast downlinks of a group."""
 
 LONGEST_TIME_OUT = 15
-"""Last TimeOut exponent of a multicast session (TS005, McClassCSessionReq and McClassBSessionReq: 4 bits)."""
+"""Largest TimeOut exponent of a multicast session (TS005, McClassCSessionReq and McClassBSessionReq: 4 bits)."""
 
-# LoRaWAN 1.0.4, class B, in milliseconds: the beacon's reserved time, then a window of 4096 slots, then a guard.
+# LoRaWAN 1.0.4, class B, in milliseconds: the reserved time of the beacon, a window of 4096 slots, a guard time.
 _BEACON_RESERVED_MS = 2120
 _SLOT_MS = 30
 _N_SLOTS = 4096
@@ -45,13 +43,13 @@ _PREAMBLE_SYMBOLS = 8
 
 
 def time_on_air(phy_len: int, data_rate: DataRate, *, crc: bool = False) -> float:
-    """Seconds that a frame of `phy_len` bytes (whole PHY payload, 1-255) is on the air at `data_rate`.
+    """Time on air in seconds of a frame of `phy_len` bytes (whole PHY payload, 1-255) at `data_rate`.
 
-    `crc`: with the LoRa payload CRC of uplinks; downlinks have none. FSK frames always have theirs.
-    Raises ParameterError for a length that no frame has.
+    `crc`: with the LoRa payload CRC of uplinks, which downlinks do not have. FSK frames always have a CRC.
+    Raises ParameterError for another length.
     """
-    if not 1 <= phy_len <= 255:
-        raise ParameterError(f"expected a PHY payload of 1 to 255 bytes, got {phy_len}")
+    if not 1 <= phy_len <= MAX_PHY_PAYLOAD_LEN:
+        raise _refused("phy_len", phy_len, "the length of a PHY payload", f"1 to {MAX_PHY_PAYLOAD_LEN} bytes")
     if data_rate.bit_rate is not None:
         return (5 + 3 + 1 + phy_len + 2) * 8 / data_rate.bit_rate
     assert data_rate.sf is not None  # DataRate is LoRa or FSK
@@ -61,17 +59,19 @@ def time_on_air(phy_len: int, data_rate: DataRate, *, crc: bool = False) -> floa
     header_bits, quarters = (20, 25) if sf < 7 else (28, 17)
     n_coded_bits = 8 * phy_len - 4 * sf + header_bits + 16 * crc
     n_symbols = 8 + max(-(-n_coded_bits // (4 * (sf - 2 * low_rate))) * 5, 0)
-    # in quarters of a symbol, so that only the last division rounds
+    # Counted in quarters of a symbol, so that only the last division rounds.
     return (4 * (_PREAMBLE_SYMBOLS + n_symbols) + quarters) * (1 << sf) / (4000 * bw_khz)
 
 
 def frame_time(app_payload_len: int, data_rate: DataRate) -> float:
-    """Seconds that a downlink with `app_payload_len` bytes (0-242) of application payload and no FOpts is on the air.
+    """Time on air in seconds of a downlink with `app_payload_len` bytes (0-242) of application payload and no FOpts.
 
-    A DataFragment is 3 + fragment size bytes of application payload. Raises ParameterError beyond 242.
+    The application payload of a DataFragment is DATA_FRAGMENT_HEADER_LEN + fragment size. Raises ParameterError
+    beyond 242.
     """
-    if not 0 <= app_payload_len <= 255 - FRAME_OVERHEAD_LEN:
-        raise ParameterError(f"expected an application payload of 0 to 242 bytes, got {app_payload_len}")
+    if not 0 <= app_payload_len <= MAX_APP_PAYLOAD_LEN:
+        expected = f"0 to {MAX_APP_PAYLOAD_LEN} bytes"
+        raise _refused("app_payload_len", app_payload_len, "the length of an application payload", expected)
     return time_on_air(FRAME_OVERHEAD_LEN + app_payload_len, data_rate)
 
 
@@ -81,7 +81,7 @@ def min_spacing(time_on_air: float, duty_cycle: float) -> float:
     With 1.0 (no limit) frames follow each other without a pause. Raises ParameterError for another fraction.
     """
     if not 0 < duty_cycle <= 1:
-        raise ParameterError(f"expected a duty cycle above 0 and up to 1 (0.1 = 10 %), got {duty_cycle}")
+        raise _refused("duty_cycle", duty_cycle, "a duty cycle", "more than 0 and at most 1 (0.1 = 10 %)")
     return _seconds(time_on_air, "time_on_air") / duty_cycle
 
 
@@ -91,10 +91,10 @@ def min_spacing(time_on_air: float, duty_cycle: float) -> float:
 def ping_nb(periodicity: int) -> int:
     """Ping slots per beacon period: 2^(7 - periodicity) (LoRaWAN 1.0.4, PingSlotInfoReq; TS005, McClassBSessionReq).
 
-    Raises ParameterError unless 0 <= periodicity <= 7, as all functions that take a periodicity.
+    Raises ParameterError unless 0 <= periodicity <= 7, as do all functions with a periodicity.
     """
     if periodicity not in range(8):
-        raise ParameterError(f"expected a ping slot periodicity of 0 to 7, got {periodicity}")
+        raise _refused("periodicity", periodicity, "a ping slot periodicity", "0 to 7")
     return 1 << (7 - periodicity)
 
 
@@ -108,38 +108,39 @@ def ping_spacing(periodicity: int) -> float:
     return BEACON_PERIOD / ping_nb(periodicity)
 
 
-def beacon_at(at: float) -> int:
-    """GPS seconds of the beacon period that `at` lies in: the last multiple of 128 up to it."""
-    return math.floor(_seconds(at, "at")) // BEACON_PERIOD * BEACON_PERIOD
+def beacon_at(gps_time: float) -> int:
+    """GPS seconds of the beacon that starts the beacon period of `gps_time`: the last multiple of 128 up to it."""
+    return math.floor(_seconds(gps_time, "gps_time")) // BEACON_PERIOD * BEACON_PERIOD
 
 
 def ping_offset(beacon_time: int, addr: int, periodicity: int) -> int:
     """Number of the first ping slot of `addr` (DevAddr or McAddr) after the beacon at `beacon_time`; below ping_period.
 
     Rand = AES-128(key 0, beacon_time u32 LE | addr u32 LE | 8 x 0); offset = (Rand[0] + 256 Rand[1]) mod ping_period
-    (LoRaWAN 1.0.4, class B, downlink slot randomisation). `beacon_time` is taken modulo 2^32.
+    (LoRaWAN 1.0.4, class B, downlink slot randomisation). `beacon_time` counts modulo 2^32.
 
-    Raises ParameterError for a time that is no multiple of 128 or an address beyond 32 bits, MissingExtraError without
-    the `cryptography` package.
+    Raises ParameterError for a time that is not a multiple of 128 or an address beyond 32 bits, MissingExtraError
+    without the `cryptography` package.
     """
     period = ping_period(periodicity)
     if beacon_time < 0 or beacon_time % BEACON_PERIOD:
-        raise ParameterError(f"expected the GPS time of a beacon, a multiple of 128 s, got {beacon_time}")
+        expected = f"a multiple of {BEACON_PERIOD} s"
+        raise _refused("beacon_time", beacon_time, "the GPS time of a beacon", expected)
     if not 0 <= addr < 1 << 32:
-        raise ParameterError(f"expected a 32-bit device or multicast address, got {addr:#x}")
+        raise ParameterError(f"addr: {addr:#x} is not a device or multicast address, expected 32 bits")
     block = (beacon_time % (1 << 32)).to_bytes(4, "little") + addr.to_bytes(4, "little") + bytes(8)
     return int.from_bytes(_aes_with_zero_key(block)[:2], "little") % period
 
 
 def next_ping_slot(after: float, addr: int, periodicity: int) -> float:
-    """GPS seconds at which the first ping slot of `addr` (DevAddr or McAddr) starts, strictly after `after`.
+    """GPS seconds of the start of the first ping slot of `addr` (DevAddr or McAddr) strictly after `after`.
 
     Slot k of the beacon period starts 2.120 s + (offset + k * ping_period) * 30 ms after the beacon.
-    Errors as `ping_offset`; ParameterError also for an `after` that is negative or not finite.
+    Raises the errors of `ping_offset`, and ParameterError for an `after` that is negative or not finite.
     """
     n_slots, period_ms = ping_nb(periodicity), ping_period(periodicity) * _SLOT_MS
     beacon_time = beacon_at(after)
-    while True:  # at most twice: all slots of the next beacon period are later
+    while True:  # At most twice: all slots of the next beacon period are later.
         first_ms = beacon_time * 1000 + _BEACON_RESERVED_MS + ping_offset(beacon_time, addr, periodicity) * _SLOT_MS
         start = max(0, math.floor((after * 1000 - first_ms) / period_ms))
         for slot_idx in range(start, n_slots):
@@ -164,13 +165,13 @@ def _aes_with_zero_key(block: bytes) -> bytes:
 
 
 def class_c_loss(time_on_air: float, *, uplink_period: float, busy_time: float) -> float:
-    """Fraction of multicast frames that a class C device misses because it is busy with its own uplinks.
+    """Fraction of multicast frames that a class C device misses because of its own uplinks.
 
-    A device is deaf for `busy_time` seconds (uplink and RX1) in every `uplink_period`, and loses a frame that overlaps:
-    (busy_time + time_on_air) / uplink_period, at most 1. This comes on top of the loss of the radio.
+    A device receives nothing for `busy_time` seconds (uplink and RX1) in every `uplink_period`, and loses each frame
+    that overlaps: (busy_time + time_on_air) / uplink_period, at most 1. Losses of the radio come on top.
     """
     if not uplink_period > 0:
-        raise ParameterError(f"expected an uplink period above 0 s, got {uplink_period}")
+        raise _refused("uplink_period", uplink_period, "a period", "more than 0 s")
     return min(1.0, (_seconds(busy_time, "busy_time") + _seconds(time_on_air, "time_on_air")) / uplink_period)
 
 
@@ -186,16 +187,16 @@ def session_time_out(seconds: float, *, device_class: Literal["B", "C"] = "C") -
             return time_out
     longest = session_duration(LONGEST_TIME_OUT, device_class=device_class)
     raise ParameterError(
-        f"a class {device_class} session lasts at most {longest} s, expected no more; got {seconds:g} s"
+        f"seconds: {seconds:g} is not the duration of a class {device_class} session, expected at most {longest} s"
     )
 
 
 def session_duration(time_out: int, *, device_class: Literal["B", "C"] = "C") -> int:
-    """Seconds that a multicast session with TimeOut = `time_out` lasts at most. Raises ParameterError beyond 0-15."""
+    """Longest duration in seconds of a multicast session with this TimeOut. Raises ParameterError beyond 0-15."""
     if time_out not in range(LONGEST_TIME_OUT + 1):
-        raise ParameterError(f"expected a TimeOut of 0 to 15, got {time_out}")
+        raise _refused("time_out", time_out, "a TimeOut", f"0 to {LONGEST_TIME_OUT}")
     if device_class not in ("B", "C"):
-        raise ParameterError(f'expected class "B" or "C", got {device_class!r}')
+        raise _refused("device_class", device_class, "a class with multicast sessions", "'B' or 'C'")
     return (BEACON_PERIOD if device_class == "B" else 1) << time_out
 
 
@@ -204,10 +205,10 @@ def session_duration(time_out: int, *, device_class: Literal["B", "C"] = "C") ->
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransmissionTime:
-    """How long `n_frames` multicast downlinks take. Times in seconds.
+    """Duration of `n_frames` multicast downlinks. Times in seconds.
 
-    `frame_time` is the time on air of each, `spacing` the mean distance from start to start, `rule` what set it,
-    `duration` the time from the start of the first frame to the end of the last.
+    `frame_time` is the time on air of each frame, `spacing` the mean distance from start to start, `rule` the rule
+    that determines the spacing, `duration` the time from the start of the first frame to the end of the last.
     """
 
     n_frames: int
@@ -227,21 +228,21 @@ def transmission_time(
     network_pacing_s: float = 0.0,
     periodicity: int | None = None,
 ) -> TransmissionTime:
-    """How long it takes to send `n_frames` downlinks with `app_payload_len` bytes of application payload each.
+    """Duration of `n_frames` downlinks with `app_payload_len` bytes of application payload each.
 
-    The spacing is the largest of `mcast_msg_delay_s`, the network server's own `network_pacing_s`, the share of the
-    `duty_cycle` that this transmission has (a fraction; without a limit the time on air itself), and in class B (with a
+    The spacing is the largest of `mcast_msg_delay_s`, `network_pacing_s` of the network server, the spacing under the
+    `duty_cycle` available to this transmission (a fraction; without a limit the time on air), and in class B (with a
     `periodicity`) the distance of the ping slots.
 
-    In class B every frame waits for a slot, so the spacing is a whole number of slots. It is a mean: slots jump at
-    random at every beacon, and where they come closer than the other rules allow, one is left out. Real transmissions
-    stay within about 10 % of it for periodicities 0-5, but take up to half as long again where the other rules need
-    nearly the whole distance of the slots of periodicity 6 or 7.
+    In class B every frame waits for a slot, so the spacing is a whole number of slots. The spacing is a mean: slots
+    move at random with every beacon, and a slot that is closer than the other rules allow is skipped. Real
+    transmissions stay within about 10 % of the mean for periodicities 0-5, but take up to 50 % longer where the other
+    rules need nearly the whole distance of the slots of periodicity 6 or 7.
 
     Raises ParameterError for values that are negative, not finite, or outside their range.
     """
     if n_frames < 0:
-        raise ParameterError(f"expected 0 or more frames, got {n_frames}")
+        raise _refused("n_frames", n_frames, "a number of frames", "0 or more")
     on_air = frame_time(app_payload_len, data_rate)
     needs: dict[SpacingRule, float] = {
         "mcast_msg_delay": _seconds(mcast_msg_delay_s, "mcast_msg_delay_s"),
@@ -251,7 +252,7 @@ def transmission_time(
     rule = max(needs, key=lambda name: needs[name])
     spacing = needs[rule]
     if periodicity is not None:
-        # inside a beacon period slots are 122.88 s / pingNb apart, over many periods 128 s / pingNb
+        # Slots are 122.88 s / pingNb apart within a beacon period, and 128 s / pingNb on average over many periods.
         n_slots = math.ceil(spacing / (ping_period(periodicity) * _SLOT_MS / 1000))
         if n_slots <= 1:
             n_slots, rule = 1, "ping_slot"
@@ -262,5 +263,9 @@ def transmission_time(
 
 def _seconds(value: float, name: str) -> float:
     if not (math.isfinite(value) and value >= 0):
-        raise ParameterError(f"{name}: expected 0 or more seconds, got {value}")
+        raise _refused(name, value, "a number of seconds", "0 or more")
     return value
+
+
+def _refused(name: str, value: object, what: str, expected: str) -> ParameterError:
+    return ParameterError(f"{name}: {shown(value)} is not {what}, expected {expected}")

@@ -1,19 +1,18 @@
 """Regions: data rates, payload limits, default channels and duty cycles, as tables.
 
-Where the numbers come from, named in the tables by these marks:
+Sources of the numbers, by the marks in the tables:
 
     [RP]    LoRaWAN Regional Parameters RP002-1.0.5, unless an older revision is named; as tabulated by
             chirpstack/chirpstack (lrwn) and confirmed by Lora-net/SWL2001 and Lora-net/LoRaMac-node
     [ETSI]  ETSI EN 300 220, in the bands of Lora-net/SWL2001 (LoRa Basics Modem 4.8.0)
     [LBM]   Lora-net/SWL2001: lowest and highest frequency that a device accepts
-    [LMN]   Lora-net/LoRaMac-node: the duty cycle that it keeps to where [RP] and [LBM] name none
+    [LMN]   Lora-net/LoRaMac-node: its duty cycle where [RP] and [LBM] have none
 
 N is the largest application payload (FRMPayload) of a downlink without FOpts; the MAC payload M is N + 8, the PHY
-payload N + 13. A multicast downlink carries no FOpts, so a DataFragment may fill N: 3 bytes of CID and IndexAndN, then
-the fragment.
+payload N + 13. A multicast downlink carries no FOpts, so a DataFragment may fill N.
 
-Duty cycles are national law and change: these are defaults for a setting, not legal advice. They limit one
-transmitter, here one gateway.
+Duty cycles are national law and change: the tables hold defaults for a setting, not legal advice. A duty cycle limits
+one transmitter, here one gateway.
 """
 
 from __future__ import annotations
@@ -22,15 +21,23 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from fuota_fec.errors import ParameterError
+from fuota_fec.wire.limits import DATA_FRAGMENT_HEADER_LEN
+from fuota_fec.wire.lorawan import BEACON_PERIOD, MAX_APP_PAYLOAD_LEN
+
+__all__ = [
+    "BEACON_PERIOD",
+    "DATA_FRAGMENT_HEADER_LEN",
+    "REGIONS",
+    "REPEATER_MAX_APP_PAYLOAD",
+    "ClassBChannels",
+    "DataRate",
+    "Region",
+    "SubBand",
+    "region",
+]
 
 REPEATER_MAX_APP_PAYLOAD = 222
-"""N where a repeater may be in the path ([RP], "repeater compatible" tables); also what every device stack accepts."""
-
-DATA_FRAGMENT_HEADER_LEN = 3
-"""Bytes of a DataFragment before the fragment: CID and IndexAndN (TS004, DataFragment)."""
-
-BEACON_PERIOD = 128
-"""Seconds between two class B beacons (LoRaWAN 1.0.4, class B)."""
+"""N where a repeater may be in the path ([RP], "repeater compatible" tables). Every device stack accepts this size."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,15 +45,15 @@ class DataRate:
     """A downlink data rate: LoRa with `sf` and `bw_khz`, or FSK with `bit_rate` (bit/s).
 
     `max_app_payload` is N in bytes, 0 where the data rate must not carry a downlink. `max_app_payload_dwell` is N under
-    the 400 ms dwell-time limit, None where that limit does not exist. Raises ParameterError for a modulation that
-    LoRaWAN does not have.
+    the 400 ms dwell-time limit, None where that limit does not exist. Raises ParameterError for modulations outside
+    LoRaWAN.
     """
 
     dr: int
     sf: int | None = None
     bw_khz: int | None = None
     bit_rate: int | None = None
-    max_app_payload: int = 242
+    max_app_payload: int = MAX_APP_PAYLOAD_LEN
     max_app_payload_dwell: int | None = None
 
     def __post_init__(self) -> None:
@@ -54,8 +61,8 @@ class DataRate:
         fsk = self.sf is None and self.bw_khz is None and self.bit_rate is not None and self.bit_rate > 0
         if not (lora or fsk):
             raise ParameterError(
-                f"DR{self.dr}: expected sf 5-12 with bw_khz 125, 250 or 500, or a positive bit_rate alone; "
-                f"got sf={self.sf}, bw_khz={self.bw_khz}, bit_rate={self.bit_rate}"
+                f"DR{self.dr}: sf={self.sf}, bw_khz={self.bw_khz}, bit_rate={self.bit_rate} is not a modulation of "
+                "LoRaWAN, expected sf 5-12 with bw_khz 125, 250 or 500, or a positive bit_rate alone"
             )
 
     @property
@@ -71,7 +78,7 @@ class DataRate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubBand:
-    """Frequencies (Hz, both ends included) that share one duty-cycle budget: a fraction of time, 1.0 = no limit."""
+    """Frequencies (Hz, both ends included) with one common duty-cycle budget: a fraction of time, 1.0 = no limit."""
 
     min_frequency_hz: int
     max_frequency_hz: int
@@ -83,9 +90,9 @@ class SubBand:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassBChannels:
-    """Where class B beacons or ping slots are: one frequency, or `n_channels` of them `step_hz` apart, hopped over.
+    """Channels of class B beacons or ping slots: one frequency, or hopping over `n_channels` that are `step_hz` apart.
 
-    `frequency_hz` is the first channel; None where the region has no default and the network tells.
+    `frequency_hz` is the first channel, None where the region has no default and the network configures it.
     """
 
     frequency_hz: int | None
@@ -94,24 +101,25 @@ class ClassBChannels:
     n_channels: int = 1
 
     def frequency(self, beacon_time: int, addr: int = 0) -> int:
-        """The frequency (Hz) in the beacon period that starts at `beacon_time` (GPS seconds).
+        """Frequency (Hz) in the beacon period that starts at `beacon_time` (GPS seconds).
 
         `addr` is the DevAddr or McAddr for a ping slot, 0 for the beacon: channel = (addr + floor(beacon_time / 128))
         mod n_channels ([RP], class B of each region). Raises ParameterError where the region has no default frequency.
         """
         if self.frequency_hz is None:
             raise ParameterError(
-                "the region has no default class B frequency; expected one from the channel plan in use"
+                "frequency_hz: None is not a class B frequency, expected one from the channel plan in use"
             )
         return self.frequency_hz + self.step_hz * ((addr + beacon_time // BEACON_PERIOD) % self.n_channels)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Region:
-    """What one region allows on downlinks.
+    """Limits and defaults of one region for downlinks.
 
-    `data_rates` are the ones that a downlink may use, `uplink_only` the numbers of those it may not. RX2 is also the
-    default of class C; `rx2_frequency_hz` is None where the channel plan in use decides (CN470). Frequencies in Hz.
+    `data_rates` are the data rates of downlinks, `uplink_only` the numbers of data rates that only uplinks may use. RX2
+    is also the default of class C; `rx2_frequency_hz` is None where the channel plan in use decides (CN470).
+    Frequencies in Hz.
     """
 
     name: str
@@ -126,15 +134,15 @@ class Region:
 
     @property
     def has_dwell_time(self) -> bool:
-        """Whether the 400 ms downlink dwell-time limit exists here; elsewhere `dwell_time` changes nothing."""
+        """Whether the region has the 400 ms downlink dwell-time limit; without it, `dwell_time` has no effect."""
         return any(rate.max_app_payload_dwell is not None for rate in self.data_rates)
 
     def usable_drs(self, *, dwell_time: bool = False) -> tuple[int, ...]:
-        """The data rates that can carry a downlink with a payload, ascending."""
+        """Numbers of the data rates that can carry a downlink with a payload, ascending."""
         return tuple(rate.dr for rate in self.data_rates if _payload(rate, dwell_time=dwell_time) > 0)
 
     def data_rate(self, dr: int) -> DataRate:
-        """The downlink data rate `dr`. Raises ParameterError if it is not defined, or for uplinks only."""
+        """The downlink data rate `dr`. Raises ParameterError if `dr` is not defined or for uplinks only."""
         for rate in self.data_rates:
             if rate.dr == dr:
                 return rate
@@ -145,7 +153,7 @@ class Region:
         """N: the largest application payload in bytes of a downlink at `dr`, without FOpts.
 
         `dwell_time`: the 400 ms limit is in force (TxParamSetupReq; AS923 only). `repeater`: at most 222.
-        Raises ParameterError, naming the usable ones, for a data rate that carries no downlink.
+        Raises ParameterError, with the usable data rates, for a data rate that carries no downlink.
         """
         rate = self.data_rate(dr)
         n = _payload(rate, dwell_time=dwell_time)
@@ -155,28 +163,27 @@ class Region:
         return min(n, REPEATER_MAX_APP_PAYLOAD) if repeater else n
 
     def max_fragment_size(self, dr: int, *, dwell_time: bool = False, repeater: bool = False) -> int:
-        """The largest fragment in bytes that a DataFragment at `dr` holds: N - 3 (TS004, DataFragment).
+        """Largest fragment in bytes of a DataFragment at `dr`: N less the header of TS004.
 
-        Arguments and errors are those of `max_app_payload`.
+        Arguments and errors as in `max_app_payload`.
         """
         return self.max_app_payload(dr, dwell_time=dwell_time, repeater=repeater) - DATA_FRAGMENT_HEADER_LEN
 
     def sub_band(self, frequency_hz: int) -> SubBand:
-        """The sub-band that a channel's centre frequency lies in; on a common edge the stricter of the two.
+        """Sub-band of a channel's centre frequency; on a common edge the stricter of the two.
 
-        Raises ParameterError for a frequency in none of them: outside the region, or in the gaps that EU868 has between
-        them for alarms.
+        Raises ParameterError for a frequency in no sub-band: outside the region, or in the gaps of EU868 for alarms.
         """
         bands = [band for band in self.sub_bands if band.min_frequency_hz <= frequency_hz <= band.max_frequency_hz]
         if not bands:
             known = ", ".join(str(band) for band in self.sub_bands)
-            raise ParameterError(f"{frequency_hz} Hz is in no sub-band of {self.name}; expected one of {known}")
+            raise ParameterError(f"frequency_hz: {frequency_hz} Hz is in no sub-band of {self.name}, expected {known}")
         return min(bands, key=lambda band: band.duty_cycle)
 
     def duty_cycle(self, frequency_hz: int) -> float:
-        """The fraction of time that one gateway may transmit at this frequency; 1.0 where there is no limit.
+        """Fraction of time for which one gateway may transmit at this frequency; 1.0 without a limit.
 
-        Raises ParameterError like `sub_band`.
+        Raises ParameterError as `sub_band` does.
         """
         return self.sub_band(frequency_hz).duty_cycle
 
@@ -190,7 +197,7 @@ class Region:
 
     def _unusable(self, dr: int, reason: str, *, dwell_time: bool) -> ParameterError:
         usable = ", ".join(f"DR{usable}" for usable in self.usable_drs(dwell_time=dwell_time))
-        return ParameterError(f"DR{dr} {reason} in {self.name}; usable for downlinks: {usable}")
+        return ParameterError(f"dr: DR{dr} {reason} in {self.name}, expected one of {usable}")
 
 
 def _payload(rate: DataRate, *, dwell_time: bool) -> int:
@@ -200,14 +207,14 @@ def _payload(rate: DataRate, *, dwell_time: bool) -> int:
 
 
 def region(name: str) -> Region:
-    """The region of that name, in any case, "_" for "-" allowed; "AS923" is "AS923-1".
+    """Region by its name, in upper or lower case, with "-" or "_"; "AS923" is "AS923-1".
 
-    Raises ParameterError that lists the known names.
+    Raises ParameterError with the known names for another name.
     """
     key = name.strip().upper().replace("_", "-")
     found = REGIONS.get("AS923-1" if key == "AS923" else key)
     if found is None:
-        raise ParameterError(f"unknown region {name!r}; expected one of {', '.join(REGIONS)}")
+        raise ParameterError(f"region: {name!r} is not a region, expected one of {', '.join(REGIONS)}")
     return found
 
 
@@ -230,13 +237,13 @@ _LORA_125 = (
     _lora(1, 11, 125, 51),
     _lora(2, 10, 125, 51),
     _lora(3, 9, 125, 115),
-    _lora(4, 8, 125, 242),  # [RP] chirpstack has 222 beside M = 250 in EU868: a slip for 242
+    _lora(4, 8, 125, 242),  # [RP] chirpstack has 222 beside M = 250 in EU868, a misprint of 242
     _lora(5, 7, 125, 242),
 )
 _LORA_250 = _lora(6, 7, 250, 242)  # [RP] DR6, not in IN865 and KR920
 _SF6_SF5 = (_lora(12, 6, 125, 242), _lora(13, 5, 125, 242))  # [RP] from RP002-1.0.5; uplinks only in KR920
 
-# [RP] AS923; the last number is N under the 400 ms limit, where 0 means not usable. DR2 had 51 before RP002-1.0.1.
+# [RP] AS923; the last number is N under the 400 ms limit, 0 if not usable. DR2 had 51 before RP002-1.0.1.
 _AS923 = (
     _lora(0, 12, 125, 51, 0),
     _lora(1, 11, 125, 51, 0),
@@ -280,7 +287,7 @@ _CLASS_B_CN470_96 = ClassBChannels(frequency_hz=508_300_000, step_hz=200_000, n_
 
 
 def _as923(group: int, offset_hz: int, sub_band: SubBand) -> Region:
-    """[RP] AS923-2, -3 and -4 are AS923-1 shifted by -1.80, -6.60 and -5.90 MHz."""
+    """One of the four groups. [RP] AS923-2, -3 and -4 are AS923-1 shifted by -1.80, -6.60 and -5.90 MHz."""
     class_b = ClassBChannels(frequency_hz=923_400_000 + offset_hz, dr=3)  # [RP]
     return Region(
         name=f"AS923-{group}",
@@ -322,7 +329,7 @@ _ALL = (
         rx2_dr=8,  # [RP]
         ping_slot=_CLASS_B_500,
         beacon=_CLASS_B_500,
-        # [LBM]; no duty cycle on 500 kHz. [LMN] takes only 923.3 + 0.6 n MHz, here and in AU915
+        # [LBM]; no duty cycle on 500 kHz. [LMN] accepts only 923.3 + 0.6 n MHz, in US915 and in AU915
         sub_bands=(_band(902.0, 928.0),),
     ),
     _as923(1, 0, _band(915.0, 928.0, 0.01)),  # [LBM] frequencies, [LMN] 1 %
@@ -405,4 +412,4 @@ _ALL = (
 )
 
 REGIONS = MappingProxyType({entry.name: entry for entry in _ALL})
-"""Every region by its name."""
+"""Regions by their names."""

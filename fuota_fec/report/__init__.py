@@ -1,1 +1,1 @@
-"""What a campaign looks like to people."""
+"""Reports of campaigns, plans and simulated fleets: tables, figures and self-contained pages."""

@@ -1,4 +1,4 @@
-"""The report of a campaign: what came of it, stage by stage, group by group, device by device."""
+"""Report of a campaign as a page and as plain data: verdict, stages, groups, devices, parameters."""
 
 from __future__ import annotations
 
@@ -19,17 +19,19 @@ from fuota_fec.report.tables import reason_counts
 _TONES = {"SUCCEEDED": "good", "FAILED": "bad", "RUNNING": "busy", "stopping": "busy"}
 _ORDER = ("failed", "stopped", "unverified", "running", "passed")
 _OPEN_UP_TO = 50
-"""Devices of a kind up to which they are listed without being asked for."""
+"""Largest number of devices with one outcome that the page shows unfolded."""
 _STAGE_COLUMNS = ("stage", "began (UTC)", "took", "took part", "succeeded", "outcome")
 _GROUP_COLUMNS = (
     *("group", "address", "radio", "TS004", "fragments", "coded", "frames", "counters", "spacing"),
     "on air",
 )
 _GROUP_NUMBERS = [4, 5, 6, 7, 8, 9]
+_UNITS = {"ucast_msg_delay": "ms", "mcast_msg_delay": "ms"}
+"""Units of the parameters that are not in seconds, although they are durations."""
 
 
 class DevicePart(NamedTuple):
-    """Devices that the same became of."""
+    """Table of the devices with one status and one reason."""
 
     title: str
     meaning: str
@@ -39,10 +41,10 @@ class DevicePart(NamedTuple):
 
 
 def campaign_page(history: CampaignHistory | Iterable[Event], *, made: float | None = None) -> str:
-    """An HTML page about a campaign that is over or that runs, from its history or its events.
+    """HTML page about a finished or running campaign, from its history or its events.
 
-    It holds no keys, nor their names. The same events are the same page; `made` is the Unix time that it says it was
-    made at, if it is to. CampaignError without events, MissingExtraError without the extra "report".
+    The page has no keys and no names of keys. The same events give the same page. `made`: Unix time to show as the time
+    of creation; none is shown if not given. CampaignError without events, MissingExtraError without the extra "report".
     """
     need_extra()
     if not isinstance(history, CampaignHistory):
@@ -68,7 +70,7 @@ def campaign_page(history: CampaignHistory | Iterable[Event], *, made: float | N
 
 
 def campaign_facts(history: CampaignHistory) -> dict[str, Any]:
-    """What the page tells, as plain data; times are Unix times and seconds."""
+    """Contents of the page as plain data. Times are Unix times, durations are seconds."""
     status = history.status
     return {
         "campaign": status.id,
@@ -100,13 +102,13 @@ def campaign_facts(history: CampaignHistory) -> dict[str, Any]:
 
 
 def verdict(history: CampaignHistory) -> str:
-    """What came of it, or where it is, in a line."""
+    """One line with the outcome of a finished campaign, or the progress of a running one."""
     status = history.status
     n_passed = sum(device.status == "passed" for device in status.devices)
     passed = f"{n_passed} of {count(status.n_devices, 'device')} passed"
-    asked = f"{history.config.success_threshold:g} % were asked for"
+    required = f"{history.config.success_threshold:g} % were required"
     if status.status == "SUCCEEDED":
-        return f"{passed}, {asked}, in {duration(history.last_at - history.started)}."
+        return f"{passed}, {required}, in {duration(history.last_at - history.started)}."
     if status.state == "RUNNING":
         stage = f"stage {status.n_stages_completed + 1} of {len(status.stages)}, {status.stage}"
         where = "cleaning up" if status.status != "RUNNING" else stage
@@ -117,7 +119,7 @@ def verdict(history: CampaignHistory) -> str:
 
 
 def device_parts(devices: Iterable[DeviceStatus]) -> list[DevicePart]:
-    """Devices by what became of them and why, those that did not pass first and the most frequent of these first."""
+    """Devices by status and reason. Devices that did not pass come first, the most frequent reason first."""
     parts: dict[tuple[str, str], list[DeviceStatus]] = {}
     for device in devices:
         parts.setdefault((device.status, device.reason), []).append(device)
@@ -183,7 +185,7 @@ def _plots(history: CampaignHistory) -> list[Plot]:
     plots = []
     if history.runs:
         length = history.last_at - history.started
-        note = "A bar is a stage; it is filled as far as its devices had answered, or its frames were sent."
+        note = "Each bar is a stage. The filled part is the share of its devices that answered, or of its frames sent."
         plots.append(Plot("Stages over time", timeline_plot(_timeline(history), length), note))
     if bars := _funnel(history):
         svg = bar_plot(bars, title="Devices left after each stage", name="funnel", most=status.n_devices)
@@ -191,7 +193,7 @@ def _plots(history: CampaignHistory) -> list[Plot]:
     if reasons := reason_counts(status):
         plots.append(Plot("Why devices did not pass", reasons_plot(reasons)))
     if len(history.complete) > 1 and history.complete[-1][0] > 0:
-        note = "After each time the devices were asked; who was silent is taken to be complete until more is known."
+        note = "One point per status request. A silent device counts as complete until its status is known."
         plots.append(Plot("Devices complete, by time on air", rounds_plot(history.complete, status.n_devices), note))
     return plots
 
@@ -206,7 +208,7 @@ def _timeline(history: CampaignHistory) -> list[Row]:
             Span(
                 begin=run.started - history.started,
                 end=(run.ended if run.ended is not None else history.last_at) - history.started,
-                progress=tuple((run.started - history.started + at, done) for at, done in run.progress),
+                progress=tuple((run.started - history.started + elapsed, done) for elapsed, done in run.progress),
                 good=run.ok is not False or bool(run.back_to),
             )
             for run in runs
@@ -246,13 +248,13 @@ def _stage_row(run: StageRun, n_devices: int) -> tuple[str, ...]:
 
 def _group_row(group: GroupHistory) -> tuple[str, ...]:
     plan, of = group.plan, group.plan.group
-    frequency = f"{of.frequency_hz / 1e6:.3f} MHz" if of.dl_frequency_hz else "all channels"
+    channel = f"{of.frequency_hz / 1e6:.3f} MHz" if of.dl_frequency_hz else "all channels"
     n_frames = group.n_uncoded + group.n_coded + group.n_commands
     counters = f"{plan.first_f_cnt} to {group.next_f_cnt - 1}" if group.next_f_cnt > plan.first_f_cnt else "none"
     return (
         of.name,
         of.mc_addr,
-        f"{of.region} DR{of.dr}, {frequency}, {of.device_class}",
+        f"{of.region} DR{of.dr}, {channel}, {of.device_class}",
         of.version,
         f"{plan.n_frags} × {plan.frag_size} B",
         f"{group.n_coded} of {'up to ' if plan.adaptive else ''}{len(plan.sent_rows)}",
@@ -264,7 +266,10 @@ def _group_row(group: GroupHistory) -> tuple[str, ...]:
 
 
 def _parameters(config: CampaignConfig) -> dict[str, list[tuple[str, ...]]]:
-    """Parameters that were set with their defaults, and the others. Groups and devices are told of elsewhere."""
+    """Rows of the parameters that were changed, with their defaults, and of those that were not.
+
+    Groups and devices have tables of their own.
+    """
     changed: list[tuple[str, ...]] = []
     unchanged: list[tuple[str, ...]] = []
     for spec in fields(config):
@@ -274,14 +279,17 @@ def _parameters(config: CampaignConfig) -> dict[str, list[tuple[str, ...]]]:
         default = spec.default
         if spec.default_factory is not MISSING:
             default = spec.default_factory()
+        unit = f" {_UNITS[spec.name]}" if spec.name in _UNITS else ""
+        text = _shown(value) + unit
         if value == default:
-            unchanged.append((spec.name, _shown(value)))
+            unchanged.append((spec.name, text))
         else:
-            changed.append((spec.name, _shown(value), "required" if default is MISSING else _shown(default)))
+            changed.append((spec.name, text, "required" if default is MISSING else _shown(default) + unit))
     return {"changed": changed, "unchanged": unchanged}
 
 
 def _shown(value: Any) -> str:
+    """Text of a parameter's value, without its unit."""
     if value is None:
         return "not given"
     if isinstance(value, bool):

@@ -1,58 +1,59 @@
-"""How a fleet completes as coded fragments are sent: rows 1, 2, 3 … as servers do, chosen rows, the ideal code."""
+"""Curves of completion by coded fragments sent: with rows 1, 2, 3 …, with chosen rows, with the ideal code."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
 
-from fuota_fec.codec.limits import MAX_FRAG_NB, Rows
+from fuota_fec.codec.limits import Rows
 from fuota_fec.planning.confidence import Fleet
 from fuota_fec.planning.losses import GilbertElliott
 from fuota_fec.planning.sampling import Code
 from fuota_fec.report.plots import Curve, Shares
+from fuota_fec.wire.limits import MAX_FRAG_NB
 
 TODAY, CHOSEN, IDEAL = "rows 1, 2, 3 … (today)", "chosen rows", "ideal code"
 _COLOURS = {CHOSEN: "a", TODAY: "b", IDEAL: "ink"}
 N_TRIALS = 1 << 16
 
 _MOST_WORK = 1e8
-"""Fragments of the trials of a curve."""
+"""Limit on the number of fragments in all trials of a curve."""
 
 
 def completion_curves(
     fleet: Fleet,
     n_frags: int,
     *,
-    version: str,
+    dialect: str,
     chosen: Rows | None,
     max_coded: int,
     seed: int = 0,
 ) -> list[Curve]:
-    """The curves from 0 to max_coded coded fragments: the one to be sent first, then what it is compared with.
+    """Curves from 0 to max_coded coded fragments: the plan's own curve first, then those to compare it with.
 
-    By trials of devices of the fleet; `chosen` are the rows of the plan, None or leading ones if they are 1, 2, 3 …
+    The curves come from trials of devices of the fleet. `chosen`: rows of the plan; None for rows 1, 2, 3 …
     """
     max_coded = min(max_coded, MAX_FRAG_NB - n_frags)
     leading = np.arange(1, max_coded + 1, dtype=np.uint32)
-    codes = {TODAY: Code.of_rows(n_frags, version, leading)}
+    codes = {TODAY: Code.of_rows(n_frags, dialect, leading)}
     if chosen is not None and chosen.size and not np.array_equal(chosen, leading[: chosen.size]):
-        codes = {CHOSEN: Code.of_rows(n_frags, version, chosen[:max_coded]), **codes}
+        codes = {CHOSEN: Code.of_rows(n_frags, dialect, chosen[:max_coded]), **codes}
     sent = [curve_of(label, _completed(fleet, code, seed)) for label, code in codes.items()]
     return [*sent, ideal_curve(fleet, n_frags, max_coded, seed=seed)]
 
 
 def ideal_curve(fleet: Fleet, n_frags: int, max_coded: int, *, seed: int = 0) -> Curve:
-    """The curve of the ideal (MDS) code, by trials as well."""
+    """Curve of the ideal (MDS) code, from trials."""
     return curve_of(IDEAL, _completed(fleet, Code(n_frags=n_frags, n_rows=max_coded, columns=None), seed))
 
 
 def curve_of(label: str, shares: Shares) -> Curve:
-    """A curve in its colour: TODAY, CHOSEN or IDEAL."""
+    """Curve in the colour of its label: TODAY, CHOSEN or IDEAL."""
     return Curve(label=label, shares=shares, colour=_COLOURS[label], ideal=label == IDEAL)
 
 
 def rounds_curve(fleet: Fleet, n_frags: int, n_rounds: int = 4) -> Shares | None:
-    """Share of the devices that complete with 0, 1, 2 … fragments if the uncoded ones are repeated; None for bursts."""
+    """Share of complete devices after 0, 1, 2 … fragments if uncoded fragments are repeated; None for bursts."""
     if isinstance(fleet.distribution, GilbertElliott):
         return None
     n_draws = min(4096, max(256, (1 << 22) // n_frags))
@@ -78,7 +79,7 @@ def _completed(fleet: Fleet, code: Code, seed: int) -> Shares:
 
 
 def shares_of(needed: npt.NDArray[np.int32], n_coded: int, weights: npt.NDArray[np.float64] | None = None) -> Shares:
-    """Share of the devices that complete with 0, 1 … n_coded coded fragments, from what each needed (-1: never)."""
+    """Share of complete devices with 0, 1 … n_coded coded fragments, from the number that each needs (-1: never)."""
     weights = np.full(needed.size, 1 / needed.size) if weights is None else weights
     done = needed >= 0
     shares = np.cumsum(np.bincount(needed[done], weights[done], minlength=n_coded + 1))

@@ -1,4 +1,4 @@
-"""Figures as SVG text that belongs into a page: its fonts, its colours by day and night, title and description."""
+"""Figures as SVG text for a page: in the fonts and colours of the page, light and dark, with title and description."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ COLOURS = {
     "bad": "#c0323c",
     "soft": "#c9dcef",
 }
-"""Colours by name; in the SVG each is a CSS variable of that name, with this value where a page does not set it."""
+"""Colours by name. In the SVG each is a CSS variable of that name, with this value as its default."""
 
 WIDTH = 5.2
-"""Inches of 72 units: narrow enough to be read on a phone, where a figure has the width of the screen."""
+"""Width of a figure in inches of 72 units: narrow enough for text to be readable on a phone."""
 
 _SETTINGS: dict[Any, Any] = {
     "svg.fonttype": "none",
@@ -53,9 +53,9 @@ _NAMES = {value: name for name, value in COLOURS.items()}
 
 
 def svg(name: str, title: str, description: str, draw: Callable[[Axes], None], *, height: float = 3.7) -> str:
-    """What `draw` does to a pair of axes, as an SVG element. `name` tells it from the other figures of its page.
+    """SVG element of the axes that `draw` fills. `name`: unique among the figures of a page; it makes the ids.
 
-    The same figure is the same text. MissingExtraError without matplotlib.
+    The same figure gives the same text. MissingExtraError without matplotlib.
     """
     try:
         import matplotlib as mpl
@@ -78,6 +78,7 @@ def svg(name: str, title: str, description: str, draw: Callable[[Axes], None], *
 
 
 def _for_a_page(text: str, name: str, title: str, description: str) -> str:
+    """SVG text without what a page does not need: metadata, styles, unused ids, fonts; colours as variables."""
     view_box = re.search(r'viewBox="[^"]*"', text)
     assert view_box is not None
     body = text[text.index(">", view_box.end()) + 1 : text.rindex("</svg>")]

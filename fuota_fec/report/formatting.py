@@ -1,4 +1,4 @@
-"""Numbers as people read them."""
+"""Text of durations, times, probabilities and counts for people."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 
 def duration(seconds: float) -> str:
-    """2 h 05 min, 5 min 20 s, 20 s, 2.5 s."""
+    """Duration as 2 h 05 min, 5 min 20 s, 20 s or 2.5 s."""
     if round(seconds) < 60:
         return f"{seconds:.1f} s" if 0 < seconds < 10 else f"{round(seconds)} s"
     hours, rest = divmod(round(seconds), 3600)
@@ -14,13 +14,13 @@ def duration(seconds: float) -> str:
     return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {seconds:02} s"
 
 
-def when(at: float) -> str:
-    """Unix time as date and time, UTC."""
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S")
+def when(unix_time: float) -> str:
+    """Date and time, UTC, of a Unix time."""
+    return datetime.fromtimestamp(unix_time, UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def percent(probability: float) -> str:
-    """A probability in percent, with as many digits as tell it from 0 and 100 %, at most four."""
+    """Probability in percent, with as many decimals as distinguish it from 0 and 100 %, at most four."""
     if probability in (0, 1):
         return f"{100 * probability:.0f} %"
     if probability < 5e-5:
@@ -32,5 +32,5 @@ def percent(probability: float) -> str:
 
 
 def count(n: int, noun: str) -> str:
-    """1 device, 2 devices."""
+    """Number with its noun: 1 device, 2 devices."""
     return f"{n} {noun}" + ("" if n == 1 else "s")

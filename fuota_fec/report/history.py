@@ -1,4 +1,4 @@
-"""A campaign from its events: what happened when, stage by stage and group by group."""
+"""History of a campaign from its events: stages with their progress, groups with their frames, totals."""
 
 from __future__ import annotations
 
@@ -25,26 +25,26 @@ from fuota_fec.campaign.plan import GroupPlan
 from fuota_fec.campaign.preflight.finding import Finding
 from fuota_fec.campaign.sessions import DL_FRAGMENT, FRAG_SESSION_STATUS
 from fuota_fec.campaign.status import CampaignStatus
-from fuota_fec.codec.block import HEADER_LEN
 from fuota_fec.errors import CampaignError
+from fuota_fec.wire.limits import DATA_FRAGMENT_HEADER_LEN
 
 CLEAN_UP = "clean-up"
 
 _MOST_POINTS = 120
-"""Points of the progress of one stage."""
+"""Largest number of points in the progress of a stage."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageRun:
-    """One passage through a stage. Unix times; `progress` are seconds since its start and the share that was done."""
+    """One run of a stage, in Unix times. `progress`: pairs of seconds since its start and the share done."""
 
     stage: str
     round: int
     started: float
     ended: float | None
-    """None while it runs."""
+    """None while the stage runs."""
     n_devices: int
-    """Devices that took part when it began."""
+    """Devices that took part when the stage began."""
     successes: int | None
     ok: bool | None
     back_to: str
@@ -53,24 +53,24 @@ class StageRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupHistory:
-    """What was sent to a group."""
+    """Frames that were sent to a group."""
 
     plan: GroupPlan
     next_f_cnt: int
     n_uncoded: int
-    """Frames that the network took; fragments of later rounds counted again."""
+    """Uncoded fragments that the network accepted; those of later rounds count again."""
     n_coded: int
     n_commands: int
-    """Status requests."""
+    """Status requests that the network accepted."""
     n_not_sent: int
-    """Frames that no gateway sent, by the network's word."""
+    """Frames that the network reported as not sent by any gateway."""
     air_time: float
-    """s of all of them."""
+    """Time on air of all accepted frames, s."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CampaignHistory:
-    """What a report tells of a campaign. Unix times."""
+    """Facts of a campaign for a report, in Unix times."""
 
     config: CampaignConfig
     status: CampaignStatus
@@ -79,29 +79,29 @@ class CampaignHistory:
     image_sha256: bytes
     started: float
     last_at: float
-    """Of the last event."""
+    """Time of the last event."""
     n_events: int
     runs: tuple[StageRun, ...]
     groups: tuple[GroupHistory, ...]
     n_unicast: int
-    """Unicast downlinks that the network took."""
+    """Unicast downlinks that the network accepted."""
     n_resends: int
-    """How many of these were asked once more."""
+    """Number of these that were resends."""
     n_outages: int
+    """Number of times the campaign was resumed."""
     complete: tuple[tuple[float, int], ...]
-    """Seconds of multicast on the air, and how many devices were known to have the block, or taken to, once they had
-    been asked."""
+    """After each status request: multicast time on air so far, s, and number of devices known or assumed complete."""
 
     @property
     def funnel(self) -> tuple[tuple[StageRun, int], ...]:
-        """The last passage through each stage, in order, and how many there were."""
+        """Last run of each stage, in order, with the number of its runs; without the clean-up."""
         last = {run.stage: run for run in self.runs}
         times = Counter(run.stage for run in self.runs)
         return tuple((run, times[stage]) for stage, run in last.items() if stage != CLEAN_UP)
 
 
 def read_history(events: Iterable[Event]) -> CampaignHistory:
-    """What the events of a campaign, from the first on, add up to. CampaignError if there are none."""
+    """History of a campaign from its events, the first one included. CampaignError if there are no events."""
     reader: _Reader | None = None
     for event in events:
         if reader is None:
@@ -109,7 +109,7 @@ def read_history(events: Iterable[Event]) -> CampaignHistory:
         else:
             reader.take(event)
     if reader is None:
-        raise CampaignError("there are no events to report on")
+        raise CampaignError("events: there are none, expected the events of a campaign")
     return reader.history()
 
 
@@ -155,9 +155,9 @@ class _Reader:
         self.run: _Run | None = None
         self.last_stage = self.campaign.progress().stages[-1]
         self.frames: dict[str, Requested] = {}
-        """Multicast requests that the network has not taken yet, or whose report is due."""
+        """Multicast requests that the network has not accepted or not reported yet, by id."""
         self.unicast: dict[str, bool] = {}
-        """Unicast requests on their way to the network, and whether they are resends."""
+        """Unicast requests that the network has not accepted yet, by id; true for a resend."""
         self.sent: dict[str, Counter[str]] = {name: Counter() for name in self.campaign.plan.groups}
         self.air = dict.fromkeys(self.campaign.plan.groups, 0.0)
         self.counts: Counter[str] = Counter()
@@ -174,7 +174,7 @@ class _Reader:
             if event.stage in (FRAG_SESSION_STATUS, self.last_stage):
                 on_air = sum(self.air.values())
                 if self.complete and self.complete[-1][0] == on_air:
-                    self.complete.pop()  # What is said later is better known.
+                    self.complete.pop()  # The later count is the more accurate one.
                 self.complete.append((on_air, event.successes))
         elif isinstance(event, Stopping):
             self._end(event.at)
@@ -203,7 +203,7 @@ class _Reader:
         self.run = _Run(event.stage, event.round, event.at, event.n_devices, total)
 
     def _end(self, at: float, ended: StageEnded | None = None, ok: bool | None = None) -> None:
-        # A clean-up in which nothing was to be done is none.
+        # Omit a clean-up stage that had nothing to do.
         if self.run is not None and not (self.run.stage == CLEAN_UP and at <= self.run.started):
             self.runs.append(self.run.end(at, ended, ok))
         self.run = None
@@ -218,7 +218,10 @@ class _Reader:
             if request.frag_nb is None:
                 kind, length = "commands", len(request.command or b"")
             else:
-                kind, length = "coded" if request.frag_nb > plan.n_frags else "uncoded", HEADER_LEN + plan.frag_size
+                kind, length = (
+                    "coded" if request.frag_nb > plan.n_frags else "uncoded",
+                    DATA_FRAGMENT_HEADER_LEN + plan.frag_size,
+                )
                 if self.run is not None and self.run.stage == DL_FRAGMENT:
                     self.run.advance(event.at)
             self.sent[request.group][kind] += 1

@@ -1,4 +1,4 @@
-"""One HTML file that needs nothing else: the frame of every report."""
+"""Frame of every report: one self-contained HTML file, rendered from a template."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
 
 class Plot(NamedTuple):
-    """A figure on a page."""
+    """Figure on a page."""
 
     caption: str
     svg: str
-    """An SVG element, as the functions of report.plots make it: it is not escaped."""
+    """SVG element as made by the functions of report.plots; it is not escaped."""
     note: str = ""
 
 
 class Part(NamedTuple):
-    """A table on a page. `numbers`: columns that are aligned to the right."""
+    """Table on a page. `numbers`: indexes of the columns that are aligned to the right."""
 
     title: str
     columns: tuple[str, ...]
@@ -34,15 +34,15 @@ class Part(NamedTuple):
 
 
 def render(template: str, values: Mapping[str, Any], *, plots: list[Plot], made: float | None) -> str:
-    """The page, from a template of fuota_fec/report/templates. The same values are the same text.
+    """Page from a template of fuota_fec/report/templates. The same values give the same text.
 
-    `made` is the Unix time that it says it was made at. MissingExtraError without Jinja2.
+    `made`: Unix time to show as the time of creation; none is shown if None. Needs Jinja2: see `need_extra`.
     """
     from markupsafe import Markup
 
     figures = [{"caption": plot.caption, "svg": Markup(plot.svg), "note": plot.note} for plot in plots]
-    told = {"version": version("fuota-fec"), "made": when(made) if made is not None else "", "plots": figures}
-    return _environment().get_template(template).render({**told, **values})
+    frame = {"version": version("fuota-fec"), "made": when(made) if made is not None else "", "plots": figures}
+    return _environment().get_template(template).render({**frame, **values})
 
 
 @cache
@@ -59,11 +59,11 @@ def _environment() -> Environment:
 
 
 def need_extra() -> None:
-    """MissingExtraError unless what a page is made with is installed: before what takes long."""
+    """Raises MissingExtraError unless the packages for pages are installed; for use before a long computation."""
     try:
         import jinja2  # noqa: F401
         import matplotlib  # noqa: F401
     except ImportError:
         raise MissingExtraError(
-            'a report as a page needs the extra "report": pip install "fuota-fec[report]"', extra="report"
+            'an HTML page needs the extra "report": pip install "fuota-fec[report]"', extra="report"
         ) from None

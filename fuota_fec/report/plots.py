@@ -1,4 +1,4 @@
-"""The figures of a report. Each is a function from plain data to SVG text."""
+"""Figures of a report: functions from plain data to SVG text."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ if TYPE_CHECKING:
 Shares = npt.NDArray[np.float64]
 
 MOST_BARS = 12
-"""Reasons that have a bar of their own."""
+"""Number of reasons that have a bar of their own."""
 _NINES = (0.0, 0.5, 0.9, 0.99, 0.999, 0.9999)
 _ROOM = 24
-"""Points of height of a bar with the line of text above it."""
+"""Height of a bar with the line of text above it, in points."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Curve:
-    """Share of the devices that complete, by the number of coded fragments sent: 0, 1, 2 …"""
+    """Share of the devices that complete with 0, 1, 2 … coded fragments sent."""
 
     label: str
     shares: Shares
     colour: str = "a"
-    """One of drawing.COLOURS."""
+    """Key of drawing.COLOURS."""
     ideal: bool = False
-    """What nobody sends: it is dashed."""
+    """True for the ideal code, which cannot be sent; its curve is dashed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
-    """A point of a figure with a name: coded fragments, or fragments or seconds sent, and the share that completes."""
+    """Named point of a figure: x is the number of coded fragments, `share` the share of devices that complete."""
 
     label: str
     x: float
@@ -47,7 +47,7 @@ class Mark:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bar:
-    """A row of a bar chart. `good` None: neither good nor bad."""
+    """Row of a bar chart. `good`: true for a good value, false for a bad one, None for neither."""
 
     label: str
     value: float
@@ -57,7 +57,7 @@ class Bar:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
-    """A stretch of a timeline: seconds from its beginning, and how far it was (0 … 1) at which second."""
+    """Span of a timeline, in seconds since its start. `progress`: pairs of a second and the share done, 0 … 1."""
 
     begin: float
     end: float
@@ -67,7 +67,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A row of a timeline."""
+    """Row of a timeline."""
 
     label: str
     note: str
@@ -80,9 +80,9 @@ class Row:
 def completion_plot(
     curves: Sequence[Curve], *, plan: Mark | None = None, rates: Sequence[Mark] = (), name: str = "completion"
 ) -> str:
-    """Share of the devices that complete against coded fragments sent.
+    """Figure of the share of devices that complete, by coded fragments sent.
 
-    `plan` is a point to stand out; `rates`, others to compare it with, lie on the curve of rows 1, 2, 3 …
+    `plan`: the highlighted point. `rates`: points to compare it with, on the curve of rows 1, 2, 3 …
     """
 
     def draw(axes: Axes) -> None:
@@ -95,8 +95,8 @@ def completion_plot(
                 _dot(axes, rate)
         outside = [f"{rate.label} = {rate.x:.0f}" for rate in rates if rate.x > right]
         if outside:
-            told = f"further right: {', '.join(outside)}"
-            axes.text(1, 0.01, told, color=COLOURS["muted"], size=10, ha="right", va="bottom", transform=axes.transAxes)
+            note = f"further right: {', '.join(outside)}"
+            axes.text(1, 0.01, note, color=COLOURS["muted"], size=10, ha="right", va="bottom", transform=axes.transAxes)
         if plan is not None:
             _highlight(axes, plan)
         axes.set_xlim(left, right)
@@ -105,9 +105,9 @@ def completion_plot(
         axes.set_xlabel("coded fragments sent")
         _legend(axes)
 
-    told = "; ".join(_reaches(curve) for curve in curves)
+    words = "; ".join(_reaches(curve) for curve in curves)
     marked = f" {plan.label}: {plan.x:.0f} coded fragments, {percent(plan.share)} of the devices." if plan else ""
-    return svg(name, "Devices that complete, by coded fragments sent", f"{told}.{marked}", draw)
+    return svg(name, "Devices that complete, by coded fragments sent", f"{words}.{marked}", draw)
 
 
 def fleet_plot(
@@ -118,9 +118,10 @@ def fleet_plot(
     frame_time: float | None = None,
     name: str = "fleet",
 ) -> str:
-    """How a fleet completes while it is sent to, against time on air (`frame_time`: s of one frame) or fragments.
+    """Figure of the share of complete devices during a transmission.
 
-    `rounds`: the same where uncoded fragments are repeated instead, after 0, 1, 2 … fragments.
+    The x axis is the time on air if `frame_time` (s of one frame) is given, and the number of fragments sent if not.
+    `rounds`: shares after 0, 1, 2 … fragments if uncoded fragments are repeated instead of coded ones sent.
     """
     sent = [n_frags + _enough(curve.shares) for curve in curves]
     end = max(sent) if rounds is None else min(rounds.size - 1, max(4 * n_frags, *sent))
@@ -144,22 +145,22 @@ def fleet_plot(
         axes.set_xlabel(f"time on air ({unit})" if frame_time else "fragments sent")
         _legend(axes)
 
-    told = "; ".join(_reaches(curve) for curve in curves)
+    words = "; ".join(_reaches(curve) for curve in curves)
     by = "time on air" if frame_time else "fragments sent"
-    return svg(name, f"The fleet completes, by {by}", f"{n_frags} uncoded fragments, then coded ones. {told}.", draw)
+    return svg(name, f"Devices complete, by {by}", f"{n_frags} uncoded fragments, then coded ones. {words}.", draw)
 
 
 def rounds_plot(points: Sequence[tuple[float, int]], n_devices: int, *, name: str = "rounds") -> str:
-    """Devices that have the block, as far as is known, against seconds on the air: after each time they were asked."""
+    """Figure of the devices known or assumed complete after each status request, by multicast time on air, s."""
     unit, scale = _unit(max(x for x, _ in points))
 
     def draw(axes: Axes) -> None:
         x, y = [x * scale for x, _ in points], [n for _, n in points]
         axes.axhline(n_devices, lw=0.8, color=COLOURS["muted"], ls=(0, (2, 2)))
         axes.plot(x, y, "o-", lw=1.4, ms=6, color=COLOURS["a"], mec=COLOURS["paper"], clip_on=False)
-        for i, (at, n) in enumerate(zip(x, y, strict=True)):
+        for i, (on_air, n) in enumerate(zip(x, y, strict=True)):
             if i == 0 or n != y[i - 1]:
-                axes.annotate(str(n), (at, n), xytext=(5, -3), textcoords="offset points", va="top")
+                axes.annotate(str(n), (on_air, n), xytext=(5, -3), textcoords="offset points", va="top")
         reach = max(x) - min(x) or max(x) or 1.0
         axes.set_xlim(min(x) - 0.05 * reach, max(x) + 0.15 * reach)
         axes.set_ylim(0, n_devices * 1.08)
@@ -168,15 +169,15 @@ def rounds_plot(points: Sequence[tuple[float, int]], n_devices: int, *, name: st
         axes.set_xlabel(f"multicast time on air ({unit})")
         axes.set_ylabel("devices complete")
 
-    told = "; ".join(f"{n} of {n_devices} devices after {duration(at)}" for at, n in points)
-    return svg(name, "Devices complete, by time on air", f"{told}.", draw, height=3.0)
+    words = "; ".join(f"{n} of {n_devices} devices after {duration(on_air)}" for on_air, n in points)
+    return svg(name, "Devices complete, by multicast time on air", f"{words}.", draw, height=3.0)
 
 
 # ---- campaigns -------------------------------------------------------------------------------------------
 
 
 def bar_plot(bars: Sequence[Bar], *, title: str, name: str, most: float | None = None) -> str:
-    """Horizontal bars with their text above them. `most`: the value of a full bar, the largest if not given."""
+    """Figure of horizontal bars with their text above them. `most`: value of a full bar; the largest if not given."""
     full = most if most is not None else max((bar.value for bar in bars), default=1)
     full = full or 1
 
@@ -188,12 +189,12 @@ def bar_plot(bars: Sequence[Bar], *, title: str, name: str, most: float | None =
             _above(axes, i, bar.label, bar.note or f"{bar.value:g}")
         _rows(axes, len(bars), full)
 
-    told = "; ".join(f"{bar.label}: {bar.note or f'{bar.value:g}'}" for bar in bars)
-    return svg(name, title, f"{told or 'None'}.", draw, height=_rows_height(len(bars)))
+    words = "; ".join(f"{bar.label}: {bar.note or f'{bar.value:g}'}" for bar in bars)
+    return svg(name, title, f"{words or 'None'}.", draw, height=_rows_height(len(bars)))
 
 
 def reasons_plot(reasons: Sequence[tuple[str, int]], *, name: str = "reasons") -> str:
-    """Devices that did not pass, by reason, the most frequent first."""
+    """Figure of the devices that did not pass, by reason, the most frequent reason first."""
     shown = list(reasons[:MOST_BARS])
     bars = [Bar(label=_cut(reason, 44), value=n, note=str(n), good=False) for reason, n in shown]
     if len(reasons) > MOST_BARS:
@@ -204,7 +205,7 @@ def reasons_plot(reasons: Sequence[tuple[str, int]], *, name: str = "reasons") -
 
 
 def timeline_plot(rows: Sequence[Row], length: float, *, name: str = "timeline") -> str:
-    """Stages over time, each with how far it was. `length` in s."""
+    """Figure of the stages over time, each with its progress. `length`: s of the whole campaign."""
     unit, scale = _unit(length)
     full = max(length, 1.0) * scale
 
@@ -218,7 +219,7 @@ def timeline_plot(rows: Sequence[Row], length: float, *, name: str = "timeline")
                 axes.barh(i, width, left=span.begin * scale, height=0.44, color=COLOURS["soft"], lw=0)
                 steps = [(span.begin, 0.0), *span.progress, (span.end, span.progress[-1][1])] if span.progress else []
                 if steps:
-                    x = [at * scale for at, _ in steps]
+                    x = [elapsed * scale for elapsed, _ in steps]
                     x[-1] = max(x[-1], span.begin * scale + width)
                     axes.fill_between(
                         x, i + 0.22, [i + 0.22 - 0.44 * done for _, done in steps], step="post", color=colour, lw=0
@@ -230,8 +231,8 @@ def timeline_plot(rows: Sequence[Row], length: float, *, name: str = "timeline")
         axes.spines["bottom"].set_visible(True)
         axes.set_xlabel(f"{unit} since the start")
 
-    told = "; ".join(f"{row.label}: {row.note}" for row in rows)
-    return svg(name, "Stages over time", f"{told}.", draw, height=_rows_height(len(rows)) + 0.5)
+    words = "; ".join(f"{row.label}: {row.note}" for row in rows)
+    return svg(name, "Stages over time", f"{words}.", draw, height=_rows_height(len(rows)) + 0.5)
 
 
 # ---- parts -----------------------------------------------------------------------------------------------
@@ -251,7 +252,7 @@ def _rows(axes: Axes, n_rows: int, full: float) -> None:
 
 
 def _above(axes: Axes, i: int, left: str, right: str) -> None:
-    """The line of text above a bar."""
+    """Draws the line of text above a bar."""
     axes.annotate(left, (0, i - 0.3), xycoords=("axes fraction", "data"), va="bottom", size=10.5)
     axes.annotate(
         right,
@@ -265,7 +266,7 @@ def _above(axes: Axes, i: int, left: str, right: str) -> None:
 
 
 def _nines(shares: npt.ArrayLike) -> Shares:
-    """0.9, 0.99, 0.999 at 1, 2, 3: where the last devices are told apart. Beyond 0.9999 as that."""
+    """Logarithmic scale of the devices that fail: 0.9, 0.99, 0.999 at 1, 2, 3; larger shares count as 0.9999."""
     return np.asarray(-np.log10(np.maximum(1 - np.asarray(shares, np.float64), 1 - _NINES[-1])) + 0.0)
 
 
@@ -278,13 +279,13 @@ def _nines_axis(axes: Axes, highest: float) -> None:
 
 
 def _enough(shares: Shares) -> int:
-    """The first number of coded fragments with which 99.99 % complete, or the last number there is."""
+    """Fewest coded fragments with which 99.99 % complete, or the last number of the curve."""
     done = np.flatnonzero(shares >= _NINES[-1])
     return int(done[0]) if done.size else shares.size - 1
 
 
 def _ends(curves: Sequence[Curve], plan: Mark | None, rates: Sequence[Mark]) -> tuple[int, int]:
-    """Where there is something to see; with a code rate that is not much further."""
+    """Range of coded fragments in which the curves rise, and the code rates that are not much further."""
     need = max([_enough(curve.shares) for curve in curves] + ([int(plan.x)] if plan else []))
     near = [int(rate.x) for rate in rates if rate.x <= 1.6 * need]
     right = max([need, *near])
@@ -293,7 +294,7 @@ def _ends(curves: Sequence[Curve], plan: Mark | None, rates: Sequence[Mark]) -> 
 
 
 def _unit(seconds: float) -> tuple[str, float]:
-    """A unit for so many seconds, and what a second is in it."""
+    """Unit for a duration of so many seconds, and the length of a second in it."""
     return ("h", 1 / 3600) if seconds >= 7200 else ("min", 1 / 60) if seconds >= 120 else ("s", 1.0)
 
 
@@ -309,7 +310,7 @@ def _line(axes: Axes, x: npt.ArrayLike, y: npt.ArrayLike, curve: Curve) -> None:
 
 
 def _legend(axes: Axes) -> None:
-    """Above the axes: no curve gets there."""
+    """Draws the legend above the axes, where no curve is."""
     axes.legend(
         loc="lower left",
         bbox_to_anchor=(-0.02, 1.0),
@@ -326,13 +327,13 @@ def _legend(axes: Axes) -> None:
 def _dot(axes: Axes, mark: Mark) -> None:
     y = float(_nines(mark.share))
     axes.plot([mark.x], [y], "o", ms=5, color=COLOURS["b"], mec=COLOURS["paper"], mew=0.8, zorder=4, clip_on=False)
-    low = y < 0.5  # There the axis is in the way.
+    low = y < 0.5  # The axis would cross text below such a point.
     offset, side = ((0, 6), "center") if low else ((5, -10), "left")
     axes.annotate(mark.label, (mark.x, y), xytext=offset, textcoords="offset points", ha=side, size=10, zorder=4)
 
 
 def _highlight(axes: Axes, mark: Mark) -> None:
-    """The point that the figure is about, with its numbers where no curve gets to."""
+    """Draws the highlighted point, with its numbers in the corner, where no curve is."""
     y = float(_nines(mark.share))
     axes.plot([mark.x, mark.x], [0, y], lw=1, ls=(0, (2, 2)), color=COLOURS["a"], zorder=1)
     axes.plot([mark.x], [y], "o", ms=8, color=COLOURS["a"], mec=COLOURS["paper"], mew=1.2, zorder=5, clip_on=False)
@@ -350,7 +351,7 @@ def _highlight(axes: Axes, mark: Mark) -> None:
 
 
 def _reaches(curve: Curve) -> str:
-    """Which share a curve reaches with how many coded fragments."""
+    """Text of the coded fragments with which a curve reaches 90, 99 and 99.9 %."""
     parts = []
     for share in (0.9, 0.99, 0.999):
         found = np.flatnonzero(curve.shares >= share)

@@ -1,4 +1,4 @@
-"""The reports of a plan and of a simulated fleet: how many devices complete, with how much, and what else there is."""
+"""Reports of a redundancy plan and of a simulated fleet: curves, coded fragments needed, alternatives."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from fuota_fec.codec.limits import MAX_FRAG_NB, Rows
+from fuota_fec.codec.limits import Rows
 from fuota_fec.fleet.trials import FleetTrial
 from fuota_fec.planning.confidence import Fleet, make_fleet
 from fuota_fec.planning.fragment_size import TransmissionPlan
@@ -18,12 +18,15 @@ from fuota_fec.report.curves import CHOSEN, TODAY, completion_curves, curve_of, 
 from fuota_fec.report.formatting import count, duration, percent
 from fuota_fec.report.page import Part, Plot, need_extra, render
 from fuota_fec.report.plots import Bar, Curve, Mark, Shares, bar_plot, completion_plot, fleet_plot
+from fuota_fec.wire.dialects import one_dialect
+from fuota_fec.wire.limits import MAX_FRAG_NB
 
 SHARES = (0.5, 0.9, 0.99, 0.999, 0.9999, 1.0)
-"""Shares of the devices for which a table says how many coded fragments it takes."""
+"""Shares of the devices in the table of coded fragments needed."""
 MOST_LINES = 16
+"""Largest number of lines of a table."""
 
-_NINES_NOTE = "The scale is that of the devices that fail: each line up, ten times fewer."
+_NINES_NOTE = "Logarithmic scale of the devices that fail: ten times fewer from one line to the next."
 
 
 # ---- plans -----------------------------------------------------------------------------------------------
@@ -38,17 +41,17 @@ def plan_page(
     name: str = "",
     made: float | None = None,
 ) -> str:
-    """An HTML page about a redundancy plan, with the curves that it was read from.
+    """HTML page about a redundancy plan, with the curves of completion.
 
-    `loss` and `max_losses` are those that it was made for; `transmission` if it is part of one, `name` of the image.
-    The same plan is the same page. MissingExtraError without the extra "report".
+    `loss` and `max_losses`: arguments of the plan. `transmission`: the transmission plan that it is part of, if any.
+    `name`: name of the image. The same plan gives the same page. MissingExtraError without the extra "report".
     """
     need_extra()
     fleet = make_fleet(loss, plan.n_devices, max_losses)
     frame_time = transmission.frame_time if transmission is not None else None
     most = min(2 * plan.n_coded + 12, MAX_FRAG_NB - plan.n_frags)
     curves = completion_curves(
-        fleet, plan.n_frags, version=plan.version, chosen=_continued(plan, fleet, most), max_coded=most
+        fleet, plan.n_frags, dialect=plan.dialect, chosen=_continued(plan, fleet, most), max_coded=most
     )
     goal = f"{plan.success_threshold:g} % of {count(plan.n_devices, 'device')}"
     if plan.meets:
@@ -61,9 +64,9 @@ def plan_page(
         ("coded fragments", str(plan.n_coded)),
         ("a device completes", percent(plan.device_probability)),
         ("threshold met", percent(plan.probability)),
-        ("asked for", f"{100 * plan.confidence:g} %"),
+        ("required", f"{100 * plan.confidence:g} %"),
         ("loss", loss_text(loss)),
-        ("TS004 dialect", plan.version),
+        ("TS004 dialect", plan.dialect),
     ]
     if transmission is not None:
         facts.insert(2, ("on the air", duration(transmission.air_time)))
@@ -92,9 +95,9 @@ def _plan_plots(plan: RedundancyPlan, fleet: Fleet, curves: list[Curve], frame_t
         Plot("Devices that complete, by coded fragments sent", completion_plot(curves, plan=mark, rates=rates), note)
     ]
     repeated = {other.device_probability for other in plan.alternatives if not other.n_coded}
-    rounds = rounds_curve(fleet, plan.n_frags) if len(repeated) > 1 else None  # Not if devices drop what comes late.
+    rounds = rounds_curve(fleet, plan.n_frags) if len(repeated) > 1 else None  # One value: devices drop late fragments.
     svg = fleet_plot(curves[:1], plan.n_frags, rounds=rounds, frame_time=frame_time)
-    plots.append(Plot("The fleet completes, over time" if frame_time else "The fleet completes, as it is sent to", svg))
+    plots.append(Plot(f"Devices complete, by {'time on air' if frame_time else 'fragments sent'}", svg))
     if plan.alternatives:
         bars = [
             Bar(
@@ -105,16 +108,19 @@ def _plan_plots(plan: RedundancyPlan, fleet: Fleet, curves: list[Curve], frame_t
             )
             for label, _, n_sent, device, _, ok in ways_of(plan)
         ]
-        bar_note = "Green: the threshold is met as surely as was asked for; red: it is not."
+        bar_note = "Green: the threshold is met with the required confidence. Red: it is not."
         plots.append(
-            Plot("What other ways cost, and achieve", bar_plot(bars, title="Ways to send it", name="ways"), bar_note)
+            Plot("Cost and completion of other ways", bar_plot(bars, title="Ways to send it", name="ways"), bar_note)
         )
     return plots
 
 
 def ways_of(plan: RedundancyPlan) -> list[tuple[str, int, int, float, float, bool]]:
-    """The plan and its alternatives, the least to send first: name, coded fragments, fragments sent, probability that a
-    device completes, that the threshold is met, and whether that is as probable as was asked for."""
+    """Rows of the plan and its alternatives, the fewest fragments first.
+
+    Each row: name, coded fragments, fragments sent, probability that a device completes, probability that the threshold
+    is met, and whether that reaches the required confidence.
+    """
     ways = [("this plan", plan.n_coded, plan.n_sent, plan.device_probability, plan.probability, plan.meets)]
     for other in plan.alternatives:
         label = f"code rate {other.name}" if other.n_coded else other.name
@@ -159,11 +165,11 @@ def _sizes(plan: TransmissionPlan) -> Part:
 
 
 def _continued(plan: RedundancyPlan, fleet: Fleet, most: int) -> Rows | None:
-    """The plan's rows and those that would be chosen after them: its curve goes on. None for rows 1, 2, 3 …"""
+    """Rows of the plan, followed by further chosen rows, so that its curve can go on; None for rows 1, 2, 3 …"""
     if not rows_text(plan.rows):
         return None
     loss = fleet.hardest_loss(plan.n_needed / plan.n_devices)
-    rest = select_rows(plan.n_frags, loss, most - plan.n_coded, version=plan.version, after=plan.rows)
+    rest = select_rows(plan.n_frags, loss, most - plan.n_coded, dialect=plan.dialect, after=plan.rows)
     return np.concatenate([plan.rows, rest])
 
 
@@ -172,24 +178,31 @@ def _continued(plan: RedundancyPlan, fleet: Fleet, most: int) -> Rows | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class FleetStudy:
-    """A simulated fleet, and what its result is compared with."""
+    """Result of a simulated fleet, with the curves to compare it with."""
 
     n_frags: int
-    version: str
+    dialect: str
     loss: Loss
     seed: int
     trial: FleetTrial
     curve: Curve
-    """With the rows of the trial."""
+    """Curve with the rows of the trial."""
     compared: Curve | None
-    """With the other choice of rows, if that was simulated too."""
+    """Curve with the other choice of rows, if it was simulated too."""
     ideal: Curve
+    """Curve of the ideal code."""
     frame_time: float | None
-    """s of a frame, if the data rate is known."""
+    """Time on air of a frame, s; None if the data rate is not known."""
 
     @property
     def curves(self) -> list[Curve]:
+        """All curves, that of the trial first."""
         return [curve for curve in (self.curve, self.compared, self.ideal) if curve is not None]
+
+    @property
+    def version(self) -> str:
+        """Another name for `dialect`."""
+        return self.dialect
 
 
 def study_fleet(
@@ -197,12 +210,16 @@ def study_fleet(
     loss: Loss,
     trial: FleetTrial,
     *,
-    version: str = "1.0.0",
+    dialect: str | None = None,
+    version: str | None = None,
     other: FleetTrial | None = None,
     frame_time: float | None = None,
     seed: int = 0,
 ) -> FleetStudy:
-    """What `simulate_fleet` found, `other` with the other choice of rows, beside the ideal code."""
+    """Study of a trial by `simulate_fleet`, beside the ideal code. `other`: a trial with the other choice of rows.
+
+    `dialect`: "1.0.0" if not given; `version` is another name for it.
+    """
     max_coded = trial.rows.size
     fleet = make_fleet(loss, trial.coded_needed.size, None)
 
@@ -212,7 +229,7 @@ def study_fleet(
 
     return FleetStudy(
         n_frags=n_frags,
-        version=version,
+        dialect=one_dialect(dialect, version),
         loss=loss,
         seed=seed,
         trial=trial,
@@ -224,13 +241,13 @@ def study_fleet(
 
 
 def needed_for(shares: Shares, share: float) -> int | None:
-    """The fewest coded fragments with which that share of the devices completes; None if none do."""
+    """Fewest coded fragments with which this share of the devices completes; None if the curve does not reach it."""
     found = np.flatnonzero(shares >= share - 1e-12)
     return int(found[0]) if found.size else None
 
 
 def share_lines(study: FleetStudy) -> list[tuple[int, tuple[float, ...]]]:
-    """Coded fragments and the share of each curve, where something happens: at most MOST_LINES lines."""
+    """Lines of a table: coded fragments, share of each curve; only where the curves rise, about MOST_LINES lines."""
     first = min(int(np.argmax(curve.shares >= 0.01)) for curve in study.curves)
     last = max(needed_for(curve.shares, 0.9999) or curve.shares.size - 1 for curve in study.curves)
     step = max(1, -(-(last - first) // (MOST_LINES - 1)))
@@ -239,13 +256,15 @@ def share_lines(study: FleetStudy) -> list[tuple[int, tuple[float, ...]]]:
 
 
 def needed_lines(study: FleetStudy) -> list[tuple[float, tuple[int | None, ...]]]:
-    """Shares of the devices, and the coded fragments that these take on each curve."""
+    """Lines of a table: share of the devices, coded fragments that it takes on each curve."""
     return [(share, tuple(needed_for(curve.shares, share) for curve in study.curves)) for share in SHARES]
 
 
 def simulation_page(study: FleetStudy, *, made: float | None = None) -> str:
-    """An HTML page about a simulated fleet. The same study is the same page. MissingExtraError without the extra
-    "report"."""
+    """HTML page about a simulated fleet. The same study gives the same page.
+
+    MissingExtraError without the extra "report".
+    """
     need_extra()
     n_devices, n_coded = study.trial.coded_needed.size, study.trial.rows.size
     curve = study.curve
@@ -258,7 +277,7 @@ def simulation_page(study: FleetStudy, *, made: float | None = None) -> str:
     )
     labels = tuple(c.label for c in study.curves)
     rounds = rounds_curve(make_fleet(study.loss, n_devices, None), study.n_frags)
-    over = "over time" if study.frame_time else "as it is sent to"
+    by = "time on air" if study.frame_time else "fragments sent"
     needed = [
         (f"{100 * share:g} %", *("not reached" if n is None else str(n) for n in numbers))
         for share, numbers in needed_lines(study)
@@ -278,7 +297,7 @@ def simulation_page(study: FleetStudy, *, made: float | None = None) -> str:
                 ("coded fragments, at most", str(n_coded)),
                 ("complete with these", percent(float(curve.shares[-1]))),
                 ("loss", loss_text(study.loss)),
-                ("TS004 dialect", study.version),
+                ("TS004 dialect", study.dialect),
             ],
             "tables": [
                 Part("Coded fragments that it takes", ("devices", *labels), needed, number),
@@ -289,7 +308,7 @@ def simulation_page(study: FleetStudy, *, made: float | None = None) -> str:
         plots=[
             Plot("Devices that complete, by coded fragments sent", completion_plot(study.curves), _NINES_NOTE),
             Plot(
-                f"The fleet completes, {over}",
+                f"Devices complete, by {by}",
                 fleet_plot([curve], study.n_frags, rounds=rounds, frame_time=study.frame_time),
             ),
         ],
@@ -297,11 +316,11 @@ def simulation_page(study: FleetStudy, *, made: float | None = None) -> str:
     )
 
 
-# ---- words -----------------------------------------------------------------------------------------------
+# ---- text ------------------------------------------------------------------------------------------------
 
 
 def loss_text(loss: Loss) -> str:
-    """Losses in a few words."""
+    """Short text of a loss: one percentage, a range, a distribution or bursts."""
     if isinstance(loss, BetaLoss):
         return f"{100 * loss.mean:.3g} % ± {100 * loss.spread:.3g} %"
     if isinstance(loss, GilbertElliott):
@@ -314,5 +333,5 @@ def loss_text(loss: Loss) -> str:
 
 
 def rows_text(rows: Rows) -> str:
-    """Row numbers in their order; "" if they are 1, 2, 3 …"""
+    """Text of row numbers in their order; "" for rows 1, 2, 3 …"""
     return "" if np.array_equal(rows, np.arange(1, rows.size + 1)) else " ".join(map(str, rows.tolist()))

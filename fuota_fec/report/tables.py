@@ -1,4 +1,4 @@
-"""The outcome as plain rows: for a terminal, a page or a file."""
+"""Outcome of a campaign as plain rows, for a terminal, a page or a file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ DEVICE_COLUMNS = ("device", "group", "status", "firmware", "reason")
 
 
 def device_rows(status: CampaignStatus) -> list[tuple[str, str, str, str, str]]:
-    """A row of DEVICE_COLUMNS per device, those that did not pass first."""
+    """Row of DEVICE_COLUMNS for each device, devices that did not pass first."""
     devices = sorted(status.devices, key=lambda d: (d.status == "passed", d.dev_eui))
     return [
         (d.dev_eui, d.group, d.status, dotted(d.fw_version) if d.fw_version is not None else "", d.reason)
@@ -21,5 +21,5 @@ def device_rows(status: CampaignStatus) -> list[tuple[str, str, str, str, str]]:
 
 
 def reason_counts(status: CampaignStatus) -> list[tuple[str, int]]:
-    """What became of the devices that did not pass, and why, the most frequent first: ("failed: never heard", 3)."""
+    """Devices that did not pass, counted by status and reason, as ("failed: never heard", 3); most frequent first."""
     return Counter(f"{d.status}: {d.reason}" for d in status.devices if d.status not in _GOOD).most_common()

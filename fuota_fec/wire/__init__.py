@@ -1,8 +1,9 @@
-"""What goes on the air: the commands of the four packages, in both directions, and the keys of multicast groups.
+"""Bytes on the air: commands of the four packages in both directions, and the keys of multicast groups.
 
 `fragmentation` (TS004), `multicast` (TS005), `firmware` (TS006), `clock` (TS003) and `keys`. Each package has
-PORT, PACKAGE_IDENTIFIER, VERSIONS, a frozen class per command, and `decode(payload, *, uplink, version)`.
-The modules are loaded when they are first used.
+PORT, PACKAGE_IDENTIFIER, VERSIONS, a frozen class per command, and `decode(payload, *, uplink, version)`; TS004
+also takes its version as `dialect`. `dialects`, `limits` and `lorawan` hold the constants of the protocols.
+The modules of the packages are loaded when they are first used.
 """
 
 from __future__ import annotations

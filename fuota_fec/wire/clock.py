@@ -1,8 +1,8 @@
-"""TS003, Application Layer Clock Synchronisation: its commands in versions 1.0.0 and 2.0.0, and GPS time.
+"""TS003, Application Layer Clock Synchronisation: commands of versions 1.0.0 and 2.0.0, and GPS time.
 
-Both versions have the same bytes. The library counts Unix seconds everywhere; devices count GPS seconds, and only
-here is one made of the other. On the air a time is a whole number of GPS seconds modulo 2^32, so two times are
-compared by their signed difference.
+Both versions have the same bytes. The library counts Unix seconds and devices count GPS seconds; this module alone
+converts between the two. A time on the air is a whole number of GPS seconds modulo 2^32, so two times are compared
+by their signed difference.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
+from fuota_fec.checks import shown
 from fuota_fec.wire.commands import (
     U32_MAX,
     Command,
-    FieldError,
     PackageVersionAns,
     PackageVersionReq,
     Tables,
@@ -25,6 +25,7 @@ from fuota_fec.wire.commands import (
     fixed,
     flags,
     integer,
+    refused,
     table,
 )
 
@@ -58,12 +59,12 @@ __all__ = [
 ]
 
 PORT = 202
-"""Default FPort: a recommendation, a deployment may use another."""
+"""Default FPort. The specification recommends it; a deployment may use another one."""
 
 PACKAGE_IDENTIFIER = 1
 
 VERSIONS: Mapping[int, str] = {1: "1.0.0", 2: "2.0.0"}
-"""PackageVersion, as a device answers it, to the version's name here."""
+"""PackageVersion in a device's answer → name of the version."""
 
 GPS_EPOCH = 315964800
 """1980-01-06T00:00:00Z in Unix seconds."""
@@ -88,7 +89,7 @@ LEAP_SECONDS: tuple[int, ...] = (
     1435708800,  # 2015-07-01
     1483228800,  # 2017-01-01
 )
-"""Ascending Unix times of the midnights right after a leap second. Who knows of a later one passes a longer table."""
+"""Ascending Unix times of the midnights that follow a leap second. Pass a longer table for later leap seconds."""
 
 _APP_TIME_REQ = struct.Struct("<BIB")
 _APP_TIME_ANS = struct.Struct("<BiB")
@@ -97,10 +98,10 @@ _PERIODICITY_ANS = struct.Struct("<BBI")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppTimeReq(Command):
-    """A device tells its time and asks for a correction (TS003, AppTimeReq; up, although it is a request).
+    """A device reports its time and asks for a correction (TS003, AppTimeReq; up, although it is a request).
 
-    device_time: GPS seconds modulo 2^32 at the sending. ans_required: answer even if the time is right.
-    token_req: 0…15, to be repeated in the answer.
+    device_time: GPS seconds modulo 2^32 at transmission. ans_required: answer even if the time is right.
+    token_req: 0…15, repeated in the answer.
     """
 
     CID: ClassVar[int] = 0x01
@@ -125,10 +126,10 @@ class AppTimeReq(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppTimeAns(Command):
-    """The correction (TS003, AppTimeAns; down).
+    """Correction of a device's clock (TS003, AppTimeAns; down).
 
     time_correction: seconds that the device adds to its clock, signed 32 bits: gps_difference(time of reception,
-    device_time). token_ans: the token_req of the question; the device ignores any other.
+    device_time). token_ans: token_req of the request; the device ignores answers with another token.
     """
 
     CID: ClassVar[int] = 0x01
@@ -151,7 +152,7 @@ class AppTimeAns(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceAppTimePeriodicityReq(Command):
-    """Asks for AppTimeReq at intervals (TS003, DeviceAppTimePeriodicityReq; down).
+    """Requests periodic AppTimeReq (TS003, DeviceAppTimePeriodicityReq; down).
 
     period: 0…15, every 128 × 2^period seconds, ± random 30 s.
     """
@@ -173,7 +174,10 @@ class DeviceAppTimePeriodicityReq(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceAppTimePeriodicityAns(Command):
-    """Whether the device will (TS003, DeviceAppTimePeriodicityAns; up). time: its GPS seconds modulo 2^32."""
+    """Answer to DeviceAppTimePeriodicityReq (TS003, DeviceAppTimePeriodicityAns; up).
+
+    not_supported: the device sends no periodic AppTimeReq. time: the device's GPS seconds modulo 2^32.
+    """
 
     CID: ClassVar[int] = 0x02
 
@@ -195,9 +199,9 @@ class DeviceAppTimePeriodicityAns(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForceDeviceResyncCmd(Command):
-    """Makes the device send AppTimeReq (TS003-2.0.0, ForceDeviceResyncCmd; down). There is no answer of its own.
+    """Makes the device send AppTimeReq (TS003-2.0.0, ForceDeviceResyncCmd; down). The command has no answer.
 
-    nb_transmissions: how often, 0…7. Version 1.0.0 calls the command ForceDeviceResyncReq.
+    nb_transmissions: number of AppTimeReq, 0…7. Version 1.0.0 calls the command ForceDeviceResyncReq.
     """
 
     CID: ClassVar[int] = 0x03
@@ -234,22 +238,22 @@ _TABLES: Tables = {"1.0.0": {False: _DOWN, True: _UP}, "2.0.0": {False: _DOWN, T
 
 
 def decode(payload: Buffer, *, uplink: bool, version: str = "1.0.0") -> list[Command]:
-    """The commands of a payload on the package's port; [] for an empty one.
+    """Commands of a payload on the package's port; an empty payload gives [].
 
-    A CID that is not known ends the list as UnknownCommand. A command that is cut short or holds a value that is not
-    allowed raises WireError, which carries the commands before it. An unknown version, or
-    a payload that is no buffer, raises ParameterError.
+    An unknown CID ends the list as UnknownCommand. A command that is cut short or holds a value that is not allowed
+    raises WireError, which carries the commands before it. An unknown version, or a payload that is not a buffer,
+    raises ParameterError.
     """
     return decode_commands(payload, _TABLES, uplink=uplink, version=version)
 
 
 def gps_from_unix(unix: float, *, leap_seconds: Sequence[int] = LEAP_SECONDS) -> float:
-    """GPS seconds at a Unix time. Unix time has no number for a leap second, so GPS time jumps by 2 across it."""
+    """GPS seconds at a Unix time. Unix time skips leap seconds, so the GPS time jumps by 2 across each of them."""
     return unix - GPS_EPOCH + bisect_right(leap_seconds, unix)
 
 
 def unix_from_gps(gps: float, *, leap_seconds: Sequence[int] = LEAP_SECONDS) -> float:
-    """Unix seconds at a GPS time. During a leap second it stands still at the midnight that follows."""
+    """Unix seconds at a GPS time. During a leap second the result is the midnight that follows."""
     unix = gps + GPS_EPOCH
     passed = 0
     for midnight in leap_seconds:
@@ -263,17 +267,17 @@ def unix_from_gps(gps: float, *, leap_seconds: Sequence[int] = LEAP_SECONDS) -> 
 
 
 def gps_to_wire(gps: float) -> int:
-    """A GPS time as it goes on the air: whole seconds, rounded down, modulo 2^32."""
+    """GPS time on the air: whole seconds, rounded down, modulo 2^32."""
     if not math.isfinite(gps):
-        raise FieldError(f"gps is {gps!r}: expected a finite number of seconds", field="gps")
+        raise refused("gps", shown(gps), "a finite number of seconds")
     return math.floor(gps) & U32_MAX
 
 
 def gps_difference(later: int, earlier: int) -> int:
-    """later − earlier of two times from the air, in seconds, −2^31…2^31 − 1: right for any two within 68 years."""
+    """later − earlier of two times on the air, in seconds, −2^31…2^31 − 1: right for times within 68 years."""
     return (later - earlier + 0x80000000 & U32_MAX) - 0x80000000
 
 
 def gps_from_wire(wire: int, *, near: float) -> int:
-    """The GPS time, not reduced, that a time from the air stands for: the one nearest to `near` (GPS seconds)."""
+    """GPS time of a time on the air, modulo 2^32 undone: the candidate nearest to `near` (GPS seconds)."""
     return math.floor(near) + gps_difference(wire, gps_to_wire(near))

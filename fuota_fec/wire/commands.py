@@ -1,12 +1,12 @@
-"""What the four packages have in common: the command, the check of its fields, and the reading of a payload.
+"""Basis of the four packages: the command, checks of its fields, and decoding of a payload.
 
-A payload is a row of commands, each a CID and its fields; nothing says how long a command is but its CID, the
-direction and the version of the package. So every package keeps one table per version and direction, and a CID
-that is not in it makes the rest of the payload unreadable. Multi-byte integers are little-endian; reserved bits
-are written 0 and ignored on reading.
+A payload is a sequence of commands, each a CID and its fields. Only the CID, the direction and the package version
+determine the length of a command. Every package therefore has one table per version and direction, and a CID that
+is not in the table makes the rest of the payload unreadable. Multi-byte integers are little-endian; reserved bits
+are written as 0 and ignored on reading.
 
-A command is checked when it is made, by the same rules whether a caller or a payload makes it: what decodes can
-be encoded again.
+A command is checked when it is created. The rules are the same for a caller and for a payload, so every decoded
+command can be encoded again.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self, TypeAlias, TypeVar
 
+from fuota_fec.checks import shown
 from fuota_fec.errors import ParameterError, WireError
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ T = TypeVar("T")
 
 
 class FieldError(ParameterError):
-    """A field of a command, or an argument, has a value that cannot go on the air. `field` is its name."""
+    """The value of a command's field, or of an argument, cannot go on the air. `field` is the name of either."""
 
     def __init__(self, message: str, *, field: str) -> None:
         super().__init__(message)
@@ -37,27 +38,27 @@ class FieldError(ParameterError):
 
 
 class Command:
-    """One request or answer of a package, without reference to the payload it came from or goes into."""
+    """One request or answer of a package, independent of any payload."""
 
     __slots__ = ()
 
     CID: ClassVar[int]
 
     def encode(self) -> bytes:
-        """The command as it goes on the air, CID first. Commands follow each other in a payload without a gap."""
+        """Bytes of the command on the air, CID first. Commands follow each other in a payload without a gap."""
         raise NotImplementedError
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        """The inverse of encode: `data` starts with the CID and has the command's length."""
+        """Inverse of encode: `data` starts with the CID and has the command's length."""
         raise NotImplementedError
 
 
 class Layout(NamedTuple):
-    """How long a command is, with its CID, and what reads it.
+    """Length of a command in bytes, CID included, and the function that reads it.
 
-    At least `least` bytes; where that is not the whole length, `length(data, start)` gives it: the CID is at `start`,
-    and `least` bytes are there to be looked at.
+    `least` is the smallest length. Where the length varies, `length(data, start)` returns it: the CID is at `start`,
+    and at least `least` bytes follow from there.
     """
 
     command: type[Command]
@@ -72,18 +73,19 @@ Tables: TypeAlias = Mapping[str, Mapping[bool, Table]]
 
 
 def fixed(command: type[Command], size: int) -> Layout:
-    """The layout of a command that always has `size` bytes, with its CID."""
+    """Layout of a command that always has `size` bytes, CID included."""
     return Layout(command, size, command.from_bytes)
 
 
 def table(*layouts: Layout) -> Table:
+    """Layouts by their CID."""
     return {layout.command.CID: layout for layout in layouts}
 
 
 def decode_commands(payload: Buffer, tables: Tables, *, uplink: bool, version: str) -> list[Command]:
-    """The commands of `payload`, in order; the work and the errors are linear in its length."""
+    """Commands of `payload`, in order. Time and memory are linear in its length."""
     if version not in tables:
-        raise FieldError(f"version is {version!r}: expected {' or '.join(tables)}", field="version")
+        raise refused("version", shown(version), " or ".join(tables), what="a version of this package")
     layouts = tables[version][bool(uplink)]
     data = octets_of(payload, "payload")
     commands: list[Command] = []
@@ -100,7 +102,8 @@ def decode_commands(payload: Buffer, tables: Tables, *, uplink: bool, version: s
             size = length(data, start)
         if left < size:
             name = command.__name__
-            message = f"{name} at byte {start} is cut short: expected {size} bytes with its CID, there are {left}"
+            found = f"the command at byte {start} is cut short"
+            message = f"{name}: {found}, expected {size} bytes with its CID, there are {left}"
             raise WireError(message, offset=start, field=name, commands=commands)
         try:
             commands.append(read(data[start : start + size]))
@@ -112,50 +115,49 @@ def decode_commands(payload: Buffer, tables: Tables, *, uplink: bool, version: s
 
 
 def integer(command: object, field: str, low: int, high: int) -> None:
-    """Refuse a field that is not an integer of low…high; make a foreign integer (NumPy's) a plain one."""
+    """Refuses a field that is not an integer from low to high. Replaces an integer of another type by an int."""
     value = getattr(command, field)
     if type(value) is not int:
         try:
             value = int(operator.index(value))
         except TypeError:
-            raise _refused(command, field, f"an integer from {low} to {high}") from None
+            raise refused_field(command, field, f"an integer from {low} to {high}") from None
         object.__setattr__(command, field, value)
     if not low <= value <= high:
-        raise _refused(command, field, f"an integer from {low} to {high}")
+        raise refused_field(command, field, f"an integer from {low} to {high}")
 
 
 def flags(command: object, *fields: str) -> None:
-    """Refuse fields that are neither true nor false; 0 and 1 are taken for these."""
+    """Refuses fields that are not bools. Replaces 0 and 1 by False and True."""
     for field in fields:
         value = getattr(command, field)
         if type(value) is not bool:
             if value not in (0, 1):
-                raise _refused(command, field, "a bool")
+                raise refused_field(command, field, "a bool")
             object.__setattr__(command, field, bool(value))
 
 
 def octets(command: object, field: str, least: int, most: int) -> None:
-    """Refuse a field that is not least…most bytes; make another kind of buffer bytes."""
+    """Refuses a field that is not a buffer of least to most bytes. Replaces another kind of buffer by bytes."""
     value = getattr(command, field)
     expected = f"{least} bytes" if least == most else f"{least} to {most} bytes"
     if type(value) is not bytes:
         try:
             value = octets_of(value, field)
         except FieldError:
-            raise _refused(command, field, expected) from None
+            raise refused_field(command, field, expected) from None
         object.__setattr__(command, field, value)
     if not least <= len(value) <= most:
-        message = f"{type(command).__name__}.{field} has {len(value)} bytes: expected {expected}"
-        raise FieldError(message, field=field)
+        raise refused_field(command, field, expected, text=f"a length of {len(value)}")
 
 
 def octets_of(value: Buffer, field: str) -> bytes:
-    """The bytes of any buffer. FieldError, which names `field` and not the value, for what is none."""
+    """Bytes of any buffer. FieldError for another type; its message names `field` and the type, never the value."""
     return value if type(value) is bytes else _buffer(lambda: memoryview(value).tobytes(), value, field)
 
 
 def view_of(value: Buffer, field: str) -> memoryview:
-    """The bytes of a C-contiguous buffer, not copied. FieldError as `octets_of`."""
+    """Bytes of a C-contiguous buffer, not copied. FieldError as in `octets_of`."""
     return _buffer(lambda: memoryview(value).cast("B"), value, field)
 
 
@@ -163,18 +165,26 @@ def _buffer(take: Callable[[], T], value: object, field: str) -> T:
     try:
         return take()
     except (TypeError, ValueError, BufferError):  # no buffer, a released one, one that is not contiguous
-        message = f"{field} is a {type(value).__name__}: expected bytes or another C-contiguous buffer"
-        raise FieldError(message, field=field) from None
+        kind = f"a value of type {type(value).__name__}"
+        raise refused(field, kind, "bytes or another C-contiguous buffer") from None
 
 
-def _refused(command: object, field: str, expected: str) -> FieldError:
-    message = f"{type(command).__name__}.{field} is {getattr(command, field)!r}: expected {expected}"
-    return FieldError(message, field=field)
+def refused(name: str, text: str, expected: str, *, what: str = "allowed", field: str | None = None) -> FieldError:
+    """FieldError for `text`, a value as it may be shown; `name` is also the error's `field` unless that is given."""
+    return FieldError(f"{name}: {text} is not {what}, expected {expected}", field=name if field is None else field)
+
+
+def refused_field(
+    command: object, field: str, expected: str, *, what: str = "allowed", text: str | None = None
+) -> FieldError:
+    """FieldError for a field of a command. The message shows the field's value, or `text` instead of it."""
+    value = shown(getattr(command, field)) if text is None else text
+    return refused(f"{type(command).__name__}.{field}", value, expected, what=what, field=field)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnknownCommand(Command):
-    """A CID that the package, version and direction do not know, and all that follows it in the payload."""
+    """A CID that is not in the table of the package, version and direction, and the rest of the payload."""
 
     cid: int
     payload: bytes = b""
@@ -189,7 +199,7 @@ class UnknownCommand(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PackageVersionReq(Command):
-    """Asks which package answers on this port, and in which version (every package, PackageVersionReq; down)."""
+    """Asks for the package on this port and its version (every package, PackageVersionReq; down)."""
 
     CID: ClassVar[int] = 0x00
 
@@ -197,7 +207,7 @@ class PackageVersionReq(Command):
         return b"\x00"
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> Self:  # noqa: ARG003 - it has no fields
+    def from_bytes(cls, data: bytes) -> Self:  # noqa: ARG003 - the command has no fields
         return cls()
 
 
@@ -206,7 +216,7 @@ class PackageVersionAns(Command):
     """The package and its version (every package, PackageVersionAns; up).
 
     package_identifier: 1 clock synchronisation, 2 multicast setup, 3 fragmentation, 4 firmware management.
-    package_version: 1 for x-1.0.0, 2 for x-2.0.0; a package's VERSIONS gives the text for the number.
+    package_version: 1 for x-1.0.0, 2 for x-2.0.0; VERSIONS of each package maps the number to the text.
     """
 
     CID: ClassVar[int] = 0x00

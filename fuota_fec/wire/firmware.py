@@ -1,7 +1,7 @@
-"""TS006, Firmware Management Protocol: its commands in version 1.0.0, the only one.
+"""TS006, Firmware Management Protocol: commands of version 1.0.0, the only version.
 
-Firmware and hardware versions are four bytes whose meaning is the manufacturer's. They are kept as the number that
-they are on the air; a server only compares them.
+Firmware and hardware versions are 32-bit numbers. The manufacturer defines their meaning; a server only compares
+them.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from fuota_fec.wire.commands import (
     U32_MAX,
     Command,
-    FieldError,
     Layout,
     PackageVersionAns,
     PackageVersionReq,
@@ -23,6 +22,7 @@ from fuota_fec.wire.commands import (
     fixed,
     flags,
     integer,
+    refused_field,
     table,
 )
 
@@ -57,24 +57,24 @@ __all__ = [
 ]
 
 PORT = 203
-"""Default FPort: a recommendation, a deployment may use another."""
+"""Default FPort. The specification recommends it; a deployment may use another one."""
 
 PACKAGE_IDENTIFIER = 4
 
 VERSIONS: Mapping[int, str] = {1: "1.0.0"}
-"""PackageVersion, as a device answers it, to the version's name here."""
+"""PackageVersion in a device's answer → name of the version."""
 
 REBOOT_NOW = 0
-"""As reboot_time or countdown of a request: as soon as possible. In an answer the same number means "cannot"."""
+"""reboot_time or countdown of a request: as soon as possible. In an answer the same number means "cannot reboot"."""
 
 CANCEL_REBOOT = 0xFFFFFFFF
-"""As reboot_time: cancels the planned reboot; in the answer, acknowledges that."""
+"""reboot_time that cancels the planned reboot; in the answer, it acknowledges the cancellation."""
 
 CANCEL_COUNTDOWN = 0xFFFFFF
-"""As countdown: cancels the planned reboot; in the answer, acknowledges that."""
+"""countdown that cancels the planned reboot; in the answer, it acknowledges the cancellation."""
 
 VALID_IMAGE = 3
-"""The up_image_status that comes with next_firmware_version."""
+"""The one up_image_status with a next_firmware_version."""
 
 _U32 = struct.Struct("<BI")
 _VERSIONS = struct.Struct("<BII")
@@ -82,7 +82,7 @@ _VERSIONS = struct.Struct("<BII")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DevVersionReq(Command):
-    """Asks for the running firmware's and the hardware's version (TS006, DevVersionReq; down)."""
+    """Asks for the versions of the running firmware and of the hardware (TS006, DevVersionReq; down)."""
 
     CID: ClassVar[int] = 0x01
 
@@ -90,13 +90,16 @@ class DevVersionReq(Command):
         return bytes((self.CID,))
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> Self:  # noqa: ARG003 - it has no fields
+    def from_bytes(cls, data: bytes) -> Self:  # noqa: ARG003 - the command has no fields
         return cls()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DevVersionAns(Command):
-    """The versions, 32 bits each (TS006, DevVersionAns; up). Some devices volunteer it after a reboot."""
+    """Versions of firmware and hardware, 32 bits each (TS006, DevVersionAns; up).
+
+    Some devices send it unasked after a reboot.
+    """
 
     CID: ClassVar[int] = 0x01
 
@@ -118,7 +121,7 @@ class DevVersionAns(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DevRebootTimeReq(Command):
-    """Plans a reboot (TS006, DevRebootTimeReq; down). There is one planned reboot: the last request wins.
+    """Schedules a reboot (TS006, DevRebootTimeReq; down). A device keeps one reboot: the last request replaces it.
 
     reboot_time: GPS seconds modulo 2^32, or REBOOT_NOW, or CANCEL_REBOOT.
     """
@@ -140,10 +143,10 @@ class DevRebootTimeReq(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DevRebootTimeAns(Command):
-    """When the device will reboot (TS006, DevRebootTimeAns; up). None comes, as a rule, before a reboot at once.
+    """Time to the scheduled reboot (TS006, DevRebootTimeAns; up). Most devices do not answer REBOOT_NOW.
 
-    reboot_time: seconds from the sending of this answer, 32 bits, not the time of day; 0: it cannot (the time is
-    past, the clock is not set); CANCEL_REBOOT: cancelled.
+    reboot_time: seconds from the transmission of this answer to the reboot, 32 bits, not the time of day; 0: the
+    device cannot reboot (the time is past, the clock is not set); CANCEL_REBOOT: cancelled.
     """
 
     CID: ClassVar[int] = 0x02
@@ -163,7 +166,7 @@ class DevRebootTimeAns(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DevRebootCountdownReq(Command):
-    """Plans a reboot (TS006, DevRebootCountdownReq; down). There is one planned reboot: the last request wins.
+    """Schedules a reboot (TS006, DevRebootCountdownReq; down). A device keeps one reboot: the last request replaces it.
 
     countdown: seconds until the reboot, 24 bits, or REBOOT_NOW, or CANCEL_COUNTDOWN.
     """
@@ -185,9 +188,9 @@ class DevRebootCountdownReq(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DevRebootCountdownAns(Command):
-    """When the device will reboot (TS006, DevRebootCountdownAns; up). None comes, as a rule, before a reboot at once.
+    """Time to the scheduled reboot (TS006, DevRebootCountdownAns; up). Most devices do not answer REBOOT_NOW.
 
-    countdown: seconds until the reboot, 24 bits; 0: it cannot; CANCEL_COUNTDOWN: cancelled.
+    countdown: seconds until the reboot, 24 bits; 0: the device cannot reboot; CANCEL_COUNTDOWN: cancelled.
     """
 
     CID: ClassVar[int] = 0x03
@@ -207,7 +210,7 @@ class DevRebootCountdownAns(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DevUpgradeImageReq(Command):
-    """Asks what new image the device holds (TS006, DevUpgradeImageReq; down). It installs nothing."""
+    """Asks for the state of the stored image (TS006, DevUpgradeImageReq; down). The request installs nothing."""
 
     CID: ClassVar[int] = 0x04
 
@@ -215,16 +218,16 @@ class DevUpgradeImageReq(Command):
         return bytes((self.CID,))
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> Self:  # noqa: ARG003 - it has no fields
+    def from_bytes(cls, data: bytes) -> Self:  # noqa: ARG003 - the command has no fields
         return cls()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DevUpgradeImageAns(Command):
-    """What new image the device holds (TS006, DevUpgradeImageAns; up).
+    """State of the stored image (TS006, DevUpgradeImageAns; up).
 
     up_image_status: 0 none; 1 corrupt or wrongly signed; 2 for other hardware; 3 valid, used at the next reboot.
-    next_firmware_version: 32 bits with status 3, None with any other.
+    next_firmware_version: 32 bits with status 3, None otherwise.
     """
 
     CID: ClassVar[int] = 0x04
@@ -237,9 +240,7 @@ class DevUpgradeImageAns(Command):
         if self.up_image_status == VALID_IMAGE:
             integer(self, "next_firmware_version", 0, U32_MAX)
         elif self.next_firmware_version is not None:
-            value = self.next_firmware_version
-            message = f"DevUpgradeImageAns.next_firmware_version is {value}: expected None unless up_image_status is 3"
-            raise FieldError(message, field="next_firmware_version")
+            raise refused_field(self, "next_firmware_version", f"None unless up_image_status is {VALID_IMAGE}")
 
     def encode(self) -> bytes:
         head = bytes((self.CID, self.up_image_status))
@@ -260,7 +261,10 @@ class DevUpgradeImageAns(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DevDeleteImageReq(Command):
-    """Deletes a stored image (TS006, DevDeleteImageReq; down). firmware_to_delete_version: its version, 32 bits."""
+    """Deletes the stored image (TS006, DevDeleteImageReq; down).
+
+    firmware_to_delete_version: version of the stored image, 32 bits.
+    """
 
     CID: ClassVar[int] = 0x05
 
@@ -279,9 +283,9 @@ class DevDeleteImageReq(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DevDeleteImageAns(Command):
-    """Whether an image was deleted (TS006, DevDeleteImageAns; up): it was if no flag is set, else nothing changed.
+    """Outcome of a DevDeleteImageReq (TS006, DevDeleteImageAns; up): deleted if no flag is set, else nothing changed.
 
-    error_no_valid_image: there is none. error_invalid_version: the stored image has another version.
+    error_no_valid_image: no image is stored. error_invalid_version: the stored image has another version.
     """
 
     CID: ClassVar[int] = 0x05
@@ -323,10 +327,10 @@ _TABLES: Tables = {
 
 
 def decode(payload: Buffer, *, uplink: bool, version: str = "1.0.0") -> list[Command]:
-    """The commands of a payload on the package's port; [] for an empty one.
+    """Commands of a payload on the package's port; an empty payload gives [].
 
-    A CID that is not known ends the list as UnknownCommand. A command that is cut short or holds a value that is not
-    allowed raises WireError, which carries the commands before it. An unknown version, or
-    a payload that is no buffer, raises ParameterError.
+    An unknown CID ends the list as UnknownCommand. A command that is cut short or holds a value that is not allowed
+    raises WireError, which carries the commands before it. An unknown version, or a payload that is not a buffer,
+    raises ParameterError.
     """
     return decode_commands(payload, _TABLES, uplink=uplink, version=version)

@@ -1,8 +1,8 @@
-"""TS004, Fragmented Data Block Transport: its commands in versions 1.0.0 and 2.0.0.
+"""TS004, Fragmented Data Block Transport: commands of both dialects, 1.0.0 and 2.0.0.
 
-FragSessionSetupReq and FragSessionStatusAns have different bytes in the two versions, so these two carry
-`version`. All other commands are the same in both, or exist in 2.0.0 only. The versions also have different parity
-rows: which one a device speaks is learnt with PackageVersionReq, never guessed.
+FragSessionSetupReq and FragSessionStatusAns have different bytes in the two dialects, so each of them has a field
+`version`, the dialect. All other commands are the same in both, or exist in 2.0.0 only. The dialects also have
+different parity rows. PackageVersionReq asks a device for its dialect; the dialect is never guessed.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
+from fuota_fec.errors import ParameterError
 from fuota_fec.wire.commands import (
     Command,
     FieldError,
@@ -24,8 +25,11 @@ from fuota_fec.wire.commands import (
     flags,
     integer,
     octets,
+    refused_field,
     table,
 )
+from fuota_fec.wire.dialects import DIALECTS, dialect_number, one_dialect
+from fuota_fec.wire.limits import DATA_FRAGMENT_HEADER_LEN, MAX_FRAG_NB, MAX_FRAG_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = [
     "MAX_FRAG_NB",
     "MAX_FRAG_SIZE",
+    "MAX_MISSING_FRAG",
     "PACKAGE_IDENTIFIER",
     "PORT",
     "VERSIONS",
@@ -55,23 +60,21 @@ __all__ = [
 ]
 
 PORT = 201
-"""Default FPort: a recommendation, a deployment may use another."""
+"""Default FPort. The specification recommends it; a deployment may use another one."""
 
 PACKAGE_IDENTIFIER = 3
 
-VERSIONS: Mapping[int, str] = {1: "1.0.0", 2: "2.0.0"}
-"""PackageVersion, as a device answers it, to the version's name here."""
+VERSIONS: Mapping[int, str] = {number: dialect for dialect, number in DIALECTS.items()}
+"""PackageVersion in a device's answer → dialect."""
 
-MAX_FRAG_NB = 0x3FFF
-"""Largest N, uncoded and coded fragments together (14 bits)."""
-
-MAX_FRAG_SIZE = 255
+MAX_MISSING_FRAG = 255
+"""Largest missing_frag of FragSessionStatusAns; it stands for 255 or more."""
 
 _SETUP_REQ_1 = struct.Struct("<BBHBBB4s")
 _SETUP_REQ_2 = struct.Struct("<BBHBBB4sH4s")
 _STATUS_ANS_1 = struct.Struct("<BHBB")
 _STATUS_ANS_2 = struct.Struct("<BBHB")
-_DATA_FRAGMENT = struct.Struct("<BH")
+_DATA_FRAGMENT_HEADER = struct.Struct("<BH")
 
 _MEMORY_ERROR = 0x01
 _MIC_ERROR = 0x02
@@ -80,10 +83,10 @@ _SESSION_DOES_NOT_EXIST = 0x04
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FragSessionStatusReq(Command):
-    """Asks how far a session has come (TS004, FragSessionStatusReq; down, may be multicast).
+    """Asks for the status of a session (TS004, FragSessionStatusReq; down, may be multicast).
 
-    frag_index: session 0…3. participants: True, every device of the session answers; False, only those that have
-    not rebuilt the block. Answers are spread over 2^(block_ack_delay + 4) seconds.
+    frag_index: session 0…3. participants: True, every device of the session answers; False, only devices without the
+    complete block answer. Answers are spread over 2^(block_ack_delay + 4) seconds.
     """
 
     CID: ClassVar[int] = 0x01
@@ -105,14 +108,13 @@ class FragSessionStatusReq(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FragSessionStatusAns(Command):
-    """How far a session has come (TS004, FragSessionStatusAns; up).
+    """Status of a session (TS004, FragSessionStatusAns; up).
 
-    nb_frag_received: fragments heard, 0…16383; uncoded, coded and repeated ones count.
-    missing_frag: independent fragments still needed, 0…255; 255 also stands for more.
-    Version 1.0.0: not_enough_matrix_memory. Version 2.0.0: memory_error, which says the same: more fragments were
-    lost than the device can solve for, and coded ones will not help; mic_error, which means something only when
-    missing_frag is 0; session_does_not_exist, and then the three numbers are None. A flag of the other version
-    is False.
+    version: the dialect. nb_frag_received: received fragments, 0…16383; uncoded, coded and repeated ones count.
+    missing_frag: independent fragments still needed, 0…255; 255 stands for 255 or more.
+    not_enough_matrix_memory (1.0.0) and memory_error (2.0.0): the device lost more fragments than it can solve for,
+    and coded fragments do not help. mic_error (2.0.0): the block has another MIC; meaningful only when missing_frag
+    is 0. session_does_not_exist (2.0.0): the three numbers are None. A flag of the other dialect is False.
     """
 
     CID: ClassVar[int] = 0x01
@@ -127,7 +129,7 @@ class FragSessionStatusAns(Command):
     session_does_not_exist: bool = False
 
     def __post_init__(self) -> None:
-        _check_version(self, self.version)
+        _check_dialect(self)
         flags(self, "not_enough_matrix_memory", "memory_error", "mic_error", "session_does_not_exist")
         if self.version == "1.0.0":
             _only_in(self, "2.0.0", "memory_error", "mic_error", "session_does_not_exist")
@@ -136,12 +138,11 @@ class FragSessionStatusAns(Command):
         if self.session_does_not_exist:
             for field in ("frag_index", "nb_frag_received", "missing_frag"):
                 if getattr(self, field) is not None:
-                    message = f"FragSessionStatusAns.{field} is given: expected None with session_does_not_exist"
-                    raise FieldError(message, field=field)
+                    raise refused_field(self, field, "None with session_does_not_exist")
         else:
             integer(self, "frag_index", 0, 3)
             integer(self, "nb_frag_received", 0, MAX_FRAG_NB)
-            integer(self, "missing_frag", 0, 255)
+            integer(self, "missing_frag", 0, MAX_MISSING_FRAG)
 
     def encode(self) -> bytes:
         status = self.session_does_not_exist << 2 | self.mic_error << 1 | self.memory_error
@@ -181,10 +182,10 @@ class FragSessionStatusAns(Command):
 
     @staticmethod
     def length_2(data: bytes, start: int) -> int:
-        """With SessionDoesNotExist nothing follows the status.
+        """Length: 2 bytes with SessionDoesNotExist, otherwise 5.
 
-        One device stack sends three stale bytes all the same. Three bytes at the end of a payload can be the answer
-        of another request only if they are this package's PackageVersionAns.
+        One device stack sends three stale bytes after SessionDoesNotExist. Three bytes at the end of a payload can be
+        another answer only if they are this package's PackageVersionAns; otherwise they are skipped.
         """
         if not data[start + 1] & _SESSION_DOES_NOT_EXIST:
             return 5
@@ -196,14 +197,14 @@ class FragSessionStatusAns(Command):
 class FragSessionSetupReq(Command):
     """Opens a session (TS004, FragSessionSetupReq; down).
 
-    frag_index: session 0…3. mc_group_bit_mask: bit g set, fragments may also come by multicast group g; 0 is
-    unicast only. nb_frag: uncoded fragments, 1…16383. frag_size: bytes of a fragment, 1…255. padding: zero bytes
-    at the end of the last uncoded fragment. block_ack_delay: 0…7, answers are spread over 2^(it + 4) seconds.
-    frag_algo: 0 is the only one defined (1.0.0 calls it FragmentationMatrix). descriptor: 4 bytes for the application,
-    in the order of the air.
-    Version 2.0.0 only, and there required: session_cnt, 0…65535, larger for each new session of a device and
-    frag_index; mic, 4 bytes, see keys.data_block_mic. ack_reception, 2.0.0 only: the device reports the complete
-    block by itself.
+    version: the dialect. frag_index: session 0…3. mc_group_bit_mask: bit g allows fragments by multicast group g as
+    well; 0 allows unicast only. nb_frag: uncoded fragments, 1…16383. frag_size: bytes of a fragment, 1…255. padding:
+    zero bytes at the end of the last uncoded fragment. block_ack_delay: 0…7, answers are spread over
+    2^(block_ack_delay + 4) seconds. frag_algo: only 0 is defined (1.0.0 calls the field FragmentationMatrix).
+    descriptor: 4 bytes for the application, in the order on the air.
+    Dialect 2.0.0 requires session_cnt and mic, which 1.0.0 does not have. session_cnt: 0…65535, larger for each new
+    session of a device and frag_index. mic: 4 bytes, see keys.data_block_mic. ack_reception, 2.0.0 only: the device
+    reports the complete block unasked.
     """
 
     CID: ClassVar[int] = 0x02
@@ -222,7 +223,7 @@ class FragSessionSetupReq(Command):
     mic: bytes | None = None
 
     def __post_init__(self) -> None:
-        _check_version(self, self.version)
+        _check_dialect(self)
         integer(self, "frag_index", 0, 3)
         integer(self, "mc_group_bit_mask", 0, 15)
         integer(self, "nb_frag", 1, MAX_FRAG_NB)
@@ -281,10 +282,11 @@ class FragSessionSetupReq(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FragSessionSetupAns(Command):
-    """Whether a session was opened (TS004, FragSessionSetupAns; up): it was if no flag is set.
+    """Outcome of a FragSessionSetupReq (TS004, FragSessionSetupAns; up): the session is open if no flag is set.
 
     frag_index: session 0…3. frag_algo_unsupported: 1.0.0 calls it EncodingUnsupported. session_cnt_replay, 2.0.0
-    only: session_cnt is not larger than the last session's; to a repeated setup it says "already set up".
+    only: session_cnt is not larger than in the last session. After a repeated setup, session_cnt_replay means that
+    the session is already open.
     """
 
     CID: ClassVar[int] = 0x02
@@ -359,7 +361,7 @@ class FragSessionDeleteReq(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FragSessionDeleteAns(Command):
-    """Whether a session was closed (TS004, FragSessionDeleteAns; up). frag_index: session 0…3."""
+    """Outcome of a FragSessionDeleteReq (TS004, FragSessionDeleteAns; up). frag_index: session 0…3."""
 
     CID: ClassVar[int] = 0x03
 
@@ -380,10 +382,10 @@ class FragSessionDeleteAns(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FragDataBlockReceivedReq(Command):
-    """The device has the whole block (TS004-2.0.0, FragDataBlockReceivedReq; up, although it is a request).
+    """A device reports the complete block (TS004-2.0.0, FragDataBlockReceivedReq; up, although it is a request).
 
-    Sent when the setup had ack_reception, and repeated until the answer comes. frag_index: session 0…3.
-    mic_error: the block is not the one that was announced.
+    Sent after a setup with ack_reception, and repeated until the answer arrives. frag_index: session 0…3.
+    mic_error: the MIC of the block differs from the MIC in the setup.
     """
 
     CID: ClassVar[int] = 0x04
@@ -405,7 +407,7 @@ class FragDataBlockReceivedReq(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FragDataBlockReceivedAns(Command):
-    """The server has heard it (TS004-2.0.0, FragDataBlockReceivedAns; down). frag_index: session 0…3."""
+    """Acknowledges FragDataBlockReceivedReq (TS004-2.0.0, FragDataBlockReceivedAns; down). frag_index: session 0…3."""
 
     CID: ClassVar[int] = 0x04
 
@@ -424,10 +426,10 @@ class FragDataBlockReceivedAns(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataFragment(Command):
-    """One fragment (TS004, DataFragment; down, may be multicast). It has its frame to itself and is not answered.
+    """One fragment (TS004, DataFragment; down, may be multicast), alone in its frame. Devices do not answer.
 
-    frag_index: session 0…3. n: fragment number, 1…nb_frag uncoded, above it coded, at most 16383; 0 is never sent.
-    payload: the fragment, frag_size bytes; on the air it runs to the end of the frame.
+    frag_index: session 0…3. n: fragment number, uncoded from 1 to nb_frag, coded from there to 16383; 0 is never sent.
+    payload: the fragment, frag_size bytes; on the air it extends to the end of the frame.
     """
 
     CID: ClassVar[int] = 0x08
@@ -442,32 +444,35 @@ class DataFragment(Command):
         octets(self, "payload", 1, MAX_FRAG_SIZE)
 
     def encode(self) -> bytes:
-        return _DATA_FRAGMENT.pack(self.CID, self.frag_index << 14 | self.n) + self.payload
+        return _DATA_FRAGMENT_HEADER.pack(self.CID, self.frag_index << 14 | self.n) + self.payload
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         index_and_n = data[1] | data[2] << 8
-        return cls(frag_index=index_and_n >> 14, n=index_and_n & MAX_FRAG_NB, payload=data[3:])
+        payload = data[DATA_FRAGMENT_HEADER_LEN:]
+        return cls(frag_index=index_and_n >> 14, n=index_and_n & MAX_FRAG_NB, payload=payload)
 
     @staticmethod
     def length(data: bytes, start: int) -> int:
         return len(data) - start
 
 
-def _check_version(command: Command, version: str) -> None:
-    if version not in _TABLES:
-        message = f"{type(command).__name__}.version is {version!r}: expected {' or '.join(_TABLES)}"
-        raise FieldError(message, field="version")
+def _check_dialect(command: FragSessionStatusAns | FragSessionSetupReq) -> None:
+    try:
+        dialect_number(command.version)
+    except ParameterError:
+        raise refused_field(command, "version", " or ".join(map(repr, DIALECTS)), what="a TS004 dialect") from None
 
 
-def _only_in(command: Command, version: str, *fields: str) -> None:
+def _only_in(command: Command, dialect: str, *fields: str) -> None:
+    """Refuses a value in fields of the other dialect."""
     for field in fields:
         value = getattr(command, field)
         if value is not None and value is not False:
-            raise FieldError(f"{type(command).__name__}.{field} is given: it exists in {version} only", field=field)
+            raise refused_field(command, field, f"no value unless version is {dialect!r}")
 
 
-_DATA_FRAGMENT_LAYOUT = Layout(DataFragment, 4, DataFragment.from_bytes, DataFragment.length)
+_DATA_FRAGMENT_LAYOUT = Layout(DataFragment, DATA_FRAGMENT_HEADER_LEN + 1, DataFragment.from_bytes, DataFragment.length)
 
 _TABLES: Tables = {
     "1.0.0": {
@@ -505,11 +510,15 @@ _TABLES: Tables = {
 }
 
 
-def decode(payload: Buffer, *, uplink: bool, version: str = "1.0.0") -> list[Command]:
-    """The commands of a payload on the package's port; [] for an empty one.
+def decode(payload: Buffer, *, uplink: bool, dialect: str | None = None, version: str | None = None) -> list[Command]:
+    """Commands of a payload on the package's port; an empty payload gives [].
 
-    A CID that is not known ends the list as UnknownCommand. A command that is cut short or holds a value that is not
-    allowed raises WireError, which carries the commands before it. An unknown version, or
-    a payload that is no buffer, raises ParameterError.
+    `dialect` is "1.0.0", the default, or "2.0.0"; `version` is another name for it. An unknown CID ends the list as
+    UnknownCommand. A command that is cut short or holds a value that is not allowed raises WireError, which carries
+    the commands before it. An unknown dialect, or a payload that is not a buffer, raises ParameterError.
     """
-    return decode_commands(payload, _TABLES, uplink=uplink, version=version)
+    try:
+        spoken = one_dialect(dialect, version)
+    except ParameterError as error:
+        raise FieldError(str(error), field="dialect") from None
+    return decode_commands(payload, _TABLES, uplink=uplink, version=spoken)

@@ -1,6 +1,6 @@
-"""Keys of multicast groups and of data blocks, and what is made with them.
+"""Keys of multicast groups and of data blocks; encryption and MICs with them.
 
-AES-128 and CMAC come from the package `cryptography`, which is loaded when the first of these functions is called.
+AES-128 and CMAC come from the package `cryptography`, which is loaded by the first call of one of these functions.
 Clauses: TS005 for the multicast keys, TS004-2.0.0 for the data block MIC, LoRaWAN 1.0.x for the frame.
 """
 
@@ -11,8 +11,11 @@ import operator
 import struct
 from typing import TYPE_CHECKING, NoReturn, cast
 
+from fuota_fec.checks import shown
 from fuota_fec.errors import MissingExtraError
-from fuota_fec.wire.commands import U32_MAX, FieldError, octets_of, view_of
+from fuota_fec.wire.commands import U32_MAX, FieldError, octets_of, refused, view_of
+from fuota_fec.wire.limits import MAX_FRAG_SIZE, MAX_FRAGS
+from fuota_fec.wire.lorawan import MAX_APP_PAYLOAD_LEN, MAX_PHY_PAYLOAD_LEN
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers import Cipher
@@ -37,8 +40,7 @@ __all__ = [
 
 KEY_LEN = 16
 MIC_LEN = 4
-MAX_FRM_PAYLOAD_LEN = 242
-MAX_BLOCK_LEN = 0x3FFF * 255
+MAX_BLOCK_LEN = MAX_FRAGS * MAX_FRAG_SIZE
 UNCONFIRMED_DATA_DOWN = 0x60
 
 _CRYPTO_BLOCK = struct.Struct("<B4xBIIxB")
@@ -47,9 +49,9 @@ _FRAME_HEAD = struct.Struct("<BIBHB")
 
 
 class Key:
-    """An AES-128 key: 16 bytes that show in no repr, format, hash or pickle.
+    """An AES-128 key: 16 bytes that never show in a repr, a format, a hash or a pickle.
 
-    `bytes(key)` gives them to who asks for them by name. Two keys are compared in constant time.
+    `bytes(key)` exports the bytes. Keys are compared in constant time.
     """
 
     __slots__ = ("_octets",)
@@ -60,19 +62,19 @@ class Key:
         try:
             value = octets_of(octets, "key")
         except FieldError:
-            raise FieldError(f"a key is 16 bytes, not {type(octets).__name__}", field="key") from None
+            raise _not_a_key(f"a value of type {type(octets).__name__}") from None
         if len(value) != KEY_LEN:
-            raise FieldError(f"a key has 16 bytes, this one has {len(value)}", field="key")
+            raise _not_a_key(f"a value of {len(value)} bytes")
         object.__setattr__(self, "_octets", value)
 
     @classmethod
     def from_hex(cls, text: str) -> Key:
-        """The key that 32 hexadecimal digits stand for; blanks between bytes are allowed."""
+        """Key from 32 hexadecimal digits; blanks between bytes are allowed."""
         try:
             value = bytes.fromhex(text)
         except (TypeError, ValueError):
-            # What bytes.fromhex says of the text stays out of the message and of the chain.
-            raise FieldError("a key is 32 hexadecimal digits, this text is not", field="key") from None
+            # The error of bytes.fromhex shows part of the key, so the message and the chain leave it out.
+            raise refused("key", "the text", "32 hexadecimal digits", what="a key") from None
         return cls(value)
 
     def __bytes__(self) -> bytes:
@@ -87,10 +89,10 @@ class Key:
         return "Key(...)"
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
-        raise AttributeError(f"a Key does not change: {name}")
+        raise AttributeError(f"Key is immutable; cannot set {name}")
 
     def __delattr__(self, name: str) -> NoReturn:
-        raise AttributeError(f"a Key does not change: {name}")
+        raise AttributeError(f"Key is immutable; cannot delete {name}")
 
     def __copy__(self) -> Key:
         return self
@@ -99,7 +101,7 @@ class Key:
         return self
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a Key is not written out by itself: take bytes(key) where that is meant")
+        raise TypeError("Key cannot be pickled; use bytes(key) to export it")
 
 
 def mc_root_key(gen_app_key: Key) -> Key:
@@ -113,20 +115,20 @@ def mc_root_key_from_app_key(app_key: Key) -> Key:
 
 
 def mc_ke_key(mc_root_key: Key) -> Key:
-    """McKEKey, under which a group's key travels to this device."""
+    """McKEKey of a device, which encrypts the keys of groups for this device."""
     return Key(_aes_encrypt(mc_root_key, bytes(16)))
 
 
 def wrap_mc_key(mc_ke_key: Key, mc_key: Key) -> bytes:
-    """mc_key_encrypted of McGroupSetupReq. The server decrypts, so that a device needs to encrypt only."""
+    """mc_key_encrypted of McGroupSetupReq. The server applies AES decryption, so that devices need only encryption."""
     return _aes(mc_ke_key).decryptor().update(_octets_of(mc_key))
 
 
 def unwrap_mc_key(mc_ke_key: Key, mc_key_encrypted: Buffer) -> Key:
-    """McKey, as the device gets it from McGroupSetupReq."""
+    """McKey from the mc_key_encrypted of McGroupSetupReq; the inverse of wrap_mc_key."""
     wrapped = octets_of(mc_key_encrypted, "mc_key_encrypted")
     if len(wrapped) != KEY_LEN:
-        raise FieldError(f"mc_key_encrypted has {len(wrapped)} bytes: expected 16 bytes", field="mc_key_encrypted")
+        raise refused("mc_key_encrypted", f"a length of {len(wrapped)}", f"{KEY_LEN} bytes")
     return Key(_aes_encrypt(mc_ke_key, wrapped))
 
 
@@ -148,9 +150,9 @@ def data_block_int_key(root_key: Key) -> Key:
 def data_block_mic(
     data_block_int_key: Key, *, session_cnt: int, frag_index: int, descriptor: Buffer, data: Buffer
 ) -> bytes:
-    """The 4-byte mic of FragSessionSetupReq (TS004-2.0.0): each device of a group has its own.
+    """The 4-byte mic of FragSessionSetupReq (TS004-2.0.0), different for each device of a group.
 
-    `data` is the whole block without its padding, C-contiguous; it is not copied.
+    `data` is the whole block without padding, C-contiguous; it is not copied.
     """
     block = view_of(data, "data")
     described = octets_of(descriptor, "descriptor")
@@ -170,7 +172,7 @@ def encrypt_frm_payload(key: Key, mc_addr: int, f_cnt: int, payload: Buffer) -> 
     plain = octets_of(payload, "payload")
     _check("mc_addr", mc_addr, 0, U32_MAX)
     _check("f_cnt", f_cnt, 0, U32_MAX)
-    _check("payload length", len(plain), 0, MAX_FRM_PAYLOAD_LEN)
+    _check("payload length", len(plain), 0, MAX_APP_PAYLOAD_LEN)
     n_blocks = (len(plain) + KEY_LEN - 1) // KEY_LEN
     counters = b"".join(_CRYPTO_BLOCK.pack(0x01, 1, mc_addr, f_cnt, i) for i in range(1, n_blocks + 1))
     stream = _aes_encrypt(key, counters)[: len(plain)]
@@ -182,7 +184,7 @@ def frame_mic(mc_nwk_s_key: Key, mc_addr: int, f_cnt: int, message: Buffer) -> b
     signed = octets_of(message, "message")
     _check("mc_addr", mc_addr, 0, U32_MAX)
     _check("f_cnt", f_cnt, 0, U32_MAX)
-    _check("message length", len(signed), 1, 255)
+    _check("message length", len(signed), 1, MAX_PHY_PAYLOAD_LEN)
     b0 = _CRYPTO_BLOCK.pack(0x49, 1, mc_addr, f_cnt, len(signed))
     return _cmac(mc_nwk_s_key, b0, signed)[:MIC_LEN]
 
@@ -192,7 +194,7 @@ def multicast_frame(
 ) -> bytes:
     """PHYPayload of a multicast frame: unconfirmed data down, no FOpts (LoRaWAN 1.0.x, TS005).
 
-    f_cnt: the group's counter, all 32 bits; 16 of them go on the air. f_port: 1 to 255. payload: 0 to 242 bytes.
+    f_cnt: the group's counter, all 32 bits; the lower 16 bits go on the air. f_port: 1 to 255. payload: 0 to 242 bytes.
     """
     _check("f_port", f_port, 1, 255)
     encrypted = encrypt_frm_payload(mc_app_s_key, mc_addr, f_cnt, payload)
@@ -207,14 +209,18 @@ def _check(name: str, value: int, low: int, high: int) -> None:
         allowed = False
     if not allowed:
         expected = str(low) if low == high else f"an integer from {low} to {high}"
-        raise FieldError(f"{name} is {value!r}: expected {expected}", field=name)
+        raise refused(name, shown(value), expected)
 
 
 def _octets_of(key: Key) -> bytes:
-    """Refuses what is not a Key: bytes(5) would be a key of zeros, and bytes may be any field."""
+    """Bytes of a Key. Refuses other types: bytes(5) would be a key of zeros, and bytes could be any field."""
     if not isinstance(key, Key):
-        raise FieldError(f"expected a Key, not {type(key).__name__}", field="key")
+        raise refused("key", f"a value of type {type(key).__name__}", "a Key", what="a key")
     return bytes(key)
+
+
+def _not_a_key(text: str) -> FieldError:
+    return refused("key", text, f"{KEY_LEN} bytes", what="a key")
 
 
 def _session_key(mc_key: Key, kind: int, mc_addr: int) -> Key:
@@ -242,7 +248,7 @@ def _cmac(key: Key, *parts: Buffer) -> bytes:
         raise _missing() from error
     code = CMAC(algorithms.AES(_octets_of(key)))
     for part in parts:
-        # Any buffer will do, and is not copied; the type hint of the package is narrower.
+        # update() accepts any buffer without a copy; its type hint is narrower.
         code.update(cast("bytes", part))
     return code.finalize()
 

@@ -1,6 +1,6 @@
-"""TS005, Remote Multicast Setup: its commands in versions 1.0.0 and 2.0.0.
+"""TS005, Remote Multicast Setup: commands of versions 1.0.0 and 2.0.0.
 
-Both versions have the same bytes. They differ in what the upper bits of the session answers mean, and in
+Both versions have the same bytes. They differ in the meaning of the upper bits of the session answers, and in
 McClassBSessionReq with frequency 0, which in 2.0.0 stands for the region's own ping-slot channels.
 """
 
@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from fuota_fec.wire.commands import (
     U32_MAX,
     Command,
-    FieldError,
     Layout,
     PackageVersionAns,
     PackageVersionReq,
@@ -24,8 +23,10 @@ from fuota_fec.wire.commands import (
     flags,
     integer,
     octets,
+    refused_field,
     table,
 )
+from fuota_fec.wire.lorawan import BEACON_PERIOD
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,21 +58,22 @@ __all__ = [
 ]
 
 PORT = 200
-"""Default FPort: a recommendation, a deployment may use another."""
+"""Default FPort. The specification recommends it; a deployment may use another one."""
 
 PACKAGE_IDENTIFIER = 2
 
 VERSIONS: Mapping[int, str] = {1: "1.0.0", 2: "2.0.0"}
-"""PackageVersion, as a device answers it, to the version's name here."""
+"""PackageVersion in a device's answer → name of the version."""
 
 LAST_F_CNT = U32_MAX
-"""End of a frame counter's life: max_mc_fcnt has 32 bits, and no frame carries it (McGroupSetupReq)."""
+"""Largest max_mc_fcnt (McGroupSetupReq, 32 bits). No frame carries this counter: the range excludes it."""
 
 TIME_TO_START_UNKNOWN = 0xFFFFFF
-"""The time_to_start of a device whose clock is not set, or whose session is more than 2^24 − 2 seconds ahead."""
+"""time_to_start of a device whose clock is not set, or whose session starts more than 2^24 − 2 seconds ahead."""
 
-_BEACON_PERIOD = 128
 _FREQUENCY_STEP_HZ = 100
+"""A frequency on the air is a number of these steps, 24 bits."""
+
 _FREQUENCY_MAX_HZ = 0xFFFFFF * _FREQUENCY_STEP_HZ
 
 _STATUS_ITEM = struct.Struct("<BI")
@@ -81,7 +83,7 @@ _SESSION_REQ = struct.Struct("<BBIB3sB")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class McGroupStatusReq(Command):
-    """Asks which groups are defined (TS005, McGroupStatusReq; down). req_group_mask: bit g, tell about group g."""
+    """Asks which groups are defined (TS005, McGroupStatusReq; down). req_group_mask: bit g asks for group g."""
 
     CID: ClassVar[int] = 0x01
 
@@ -112,11 +114,11 @@ class McGroupStatusItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class McGroupStatusAns(Command):
-    """Which groups are defined (TS005, McGroupStatusAns; up).
+    """Defined groups of a device (TS005, McGroupStatusAns; up).
 
-    nb_total_groups: how many are; 0…4, although the field has room for 7. ans_group_mask: the groups this answer tells
-    about. items: one for each of these, in ascending order. A device leaves out the highest groups if
-    they do not fit: ask for these alone.
+    nb_total_groups: number of defined groups, 0…4, although the field has room for 7. ans_group_mask: groups in this
+    answer. items: one for each of these groups, in ascending order. A device leaves out the highest groups if they do
+    not fit; ask for them in a request of their own.
     """
 
     CID: ClassVar[int] = 0x01
@@ -129,11 +131,10 @@ class McGroupStatusAns(Command):
         integer(self, "nb_total_groups", 0, 7)
         integer(self, "ans_group_mask", 0, 15)
         object.__setattr__(self, "items", tuple(self.items))
-        told = [item.mc_group_id for item in self.items]
-        expected = [group for group in range(4) if self.ans_group_mask >> group & 1]
-        if told != expected:
-            message = f"McGroupStatusAns.items are groups {told}: expected {expected}, as in ans_group_mask"
-            raise FieldError(message, field="items")
+        groups = [item.mc_group_id for item in self.items]
+        masked = [group for group in range(4) if self.ans_group_mask >> group & 1]
+        if groups != masked:
+            raise refused_field(self, "items", f"{masked}, as in ans_group_mask", text=f"a list of groups {groups}")
 
     def encode(self) -> bytes:
         head = bytes((self.CID, self.nb_total_groups << 4 | self.ans_group_mask))
@@ -197,7 +198,7 @@ class McGroupSetupReq(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class McGroupSetupAns(Command):
-    """Whether a group was defined (TS005, McGroupSetupAns; up). id_error: the device has no such group."""
+    """Outcome of a McGroupSetupReq (TS005, McGroupSetupAns; up). id_error: the device does not support this group."""
 
     CID: ClassVar[int] = 0x02
 
@@ -237,7 +238,7 @@ class McGroupDeleteReq(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class McGroupDeleteAns(Command):
-    """Whether a group was removed (TS005, McGroupDeleteAns; up). mc_group_undefined: there was none."""
+    """Outcome of a McGroupDeleteReq (TS005, McGroupDeleteAns; up). mc_group_undefined: the group was not defined."""
 
     CID: ClassVar[int] = 0x03
 
@@ -258,7 +259,7 @@ class McGroupDeleteAns(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class McClassCSessionReq(Command):
-    """Plans a class C session (TS005, McClassCSessionReq; down).
+    """Schedules a class C session (TS005, McClassCSessionReq; down).
 
     mc_group_id: 0…3. session_time: start in GPS seconds modulo 2^32. time_out: 0…15, the session lasts at most
     2^time_out seconds. dl_frequency_hz: hertz, a multiple of 100. dr: the region's downlink data rate, 0…255.
@@ -276,24 +277,24 @@ class McClassCSessionReq(Command):
         _check_session(self)
 
     def encode(self) -> bytes:
-        frequency = (self.dl_frequency_hz // _FREQUENCY_STEP_HZ).to_bytes(3, "little")
-        return _SESSION_REQ.pack(self.CID, self.mc_group_id, self.session_time, self.time_out, frequency, self.dr)
+        steps = (self.dl_frequency_hz // _FREQUENCY_STEP_HZ).to_bytes(3, "little")
+        return _SESSION_REQ.pack(self.CID, self.mc_group_id, self.session_time, self.time_out, steps, self.dr)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        _, group, session_time, time_out, frequency, dr = _SESSION_REQ.unpack(data)
+        _, group, session_time, time_out, steps, dr = _SESSION_REQ.unpack(data)
         return cls(
             mc_group_id=group & 3,
             session_time=session_time,
             time_out=time_out & 15,
-            dl_frequency_hz=int.from_bytes(frequency, "little") * _FREQUENCY_STEP_HZ,
+            dl_frequency_hz=int.from_bytes(steps, "little") * _FREQUENCY_STEP_HZ,
             dr=dr,
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class McClassBSessionReq(Command):
-    """Plans a class B session (TS005, McClassBSessionReq; down).
+    """Schedules a class B session (TS005, McClassBSessionReq; down).
 
     mc_group_id: 0…3. session_time: start in GPS seconds modulo 2^32, a multiple of 128. periodicity: 0…7, the device
     opens 2^(7 − periodicity) ping slots in each beacon period of 128 seconds. time_out: 0…15, the session lasts at
@@ -313,24 +314,25 @@ class McClassBSessionReq(Command):
     def __post_init__(self) -> None:
         _check_session(self)
         integer(self, "periodicity", 0, 7)
-        if self.session_time % _BEACON_PERIOD:
-            message = f"McClassBSessionReq.session_time is {self.session_time}: expected a multiple of {_BEACON_PERIOD}"
-            raise FieldError(message, field="session_time")
+        if self.session_time % BEACON_PERIOD:
+            raise refused_field(
+                self, "session_time", f"a multiple of {BEACON_PERIOD}", what="the start of a beacon period"
+            )
 
     def encode(self) -> bytes:
         timing = self.periodicity << 4 | self.time_out
-        frequency = (self.dl_frequency_hz // _FREQUENCY_STEP_HZ).to_bytes(3, "little")
-        return _SESSION_REQ.pack(self.CID, self.mc_group_id, self.session_time, timing, frequency, self.dr)
+        steps = (self.dl_frequency_hz // _FREQUENCY_STEP_HZ).to_bytes(3, "little")
+        return _SESSION_REQ.pack(self.CID, self.mc_group_id, self.session_time, timing, steps, self.dr)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        _, group, session_time, timing, frequency, dr = _SESSION_REQ.unpack(data)
+        _, group, session_time, timing, steps, dr = _SESSION_REQ.unpack(data)
         return cls(
             mc_group_id=group & 3,
             session_time=session_time,
             periodicity=timing >> 4 & 7,
             time_out=timing & 15,
-            dl_frequency_hz=int.from_bytes(frequency, "little") * _FREQUENCY_STEP_HZ,
+            dl_frequency_hz=int.from_bytes(steps, "little") * _FREQUENCY_STEP_HZ,
             dr=dr,
         )
 
@@ -351,8 +353,7 @@ class _McSessionAns(Command):
         integer(self, "other_errors", 0, 3)
         refused = self._status() > 3
         if refused and self.time_to_start is not None:
-            message = f"{type(self).__name__}.time_to_start is {self.time_to_start}: expected None with an error flag"
-            raise FieldError(message, field="time_to_start")
+            raise refused_field(self, "time_to_start", "None with an error flag")
         if not refused:
             integer(self, "time_to_start", 0, TIME_TO_START_UNKNOWN)
 
@@ -401,13 +402,14 @@ class _McSessionAns(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class McClassCSessionAns(_McSessionAns):
-    """Whether a class C session is planned (TS005, McClassCSessionAns; up): it is if time_to_start is not None.
+    """Outcome of a McClassCSessionReq (TS005, McClassCSessionAns; up): accepted if time_to_start is not None.
 
-    mc_group_id: 0…3. Any of dr_error, freq_error, mc_group_undefined, start_missed (session_time is in the past; a
-    flag of 2.0.0 that devices of 1.0.0 send as well), other_errors (0…3, two bits that 2.0.0 keeps for errors to come
-    and 1.0.0 ignores) refuses it.
-    time_to_start: seconds from the sending of this answer to the start, 24 bits, None after an error. Compare it
-    with the plan: nothing else proves that the device's clock is right. TIME_TO_START_UNKNOWN: it is not set.
+    mc_group_id: 0…3. The session is refused if any of these is set: dr_error, freq_error, mc_group_undefined,
+    start_missed (session_time is in the past; a flag of 2.0.0 that devices of 1.0.0 send as well), other_errors
+    (0…3, two bits that 2.0.0 reserves for later errors and 1.0.0 ignores).
+    time_to_start: seconds from the transmission of this answer to the start, 24 bits, None after an error. Compare
+    the value with the scheduled start: only this shows that the device's clock is right. TIME_TO_START_UNKNOWN: the
+    clock is not set.
     """
 
     CID: ClassVar[int] = 0x04
@@ -415,7 +417,7 @@ class McClassCSessionAns(_McSessionAns):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class McClassBSessionAns(_McSessionAns):
-    """Whether a class B session is planned (TS005, McClassBSessionAns; up); fields as in McClassCSessionAns."""
+    """Outcome of a McClassBSessionReq (TS005, McClassBSessionAns; up); fields as in McClassCSessionAns."""
 
     CID: ClassVar[int] = 0x05
 
@@ -427,9 +429,7 @@ def _check_session(command: McClassCSessionReq | McClassBSessionReq) -> None:
     integer(command, "dl_frequency_hz", 0, _FREQUENCY_MAX_HZ)
     integer(command, "dr", 0, 255)
     if command.dl_frequency_hz % _FREQUENCY_STEP_HZ:
-        name = type(command).__name__
-        message = f"{name}.dl_frequency_hz is {command.dl_frequency_hz}: expected a multiple of {_FREQUENCY_STEP_HZ}"
-        raise FieldError(message, field="dl_frequency_hz")
+        raise refused_field(command, "dl_frequency_hz", f"a multiple of {_FREQUENCY_STEP_HZ}")
 
 
 _DOWN = table(
@@ -459,10 +459,10 @@ _TABLES: Tables = {"1.0.0": {False: _DOWN, True: _UP}, "2.0.0": {False: _DOWN, T
 
 
 def decode(payload: Buffer, *, uplink: bool, version: str = "1.0.0") -> list[Command]:
-    """The commands of a payload on the package's port; [] for an empty one.
+    """Commands of a payload on the package's port; an empty payload gives [].
 
-    A CID that is not known ends the list as UnknownCommand. A command that is cut short or holds a value that is not
-    allowed raises WireError, which carries the commands before it. An unknown version, or
-    a payload that is no buffer, raises ParameterError.
+    An unknown CID ends the list as UnknownCommand. A command that is cut short or holds a value that is not allowed
+    raises WireError, which carries the commands before it. An unknown version, or a payload that is not a buffer,
+    raises ParameterError.
     """
     return decode_commands(payload, _TABLES, uplink=uplink, version=version)

@@ -10,6 +10,8 @@ import pytest
 
 from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.config import CampaignConfig, Device, Group
+from fuota_fec.campaign.exchanges.unicast import UnicastExchange
+from fuota_fec.campaign.machine import Machine
 from fuota_fec.campaign.messages import (
     DownlinkSent,
     Event,
@@ -26,7 +28,8 @@ from fuota_fec.campaign.messages import (
     Stopping,
     Uplink,
 )
-from fuota_fec.campaign.state import DeviceState, Phase
+from fuota_fec.campaign.state import DeviceState
+from fuota_fec.campaign.turn import Phase, Turn
 from fuota_fec.wire import clock, firmware, fragmentation, multicast
 from fuota_fec.wire.clock import gps_from_unix, gps_to_wire
 from fuota_fec.wire.commands import Command, PackageVersionAns
@@ -220,7 +223,7 @@ class Driver:
         module = next(module for module, port in PORTS.items() if port == request.f_port)
         name = request.group or self.campaign.device(request.dev_eui or "").group
         group = next(g for g in self.campaign.config.groups if g.name == name)
-        version = {fragmentation: group.version, multicast: group.mc_version}.get(module, "1.0.0")
+        version = {fragmentation: group.dialect, multicast: group.mc_version}.get(module, "1.0.0")
         assert request.command is not None
         [command] = module.decode(request.command, uplink=False, version=version)
         return command
@@ -247,11 +250,23 @@ class Driver:
     def device(self, i: int) -> Any:
         return next(d for d in self.campaign.status().devices if d.dev_eui == dev(i))
 
+    @property
+    def machine(self) -> Machine:
+        """The machine behind the campaign: phases and counters are no part of what a campaign shows."""
+        machine = self.campaign._machine
+        assert machine is not None
+        return machine
+
     def state(self, i: int) -> DeviceState:
-        """The inside of device i."""
-        state = self.campaign._machine.state
-        assert state is not None
-        return state.devices[dev(i)]
+        """What is known of device i."""
+        return self.machine.state.devices[dev(i)]
+
+    def turn(self, i: int) -> Turn:
+        """Where device i is in the present exchange; without questions and ABSENT if it is in none."""
+        for exchange in (self.machine.clean_up, self.machine.main):
+            if isinstance(exchange, UnicastExchange) and dev(i) in exchange.turns:
+                return exchange.turns[dev(i)]
+        return Turn(self.state(i))
 
     def session(self, group: str = "meters") -> Session:
         """The session of a group that was fixed last."""
@@ -261,9 +276,9 @@ class Driver:
 
     def asked(self, i: int) -> str:
         """What device i is being asked; "" if nothing."""
-        device = self.state(i)
-        done = device.phase in (Phase.ABSENT, Phase.SUCCEEDED, Phase.FAILED)
-        return device.asks[0].name if device.asks and not done else ""
+        turn = self.turn(i)
+        done = turn.phase in (Phase.ABSENT, Phase.SUCCEEDED, Phase.FAILED)
+        return turn.questions[0].name if turn.questions and not done else ""
 
     # ---- whole steps -------------------------------------------------------------------------------------
 
@@ -272,7 +287,7 @@ class Driver:
 
         A device that is not asked (any more): its last request of the stage.
         """
-        if self.state(i).phase is Phase.UNHEARD:
+        if self.turn(i).phase is Phase.UNHEARD:
             self.up(i)
         for _ in range(1000):
             request = self._present_request(i)
@@ -280,17 +295,17 @@ class Driver:
                 self.hand_over(request)
                 return request
             self.wait(1)
-        raise AssertionError(f"device {i} is not asked in {self.last_stage}: {self.state(i).phase!r}")
+        raise AssertionError(f"device {i} is not asked in {self.last_stage}: {self.turn(i).phase!r}")
 
     def _present_request(self, i: int) -> Requested | None:
-        device = self.state(i)
-        if device.phase is Phase.BY_MULTICAST:
-            asked = [f for f in self.frames(device.group.name) if f.ask == "FragSessionStatus"]
+        turn = self.turn(i)
+        if turn.phase is Phase.BY_MULTICAST:
+            asked = [f for f in self.frames(turn.device.group.name) if f.ask == "FragSessionStatus"]
             status = self.events.index(self.of(StageStarted)[-1])
             return next((f for f in reversed(asked) if self.events.index(f) > status), None)
-        if device.phase in IN_FLIGHT:
-            return next(r for r in self.of(Requested) if r.id == device.request_id)
-        if device.phase in (Phase.UNHEARD, Phase.READY):
+        if turn.phase in IN_FLIGHT:
+            return next(r for r in self.of(Requested) if r.id == turn.request_id)
+        if turn.phase in (Phase.UNHEARD, Phase.READY):
             return None
         return next(reversed(self.requests(i)), None)
 
@@ -328,9 +343,7 @@ class Driver:
                 self.send_all()
                 continue
             if self.stage == "CompletionVerification":
-                exchange = self.campaign._machine.main
-                assert exchange is not None
-                self.wait_until(exchange.not_before + 10)  # type: ignore[union-attr]
+                self.wait_until(self.campaign.progress().asks_from + 10)
             n_stages = len(self.of(StageStarted))
             for i in self.members():
                 if len(self.of(StageStarted)) == n_stages and not self.closing and self.asked(i):
@@ -354,9 +367,8 @@ class Driver:
 
     def cleaned(self) -> list[int]:
         """Numbers of the devices that are being cleaned up, and have not confirmed it."""
-        state = self.campaign._machine.state
-        assert state is not None
-        return [int(d.dev_eui, 16) for d in state.devices.values() if d.cleaning and self.asked(int(d.dev_eui, 16))]
+        numbers = (int(turn.device.dev_eui, 16) for turn in self.machine.clean_up.turns.in_order())
+        return [i for i in numbers if self.asked(i)]
 
     def clean_up(self) -> None:
         """Every device confirms what it is asked to undo, until the campaign is over."""
@@ -387,9 +399,9 @@ def _package_version(module: Any, version: str) -> Command:
 
 def _dev_version(d: Driver, device: DeviceState, _group: Group) -> Command:
     """The base of a delta while that is asked for, then the new version."""
-    state = d.campaign._machine.state
-    assert state is not None
-    wanted = state.required_version if d.last_stage == "PackageVersion" else d.campaign.config.firmware_version
+    wanted = (
+        d.machine.state.required_version if d.last_stage == "PackageVersion" else d.campaign.config.firmware_version
+    )
     hw_version = d.campaign.config.hw_version
     return firmware.DevVersionAns(fw_version=wanted or 0, hw_version=1 if hw_version is None else hw_version)
 
@@ -417,7 +429,7 @@ def _session_planned(d: Driver, _device: DeviceState, group: Group) -> Command:
 def _block_complete(d: Driver, device: DeviceState, group: Group) -> Command:
     n_frags = d.campaign.plan.groups[group.name].n_frags
     return fragmentation.FragSessionStatusAns(
-        version=device.profile.status_version(group.version),
+        version=device.profile.status_version(group.dialect),
         frag_index=d.campaign.config.frag_index,
         nb_frag_received=n_frags,
         missing_frag=0,
@@ -435,7 +447,7 @@ def _image_valid(d: Driver, _device: DeviceState, _group: Group) -> Command:
 
 _RIGHT: dict[str, Callable[[Driver, DeviceState, Group], Command]] = {
     "PackageVersion TS005": lambda _d, _device, group: _package_version(multicast, group.mc_version),
-    "PackageVersion TS004": lambda _d, _device, group: _package_version(fragmentation, group.version),
+    "PackageVersion TS004": lambda _d, _device, group: _package_version(fragmentation, group.dialect),
     "DevVersion": _dev_version,
     "DevVersion after DevUpgradeImage": _dev_version,
     "McGroupSetup": lambda _d, _device, group: multicast.McGroupSetupAns(mc_group_id=group.mc_group_id),

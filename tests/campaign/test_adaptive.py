@@ -9,7 +9,8 @@ import pytest
 
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.campaign import Campaign
-from fuota_fec.campaign.state import Data, Phase
+from fuota_fec.campaign.state import Data
+from fuota_fec.campaign.turn import Phase
 from fuota_fec.wire import firmware, fragmentation, multicast
 
 SESSION, DATA, STATUS, VERIFY = "McClassCSession", "DlFragment", "FragSessionStatus", "CompletionVerification"
@@ -99,14 +100,14 @@ def participants(d: Any, group: str | None = None) -> list[bool]:
 
 def verify(d: Any, answers: dict[int, Any]) -> None:
     """Each is asked for its version as often as may be, and says this; None: nothing."""
-    d.wait_until(d.campaign._machine.main.not_before + 10)
+    d.wait_until(d.campaign.progress().asks_from + 10)
     for i in answers:
         d.up(i)
     for _ in range(200):
         for i, answer in answers.items():
             if d.stage != VERIFY:
                 return
-            phase = d.state(i).phase
+            phase = d.turn(i).phase
             request = d._present_request(i) if phase in (Phase.REQUESTED, Phase.HANDED_OVER) else None
             if request is not None:
                 d.hand_over(request)

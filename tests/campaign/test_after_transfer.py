@@ -8,7 +8,7 @@ import pytest
 
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.config import Device
-from fuota_fec.campaign.state import Phase
+from fuota_fec.campaign.turn import Phase
 from fuota_fec.errors import ParameterError
 from fuota_fec.wire import firmware, fragmentation
 from fuota_fec.wire.clock import gps_from_unix, gps_to_wire
@@ -180,7 +180,7 @@ def test_verification_waits_for_the_last_reboot(drive) -> None:
         d.succeed(i)
     last = max(d.state(i).reboot_at for i in range(1, 5))
     assert d.stage == VERIFY
-    assert d.campaign._machine.main.not_before == last + 300
+    assert d.campaign.progress().asks_from == last + 300
     for i in range(1, 5):
         d.up(i)
     d.wait_until(last + 299)
@@ -205,12 +205,12 @@ def test_the_old_version_of_who_has_a_valid_image_is_no_reason_for_another_round
     for i in (1, 2):
         d.succeed(i)
     assert d.stage == VERIFY
-    d.wait_until(d.campaign._machine.main.not_before + 1)
+    d.wait_until(d.campaign.progress().asks_from + 1)
     d.say(1, NEW)
     for _ in range(100):
         if d.stage != VERIFY or d.status != "RUNNING":
             break
-        if d.state(2).phase in (Phase.UNHEARD, Phase.REQUESTED):
+        if d.turn(2).phase in (Phase.UNHEARD, Phase.REQUESTED):
             d.sent(d.ask(2))
             d.say(2, OLD)
         d.wait(30)

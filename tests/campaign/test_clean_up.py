@@ -372,7 +372,7 @@ def tidied(d: Any, i: int) -> list[str]:
 
 def verified(d: Any, answers: dict[int, Any]) -> None:
     """They say which version they run; whoever says nothing is given up."""
-    d.wait_until(d.campaign._machine.main.not_before + 10)
+    d.wait_until(d.campaign.progress().asks_from + 10)
     for i, answer in answers.items():
         if answer is not None:
             d.sent(d.ask(i))
@@ -423,7 +423,7 @@ def test_an_image_without_proof_keeps_its_session(drive) -> None:
     """It has the image and runs another version: its boot loader may still want it."""
     d = drive(2, redundancy=0, success_threshold=50, **TIDY)
     d.reach(VERIFY)
-    d.wait_until(d.campaign._machine.main.not_before + 10)
+    d.wait_until(d.campaign.progress().asks_from + 10)
     d.sent(d.ask(1))
     d.say(1, NEW)
     d.up(2)

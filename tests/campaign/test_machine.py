@@ -16,7 +16,7 @@ from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.exchanges.unicast import UnicastExchange
 from fuota_fec.campaign.reasons import kind_of
-from fuota_fec.campaign.state import OPEN, Phase
+from fuota_fec.campaign.turn import OPEN, Phase
 from fuota_fec.errors import CampaignError, ParameterError
 from fuota_fec.wire import clock, firmware, fragmentation, multicast
 from fuota_fec.wire.commands import Command, PackageVersionAns
@@ -415,20 +415,26 @@ CLEANING = {"CancelReboot", "McGroupDelete", "DevDeleteImage"}
 
 def inside(campaign: Campaign) -> Any:
     """All that decides what a campaign does next."""
-    state = campaign._machine.state
-    assert state is not None
-    line, main = state.line, campaign._machine.main
+    machine = campaign._machine  # Phases and counters are no part of what a campaign shows.
+    assert machine is not None
+    state, queue, replies = machine.state, machine.queue, machine.replies
+    exchanges = {"main": machine.main, "clean-up": machine.clean_up}
+    unicast = {name: x for name, x in exchanges.items() if isinstance(x, UnicastExchange)}
     return (
         state.timers.as_dict(),
         state.devices,
         state.groups,
-        [device.dev_eui for device in line.ready if device.phase is Phase.READY],
-        (line.n_ready, line.replies, line.waiting, line.next_at),
-        (state.replies, state.sessions, state.asked_groups, state.sent_until, state.round, state.n_requests),
+        [turn.device.dev_eui for turn in queue.ready if turn.phase is Phase.READY],
+        (queue.n_ready, queue.replies, replies.waiting, queue.next_at),
+        (replies.by_request, state.sessions, state.asked_groups, state.sent_until, state.round, state.n_requests),
         (state.status, state.stopping, state.reason, state.unconfirmed, state.paused, state.stage_idx),
-        [(kind, {n: getattr(x, n) for n in ("n_open", "n_given_up", "n_succeeded", "n_asked", "n_already", "slowest")})
-         for kind, x in (("main", main), ("clean-up", campaign._machine.clean_up)) if isinstance(x, UnicastExchange)],
-    )  # fmt: skip
+        {
+            name: [getattr(x, n) for n in ("n_succeeded", "n_asked", "n_already", "slowest")]
+            for name, x in unicast.items()
+        },
+        {name: list(x.turns) for name, x in unicast.items()},
+        machine.owed,
+    )
 
 
 @pytest.fixture(scope="class")
@@ -534,7 +540,7 @@ class AnythingMachine(RuleBasedStateMachine):
     def replayed(self) -> Campaign:
         """Only when devices were heard is not among the events: a replayed campaign measures anew."""
         campaign = replayed(self.d)
-        campaign._machine.uplinks._heard = copy.deepcopy(self.d.campaign._machine.uplinks._heard)
+        campaign._machine.uplinks._heard = copy.deepcopy(self.d.machine.uplinks._heard)
         return campaign
 
     def feed(self, item: m.Input) -> None:
@@ -606,7 +612,7 @@ class AnythingMachine(RuleBasedStateMachine):
         self.the_network_takes_everything()
         device = self.d.state(i)
         command = fragmentation.FragSessionStatusAns(
-            version=device.profile.status_version(device.group.version),
+            version=device.profile.status_version(device.group.dialect),
             frag_index=0,
             nb_frag_received=received,
             missing_frag=missing,
@@ -663,7 +669,7 @@ class AnythingMachine(RuleBasedStateMachine):
         self.feed(m.MulticastSummary(data.draw(st.sampled_from(self.frames_on_their_way())), ok))
 
     def frames_on_their_way(self) -> list[str]:
-        multicast = getattr(self.d.campaign._machine.main, "multicast", None)
+        multicast = getattr(self.d.machine.main, "multicast", None)
         return multicast.outstanding() if multicast is not None else []
 
     @running
@@ -730,15 +736,15 @@ class AnythingMachine(RuleBasedStateMachine):
 
     @invariant()
     def the_counters_equal_a_recount(self) -> None:
-        state = self.d.campaign._machine.state
-        everybody = list(state.devices.values())
-        assert state.line.n_ready == sum(device.phase is Phase.READY for device in everybody)
-        for exchange in (self.d.campaign._machine.main, self.d.campaign._machine.clean_up):
+        n_ready = 0
+        for exchange in (self.d.machine.main, self.d.machine.clean_up):
             if isinstance(exchange, UnicastExchange):
-                phases = [device.phase for device in everybody if exchange.mine(device)]
-                assert exchange.n_open == sum(phase in OPEN for phase in phases)
-                assert exchange.n_given_up == phases.count(Phase.GIVEN_UP)
+                phases = [turn.phase for turn in exchange.turns]
+                assert exchange.turns.n_open == sum(phase in OPEN for phase in phases)
+                assert exchange.turns.n(Phase.GIVEN_UP) == phases.count(Phase.GIVEN_UP)
                 assert exchange.n_succeeded == phases.count(Phase.SUCCEEDED)
+                n_ready += phases.count(Phase.READY)
+        assert self.d.machine.queue.n_ready == n_ready
 
     @invariant()
     def nothing_is_to_be_handed_over_once_it_ends(self) -> None:

@@ -193,7 +193,7 @@ def test_a_request_that_a_pause_held_back_until_it_ran_out_uses_up_no_retry(driv
     assert d.asks(1) == [GROUP]
     d.pause()
     d.wait(5000)
-    assert (d.device(1).reason, d.state(1).resends) == ("", 0)
+    assert (d.device(1).reason, d.turn(1).resends) == ("", 0)
     d.unpause()
     assert d.campaign.awaits_hand_over(d.requests(1)[-1].id)
     d.succeed(1)

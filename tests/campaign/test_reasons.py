@@ -12,7 +12,7 @@ from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.config import Device
 from fuota_fec.campaign.reasons import REASONS, dotted, kind_of
-from fuota_fec.campaign.state import Phase
+from fuota_fec.campaign.turn import Phase
 from fuota_fec.wire import clock, firmware, fragmentation, multicast
 from fuota_fec.wire.commands import Command, PackageVersionAns
 
@@ -217,7 +217,7 @@ def live(d: Any, rng: random.Random) -> None:
                 continue
             if rng.random() > p_right:
                 d.say(i, rng.choice(ANYTHING))
-            elif d.asked(i) and d.state(i).phase in (Phase.SENT, Phase.BY_MULTICAST):
+            elif d.asked(i) and d.turn(i).phase in (Phase.SENT, Phase.BY_MULTICAST):
                 d.say(i, d.right_answer(i))
             else:
                 d.up(i)

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from fuota_fec.campaign import messages as m
-from fuota_fec.campaign.state import Data, Phase
+from fuota_fec.campaign.state import Data
+from fuota_fec.campaign.turn import Phase
 from fuota_fec.wire import firmware, fragmentation
 
 DATA, STATUS, REPAIR, VERIFY = "DlFragment", "FragSessionStatus", "UnicastRepair", "CompletionVerification"
@@ -253,12 +254,12 @@ def test_a_round_after_a_repair_has_rows_that_nobody_was_sent(drive) -> None:
     tell(d, {2: lacks(0, 35)})
     assert d.stage == VERIFY
     old = firmware.DevVersionAns(fw_version=0x01000000, hw_version=1)
-    d.wait_until(d.campaign._machine.main.not_before + 10)
+    d.wait_until(d.campaign.progress().asks_from + 10)
     for i in (1, 2):
         d.up(i)
     while d.stage == VERIFY:
         for i in (1, 2):
-            if d.stage == VERIFY and d.state(i).phase is Phase.REQUESTED:
+            if d.stage == VERIFY and d.turn(i).phase is Phase.REQUESTED:
                 d.sent(d.ask(i))
                 d.say(i, old)
         d.wait(10)

@@ -306,7 +306,7 @@ def test_a_reply_expects_no_answer_and_takes_no_retry(drive) -> None:
     d.hand_over(d.replies(1)[0])
     d.receive(m.DownlinkSent(d.replies(1)[0].id, ok=False))
     d.wait(100)
-    assert (len(d.replies(1)), d.requests(1), d.state(1).resends) == (1, [request], 0)
+    assert (len(d.replies(1)), d.requests(1), d.turn(1).resends) == (1, [request], 0)
     assert d.campaign.ignored["DownlinkSent"] == 1
 
 

@@ -9,7 +9,7 @@ import pytest
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.config import Device
-from fuota_fec.campaign.state import Phase
+from fuota_fec.campaign.turn import Phase
 from fuota_fec.errors import CampaignError
 from fuota_fec.wire import clock, multicast
 
@@ -164,10 +164,10 @@ def test_an_outage_uses_up_no_retry(drive, phase, network, stage) -> None:
             d.sent(request)
             d.up(1)
     elif not d.requests(1):
-        assert d.state(1).phase is Phase.READY
+        assert d.turn(1).phase is Phase.READY
     for _ in range(5):
         outage(d)
-    assert (d.status, d.device(1).reason, d.of(m.Unanswered), d.state(1).resends) == ("RUNNING", "", [], 0)
+    assert (d.status, d.device(1).reason, d.of(m.Unanswered), d.turn(1).resends) == ("RUNNING", "", [], 0)
     assert all(event.ok for event in d.of(m.Reported))
     d.succeed(1)
     assert d.stage != stage
@@ -193,7 +193,7 @@ def test_a_request_that_was_not_handed_over_still_is_awaited(drive) -> None:
     outage(d, 10)
     assert d.campaign.awaits_hand_over(request.id)
     d.hand_over(request)
-    assert d.state(1).phase is Phase.HANDED_OVER
+    assert d.turn(1).phase is Phase.HANDED_OVER
 
 
 def test_a_request_that_ran_out_in_the_outage_is_made_anew(drive) -> None:

@@ -50,7 +50,7 @@ def test_a_retry_takes_all_devices_if_none_passed(drive) -> None:
 
 def test_a_retry_takes_only_devices_that_did_not_pass(drive) -> None:
     d = drive(3, success_threshold=50, stage=VERIFY)
-    d.wait_until(d.campaign._machine.main.not_before + 10)
+    d.wait_until(d.campaign.progress().asks_from + 10)
     d.succeed(1)
     if d.status == "RUNNING":
         d.succeed(2)
@@ -75,7 +75,7 @@ def test_a_device_that_has_the_file_is_not_retried_after_a_failed_transfer(drive
 
 def test_a_retry_leaves_out_groups_without_devices(drive, group_of) -> None:
     d = drive(2, groups=(group_of("a"), group_of("b", mc_addr="01f3a4b6")), success_threshold=50, stage=VERIFY)
-    d.wait_until(d.campaign._machine.main.not_before + 10)
+    d.wait_until(d.campaign.progress().asks_from + 10)
     d.succeed(1)
     d.wait(2000)
     assert d.status == "SUCCEEDED"

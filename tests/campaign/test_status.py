@@ -9,7 +9,8 @@ import pytest
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.config import Device
-from fuota_fec.campaign.state import Data, Phase
+from fuota_fec.campaign.state import Data
+from fuota_fec.campaign.turn import Phase
 from fuota_fec.wire import fragmentation
 
 STATUS, DATA, SESSION = "FragSessionStatus", "DlFragment", "McClassCSession"
@@ -266,7 +267,7 @@ def test_who_is_silent_and_not_heard_either_is_waited_for(drive) -> None:
     d.state(1).heard = False
     by_multicast(d)
     d.wait(due(d) + 5)
-    assert (d.requests(), d.state(1).phase) == ([], Phase.UNHEARD)
+    assert (d.requests(), d.turn(1).phase) == ([], Phase.UNHEARD)
     d.up(1)
     assert d.asks(1) == [STATUS]
 

@@ -12,8 +12,9 @@ import pytest
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.exchanges.unicast import UnicastExchange
+from fuota_fec.campaign.machine import Machine
 from fuota_fec.campaign.reasons import kind_of
-from fuota_fec.campaign.state import OPEN, Phase
+from fuota_fec.campaign.turn import OPEN, Phase, Turn
 from fuota_fec.errors import WireError
 from fuota_fec.wire import clock, firmware, fragmentation, multicast
 from fuota_fec.wire.clock import gps_from_unix, gps_to_wire
@@ -118,7 +119,7 @@ PAYLOADS = [(port, payload) for port in SAID for payload in sorted({command.enco
 
 def decoded(port: int, payload: bytes, device: Any) -> list[Command]:
     group = device.group
-    version = {200: group.mc_version, 201: group.version}.get(port, "1.0.0")
+    version = {200: group.mc_version, 201: group.dialect}.get(port, "1.0.0")
     if port == 201 and payload[:1] == b"\x01":
         version = device.profile.status_version(version)
     try:
@@ -174,23 +175,23 @@ GONE = (Phase.ABSENT, Phase.SUCCEEDED, Phase.FAILED)
 def meant(d: Any, device: Any, command: Any) -> set[type]:
     """Of which kinds an event may be that a command causes; none at all for what is foreign."""
     kinds: set[type] = set()
-    state = d.campaign._machine.state
+    state, turn = d.machine.state, d.turn(int(device.dev_eui, 16))
     if state.stopping != "STOPPED":
         if isinstance(command, clock.AppTimeReq):
             kinds.add(m.ReplyOwed)
         block = isinstance(command, fragmentation.FragDataBlockReceivedReq) and command.frag_index == 0
         if block and device.got_fragments:
             kinds |= {m.ReplyOwed, m.BlockReceived}
-    if state.stopping and not device.cleaning:
+    if state.stopping and device.dev_eui not in d.machine.clean_up.turns:
         return kinds
     if isinstance(command, firmware.DevVersionAns) and command.fw_version != device.fw_version:
         kinds.add(m.VersionHeard)
-    if device.phase not in GONE and device.asks and belongs(device.asks[0].name, command, device):
-        asked = device.request_id is not None or device.group.name in getattr(d.campaign._machine.main, "asked", ())
-        early = d.last_stage != "PackageVersion" and VOLUNTEERED.get(device.asks[0].name)
+    if turn.phase not in GONE and turn.questions and belongs(turn.questions[0].name, command, device):
+        asked = turn.request_id is not None or device.group.name in getattr(d.machine.main, "asked", ())
+        early = d.last_stage != "PackageVersion" and VOLUNTEERED.get(turn.questions[0].name)
         if asked or (early and isinstance(command, early)):
             kinds |= {m.Answered, m.Deferred, m.VersionHeard}
-    elif device.phase is Phase.FAILED and isinstance(command, VOLUNTEERED.get(device.asks[0].name, ())):
+    elif turn.phase is Phase.FAILED and isinstance(command, VOLUNTEERED.get(turn.questions[0].name, ())):
         kinds |= {m.Answered}
     return kinds
 
@@ -231,7 +232,7 @@ def make(drive: Any, group_of: Any, name: str) -> Any:
 
 
 def lacks_one(d: Any, i: int) -> Command:
-    version = d.state(i).group.version
+    version = d.state(i).group.dialect
     return fragmentation.FragSessionStatusAns(version=version, frag_index=0, nb_frag_received=4, missing_frag=1)
 
 
@@ -257,7 +258,7 @@ def bring(d: Any, phase: str) -> bool:
         return d.status == "stopping"
     if d.stage == "DlFragment":
         return send(d, phase)
-    d.wait_until(d.campaign._machine.main.not_before + 10)
+    d.wait_until(d.campaign.progress().asks_from + 10)
     if phase == "closing":
         for i in (3, 4):
             if d.asked(i) and not d.closing:
@@ -295,24 +296,35 @@ def send(d: Any, phase: str) -> bool:
     return phase in ("handed over", "sent", "again")
 
 
+def unicast_exchanges(d: Any) -> list[UnicastExchange]:
+    return [x for x in (d.machine.main, d.machine.clean_up) if isinstance(x, UnicastExchange)]
+
+
+def turns_of(machine: Machine) -> list[list[Turn]]:
+    exchanges = (machine.main, machine.clean_up)
+    return [list(exchange.turns) for exchange in exchanges if isinstance(exchange, UnicastExchange)]
+
+
 def legal(d: Any) -> None:
     """Counters equal a recount, what is said is of the closed lists, and a replay is the same."""
     campaign = d.campaign
-    state, status = campaign._machine.state, campaign.status()
-    everybody = state.devices.values()
-    for exchange in (campaign._machine.main, campaign._machine.clean_up):
-        if isinstance(exchange, UnicastExchange):
-            phases = [device.phase for device in everybody if exchange.mine(device)]
-            assert exchange.n_open == sum(phase in OPEN for phase in phases)
-            assert exchange.n_succeeded == phases.count(Phase.SUCCEEDED)
-            assert exchange.n_given_up == phases.count(Phase.GIVEN_UP)
-    assert state.line.n_ready == sum(device.phase is Phase.READY for device in everybody)
+    state, status = d.machine.state, campaign.status()
+    n_ready = 0
+    for exchange in unicast_exchanges(d):
+        phases = [turn.phase for turn in exchange.turns]
+        assert exchange.turns.n_open == sum(phase in OPEN for phase in phases)
+        assert exchange.n_succeeded == phases.count(Phase.SUCCEEDED)
+        assert exchange.turns.n(Phase.GIVEN_UP) == phases.count(Phase.GIVEN_UP)
+        n_ready += phases.count(Phase.READY)
+    assert d.machine.queue.n_ready == n_ready
     assert status.status in ("RUNNING", "stopping", "STOPPED", "FAILED", "SUCCEEDED")
     assert {x.status for x in status.devices} <= {"running", "passed", "failed", "stopped", "unverified"}
     assert all(kind_of(x.reason) for x in status.devices if x.reason)
     again = Campaign.replay(d.events, d.image)
-    assert again._machine.state.timers.as_dict() == state.timers.as_dict()
-    assert (again._machine.state.devices, again._machine.state.groups) == (state.devices, state.groups)
+    replayed = again._machine  # as Driver.machine
+    assert replayed.state.timers.as_dict() == state.timers.as_dict()
+    assert (replayed.state.devices, replayed.state.groups) == (state.devices, state.groups)
+    assert turns_of(replayed) == turns_of(d.machine)
     assert again.status() == status
     assert all(m.decode(type(e).__name__, e.VERSION, m.encode(e)) == e for e in d.new)
 
@@ -357,8 +369,9 @@ def test_every_command_in_every_state(states) -> None:
                 device = d.state(i)
                 commands = decoded(port, payload, device)
                 wanted = set().union(*(meant(d, device, command) for command in commands))
-                heard = {m.DeviceHeard} if not device.heard and device.phase is not Phase.ABSENT else set()
-                if device.phase is Phase.ABSENT or isinstance(d.campaign._machine.main, type(None)):
+                phase_before = d.turn(i).phase
+                heard = {m.DeviceHeard} if not device.heard and phase_before is not Phase.ABSENT else set()
+                if phase_before is Phase.ABSENT or d.machine.main is None:
                     heard |= {m.DeviceHeard, m.LateAnswer}
                 before = d.campaign.ignored.total()
                 new = d.receive(m.Uplink(f"{i:016x}", port, payload, d.now))
@@ -380,10 +393,10 @@ def test_the_right_answer_succeeds_in_every_state_in_which_something_was_asked(s
     for phase, start in states:
         for i in (1, 2):
             d = start.fork()
-            device = d.state(i)
-            if not d.asked(i) or (device.request_id is None and not getattr(d.campaign._machine.main, "asked", ())):
+            turn = d.turn(i)
+            if not d.asked(i) or (turn.request_id is None and not getattr(d.machine.main, "asked", ())):
                 continue
-            if device.phase is Phase.BY_MULTICAST and device.group.name not in d.campaign._machine.main.asked:
+            if turn.phase is Phase.BY_MULTICAST and turn.device.group.name not in d.machine.main.asked:
                 continue
             if d.asked(i) == "DataFragment":
                 continue

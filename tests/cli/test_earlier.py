@@ -12,7 +12,7 @@ import pytest
 from click.testing import Result
 
 from fuota_fec.campaign.messages import decode
-from fuota_fec.journal.base import open_journal
+from fuota_fec.journal import open_journal
 
 Fuota = Callable[..., Result]
 FOLDER = Path(__file__).parents[1] / "journals"

@@ -140,7 +140,7 @@ def test_a_payload_cut_short() -> None:
     assert result.exit_code == 1
     assert result.stdout == "  0  PackageVersionReq\n"
     assert result.stderr == (
-        "error: FragSessionSetupReq at byte 1 is cut short: expected 11 bytes with its CID, there are 2\n"
+        "error: FragSessionSetupReq: the command at byte 1 is cut short, expected 11 bytes with its CID, there are 2\n"
     )
 
 
@@ -179,8 +179,11 @@ def test_an_unknown_command_at_the_end() -> None:
         (["00", "--port", "9"], "'9' is not one of '200', '201', '202', '203'"),
         (["00"], "Missing option '--port'"),
         (["--port", "201"], "Missing argument 'HEX'"),
-        (["00", "--port", "203", "--version", "2.0.0"], "version is '2.0.0': expected 1.0.0"),
-        (["00", "--port", "201", "--version", "3"], "version is '3': expected 1.0.0 or 2.0.0"),
+        (
+            ["00", "--port", "203", "--version", "2.0.0"],
+            "version: '2.0.0' is not a version of this package, expected 1.0.0",
+        ),
+        (["00", "--port", "201", "--version", "3"], "dialect: '3' is not a TS004 dialect, expected '1.0.0' or '2.0.0'"),
         (["00", "00", "--port", "201"], "unexpected extra argument"),
     ],
 )

@@ -17,7 +17,7 @@ from click.testing import Result
 
 from fuota_fec.campaign import messages as m
 from fuota_fec.cli import campaign as commands
-from fuota_fec.journal.base import open_journal
+from fuota_fec.journal import open_journal
 from fuota_fec.journal.sql import SqlJournal
 
 Fuota = Callable[..., Result]
@@ -289,7 +289,7 @@ def test_a_process_that_was_killed_is_succeeded_by_another_after_its_lease(
         process.wait()
     monkeypatch.undo()
     with closing(open_journal(url)) as journal:
-        [row] = journal.overview()
+        [row] = journal.list()
         assert journal.lease("small", row.owner, 1.0), "its lease, which is to run out sooner"
     result = fuota("campaign", "resume", "small", "--db", url)
     assert result.exit_code == 0, result.output
@@ -311,7 +311,7 @@ def test_a_process_that_is_told_to_end_gives_its_campaign_back(
 ):
     def owner() -> str:
         with closing(open_journal(url)) as journal:
-            rows = journal.overview()
+            rows = journal.list()
             return rows[0].owner if rows else ""
 
     with running(campaign_file(campaign=SLOW), url, clean_env) as process:

@@ -12,7 +12,6 @@ from click.testing import Result
 import fuota_fec as ff
 from fuota_fec.devices.profiles import profile
 from fuota_fec.radio.regions import region
-from fuota_fec.report.formatting import percent
 
 Fuota = Callable[..., Result]
 
@@ -111,10 +110,13 @@ def test_a_threshold_that_cannot_be_met_is_said_and_fails(fuota: Fuota):
         (("-M", 20, "--loss", 0.5, "--devices", 5, "--threshold", 0), "--threshold: 0.0 is not a percentage"),
         (("-M", 20, "--loss", 0.5, "--devices", 5, "--dr", 5), "--dr goes with IMAGE or --image-len"),
         (("-M", 20, "--loss", 0.5, "--devices", 5, "-F", 50), "--frag-size goes with IMAGE or --image-len"),
-        (("-M", 20, "--loss", 0.5, "--devices", 5, "--region", "moon"), "unknown region 'moon'"),
+        (("-M", 20, "--loss", 0.5, "--devices", 5, "--region", "moon"), "region: 'moon' is not a region"),
         (("--image-len", 900, "--dr", 5, "-F", 300, "--loss", 0.1, "--devices", 5), "--frag-size: 300 is not possible"),
         (("--image-len", 900, "--dr", 8, "--loss", 0.5, "--devices", 5), "DR8 is for uplinks only in EU868"),
-        (("--image-len", 900, "--dr", 1, "--region", "moon", "--loss", 0.5, "--devices", 5), "unknown region 'moon'"),
+        (
+            ("--image-len", 900, "--dr", 1, "--region", "moon", "--loss", 0.5, "--devices", 5),
+            "region: 'moon' is not a region",
+        ),
         (("-M", 20, "--loss-file", "none.txt"), "none.txt: No such file"),
         (("none.bin", "--dr", 1, "--loss", 0.5, "--devices", 5), "none.bin"),
     ],
@@ -137,21 +139,3 @@ def test_an_empty_file_of_losses(fuota: Fuota, tmp_path: Path):
         result = fuota("plan", "-M", 20, "--loss-file", path)
         assert result.exit_code == 2
         assert said in result.output
-
-
-@pytest.mark.parametrize(
-    ("probability", "text"),
-    [
-        (0, "0 %"),
-        (1, "100 %"),
-        (0.5, "50.0 %"),
-        (0.9994, "99.9 %"),
-        (0.9996, "99.96 %"),
-        (0.999996, "99.9996 %"),
-        (0.99999999, "> 99.9999 %"),
-        (1e-9, "< 0.01 %"),
-        (0.001, "0.1 %"),
-    ],
-)
-def test_percent(probability, text):
-    assert percent(probability) == text

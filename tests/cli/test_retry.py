@@ -11,7 +11,7 @@ import pytest
 from click.testing import Result
 
 from fuota_fec.campaign import messages as m
-from fuota_fec.journal.base import open_journal
+from fuota_fec.journal import open_journal
 from fuota_fec.journal.sql import SqlJournal
 
 Fuota = Callable[..., Result]

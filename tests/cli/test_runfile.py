@@ -174,7 +174,7 @@ def test_a_wrong_value_is_named_with_what_was_expected(
         ("a.toml", b"\xff\xfe", ["a.toml", "UTF-8"]),
         ("a.toml", b"x = " + b"[" * 100_000, ["a.toml"]),
         ("a.toml", b"other = 1\n", ["a.toml", "'other'", "campaign", "image", "simulation"]),
-        ("a.toml", b"campaign = 1\nimage = []\nsimulation = 'x'\n", ["campaign is not a table"]),
+        ("a.toml", b"campaign = 1\nimage = []\nsimulation = 'x'\n", ["campaign: 1 is not a table"]),
         ("a.json", b"{", ["a.json"]),
         ("a.json", b"[1]", ["a.json", "table"]),
         ("a.json", b"null", ["a.json", "table"]),

@@ -103,7 +103,7 @@ def test_what_cannot_be_chosen_is_said_beside_the_tables(fuota: Fuota):
         (["1000", "--devices-per-dr", "5:1,5:2"], "DR5 is given twice"),
         (["1000", "--devices-per-dr", "5:0"], "there are no devices"),
         (["1000", "--devices-per-dr", "9:1"], "DR9 is for uplinks only"),
-        (["1000", "--devices-per-dr", "5:1", "--region", "moon"], "unknown region 'moon'"),
+        (["1000", "--devices-per-dr", "5:1", "--region", "moon"], "region: 'moon' is not a region"),
         (["1000", "--devices-per-dr", "5:1", "--profile", "none"], "none"),
         (["1000", "--devices-per-dr", "5:1", "--code-rate", "2"], "--code-rate: '2' is not a code rate"),
         (["1000", "--devices-per-dr", "5:1", "--code-rate", "1/2", "-R", "3"], "give one of them"),

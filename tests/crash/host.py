@@ -30,15 +30,16 @@ import numpy as np
 import psycopg  # noqa: F401  (before the fork)
 import sqlalchemy
 
-from fuota_fec import agent as agents
+from fuota_fec.agent import LEASE_TTL, Agent, outbox, run_virtual
 from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.config import CampaignConfig, KeyRing
 from fuota_fec.campaign.messages import Event, Finished, HandOver, Input, NetworkCapabilities, Requested
 from fuota_fec.errors import NetworkError
 from fuota_fec.fleet.channel import IndependentLoss
-from fuota_fec.fleet.decoding import MadeUpKey
 from fuota_fec.fleet.device import VirtualDevice
-from fuota_fec.journal.base import RUNNING, FenceError, Journal, Lease, open_journal
+from fuota_fec.fleet.device_state import MadeUpKey
+from fuota_fec.journal import FenceError, Journal, Lease, open_journal
+from fuota_fec.journal.base import RUNNING
 from fuota_fec.networks.base import Downlink, MulticastGroup
 from fuota_fec.networks.simulated import SimulatedNetwork
 
@@ -86,7 +87,7 @@ class Air:
                     root_key=key_of(device.key_name),
                     releases=releases,
                     rng=rngs[0],
-                    version=groups[device.group].version,
+                    version=groups[device.group].dialect,
                     mc_version=groups[device.group].mc_version,
                     uplink_period=config.uplink_period,
                 )
@@ -317,12 +318,12 @@ def live(
     *,
     launches: bool = True,
     stop_at: float = float("inf"),
-    ttl: float = agents.LEASE_TTL,
-    margin: float = agents.LEASE_MARGIN,
+    ttl: float = LEASE_TTL,
+    margin: float = outbox.LEASE_MARGIN,
 ) -> None:
     """Launches the campaign or takes it over, and runs it until it is finished. It gives itself that signal in its last
     places: each the n-th time that it gets there, after `stop_at` if it is to be stopped."""
-    agents.LEASE_MARGIN = margin
+    outbox.LEASE_MARGIN = margin
     places: Counter[str] = Counter()
     armed = stop_at == float("inf")
 
@@ -342,10 +343,10 @@ def live(
 
     sqlalchemy.event.listen(sqlalchemy.Engine, "after_cursor_execute", on_statement)
     journal, network = Trapped(Watched(open_journal(url), remote), trap), Trapped(remote, trap)
-    agent = agents.Agent(journal, network, keys_of(config), observer=observer, name=name, lease_ttl=ttl)
+    agent = Agent(journal, network, keys_of(config), observer=observer, name=name, lease_ttl=ttl)
     now, has_run = remote.now, False
     while True:
-        [status] = [found.status for found in journal.overview() if found.id == config.id] or ["new"]
+        [status] = [found.status for found in journal.list() if found.id == config.id] or ["new"]
         if status not in ("new", RUNNING):
             break
         if has_run:
@@ -357,11 +358,11 @@ def live(
             elif launches:
                 has_run = True
                 agent.launch(Campaign(config, image), now)
-            now = agents.run_virtual(agent, network, now, until=stop_at)
+            now = run_virtual(agent, network, now, until=stop_at)
             if not agent.idle:
                 armed = True
                 journal.order(config.id, "stop")
-                now = agents.run_virtual(agent, network, now)
+                now = run_virtual(agent, network, now)
         except FenceError:  # Another agent was faster, or a transaction of one that is dead.
             has_run = True
             remote.tell("fenced")
@@ -387,7 +388,7 @@ class Life:
 
 STARTING = [
     f"{when} {what}"
-    for what in ("create", "lease", "overview", "events", "image", "known", "open_group", "reconnect")
+    for what in ("create", "lease", "list", "events", "image", "known", "open_group", "reconnect")
     for when in ("before", "after")
 ]
 

@@ -150,7 +150,7 @@ def test_bursts_of_a_fleet_with_losses_of_its_own() -> None:
         (0.1, 0.5, r"burst: 0\.5 is not a mean length"),
         (0.1, float("nan"), "burst: nan"),
         (0.1, float("inf"), "burst: inf"),
-        (0.9, 8, "burst: 8 frames are too short, a loss of 0.9 needs runs of 9 or more"),
+        (0.9, 8, "burst: 8 frames are too short for a loss of 0.9, expected 9 or more"),
     ],
 )
 def test_bursts_that_cannot_be(loss, burst, said) -> None:
@@ -248,13 +248,13 @@ def test_a_trace_is_replayed_in_order_and_from_its_end_begins_again(lost: list[l
     [
         ("device,frame,received\na,1,1\na,3,1\n", "line 3: device a: frame 3 follows 1: frame 2 is missing"),
         ("device,frame,received\na,1,1\nb,7,1\nb,8,1\na,3,1\n", "line 5: device a: frame 3 follows 1"),
-        ("device,frame,received\na,1,1\na,1,0\n", "line 3: device a: frame 1 follows 1: it goes back"),
-        ("device,frame,received\na,5,1\na,2,0\n", "line 3: device a: frame 2 follows 5: it goes back"),
+        ("device,frame,received\na,1,1\na,1,0\n", "line 3: device a: frame 1 follows 1: expected a higher number"),
+        ("device,frame,received\na,5,1\na,2,0\n", "line 3: device a: frame 2 follows 5: expected a higher number"),
         ("device,frame,received\na,x,1\n", "line 2: frame: 'x' is not a whole number"),
         ("device,frame,received\na,-1,1\n", "line 2: frame: '-1'"),
         ("device,frame,received\na,1,yes\n", "line 2: received: 'yes' is not 1 or 0"),
         ("device,frame,received\na,1\n", "line 2: received: '' is not 1 or 0"),
-        ("device,frame,received\n,1,1\n", "line 2: device is empty"),
+        ("device,frame,received\n,1,1\n", "line 2: device: '' is not a name"),
         ("device,frame\na,1\n", "line 1: there is no column received"),
         ("", "line 1: there is no column device, frame, received"),
         ("device,frame,received\n", "there is no frame in it"),

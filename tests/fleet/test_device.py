@@ -14,7 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fuota_fec as ff
-from fuota_fec.fleet.device import N_BLOCK_REPORTS, VirtualDevice
+from fuota_fec.fleet.device import VirtualDevice
+from fuota_fec.fleet.device_state import N_BLOCK_REPORTS
 from fuota_fec.wire import clock, firmware, fragmentation, keys, multicast
 from fuota_fec.wire.clock import gps_from_unix, unix_from_gps
 from fuota_fec.wire.commands import Command
@@ -298,7 +299,7 @@ def test_before_and_after_the_session_nothing_is_heard(bench) -> None:
     b = bench().ready()
     for at, heard in ((NOW + 90, False), (NOW + 101, True), (NOW + 100 + 254, True), (NOW + 100 + 258, False)):
         b.now = at
-        b.device._groups[0].min_f_cnt = 0
+        b.device.groups[0].min_f_cnt = 0
         assert b.cast(b.frame(1), 5) is heard
 
 
@@ -512,10 +513,10 @@ def test_nothing_but_fragments_and_status_requests_may_come_by_multicast(bench) 
         clock.PackageVersionReq(),
     ]
     for command in unicast_only:
-        b.device._groups[0].min_f_cnt = 0
+        b.device.groups[0].min_f_cnt = 0
         port = 200 if isinstance(command, clock.PackageVersionReq) else port_of(command)
         assert b.device.receive_multicast(MC_ADDR, APP_S_KEY, 0, port, command.encode(), b.now)
-    b.device._groups[0].min_f_cnt = 0
+    b.device.groups[0].min_f_cnt = 0
     assert pickle.dumps(b.device) == state
 
 
@@ -599,7 +600,7 @@ def test_a_class_b_session_is_answered_with_the_time_to_its_start(bench) -> None
     [answer] = b.ask(request)
     assert isinstance(answer, multicast.McClassBSessionAns)
     assert b.now + answer.time_to_start == pytest.approx(unix_from_gps(request.session_time), abs=1)
-    group = b.device._groups[0]
+    group = b.device.groups[0]
     assert (group.device_class, group.periodicity, group.frequency_hz, group.dr) == ("B", 4, 869_525_000, 3)
 
 
@@ -637,7 +638,7 @@ def test_a_later_session_takes_the_place_of_the_one_before(bench) -> None:
     start = unix_from_gps(b.class_b_request(beacons=10).session_time)
     for at, heard in ((NOW + 105, False), (start + 1, True), (start + 127, True), (start + 129, False)):
         b.now = at
-        b.device._groups[0].min_f_cnt = 0
+        b.device.groups[0].min_f_cnt = 0
         assert b.cast(b.frame(1), 0) is heard
 
 
@@ -703,7 +704,7 @@ def test_a_setup_of_2_0_0_that_is_refused_leaves_the_session_alone(bench) -> Non
 
 def test_more_fragments_than_can_be_told_break_nothing(bench) -> None:
     b = bench().ready()
-    b.device._sessions[0].reception.n_received = 0x3FFF
+    b.device.sessions[0].reception.n_received = 0x3FFF
     b.cast(b.frame(1), 0)
     assert b.ask(fragmentation.FragSessionStatusReq(frag_index=0, participants=True))[0].nb_frag_received == 0x3FFF
 

@@ -39,9 +39,10 @@ class Heard(VirtualDevice):
         self.multicast: list[tuple[int, bytes]] = []
         self.multicast_at: list[float] = []
 
-    def receive(self, f_port: int, payload: bytes, now: float) -> None:
-        self.unicast.append((now, payload))
-        super().receive(f_port, payload, now)
+    def receive(self, f_port: int, payload: bytes, now: float, group: int | None = None) -> None:
+        if group is None:
+            self.unicast.append((now, payload))
+        super().receive(f_port, payload, now, group)
 
     def receive_multicast(
         self, mc_addr: int, app_s_key: Key, f_cnt: int, f_port: int, payload: bytes, now: float
@@ -194,9 +195,9 @@ def test_without_the_capability_there_are_no_sent_reports() -> None:
 
 def test_what_the_server_does_not_know_is_refused() -> None:
     net = network()
-    with pytest.raises(NetworkError, match=r"does not know device 9{16}"):
+    with pytest.raises(NetworkError, match=r"device 9{16} is unknown to the server"):
         net.submit(unicast(dev_eui="9" * 16), START)
-    with pytest.raises(NetworkError, match="does not know group g"):
+    with pytest.raises(NetworkError, match="group g is unknown to the server"):
         net.submit(frame(), START)
 
 

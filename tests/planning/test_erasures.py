@@ -13,15 +13,15 @@ from fuota_fec.fleet import trials
 from fuota_fec.planning import erasures
 
 
-def test_the_fleet_uses_the_same():
+def test_fleet_trials_use_the_functions_of_erasures():
     assert trials.matrix_columns is erasures.matrix_columns
     assert trials.loss_thresholds is erasures.loss_thresholds
 
 
-def completes_at(n_frags: int, version: str, rows: list[int], lost: np.ndarray) -> int:
-    decoder = _reference.Decoder(n_frags, 1, version=version)
+def completes_at(n_frags: int, dialect: str, rows: list[int], lost: np.ndarray) -> int:
+    decoder = _reference.Decoder(n_frags, 1, version=dialect)
     block = bytes(range(n_frags))
-    coded = [_reference.parity_row(n_frags, row, version) for row in rows]
+    coded = [_reference.parity_row(n_frags, row, dialect) for row in rows]
     for i in np.flatnonzero(~lost[:n_frags]):
         decoder.push(int(i) + 1, block[i : i + 1])
     if decoder.complete:
@@ -42,14 +42,14 @@ def completes_at(n_frags: int, version: str, rows: list[int], lost: np.ndarray) 
     n_frags=st.sampled_from([1, 2, 7, 33, 64]),
     n_rows=st.sampled_from([0, 1, 20, 65]),
     loss=st.sampled_from([0.0, 0.1, 0.5, 0.9]),
-    version=st.sampled_from(["1.0.0", "2.0.0"]),
+    dialect=st.sampled_from(["1.0.0", "2.0.0"]),
     seed=st.integers(0, 2**32 - 1),
 )
-def test_a_device_completes_where_a_decoder_does(n_frags, n_rows, loss, version, seed):
+def test_a_device_completes_where_a_decoder_does(n_frags, n_rows, loss, dialect, seed):
     lost = np.random.default_rng(seed).random((3, n_frags + n_rows)) < loss
     rows = list(range(1, n_rows + 1))
-    columns = erasures.matrix_columns(n_frags, version, np.array(rows, np.uint32))
-    expected = [completes_at(n_frags, version, rows, device) for device in lost]
+    columns = erasures.matrix_columns(n_frags, dialect, np.array(rows, np.uint32))
+    expected = [completes_at(n_frags, dialect, rows, device) for device in lost]
     assert erasures.needed_of(columns, n_frags, lost).tolist() == expected
 
 
@@ -77,6 +77,6 @@ def test_no_code_does_better_than_the_ideal_one():
 
 
 @pytest.mark.parametrize("loss", [1.0, -0.1, float("nan"), "much", [0.1, 0.2], [[0.1]]])
-def test_what_is_no_loss(loss):
+def test_a_value_that_is_not_a_loss_is_refused(loss):
     with pytest.raises(ff.ParameterError, match="loss"):
         erasures.loss_values(loss, 3)

@@ -86,7 +86,7 @@ def test_published_class_b_slots(periodicity: int) -> None:
     assert 0.03 * ping_period(periodicity) == pytest.approx(0.96 * 2**periodicity)
 
 
-def test_published_groupings() -> None:
+def test_published_groupings_of_a_fleet() -> None:
     """Four devices, DR2 to DR5, 2 kB without coded fragments: all at SF12 1061 s, all at DR2 322 s, each at its own
     39 to 323 s. The fragments of that experiment are not known, so the order and about the ratios are asked."""
     sending = Sending(duty_cycle=0.1, lead=0.0, mcast_msg_delay=0.0)
@@ -154,7 +154,7 @@ def test_the_fleet_is_the_sum_of_its_groups(image_len, n_coded, sessions, period
     assert fleet.duration >= fleet.air_time
 
 
-def test_at_the_same_time_the_duty_cycle_is_divided() -> None:
+def test_shared_sessions_divide_the_duty_cycle() -> None:
     groups = [(0, 1, 2), (3, 4, 5)]
     shared = fleet_schedule(20_000, FLEET, groups, n_coded=30, sessions="shared")
     own = fleet_schedule(20_000, FLEET, groups, n_coded=30, sessions="parallel")
@@ -191,17 +191,17 @@ def test_the_limits_of_devices_and_radio_bound_the_fragment() -> None:
     assert size(2, region="AS923-1", dwell_time=True) == 8
 
 
-def test_what_cannot_be_sent_is_a_problem() -> None:
+def test_a_group_that_cannot_be_sent_has_a_problem() -> None:
     long = fleet_schedule(100_000, {0: 1}, [(0,)], n_coded=0)
     assert long.groups[0].time_out is None
     assert long.problems == (f"DR0: {long.duration:.0f} s, a class C session lasts at most 32768 s",)
     devices = fleet_schedule(100_000, {5: 1}, [(5,)], n_coded=0, sending=Sending(frags_max=100))
-    assert devices.problems == ("DR5: 419 fragments of 239 bytes, the devices take at most 100",)
+    assert devices.problems == ("DR5: 419 fragments of 239 bytes, the devices accept at most 100",)
     numbers = fleet_schedule(239, {5: 1}, [(5,)], n_coded=16383)
-    assert numbers.problems == ("DR5: 1 uncoded and 16383 coded fragments, 16383 can be numbered in all",)
+    assert numbers.problems == ("DR5: 1 uncoded and 16383 coded fragments, at most 16383 can be numbered",)
 
 
-def test_a_region_whose_numbers_do_not_rise_with_the_speed() -> None:
+def test_data_rates_are_ordered_by_speed_not_by_number() -> None:
     """In US915 DR0 is the fastest downlink."""
     fleet = fleet_schedule(10_000, {0: 5, 8: 3, 10: 2}, [(0, 10, 8)], n_coded=0, sending=Sending(region="US915"))
     assert fleet.groups[0].drs == (8, 10, 0)
@@ -211,7 +211,7 @@ def test_a_region_whose_numbers_do_not_rise_with_the_speed() -> None:
 # ---- energy ------------------------------------------------------------------------------------------------------
 
 
-def test_a_device_pays_for_its_session_its_answers_and_its_rest() -> None:
+def test_energy_counts_the_session_the_answers_and_the_idle_time() -> None:
     model = EnergyModel(voltage=3.0, rx_current=0.016, idle_current=6e-6, tx_current=0.04, tx_time=2.0)
     fleet = fleet_schedule(20_000, FLEET, [(0, 1, 2), (3, 4, 5)], n_coded=30, energy=model)
     for group in fleet.groups:
@@ -220,14 +220,14 @@ def test_a_device_pays_for_its_session_its_answers_and_its_rest() -> None:
         assert group.energy == pytest.approx(3.0 * (0.016 * group.session_length + 0.04 * 2 + 6e-6 * idle))
 
 
-def test_listening_until_the_time_out() -> None:
+def test_a_device_may_listen_until_the_time_out() -> None:
     model = EnergyModel(until_time_out=True)
     [group] = fleet_schedule(20_000, FLEET, [(3, 4, 5)], n_coded=30, energy=model).groups
     assert group.listening == 2**group.time_out
     assert 1 <= group.listening / group.session_length < 2
 
 
-def test_in_class_b_a_device_listens_in_slots_alone() -> None:
+def test_a_class_b_device_listens_only_in_slots() -> None:
     sending = Sending(periodicity=3)
     [group] = fleet_schedule(20_000, FLEET, [(3, 4, 5)], n_coded=30, sending=sending).groups
     n_slots = math.ceil(group.session_length / 8)
@@ -250,23 +250,23 @@ def test_in_class_b_a_device_listens_in_slots_alone() -> None:
         ({"devices_per_dr": {3: 0}}, "there are no devices"),
         ({"devices_per_dr": {3: -1}}, "DR3: -1"),
         ({"devices_per_dr": {16: 1}}, "devices_per_dr: 16"),
-        ({"groups": []}, "groups: there is none"),
-        ({"groups": [(3,), ()]}, "one without a data rate"),
+        ({"groups": []}, "groups: expected at least one group, each with a data rate"),
+        ({"groups": [(3,), ()]}, "groups: expected at least one group, each with a data rate"),
         ({"groups": [(3,), (3,)]}, "groups: DR3 is given twice"),
         ({"groups": [(3, 3)]}, "groups: DR3 is given twice"),
         ({"groups": [(2,)]}, "groups: DR2 is not the fastest"),
         ({"devices_per_dr": {9: 1}, "groups": [(9,)]}, "DR9 is for uplinks only in EU868"),
         ({"n_coded": -1}, "n_coded: -1"),
-        ({"sessions": "both"}, "sessions: 'both' is not one of sequential, shared, parallel"),
-        ({"sending": Sending(region="EU999")}, "unknown region 'EU999'"),
+        ({"sessions": "both"}, "sessions: 'both' is not an order of sessions, expected one of sequential,"),
+        ({"sending": Sending(region="EU999")}, "region: 'EU999' is not a region"),
         ({"sending": Sending(duty_cycle=0.0)}, "duty cycle"),
         ({"sending": Sending(region="CN470")}, "frequency_hz or duty_cycle"),
         ({"sending": Sending(frag_size_multiple=200)}, "DR3: .*no multiple of 200"),
         ({"sending": Sending(fsize=113)}, "DR3: fsize: 113 bytes do not fit"),
-        ({"sending": Sending(periodicity=8)}, "periodicity of 0 to 7, got 8"),
+        ({"sending": Sending(periodicity=8)}, "periodicity: 8 is not a ping slot periodicity, expected 0 to 7"),
     ],
 )
-def test_bad_input(changes, said) -> None:
+def test_a_schedule_refuses_bad_input(changes, said) -> None:
     arguments = {"image_len": 1000, "devices_per_dr": {3: 1}, "groups": [(3,)], "n_coded": 0, **changes}
     with pytest.raises(ParameterError, match=said):
         fleet_schedule(**arguments)
@@ -274,13 +274,13 @@ def test_bad_input(changes, said) -> None:
 
 @pytest.mark.parametrize("name", ["mcast_msg_delay", "network_pacing", "lead", "setup"])
 @pytest.mark.parametrize("value", [-1.0, math.nan, math.inf, "2"])
-def test_bad_times(name: str, value: object) -> None:
+def test_sending_refuses_bad_times(name: str, value: object) -> None:
     with pytest.raises(ParameterError, match=f"{name}: "):
         Sending(**{name: value})
 
 
 @pytest.mark.parametrize("name", ["voltage", "rx_current", "tx_time"])
-def test_bad_currents(name: str) -> None:
+def test_an_energy_model_refuses_negative_values(name: str) -> None:
     with pytest.raises(ParameterError, match=f"{name}: -1"):
         EnergyModel(**{name: -1})
 
@@ -295,12 +295,12 @@ def test_bad_currents(name: str) -> None:
         {"fsize": 9, "frag_size_max": 8},
     ],
 )
-def test_bad_limits(changes: dict[str, int]) -> None:
+def test_sending_refuses_bad_limits(changes: dict[str, int]) -> None:
     with pytest.raises(ParameterError, match=next(iter(changes))):
         Sending(**changes)
 
 
-def test_the_header_is_counted() -> None:
+def test_time_on_air_counts_the_header() -> None:
     [group] = fleet_schedule(1000, {0: 1}, [(0,)], n_coded=0).groups
     on_air = time_on_air(FRAME_OVERHEAD_LEN + DATA_FRAGMENT_HEADER_LEN + group.frag_size, EU868.data_rate(0))
     assert group.time.frame_time == on_air

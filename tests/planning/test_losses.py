@@ -10,7 +10,7 @@ from fuota_fec.planning.losses import draw_lost
 
 
 @pytest.mark.parametrize("loss", [0.0, 0.003, 1 / 256, 0.3, 0.5, 0.9, 0.999])
-def test_fragments_are_lost_as_often_as_asked(loss):
+def test_fragments_are_lost_with_the_given_probability(loss):
     lost = draw_lost(np.random.default_rng(1), np.full(2000, loss), 301)
     chance = 5 * (loss * (1 - loss) / lost.size) ** 0.5
     assert abs(lost.mean() - loss) <= chance
@@ -74,6 +74,6 @@ def test_a_channel_that_does_not_differ_is_independent_loss():
         (lambda: ff.GilbertElliott(p_good_to_bad="often", p_bad_to_good=0.1), "p_good_to_bad: 'often'"),
     ],
 )
-def test_bad_input(make, said):
+def test_a_distribution_refuses_bad_input(make, said):
     with pytest.raises(ff.ParameterError, match=said):
         make()

@@ -14,19 +14,19 @@ from fuota_fec.planning.erasures import matrix_columns, needed_of
 from fuota_fec.planning.probability import closed_form, wilson
 
 
-def enumerated(n_frags: int, n_coded: int, loss: float, version: str, *, rows=None, max_losses=None) -> float:
+def enumerated(n_frags: int, n_coded: int, loss: float, dialect: str, *, rows=None, max_losses=None) -> float:
     """Over every pattern of losses, each with its probability."""
     n_sent = n_frags + n_coded
     lost = np.array(list(itertools.product([False, True], repeat=n_sent)))
     numbers = np.array(rows or range(1, n_coded + 1), np.uint32)
-    done = needed_of(matrix_columns(n_frags, version, numbers), n_frags, lost) >= 0
+    done = needed_of(matrix_columns(n_frags, dialect, numbers), n_frags, lost) >= 0
     if max_losses is not None:
         done &= lost[:, :n_frags].sum(axis=1) <= max_losses
     n_lost = lost[done].sum(axis=1)
     return float(np.sum(loss**n_lost * (1 - loss) ** (n_sent - n_lost)))
 
 
-@pytest.mark.parametrize("version", ["1.0.0", "2.0.0"])
+@pytest.mark.parametrize("dialect", ["1.0.0", "2.0.0"])
 @pytest.mark.parametrize(
     ("n_frags", "n_coded", "loss", "more"),
     [
@@ -38,15 +38,15 @@ def enumerated(n_frags: int, n_coded: int, loss: float, version: str, *, rows=No
         (6, 0, 0.1, {}),
     ],
 )
-def test_trials_agree_with_every_pattern(version, n_frags, n_coded, loss, more):
-    estimate = ff.estimate_completion(n_frags, n_coded, loss, version=version, confidence=0.9999, **more)
-    expected = enumerated(n_frags, n_coded, loss, version, **more)
+def test_trials_agree_with_every_pattern(dialect, n_frags, n_coded, loss, more):
+    estimate = ff.estimate_completion(n_frags, n_coded, loss, dialect=dialect, confidence=0.9999, **more)
+    expected = enumerated(n_frags, n_coded, loss, dialect, **more)
     assert estimate.low <= expected <= estimate.high
     assert estimate.high - estimate.low < 0.012
-    assert ff.decode_probability(n_frags, n_coded, loss, version=version, **more) == estimate.probability
+    assert ff.decode_probability(n_frags, n_coded, loss, dialect=dialect, **more) == estimate.probability
 
 
-def test_seeds_and_kernels():
+def test_an_estimate_depends_on_the_seed_and_not_on_the_kernel():
     same = [ff.estimate_completion(40, 10, 0.1, n_trials=5000, kernel=k) for k in ff.kernels()]
     assert len(set(same)) == 1
     assert ff.estimate_completion(40, 10, 0.1, n_trials=5000, seed=1) != same[0]
@@ -90,21 +90,21 @@ def test_the_ideal_code_needs_as_many_as_there_are(m, r, loss):
     assert (found.low, found.high, found.n_trials) == (found.probability, found.probability, 0)
 
 
-@pytest.mark.parametrize("version", ["1.0.0", "2.0.0"])
-def test_with_many_losses_the_matrix_is_as_good_as_a_random_one(version):
-    exact = ff.estimate_completion(500, 75, 0.1, version=version, confidence=0.9999)
+@pytest.mark.parametrize("dialect", ["1.0.0", "2.0.0"])
+def test_the_matrix_is_as_good_as_a_random_one_with_many_losses(dialect):
+    exact = ff.estimate_completion(500, 75, 0.1, dialect=dialect, confidence=0.9999)
     assert exact.low <= closed_form(500, 75, 0.1) <= exact.high
     assert exact.probability < closed_form(500, 75, 0.1, ideal=True)
 
 
-def test_with_few_losses_the_exact_matrix_rules():
+def test_the_matrix_is_worse_than_a_random_one_with_few_losses():
     """M = 21, 5 % loss, nine coded fragments of dialect 1.0.0 (published: 90 %, where a random matrix has 99 %)."""
     exact = ff.estimate_completion(21, 9, 0.05)
     assert exact.high < 0.96
     assert closed_form(21, 9, 0.05) > 0.99
 
 
-def test_more_than_any_block_has():
+def test_the_closed_form_at_its_extremes():
     assert closed_form(16000, 383, 0.01) == pytest.approx(1, abs=1e-3)
     assert closed_form(10, 10, 0.0) == 1
     assert closed_form(10, 0, 0.1) == pytest.approx(0.9**10)
@@ -113,23 +113,23 @@ def test_more_than_any_block_has():
     )
 
 
-def test_distributions():
+def test_closed_forms_of_distributions_agree_with_trials():
     mix = ff.LossMix(shares=((0.75, 0.05), (0.25, 0.2)))
     parts = 0.75 * closed_form(30, 8, 0.05) + 0.25 * closed_form(30, 8, 0.2)
     assert ff.estimate_completion(30, 8, mix, method="random").probability == pytest.approx(parts)
     for shape in ({"mean": 0.1, "spread": 0.05}, {"mean": 0.05, "spread": 0.1}):
         beta = ff.BetaLoss(**shape)
         closed = ff.estimate_completion(200, 30, beta, method="random").probability
-        exact = ff.estimate_completion(200, 30, beta, version="2.0.0", confidence=0.9999)
+        exact = ff.estimate_completion(200, 30, beta, dialect="2.0.0", confidence=0.9999)
         assert exact.low <= closed <= exact.high
 
 
 def test_bursts_cost_more_than_the_same_loss_spread_out():
     burst = ff.GilbertElliott(p_good_to_bad=0.01, p_bad_to_good=0.1)
     spread = ff.GilbertElliott(p_good_to_bad=0.5, p_bad_to_good=0.5, loss_good=burst.mean, loss_bad=burst.mean)
-    exact = ff.estimate_completion(50, 20, spread, version="2.0.0", n_trials=20_000, confidence=0.9999)
-    assert exact.low <= ff.decode_probability(50, 20, burst.mean, version="2.0.0") <= exact.high
-    assert ff.decode_probability(50, 20, burst, version="2.0.0", n_trials=20_000) < exact.low - 0.02
+    exact = ff.estimate_completion(50, 20, spread, dialect="2.0.0", n_trials=20_000, confidence=0.9999)
+    assert exact.low <= ff.decode_probability(50, 20, burst.mean, dialect="2.0.0") <= exact.high
+    assert ff.decode_probability(50, 20, burst, dialect="2.0.0", n_trials=20_000) < exact.low - 0.02
 
 
 def test_a_device_that_can_solve_few_losses():
@@ -141,7 +141,7 @@ def test_a_device_that_can_solve_few_losses():
     assert ff.decode_probability(21, 300, 0.1) == 1
 
 
-def test_wilson():
+def test_wilson_bounds_are_z_standard_deviations_away():
     """The interval holds the shares of which the count is within z standard deviations."""
     for k, n in ((0, 10), (3, 10), (10, 10), (990, 1000)):
         low, high = wilson(k, n, 2.0)
@@ -171,17 +171,17 @@ EXTRA = {
 thousand devices, all coded fragments received, rows 1, 2, 3 …"""
 
 
-@pytest.mark.parametrize("version", ["1.0.0", "2.0.0"])
+@pytest.mark.parametrize("dialect", ["1.0.0", "2.0.0"])
 @pytest.mark.parametrize(("n_frags", "n_lost"), EXTRA)
-def test_published_extra_fragments(n_frags, n_lost, version):
+def test_published_extra_fragments(n_frags, n_lost, dialect):
     n = 10_000 if n_frags < 1000 else 4000
-    mean, *quantiles = EXTRA[n_frags, n_lost][version == "2.0.0"]
+    mean, *quantiles = EXTRA[n_frags, n_lost][dialect == "2.0.0"]
     rng = np.random.default_rng(7)
     lost = np.zeros((n, n_frags + n_lost + 60), np.bool_)
     places = np.argpartition(rng.random((n, n_frags), dtype=np.float32), n_lost, axis=1)[:, :n_lost]
     np.put_along_axis(lost, places, True, 1)
     rows = np.arange(1, n_lost + 61, dtype=np.uint32)
-    extra = needed_of(matrix_columns(n_frags, version, rows), n_frags, lost) - n_lost
+    extra = needed_of(matrix_columns(n_frags, dialect, rows), n_frags, lost) - n_lost
     assert extra.min() >= 0
     assert abs(extra.mean() - mean) < 0.1
     for share, published in zip((0.5, 0.9, 0.99), quantiles, strict=False):
@@ -198,7 +198,9 @@ def test_published_extra_fragments(n_frags, n_lost, version):
         ({"n_coded": 16380}, "n_coded"),
         ({"loss": 1.0}, "loss: 1.0"),
         ({"loss": [0.1, 0.2]}, "loss: 2 values"),
-        ({"version": "3"}, "version"),
+        ({"dialect": "3"}, "dialect: '3'"),
+        ({"version": "3"}, "dialect: '3'"),
+        ({"dialect": "1.0.0", "version": "2.0.0"}, "dialect, version: "),
         ({"rows": [1]}, "n_coded: 5"),
         ({"max_losses": -1}, "max_losses"),
         ({"n_trials": 0}, "n_trials"),
@@ -206,10 +208,10 @@ def test_published_extra_fragments(n_frags, n_lost, version):
         ({"confidence": 1}, "confidence"),
         ({"confidence": "high"}, "confidence"),
         ({"method": "guess"}, "method: 'guess'"),
-        ({"method": "ideal", "loss": ff.GilbertElliott(p_good_to_bad=0.1, p_bad_to_good=0.1)}, "no bursts"),
+        ({"method": "ideal", "loss": ff.GilbertElliott(p_good_to_bad=0.1, p_bad_to_good=0.1)}, "is not for bursts"),
     ],
 )
-def test_bad_input(changes, said):
+def test_an_estimate_refuses_bad_input(changes, said):
     arguments = {"n_frags": 20, "n_coded": 5, "loss": 0.1, **changes}
     positional = [arguments.pop(name) for name in ("n_frags", "n_coded", "loss")]
     with pytest.raises(ff.ParameterError, match=said):

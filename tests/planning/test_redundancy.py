@@ -25,7 +25,7 @@ def simulated(plan: ff.RedundancyPlan, loss, n_coded: int, *, n_fleets: int = N_
         losses.size,
         max_coded=n_coded,
         rows=plan.rows[:n_coded],
-        version=plan.version,
+        version=plan.dialect,
         seed=987_654_321,
     )
     completed = np.count_nonzero(trial.coded_needed.reshape(n_fleets, -1) >= 0, axis=1)
@@ -33,7 +33,7 @@ def simulated(plan: ff.RedundancyPlan, loss, n_coded: int, *, n_fleets: int = N_
 
 
 @pytest.mark.parametrize("rows", ["first", "selected"])
-@pytest.mark.parametrize("version", ["1.0.0", "2.0.0"])
+@pytest.mark.parametrize("dialect", ["1.0.0", "2.0.0"])
 @pytest.mark.parametrize(
     ("n_frags", "loss", "n_devices", "threshold", "confidence", "fewer"),
     [
@@ -45,8 +45,8 @@ def simulated(plan: ff.RedundancyPlan, loss, n_coded: int, *, n_fleets: int = N_
         (50, 0.05, 1000, 100, 0.99, 6),
     ],
 )
-def test_the_promise_is_kept_and_nothing_is_wasted(
-    n_frags, loss, n_devices, threshold, confidence, fewer, version, rows
+def test_a_plan_meets_its_threshold_with_no_fragment_to_spare(
+    n_frags, loss, n_devices, threshold, confidence, fewer, dialect, rows
 ):
     plan = ff.plan_redundancy(
         n_frags,
@@ -54,7 +54,7 @@ def test_the_promise_is_kept_and_nothing_is_wasted(
         threshold,
         n_devices=n_devices,
         confidence=confidence,
-        version=version,
+        dialect=dialect,
         rows=rows,
         alternatives=False,
     )
@@ -66,10 +66,10 @@ def test_the_promise_is_kept_and_nothing_is_wasted(
     assert simulated(plan, loss, plan.n_coded - fewer) < confidence - 3 * sigma
 
 
-def test_it_is_the_smallest_or_next_to_it():
+def test_a_plan_is_the_smallest_or_next_to_it_for_every_seed():
     """Whatever the seed: at most two fragments more than it takes in 2000 fleets."""
     plans = [
-        ff.plan_redundancy(80, SPREAD, 95, version="2.0.0", rows="first", alternatives=False, seed=seed)
+        ff.plan_redundancy(80, SPREAD, 95, dialect="2.0.0", rows="first", alternatives=False, seed=seed)
         for seed in range(5)
     ]
     longest = max(plans, key=lambda plan: plan.n_coded)
@@ -78,7 +78,7 @@ def test_it_is_the_smallest_or_next_to_it():
     assert all(best - 1 <= plan.n_coded <= best + 2 for plan in plans)
 
 
-def test_ten_thousand_devices_with_losses_of_their_own():
+def test_a_plan_for_ten_thousand_devices_takes_few_trials():
     """M = 1000. Few enough trials that it takes a small multiple of simulating that fleet once."""
     losses = np.random.default_rng(1).uniform(0.01, 0.3, 10_000)
     start = time.process_time()
@@ -100,7 +100,7 @@ def test_ten_thousand_devices_with_losses_of_their_own():
         assert low <= met <= high
 
 
-def test_the_few_that_hear_least_are_told_apart():
+def test_a_plan_distinguishes_the_few_devices_with_the_highest_losses():
     """Of 10 000 devices ten may fail, and the ten are known: fewer coded fragments than if each of 39 were the mean."""
     losses = np.sort(np.random.default_rng(9).beta(3.5, 31.5, 10_000))
     plan = ff.plan_redundancy(1000, losses, 99.9, alternatives=False)
@@ -120,7 +120,7 @@ def test_the_few_that_hear_least_are_told_apart():
     assert chance(plan.n_coded - 8) < 0.97
 
 
-def test_the_ideal_code_by_formula():
+def test_a_plan_with_the_ideal_code_follows_the_formula():
     for n_frags, loss, n_devices, threshold in ((50, 0.05, 100, 90), (21, 0.1, 300, 99), (200, 0.02, 1000, 99.9)):
         plan = ff.plan_redundancy(n_frags, loss, threshold, n_devices=n_devices, rows="ideal", alternatives=False)
         n_failing = n_devices - plan.n_needed
@@ -167,17 +167,17 @@ def test_the_same_seed_gives_the_same_plan_on_every_kernel():
     assert facts(ff.plan_redundancy(40, SPREAD, 90, seed=4)) != facts(plans[0])
 
 
-def test_a_number_is_an_array_of_it():
+def test_one_loss_for_all_equals_an_array_of_it():
     one = ff.plan_redundancy(30, 0.1, 90, n_devices=100, alternatives=False)
     each = ff.plan_redundancy(30, [0.1] * 100, 90, alternatives=False)
     assert facts(one) == facts(each)
     assert one.n_sent == 30 + one.n_coded
 
 
-def test_more_is_asked_more_is_sent():
+def test_harder_requirements_take_more_coded_fragments():
     def coded(threshold=90.0, confidence=0.99, loss=0.1, **more):
         plan = ff.plan_redundancy(
-            60, loss, threshold, confidence=confidence, n_devices=50, alternatives=False, version="2.0.0", **more
+            60, loss, threshold, confidence=confidence, n_devices=50, alternatives=False, dialect="2.0.0", **more
         )
         return plan.n_coded
 
@@ -190,7 +190,7 @@ def test_more_is_asked_more_is_sent():
     assert coded(loss=0.05) < coded(loss=mix) <= coded(loss=0.15)
 
 
-def test_bursts_keep_the_promise_too():
+def test_a_plan_for_bursts_meets_its_threshold():
     channel = ff.GilbertElliott(p_good_to_bad=0.02, p_bad_to_good=0.2, loss_good=0.01, loss_bad=0.8)
     plan = ff.plan_redundancy(50, channel, 90, n_devices=100, rows="first", alternatives=False)
 
@@ -203,7 +203,7 @@ def test_bursts_keep_the_promise_too():
     assert met(plan.n_coded - 3) < 0.97
 
 
-def test_rows_of_the_caller():
+def test_a_plan_uses_the_rows_of_the_caller():
     rows = [700, 3, 91, 12, 5000, 44, 45, 46, 47, 48, 49, 50, 2, 7]
     plan = ff.plan_redundancy(30, 0.05, 90, n_devices=100, rows=rows)
     assert plan.meets
@@ -211,7 +211,7 @@ def test_rows_of_the_caller():
     assert plan.rows.tolist() == rows[: plan.n_coded]
 
 
-def test_without_losses_nothing_is_added():
+def test_a_plan_without_losses_has_no_coded_fragments():
     plan = ff.plan_redundancy(100, 0.0, 100, n_devices=1000)
     assert (plan.meets, plan.n_coded, plan.probability, plan.n_sure) == (True, 0, 1.0, 1000)
 
@@ -234,7 +234,7 @@ def test_a_device_that_cannot_solve_its_losses_never_completes():
     assert met.n_coded >= ff.plan_redundancy(21, 0.1, 90, n_devices=1000, alternatives=False).n_coded
 
 
-def test_limits_of_their_own():
+def test_limits_of_each_device_bound_the_plan():
     limits = [5] * 30 + [21] * 70
     given = {"n_devices": 100, "max_coded": 50, "alternatives": False}
     plan = ff.plan_redundancy(21, 0.2, 100, max_losses=limits, **given)
@@ -247,7 +247,7 @@ def test_limits_of_their_own():
     assert again.n_coded == plan.n_coded
 
 
-def test_too_few_coded_fragments_are_allowed():
+def test_a_plan_with_too_small_a_max_coded_does_not_meet_its_threshold():
     plan = ff.plan_redundancy(100, 0.1, 99, n_devices=500, max_coded=12, alternatives=False)
     assert not plan.meets
     assert plan.n_coded == plan.max_coded == 12
@@ -264,42 +264,13 @@ def test_one_fragment_has_no_code():
     assert ff.plan_redundancy(1, 0.1, 80, n_devices=200, alternatives=False).meets
 
 
-# ---- compared with -------------------------------------------------------------------------------------------
-
-
-def test_code_rates_and_rounds():
-    plan = ff.plan_redundancy(100, 0.05, 90, n_devices=200)
-    others = {other.name: other for other in plan.alternatives}
-    assert list(others) == ["7/8", "5/6", "3/4", "1/2", "1 round", "2 rounds", "3 rounds", "4 rounds"]
-    assert [others[rate].n_coded for rate in ("7/8", "5/6", "3/4", "1/2")] == [15, 20, 34, 100]
-    for name, other in others.items():
-        assert other.n_sent == 100 * other.n_rounds + other.n_coded
-        if other.n_coded:
-            exact = ff.estimate_completion(100, other.n_coded, 0.05, seed=9)
-            assert other.device_probability == pytest.approx(exact.probability, abs=0.01), name
-        else:
-            assert other.device_probability == pytest.approx((1 - 0.05**other.n_rounds) ** 100)
-        failing = np.array([1 - other.device_probability])
-        assert other.probability == pytest.approx(at_most(20, np.array([200]), failing), abs=1e-9)
-
-
-def test_rounds_by_simulation():
-    for loss in (ff.GilbertElliott(p_good_to_bad=0.01, p_bad_to_good=0.3), ff.BetaLoss(mean=0.03, spread=0.02)):
-        plan = ff.plan_redundancy(20, loss, 90, n_devices=50)
-        shares = [other.device_probability for other in plan.alternatives if other.n_coded == 0]
-        assert shares == sorted(shares)
-        assert shares[0] == pytest.approx(ff.decode_probability(20, 0, loss, seed=8), abs=0.02)
-
-
-def test_a_second_round_is_dropped_by_most_decoders():
-    plan = ff.plan_redundancy(50, SPREAD, 90, late_uncoded=False)
-    [share] = {other.device_probability for other in plan.alternatives if other.n_coded == 0}
-    assert share == pytest.approx(float(np.mean((1 - SPREAD) ** 50)))
-
-
-def test_rates_that_cannot_be_numbered_are_left_out():
-    plan = ff.plan_redundancy(12_000, 0.001, 90, n_devices=10)
-    assert [other.name for other in plan.alternatives if other.n_coded] == ["7/8", "5/6", "3/4"]
+def test_version_is_another_name_for_dialect_in_a_plan():
+    plan, same = (
+        ff.plan_redundancy(30, 0.1, 90, n_devices=20, alternatives=False, **{name: "2.0.0"})
+        for name in ("dialect", "version")
+    )
+    assert facts(plan) == facts(same)
+    assert plan.dialect == plan.version == same.dialect == "2.0.0"
 
 
 @pytest.mark.parametrize(
@@ -317,17 +288,19 @@ def test_rates_that_cannot_be_numbered_are_left_out():
         ({"success_threshold": "most"}, "success_threshold: 'most'"),
         ({"confidence": 1.0}, "confidence: 1.0"),
         ({"confidence": 0}, "confidence: 0"),
-        ({"version": "3"}, "version"),
+        ({"dialect": "3"}, "dialect: '3'"),
+        ({"version": "3"}, "dialect: '3'"),
+        ({"dialect": "1.0.0", "version": "2.0.0"}, "dialect, version: "),
         ({"max_coded": -1}, "max_coded"),
         ({"max_coded": 16370}, "max_coded"),
         ({"rows": "best"}, "rows: 'best'"),
         ({"rows": [1, 1]}, "rows: 1"),
-        ({"rows": [1, 2], "max_coded": 3}, "only 2 rows"),
+        ({"rows": [1, 2], "max_coded": 3}, "max_coded: 3 is more than the rows given, expected at most 2"),
         ({"max_losses": [1, 2, 3]}, "max_losses"),
         ({"seed": -1}, "seed"),
     ],
 )
-def test_bad_input(changes, said):
+def test_a_plan_refuses_bad_input(changes, said):
     arguments = {"n_frags": 20, "loss": 0.1, "success_threshold": 90, "n_devices": 10, **changes}
     positional = [arguments.pop(name) for name in ("n_frags", "loss", "success_threshold")]
     with pytest.raises(ff.ParameterError, match=said):

@@ -24,28 +24,28 @@ def test_the_fragment_is_the_largest_multiple_that_fits(max_app_payload: int, mu
 
 
 @pytest.mark.parametrize(("payload", "fsize"), [(242, 239), (242, 1), (51, 48), (255, 252), (300, 255)])
-def test_a_given_size_that_fits_is_taken(payload: int, fsize: int) -> None:
+def test_a_given_fragment_size_that_fits_is_used(payload: int, fsize: int) -> None:
     assert fragment_size(payload, fsize=fsize) == fsize
 
 
-def test_a_given_size_is_not_rounded() -> None:
+def test_a_given_fragment_size_is_not_rounded() -> None:
     assert fragment_size(242, fsize=100, multiple_of=16) == 100
 
 
 @pytest.mark.parametrize(("payload", "fsize"), [(242, 240), (51, 49), (11, 9)])
-def test_a_given_size_that_does_not_fit_is_refused(payload: int, fsize: int) -> None:
+def test_a_given_fragment_size_that_does_not_fit_is_refused(payload: int, fsize: int) -> None:
     with pytest.raises(ParameterError, match=f"{fsize} bytes do not fit.*{payload - 3}"):
         fragment_size(payload, fsize=fsize)
 
 
-def test_nothing_fits_into_nothing() -> None:
+def test_no_fragment_fits_into_the_header_alone() -> None:
     for payload in (0, 3):
         with pytest.raises(ParameterError):
             fragment_size(payload)
 
 
 @given(st.integers(1, 100_000), st.floats(0, 2048))
-def test_the_spread_is_the_smallest_that_holds_all_answers(n_devices: int, most: float) -> None:
+def test_the_answer_spread_is_the_smallest_that_holds_all_answers(n_devices: int, most: float) -> None:
     delay = block_ack_delay(n_devices, most)
     wanted = min(n_devices / 16 + 1, most)
     assert 0 <= delay <= 7
@@ -57,7 +57,7 @@ def test_the_spread_is_the_smallest_that_holds_all_answers(n_devices: int, most:
     ("n_devices", "most", "delay"),
     [(1, 128, 0), (240, 128, 0), (241, 128, 1), (1000, 128, 2), (10**6, 128, 3), (10**6, 2048, 7)],
 )
-def test_the_spread_of_some_fleets(n_devices: int, most: float, delay: int) -> None:
+def test_the_answer_spread_of_some_fleets(n_devices: int, most: float, delay: int) -> None:
     assert block_ack_delay(n_devices, most) == delay
 
 
@@ -86,7 +86,7 @@ def test_the_time_out_is_the_smallest_that_is_long_enough(needed: float, wanted:
     assert time_out == 0 or 2 ** (time_out - 1) < wanted
 
 
-def test_what_no_session_is_long_enough_for() -> None:
+def test_a_transmission_longer_than_any_session_is_refused() -> None:
     assert session_time_out(32768, 32768) == 15
     with pytest.raises(ParameterError, match="32768"):
         session_time_out(32768.5, 40000)

@@ -22,13 +22,13 @@ def groups_of(fleet) -> list[tuple[int, ...]]:
     return [group.drs for group in fleet.groups]
 
 
-def test_every_way_to_cut() -> None:
+def test_contiguous_lists_every_way_to_cut_a_sequence() -> None:
     assert list(contiguous((7,))) == [((7,),)]
     assert list(contiguous((1, 2, 3))) == [((1, 2, 3),), ((1,), (2, 3)), ((1, 2), (3,)), ((1,), (2,), (3,))]
     assert len(set(contiguous(range(8)))) == 128
 
 
-def test_a_data_rate_reaches_those_that_are_as_fast() -> None:
+def test_a_data_rate_reaches_devices_that_are_as_fast() -> None:
     choice = what_if(20_000, {2: 10, 3: 20, 5: 40}, n_coded=RATE_5_6)
     assert [(fleet.groups[0].dr, fleet.n_devices) for fleet in choice.rates] == [
         *((0, 70), (1, 70), (2, 70)),  # slower than need be
@@ -46,9 +46,9 @@ def test_the_groupings_are_those_of_the_schedule() -> None:
 
 
 def every_partition(drs: list[int]):
-    """Also those that are no neighbours."""
+    """All partitions of the data rates, with groups that are not neighbours too."""
     for labels in product(range(len(drs)), repeat=len(drs)):
-        groups = [tuple(dr for dr, at in zip(drs, labels, strict=True) if at == label) for label in range(len(drs))]
+        groups = [tuple(dr for dr, own in zip(drs, labels, strict=True) if own == label) for label in range(len(drs))]
         yield [group for group in groups if group]
 
 
@@ -80,12 +80,12 @@ def test_the_best_by_time_is_one_group_and_by_energy_one_per_data_rate() -> None
     assert groups_of(choice.best("energy")) == [(0,), (1,), (2,), (3,), (4,), (5,)]
 
 
-def test_where_groups_share_the_air_something_between_spends_least() -> None:
+def test_shared_sessions_spend_least_energy_with_a_few_groups() -> None:
     best = what_if(20_000, FLEET, n_coded=RATE_5_6, sessions="shared").best("energy")
     assert 1 < len(best.groups) < 6
 
 
-def test_where_groups_have_their_own_air_the_time_is_that_of_the_slowest() -> None:
+def test_parallel_sessions_take_the_time_of_the_slowest_group() -> None:
     choice = what_if(20_000, FLEET, n_coded=RATE_5_6, sessions="parallel")
     slowest = choice.groupings[0].duration
     assert all(fleet.duration == slowest for fleet in choice.groupings)
@@ -93,18 +93,20 @@ def test_where_groups_have_their_own_air_the_time_is_that_of_the_slowest() -> No
     assert len(choice.best("energy").groups) == 6
 
 
-def test_the_least_energy_within_a_time() -> None:
+def test_the_best_grouping_within_a_time_has_the_least_energy() -> None:
     choice = what_if(20_000, FLEET, n_coded=RATE_5_6)
     best = choice.best("energy", max_duration=5 * 3600)
     assert best.duration <= 5 * 3600
     assert all(best.energy <= other.energy for other in choice.groupings if other.duration <= 5 * 3600)
     quickest = choice.best("duration").duration
     assert choice.best("energy", max_duration=quickest) == choice.best("duration")
-    with pytest.raises(ParameterError, match=rf"max_duration: 60 s, but the quickest .* takes {quickest:.0f} s"):
+    with pytest.raises(
+        ParameterError, match=rf"max_duration: 60 s is too short, the quickest .* takes {quickest:.0f} s"
+    ):
         choice.best("energy", max_duration=60)
 
 
-def test_for_every_number_of_groups_the_one_of_least_energy() -> None:
+def test_per_number_has_the_least_energy_for_every_number_of_groups() -> None:
     choice = what_if(20_000, FLEET, n_coded=RATE_5_6)
     found = choice.per_number()
     assert [len(fleet.groups) for fleet in found] == [1, 2, 3, 4, 5, 6]
@@ -135,11 +137,11 @@ def test_a_slower_data_rate_into_which_no_fragment_fits_is_left_out() -> None:
         ({0: 1, 5: 1}, Sending(frag_size_multiple=64), "DR0: .*no multiple of 64"),
     ],
 )
-def test_bad_input(devices, sending, said) -> None:
+def test_what_if_refuses_bad_input(devices, sending, said) -> None:
     with pytest.raises(ParameterError, match=said):
         what_if(1000, devices, n_coded=0, sending=sending)
 
 
-def test_an_unknown_objective() -> None:
-    with pytest.raises(ParameterError, match="objective: 'speed' is not one of duration, air_time, energy"):
+def test_an_unknown_objective_is_refused() -> None:
+    with pytest.raises(ParameterError, match="objective: 'speed' is not an objective, expected one of duration,"):
         what_if(1000, {5: 1}, n_coded=0).best("speed")

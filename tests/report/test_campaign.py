@@ -29,7 +29,7 @@ def device(n: int, status: str, reason: str = "", **more) -> DeviceStatus:
     return DeviceStatus(dev_eui=f"{n:016x}", group="g", status=status, reason=reason, fw_version=0x01020304, **more)
 
 
-def test_a_page_is_well_formed_and_whole(failed_page, page):
+def test_a_page_is_well_formed_and_self_contained(failed_page, page):
     seen = page(failed_page)
     assert failed_page.startswith("<!doctype html>")
     assert [attrs.get("lang") for attrs in seen.all("html")] == ["en"]
@@ -43,14 +43,14 @@ def test_a_page_is_well_formed_and_whole(failed_page, page):
     assert len(ids) == len(set(ids))
 
 
-def test_tables_have_headers(failed_page, page):
+def test_tables_of_a_page_have_headers(failed_page, page):
     seen = page(failed_page)
     scopes = [attrs.get("scope") for attrs in seen.all("th")]
     assert {"col", "row"} == set(scopes)
     assert len(seen.all("thead")) == len(seen.all("table"))
 
 
-def test_the_verdict_is_the_first_thing_said(failed_events, failed_page, page):
+def test_the_verdict_stands_at_the_top_of_the_page(failed_events, failed_page, page):
     text = page(failed_page).text
     assert text.index("FAILED") < 100
     line = verdict(read_history(failed_events))
@@ -58,13 +58,13 @@ def test_the_verdict_is_the_first_thing_said(failed_events, failed_page, page):
     assert line.startswith("0 of 6 devices passed: ")
 
 
-def test_verdicts_on_the_way(adaptive_events):
+def test_the_verdict_of_a_running_campaign_has_its_stage(adaptive_events):
     seen = {verdict(read_history(adaptive_events[:n])) for n in range(1, len(adaptive_events), 60)}
     assert any(line.startswith("stage 1 of ") for line in seen)
-    assert re.match(r"\d+ of 12 devices passed, 60 % were asked for, in \d h", verdict(read_history(adaptive_events)))
+    assert re.match(r"\d+ of 12 devices passed, 60 % were required, in \d h", verdict(read_history(adaptive_events)))
 
 
-def test_every_device_is_there_with_its_reason(failed_events, failed_page, page):
+def test_a_page_lists_every_device_with_its_reason(failed_events, failed_page, page):
     text = page(failed_page).text
     for found in Campaign.replay(failed_events).status().devices:
         assert found.dev_eui in text
@@ -77,14 +77,14 @@ def test_a_page_of_a_campaign_after_any_event(adaptive_events, page):
 
 
 @pytest.mark.parametrize("kind", ["multicast", "binary"])
-def test_other_kinds(kind, events_of, page):
+def test_a_page_of_campaigns_of_other_kinds(kind, events_of, page):
     events = events_of(kind=kind, fw_version=None)
     text = page(campaign_page(events)).text
     assert Campaign.replay(events).progress().status in text
     assert ("multicast frames" in text) == (kind == "binary")
 
 
-def test_several_groups(events_of, page):
+def test_a_page_of_several_groups(events_of, page):
     groups = [
         {"name": f"g{i}", "mc_addr": f"01f3a4b{i}", "dr": 5, "version": v} for i, v in ((1, "1.0.0"), (2, "2.0.0"))
     ]
@@ -93,7 +93,7 @@ def test_several_groups(events_of, page):
     assert "01f3a4b2" in text
 
 
-def test_names_are_text(events_of, page):
+def test_names_on_a_page_are_escaped(events_of, page):
     groups = [{"name": "<script>alert(1)</script>", "mc_addr": "01f3a4b5", "dr": 5}]
     made = campaign_page(events_of(groups=groups, id="<b>&amp;"))
     assert page(made).all("script") == []
@@ -101,7 +101,7 @@ def test_names_are_text(events_of, page):
     assert "Campaign <b>&amp;" in page(made).text
 
 
-def test_no_key_and_no_name_of_one(events_of):
+def test_a_page_has_no_key_and_no_name_of_a_key(events_of):
     groups = [{"name": "meters", "mc_addr": "01f3a4b5", "dr": 5, "key": "vault/secret-name"}]
     events = events_of(groups=groups)
     campaign = Campaign.replay(events)
@@ -113,7 +113,7 @@ def test_no_key_and_no_name_of_one(events_of):
         assert bytes(key).hex() not in made
 
 
-def test_the_same_events_are_the_same_bytes(failed_events, failed_page):
+def test_the_same_events_give_the_same_bytes(failed_events, failed_page):
     code = (
         "import sys, pickle; from fuota_fec.report.campaign import campaign_page;"
         "sys.stdout.buffer.write(campaign_page(pickle.load(sys.stdin.buffer)).encode())"
@@ -124,7 +124,7 @@ def test_the_same_events_are_the_same_bytes(failed_events, failed_page):
     assert done.stdout == failed_page.encode()
 
 
-def test_when_it_was_made_is_said_if_it_is_given(failed_events, failed_page):
+def test_a_page_shows_its_time_of_creation_only_if_it_is_given(failed_events, failed_page):
     made = campaign_page(failed_events, made=1.8e9)
     assert "made 2027-01-15 08:00:00 UTC" in made
     assert made.replace(" · made 2027-01-15 08:00:00 UTC", "") == failed_page
@@ -138,7 +138,7 @@ def test_parameters_that_were_set_stand_apart(failed_page, page):
     assert all(f" {name} " in text for name in left)
 
 
-def test_no_events():
+def test_a_page_without_events_is_refused():
     with pytest.raises(CampaignError):
         campaign_page([])
 
@@ -146,7 +146,7 @@ def test_no_events():
 # ---- devices ---------------------------------------------------------------------------------------------
 
 
-def test_those_that_did_not_pass_come_first_the_most_frequent_first():
+def test_devices_that_did_not_pass_come_first_by_frequency():
     devices = [
         *(device(i, "passed") for i in range(5)),
         device(10, "failed", "never heard"),
@@ -173,7 +173,7 @@ def test_many_devices_are_folded():
     assert len(part.rows) == 51
 
 
-def test_notes_have_a_column_where_there_are_any():
+def test_notes_have_a_column_only_if_a_device_has_one():
     first, second = device_parts(
         [device(1, "failed", "never heard"), device(2, "passed", note="clock off", unconfirmed="no answer")]
     )
@@ -182,7 +182,7 @@ def test_notes_have_a_column_where_there_are_any():
     assert second.rows == [(f"{2:016x}", "g", "1.2.3.4", "clock off; clean-up not confirmed: no answer")]
 
 
-def test_facts(adaptive_events):
+def test_facts_are_those_of_the_campaign(adaptive_events):
     facts = campaign_facts(read_history(adaptive_events))
     passed = [device for device in facts["devices"] if device["status"] == "passed"]
     assert (facts["n_passed"], facts["n_devices"], len(facts["devices"])) == (len(passed), 12, 12)

@@ -22,13 +22,13 @@ def events(request: pytest.FixtureRequest, failed_events, adaptive_events, event
     return {"failed": failed_events, "adaptive": adaptive_events, "plain": events_of()}[request.param]
 
 
-def test_its_status_is_that_of_the_campaign(events):
+def test_the_status_of_a_history_is_that_of_the_campaign(events):
     history = read_history(iter(events))
     assert history.status == Campaign.replay(events).status()
     assert (history.n_events, history.started, history.last_at) == (len(events), events[0].at, events[-1].at)
 
 
-def test_every_frame_that_the_network_took_is_counted(events):
+def test_every_frame_that_the_network_accepted_is_counted(events):
     history = read_history(events)
     [group] = history.groups
     sent = [r for r in handed_over(events) if r.group is not None]
@@ -43,7 +43,7 @@ def test_every_frame_that_the_network_took_is_counted(events):
     assert history.n_resends == len([r for r in handed_over(events) if r.group is None and r.replaces])
 
 
-def test_stages_follow_each_other(events):
+def test_runs_of_stages_follow_each_other(events):
     history = read_history(events)
     ended = [event for event in events if isinstance(event, m.StageEnded)]
     runs = [run for run in history.runs if run.stage != CLEAN_UP]
@@ -70,7 +70,7 @@ def test_rounds_of_an_adaptive_campaign(adaptive_events):
     assert history.complete[-1][1] == sum(d.status == "passed" for d in history.status.devices)
 
 
-def test_a_campaign_can_be_looked_at_after_any_event(adaptive_events):
+def test_a_history_can_end_after_any_event(adaptive_events):
     for n in [*range(1, 12), *range(12, len(adaptive_events), 37)]:
         history = read_history(adaptive_events[:n])
         assert history.n_events == n
@@ -79,13 +79,13 @@ def test_a_campaign_can_be_looked_at_after_any_event(adaptive_events):
         assert open_runs == list(history.runs[-1:]) or not open_runs
 
 
-def test_a_long_stage_has_no_more_points_than_can_be_seen(events_of):
+def test_the_progress_of_a_long_stage_has_few_points(events_of):
     history = read_history(events_of(n_devices=1, downlink_loss=0.0, image_len=20000, redundancy=2))
     sending = next(run for run in history.runs if run.stage == "DlFragment")
     assert len(sending.progress) == 120
     assert sending.progress[-1][1] == 1
 
 
-def test_no_events():
-    with pytest.raises(CampaignError, match="no events"):
+def test_a_history_without_events_is_refused():
+    with pytest.raises(CampaignError, match="events: there are none"):
         read_history([])

@@ -61,7 +61,7 @@ def path(request: pytest.FixtureRequest, made: dict[str, Path]) -> Path:
     return made[request.param]
 
 
-def test_the_browser_sees_what_is_wrong(browser, tmp_path):
+def test_the_checks_of_this_file_find_every_fault(browser, tmp_path):
     """This file's own tools, on a page that has every fault."""
     bad = tmp_path / "bad.html"
     bad.write_text(
@@ -80,7 +80,7 @@ def test_the_browser_sees_what_is_wrong(browser, tmp_path):
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [390, 1200])
-def test_a_page(browser, path, width, dark):
+def test_a_page_shows_without_faults_on_phones_and_desktops(browser, path, width, dark):
     browser.show(path, width=width, dark=dark)
     assert complaints(browser) == []
     assert requests(browser) == [path.resolve().as_uri()]

@@ -8,7 +8,7 @@ import xml.etree.ElementTree as ET
 import numpy as np
 import pytest
 
-from fuota_fec.report.drawing import COLOURS, svg
+from fuota_fec.report.drawing import COLOURS
 from fuota_fec.report.plots import (
     MOST_BARS,
     Bar,
@@ -70,7 +70,7 @@ def test_a_figure_is_one_svg_element_that_scales(figure: str):
     assert all(float(size) > 20 for size in root.attrib["viewBox"].split()[2:])
 
 
-def test_it_is_said_in_words_what_is_on_it(figure: str):
+def test_a_figure_has_a_title_and_a_description(figure: str):
     root = ET.fromstring(figure)
     told = {element.attrib["id"]: element.text for element in root if element.tag in (f"{SVG}title", f"{SVG}desc")}
     assert root.attrib["role"] == "img"
@@ -78,7 +78,7 @@ def test_it_is_said_in_words_what_is_on_it(figure: str):
     assert all(text and len(text) > 3 for text in told.values())
 
 
-def test_it_refers_to_nothing_outside_and_leaves_the_rest_of_the_page_alone(figure: str):
+def test_a_figure_is_self_contained_and_has_no_page_wide_styles(figure: str):
     assert set(re.findall(r"https?://[^\"' ]+", figure)) == {"http://www.w3.org/2000/svg"}
     assert "<style" not in figure
     assert "font-family:" not in figure
@@ -87,7 +87,7 @@ def test_it_refers_to_nothing_outside_and_leaves_the_rest_of_the_page_alone(figu
     assert set(re.findall(r'(?:href="|url\()#([^")]+)', figure)) <= set(ids)
 
 
-def test_its_colours_are_those_of_the_page(figure: str):
+def test_colours_of_a_figure_are_those_of_the_page(figure: str):
     used = set(re.findall(r"#[0-9a-f]{6}\b", figure))
     assert used <= set(COLOURS.values())
     for name, value in COLOURS.items():
@@ -100,7 +100,7 @@ def test_figures_of_a_page_do_not_share_names():
     assert len(ids) == len(set(ids))
 
 
-def test_the_same_data_are_the_same_figure():
+def test_the_same_data_give_the_same_figure():
     again = completion_plot([CHOSEN, TODAY, IDEAL], plan=PLAN, rates=RATES)
     assert again == FIGURES["completion"]
 
@@ -113,12 +113,12 @@ def test_the_plan_and_the_code_rates_are_named():
     assert {"chosen", "today", "ideal"} <= set(shown)
 
 
-def test_the_scale_tells_the_last_devices_apart():
+def test_the_scale_shows_the_last_devices():
     assert {"90 %", "99 %", "99.9 %", "99.99 %"} <= set(texts(FIGURES["completion"]))
     assert "99 %" not in texts(FIGURES["nothing completes"])
 
 
-def test_what_reasons_say_is_text():
+def test_reasons_in_a_figure_are_escaped():
     assert any("<no answer> & more" in text for text in texts(FIGURES["reasons"]))
 
 
@@ -128,11 +128,3 @@ def test_only_the_most_frequent_reasons_have_a_bar():
     assert f"failed: reason {MOST_BARS}" not in shown
     assert f"{40 - MOST_BARS} other reasons" in shown
     assert str(sum(100 - i for i in range(MOST_BARS, 40))) in shown
-
-
-def test_settings_of_matplotlib_are_left_as_they_were():
-    import matplotlib as mpl
-
-    before = dict(mpl.rcParams)
-    svg("x", "title", "description", lambda axes: axes.plot([0, 1]))
-    assert dict(mpl.rcParams) == before

@@ -35,7 +35,7 @@ def status_of(*devices: tuple[str, str, str, int | None]) -> CampaignStatus:
     )
 
 
-def test_rows_have_the_columns():
+def test_device_rows_have_the_columns():
     status = status_of(("0000000000000001", "passed", "", 0x01020304))
     [row] = device_rows(status)
     assert dict(zip(DEVICE_COLUMNS, row, strict=True)) == {
@@ -47,7 +47,7 @@ def test_rows_have_the_columns():
     }
 
 
-def test_those_that_did_not_pass_come_first_then_by_name():
+def test_devices_that_did_not_pass_come_first_then_by_name():
     status = status_of(
         ("04", "passed", "", 1), ("03", "failed", "late", None), ("02", "passed", "", 1), ("01", "running", "", None)
     )
@@ -57,11 +57,11 @@ def test_those_that_did_not_pass_come_first_then_by_name():
 @pytest.mark.parametrize(
     ("version", "text"), [(None, ""), (0, "0.0.0.0"), (0xFFFFFFFF, "255.255.255.255"), (0x0100, "0.0.1.0")]
 )
-def test_firmware_versions(version: int | None, text: str):
+def test_text_of_firmware_versions(version: int | None, text: str):
     assert device_rows(status_of(("01", "failed", "x", version)))[0][3] == text
 
 
-def test_every_cell_is_text():
+def test_every_cell_of_a_device_row_is_text():
     rows = device_rows(status_of(("01", "failed", "x", None), ("02", "running", "", 7)))
     assert all(isinstance(cell, str) for row in rows for cell in row)
 
@@ -77,7 +77,7 @@ def test_reasons_are_counted_the_most_frequent_first():
     assert reason_counts(status) == [("failed: wrong version", 2), ("failed: no answer", 1)]
 
 
-def test_nobody():
+def test_tables_of_no_devices_are_empty():
     assert device_rows(status_of()) == []
     assert reason_counts(status_of()) == []
     assert reason_counts(status_of(("01", "passed", "", 1))) == []

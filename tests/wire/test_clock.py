@@ -1,3 +1,5 @@
+"""TS003: commands of the clock package, and conversion between Unix, GPS and on-air time."""
+
 from __future__ import annotations
 
 import json
@@ -35,7 +37,7 @@ unix_times = st.integers(0, 2**33) | st.sampled_from(LEAP_SECONDS).flatmap(lambd
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["utc"])
-def test_gps_time(vector: dict[str, Any]) -> None:
+def test_gps_time_is_that_of_the_vectors(vector: dict[str, Any]) -> None:
     assert gps_from_unix(vector["unix"]) == vector["gps"]
     assert unix_from_gps(vector["gps"]) == vector["unix"]
     assert gps_to_wire(vector["gps"]).to_bytes(4, "little").hex() == vector["wire_le_hex"]
@@ -52,7 +54,7 @@ def test_leap_seconds_are_midnights() -> None:
 
 
 @pytest.mark.parametrize(("index", "midnight"), list(enumerate(LEAP_SECONDS)))
-def test_around_a_leap_second(index: int, midnight: int) -> None:
+def test_a_leap_second_is_two_gps_seconds_and_one_unix_midnight(index: int, midnight: int) -> None:
     begin = midnight - GPS_EPOCH + index
     assert gps_from_unix(midnight - 0.5) == begin - 0.5
     assert gps_from_unix(midnight) == begin + 1
@@ -63,19 +65,19 @@ def test_around_a_leap_second(index: int, midnight: int) -> None:
 
 
 @given(unix_times)
-def test_unix_time_survives(unix: int) -> None:
+def test_unix_time_survives_the_way_through_gps_time(unix: int) -> None:
     assert unix_from_gps(gps_from_unix(unix)) == unix
 
 
 @given(unix_times, st.integers(0, 4))
-def test_both_ways_ascend(unix: int, quarters: int) -> None:
+def test_both_conversions_of_time_ascend(unix: int, quarters: int) -> None:
     later = unix + quarters / 4
     assert gps_from_unix(unix) <= gps_from_unix(later)
     gps = gps_from_unix(unix) - 1
     assert unix_from_gps(gps) <= unix_from_gps(gps + quarters / 4)
 
 
-def test_a_later_table() -> None:
+def test_a_longer_table_adds_a_leap_second() -> None:
     leap = 1893456000
     table = (*LEAP_SECONDS, leap)
     assert gps_from_unix(leap, leap_seconds=table) == gps_from_unix(leap) + 1
@@ -83,7 +85,7 @@ def test_a_later_table() -> None:
     assert unix_from_gps(gps_from_unix(leap, leap_seconds=table), leap_seconds=table) == leap
 
 
-def test_before_the_epoch() -> None:
+def test_times_before_the_gps_epoch_are_negative() -> None:
     assert gps_from_unix(0) == -GPS_EPOCH
     assert unix_from_gps(-GPS_EPOCH) == 0
 
@@ -91,13 +93,13 @@ def test_before_the_epoch() -> None:
 @pytest.mark.parametrize(
     ("gps", "wire"), [(0, 0), (1.999, 1), (2**32 - 1, 2**32 - 1), (2**32, 0), (2**32 + 5.5, 5), (-1, 2**32 - 1)]
 )
-def test_to_the_air(gps: float, wire: int) -> None:
+def test_gps_to_wire_rounds_down_modulo_2_to_the_32(gps: float, wire: int) -> None:
     assert gps_to_wire(gps) == wire
 
 
 @pytest.mark.parametrize("gps", [float("nan"), float("inf"), -float("inf")])
-def test_no_time_at_all(gps: float) -> None:
-    with pytest.raises(ParameterError, match="finite"):
+def test_gps_to_wire_refuses_a_time_that_is_not_finite(gps: float) -> None:
+    with pytest.raises(ParameterError, match=r"^gps: .* is not allowed, expected a finite number of seconds$"):
         gps_to_wire(gps)
 
 
@@ -105,19 +107,19 @@ def test_no_time_at_all(gps: float) -> None:
     ("later", "earlier", "difference"),
     [(5, 3, 2), (3, 5, -2), (0, 2**32 - 1, 1), (2**32 - 1, 0, -1), (2**31, 0, -(2**31)), (2**31 - 1, 0, 2**31 - 1)],
 )
-def test_difference(later: int, earlier: int, difference: int) -> None:
+def test_gps_difference_is_signed(later: int, earlier: int, difference: int) -> None:
     assert gps_difference(later, earlier) == difference
 
 
 @given(u32, u32)
-def test_difference_corrects(device: int, true: int) -> None:
+def test_gps_difference_as_a_correction_sets_a_clock_right(device: int, true: int) -> None:
     correction = gps_difference(true, device)
     assert AppTimeAns(time_correction=correction, token_ans=0).time_correction == correction
     assert (device + correction) % 2**32 == true
 
 
 @given(st.integers(0, 2**34), st.integers(-(2**31), 2**31 - 1))
-def test_from_the_air(near: int, offset: int) -> None:
+def test_gps_from_wire_gives_the_time_nearest_to_the_hint(near: int, offset: int) -> None:
     assert gps_from_wire(gps_to_wire(near + offset), near=near + 0.5) == near + offset
 
 
@@ -135,8 +137,8 @@ def test_from_the_air(near: int, offset: int) -> None:
         (ForceDeviceResyncCmd, {"nb_transmissions": 8}, "nb_transmissions"),
     ],
 )
-def test_out_of_range(command: Any, fields: dict[str, Any], refused: str) -> None:
-    with pytest.raises(ParameterError, match=rf"{command.__name__}\.{refused} is .*: expected"):
+def test_a_clock_command_refuses_a_field_out_of_range(command: Any, fields: dict[str, Any], refused: str) -> None:
+    with pytest.raises(ParameterError, match=rf"^{command.__name__}\.{refused}: .* is not allowed, expected "):
         command(**fields)
 
 
@@ -150,17 +152,17 @@ def test_out_of_range(command: Any, fields: dict[str, Any], refused: str) -> Non
         (False, "03ff", "0307"),
     ],
 )
-def test_reserved_bits(uplink: bool, received: str, plain: str) -> None:
+def test_clock_commands_ignore_reserved_bits(uplink: bool, received: str, plain: str) -> None:
     [command] = decode(bytes.fromhex(received), uplink=uplink)
     assert command.encode().hex() == plain
 
 
-def test_the_request_for_time_goes_up() -> None:
+def test_app_time_req_is_an_uplink_and_app_time_ans_a_downlink() -> None:
     payload = bytes.fromhex("01ffffffff0f")
     assert decode(payload, uplink=True) == [AppTimeReq(device_time=2**32 - 1, ans_required=False, token_req=15)]
     assert decode(payload, uplink=False) == [AppTimeAns(time_correction=-1, token_ans=15)]
     assert decode(b"\x03\x01", uplink=True) == [UnknownCommand(cid=3, payload=b"\x01")]
 
 
-def test_the_name_of_version_1() -> None:
+def test_force_device_resync_req_is_the_name_of_version_1() -> None:
     assert clock.ForceDeviceResyncReq is ForceDeviceResyncCmd

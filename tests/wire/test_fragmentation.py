@@ -1,3 +1,5 @@
+"""TS004: commands of the fragmentation package in both dialects."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -57,14 +59,15 @@ NO_SESSION = FragSessionStatusAns(version="2.0.0", session_does_not_exist=True)
     ],
 )
 @pytest.mark.parametrize("valid", [SETUP, SETUP_2], ids=["1.0.0", "2.0.0"])
-def test_setup_out_of_range(valid: dict[str, Any], field: str, value: Any) -> None:
-    with pytest.raises(ParameterError, match=rf"FragSessionSetupReq\.{field} .*expected"):
+def test_setup_refuses_a_field_out_of_range(valid: dict[str, Any], field: str, value: Any) -> None:
+    with pytest.raises(ParameterError, match=rf"^FragSessionSetupReq\.{field}: .* is not .*, expected "):
         FragSessionSetupReq(**valid | {field: value})
 
 
 @pytest.mark.parametrize(("field", "value"), [("session_cnt", 0), ("mic", b"abcd"), ("ack_reception", True)])
-def test_setup_1_has_no_field_of_2(field: str, value: Any) -> None:
-    with pytest.raises(ParameterError, match=rf"FragSessionSetupReq\.{field} is given: it exists in 2\.0\.0 only"):
+def test_setup_of_1_0_0_refuses_fields_of_2_0_0(field: str, value: Any) -> None:
+    expected = r"is not allowed, expected no value unless version is '2\.0\.0'$"
+    with pytest.raises(ParameterError, match=rf"^FragSessionSetupReq\.{field}: .* {expected}"):
         FragSessionSetupReq(**SETUP | {field: value})
 
 
@@ -72,12 +75,12 @@ def test_setup_1_has_no_field_of_2(field: str, value: Any) -> None:
     ("field", "value"),
     [("session_cnt", None), ("session_cnt", 65536), ("session_cnt", -1), ("mic", None), ("mic", b"abc")],
 )
-def test_setup_2_needs_its_fields(field: str, value: Any) -> None:
-    with pytest.raises(ParameterError, match=rf"FragSessionSetupReq\.{field} .*expected"):
+def test_setup_of_2_0_0_requires_session_cnt_and_mic(field: str, value: Any) -> None:
+    with pytest.raises(ParameterError, match=rf"^FragSessionSetupReq\.{field}: .* is not .*, expected "):
         FragSessionSetupReq(**SETUP_2 | {field: value})
 
 
-def test_setup_of_either_version() -> None:
+def test_setup_encodes_in_either_dialect() -> None:
     assert FragSessionSetupReq(**SETUP).encode().hex() == "02115401a00507aabbccdd"
     assert FragSessionSetupReq(**SETUP_2).encode().hex() == "02115401a00507aabbccdd02010b2d13a9"
     assert FragSessionSetupReq(**SETUP_2, ack_reception=True).encode().hex() == "02115401a04507aabbccdd02010b2d13a9"
@@ -91,7 +94,7 @@ def test_setup_of_either_version() -> None:
         ("02000100000000000000", "frag_size"),
     ],
 )
-def test_setup_that_cannot_be_meant(payload: str, field: str) -> None:
+def test_decode_refuses_a_setup_without_fragments(payload: str, field: str) -> None:
     with pytest.raises(WireError) as caught:
         decode(b"\x00" + bytes.fromhex(payload.ljust(22, "0")), uplink=False)
     assert (caught.value.field, caught.value.offset, len(caught.value.commands)) == (field, 1, 1)
@@ -107,7 +110,7 @@ def test_setup_that_cannot_be_meant(payload: str, field: str) -> None:
         ("1.0.0", "03fc", "0300"),
     ],
 )
-def test_reserved_bits_of_requests(version: str, received: str, plain: str) -> None:
+def test_fragmentation_requests_ignore_reserved_bits(version: str, received: str, plain: str) -> None:
     [command] = decode(bytes.fromhex(received), uplink=False, version=version)
     assert command.encode().hex() == plain
 
@@ -123,12 +126,12 @@ def test_reserved_bits_of_requests(version: str, received: str, plain: str) -> N
         ("2.0.0", "04f9", "0401"),
     ],
 )
-def test_reserved_bits_of_answers(version: str, received: str, plain: str) -> None:
+def test_fragmentation_answers_ignore_reserved_bits(version: str, received: str, plain: str) -> None:
     [command] = decode(bytes.fromhex(received), uplink=True, version=version)
     assert command.encode().hex() == plain
 
 
-def test_session_cnt_replay_is_of_version_2() -> None:
+def test_session_cnt_replay_exists_in_dialect_2_0_0_only() -> None:
     replay = FragSessionSetupAns(frag_index=1, session_cnt_replay=True)
     assert decode(replay.encode(), uplink=True, version="2.0.0") == [replay]
     assert decode(replay.encode(), uplink=True, version="1.0.0") == [FragSessionSetupAns(frag_index=1)]
@@ -138,45 +141,47 @@ def test_session_cnt_replay_is_of_version_2() -> None:
     ("field", "value"),
     [("frag_index", 4), ("n", 0), ("n", 16384), ("payload", b""), ("payload", bytes(256))],
 )
-def test_fragment_out_of_range(field: str, value: Any) -> None:
-    with pytest.raises(ParameterError, match=rf"DataFragment\.{field} .*expected"):
+def test_fragment_refuses_a_field_out_of_range(field: str, value: Any) -> None:
+    with pytest.raises(ParameterError, match=rf"^DataFragment\.{field}: .* is not allowed, expected "):
         DataFragment(**FRAGMENT | {field: value})
 
 
 @pytest.mark.parametrize("frag_index", range(4))
-def test_fragment_0_is_refused(frag_index: int) -> None:
-    with pytest.raises(WireError, match=r"DataFragment\.n is 0: expected an integer from 1 to 16383") as caught:
+def test_decode_refuses_fragment_number_0(frag_index: int) -> None:
+    with pytest.raises(
+        WireError, match=r"^DataFragment\.n: 0 is not allowed, expected an integer from 1 to 16383"
+    ) as caught:
         decode(bytes((8, 0, frag_index << 6, 1)), uplink=False)
     assert caught.value.field == "n"
 
 
-def test_fragment_without_payload_is_refused() -> None:
+def test_decode_refuses_a_fragment_without_payload() -> None:
     with pytest.raises(WireError, match="expected 4 bytes with its CID, there are 3"):
         decode(b"\x08\x01\x00", uplink=False)
 
 
-def test_fragment_longer_than_a_fragment_can_be() -> None:
-    with pytest.raises(WireError, match="has 256 bytes: expected 1 to 255 bytes") as caught:
+def test_decode_refuses_a_fragment_of_256_bytes() -> None:
+    with pytest.raises(WireError, match="payload: a length of 256 is not allowed, expected 1 to 255 bytes") as caught:
         decode(b"\x08\x01\x00" + bytes(256), uplink=False)
     assert caught.value.field == "payload"
 
 
-def test_fragment_takes_the_rest_of_the_frame() -> None:
+def test_fragment_extends_to_the_end_of_the_frame() -> None:
     fragment = DataFragment(frag_index=3, n=16383, payload=bytes(range(255)))
     assert decode(fragment.encode(), uplink=False) == [fragment]
-    # It should have been alone, but it can be read.
+    # A fragment should be alone in its frame; after another command it still decodes.
     request = FragSessionStatusReq(frag_index=0, participants=True)
     assert decode(request.encode() + fragment.encode(), uplink=False) == [request, fragment]
 
 
-def test_commands_of_version_2_are_unknown_to_1() -> None:
+def test_commands_of_dialect_2_0_0_are_unknown_to_1_0_0() -> None:
     assert decode(b"\x04\x01", uplink=True) == [UnknownCommand(cid=4, payload=b"\x01")]
     assert decode(b"\x04\x01", uplink=False) == [UnknownCommand(cid=4, payload=b"\x01")]
     assert decode(b"\x04\x05", uplink=True, version="2.0.0") == [FragDataBlockReceivedReq(frag_index=1, mic_error=True)]
     assert decode(b"\x04\x01", uplink=False, version="2.0.0") == [FragDataBlockReceivedAns(frag_index=1)]
 
 
-def test_a_fragment_never_comes_up() -> None:
+def test_a_fragment_in_an_uplink_is_unknown() -> None:
     assert decode(b"\x08\x01\x00\x00", uplink=True) == [UnknownCommand(cid=8, payload=b"\x01\x00\x00")]
 
 
@@ -196,12 +201,12 @@ def test_a_fragment_never_comes_up() -> None:
         ({"version": "2"}, "version"),
     ],
 )
-def test_status_out_of_range(fields: dict[str, Any], refused: str) -> None:
-    with pytest.raises(ParameterError, match=rf"FragSessionStatusAns\.{refused} is "):
+def test_status_answer_refuses_a_field_out_of_range(fields: dict[str, Any], refused: str) -> None:
+    with pytest.raises(ParameterError, match=rf"^FragSessionStatusAns\.{refused}: .* is not .*, expected "):
         FragSessionStatusAns(**STATUS | fields)
 
 
-def test_status_of_either_version() -> None:
+def test_status_answer_encodes_in_either_dialect() -> None:
     old = FragSessionStatusAns(**STATUS, not_enough_matrix_memory=True)
     new = FragSessionStatusAns(version="2.0.0", **STATUS, memory_error=True)
     assert old.encode().hex() == "0102810301"
@@ -210,32 +215,51 @@ def test_status_of_either_version() -> None:
     assert decode(new.encode(), uplink=True, version="2.0.0") == [new]
 
 
+@pytest.mark.parametrize("uplink", [False, True])
+def test_decode_takes_the_dialect_by_either_keyword(uplink: bool) -> None:
+    payload = NO_SESSION.encode() if uplink else FragSessionSetupReq(**SETUP_2).encode()
+    [command] = decode(payload, uplink=uplink, dialect="2.0.0")
+    assert command.encode() == payload
+    assert decode(payload, uplink=uplink, version="2.0.0") == [command]
+    assert decode(payload, uplink=uplink, dialect="2.0.0", version="2.0.0") == [command]
+    short = payload[:2]
+    for keywords in ({}, {"dialect": "1.0.0"}, {"version": "1.0.0"}):
+        with pytest.raises(WireError, match="cut short"):
+            decode(short, uplink=uplink, **keywords)
+
+
+def test_decode_refuses_two_different_dialects() -> None:
+    with pytest.raises(ParameterError, match=r"^dialect, version: '1\.0\.0' and '2\.0\.0' differ") as caught:
+        decode(b"", uplink=True, dialect="1.0.0", version="2.0.0")
+    assert caught.value.field == "dialect"
+
+
 class TestSessionDoesNotExist:
     def decode(self, payload: str) -> list[Any]:
         return list(decode(bytes.fromhex(payload), uplink=True, version="2.0.0"))
 
-    def test_alone(self) -> None:
+    def test_an_answer_of_two_bytes_decodes(self) -> None:
         assert self.decode("0104") == [NO_SESSION]
         assert NO_SESSION.encode().hex() == "0104"
 
     @pytest.mark.parametrize("stale", ["004000", "0b4000", "030000", "0101ff", "000200", "ffffff", "080000"])
-    def test_stale_tail(self, stale: str) -> None:
+    def test_three_stale_bytes_are_skipped(self, stale: str) -> None:
         assert self.decode("0104" + stale) == [NO_SESSION]
         assert self.decode("0301" + "0104" + stale) == [FragSessionDeleteAns(frag_index=1), NO_SESSION]
 
-    def test_other_flags_are_kept(self) -> None:
+    def test_other_flags_of_the_answer_are_kept(self) -> None:
         [answer] = self.decode("0106004000")
         assert answer == FragSessionStatusAns(version="2.0.0", session_does_not_exist=True, mic_error=True)
         assert answer.encode().hex() == "0106"
 
-    def test_another_answer_is_no_tail(self) -> None:
+    def test_an_answer_that_follows_is_not_taken_for_stale_bytes(self) -> None:
         version = PackageVersionAns(package_identifier=3, package_version=2)
         assert self.decode("0104" + "000302") == [NO_SESSION, version]
         assert self.decode("0104" + "0301") == [NO_SESSION, FragSessionDeleteAns(frag_index=1)]
         assert self.decode("0104" + "0104") == [NO_SESSION, NO_SESSION]
         assert self.decode("0104" + "0100014005")[1].nb_frag_received == 1
 
-    def test_a_tail_of_another_length_is_read(self) -> None:
+    def test_bytes_of_another_number_are_decoded(self) -> None:
         assert self.decode("0104" + "7f00") == [NO_SESSION, UnknownCommand(cid=0x7F, payload=b"\x00")]
         with pytest.raises(WireError) as caught:
             self.decode("0104" + "0003")

@@ -1,3 +1,5 @@
+"""Keys, MICs and encryption: published vectors, and no key in any message."""
+
 from __future__ import annotations
 
 import copy
@@ -38,7 +40,7 @@ def of_kind(kind: str) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(
     "vector", of_kind("multicast_keys"), ids=lambda vector: f"{vector['root']}-{vector['mc_addr']}"
 )
-def test_multicast_keys(vector: dict[str, Any]) -> None:
+def test_multicast_keys_are_those_of_the_vectors(vector: dict[str, Any]) -> None:
     derive = {"GenAppKey": keys.mc_root_key, "AppKey": keys.mc_root_key_from_app_key}[vector["root"]]
     mc_root_key = derive(Key.from_hex(vector["root_key"]))
     assert bytes(mc_root_key).hex() == vector["mc_root_key"]
@@ -63,13 +65,15 @@ DERIVATIONS: dict[str, Callable[[Key, int], Key]] = {
 
 
 @pytest.mark.parametrize("vector", of_kind("unit_test_constant"), ids=lambda vector: vector["what"])
-def test_derivation(vector: dict[str, Any]) -> None:
+def test_derived_keys_are_the_published_constants(vector: dict[str, Any]) -> None:
     derived = DERIVATIONS[vector["what"]](Key.from_hex(vector["key"]), int(vector.get("mc_addr", "0"), 16))
     assert bytes(derived).hex() == vector["result"]
 
 
 @pytest.mark.parametrize("vector", of_kind("data_block_mic"), ids=lambda vector: vector["mic"])
-def test_data_block_mic(vector: dict[str, Any], seeded_bytes: Callable[[str, int], bytes]) -> None:
+def test_data_block_mic_is_that_of_the_vectors(
+    vector: dict[str, Any], seeded_bytes: Callable[[str, int], bytes]
+) -> None:
     if "data_hex" in vector:
         data = bytes.fromhex(vector["data_hex"])
     else:
@@ -84,7 +88,7 @@ def test_data_block_mic(vector: dict[str, Any], seeded_bytes: Callable[[str, int
     assert keys.data_block_mic(int_key, **fields, data=data).hex() == vector["mic"]
     assert keys.data_block_mic(int_key, **fields, data=memoryview(data)).hex() == vector["mic"]
     assert keys.data_block_mic(int_key, **fields, data=np.frombuffer(data, np.uint8)).hex() == vector["mic"]
-    # A block as it lies in memory, one fragment per row.
+    # The block as an array with one fragment per row.
     if vector["padding"] == 0:
         rows = np.frombuffer(data, np.uint8).reshape(-1, vector["frag_size"])
         assert keys.data_block_mic(int_key, **fields, data=rows).hex() == vector["mic"]
@@ -93,7 +97,7 @@ def test_data_block_mic(vector: dict[str, Any], seeded_bytes: Callable[[str, int
 MIC: dict[str, Any] = {"session_cnt": 0, "frag_index": 0, "descriptor": bytes(4), "data": b"\x00"}
 
 
-def test_a_large_block_is_not_copied() -> None:
+def test_data_block_mic_does_not_copy_a_large_block() -> None:
     data = bytearray(MAX_FRAG_NB * MAX_FRAG_SIZE)
     keys.data_block_mic(KEY, **MIC)
     tracemalloc.start()
@@ -116,39 +120,40 @@ def test_a_large_block_is_not_copied() -> None:
         ("data", bytes(MAX_FRAG_NB * MAX_FRAG_SIZE + 1)),
     ],
 )
-def test_mic_out_of_range(field: str, value: Any) -> None:
-    with pytest.raises(ParameterError, match=rf"{field}.* is .*: expected"):
+def test_data_block_mic_refuses_an_argument_out_of_range(field: str, value: Any) -> None:
+    with pytest.raises(ParameterError, match=rf"^{field}.*: .* is not allowed, expected "):
         keys.data_block_mic(KEY, **MIC | {field: value})
 
 
 class TestKey:
-    def test_from_hex_or_bytes(self) -> None:
+    def test_key_from_hex_equals_key_from_bytes(self) -> None:
         raw = bytes.fromhex(SECRET)
         for key in (Key(raw), Key(bytearray(raw)), Key(memoryview(raw)), Key.from_hex(SECRET.upper())):
             assert key == KEY
             assert bytes(key) == raw
 
-    def test_shows_nothing(self) -> None:
+    def test_key_shows_in_no_text(self) -> None:
         shown = [repr(KEY), str(KEY), f"{KEY}", f"{KEY!r:>20}", "%s" % KEY, repr([KEY]), repr({"key": KEY})]  # noqa: UP031
         for text in shown:
             assert "Key(...)" in text
             assert SECRET[:4] not in text
             assert repr(bytes(KEY))[2:6] not in text
 
-    def test_does_not_leave_by_accident(self) -> None:
+    def test_key_cannot_be_hashed_or_pickled(self) -> None:
         with pytest.raises(TypeError):
             hash(KEY)
-        with pytest.raises(TypeError, match="not written out"):
+        with pytest.raises(TypeError, match=r"^Key cannot be pickled; use bytes\(key\) to export it$"):
             pickle.dumps(KEY)
         with pytest.raises(TypeError):
             json.dumps(KEY)
         assert not hasattr(KEY, "__dict__")
 
-    def test_copies_are_the_key_itself(self) -> None:
+    def test_copies_of_a_key_are_the_key_itself(self) -> None:
         assert copy.copy(KEY) is KEY
         assert copy.deepcopy({"key": KEY})["key"] is KEY
 
-    def test_does_not_change(self) -> None:
+    def test_key_is_immutable(self) -> None:
+        # Nothing public writes the bytes: the one slot that holds them is tried by its private name.
         with pytest.raises(AttributeError):
             KEY._octets = bytes(16)
         with pytest.raises(AttributeError):
@@ -157,69 +162,77 @@ class TestKey:
             KEY.other = 1
         assert bytes(KEY).hex() == SECRET
 
-    def test_equality(self) -> None:
+    def test_key_equals_keys_with_the_same_bytes_only(self) -> None:
         assert Key.from_hex(SECRET) == KEY
         assert Key(bytes(16)) != KEY
         assert bytes.fromhex(SECRET) != KEY
         assert KEY != SECRET
 
     @pytest.mark.parametrize("length", [0, 1, 15, 17, 24, 32])
-    def test_wrong_length(self, length: int) -> None:
+    def test_key_of_another_length_is_refused(self, length: int) -> None:
         secret = (SECRET * 2)[: 2 * length]
         for make in (lambda: Key(bytes.fromhex(secret)), lambda: Key.from_hex(secret)):
-            with pytest.raises(ParameterError, match=f"16 bytes, this one has {length}") as caught:
+            with pytest.raises(
+                ParameterError, match=f"^key: a value of {length} bytes is not a key, expected 16 bytes$"
+            ) as caught:
                 make()
             if length:
-                assert secret not in told(caught.value)
+                assert secret not in shown_text(caught.value)
 
     @pytest.mark.parametrize("text", [SECRET[:-1], SECRET[:-1] + "g", "0x" + SECRET, None, 5])
-    def test_wrong_digits(self, text: Any) -> None:
-        with pytest.raises(ParameterError, match="32 hexadecimal digits") as caught:
+    def test_key_from_other_digits_is_refused_without_showing_them(self, text: Any) -> None:
+        with pytest.raises(
+            ParameterError, match=r"^key: the text is not a key, expected 32 hexadecimal digits$"
+        ) as caught:
             Key.from_hex(text)
-        assert SECRET[:-1] not in told(caught.value)
+        assert SECRET[:-1] not in shown_text(caught.value)
 
     @pytest.mark.parametrize("value", [SECRET, None, 16, [0] * 16])
-    def test_wrong_type(self, value: Any) -> None:
-        with pytest.raises(ParameterError, match="a key is 16 bytes, not") as caught:
+    def test_key_from_another_type_is_refused_without_showing_it(self, value: Any) -> None:
+        with pytest.raises(
+            ParameterError, match=r"^key: a value of type \w+ is not a key, expected 16 bytes$"
+        ) as caught:
             Key(value)
-        assert SECRET not in told(caught.value)
+        assert SECRET not in shown_text(caught.value)
 
 
-def told(error: BaseException) -> str:
-    """All that a traceback shows of an error, and of those that led to it, but for the lines of this file."""
+def shown_text(error: BaseException) -> str:
+    """Everything that a traceback shows of an error and its causes, except the lines of this file."""
     reports = []
-    led_to: BaseException | None = error
-    while led_to is not None:
-        reports += traceback.format_exception_only(led_to)
-        led_to = None if led_to.__suppress_context__ else led_to.__context__
+    cause: BaseException | None = error
+    while cause is not None:
+        reports += traceback.format_exception_only(cause)
+        cause = None if cause.__suppress_context__ else cause.__context__
     return "".join(reports)
 
 
 @pytest.mark.parametrize("length", [0, 15, 17])
-def test_wrapped_key_of_wrong_length(length: int) -> None:
-    with pytest.raises(ParameterError, match=f"mc_key_encrypted has {length} bytes: expected 16 bytes"):
+def test_unwrap_refuses_a_wrapped_key_of_another_length(length: int) -> None:
+    with pytest.raises(
+        ParameterError, match=f"^mc_key_encrypted: a length of {length} is not allowed, expected 16 bytes$"
+    ):
         keys.unwrap_mc_key(KEY, bytes(length))
 
 
 @given(every_key, every_key)
-def test_the_device_gets_the_key_that_the_server_wrapped(mc_ke_key: Key, mc_key: Key) -> None:
+def test_unwrap_gives_the_key_that_was_wrapped(mc_ke_key: Key, mc_key: Key) -> None:
     assert keys.unwrap_mc_key(mc_ke_key, keys.wrap_mc_key(mc_ke_key, mc_key)) == mc_key
 
 
 class TestFrame:
-    """The two published downlinks are known from the test suites of several LoRaWAN libraries."""
+    """The two published downlinks come from the test suites of several LoRaWAN libraries."""
 
     CONFIRMED_DOWN = bytes.fromhex("a00403020180ff2a2a0af1a36a05d0125f885d881d49e1")
     EMPTY_DOWN = bytes.fromhex("60f17dbe4920020001f9d65d27")
 
-    def test_published_payload(self) -> None:
-        """Its counter is 76543, more than the 16 bits on the air."""
+    def test_encryption_gives_the_published_payload(self) -> None:
+        """The counter of this frame, 76543, exceeds the 16 bits on the air."""
         encrypted = self.CONFIRMED_DOWN[9:-4]
         plain = keys.encrypt_frm_payload(Key(b"\x01" * 16), 0x01020304, 76543, encrypted)
         assert plain == b"hello lora"
         assert keys.encrypt_frm_payload(Key(b"\x01" * 16), 0x01020304, 76543, plain) == encrypted
 
-    def test_published_mics(self) -> None:
+    def test_frame_mics_are_the_published_ones(self) -> None:
         down, empty = self.CONFIRMED_DOWN, self.EMPTY_DOWN
         assert keys.frame_mic(Key(b"\x02" * 16), 0x01020304, 76543, down[:-4]) == down[-4:]
         nwk_s_key = Key.from_hex("44024241ed4ce9a68c6a8bc055233fd3")
@@ -233,7 +246,7 @@ class TestFrame:
         f_port=st.integers(1, 255),
         payload=st.binary(max_size=242),
     )
-    def test_layout(
+    def test_multicast_frame_has_the_layout_of_lorawan(
         self, *, nwk_s_key: Key, app_s_key: Key, mc_addr: int, f_cnt: int, f_port: int, payload: bytes
     ) -> None:
         frame = keys.multicast_frame(nwk_s_key, app_s_key, mc_addr, f_cnt, f_port, payload)
@@ -247,21 +260,20 @@ class TestFrame:
         assert keys.frame_mic(nwk_s_key, mc_addr, f_cnt, frame[:-4]) == frame[-4:]
 
     @pytest.mark.parametrize("length", [0, 1, 15, 16, 17, 31, 32, 33, 241, 242])
-    def test_each_block_has_its_own_stream(self, length: int) -> None:
+    def test_each_cipher_block_has_its_own_key_stream(self, length: int) -> None:
         stream = keys.encrypt_frm_payload(KEY, 1, 2, bytes(length))
         assert len(stream) == length
         assert stream == keys.encrypt_frm_payload(KEY, 1, 2, bytes(242))[:length]
         blocks = [stream[start : start + 16] for start in range(0, length - length % 16, 16)]
         assert len(set(blocks)) == len(blocks)
 
-    def test_all_of_the_counter_counts(self) -> None:
+    def test_all_32_bits_of_the_counter_matter(self) -> None:
         low, high = (keys.multicast_frame(KEY, KEY, 1, f_cnt, 201, b"\x08\x01\x00\x00") for f_cnt in (5, 0x10005))
         assert low[:9] == high[:9]
         assert low[9:-4] != high[9:-4]
         assert low[-4:] != high[-4:]
 
-    def test_a_fragment_on_its_way(self) -> None:
-        """What a server sends, a device that knows the group's key reads."""
+    def test_a_device_with_the_group_key_decrypts_a_fragment(self) -> None:
         mc_key = Key(bytes(range(16)))
         nwk_s_key, app_s_key = keys.mc_nwk_s_key(mc_key, 0x01020304), keys.mc_app_s_key(mc_key, 0x01020304)
         fragment = DataFragment(frag_index=0, n=7, payload=b"\xa5" * 48)
@@ -282,33 +294,33 @@ class TestFrame:
             (5, bytes(243), "payload length"),
         ],
     )
-    def test_out_of_range(self, position: int, value: Any, name: str) -> None:
+    def test_multicast_frame_refuses_an_argument_out_of_range(self, position: int, value: Any, name: str) -> None:
         arguments: list[Any] = [KEY, KEY, 1, 2, 201, b"abc"]
         arguments[position] = value
-        with pytest.raises(ParameterError, match=rf"{name} is .*: expected"):
+        with pytest.raises(ParameterError, match=rf"^{name}: .* is not allowed, expected "):
             keys.multicast_frame(*arguments)
 
     @pytest.mark.parametrize("length", [1, 255])
-    def test_message_of_extreme_length(self, length: int) -> None:
+    def test_frame_mic_accepts_the_shortest_and_the_longest_message(self, length: int) -> None:
         assert len(keys.frame_mic(KEY, 1, 2, bytes(length))) == 4
 
     @pytest.mark.parametrize("length", [0, 256])
-    def test_message_of_impossible_length(self, length: int) -> None:
+    def test_frame_mic_refuses_an_impossible_length(self, length: int) -> None:
         with pytest.raises(ParameterError, match="message length"):
             keys.frame_mic(KEY, 1, 2, bytes(length))
 
     @pytest.mark.parametrize("derive", [keys.mc_app_s_key, keys.mc_nwk_s_key])
-    def test_address_out_of_range(self, derive: Callable[[Key, int], Key]) -> None:
+    def test_session_keys_refuse_an_address_out_of_range(self, derive: Callable[[Key, int], Key]) -> None:
         with pytest.raises(ParameterError, match="mc_addr"):
             derive(KEY, 2**32)
 
 
 @pytest.mark.parametrize("value", [bytes(16), 16, SECRET, None])
-def test_what_is_not_a_key(value: Any) -> None:
+def test_another_type_in_place_of_a_key_is_refused_without_showing_it(value: Any) -> None:
     for use in (keys.mc_root_key, keys.mc_ke_key, lambda it: keys.wrap_mc_key(KEY, it), keys.data_block_int_key):
-        with pytest.raises(ParameterError, match="expected a Key, not") as caught:
+        with pytest.raises(ParameterError, match=r"^key: a value of type \w+ is not a key, expected a Key$") as caught:
             use(value)
-        assert SECRET not in told(caught.value)
+        assert SECRET not in shown_text(caught.value)
 
 
 def released() -> memoryview:
@@ -329,16 +341,16 @@ BUFFERS: dict[str, Callable[[Any], object]] = {
 
 @pytest.mark.parametrize("name", BUFFERS)
 @pytest.mark.parametrize("value", [5, None, SECRET, [1, 2], released()], ids=lambda value: type(value).__name__)
-def test_what_is_not_a_buffer(name: str, value: Any) -> None:
-    with pytest.raises(FieldError, match=f"{name} is ") as caught:
+def test_another_type_in_place_of_a_buffer_is_refused_without_showing_it(name: str, value: Any) -> None:
+    with pytest.raises(FieldError, match=rf"^{name}: a value of type \w+ is not .*, expected ") as caught:
         BUFFERS[name](value)
     assert caught.value.field == name
-    assert SECRET not in told(caught.value)
+    assert SECRET not in shown_text(caught.value)
 
 
 @pytest.mark.parametrize("data", [memoryview(bytes(8))[::2], np.zeros((4, 4), np.uint8)[:, :2]])
-def test_a_block_that_cannot_be_read_in_place(data: Any) -> None:
-    with pytest.raises(FieldError, match=r"^data is a ") as caught:
+def test_data_block_mic_refuses_a_block_that_is_not_contiguous(data: Any) -> None:
+    with pytest.raises(FieldError, match=r"^data: a value of type \w+ is not allowed, expected ") as caught:
         keys.data_block_mic(KEY, **MIC | {"data": data})
     assert caught.value.field == "data"
 
@@ -352,7 +364,7 @@ def test_a_block_that_cannot_be_read_in_place(data: Any) -> None:
         lambda: keys.data_block_mic(KEY, **MIC),
     ],
 )
-def test_without_cryptography(use: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_keys_without_cryptography_name_the_extra(use: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.ciphers", None)
     with pytest.raises(MissingExtraError, match=r'pip install "fuota-fec\[campaign\]"') as caught:
         use()

@@ -1,3 +1,5 @@
+"""TS005: commands of the multicast package."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -55,22 +57,24 @@ ITEMS = tuple(McGroupStatusItem(mc_group_id=group, mc_addr=group) for group in r
         (McGroupStatusItem, {"mc_group_id": 0, "mc_addr": 0}, "mc_addr", -1),
     ],
 )
-def test_out_of_range(command: Any, valid: dict[str, Any], field: str, value: Any) -> None:
+def test_a_multicast_command_refuses_a_field_out_of_range(
+    command: Any, valid: dict[str, Any], field: str, value: Any
+) -> None:
     command(**valid)
-    with pytest.raises(ParameterError, match=rf"{command.__name__}\.{field} .*expected"):
+    with pytest.raises(ParameterError, match=rf"^{command.__name__}\.{field}: .* is not .*, expected "):
         command(**valid | {field: value})
 
 
-def test_class_b_start_between_beacons_is_refused() -> None:
+def test_decode_refuses_a_class_b_start_between_beacons() -> None:
     payload = bytearray(McClassBSessionReq(**CLASS_B).encode())
     payload[2] |= 1
-    with pytest.raises(WireError, match="multiple of 128") as caught:
+    with pytest.raises(WireError, match="is not the start of a beacon period, expected a multiple of 128") as caught:
         decode(payload, uplink=False)
     assert caught.value.field == "session_time"
 
 
 @pytest.mark.parametrize("version", ["1.0.0", "2.0.0"])
-def test_frequency_0_is_kept(version: str) -> None:
+def test_a_class_b_session_keeps_frequency_0(version: str) -> None:
     request = McClassBSessionReq(**CLASS_B | {"dl_frequency_hz": 0})
     assert decode(request.encode(), uplink=False, version=version) == [request]
 
@@ -85,7 +89,7 @@ def test_frequency_0_is_kept(version: str) -> None:
         ("05fd80000000f200000000", "05018000000072000000" + "00"),
     ],
 )
-def test_reserved_bits_of_requests(received: str, plain: str) -> None:
+def test_multicast_requests_ignore_reserved_bits(received: str, plain: str) -> None:
     tail = bytes(28) if received.startswith("02") else b""
     [command] = decode(bytes.fromhex(received) + tail, uplink=False)
     assert command.encode() == bytes.fromhex(plain) + tail
@@ -95,13 +99,13 @@ def test_reserved_bits_of_requests(received: str, plain: str) -> None:
     ("received", "plain"),
     [("01f1fc04030201", "01710004030201"), ("02fb", "0203"), ("03ff", "0307"), ("0180", "0100")],
 )
-def test_reserved_bits_of_answers(received: str, plain: str) -> None:
+def test_multicast_answers_ignore_reserved_bits(received: str, plain: str) -> None:
     [command] = decode(bytes.fromhex(received), uplink=True)
     assert command.encode().hex() == plain
 
 
 @pytest.mark.parametrize("mask", range(16))
-def test_group_status(mask: int) -> None:
+def test_group_status_answer_has_an_item_for_each_group_of_the_mask(mask: int) -> None:
     items = tuple(item for item in ITEMS if mask >> item.mc_group_id & 1)
     answer = McGroupStatusAns(nb_total_groups=4, ans_group_mask=mask, items=items)
     encoded = answer.encode()
@@ -122,19 +126,19 @@ def test_group_status(mask: int) -> None:
         ({"items": ITEMS[1::-1]}, "items"),
     ],
 )
-def test_group_status_out_of_range(fields: dict[str, Any], refused: str) -> None:
+def test_group_status_answer_refuses_a_field_out_of_range(fields: dict[str, Any], refused: str) -> None:
     valid = {"nb_total_groups": 2, "ans_group_mask": 3, "items": ITEMS[:2]}
-    with pytest.raises(ParameterError, match=rf"McGroupStatusAns\.{refused} .*expected"):
+    with pytest.raises(ParameterError, match=rf"^McGroupStatusAns\.{refused}: .* is not allowed, expected "):
         McGroupStatusAns(**valid | fields)
 
 
-def test_group_status_that_contradicts_itself() -> None:
-    with pytest.raises(WireError, match=r"items are groups \[2\]: expected \[0\]") as caught:
+def test_decode_refuses_group_status_items_that_differ_from_the_mask() -> None:
+    with pytest.raises(WireError, match=r"items: a list of groups \[2\] is not allowed, expected \[0\]") as caught:
         decode(bytes.fromhex("01110200000000"), uplink=True)
     assert caught.value.field == "items"
 
 
-def test_items_become_a_tuple() -> None:
+def test_group_status_items_become_a_tuple() -> None:
     listed: Any = list(ITEMS)
     answer = McGroupStatusAns(nb_total_groups=4, ans_group_mask=15, items=listed)
     assert answer.items == ITEMS
@@ -144,7 +148,7 @@ def test_items_become_a_tuple() -> None:
 @pytest.mark.parametrize(("cid", "command"), [("04", McClassCSessionAns), ("05", McClassBSessionAns)])
 class TestSessionAnswers:
     @pytest.mark.parametrize("version", ["1.0.0", "2.0.0"])
-    def test_accepted(self, cid: str, command: Any, version: str) -> None:
+    def test_session_answer_without_error_has_a_time_to_start(self, cid: str, command: Any, version: str) -> None:
         expected = command(mc_group_id=1, time_to_start=100)
         assert expected.encode().hex() == cid + "01640000"
         assert decode(expected.encode(), uplink=True, version=version) == [expected]
@@ -161,13 +165,15 @@ class TestSessionAnswers:
             ("3d", dict.fromkeys(("dr_error", "freq_error", "mc_group_undefined", "start_missed"), True)),
         ],
     )
-    def test_refused(self, cid: str, command: Any, version: str, status: str, flags: dict[str, bool]) -> None:
+    def test_session_answer_with_an_error_has_no_time_to_start(
+        self, cid: str, command: Any, version: str, status: str, flags: dict[str, bool]
+    ) -> None:
         expected = command(mc_group_id=1, **flags)
         assert expected.time_to_start is None
         assert expected.encode().hex() == cid + status
         assert decode(expected.encode(), uplink=True, version=version) == [expected]
 
-    def test_errors_to_come_are_errors_in_version_2(self, cid: str, command: Any) -> None:
+    def test_reserved_error_bits_are_errors_in_version_2_only(self, cid: str, command: Any) -> None:
         payload = bytes.fromhex(cid + "c1640000")
         assert decode(payload, uplink=True) == [command(mc_group_id=1, time_to_start=100)]
         assert decode(payload, uplink=True, version="2.0.0") == [
@@ -190,15 +196,17 @@ class TestSessionAnswers:
             ({"mc_group_id": 4, "time_to_start": 0}, "mc_group_id"),
         ],
     )
-    def test_out_of_range(self, cid: str, command: Any, fields: dict[str, Any], refused: str) -> None:
+    def test_session_answer_refuses_a_field_out_of_range(
+        self, cid: str, command: Any, fields: dict[str, Any], refused: str
+    ) -> None:
         assert int(cid, 16) == command.CID
-        with pytest.raises(ParameterError, match=rf"{command.__name__}\.{refused} .*expected"):
+        with pytest.raises(ParameterError, match=rf"^{command.__name__}\.{refused}: .* is not allowed, expected "):
             command(**{"mc_group_id": 0} | fields)
 
-    def test_unset_clock(self, cid: str, command: Any) -> None:
+    def test_session_answer_of_a_device_without_clock(self, cid: str, command: Any) -> None:
         [answer] = decode(bytes.fromhex(cid + "00ffffff"), uplink=True)
         assert answer == command(mc_group_id=0, time_to_start=TIME_TO_START_UNKNOWN)
 
 
-def test_class_b_and_c_differ() -> None:
+def test_session_answers_of_class_b_and_c_differ() -> None:
     assert McClassCSessionAns(mc_group_id=0, time_to_start=1) != McClassBSessionAns(mc_group_id=0, time_to_start=1)

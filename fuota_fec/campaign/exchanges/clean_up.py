@@ -6,67 +6,71 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from fuota_fec.campaign import reasons
-from fuota_fec.campaign.exchanges.unicast import Decisions, UnicastExchange
-from fuota_fec.campaign.messages import Answered, GivenUp
-from fuota_fec.campaign.stages import CLEAN_UP, Questions
-from fuota_fec.campaign.state import CampaignState, DeviceState, Phase
+from fuota_fec.campaign.exchanges.base import Decisions
+from fuota_fec.campaign.exchanges.unicast import UnicastExchange
+from fuota_fec.campaign.messages import Answered, Event, GivenUp
+from fuota_fec.campaign.stages import CLEAN_UP
+from fuota_fec.campaign.state import CampaignState, DeviceState
+from fuota_fec.campaign.turn import Phase, Questions, Turn
+from fuota_fec.campaign.unicast_queue import UnicastQueue
 
 
 class CleanUp(UnicastExchange):
-    def __init__(self, state: CampaignState, at: float) -> None:
-        super().__init__(state, CLEAN_UP, at)
+    """Its outcome is `unconfirmed`: the reason of a device that left the campaign stays as it is."""
+
+    def __init__(self, state: CampaignState, queue: UnicastQueue, at: float) -> None:
+        super().__init__(state, queue, CLEAN_UP, at)
 
     def participants(self) -> Iterable[DeviceState]:
-        """They come one by one."""
+        """Devices are added one by one."""
         return ()
 
-    def mine(self, device: DeviceState) -> bool:
-        return device.cleaning
-
-    def add(self, device: DeviceState, asks: Questions, at: float) -> None:
-        """Why it left the campaign stays its reason."""
-        reason, device.cleaning = device.reason, True
-        super().add(device, asks, at)
-        device.reason = reason
+    def add(self, device: DeviceState, questions: Questions, event: Event) -> None:
+        """Begins with a device that leaves the campaign by this event."""
+        self.turns.applying = type(event)
+        self._begin(device, questions, event.at)
 
     @property
     def over(self) -> bool:
-        return self.n_open == 0
+        return self.turns.n_open == 0
 
     def settle(self, now: float) -> Decisions:
-        """It has no threshold to meet, and ends with its last device."""
+        """Decides nothing: there is no threshold to meet, and the last device ends it."""
         del now
         return iter(())
 
-    def _give_up_if_stalled(self, device: DeviceState, now: float) -> Decisions:
-        if device.phase is Phase.STALLED:
-            yield GivenUp(at=now, dev_eui=device.dev_eui, reason=reasons.no_answer(device.asks[0].name))
+    def _give_up_if_stalled(self, turn: Turn, now: float) -> Decisions:
+        if turn.phase is Phase.STALLED:
+            reason = reasons.no_answer(turn.questions[0].name)
+            yield GivenUp(at=now, dev_eui=turn.device.dev_eui, reason=reason)
 
     def request(self, device: DeviceState, now: float) -> Decisions:
-        """What would come too late is not asked."""
-        limit = device.asks[0].not_after(self.state, device)
+        """Asks the present question, unless it would come too late."""
+        question = self.turns[device.dev_eui].questions[0]
+        limit = question.not_after(self.state, device)
         if limit is not None and now >= limit:
-            reason = f"no answer in {device.asks[0].name}: it could not arrive before the reboot time"
+            reason = f"no answer in {question.name}: it could not arrive before the reboot time"
             yield GivenUp(at=now, dev_eui=device.dev_eui, reason=reason)
         else:
             yield from super().request(device, now)
 
     def _apply_answered(self, event: Answered) -> None:
-        device = self.state.devices[event.dev_eui]
+        turn = self.turns[event.dev_eui]
+        device = turn.device
         if event.ok:
-            device.asks[0].done(self.state, device)
+            turn.questions[0].done(self.state, device)
             if device.unconfirmed == reasons.no_answer(event.ask):
                 device.unconfirmed = ""  # it had been given up
         else:
             device.unconfirmed = device.unconfirmed or event.reason
-        self._next_ask(device, event.at)
+        self.turns.next_question(turn, event.at)
 
     def _apply_given_up(self, event: GivenUp) -> None:
-        """Silence ends it; what was not asked, because that would come too late, is followed by what comes next."""
-        device = self.state.devices[event.dev_eui]
-        device.unconfirmed = device.unconfirmed or event.reason
-        if device.phase is Phase.READY:
-            self._next_ask(device, event.at)
+        """Silence ends the clean-up of a device; a question that would come too late is followed by the next one."""
+        turn = self.turns[event.dev_eui]
+        turn.device.unconfirmed = turn.device.unconfirmed or event.reason
+        if turn.phase is Phase.READY:
+            self.turns.next_question(turn, event.at)
         else:
-            self._to(device, Phase.GIVEN_UP)
-            self.state.set_pacer(event.at)
+            self.turns.move(turn, Phase.GIVEN_UP)
+            self.queue.set_pacer(event.at)

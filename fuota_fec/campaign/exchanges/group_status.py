@@ -12,10 +12,13 @@ the version that runs will tell; in a binary transfer they are then asked to say
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
 
 from fuota_fec.campaign.adaptive import lacks
+from fuota_fec.campaign.exchanges.base import Decisions
 from fuota_fec.campaign.exchanges.multicast import Multicast
-from fuota_fec.campaign.exchanges.unicast import Decisions, UnicastExchange
+from fuota_fec.campaign.exchanges.unicast import UnicastExchange
 from fuota_fec.campaign.messages import (
     Answered,
     Event,
@@ -28,12 +31,16 @@ from fuota_fec.campaign.messages import (
     Unanswered,
 )
 from fuota_fec.campaign.questions import status_request
-from fuota_fec.campaign.stages import Questions, Stage
-from fuota_fec.campaign.state import CampaignState, DeviceState, GroupState, Phase
+from fuota_fec.campaign.stages import Stage
+from fuota_fec.campaign.state import CampaignState, DeviceState, GroupState
+from fuota_fec.campaign.timers import TimerKey, TimerKind
+from fuota_fec.campaign.transitions import way_back
+from fuota_fec.campaign.turn import Phase, Questions, Turn
+from fuota_fec.campaign.unicast_queue import UnicastQueue
 
 
-class StatusExchange(UnicastExchange):
-    def __init__(self, state: CampaignState, stage: Stage, at: float) -> None:
+class GroupStatus(UnicastExchange):
+    def __init__(self, state: CampaignState, queue: UnicastQueue, stage: Stage, at: float) -> None:
         self.asked: dict[str, str] = {}
         """The last request of a group, once the network has it."""
         self.n_asks: Counter[str] = Counter()
@@ -41,30 +48,30 @@ class StatusExchange(UnicastExchange):
         """Groups with a device that answered their last request."""
         self.due: dict[str, float] = {}
         """Until when the answers of a group are waited for."""
-        lacking = {d.group.name for d in state.devices.values() if d.taking_part and stage.asks(state, d)}
+        lacking = {d.group.name for d in state.devices.values() if d.taking_part and stage.questions(state, d)}
         self.by_multicast = {name for name in lacking if _asks_together(state, state.groups[name], at)}
-        super().__init__(state, stage, at)
+        super().__init__(state, queue, stage, at)
         names = [name for name in state.groups if name in self.by_multicast]
         self.all_answer = {name: state.round == 1 and not state.groups[name].plan.adaptive for name in names}
         """Whether complete devices answer the last request of a group too."""
         commands = {name: status_request(state, participants=everybody) for name, everybody in self.all_answer.items()}
         self.multicast = Multicast(state, commands, at)
 
-    def add(self, device: DeviceState, asks: Questions, at: float) -> None:
-        if asks:
+    def _begin(self, device: DeviceState, questions: Questions, at: float) -> None:
+        if questions:
             device.needed = None
-        super().add(device, asks, at)
+        super()._begin(device, questions, at)
 
-    def _line_up(self, device: DeviceState, at: float) -> None:
-        if device.group.name in self.by_multicast:
-            self._to(device, Phase.BY_MULTICAST)
+    def _line_up(self, turn: Turn, at: float) -> None:
+        if turn.device.group.name in self.by_multicast:
+            self.turns.move(turn, Phase.BY_MULTICAST)
         else:
-            super()._line_up(device, at)
+            super()._line_up(turn, at)
 
     # ---- decisions ---------------------------------------------------------------------------------------
 
-    def _was_asked(self, device: DeviceState) -> bool:
-        return device.request_id is not None or device.group.name in self.asked
+    def _was_asked(self, turn: Turn) -> bool:
+        return turn.request_id is not None or turn.device.group.name in self.asked
 
     def knows(self, request_id: str) -> bool:
         return super().knows(request_id) or request_id in self.multicast.by_request
@@ -73,16 +80,16 @@ class StatusExchange(UnicastExchange):
         return super().awaits_hand_over(request_id) or self.multicast.awaits_hand_over(request_id)
 
     def on_report(self, request_id: str, ok: bool, cause: str, now: float) -> Decisions:
-        if request_id in self.by_request:
+        if super().knows(request_id):
             return super().on_report(request_id, ok, cause, now)
         return self.multicast.on_report(request_id, ok, cause, now)
 
-    def on_timer(self, name: object, now: float) -> Decisions:
-        if isinstance(name, tuple) and name[0] == "status":
-            return self._on_overdue(name[1], now)
-        if isinstance(name, tuple) and len(name) > 1:
-            return self.multicast.on_timer(name, now)
-        return super().on_timer(name, now)
+    def on_timer(self, key: TimerKey, now: float) -> Decisions:
+        if key.kind is TimerKind.STATUS:
+            return self._on_overdue(key.name, now)
+        if key.kind in (TimerKind.DEVICE, TimerKind.CLOSING, TimerKind.STAGE_END):
+            return super().on_timer(key, now)
+        return self.multicast.on_timer(key, now)
 
     def _on_overdue(self, group: str, now: float) -> Decisions:
         """Whoever was silent may have missed the request, or its answer got lost; or, in an adaptive group, lacks
@@ -95,7 +102,7 @@ class StatusExchange(UnicastExchange):
         in_time = now + state.groups[group].plan.status_wait <= state.deadline
         fits = not self.closing and in_time and _fits(state, state.groups[group], now)
         n_not_lacking = sum(device.taking_part and not lacks(device) for device in state.devices.values())
-        if self.stage.back_to(state, now, n_not_lacking):
+        if way_back(self.stage.name, state, now, replace(self.successes(), n=n_not_lacking)):
             yield SilencePresumed(at=now, group=group)
         elif fits and group in self.news and self.n_asks[group] <= state.config.msg_retries:
             yield StatusRepeated(at=now, group=group, participants=everybody)
@@ -119,10 +126,12 @@ class StatusExchange(UnicastExchange):
             if isinstance(event, HandedOver):
                 self._apply_asked(self.multicast.by_request[event.id].name, event)
             elif isinstance(event, GroupDone) and event.reason and event.group not in self.due:
+                self.turns.applying = GroupDone
                 self._ask_one_by_one(event.group, event.at)
         elif isinstance(event, StatusRepeated):
             self._apply_repeated(event)
         elif isinstance(event, SilencePresumed):
+            self.turns.applying = SilencePresumed
             self._apply_presumed(event)
         else:
             super().apply(event)
@@ -133,7 +142,7 @@ class StatusExchange(UnicastExchange):
         self.news.discard(group)
         plan = self.state.groups[group].plan
         self.due[group] = event.at + plan.slot + plan.status_wait
-        self.state.timers.set(("status", group), self.due[group])
+        self.state.timers.set(_timer(group), self.due[group])
 
     def _apply_closing(self, event: StageClosing) -> None:
         """A group that was not asked yet is not asked any more."""
@@ -141,7 +150,7 @@ class StatusExchange(UnicastExchange):
         self.multicast.drop_all()
 
     def _apply_unanswered(self, event: Unanswered) -> None:
-        if event.id in self.by_request:
+        if super().knows(event.id):
             super()._apply_unanswered(event)
             return
         group = next(name for name, request_id in self.asked.items() if request_id == event.id)
@@ -150,7 +159,7 @@ class StatusExchange(UnicastExchange):
 
     def _wait_no_longer(self, group: str) -> None:
         del self.due[group]
-        self.state.timers.clear(("status", group))
+        self.state.timers.clear(_timer(group))
 
     def _apply_repeated(self, event: StatusRepeated) -> None:
         self._wait_no_longer(event.group)
@@ -160,9 +169,8 @@ class StatusExchange(UnicastExchange):
 
     def _apply_presumed(self, event: SilencePresumed) -> None:
         self._wait_no_longer(event.group)
-        for device in self.state.devices.values():
-            if device.group.name == event.group and device.phase is Phase.BY_MULTICAST:
-                self._to(device, Phase.SUCCEEDED)
+        for turn in self._asked_together(event.group):
+            self.turns.move(turn, Phase.SUCCEEDED)
 
     def _apply_answered(self, event: Answered) -> None:
         self.news.add(self.state.devices[event.dev_eui].group.name)
@@ -171,9 +179,11 @@ class StatusExchange(UnicastExchange):
     def _ask_one_by_one(self, group: str, at: float) -> None:
         """By unicast, each after its next uplink."""
         self.by_multicast.discard(group)
-        for device in self.state.devices.values():
-            if device.group.name == group and device.phase is Phase.BY_MULTICAST:
-                self._line_up(device, at)
+        for turn in self._asked_together(group):
+            self._line_up(turn, at)
+
+    def _asked_together(self, group: str) -> Iterator[Turn]:
+        return (t for t in self.turns if t.phase is Phase.BY_MULTICAST and t.device.group.name == group)
 
     def _answer_spread(self, device: DeviceState) -> float:
         """Some stacks delay unicast answers too."""
@@ -190,14 +200,14 @@ class StatusExchange(UnicastExchange):
     def _drop_multicast(self) -> None:
         self.multicast.drop_all()
         for group in self.due:
-            self.state.timers.clear(("status", group))
+            self.state.timers.clear(_timer(group))
 
     def restart(self, at: float) -> None:
         super().restart(at)
         self.multicast.restart(at)
         for group in self.due:
             self.due[group] = at + self.state.groups[group].plan.status_wait
-            self.state.timers.set(("status", group), self.due[group])
+            self.state.timers.set(_timer(group), self.due[group])
 
     def set_paused(self, at: float) -> None:
         self.multicast.set_paused(at)
@@ -212,3 +222,7 @@ def _fits(state: CampaignState, group: GroupState, at: float) -> bool:
     """Whether the session is open for another request."""
     plan = group.plan
     return max(at, group.next_slot) <= state.sessions[group.name].end - plan.time.frame_time - plan.slot
+
+
+def _timer(group: str) -> TimerKey:
+    return TimerKey(TimerKind.STATUS, group)

@@ -8,8 +8,8 @@ one, at most twice, as it was. Nothing is requested whose transmission would end
 from __future__ import annotations
 
 import hashlib
-from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections import deque
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from fuota_fec.campaign import reasons
@@ -21,11 +21,10 @@ from fuota_fec.campaign.messages import (
     Reported,
     Requested,
     Session,
-    StageEnded,
     SummaryOverdue,
 )
-from fuota_fec.campaign.stages import Stage
-from fuota_fec.campaign.state import CampaignState, DeviceState, GroupState, Phase
+from fuota_fec.campaign.state import CampaignState, GroupState
+from fuota_fec.campaign.timers import TimerKey, TimerKind
 from fuota_fec.wire.commands import Command
 
 MAX_REPEATS = 2
@@ -57,7 +56,7 @@ class GroupTransmission:
         self.plan = group.plan
         self.session = session
         self.command = command.encode() if command is not None else None
-        self.n_begun = 0 if self.command is not None else group.position
+        self.n_begun = 0 if self.command is not None else group.n_requested
         self.n_frames = 1 if self.command is not None else group.n_frames
         self.outstanding: dict[str, Frame] = {}
         self.last = ""
@@ -80,12 +79,12 @@ class GroupTransmission:
         return self.plan.group.name
 
     @property
-    def _slot(self) -> tuple[str, str]:
-        return ("slot", self.name)
+    def _slot(self) -> TimerKey:
+        return TimerKey(TimerKind.SLOT, self.name)
 
     @property
-    def _end(self) -> tuple[str, str]:
-        return ("session end", self.name)
+    def _end(self) -> TimerKey:
+        return TimerKey(TimerKind.SESSION_END, self.name)
 
     @property
     def _waits_for_summary(self) -> bool:
@@ -182,7 +181,7 @@ class GroupTransmission:
             frame = Frame(event.frag_nb, event.f_cnt)
             self.n_begun += 1
             if self.command is None:
-                self.group.position = self.n_begun
+                self.group.n_requested = self.n_begun
             if event.f_cnt is not None:
                 self._next_counter(event.f_cnt + 1)
         self.outstanding[event.id] = frame
@@ -214,13 +213,17 @@ class GroupTransmission:
 
     def set_summary_timers(self, request_id: str, at: float) -> None:
         timers, timeout = self.state.timers, self.state.config.summary_report_timeout
-        timers.set(("overdue", self.name, request_id), at + OVERDUE * self.state.network.summary_cadence)
+        timers.set(
+            TimerKey(TimerKind.OVERDUE, self.name, request_id), at + OVERDUE * self.state.network.summary_cadence
+        )
         if timeout:
-            timers.set(("summary", self.name, request_id), at + timeout * (1 + self.plan.n_devices / 1000))
+            timers.set(
+                TimerKey(TimerKind.SUMMARY, self.name, request_id), at + timeout * (1 + self.plan.n_devices / 1000)
+            )
 
     def _clear_summary_timers(self, request_id: str) -> None:
-        self.state.timers.clear(("summary", self.name, request_id))
-        self.state.timers.clear(("overdue", self.name, request_id))
+        self.state.timers.clear(TimerKey(TimerKind.SUMMARY, self.name, request_id))
+        self.state.timers.clear(TimerKey(TimerKind.OVERDUE, self.name, request_id))
 
     def apply_reported(self, event: Reported) -> None:
         frame = self.outstanding.pop(event.id, None)
@@ -295,15 +298,15 @@ class Multicast:
     def on_report(self, request_id: str, ok: bool, cause: str, now: float) -> Iterator[Event]:
         return self.by_request[request_id].on_summary(request_id, ok, cause, now)
 
-    def on_timer(self, name: tuple[str, ...], now: float) -> Iterator[Event]:
-        kind, group, *request = name
-        handlers: dict[str, Callable[..., Iterator[Event]]] = {
-            "slot": self.groups[group].on_slot,
-            "session end": self.groups[group].on_session_end,
-            "summary": self.groups[group].on_summary_timeout,
-            "overdue": self.groups[group].on_overdue,
-        }
-        return handlers[kind](*request, now)
+    def on_timer(self, key: TimerKey, now: float) -> Iterator[Event]:
+        group = self.groups[key.name]
+        if key.kind is TimerKind.SLOT:
+            return group.on_slot(now)
+        if key.kind is TimerKind.SESSION_END:
+            return group.on_session_end(now)
+        if key.kind is TimerKind.SUMMARY:
+            return group.on_summary_timeout(key.request_id, now)
+        return group.on_overdue(key.request_id, now)
 
     def outstanding(self) -> list[str]:
         """Frames that may still be in the network's queue."""
@@ -322,7 +325,7 @@ class Multicast:
         elif isinstance(event, GroupDone):
             self.groups[event.group].apply_done(event)
         elif isinstance(event, SummaryOverdue):
-            self.state.timers.clear(("overdue", event.group, event.id))
+            self.state.timers.clear(TimerKey(TimerKind.OVERDUE, event.group, event.id))
         else:
             return False
         return True
@@ -342,106 +345,3 @@ class Multicast:
         for group in self.groups.values():
             if not group.done:
                 group.set_slot(at)
-
-
-class Transmission:
-    """The fragments of all groups that have devices and frames to come: a stage's exchange."""
-
-    def __init__(self, state: CampaignState, stage: Stage, at: float) -> None:
-        self.state = state
-        self.stage = stage
-        self.sizes = Counter(d.group.name for d in state.devices.values() if d.taking_part)
-        for device in state.devices.values():
-            device.got_fragments = device.got_fragments or device.taking_part
-        names = [g.name for g in state.groups.values() if g.name in self.sizes and g.remaining > 0]
-        for name in names:
-            state.groups[name].failed = ""
-        self.multicast = Multicast(state, dict.fromkeys(names), at)
-
-    @property
-    def n_succeeded(self) -> int:
-        """Devices whose group has not failed."""
-        return sum(size for name, size in self.sizes.items() if not self.state.groups[name].failed)
-
-    @property
-    def n_done(self) -> int:
-        """Devices whose group has all of its frames."""
-        sending = self.multicast.groups
-        return sum(
-            size
-            for name, size in self.sizes.items()
-            if not self.state.groups[name].failed and (name not in sending or sending[name].done)
-        )
-
-    def progress(self) -> dict[str, tuple[int, int]]:
-        """Frames requested and planned in this round, by group."""
-        return {name: (group.n_begun, group.n_frames) for name, group in self.multicast.groups.items()}
-
-    def is_news(self, device: DeviceState, _at: float) -> bool:
-        return not device.heard
-
-    def on_uplink(self, _device: DeviceState, _at: float, _now: float) -> Iterator[Event]:
-        return iter(())
-
-    def on_command(self, _device: DeviceState, _command: Command, _at: float, _now: float) -> Iterator[Event] | None:
-        """Devices do not answer fragments."""
-        return None
-
-    def knows(self, request_id: str) -> bool:
-        return request_id in self.multicast.by_request
-
-    def awaits_hand_over(self, request_id: str) -> bool:
-        return self.multicast.awaits_hand_over(request_id)
-
-    def on_report(self, request_id: str, ok: bool, cause: str, now: float) -> Iterator[Event]:
-        return self.multicast.on_report(request_id, ok, cause, now)
-
-    def on_timer(self, name: object, now: float) -> Iterator[Event]:
-        assert isinstance(name, tuple)
-        return self.multicast.on_timer(name, now)
-
-    def settle(self, now: float) -> Iterator[Event]:
-        if self.multicast.over:
-            yield from self.end(now)
-
-    def end(self, now: float, cause: str = "") -> Iterator[Event]:
-        for name, group in self.multicast.groups.items():
-            if not group.done:
-                reason = f"{cause} after {group.n_begun} of {group.n_frames} fragments"
-                yield GroupDone(at=now, group=name, n_sent=group.n_begun, reason=reason)
-        successes = self.n_succeeded
-        ok = successes >= self.state.plan.n_needed
-        back_to = "" if cause else self.stage.back_to(self.state, now, successes)
-        yield StageEnded(at=now, stage=self.stage.name, successes=successes, ok=ok, back_to=back_to)
-
-    def outstanding(self) -> list[str]:
-        return self.multicast.outstanding()
-
-    def apply(self, event: Event) -> None:
-        if self.multicast.apply(event):
-            if isinstance(event, GroupDone):
-                self.state.groups[event.group].failed = event.reason
-        elif isinstance(event, StageEnded):
-            self._apply_ended(event)
-
-    def _apply_ended(self, event: StageEnded) -> None:
-        """Devices of a group whose session was over leave, unless it goes on; the others go on."""
-        for device in self.state.devices.values():
-            reason = self.state.groups[device.group.name].failed
-            if device.taking_part and reason and not (event.back_to and self.stage.stays(self.state, device)):
-                device.taking_part = False
-                device.reason = reason
-            device.phase = Phase.ABSENT if not device.cleaning else device.phase
-        self.multicast.drop_all()
-
-    def drop_all(self, _at: float) -> None:
-        self.multicast.drop_all()
-
-    def restart(self, at: float) -> None:
-        self.multicast.restart(at)
-
-    def set_paused(self, at: float) -> None:
-        self.multicast.set_paused(at)
-
-    def on_period(self, _device: DeviceState) -> None:
-        """Uplinks do not pace frames."""

@@ -1,26 +1,20 @@
 """The unicast exchange: one stage's questions to its devices, from the first uplink heard to the answer.
 
-    UNHEARD ──uplink──▶ READY ──paced──▶ REQUESTED ──network──▶ HANDED_OVER ──sent report──▶ SENT ──answer──▶ SUCCEEDED
-       │                  ▲                                        │                          │                or FAILED
-       │                  ├──── not delivered, or no report ───────┤                          │
-       │                  └──── no answer ─────────────────────────┼──────────────────────────┤
-       └─────────────────────────── GIVEN_UP ◀──── no retry left ──┴──────────────────────────┘
-
-A class A device hears nothing before it speaks, so nothing is sent before an uplink of it, and a request waits
-in the network's queue for its next one. At most one request is outstanding per device: a resend replaces it. A device
-that was given up may still answer while the stage closes. Where a stage asks several things, the answer to one
-makes the device READY for the next.
-
-Decisions are generators of events. Each event is applied before the generator goes on, so the code reads as if
-the events took effect where they are yielded.
+A class A device hears nothing before it speaks, so nothing is sent before an uplink of it was heard, and a request
+waits in the network's queue for the next one. At most one request is outstanding per device: a resend replaces it. A
+device that was given up may still answer while the stage closes. Where a stage asks a device several questions, the
+answer to one makes it READY for the next. `turn` has the phases of a device, `transitions.PHASES` its ways from one to
+the next.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from fuota_fec.campaign import reasons
+from fuota_fec.campaign.exchanges.base import Decisions, Exchange
+from fuota_fec.campaign.exchanges.turns import Turns
 from fuota_fec.campaign.messages import (
     Answered,
     Deferred,
@@ -30,136 +24,134 @@ from fuota_fec.campaign.messages import (
     HandedOver,
     Reported,
     Requested,
+    Resumed,
     StageClosing,
     StageEnded,
+    Stopping,
     Unanswered,
     VersionHeard,
 )
-from fuota_fec.campaign.questions import PREPARATORY, Verdict
-from fuota_fec.campaign.stages import UNHEARD_PERIODS, Questions, Stage
-from fuota_fec.campaign.state import OPEN, CampaignState, DeviceState, Phase
+from fuota_fec.campaign.questions import PREPARATORY, Question, Verdict
+from fuota_fec.campaign.stages import UNHEARD_PERIODS, Stage
+from fuota_fec.campaign.state import CampaignState, DeviceState
+from fuota_fec.campaign.timers import CLOSING, STAGE_END, TimerKey, TimerKind
+from fuota_fec.campaign.transitions import Successes, way_back
+from fuota_fec.campaign.turn import OPEN, Phase, Questions, Turn
+from fuota_fec.campaign.unicast_queue import UnicastQueue
 from fuota_fec.wire.commands import Command
 
-Decisions = Iterator[Event]
 
-CLOSING = ("closing",)
-DEADLINE = ("deadline",)
+class UnicastExchange(Exchange):
+    """One stage's exchange with its devices: a turn for each, and what concerns all of them."""
 
-_FIRST_OPEN, _LAST_OPEN = min(OPEN), max(OPEN)
+    may_succeed_early = True
 
-
-class UnicastExchange:
-    """One stage's exchange. Holds what concerns all of its devices; what concerns one is in its DeviceState."""
-
-    def __init__(self, state: CampaignState, stage: Stage, at: float) -> None:
-        self.state = state
+    def __init__(self, state: CampaignState, queue: UnicastQueue, stage: Stage, at: float) -> None:
+        super().__init__(state, queue)
         self.stage = stage
-        self.not_before = max(at, stage.not_before(state)) if stage.not_before else at
+        self._not_before = max(at, stage.not_before(state)) if stage.not_before else at
         self.ends_at = stage.ends_at(state, at)
         self.closing_until: float | None = None
         self.slowest = 0.0
-        self._n = [0] * len(Phase)
-        """Devices that came into each phase here, less those that left it."""
-        self.by_request: dict[str, DeviceState] = {}
+        self.turns = Turns(state, queue)
         self.n_asked = 0
         if self.ends_at is not None:
-            state.timers.set(DEADLINE, self.ends_at)
+            state.timers.set(STAGE_END, self.ends_at)
         for device in self.participants():
             self.slowest = max(self.slowest, device.period)
             if stage.not_before is not None:
                 device.heard = False
-            asks = stage.asks(state, device)
-            self.n_asked += bool(asks)
-            self.add(device, asks, at)
+            questions = stage.questions(state, device)
+            self.n_asked += bool(questions)
+            device.reason = ""
+            self._begin(device, questions, at)
         self.n_already = self.n_succeeded
 
     def participants(self) -> Iterable[DeviceState]:
-        """The devices that take part; all others are ABSENT."""
+        """The devices that take part in the stage."""
         left_out = self.stage.left_out(self.state, self.state.stage_started)
         for device in self.state.devices.values():
             if device.taking_part and device.dev_eui not in left_out:
                 yield device
 
-    def add(self, device: DeviceState, asks: Questions, at: float) -> None:
-        """A device is to be asked these things; nothing means that it is done."""
-        device.asks = asks
-        device.reason = ""
-        self._fresh(device)
-        if not asks:
-            self._to(device, Phase.SUCCEEDED)
+    def _begin(self, device: DeviceState, questions: Questions, at: float) -> None:
+        """Begins the turn of a device; a device without questions has succeeded."""
+        turn = self.turns.add(device, questions)
+        if not questions:
+            self.turns.move(turn, Phase.SUCCEEDED)
         else:
-            self._line_up(device, at)
+            self._line_up(turn, at)
 
-    def _line_up(self, device: DeviceState, at: float) -> None:
-        """To be asked, once it was heard."""
-        if device.heard or self.closing:
-            self._enqueue(device, at)
+    def _line_up(self, turn: Turn, at: float) -> None:
+        """The device is asked as soon as it was heard."""
+        if turn.device.heard or self.closing:
+            self.turns.enqueue(turn, at)
         else:
-            self._await_uplink(device, at)
+            self._await_uplink(turn, at)
 
-    def _await_uplink(self, device: DeviceState, at: float) -> None:
-        self._to(device, Phase.UNHEARD)
-        self.state.timers.set(device.dev_eui, max(at, self.not_before) + UNHEARD_PERIODS * device.period)
-
-    @property
-    def n_open(self) -> int:
-        """Devices about which something is still to be done."""
-        return sum(self._n[_FIRST_OPEN : _LAST_OPEN + 1])
-
-    @property
-    def n_given_up(self) -> int:
-        return self._n[Phase.GIVEN_UP]
+    def _await_uplink(self, turn: Turn, at: float) -> None:
+        self.turns.move(turn, Phase.UNHEARD)
+        self.state.timers.set(turn.timer, max(at, self.not_before) + UNHEARD_PERIODS * turn.device.period)
 
     @property
     def n_succeeded(self) -> int:
-        return self._n[Phase.SUCCEEDED]
+        return self.turns.n(Phase.SUCCEEDED)
 
     @property
     def n_done(self) -> int:
-        """Devices that have succeeded."""
         return self.n_succeeded
 
-    def mine(self, device: DeviceState) -> bool:
-        """Whether a device is this exchange's affair: one that is cleaned up is not the stage's."""
-        return not device.cleaning
+    @property
+    def not_before(self) -> float:
+        return self._not_before
 
     @property
     def closing(self) -> bool:
-        return self.closing_until is not None
+        return self.turns.closing
+
+    def successes(self) -> Successes:
+        return Successes(self.n_succeeded, self._succeeded)
+
+    def _succeeded(self) -> Iterable[DeviceState]:
+        return (turn.device for turn in self.turns if turn.phase is Phase.SUCCEEDED)
+
+    def phase(self, device: DeviceState) -> Phase:
+        return self.turns.phase(device)
 
     # ---- decisions ---------------------------------------------------------------------------------------
 
-    def is_news(self, device: DeviceState, at: float) -> bool:
-        """Whether an uplink received at `at` is the one that this stage waits for to talk to the device."""
-        return not device.heard and at >= self.not_before
+    def is_news(self, device: DeviceState, received_at: float) -> bool:
+        return not device.heard and received_at >= self.not_before
 
-    def on_uplink(self, device: DeviceState, at: float, now: float) -> Decisions:
+    def on_uplink(self, device: DeviceState, received_at: float, now: float) -> Decisions:
         """Where the network gives no sent reports, the first uplink heard after the hand-over stands for one."""
-        waits = device.phase is Phase.HANDED_OVER and at >= device.handed_over_at
-        if waits and not self.state.network.sent_reports and device.request_id:
-            yield Reported(at=now, id=device.request_id, ok=True, cause="uplink heard")
+        turn = self.turns.get(device.dev_eui)
+        if turn is None or self.state.network.sent_reports or not turn.request_id:
+            return
+        if turn.phase is Phase.HANDED_OVER and received_at >= turn.handed_over_at:
+            yield Reported(at=now, id=turn.request_id, ok=True, cause="uplink heard")
 
-    def on_command(self, device: DeviceState, command: Command, at: float, now: float) -> Decisions | None:
-        """A command of an uplink received at `at`; None if it does not belong here."""
-        if device.phase in (Phase.ABSENT, Phase.SUCCEEDED) or not device.asks:
+    def on_command(self, device: DeviceState, command: Command, received_at: float, now: float) -> Decisions | None:
+        turn = self.turns.get(device.dev_eui)
+        if turn is None or turn.phase in (Phase.ABSENT, Phase.SUCCEEDED) or not turn.questions:
             return None
-        ask = device.asks[0]
-        volunteered = isinstance(command, ask.volunteered)
-        if not volunteered and (device.phase is Phase.FAILED or not self._was_asked(device)):
+        question = turn.questions[0]
+        volunteered = isinstance(command, question.volunteered)
+        if not volunteered and (turn.phase is Phase.FAILED or not self._was_asked(turn)):
             return None
-        verdict = ask.read(self.state, device, command, at)
-        if verdict is None or (device.phase is Phase.FAILED and not verdict.ok):
+        verdict = question.read(self.state, device, command, received_at)
+        if verdict is None or (turn.phase is Phase.FAILED and not verdict.ok):
             return None
-        return self._on_verdict(device, verdict, now)
+        return self._on_verdict(turn, verdict, now)
 
-    def _was_asked(self, device: DeviceState) -> bool:
-        return device.request_id is not None
+    def _was_asked(self, turn: Turn) -> bool:
+        return turn.request_id is not None
 
-    def _on_verdict(self, device: DeviceState, verdict: Verdict, now: float) -> Decisions:
-        ask, version = device.asks[0].name, verdict.fw_version
-        repeated = device.noted is not None and device.noted == device.request_id
-        expected = device.phase in (Phase.HANDED_OVER, Phase.SENT) and not repeated
-        if verdict.ok or (not verdict.again and self._was_asked(device) and not repeated):
+    def _on_verdict(self, turn: Turn, verdict: Verdict, now: float) -> Decisions:
+        device, ask, version = turn.device, turn.questions[0].name, verdict.fw_version
+        repeated = turn.noted is not None and turn.noted == turn.request_id
+        expected = turn.phase in (Phase.HANDED_OVER, Phase.SENT) and not repeated
+        if verdict.ok or (not verdict.again and self._was_asked(turn) and not repeated):
             yield Answered(
                 at=now,
                 dev_eui=device.dev_eui,
@@ -186,57 +178,55 @@ class UnicastExchange:
             yield VersionHeard(at=now, dev_eui=device.dev_eui, fw_version=version)
 
     def knows(self, request_id: str) -> bool:
-        return request_id in self.by_request
+        return request_id in self.turns.by_request
 
     def awaits_hand_over(self, request_id: str) -> bool:
-        device = self.by_request.get(request_id)
-        return device is not None and device.phase is Phase.REQUESTED and device.request_id == request_id
+        turn = self.turns.by_request.get(request_id)
+        return turn is not None and turn.phase is Phase.REQUESTED and turn.request_id == request_id
 
     def on_report(self, request_id: str, ok: bool, cause: str, now: float) -> Decisions:
-        """The network's word on a request in `by_request`."""
-        device = self.by_request[request_id]
-        held = device.phase is Phase.HELD and device.unreported == request_id
-        if held or (device.phase in (Phase.REQUESTED, Phase.HANDED_OVER) and device.request_id == request_id):
+        turn = self.turns.by_request[request_id]
+        held = turn.phase is Phase.HELD and turn.device.unreported == request_id
+        if held or (turn.phase in (Phase.REQUESTED, Phase.HANDED_OVER) and turn.request_id == request_id):
             yield Reported(at=now, id=request_id, ok=ok, cause=cause)
-            yield from self._give_up_if_stalled(device, now)
+            yield from self._give_up_if_stalled(turn, now)
 
-    def on_timer(self, name: object, now: float) -> Decisions:
-        """A timer of the exchange; those of devices come as their DevEUI."""
-        if name in (CLOSING, DEADLINE):
-            return self.end(now)
-        return self._on_device_timer(self.state.devices[str(name)], now)
+    def on_timer(self, key: TimerKey, now: float) -> Decisions:
+        if key.kind is TimerKind.DEVICE:
+            return self._on_device_timer(self.turns[key.name], now)
+        return self.end(now)
 
-    def _on_device_timer(self, device: DeviceState, now: float) -> Decisions:
-        request_id = device.request_id or ""
-        if device.phase is Phase.UNHEARD:
-            yield GivenUp(at=now, dev_eui=device.dev_eui, reason=reasons.NEVER_HEARD)
-        elif device.phase is Phase.HELD:
-            yield Reported(at=now, id=device.unreported or "", ok=False, cause="ran out in the network's queue")
-        elif device.phase is Phase.REQUESTED:
+    def _on_device_timer(self, turn: Turn, now: float) -> Decisions:
+        request_id = turn.request_id or ""
+        if turn.phase is Phase.UNHEARD:
+            yield GivenUp(at=now, dev_eui=turn.device.dev_eui, reason=reasons.NEVER_HEARD)
+        elif turn.phase is Phase.HELD:
+            yield Reported(at=now, id=turn.device.unreported or "", ok=False, cause="ran out in the network's queue")
+        elif turn.phase is Phase.REQUESTED:
             yield Reported(at=now, id=request_id, ok=False, cause="not handed over in time")
-        elif device.phase is Phase.HANDED_OVER:
+        elif turn.phase is Phase.HANDED_OVER:
             yield Reported(at=now, id=request_id, ok=False, cause="no sent report in time")
-        elif device.phase is Phase.SENT:
+        elif turn.phase is Phase.SENT:
             yield Unanswered(at=now, id=request_id)
-        yield from self._give_up_if_stalled(device, now)
+        yield from self._give_up_if_stalled(turn, now)
 
     def settle(self, now: float) -> Decisions:
         """Closes the stage when the threshold is met or nothing is left to be done; ends it when no answer can come."""
         state = self.state
         if not self.closing:
-            if self.n_open and not (state.config.stage_end == "threshold" and self._threshold_met()):
+            if self.turns.n_open and not (state.config.stage_end == "threshold" and self._threshold_met()):
                 return
             yield StageClosing(at=now, stage=self.stage.name, until=self._closes_at(now))
         if not self._answers_may_come():
             yield from self.end(now)
 
     def _threshold_met(self) -> bool:
-        """By the whole campaign; and, where some have nothing to do, by those that have."""
+        """Whether enough devices succeeded; where some had nothing to do, also enough of those that had."""
         enough = not self.n_already or self.n_succeeded - self.n_already >= self.state.plan.share_of(self.n_asked)
         return enough and self.n_succeeded >= self.state.plan.n_needed
 
     def _closes_at(self, now: float) -> float:
-        """Until when late answers count."""
+        """Unix time until which late answers count."""
         if not self._answers_may_come():
             return now
         config = self.state.config
@@ -244,290 +234,218 @@ class UnicastExchange:
         return now + config.stage_complete_delay * self.slowest + (config.complete_delay if last else 0.0)
 
     def end(self, now: float, cause: str = "") -> Decisions:
-        """The stage is over: whoever has not answered is given up."""
-        for device in self.state.devices.values():
-            if device.phase in OPEN and self.mine(device):
-                yield GivenUp(at=now, dev_eui=device.dev_eui, reason=cause or self._why_open(device))
+        """Gives up the devices that have not answered, and ends the stage."""
+        for turn in self.turns:
+            if turn.phase in OPEN:
+                yield GivenUp(at=now, dev_eui=turn.device.dev_eui, reason=cause or self._why_open(turn))
+        back_to = "" if cause else way_back(self.stage.name, self.state, now, self.successes())
         ok = self.n_succeeded >= self.state.plan.n_needed
-        back_to = "" if cause else self.stage.back_to(self.state, now, self.n_succeeded)
         yield StageEnded(at=now, stage=self.stage.name, successes=self.n_succeeded, ok=ok, back_to=back_to)
 
-    def _why_open(self, device: DeviceState) -> str:
-        if device.phase is Phase.UNHEARD:
+    def _why_open(self, turn: Turn) -> str:
+        if turn.phase is Phase.UNHEARD:
             return reasons.NEVER_HEARD
-        if device.phase in (Phase.READY, Phase.UNASKED, Phase.BY_MULTICAST) and not self._was_asked(device):
+        if turn.phase in (Phase.READY, Phase.UNASKED, Phase.BY_MULTICAST) and not self._was_asked(turn):
             return reasons.not_asked(self.stage.name) if self.closing else reasons.no_answer(self.stage.name)
-        return device.reason or reasons.no_answer(self.stage.name)
+        return turn.device.reason or reasons.no_answer(self.stage.name)
 
     def _answers_may_come(self) -> bool:
-        return self.n_open + self.n_given_up > 0
+        return self.turns.n_open + self.turns.n(Phase.GIVEN_UP) > 0
 
-    def _give_up_if_stalled(self, device: DeviceState, now: float) -> Decisions:
-        if device.phase is Phase.STALLED and not self.closing:
-            yield GivenUp(at=now, dev_eui=device.dev_eui, reason=device.reason or reasons.no_answer(self.stage.name))
+    def _give_up_if_stalled(self, turn: Turn, now: float) -> Decisions:
+        if turn.phase is Phase.STALLED and not self.closing:
+            reason = turn.device.reason or reasons.no_answer(self.stage.name)
+            yield GivenUp(at=now, dev_eui=turn.device.dev_eui, reason=reason)
 
     def request(self, device: DeviceState, now: float) -> Decisions:
-        """Its turn has come: the present question."""
-        state, ask = self.state, device.asks[0]
-        frag_nb = None if ask.frag_nb is None else ask.frag_nb(state, device)
+        """Asks the present question."""
+        state, turn = self.state, self.turns[device.dev_eui]
+        question = turn.questions[0]
+        frag_nb = None if question.frag_nb is None else question.frag_nb(state, device)
         if frag_nb is None:
-            command = payload = ask.request(state, device, now).encode()
+            command = payload = question.request(state, device, now).encode()
         else:
             command, payload = None, bytes(state.blocks[device.group.name].frame(frag_nb))
-        if self.ends_at is not None:
-            not_after = self.ends_at
-        elif self.stage.bounded:
-            not_after = state.deadline
-        else:
-            not_after = now + state.config.delivery_timeout + device.period
-        limit = ask.not_after(state, device)
-        if limit is not None:
-            not_after = min(not_after, limit)
-        if not state.network.withdraws:
-            # It cannot be taken back, so it must have run out when another try begins.
-            not_after = min(not_after, now + state.config.delivery_timeout + device.period)
         yield Requested(
             at=now,
             id=state.next_request_id(),
-            ask=ask.name,
+            ask=question.name,
             dev_eui=device.dev_eui,
-            f_port=ask.port(state.config.ports),
+            f_port=question.port(state.config.ports),
             command=command,
             frag_nb=frag_nb,
             digest=hashlib.sha256(payload).digest()[:8],
-            not_after=not_after,
-            replaces=device.request_id or device.unreported,
+            not_after=self._not_after(question, device, now),
+            replaces=turn.request_id or device.unreported,
         )
 
+    def _not_after(self, question: Question, device: DeviceState, now: float) -> float:
+        """Unix time after which a request decided now must not leave."""
+        state, one_try = self.state, now + self.state.config.delivery_timeout + device.period
+        limits = [state.deadline if self.stage.bounded else one_try] if self.ends_at is None else [self.ends_at]
+        if (limit := question.not_after(state, device)) is not None:
+            limits.append(limit)
+        if not state.network.withdraws:
+            limits.append(one_try)  # It cannot be taken back, so it must have run out when another try begins.
+        return min(limits)
+
     def outstanding(self) -> list[str]:
-        """Requests that may still reach a device."""
         waiting = (Phase.REQUESTED, Phase.HANDED_OVER)
-        return [name for name, d in self.by_request.items() if d.phase in waiting and d.request_id == name]
+        return [
+            name for name, turn in self.turns.by_request.items() if turn.phase in waiting and turn.request_id == name
+        ]
 
     # ---- what events do ----------------------------------------------------------------------------------
 
     def apply(self, event: Event) -> None:
         name = _APPLY.get(type(event))
         if name is not None:
+            self.turns.applying = type(event)
             getattr(self, name)(event)
 
     def _apply_device_heard(self, event: DeviceHeard) -> None:
         device = self.state.devices[event.dev_eui]
         device.heard = True
-        if device.phase is Phase.UNHEARD:
-            self._enqueue(device, event.at)
+        turn = self.turns.get(event.dev_eui)
+        if turn is not None and turn.phase is Phase.UNHEARD:
+            self.turns.enqueue(turn, event.at)
 
     def _apply_requested(self, event: Requested) -> None:
-        device, line = self.state.devices[event.dev_eui or ""], self.state.line
-        while line.ready and line.ready.popleft() is not device:
-            pass
-        if device.request_id:
-            self.by_request.pop(device.request_id, None)
-        device.request_id = device.unreported = event.id
-        self.by_request[event.id] = device
-        line.next_at = event.at + self.state.config.ucast_msg_delay / 1000
-        device.asks[0].sent(self.state, device, event.at)
-        self._to(device, Phase.REQUESTED)
-        self.state.timers.set(device.dev_eui, event.not_after)
-        self.state.set_pacer(event.at)
+        turn = self.turns[event.dev_eui or ""]
+        self.turns.request(turn, event.id, event.at)
+        self.state.timers.set(turn.timer, event.not_after)
+        self.queue.set_pacer(event.at)
 
     def _apply_handed_over(self, event: HandedOver) -> None:
-        device = self.by_request[event.id]
-        if device.phase is Phase.REQUESTED:
-            device.handed_over_at = event.at
-            device.queued_until = self.state.timers.due(device.dev_eui)  # its not_after
-            self._to(device, Phase.HANDED_OVER)
-            self._wait(device, event.at)
+        turn = self.turns.by_request[event.id]
+        if turn.phase is Phase.REQUESTED:
+            turn.handed_over_at = event.at
+            turn.device.queued_until = self.state.timers.due(turn.timer)  # its not_after
+            self.turns.move(turn, Phase.HANDED_OVER)
+            self._wait(turn, event.at)
 
     def _apply_reported(self, event: Reported) -> None:
-        device = self.by_request[event.id]
-        device.queued_until = 0.0  # It has left, or will not any more.
-        if device.phase is Phase.HELD:
+        turn = self.turns.by_request[event.id]
+        device = turn.device
+        device.queued_until = 0.0  # The request has left, or will never leave.
+        if turn.phase is Phase.HELD:
             device.unreported = None if event.ok else device.unreported
-            self._enqueue(device, event.at)
-            return
-        if event.ok:
+            self.turns.enqueue(turn, event.at)
+        elif event.ok and turn.questions[0].frag_nb is not None:
             device.unreported = None
-            if device.asks[0].frag_nb is not None:
-                device.asks[0].done(self.state, device)
-                self._next_ask(device, event.at)
-                return
-            self._to(device, Phase.SENT)
-            self._wait(device, event.at)
-        elif device.phase is Phase.REQUESTED and self.state.paused:
-            self._enqueue(device, event.at)  # The pause held it back, which uses up no retry.
+            turn.questions[0].done(self.state, device)
+            self.turns.next_question(turn, event.at)
+        elif event.ok:
+            device.unreported = None
+            self.turns.move(turn, Phase.SENT)
+            self._wait(turn, event.at)
+        elif turn.phase is Phase.REQUESTED and self.state.paused:
+            self.turns.enqueue(turn, event.at)  # The pause held it back, which uses up no retry.
         else:
-            self._again(device, event.at)
+            self.turns.try_again(turn, event.at)
 
-    def _wait(self, device: DeviceState, at: float) -> None:
-        """Until when the network's report, or then the device's answer, is due."""
-        reported = device.phase is Phase.SENT
-        wait = max(self.slowest, device.period) + self._answer_spread(device) if reported else device.period
-        self.state.timers.set(device.dev_eui, at + self.state.config.delivery_timeout + wait)
+    def _wait(self, turn: Turn, at: float) -> None:
+        """Sets the deadline of the network's report, or of the device's answer after that."""
+        period = turn.device.period
+        wait = max(self.slowest, period) + self._answer_spread(turn.device) if turn.phase is Phase.SENT else period
+        self.state.timers.set(turn.timer, at + self.state.config.delivery_timeout + wait)
 
     def _answer_spread(self, _device: DeviceState) -> float:
         """s by which a device may delay its answer."""
         return 0.0
 
     def _apply_unanswered(self, event: Unanswered) -> None:
-        device = self.by_request[event.id]
-        mute = bool(device.resends) and not device.asks[0].optional
-        self._again(device, event.at)
-        if mute and device.phase is Phase.READY:
-            self._ask_first(device, self.stage.mute(self.state, device))
+        turn = self.turns.by_request[event.id]
+        mute = bool(turn.resends) and not turn.questions[0].optional
+        self.turns.try_again(turn, event.at)
+        if mute and turn.phase is Phase.READY:
+            self.turns.ask_first(turn, self.stage.mute(self.state, turn.device))
 
     def _apply_answered(self, event: Answered) -> None:
-        device = self.state.devices[event.dev_eui]
+        turn = self.turns[event.dev_eui]
+        device = turn.device
         device.reason, device.note, device.needed = event.reason, event.note, event.needed
         device.loss = device.loss if event.loss is None else event.loss
         if event.ok:
-            device.asks[0].done(self.state, device)
-            self._next_ask(device, event.at)
+            turn.questions[0].done(self.state, device)
+            self.turns.next_question(turn, event.at)
         else:
-            self._to(device, Phase.FAILED)
-            self.state.set_pacer(event.at)
-
-    def _next_ask(self, device: DeviceState, at: float) -> None:
-        """On to what this device is asked next, if anything; the tries of that begin anew, unless this came between."""
-        between, resends = device.asks[0].optional, device.resends
-        device.asks = device.asks[1:]
-        self._fresh(device)
-        if between:
-            device.resends = resends
-        if not device.asks:
-            self._to(device, Phase.SUCCEEDED)
-            self.state.set_pacer(at)
-        else:
-            self._enqueue(device, at)
+            self.turns.move(turn, Phase.FAILED)
+            self.queue.set_pacer(event.at)
 
     def _apply_deferred(self, event: Deferred) -> None:
-        """Asked again at once, perhaps after something else; or later, by the timer of an answer that is overdue."""
-        device = self.state.devices[event.dev_eui]
-        ask = device.asks[0]
-        device.reason = event.reason
-        device.noted = device.request_id
-        ask.again(self.state, device)
+        """Asks again: at once, perhaps after another question; or later, by the deadline of the answer."""
+        turn = self.turns[event.dev_eui]
+        turn.device.reason = event.reason
+        turn.noted = turn.request_id
+        turn.questions[0].again(self.state, turn.device)
         if event.later:
-            self._to(device, Phase.SENT)
-            self.state.timers.set(device.dev_eui, event.at + device.period)
+            self.turns.move(turn, Phase.SENT)
+            self.state.timers.set(turn.timer, event.at + turn.device.period)
             return
         if event.first:
             first = tuple(PREPARATORY[name] for name in event.first)
-            self._ask_first(device, first, instead=event.instead)
-        self._enqueue(device, event.at)
-
-    def _ask_first(self, device: DeviceState, first: Questions, *, instead: bool = False) -> None:
-        """The tries of the present question are counted on when its turn comes again."""
-        device.asks = (*first, *device.asks[instead:])
-        if instead:
-            self._fresh(device)
+            self.turns.ask_first(turn, first, instead=event.instead)
+        self.turns.enqueue(turn, event.at)
 
     def _apply_given_up(self, event: GivenUp) -> None:
-        device = self.state.devices[event.dev_eui]
-        device.reason = event.reason
-        self._to(device, Phase.GIVEN_UP)
+        turn = self.turns[event.dev_eui]
+        turn.device.reason = event.reason
+        self.turns.move(turn, Phase.GIVEN_UP)
 
     def _apply_closing(self, event: StageClosing) -> None:
-        """Whoever is in line is not asked any more, but may still answer an earlier request."""
+        """Devices in the queue are no longer asked, but may still answer an earlier request."""
         self.closing_until = event.until
-        for device in self.state.line.ready:
-            if device.phase is Phase.READY and self.mine(device):
-                self._to(device, Phase.UNASKED)
-        self.state.set_pacer(event.at)
+        self.turns.close(event.at)
         self.state.timers.set(CLOSING, event.until)
 
     def _apply_ended(self, event: StageEnded) -> None:
-        state = self.state
-        for device in state.devices.values():
-            if not self.mine(device):
+        """Devices that did not succeed leave, unless the stage has them stay."""
+        owing = {}
+        for device in self.state.devices.values():
+            phase = self.turns.phase(device)
+            if not device.taking_part or phase is Phase.SUCCEEDED:
                 continue
-            succeeded = device.phase is Phase.SUCCEEDED
-            stays = (event.back_to and self.stage.stays(state, device)) or self.stage.keeps(state, device)
-            if device.taking_part and not succeeded and not stays:
-                device.taking_part = False
-                device.left_in = state.stage_idx if device.phase is Phase.GIVEN_UP and device.request_id else -1
-            self._to(device, Phase.ABSENT)
-        self.forget_timers(event.at)
+            if event.back_to and self.stage.stays(self.state, device):
+                continue
+            if self.stage.keeps(self.state, device, phase):
+                continue
+            device.taking_part = False
+            if phase is Phase.GIVEN_UP and (turn := self.turns[device.dev_eui]).request_id:
+                owing[device.dev_eui] = turn.questions[0]
+        self.owing = owing
+        self.turns.drop_all()
+        self._clear_timers(event.at)
 
-    def forget_timers(self, at: float) -> None:
-        for name in (CLOSING, DEADLINE):
-            self.state.timers.clear(name)
-        self.state.set_pacer(at)
+    def _clear_timers(self, at: float) -> None:
+        for key in (CLOSING, STAGE_END):
+            self.state.timers.clear(key)
+        self.queue.set_pacer(at)
 
     def drop_all(self, at: float) -> None:
-        """The campaign is stopped: nobody is asked any more."""
-        for device in self.state.devices.values():
-            if self.mine(device):
-                self._to(device, Phase.ABSENT)
-        self.forget_timers(at)
+        self.turns.applying = Stopping
+        self.turns.drop_all()
+        self._clear_timers(at)
 
     def restart(self, at: float) -> None:
-        """After an outage devices and the network have their whole time again."""
-        for device in self.state.devices.values():
-            if not self.mine(device):
-                continue
-            if device.phase is Phase.UNHEARD:
-                self._await_uplink(device, at)
-            elif device.phase in (Phase.HANDED_OVER, Phase.SENT):
-                self._wait(device, at)
-            elif device.phase is Phase.REQUESTED and self.state.timers.due(device.dev_eui) < at:
-                self._enqueue(device, at)  # It ran out in the outage, which uses up no retry.
+        """Gives devices and the network their whole time again."""
+        self.turns.applying = Resumed
+        for turn in self.turns.in_order():
+            if turn.phase is Phase.UNHEARD:
+                self._await_uplink(turn, at)
+            elif turn.phase in (Phase.HANDED_OVER, Phase.SENT):
+                self._wait(turn, at)
+            elif turn.phase is Phase.REQUESTED and self.state.timers.due(turn.timer) < at:
+                self.turns.enqueue(turn, at)  # It ran out in the outage, which uses up no retry.
         if not self.stage.bounded and (ends_at := self.stage.ends_at(self.state, at)) is not None:
             self.ends_at = ends_at
-            self.state.timers.set(DEADLINE, ends_at)
+            self.state.timers.set(STAGE_END, ends_at)
         if self.closing_until is not None:
             self.closing_until = max(self.closing_until, self._closes_at(at))
             self.state.timers.set(CLOSING, self.closing_until)
 
-    def set_paused(self, _at: float) -> None:
-        """A pause concerns the line, which is the campaign's."""
-
     def on_period(self, device: DeviceState) -> None:
-        """A device's uplink period is better known."""
         self.slowest = max(self.slowest, device.period)
-
-    def _again(self, device: DeviceState, at: float) -> None:
-        """Another try, if one is left; what is optional has one, and is followed by what comes next."""
-        if device.asks[0].optional:
-            self._next_ask(device, at)
-        elif device.resends < self.state.config.msg_retries and not self.closing:
-            device.resends += 1
-            self._enqueue(device, at)
-        else:
-            self._to(device, Phase.STALLED)
-
-    def _fresh(self, device: DeviceState) -> None:
-        """Nothing of the present question was sent yet."""
-        device.request_id = None
-        device.resends = 0
-
-    def _enqueue(self, device: DeviceState, at: float) -> None:
-        """In line to be asked; in a stage that closes nobody is."""
-        if self.closing:
-            self._to(device, Phase.UNASKED)
-            return
-        if device.unreported and not self.state.network.withdraws and at < device.queued_until:
-            self.by_request[device.unreported] = device
-            self._to(device, Phase.HELD)
-            self.state.timers.set(device.dev_eui, device.queued_until)
-            return
-        self._to(device, Phase.READY)
-        self.state.line.ready.append(device)
-        self.state.set_pacer(at)
-
-    def _to(self, device: DeviceState, phase: Phase) -> None:
-        before = device.phase
-        if before is phase:
-            self.state.timers.clear(device.dev_eui)
-            return
-        if phase is Phase.READY:
-            self.state.line.n_ready += 1
-        elif before is Phase.READY:
-            self.state.line.n_ready -= 1
-        self._n[before] -= 1
-        self._n[phase] += 1
-        device.phase = phase
-        self.state.timers.clear(device.dev_eui)
 
 
 _APPLY: dict[type[Event], str] = {

@@ -32,7 +32,7 @@ def stage_times(inputs: Inputs) -> tuple[StageTime, ...]:
 def transmission_end(inputs: Inputs) -> float:
     """Time from the start of the campaign to the end of the transmission, at least."""
     times = stage_times(inputs)
-    last = max(idx for idx, time in enumerate(times) if time.stage.leads_to_fragments)
+    last = max(idx for idx, time in enumerate(times) if time.stage.exchange == "fragments")
     return sum(time.least for time in times[: last + 1])
 
 
@@ -98,12 +98,12 @@ def _status(inputs: Inputs) -> float:
 
 
 _BY_EXCHANGE: Mapping[str, Callable[[Inputs], float]] = MappingProxyType(
-    {"unicast": _unicast, "transmission": _transmission, "status": _status}
+    {"unicast": _unicast, "fragments": _transmission, "group_status": _status}
 )
 
 
 def _least(inputs: Inputs, stage: Stage) -> float:
     if stage.sessions is not None:
         return _session(inputs)
-    flashing = inputs.config.fuota_process_max_time if stage.not_before is not None else 0.0
+    flashing = 0.0 if stage.bounded else inputs.config.fuota_process_max_time
     return flashing + _BY_EXCHANGE[stage.exchange](inputs)

@@ -111,7 +111,7 @@ def _status_read(state: CampaignState, device: DeviceState, command: Command, _a
         return None
     group = state.groups[device.group.name]
     once = not group.plan.fec and group.round == 1
-    n_sent = group.position + device.n_repaired if once or group.plan.fec else None
+    n_sent = group.n_requested + device.n_repaired if once or group.plan.fec else None
     helped = group.plan.adaptive or state.config.unicast_repair_max > 0
     n_frags = group.plan.n_frags
     reading = read_status(device.profile, command, n_frags, n_sent=n_sent, once=once, can_be_helped=helped)

@@ -1,1 +1,1 @@
-"""The packages of a virtual device, one module each, as in `wire`."""
+"""The packages of a virtual device, one module each, as in `wire`, and their dispatch."""

@@ -1,10 +1,9 @@
-"""What every journal does: one suite for the one in memory, SQLite and PostgreSQL."""
+"""Contract of a journal: one suite for memory, SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
 import copy
 import pickle
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -28,8 +27,8 @@ from fuota_fec.campaign.messages import (
     Session,
     StageStarted,
 )
-from fuota_fec.errors import CampaignError, FuotaError, JournalError, MissingExtraError
-from fuota_fec.journal.base import Append, FenceError, Journal, MemoryJournal, Order, Overview, open_journal
+from fuota_fec.errors import CampaignError, FuotaError, JournalError
+from fuota_fec.journal import Append, CampaignRecord, FenceError, Journal, Order, open_journal
 
 DEVICES = [f"fe5e00000000000{i}" for i in range(4)]
 MC_ADDRS = ["01f3a4b5", "01f3a4b6"]
@@ -71,9 +70,9 @@ def group_fact(next_f_cnt: int, mc_addr: str = MC_ADDRS[0], key: str = "meters")
 
 
 def everything(journal: Journal) -> dict[str, Any]:
-    """All that can be seen of a journal."""
+    """Everything that the port can read."""
     return {
-        "overview": journal.overview(archived=True),
+        "list": journal.list(archived=True),
         "events": {name: list(journal.events(name)) for name in journal.campaigns()},
         "beside": {name: (journal.image(name), journal.network(name)) for name in journal.campaigns()},
         "known": [journal.known(config(frag_index=i)) for i in range(2)],
@@ -90,7 +89,7 @@ def empty(request: pytest.FixtureRequest, journal_url_of: Callable[[str], str]) 
 
 @pytest.fixture
 def journal(empty: Journal) -> Journal:
-    """With a campaign c that has no events."""
+    """A journal with a campaign c that has no events."""
     empty.create("c", b"image")
     return empty
 
@@ -103,7 +102,7 @@ def test_a_new_campaign_has_its_image_and_no_events(journal: Journal) -> None:
     assert list(journal.events("c")) == []
 
 
-def test_a_campaign_begins_with_what_it_is_created_with(empty: Journal) -> None:
+def test_create_stores_image_network_and_first_events(empty: Journal) -> None:
     image = bytes(range(256)) * 300
     empty.create("c", image, heard(2), network="simulated?seed=1")
     assert (empty.image("c"), empty.network("c")) == (image, "simulated?seed=1")
@@ -131,7 +130,7 @@ def test_events_come_back_as_they_were(journal: Journal) -> None:
     assert [type(event) for event in journal.events("c")] == [type(event) for event in events]
 
 
-def test_events_come_back_in_order_from_any_on(journal: Journal) -> None:
+def test_events_are_read_in_order_from_any_number(journal: Journal) -> None:
     journal.append("c", 0, heard(3))
     journal.append("c", 3, heard(2, 3))
     journal.append("c", 5, [])
@@ -140,11 +139,11 @@ def test_events_come_back_in_order_from_any_on(journal: Journal) -> None:
 
 
 @pytest.mark.parametrize("seq", [0, 1, 2, 4, -1])
-def test_another_writer_is_noticed_and_nothing_written(journal: Journal, seq: int) -> None:
+def test_an_append_with_another_event_count_raises_fence_error_and_writes_nothing(journal: Journal, seq: int) -> None:
     journal.append("c", 0, heard(3), [group_fact(5)])
     journal.order("c", "pause")
     before = everything(journal)
-    with pytest.raises(FenceError, match=f"'c' has 3 events, expected {seq}: somebody else") as caught:
+    with pytest.raises(FenceError, match=f"'c' has 3 events, expected {seq}: another agent") as caught:
         journal.append("c", seq, heard(2), [group_fact(9), device_fact(fw_version=1)])
     assert caught.value.campaign == "c"
     with pytest.raises(FenceError):
@@ -152,7 +151,7 @@ def test_another_writer_is_noticed_and_nothing_written(journal: Journal, seq: in
     assert everything(journal) == before
 
 
-def test_campaigns_are_committed_together_or_not_at_all(journal: Journal) -> None:
+def test_append_all_commits_every_campaign_or_none(journal: Journal) -> None:
     for name in ("b", "d"):
         journal.create(name, b"")
     orders = [Append(campaign=name, expected_seq=0, events=heard(i + 1)) for i, name in enumerate("dbc")]
@@ -169,7 +168,7 @@ def test_campaigns_are_committed_together_or_not_at_all(journal: Journal) -> Non
             assert everything(journal) == before
 
 
-def test_a_campaign_may_be_in_a_commit_twice(journal: Journal) -> None:
+def test_append_all_takes_two_appends_of_one_campaign_in_order(journal: Journal) -> None:
     first, second = (Append(campaign="c", expected_seq=seq, events=heard(2, seq)) for seq in (0, 2))
     with pytest.raises(FenceError):
         journal.append_all([second, first])
@@ -177,7 +176,7 @@ def test_a_campaign_may_be_in_a_commit_twice(journal: Journal) -> None:
     assert list(journal.events("c")) == heard(4)
 
 
-def test_nothing_to_commit_is_fine(journal: Journal) -> None:
+def test_an_append_without_events_applies_facts_and_orders(journal: Journal) -> None:
     journal.append_all([])
     journal.append_all([Append(campaign="c", expected_seq=0, events=[])])
     journal.order("c", "stop")
@@ -186,7 +185,7 @@ def test_nothing_to_commit_is_fine(journal: Journal) -> None:
     assert journal.known(config()).next_f_cnt == {"meters": 7}
 
 
-def test_what_was_read_does_not_grow(journal: Journal) -> None:
+def test_events_read_earlier_do_not_include_later_appends(journal: Journal) -> None:
     before = journal.events("c")
     mine = heard(2)
     journal.append("c", 0, mine)
@@ -198,13 +197,13 @@ def test_what_was_read_does_not_grow(journal: Journal) -> None:
     assert len(list(journal.events("c"))) == 3
 
 
-def test_names_are_any_text(empty: Journal) -> None:
+def test_campaign_names_may_be_any_text(empty: Journal) -> None:
     names = ["Zähler 1", "a'b", 'say "x"', "100%", ":x", "日本", "C", "c", " "]
     for name in names:
         empty.create(name, name.encode(), heard(1), devices=[name], groups=[name], network=name)
         empty.append(name, 1, [finished(name)])
     assert empty.campaigns() == tuple(names)
-    assert [(o.id, o.status) for o in empty.overview()] == [(name, name) for name in names]
+    assert [(o.id, o.status) for o in empty.list()] == [(name, name) for name in names]
     assert [(empty.image(name).decode(), empty.network(name)) for name in names] == [(name, name) for name in names]
 
 
@@ -221,13 +220,13 @@ def test_names_are_any_text(empty: Journal) -> None:
         lambda journal: journal.lease("x", "me", 10),
     ],
 )
-def test_a_campaign_that_is_not_there_is_named(journal: Journal, verb: Callable[[Journal], object]) -> None:
+def test_an_unknown_campaign_raises_an_error_that_names_it(journal: Journal, verb: Callable[[Journal], object]) -> None:
     with pytest.raises(JournalError, match="no campaign 'x'") as caught:
         verb(journal)
     assert not isinstance(caught.value, FenceError)
 
 
-def test_threads_that_append_the_same_are_told_apart(journal: Journal) -> None:
+def test_one_of_several_threads_that_append_at_the_same_number_wins(journal: Journal) -> None:
     results: list[str] = []
     barrier = threading.Barrier(4)
 
@@ -250,10 +249,10 @@ def test_threads_that_append_the_same_are_told_apart(journal: Journal) -> None:
     assert [event.dev_eui for event in journal.events("c")] == [winner] * 20  # type: ignore[attr-defined]
 
 
-# ---- what a campaign holds -------------------------------------------------------------------------------
+# ---- claims -----------------------------------------------------------------------------------------------
 
 
-def test_a_name_is_used_once(journal: Journal) -> None:
+def test_a_campaign_name_is_used_once(journal: Journal) -> None:
     journal.append("c", 0, heard(1))
     before = everything(journal)
     with pytest.raises(JournalError, match="a campaign 'c' already"):
@@ -262,7 +261,7 @@ def test_a_name_is_used_once(journal: Journal) -> None:
     journal.create("d", b"", devices=DEVICES, groups=MC_ADDRS)
 
 
-def test_who_holds_a_device_or_a_group_is_told_of_each(journal: Journal) -> None:
+def test_create_names_the_holder_of_each_claimed_device_and_group(journal: Journal) -> None:
     journal.create("x", b"", devices=DEVICES[:2], groups=MC_ADDRS[:1])
     journal.create("it's y", b"", devices=DEVICES[2:3], groups=[])
     before = everything(journal)
@@ -278,7 +277,7 @@ def test_who_holds_a_device_or_a_group_is_told_of_each(journal: Journal) -> None
     journal.create("z", b"", devices=DEVICES[3:], groups=MC_ADDRS[1:])
 
 
-def test_many_devices_of_one_campaign_are_told_of_together(journal: Journal) -> None:
+def test_create_counts_many_devices_held_by_one_campaign(journal: Journal) -> None:
     many = [f"{number:016x}" for number in range(1, 101)]
     journal.create("x", b"", devices=many, groups=MC_ADDRS[:1])
     with pytest.raises(CampaignError) as caught:
@@ -289,53 +288,62 @@ def test_many_devices_of_one_campaign_are_told_of_together(journal: Journal) -> 
     ]
 
 
-def test_a_device_is_no_group(journal: Journal) -> None:
+def test_device_and_group_claims_of_one_name_are_separate(journal: Journal) -> None:
     journal.create("x", b"", devices=["01"], groups=["02", "02"])
     journal.create("y", b"", devices=["02", "02"], groups=["01"])
 
 
 @pytest.mark.parametrize("status", ["SUCCEEDED", "FAILED", "STOPPED"])
-def test_what_is_finished_holds_nothing(journal: Journal, status: str) -> None:
+def test_a_finished_campaign_releases_its_claims(journal: Journal, status: str) -> None:
     journal.create("x", b"", devices=DEVICES[:2], groups=MC_ADDRS)
     journal.create("y", b"", devices=DEVICES[2:])
     journal.append("x", 0, [*heard(1), finished(status), *heard(1)])
-    assert [overview.status for overview in journal.overview()] == ["RUNNING", status, "RUNNING"]
+    assert [record.status for record in journal.list()] == ["RUNNING", status, "RUNNING"]
     with pytest.raises(CampaignError) as caught:
         journal.create("z", b"", devices=DEVICES, groups=MC_ADDRS)
     assert {line.split("'")[1] for line in str(caught.value).splitlines()} == {"y"}
     journal.create("z", b"", devices=DEVICES[:2], groups=MC_ADDRS)
 
 
-def test_what_is_finished_when_it_comes_holds_nothing(journal: Journal) -> None:
+def test_a_campaign_created_finished_claims_nothing(journal: Journal) -> None:
     journal.create("x", b"", devices=DEVICES)
     journal.create("done", b"", [*heard(1), finished("STOPPED")], devices=DEVICES, groups=MC_ADDRS)
-    assert journal.overview()[-1].status == "STOPPED"
+    assert journal.list()[-1].status == "STOPPED"
     journal.create("y", b"", groups=MC_ADDRS)
 
 
-def test_what_is_finished_stays_so(journal: Journal) -> None:
+def test_a_finished_campaign_keeps_its_status(journal: Journal) -> None:
     journal.append("c", 0, [finished("FAILED")])
     journal.append("c", 1, heard(1))
-    assert (journal.overview()[0].status, journal.overview()[0].changed_at) == ("FAILED", 10.0)
+    assert (journal.list()[0].status, journal.list()[0].changed_at) == ("FAILED", 10.0)
 
 
-# ---- lists -----------------------------------------------------------------------------------------------
+def test_holders_are_unfinished_campaigns(journal: Journal) -> None:
+    journal.create("a", b"", devices=["d1", "d2"], groups=["g1"])
+    assert dict(journal.holders(["d2", "d3"], ["g1"])) == {("device", "d2"): "a", ("group", "g1"): "a"}
+    assert dict(journal.holders(["g1"], ["d1"])) == {}
+    assert dict(journal.holders([], [])) == {}
+    journal.append("a", 0, [Finished(at=1.0, status="FAILED", successes=0)])
+    assert dict(journal.holders(["d1"], ["g1"])) == {}
 
 
-def test_the_overview_tells_in_order_of_creation(empty: Journal) -> None:
+# ---- list ------------------------------------------------------------------------------------------------
+
+
+def test_list_is_in_order_of_creation(empty: Journal) -> None:
     empty.create("c", b"")
     empty.create("b", b"", heard(3))
     empty.create("a", b"", heard(1))
     empty.append("a", 1, [*heard(1, 5), finished("FAILED")])
     assert empty.campaigns() == ("c", "b", "a")
-    assert empty.overview() == (
-        Overview(id="c", status="RUNNING", n_events=0, created_at=0.0, changed_at=0.0),
-        Overview(id="b", status="RUNNING", n_events=3, created_at=10.0, changed_at=12.0),
-        Overview(id="a", status="FAILED", n_events=3, created_at=10.0, changed_at=99.5),
+    assert empty.list() == (
+        CampaignRecord(id="c", status="RUNNING", n_events=0, created_at=0.0, changed_at=0.0),
+        CampaignRecord(id="b", status="RUNNING", n_events=3, created_at=10.0, changed_at=12.0),
+        CampaignRecord(id="a", status="FAILED", n_events=3, created_at=10.0, changed_at=99.5),
     )
     empty.append("c", 0, heard(1, 7))
     empty.append("c", 1, heard(1, 8))
-    assert (empty.overview()[0].created_at, empty.overview()[0].changed_at) == (17.0, 18.0)
+    assert (empty.list()[0].created_at, empty.list()[0].changed_at) == (17.0, 18.0)
 
 
 def test_archived_campaigns_are_listed_on_request(journal: Journal) -> None:
@@ -344,8 +352,8 @@ def test_archived_campaigns_are_listed_on_request(journal: Journal) -> None:
         journal.archive("c")
     for _ in range(2):
         journal.archive("d")
-    assert [(o.id, o.archived) for o in journal.overview()] == [("c", False)]
-    assert [(o.id, o.archived) for o in journal.overview(archived=True)] == [("c", False), ("d", True)]
+    assert [(o.id, o.archived) for o in journal.list()] == [("c", False)]
+    assert [(o.id, o.archived) for o in journal.list(archived=True)] == [("c", False), ("d", True)]
     assert journal.campaigns() == ("c", "d")
     assert (journal.image("d"), list(journal.events("d"))) == (b"other", [finished()])
     with pytest.raises(JournalError, match="'d' already"):
@@ -355,11 +363,11 @@ def test_archived_campaigns_are_listed_on_request(journal: Journal) -> None:
 # ---- the registry ----------------------------------------------------------------------------------------
 
 
-def test_nothing_is_known_at_first(journal: Journal) -> None:
+def test_an_empty_registry_knows_nothing(journal: Journal) -> None:
     assert journal.known(config()) == Known()
 
 
-def test_counters_are_known_by_address_and_key(journal: Journal) -> None:
+def test_registry_counters_are_kept_by_address_and_key(journal: Journal) -> None:
     facts = [group_fact(5), group_fact(7, key="other"), group_fact(2**32, MC_ADDRS[1], key="pumps")]
     journal.append("c", 0, [], facts)
     assert journal.known(config(group("mine", key="meters"))).next_f_cnt == {"mine": 5}
@@ -371,7 +379,7 @@ def test_counters_are_known_by_address_and_key(journal: Journal) -> None:
     }
 
 
-def test_a_counter_never_goes_back(journal: Journal) -> None:
+def test_a_registry_counter_never_decreases(journal: Journal) -> None:
     journal.append("c", 0, [], [group_fact(5), group_fact(3)])
     assert journal.known(config()).next_f_cnt == {"meters": 5}
     journal.append("c", 0, [], [group_fact(4)])
@@ -381,7 +389,7 @@ def test_a_counter_never_goes_back(journal: Journal) -> None:
     assert journal.known(config()).next_f_cnt == {"meters": 9}
 
 
-def test_sessions_are_known_by_frag_index_and_the_rest_by_device(journal: Journal) -> None:
+def test_registry_keeps_sessions_by_frag_index_and_the_rest_by_device(journal: Journal) -> None:
     first = KnownDevice(session_cnt=3, session_open=True, fw_version=2**32 - 1, memberships=(MEMBERSHIP,))
     journal.create("d", b"", facts=[DeviceFact(dev_eui=DEVICES[0], frag_index=0, known=first)])
     assert journal.known(config()).devices == {DEVICES[0]: first}
@@ -394,10 +402,10 @@ def test_sessions_are_known_by_frag_index_and_the_rest_by_device(journal: Journa
     assert journal.known(config(frag_index=1)).devices == {DEVICES[0]: second}
     assert journal.known(config()).devices == {
         DEVICES[0]: KnownDevice(session_cnt=3, session_open=True, fw_version=6)
-    }, "the last word about the device, the session that is of this FragIndex"
+    }, "the last fact about the device, with the session of this FragIndex"
 
 
-def test_the_last_word_about_a_device_is_all_of_it(journal: Journal) -> None:
+def test_the_last_fact_about_a_device_replaces_earlier_ones(journal: Journal) -> None:
     full = {"session_cnt": 65535, "session_open": True, "fw_version": 1, "memberships": (MEMBERSHIP,) * 4}
     journal.append("c", 0, [], [device_fact(**full), device_fact(DEVICES[1], session_cnt=1)])
     journal.append("c", 0, [], [device_fact(DEVICES[1], **full), device_fact(session_cnt=0)])
@@ -409,7 +417,7 @@ def test_the_last_word_about_a_device_is_all_of_it(journal: Journal) -> None:
 # ---- orders ----------------------------------------------------------------------------------------------
 
 
-def test_orders_wait_until_they_are_done(journal: Journal) -> None:
+def test_orders_stay_open_until_they_are_carried_out(journal: Journal) -> None:
     journal.create("d", b"")
     journal.order("c", "pause")
     journal.order("d", "stop")
@@ -422,12 +430,12 @@ def test_orders_wait_until_they_are_done(journal: Journal) -> None:
     journal.append_all([Append(campaign="c", expected_seq=0, events=heard(1), orders=[first.number])])
     assert journal.orders() == (second, third)
     journal.append_all([Append(campaign="c", expected_seq=1, events=[], orders=[first.number, second.number])])
-    assert journal.orders() == (second, third), "another's order is not ours to do"
+    assert journal.orders() == (second, third), "a campaign carries out its own orders only"
     journal.append_all([Append(campaign="d", expected_seq=0, events=[], orders=[second.number])])
     assert journal.orders() == (third,)
 
 
-def test_a_number_is_never_given_twice(journal: Journal) -> None:
+def test_an_order_number_is_never_reused(journal: Journal) -> None:
     numbers = []
     for _ in range(3):
         journal.order("c", "pause")
@@ -438,12 +446,12 @@ def test_a_number_is_never_given_twice(journal: Journal) -> None:
     assert len(set(numbers)) == 3
 
 
-def test_nothing_is_ordered_of_a_finished_campaign(journal: Journal) -> None:
+def test_a_finished_campaign_takes_no_orders(journal: Journal) -> None:
     journal.create("d", b"")
     for name in "cd":
         journal.order(name, "pause")
     journal.append("c", 0, [finished("STOPPED")])
-    assert [order.campaign for order in journal.orders()] == ["d"], "nobody is there to carry it out"
+    assert [order.campaign for order in journal.orders()] == ["d"], "no agent would carry it out"
     with pytest.raises(CampaignError, match="'c' is finished: STOPPED"):
         journal.order("c", "stop")
     assert [order.campaign for order in journal.orders()] == ["d"]
@@ -453,30 +461,30 @@ def test_nothing_is_ordered_of_a_finished_campaign(journal: Journal) -> None:
 
 
 def owner(journal: Journal) -> str:
-    return journal.overview()[0].owner
+    return journal.list()[0].owner
 
 
-def test_one_owner_at_a_time(journal: Journal) -> None:
+def test_a_campaign_has_one_lease_owner_at_a_time(journal: Journal) -> None:
     journal.create("d", b"")
     lease = journal.lease("c", "me", 100)
     assert lease is not None
     assert 90 < lease.left() <= 100
     assert journal.lease("c", "you", 100) is None
     assert journal.lease("d", "you", 100) is not None
-    assert [overview.owner for overview in journal.overview()] == ["me", "you"]
+    assert [record.owner for record in journal.list()] == ["me", "you"]
     assert lease.renew()
     assert 90 < lease.left() <= 100
     assert owner(journal) == "me"
 
 
-def test_an_owner_that_starts_again_has_its_lease_again(journal: Journal) -> None:
+def test_an_owner_gets_its_own_lease_again(journal: Journal) -> None:
     assert journal.lease("c", "me", 50) is not None
     again = journal.lease("c", "me", 100)
     assert again is not None
     assert 90 < again.left() <= 100
 
 
-def test_a_lease_that_is_given_up_is_free(journal: Journal) -> None:
+def test_a_released_lease_is_free(journal: Journal) -> None:
     lease = journal.lease("c", "me", 100)
     assert lease is not None
     lease.release()
@@ -485,12 +493,12 @@ def test_a_lease_that_is_given_up_is_free(journal: Journal) -> None:
     yours = journal.lease("c", "you", 100)
     assert yours is not None
     lease.release()
-    assert owner(journal) == "you", "it was not ours to give up any more"
+    assert owner(journal) == "you", "an expired lease releases nothing"
     assert not lease.renew()
     assert yours.renew()
 
 
-def test_a_lease_that_has_run_out_may_be_taken(journal: Journal) -> None:
+def test_an_expired_lease_may_be_taken_by_another_owner(journal: Journal) -> None:
     mine = journal.lease("c", "me", -1.0)
     assert mine is not None
     assert (mine.left(), owner(journal)) == (0.0, "")
@@ -502,15 +510,15 @@ def test_a_lease_that_has_run_out_may_be_taken(journal: Journal) -> None:
     assert (owner(journal), journal.lease("c", "me", 100)) == ("you", None)
 
 
-def test_a_lease_that_has_run_out_and_nobody_has_taken_is_renewed(journal: Journal) -> None:
+def test_an_expired_lease_without_a_new_owner_is_renewed(journal: Journal) -> None:
     lease = journal.lease("c", "me", -1.0)
     assert lease is not None
     assert lease.renew()
     assert lease.left() == 0.0
 
 
-def test_a_lease_is_counted_from_before_it_was_asked_for(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However slowly the journal answers: it must not be thought longer than it is."""
+def test_a_lease_is_measured_from_before_the_request(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slow journal must not make a lease look longer than it is."""
     ticks = iter(range(0, 1000, 7))
     monkeypatch.setattr("fuota_fec.journal.base.time.monotonic", lambda: float(next(ticks)))
     lease = journal.lease("c", "me", 100)
@@ -522,61 +530,11 @@ def test_a_lease_is_counted_from_before_it_was_asked_for(journal: Journal, monke
     assert lease.left() <= 80
 
 
-# ---- opening ---------------------------------------------------------------------------------------------
+# ---- shared rules -----------------------------------------------------------------------------------------
 
 
-def test_the_journal_in_memory_opens_by_its_name() -> None:
-    assert isinstance(open_journal(":memory:"), MemoryJournal)
-    assert open_journal(":memory:").campaigns() == ()
-
-
-@pytest.mark.parametrize(
-    ("url", "shown"),
-    [
-        ("campaigns.db", '"campaigns.db"'),
-        ("", '""'),
-        ("sqlite://campaigns.db", '"sqlite:…"'),
-        ("mysql://root:s3cret@db/x", '"mysql:…"'),
-        ("postgresql://root:s3cret@db/x", '"postgresql:…"'),
-    ],
-)
-def test_what_is_no_journal_is_refused_and_told_what_is(url: str, shown: str) -> None:
-    with pytest.raises(JournalError) as caught:
-        open_journal(url)
-    assert str(caught.value).startswith(f"journal {shown} cannot be opened, expected")
-    for expected in (":memory:", "sqlite:///path", "postgresql+psycopg://"):
-        assert expected in str(caught.value)
-    assert "s3cret" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("missing", "url"),
-    [
-        ("sqlalchemy", "sqlite:///x.db"),
-        ("msgspec", "sqlite:///x.db"),
-        ("psycopg", "postgresql+psycopg://127.0.0.1:1/x"),
-    ],
-)
-def test_a_missing_package_is_told(missing: str, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "fuota_fec.journal.sql", raising=False)
-    monkeypatch.setitem(sys.modules, missing, None)
-    with pytest.raises(MissingExtraError, match=r'pip install "fuota-fec\[sql\]"') as caught:
-        open_journal(url)
-    assert caught.value.extra == "sql"
-    assert open_journal(":memory:").campaigns() == ()
-
-
-def test_a_fence_error_travels_with_its_campaign() -> None:
+def test_a_copied_or_pickled_fence_error_keeps_its_campaign() -> None:
     error = FenceError("a sentence", campaign="c")
     assert isinstance(error, FuotaError)
     for made in (copy.copy(error), pickle.loads(pickle.dumps(error))):
         assert (str(made), made.campaign) == ("a sentence", "c")
-
-
-def test_holders_are_those_of_unfinished_campaigns(journal: Journal) -> None:
-    journal.create("a", b"", devices=["d1", "d2"], groups=["g1"])
-    assert dict(journal.holders(["d2", "d3"], ["g1"])) == {("device", "d2"): "a", ("group", "g1"): "a"}
-    assert dict(journal.holders(["g1"], ["d1"])) == {}
-    assert dict(journal.holders([], [])) == {}
-    journal.append("a", 0, [Finished(at=1.0, status="FAILED", successes=0)])
-    assert dict(journal.holders(["d1"], ["g1"])) == {}

@@ -39,7 +39,7 @@ def decode_frame(vector: dict[str, Any]) -> list[Command]:
 
 
 def build(vector: dict[str, Any], name: str, fields: dict[str, Any]) -> Command:
-    """The command with these fields, made as a caller makes it who knows the version."""
+    """Command with these fields, created as a caller creates it."""
     values = {field: convert(field, value) for field, value in fields.items()}
     command = getattr(PACKAGES[vector["package"]], name)
     if "version" in {field.name for field in dataclasses.fields(command)}:
@@ -66,7 +66,7 @@ def name_of(vector: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("vector", COMMANDS, ids=name_of)
-def test_command(vector: dict[str, Any]) -> None:
+def test_command_encodes_to_the_vector_and_decodes_from_it(vector: dict[str, Any]) -> None:
     built = build(vector, vector["command"], vector["fields"])
     assert built.encode().hex() == vector["hex"]
     assert decode_frame(vector) == [built]
@@ -80,20 +80,20 @@ def test_every_command_has_a_vector() -> None:
     for package, module in PACKAGES.items():
         for name in module.__all__:
             if name[:1].isupper() and name.endswith(("Req", "Ans", "Cmd", "DataFragment")):
-                # The name that TS003-1.0.0 gives to the same command.
+                # By the name of the class: TS003-1.0.0 has another name for one command.
                 command = getattr(module, name).__name__
                 assert (package, command) in seen
 
 
 @pytest.mark.parametrize("vector", [v for v in FRAMES if v["kind"] == "concatenation"], ids=name_of)
-def test_concatenation(vector: dict[str, Any]) -> None:
+def test_commands_in_one_frame_decode_in_order(vector: dict[str, Any]) -> None:
     expected = [build(vector, part["command"], part["fields"]) for part in vector["commands"]]
     assert decode_frame(vector) == expected
     assert b"".join(command.encode() for command in expected).hex() == vector["hex"]
 
 
 @pytest.mark.parametrize("vector", [v for v in FRAMES if v["kind"] == "truncated"], ids=name_of)
-def test_truncated(vector: dict[str, Any]) -> None:
+def test_truncated_frame_is_refused_with_the_command(vector: dict[str, Any]) -> None:
     with pytest.raises(WireError) as caught:
         decode_frame(vector)
     assert caught.value.field == vector["command"]
@@ -102,7 +102,7 @@ def test_truncated(vector: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("vector", [v for v in FRAMES if v["kind"] == "unknown_cid"], ids=name_of)
-def test_unknown_cid(vector: dict[str, Any]) -> None:
+def test_unknown_cid_of_a_vector_keeps_the_rest(vector: dict[str, Any]) -> None:
     raw = bytes.fromhex(vector["hex"])
     assert decode_frame(vector) == [UnknownCommand(cid=raw[0], payload=raw[1:])]
 
@@ -125,7 +125,7 @@ OPTIONAL_TAILS = {
 
 
 @pytest.mark.parametrize("vector", [v for v in FRAMES if v["kind"] == "optional_tail"], ids=name_of)
-def test_optional_tail(vector: dict[str, Any]) -> None:
+def test_frame_with_an_optional_tail_decodes(vector: dict[str, Any]) -> None:
     expected = OPTIONAL_TAILS[vector["package"], vector["version"], vector["hex"]]
     if expected is None:
         assert vector["expected"].startswith("error")
@@ -148,8 +148,8 @@ def name_of_step(value: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize(("dialog", "step"), STEPS, ids=name_of_step)
-def test_request_of_a_dialog(dialog: dict[str, Any], step: dict[str, Any]) -> None:
-    """What was refused was cut short, or came by multicast, which its bytes do not show."""
+def test_request_of_a_recorded_dialog_decodes(dialog: dict[str, Any], step: dict[str, Any]) -> None:
+    """The device refused requests that were cut short, and requests by multicast, which decode all the same."""
     if step.get("rejected") and step["via"] == "unicast":
         assert "cut short" in step["what"]
         with pytest.raises(WireError, match="cut short"):
@@ -161,8 +161,8 @@ def test_request_of_a_dialog(dialog: dict[str, Any], step: dict[str, Any]) -> No
 
 
 @pytest.mark.parametrize(("dialog", "step"), [(d, s) for d, s in STEPS if s["answer"] is not None], ids=name_of_step)
-def test_answer_of_a_dialog(dialog: dict[str, Any], step: dict[str, Any]) -> None:
-    """Every answer reads. Only the three stale bytes after "session does not exist" do not come back."""
+def test_answer_of_a_recorded_dialog_decodes(dialog: dict[str, Any], step: dict[str, Any]) -> None:
+    """Every answer encodes to the same bytes, except the three stale bytes after SessionDoesNotExist."""
     commands = decode(dialog, step["answer"], uplink=True)
     assert not any(isinstance(command, UnknownCommand) for command in commands)
     again = b"".join(command.encode() for command in commands).hex()
@@ -176,8 +176,8 @@ def test_answer_of_a_dialog(dialog: dict[str, Any], step: dict[str, Any]) -> Non
         assert again == step["answer"]
 
 
-def test_the_mic_of_a_dialog_is_that_of_its_block() -> None:
-    """The device took a block for good whose fragments, setup and root key are all in the record."""
+def test_mic_of_a_recorded_dialog_is_that_of_its_block() -> None:
+    """The record holds fragments, setup and root key of a block that the device accepted."""
     checked = 0
     for dialog in DIALOGS:
         if dialog["implementation"] != "lbm_v2" or dialog["name"] != "lossless session":

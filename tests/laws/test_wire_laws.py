@@ -1,8 +1,8 @@
 """Laws over random bytes and over random field values, for every command of every package.
 
-Decoding raises WireError or nothing, whatever the bytes. What decodes can be encoded, and decoding that gives the
-same commands. Encoding it gives the same bytes, but for reserved bits, which become 0, and for the stale tail of
-one answer, which goes.
+Decoding raises WireError or nothing, for any bytes. Decoded commands can be encoded, and decode again to the same
+commands. The encoded bytes equal the decoded ones except for reserved bits, which become 0, and the stale bytes
+after one answer, which are dropped.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from hypothesis import strategies as st
 from fuota_fec.errors import WireError
 from fuota_fec.wire import Command, clock, firmware, fragmentation, multicast
 from fuota_fec.wire.commands import PackageVersionAns, PackageVersionReq
+from fuota_fec.wire.limits import MAX_FRAG_NB, MAX_FRAG_SIZE
 
 if TYPE_CHECKING:
     from types import ModuleType
 
 PACKAGES: list[ModuleType] = [clock, fragmentation, multicast, firmware]
-DIALECTS = [(module, version) for module in PACKAGES for version in module.VERSIONS.values()]
+PACKAGE_VERSIONS = [(module, version) for module in PACKAGES for version in module.VERSIONS.values()]
 
 bits1, bits2, bits3, bits4 = (st.integers(0, 2**n - 1) for n in (1, 2, 3, 4))
 u8, u16, u24, u32 = (st.integers(0, 2**n - 1) for n in (8, 16, 24, 32))
@@ -39,8 +40,8 @@ def setup_reqs(version: str) -> Builder:
         version=st.just(version),
         frag_index=bits2,
         mc_group_bit_mask=bits4,
-        nb_frag=st.integers(1, 16383),
-        frag_size=st.integers(1, 255),
+        nb_frag=st.integers(1, MAX_FRAG_NB),
+        frag_size=st.integers(1, MAX_FRAG_SIZE),
         block_ack_delay=bits3,
         frag_algo=bits3,
         padding=u8,
@@ -50,7 +51,7 @@ def setup_reqs(version: str) -> Builder:
 
 
 def status_anses(version: str) -> Builder:
-    numbers: dict[str, Any] = {"frag_index": bits2, "nb_frag_received": st.integers(0, 16383), "missing_frag": u8}
+    numbers: dict[str, Any] = {"frag_index": bits2, "nb_frag_received": st.integers(0, MAX_FRAG_NB), "missing_frag": u8}
     ans = fragmentation.FragSessionStatusAns
     if version == "1.0.0":
         return st.builds(ans, not_enough_matrix_memory=bools, **numbers)
@@ -93,8 +94,8 @@ upgrade_images = st.builds(firmware.DevUpgradeImageAns, up_image_status=st.integ
 fragments = st.builds(
     fragmentation.DataFragment,
     frag_index=bits2,
-    n=st.integers(1, 16383),
-    payload=st.binary(min_size=1, max_size=255),
+    n=st.integers(1, MAX_FRAG_NB),
+    payload=st.binary(min_size=1, max_size=MAX_FRAG_SIZE),
 )
 
 
@@ -190,7 +191,7 @@ def builders(module: ModuleType, version: str, *, uplink: bool) -> Builder:
 
 
 def frames(module: ModuleType, version: str, *, uplink: bool) -> st.SearchStrategy[list[Command]]:
-    """Commands as they may share a frame: a DataFragment has it to itself."""
+    """Commands that may share a frame; a DataFragment is alone in its frame."""
     row = st.lists(builders(module, version, uplink=uplink), max_size=6)
     return row | fragments.map(lambda fragment: [fragment]) if module is fragmentation and not uplink else row
 
@@ -199,23 +200,27 @@ def encode(commands: list[Command]) -> bytes:
     return b"".join(command.encode() for command in commands)
 
 
-# Known CIDs with anything behind them: all but the first bytes would be lost on uniformly random bytes.
+# Known CIDs followed by random bytes. Most uniformly random payloads would end at their first byte.
 payloads = st.binary(max_size=64) | st.lists(
     st.builds(lambda cid, body: bytes((cid,)) + body, st.integers(0, 9), st.binary(max_size=30)), max_size=6
 ).map(b"".join)
 
 
 @pytest.mark.parametrize("uplink", [False, True], ids=["down", "up"])
-@pytest.mark.parametrize(("module", "version"), DIALECTS)
+@pytest.mark.parametrize(("module", "version"), PACKAGE_VERSIONS)
 class TestLaws:
     @given(data=st.data())
-    def test_fields_survive_the_air(self, module: ModuleType, version: str, uplink: bool, data: st.DataObject) -> None:
+    def test_commands_survive_encoding_and_decoding(
+        self, module: ModuleType, version: str, uplink: bool, data: st.DataObject
+    ) -> None:
         commands = data.draw(frames(module, version, uplink=uplink))
         assert module.decode(encode(commands), uplink=uplink, version=version) == commands
 
     @given(payload=payloads)
     @settings(max_examples=500)
-    def test_bytes(self, module: ModuleType, version: str, uplink: bool, payload: bytes) -> None:
+    def test_decoded_bytes_encode_to_the_same_bytes(
+        self, module: ModuleType, version: str, uplink: bool, payload: bytes
+    ) -> None:
         stale_tails = module is fragmentation and version == "2.0.0" and uplink
         try:
             commands, error = module.decode(payload, uplink=uplink, version=version), None
@@ -238,7 +243,9 @@ class TestLaws:
             assert len(again) == len(payload)
         assert all(new & ~old == 0 for new, old in zip(again, payload, strict=False))
 
-    def test_every_byte_after_every_cid(self, module: ModuleType, version: str, uplink: bool) -> None:
+    def test_decoding_any_cid_and_first_byte_raises_wire_error_or_nothing(
+        self, module: ModuleType, version: str, uplink: bool
+    ) -> None:
         for cid in range(256):
             for first in range(256):
                 payload = bytes((cid, first)) + bytes(range(1, 40))
@@ -250,7 +257,7 @@ class TestLaws:
 
 
 @pytest.mark.parametrize("module", PACKAGES)
-def test_no_command_is_left_out(module: ModuleType) -> None:
+def test_the_laws_cover_every_command(module: ModuleType) -> None:
     exported = {
         value
         for value in (getattr(module, name) for name in module.__all__)

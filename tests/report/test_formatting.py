@@ -22,19 +22,37 @@ from fuota_fec.report.formatting import count, duration, percent, when
         (360000, "100 h 00 min"),
     ],
 )
-def test_durations(seconds: float, text: str):
+def test_text_of_durations(seconds: float, text: str):
     assert duration(seconds) == text
 
 
-def test_times_are_utc():
+def test_text_of_times_is_utc():
     assert when(1.8e9) == "2027-01-15 08:00:00"
 
 
 @pytest.mark.parametrize(("n", "text"), [(0, "0 devices"), (1, "1 device"), (2, "2 devices")])
-def test_counts(n: int, text: str):
+def test_text_of_counts(n: int, text: str):
     assert count(n, "device") == text
 
 
 @pytest.mark.parametrize("probability", [0.99, 0.999, 0.9999, 0.99999, 1e-3, 1e-6, 0.5])
-def test_what_is_not_certain_is_not_shown_as_certain(probability: float):
+def test_percent_shows_only_0_and_1_as_certain(probability: float):
     assert percent(probability) not in ("0 %", "0.0 %", "100 %", "100.0 %")
+
+
+@pytest.mark.parametrize(
+    ("probability", "text"),
+    [
+        (0, "0 %"),
+        (1, "100 %"),
+        (0.5, "50.0 %"),
+        (0.9994, "99.9 %"),
+        (0.9996, "99.96 %"),
+        (0.999996, "99.9996 %"),
+        (0.99999999, "> 99.9999 %"),
+        (1e-9, "< 0.01 %"),
+        (0.001, "0.1 %"),
+    ],
+)
+def test_text_of_probabilities(probability, text):
+    assert percent(probability) == text

@@ -24,14 +24,14 @@ import pytest
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.config import CampaignConfig, Device, Group
-from fuota_fec.journal.base import open_journal
+from fuota_fec.journal import open_journal
 
 pytest.importorskip("psycopg")
 sqlalchemy = pytest.importorskip("sqlalchemy")
 
 KILLS = int(os.environ.get("FUOTA_FEC_KILLS", "200"))
 SEED = int(os.environ.get("FUOTA_FEC_SEED", "0"))
-HOST = Path(__file__).parent / "crash" / "host.py"
+HOST = Path(__file__).parents[1] / "crash" / "host.py"
 
 T0 = 1.8e9
 IMAGE = bytes(range(7, 67))
@@ -96,7 +96,7 @@ class World:
     def run(self, url: str, config: CampaignConfig, **settings: Any) -> Run:
         """In tables that are emptied before."""
         open_journal(url).close()
-        from fuota_fec.journal.sql import SCHEMA, TABLES
+        from fuota_fec.journal.tables import SCHEMA, TABLES
 
         engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool)
         with engine.begin() as connection:

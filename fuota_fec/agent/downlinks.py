@@ -1,30 +1,30 @@
-"""Where keys meet commands: the bytes for the air from what was requested, and the keys for the network server.
+"""Downlinks and multicast groups as the network takes them, keys included.
 
-A request keeps zeros where a key goes (`campaign.messages`). Nothing else in the library puts keys into payloads.
+The bytes of a request have zeros in the place of a key (`campaign.messages`). No other module puts keys into payloads.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import replace
 
 from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.config import Device, KeyRing
-from fuota_fec.campaign.messages import NetworkCapabilities, Requested
-from fuota_fec.campaign.preflight.check import find, refusals
-from fuota_fec.errors import CampaignError, ParameterError
+from fuota_fec.campaign.messages import Requested
+from fuota_fec.errors import CampaignError
 from fuota_fec.networks.base import Downlink, MulticastGroup
 from fuota_fec.wire import fragmentation, keys, multicast
 
 
-class Sealer:
-    """Seals requests with the keys of a ring."""
+class DownlinkBuilder:
+    """Builds downlinks and multicast groups with the keys of a ring."""
 
     def __init__(self, key_ring: KeyRing) -> None:
         self._keys = key_ring
 
     def downlink(self, campaign: Campaign, request: Requested) -> Downlink:
+        """The downlink of a request. CampaignError if its payload does not have the digest of the request,
+        ParameterError if a key is missing."""
         return Downlink(
             id=request.id,
             f_port=request.f_port,
@@ -37,7 +37,7 @@ class Sealer:
         )
 
     def _payload(self, campaign: Campaign, request: Requested) -> bytes:
-        """The bytes for the air. A request keeps zeros where a key goes; this is the only place that puts it in."""
+        """Bytes for the air: the frame or the command of the request, its key filled in."""
         if request.command is None:
             assert request.frag_nb is not None
             name = request.group if request.dev_eui is None else campaign.device(request.dev_eui).group
@@ -64,7 +64,7 @@ class Sealer:
     @staticmethod
     def _check_digest(request: Requested, payload: bytes) -> None:
         if hashlib.sha256(payload).digest()[:8] != request.digest:
-            raise CampaignError(f"{request.id}: the payload is not the one that was requested")
+            raise CampaignError("its payload does not have the digest of the request")
 
     def _mc_ke_key(self, device: Device) -> keys.Key:
         root = self._keys.root_key(device.key_name)
@@ -82,7 +82,7 @@ class Sealer:
         )
 
     def multicast_group(self, campaign: Campaign, name: str, f_cnt: int) -> MulticastGroup:
-        """The group `name` as the network server must know it; `f_cnt` is its next frame counter."""
+        """The group `name` with its session keys; `f_cnt` is its next frame counter."""
         group = campaign.plan.groups[name].group
         mc_addr = int(group.mc_addr, 16)
         mc_key = self._keys.mc_key(group.key_name)
@@ -99,32 +99,3 @@ class Sealer:
             f_cnt=f_cnt,
             dev_euis=tuple(d.dev_eui for d in campaign.config.devices if d.group == name),
         )
-
-    def refusals(self, campaign: Campaign, network: NetworkCapabilities, now: float) -> list[str]:
-        """What the pre-flight check refuses once keys and time are known: a missing key is noticed now, not midway."""
-        findings = find(
-            campaign.config,
-            campaign.plan,
-            len(campaign.image),
-            now=now,
-            network=network,
-            root_key_known=lambda device: _is_there(self._keys.root_key, device.key_name),
-            mc_key_known=lambda group: _is_there(self._keys.mc_key, group.key_name),
-        )
-        return refusals(findings)
-
-    def missing_keys(self, campaign: Campaign) -> list[str]:
-        """A line for each key of a campaign that is not in the ring."""
-        roots = sorted({d.key_name for d in campaign.config.devices if not _is_there(self._keys.root_key, d.key_name)})
-        groups = sorted({g.key_name for g in campaign.config.groups if not _is_there(self._keys.mc_key, g.key_name)})
-        return [f"key ring: there is no root key named {name!r}" for name in roots] + [
-            f"key ring: there is no multicast key named {name!r}" for name in groups
-        ]
-
-
-def _is_there(read: Callable[[str], object], name: str) -> bool:
-    try:
-        read(name)
-    except ParameterError:
-        return False
-    return True

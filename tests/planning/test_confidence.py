@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import fuota_fec as ff
-from fuota_fec.planning.confidence import MAX_CLASSES, Sample, make_fleet
+from fuota_fec.planning.confidence import MAX_CLASSES, FleetSample, make_fleet
 from fuota_fec.planning.erasures import matrix_columns, needed_of
 from fuota_fec.planning.probability import closed_form
 from fuota_fec.planning.sampling import Code
@@ -16,8 +16,8 @@ from fuota_fec.planning.sampling import Code
 ROWS = np.arange(1, 41, dtype=np.uint32)
 
 
-def code(n_frags: int, n_rows: int, version: str = "1.0.0") -> Code:
-    return Code.of_rows(n_frags, version, ROWS[:n_rows])
+def code(n_frags: int, n_rows: int, dialect: str = "1.0.0") -> Code:
+    return Code.of_rows(n_frags, dialect, ROWS[:n_rows])
 
 
 def test_equal_devices_are_one_class():
@@ -28,7 +28,7 @@ def test_equal_devices_are_one_class():
     assert make_fleet(ff.BetaLoss(mean=0.1, spread=0.1), 7, None).sizes.tolist() == [7]
 
 
-def test_many_devices_are_at_most_so_many_classes():
+def test_many_devices_make_at_most_max_classes():
     fleet = make_fleet(np.random.default_rng(1).random(10_001) / 2, None, None)
     assert MAX_CLASSES / 2 < fleet.sizes.size <= MAX_CLASSES
     assert fleet.sizes.sum() == 10_001
@@ -37,8 +37,8 @@ def test_many_devices_are_at_most_so_many_classes():
     assert fleet.sizes.max() < 60
 
 
-def test_the_last_few_are_nearly_classes_of_their_own():
-    """And devices with other limits are never together."""
+def test_devices_with_the_highest_losses_are_nearly_classes_of_their_own():
+    """Devices with different limits are never in one class."""
     losses = np.random.default_rng(1).beta(3, 30, 10_000)
     assert make_fleet(losses, None, None).sizes[-5:].max() <= 2
     limits = np.where(np.arange(10_000) % 3, 20, 40)
@@ -65,56 +65,56 @@ def test_trials_are_spread_evenly_over_a_class(n_trials):
         assert times.max() <= -(-n_trials // (end - start)) + 1
 
 
-def failing(n_frags: int, n_rows: int, loss: float, version: str) -> list[float]:
+def failing(n_frags: int, n_rows: int, loss: float, dialect: str) -> list[float]:
     """With 0 … n_rows coded fragments, over every pattern of losses."""
     lost = np.array(list(itertools.product([False, True], repeat=n_frags + n_rows)))
-    needed = needed_of(matrix_columns(n_frags, version, ROWS[:n_rows]), n_frags, lost)
+    needed = needed_of(matrix_columns(n_frags, dialect, ROWS[:n_rows]), n_frags, lost)
     n_lost = lost.sum(axis=1)
     weights = loss**n_lost * (1 - loss) ** (n_frags + n_rows - n_lost)
     return [float(weights[(needed < 0) | (needed > r)].sum()) for r in range(n_rows + 1)]
 
 
-@pytest.mark.parametrize("version", ["1.0.0", "2.0.0"])
+@pytest.mark.parametrize("dialect", ["1.0.0", "2.0.0"])
 @pytest.mark.parametrize(("n_frags", "n_rows", "loss"), [(8, 7, 0.01), (6, 9, 0.05), (10, 5, 0.002)])
-def test_rare_failures_are_counted_right(n_frags, n_rows, loss, version):
+def test_estimates_of_rare_failures_are_unbiased(n_frags, n_rows, loss, dialect):
     """Most trials have raised losses: the estimates are still those of the fleet."""
-    sample = Sample(make_fleet(loss, 1000, None), code(n_frags, n_rows, version), seed=4, z=4.0)
+    sample = FleetSample(make_fleet(loss, 1, None), code(n_frags, n_rows, dialect), seed=4, z=4.0)
     for _ in range(3):
         sample.add(40_000, n_rows - 1, rare=True)
-    for r, expected in enumerate(failing(n_frags, n_rows, loss, version)):
-        _, high, low = (float(bound[0]) for bound in sample._bounds(r))
-        assert low <= expected <= high
-    assert 1 - sample.completion(n_rows) == pytest.approx(failing(n_frags, n_rows, loss, version)[-1], rel=0.15)
+    for r, expected in enumerate(failing(n_frags, n_rows, loss, dialect)):
+        chance = sample.chance(r, 1)
+        assert chance.low <= 1 - expected <= chance.high
+    assert 1 - sample.completion(n_rows) == pytest.approx(failing(n_frags, n_rows, loss, dialect)[-1], rel=0.15)
 
 
 def test_rare_failures_are_found_in_few_trials():
     """One in a million: nothing to be seen in 20 000 trials as they come, well known with raised losses."""
     n_coded = next(r for r in range(150, 200) if 1 - closed_form(1000, r, 0.1) < 1e-6)
     rows = np.arange(1, 221, dtype=np.uint32)
-    sample = Sample(make_fleet(0.1, 1000, None), Code.of_rows(1000, "2.0.0", rows), seed=5, z=2.3)
+    sample = FleetSample(make_fleet(0.1, 1000, None), Code.of_rows(1000, "2.0.0", rows), seed=5, z=2.3)
     sample.add(20_000, n_coded, rare=True)
     expected = 1 - closed_form(1000, n_coded, 0.1)
     assert 1 - sample.completion(n_coded) == pytest.approx(expected, rel=0.25)
 
 
-def test_losses_beyond_what_a_device_solves_are_rare_failures_too():
+def test_losses_beyond_what_a_device_solves_count_as_rare_failures():
     fleet = make_fleet(0.02, 100, 4)
-    sample = Sample(fleet, code(30, 40), seed=6, z=3.0)
+    sample = FleetSample(fleet, code(30, 40), seed=6, z=3.0)
     sample.add(60_000, 10, rare=True)
     expected = 1 - closed_form(30, 400, 0.02, max_losses=4)
     assert 1 - sample.completion(40) == pytest.approx(expected, rel=0.1)
 
 
-def test_bounds_hold_as_often_as_they_say():
+def test_bounds_of_an_estimate_hold_as_often_as_stated():
     """Two sides at three standard deviations: hardly ever wrong, and not idly wide."""
     fleet = make_fleet(np.linspace(0.02, 0.2, 60), None, None)
-    exact = Sample(fleet, code(40, 30, "2.0.0"), seed=99, z=1.0)
+    exact = FleetSample(fleet, code(40, 30, "2.0.0"), seed=99, z=1.0)
     for _ in range(4):
         exact.add(200_000, 10)
     truth = exact.chance(10, 45).probability
     inside = 0
     for seed in range(60):
-        sample = Sample(fleet, code(40, 30, "2.0.0"), seed=seed, z=2.0)
+        sample = FleetSample(fleet, code(40, 30, "2.0.0"), seed=seed, z=2.0)
         sample.add(2000, 10)
         chance = sample.chance(10, 45)
         assert chance.low <= chance.probability <= chance.high
@@ -122,8 +122,8 @@ def test_bounds_hold_as_often_as_they_say():
     assert inside >= 54  # 95 % of 60 are 57
 
 
-def test_sure_is_the_number_that_the_confidence_leaves():
-    sample = Sample(make_fleet(0.1, 200, None), code(20, 10), seed=1, z=0.0)
+def test_sure_is_the_number_of_devices_at_the_confidence():
+    sample = FleetSample(make_fleet(0.1, 200, None), code(20, 10), seed=1, z=0.0)
     sample.add(4000, 5)
     n = sample.sure(5, 0.95)
     assert sample.chance(5, n).low >= 0.95 > sample.chance(5, n + 1).low
@@ -143,6 +143,6 @@ def test_sure_is_the_number_that_the_confidence_leaves():
         ((ff.BetaLoss(mean=0.1, spread=0.1), None, None), "n_devices: not given"),
     ],
 )
-def test_bad_input(arguments, said):
+def test_a_fleet_refuses_bad_input(arguments, said):
     with pytest.raises(ff.ParameterError, match=said):
         make_fleet(*arguments)

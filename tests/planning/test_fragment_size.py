@@ -23,7 +23,7 @@ def plan(image_len: int = 4000, loss=0.05, threshold: float = 90, **more) -> ff.
 
 @pytest.mark.parametrize("data_rate", [DR0, DR3])
 @pytest.mark.parametrize("image_len", [300, 2000])
-def test_no_other_size_takes_less_time(image_len, data_rate):
+def test_no_other_fragment_size_takes_less_time(image_len, data_rate):
     """Every size there is, one after the other."""
     found = plan(image_len, data_rate=data_rate)
     assert found.air_time == pytest.approx(found.redundancy.n_sent * found.frame_time)
@@ -40,7 +40,7 @@ def test_no_other_size_takes_less_time(image_len, data_rate):
             assert found.air_time <= air_time + frame_time(3 + size, data_rate) + 1e-9, size
 
 
-def test_the_options_are_told():
+def test_a_plan_lists_its_options_and_reports_progress():
     found = plan(20_000, data_rate=DR5)
     assert found.options[0].frag_size == found.frag_size
     assert found.options[0].planned
@@ -54,13 +54,13 @@ def test_the_options_are_told():
     assert [done for done, _ in calls] == list(range(len(calls)))
 
 
-def test_a_size_that_was_asked_for():
+def test_a_given_fragment_size_is_the_only_option():
     found = plan(4000, frag_size=60)
     assert (found.frag_size, found.redundancy.n_frags, found.padding) == (60, 67, 20)
     assert len(found.options) == 1
 
 
-def test_payloads_are_the_regions():
+def test_the_payload_limit_of_the_region_bounds_the_size():
     assert plan(20_000, data_rate=DR5, max_app_payload=51).frag_size <= 48
     as923 = region("AS923")
     limit = as923.max_app_payload(2, dwell_time=True)
@@ -70,14 +70,14 @@ def test_payloads_are_the_regions():
 @pytest.mark.parametrize("name", PROFILES)
 def test_profiles_bound_the_plan(name):
     kind = profile(name)
-    version = kind.dialects[0]
-    found = plan(900, data_rate=DR3, profiles=[kind], version=version, loss=0.02)
+    dialect = kind.dialects[0]
+    found = plan(900, data_rate=DR3, profiles=[kind], dialect=dialect, loss=0.02)
     assert kind.min_frag_size <= found.frag_size <= kind.max_frag_size
     assert found.frag_size % kind.frag_size_multiple == 0
     assert found.redundancy.n_frags <= kind.max_frags
 
 
-def test_profiles_of_their_own():
+def test_profiles_of_each_device_bound_the_plan_together():
     mixed = [profile("st")] * 150 + [profile("loramac-node")] * 50
     found = plan(900, profiles=mixed, threshold=70)
     assert found.frag_size in (40, 48)
@@ -86,7 +86,7 @@ def test_profiles_of_their_own():
     assert len({other.device_probability for other in rounds}) == 1  # neither takes a second round
 
 
-def test_losses_that_a_stack_cannot_solve_count():
+def test_losses_that_a_stack_cannot_solve_count_as_failures():
     """Two of nine fragments, the fewest that are possible here, are more than 95 % of the devices lose."""
     narrow = DeviceProfile(name="narrow", max_losses=2)
     assert plan(1000, loss=0.1, threshold=97).redundancy.meets
@@ -96,7 +96,7 @@ def test_losses_that_a_stack_cannot_solve_count():
     assert plan(1000, loss=0.1, threshold=85, profiles=[narrow]).redundancy.meets
 
 
-def test_what_cannot_be_met_is_the_best_that_can_be():
+def test_a_threshold_out_of_reach_gives_the_best_possible_plan():
     never = DeviceProfile(name="never", max_losses=0)
     found = plan(1000, loss=0.2, threshold=100, profiles=[never])
     assert not found.redundancy.meets
@@ -104,7 +104,7 @@ def test_what_cannot_be_met_is_the_best_that_can_be():
     assert found.redundancy.n_sure == pytest.approx(200 * 0.8**found.redundancy.n_frags, abs=40)
 
 
-def test_losses_of_every_kind():
+def test_a_transmission_is_planned_for_losses_of_every_kind():
     each = np.random.default_rng(1).uniform(0.01, 0.2, 200)
     for loss in (each, ff.BetaLoss(mean=0.1, spread=0.05), ff.GilbertElliott(p_good_to_bad=0.02, p_bad_to_good=0.2)):
         found = plan(1500, loss=loss, n_devices=None if loss is each else 200, data_rate=DR0)
@@ -121,15 +121,17 @@ def test_losses_of_every_kind():
         ({"max_app_payload": 3}, "frag_size: none is possible"),
         ({"image_len": 2_000_000, "data_rate": DR0}, "at most 16383 fragments"),
         ({"profiles": [profile("loramac-node")], "image_len": 2000}, "at most 21 fragments"),
-        ({"profiles": [profile("st"), profile("st")]}, "profiles: 2 of them"),
-        ({"profiles": [profile("st")], "version": "2.0.0"}, "version: 2.0.0, but devices of profile 'st' have 1.0.0"),
-        ({"profiles": [replace(profile("generic"), max_image_len=100)]}, "hold at most 100"),
-        ({"version": "3"}, "version"),
+        ({"profiles": [profile("st"), profile("st")]}, "profiles: 2 profiles, expected one"),
+        ({"profiles": [profile("st")], "dialect": "2.0.0"}, "dialect: 2.0.0 is not .* 'st', expected 1.0.0"),
+        ({"profiles": [replace(profile("generic"), max_image_len=100)]}, "expected at most 100"),
+        ({"dialect": "3"}, "dialect: '3'"),
+        ({"version": "3"}, "dialect: '3'"),
+        ({"dialect": "1.0.0", "version": "2.0.0"}, "dialect, version: "),
         ({"threshold": 0}, "success_threshold"),
         ({"loss": 1.0}, "loss: 1.0"),
         ({"n_devices": None}, "n_devices"),
     ],
 )
-def test_bad_input(changes, said):
+def test_a_transmission_refuses_bad_input(changes, said):
     with pytest.raises(ff.ParameterError, match=said):
         plan(**changes)

@@ -1,4 +1,4 @@
-"""Devices that hear fragments together do as those that hear them one by one, whatever else happens to them."""
+"""Batched delivery: devices do the same as with frames received one by one, whatever else happens to them."""
 
 from __future__ import annotations
 
@@ -13,13 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fuota_fec as ff
-from fuota_fec.campaign.config import CampaignConfig, Device, Group
 from fuota_fec.devices.profiles import LateUncoded
-from fuota_fec.fleet.batched_delivery import Audience
-from fuota_fec.fleet.batched_reception import Crowds
+from fuota_fec.fleet.batched_delivery import GroupDelivery
+from fuota_fec.fleet.batched_reception import BatchedBlocks
 from fuota_fec.fleet.device import VirtualDevice
 from fuota_fec.fleet.quirks import AS_SPECIFIED
-from fuota_fec.simulation import Simulation, simulate_campaign
 from fuota_fec.wire import clock, firmware, fragmentation, keys, multicast
 from fuota_fec.wire.clock import gps_from_unix
 from fuota_fec.wire.commands import Command
@@ -44,10 +42,10 @@ def port_of(command: Command) -> int:
 
 
 class Fleet:
-    """Six devices and two multicast groups, of which one is served twice; `counted` or not, they are told the same."""
+    """Six devices and two multicast groups, of which one has two deliveries. Batched or not, they receive the same."""
 
-    def __init__(self, counted: bool, version: str) -> None:
-        crowds = Crowds() if counted else None
+    def __init__(self, batched: bool, version: str) -> None:
+        batch = BatchedBlocks() if batched else None
         self.now = NOW
         self.version = version
         self.devices = [
@@ -57,20 +55,20 @@ class Fleet:
                 releases={hashlib.sha256(IMAGE).digest(): 2},
                 rng=np.random.default_rng(i),
                 profile=STACKS[i % len(STACKS)],
-                crowds=crowds if i < 5 else None,
+                batch=batch if i < 5 else None,
                 version=version,
                 clock_error=i - 2.0,
             )
             for i in range(6)
         ]
-        self.audiences = [Audience(self.devices, ADDRESSES[i], APP_S_KEYS[i]) for i in (0, 1, 0)]
+        self.deliveries = [GroupDelivery(self.devices, ADDRESSES[i], APP_S_KEYS[i]) for i in (0, 1, 0)]
         self.heard: list[Any] = []
 
     def tell(self, number: int, command: Command) -> None:
         self.devices[number].receive(port_of(command), command.encode(), self.now)
 
     def cast(self, group: int, payload: bytes, f_cnt: int, reached: list[bool], port: int = 201) -> None:
-        touched = self.audiences[group].receive(port, payload, f_cnt, np.array(reached), self.now)
+        touched = self.deliveries[group].receive(port, payload, f_cnt, np.array(reached), self.now)
         assert touched == sorted(touched)
 
     def wait(self, seconds: float) -> None:
@@ -80,17 +78,17 @@ class Fleet:
                 self.heard.append((number, due, device.advance(due)))
 
     def state(self, *, contents: bool = True) -> list[Any]:
-        """Of every device; without `contents` nothing that depends on what was in the fragments."""
-        told: list[Any] = []
+        """State of every device; without `contents` only what does not depend on the contents of fragments."""
+        states: list[Any] = []
         for device in self.devices:
-            device.catch_up()
+            device.write_back()
             sessions = [
                 (frag_index, session.setup, session.begun, session.reception.n_received, session.reception.missing)
-                for frag_index, session in device._sessions.items()
+                for frag_index, session in device.sessions.items()
             ]
             content = (device.stored, device.image, device.next_due()) if contents else device.stored is None
-            told.append((device._groups, sessions, device._last_session_cnt, content))
-        return told
+            states.append((device.groups, sessions, device.last_session_cnt, content))
+        return states
 
 
 def group_setup(number: int, group: int, **changes: Any) -> multicast.McGroupSetupReq:
@@ -132,14 +130,14 @@ def frag_setup(number: int, version: str, frag_index: int = 0, cnt: int = 1, mas
 
 @settings(max_examples=80)
 @given(data=st.data())
-def test_whatever_happens_both_kinds_do_the_same(data: st.DataObject) -> None:
-    """Where fragments of two blocks are mixed in no order, their contents aside: what such are solved to depends on the
-    order in which each device heard them, which counted devices do not know."""
+def test_batched_and_single_devices_do_the_same_whatever_happens(data: st.DataObject) -> None:
+    """Contents are not compared where fragments of two blocks are mixed in random order: a solution depends on the
+    order of reception, which batched devices do not keep."""
     version = data.draw(st.sampled_from(["1.0.0", "2.0.0"]))
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
     disorder = data.draw(st.sampled_from([0.0, 0.05, 0.3]))
     mixed = version == "1.0.0" and data.draw(st.booleans())
-    fleets = [Fleet(counted, version) for counted in (False, True)]
+    fleets = [Fleet(batched, version) for batched in (False, True)]
     block = ff.prepare(IMAGE, 10, n_coded=30, version=version)
     other = ff.prepare(IMAGE[::-1], 10, n_coded=30, version=version)
     second = ff.prepare(IMAGE, 10, n_coded=30, version=version, frag_index=1)
@@ -202,35 +200,7 @@ def test_whatever_happens_both_kinds_do_the_same(data: st.DataObject) -> None:
     assert mixed or fleets[0].heard == fleets[1].heard
 
 
-def test_a_device_that_is_counted_receives_no_fragment_by_itself(monkeypatch) -> None:
-    """And the campaign's 10 000 × 1000 of them cost nothing each."""
-    called: list[bool] = []
-    receive = VirtualDevice.receive_multicast
-
-    def counting(self: VirtualDevice, *args: Any) -> bool:
-        called.append(self.crowds is not None)
-        return receive(self, *args)
-
-    monkeypatch.setattr(VirtualDevice, "receive_multicast", counting)
-    config = CampaignConfig(
-        id="sim",
-        success_threshold=90,
-        max_duration=86_400,
-        uplink_period=300,
-        fw_version="2.0.0.0",
-        stage_end="all",
-        fsize=48,
-        redundancy=10,
-        groups=(Group(name="g", mc_addr="01f3a4b5", dr=5),),
-        devices=tuple(Device(dev_eui=f"{i + 1:016x}", group="g") for i in range(40)),
-    )
-    result = simulate_campaign(config, bytes(960), Simulation(n_full=2, downlink_loss=0.02))
-    assert sum(device.image is not None for device in result.devices.values()) == 40
-    assert 40 < called.count(False) <= 2 * 30
-    assert not any(called)
-
-
-def test_an_audience_that_is_closed_has_given_everything_back() -> None:
+def test_a_closed_delivery_has_written_everything_back() -> None:
     fleet = Fleet(True, "1.0.0")
     for number in range(6):
         fleet.tell(number, group_setup(number, 0))
@@ -238,14 +208,14 @@ def test_an_audience_that_is_closed_has_given_everything_back() -> None:
         fleet.tell(number, frag_setup(number, "1.0.0"))
     fleet.now += 20
     fleet.cast(0, bytes(ff.prepare(IMAGE, 10).frame(1)), 7, [True] * 6)
-    for audience in fleet.audiences:
-        audience.close()
-    assert [device._groups[0].min_f_cnt for device in fleet.devices] == [8] * 6
-    assert all(device._sessions[0].begun and not device._audiences for device in fleet.devices)
+    for delivery in fleet.deliveries:
+        delivery.close()
+    assert [device.groups[0].min_f_cnt for device in fleet.devices] == [8] * 6
+    assert all(device.sessions[0].begun for device in fleet.devices)
 
 
 @pytest.mark.parametrize("port", [201, 77])
-def test_fragments_on_another_port_are_for_nobody(port) -> None:
+def test_fragments_on_another_port_reach_no_decoder(port) -> None:
     fleet = Fleet(True, "1.0.0")
     for number in range(6):
         fleet.tell(number, group_setup(number, 0))
@@ -253,5 +223,5 @@ def test_fragments_on_another_port_are_for_nobody(port) -> None:
         fleet.tell(number, frag_setup(number, "1.0.0"))
     fleet.now += 20
     fleet.cast(0, bytes(ff.prepare(IMAGE, 10).frame(1)), 7, [True] * 6, port)
-    assert [device._sessions[0].reception.n_received for device in fleet.devices] == [int(port == 201)] * 6
+    assert [device.sessions[0].reception.n_received for device in fleet.devices] == [int(port == 201)] * 6
     assert [state[0][0].min_f_cnt for state in fleet.state()] == [8] * 6

@@ -1,4 +1,4 @@
-"""Tables of TOML and JSON into dataclasses: what fits is taken, and all that does not is named at once."""
+"""Tables of TOML and JSON into dataclasses: valid values are converted, all problems are reported at once."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ def problems_of(table: dict[str, Any]) -> list[str]:
 ONE: dict[str, Any] = {"one": {"a": 1}}
 
 
-def test_defaults():
+def test_missing_keys_take_the_defaults():
     assert from_table(Outer, ONE, "top") == Outer(one=Inner(a=1))
 
 
-def test_everything():
+def test_every_kind_of_field_is_read():
     table = {
         "one": {"a": 1, "b": "x"},
         "many": [{"a": 2}, {"a": 3, "b": "y"}],
@@ -81,23 +81,23 @@ def test_everything():
     )
 
 
-def test_a_whole_number_where_a_fraction_may_stand():
+def test_a_whole_number_is_read_as_a_float():
     share = from_table(Outer, ONE | {"share": 1}, "top").share
     assert (share, type(share)) == (1.0, float)
 
 
 @pytest.mark.parametrize("value", ["5/6", 17, 10**30])
-def test_unions(value: object):
+def test_a_union_field_takes_either_type(value: object):
     assert from_table(Outer, ONE | {"either": value}, "top").either == value
 
 
 @pytest.mark.parametrize(
-    ("table", "said"),
+    ("table", "parts"),
     [
         ({"one": {}}, ["top.one", "a is missing"]),
-        ({"one": 3}, ["top.one", "table", "int"]),
+        ({"one": 3}, ["top.one: 3 is not allowed, expected a table, got int"]),
         ({"one": []}, ["top.one", "table", "list"]),
-        ({"one": {"a": "x"}}, ["top.one.a", "'x'", "int"]),
+        ({"one": {"a": "x"}}, ["top.one.a: 'x' is not allowed, expected `int`, got `str`"]),
         ({"one": {"a": 1.0}}, ["top.one.a", "1.0", "int"]),
         ({"one": {"a": True}}, ["top.one.a", "True", "int"]),
         ({"one": {"a": -1}}, ["top.one", "a: -1 is negative"]),
@@ -122,13 +122,13 @@ def test_unions(value: object):
     ],
     ids=str,
 )
-def test_a_problem_says_where_what_and_what_was_expected(table: dict[str, Any], said: list[str]):
+def test_a_problem_is_reported_with_place_value_and_expectation(table: dict[str, Any], parts: list[str]):
     [problem] = problems_of(table)
-    for part in said:
+    for part in parts:
         assert part in problem
 
 
-def test_all_problems_at_once():
+def test_all_problems_of_a_table_are_reported_at_once():
     problems = problems_of(
         {
             "new": 1,
@@ -143,11 +143,11 @@ def test_all_problems_at_once():
     assert len(problems) == 9
 
 
-def test_each_line_of_a_check_says_where():
+def test_each_line_of_a_failed_check_names_the_table():
     assert problems_of(ONE | {"share": 2}) == ["top: share: 2.0 is above 1", "top: share: that cannot be"]
 
 
-def test_the_table_is_not_changed():
+def test_from_table_leaves_the_table_unchanged():
     table = {"one": {"a": 1}, "many": [{"a": 2}]}
     before = json.dumps(table)
     from_table(Outer, table, "top")
@@ -157,7 +157,7 @@ def test_the_table_is_not_changed():
 # ---- files -------------------------------------------------------------------------------------------------
 
 
-def test_toml_and_json(tmp_path: Path):
+def test_toml_and_json_files_give_the_same_tables(tmp_path: Path):
     (tmp_path / "a.toml").write_text("[t]\nx = 1\nname = 'µ'\n", encoding="utf-8")
     (tmp_path / "a.json").write_text('{"t": {"x": 1, "name": "µ"}}', encoding="utf-8")
     (tmp_path / "other").write_text("[t]\nx = 1\nname = 'µ'\n", encoding="utf-8")
@@ -183,7 +183,7 @@ def test_toml_and_json(tmp_path: Path):
     ],
     ids=lambda value: repr(value[:12]),
 )
-def test_a_file_that_is_not_what_its_name_says(tmp_path: Path, name: str, content: bytes):
+def test_a_file_in_another_format_than_its_suffix_is_refused(tmp_path: Path, name: str, content: bytes):
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ParameterError) as info:
         read_table(tmp_path / name)
@@ -191,7 +191,7 @@ def test_a_file_that_is_not_what_its_name_says(tmp_path: Path, name: str, conten
 
 
 @pytest.mark.parametrize("name", ["nothing.toml", ".", "x" * 300, "a\0b"])
-def test_a_file_that_is_not_there(tmp_path: Path, name: str):
+def test_a_configuration_file_that_cannot_be_read_is_refused(tmp_path: Path, name: str):
     with pytest.raises(FuotaError) as info:
         read_table(tmp_path / name)
     assert "cannot be read" in str(info.value)

@@ -21,12 +21,12 @@ def test_a_threshold_is_rounded_up_and_taken_as_written(n, percent, needed):
 
 
 @given(n=st.integers(0, 60), p=st.sampled_from([0.0, 1e-9, 0.1, 0.5, 0.97, 1.0]), k_max=st.integers(0, 70))
-def test_the_binomial_distribution(n, p, k_max):
+def test_the_binomial_distribution_follows_its_formula(n, p, k_max):
     expected = [math.comb(n, k) * p**k * (1 - p) ** (n - k) for k in range(min(n, k_max) + 1)]
     assert np.allclose(binomial_pmf(n, p, k_max), expected, rtol=1e-9, atol=1e-300)
 
 
-def test_it_keeps_its_tails_when_it_is_long():
+def test_a_long_binomial_distribution_keeps_its_tails():
     pmf = binomial_pmf(1_000_000, 0.1)
     assert abs(pmf.sum() - 1) < 1e-8
     assert abs(pmf @ np.arange(pmf.size) - 100_000) < 0.01
@@ -35,7 +35,7 @@ def test_it_keeps_its_tails_when_it_is_long():
 @given(
     st.lists(st.tuples(st.integers(0, 3), st.sampled_from([0.0, 0.1, 0.5, 0.9, 1.0])), max_size=4), st.integers(-1, 12)
 )
-def test_a_sum_counts_every_outcome(classes, k):
+def test_a_sum_of_classes_counts_every_outcome(classes, k):
     devices = [p for size, p in classes for _ in range(size)]
     expected = 0.0
     for outcome in itertools.product([0, 1], repeat=len(devices)):

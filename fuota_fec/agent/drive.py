@@ -1,0 +1,108 @@
+"""Drivers of an agent: `run` by the wall clock, `run_virtual` by a clock that jumps from deadline to deadline."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from fuota_fec.errors import JournalError, ParameterError
+from fuota_fec.networks.base import Network
+
+log = logging.getLogger("fuota_fec.agent")
+
+JOURNAL_RETRY = 5.0
+"""s after which `run` tries a journal again that failed."""
+MOST_JOURNAL_FAILURES = 12
+"""Failures in a row after which `run` gives up."""
+ATTENTION = 0.5
+"""s of real time between two looks of `run_virtual` at orders and leases while virtual time stands still."""
+
+
+class Stepper(Protocol):
+    """An agent, as its drivers see it."""
+
+    @property
+    def idle(self) -> bool:
+        """Whether no campaign runs."""
+
+    @property
+    def paused(self) -> bool:
+        """Whether campaigns run and all of them are paused."""
+
+    def step(self, now: float) -> float | None:
+        """Takes one turn; returns when the next is due."""
+
+    def tend(self, now: float) -> None:
+        """Renews leases and carries out orders."""
+
+
+class VirtualNetwork(Network, Protocol):
+    """A network in virtual time."""
+
+    def deadline(self) -> float | None:
+        """Unix time of its next event; None if it waits for a downlink."""
+
+
+async def run(agent: Stepper, *, poll_interval: float, clock: Callable[[], float], forever: bool) -> None:
+    """Steps the agent until no campaign runs, or `forever`, at least every poll_interval seconds.
+
+    A journal that fails is tried again for a minute before its JournalError is raised.
+    """
+    n_failures = 0
+    while True:
+        now = clock()
+        try:
+            due = agent.step(now)
+            n_failures = 0
+        except JournalError as error:
+            n_failures += 1
+            if n_failures > MOST_JOURNAL_FAILURES:
+                raise
+            log.error("journal unavailable, no downlinks are sent until it recovers: %s", error)
+            await asyncio.sleep(JOURNAL_RETRY)
+            continue
+        if agent.idle and not forever:
+            return
+        await asyncio.sleep(max(0.0, min(poll_interval, due - now if due is not None else poll_interval)))
+
+
+def run_virtual(
+    agent: Stepper,
+    network: VirtualNetwork,
+    start: float,
+    *,
+    until: float = float("inf"),
+    attended: bool = False,
+    speed: float | None = None,
+) -> float:
+    """Steps the agent until no campaign runs, at each time that something is due. Returns the time reached.
+
+    `attended`: operators may give orders meanwhile; virtual time stands still while all campaigns are paused. `speed`:
+    seconds of virtual time per second; without it, as fast as possible.
+    """
+    now = start
+    while not agent.idle and now <= until:
+        due = agent.step(now)
+        known = [at for at in (due, network.deadline()) if at is not None]
+        if agent.idle or not known:
+            break
+        upcoming = min(known)
+        if upcoming < now:
+            raise ParameterError(f"due time: {upcoming} is in the past, expected {now} or later")
+        if speed is not None:
+            _wait(agent, now, (upcoming - now) / speed)
+        while attended and agent.paused:
+            _wait(agent, now, ATTENTION)
+        now = upcoming
+    return now
+
+
+def _wait(agent: Stepper, now: float, seconds: float) -> None:
+    """Lets real time pass; the agent keeps its leases and carries out orders meanwhile."""
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        time.sleep(min(left, ATTENTION))
+        agent.tend(now)

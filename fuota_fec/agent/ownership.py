@@ -1,0 +1,106 @@
+"""Which campaigns an agent runs: claims of new ones, leases, and campaigns that may be taken over."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Iterator, Sequence
+
+from fuota_fec.campaign.campaign import Campaign
+from fuota_fec.campaign.config import CampaignConfig
+from fuota_fec.campaign.messages import Event
+from fuota_fec.errors import JournalError
+from fuota_fec.journal.base import RUNNING, Journal, Lease, campaign_exists_error, describe_holders
+
+log = logging.getLogger("fuota_fec.agent")
+
+
+class Ownership:
+    """Leases of the agent `name`, which runs campaigns on the network `network_name`.
+
+    `lease_ttl` is how long (s) a campaign waits for an agent that is gone; a lease is renewed at half of that.
+    """
+
+    def __init__(self, journal: Journal, name: str, network_name: str, lease_ttl: float) -> None:
+        self._journal = journal
+        self._name = name
+        self._network_name = network_name
+        self._ttl = lease_ttl
+        self._leases: dict[str, Lease] = {}
+
+    # ---- claims ------------------------------------------------------------------------------------------
+
+    def conflicts(self, config: CampaignConfig) -> list[str]:
+        """A line for each device and group that another unfinished campaign holds. JournalError if the campaign's name
+        is in use."""
+        if config.id in self._journal.campaigns():
+            raise campaign_exists_error(config.id)
+        return describe_holders(self._journal.holders(*_claimed(config)))
+
+    def store(self, campaign: Campaign, events: Sequence[Event]) -> None:
+        """Creates a started campaign in the journal, with its claims and this agent's network."""
+        devices, groups = _claimed(campaign.config)
+        self._journal.create(
+            campaign.id,
+            campaign.image,
+            events,
+            facts=campaign.take_facts(),
+            devices=devices,
+            groups=groups,
+            network=self._network_name,
+        )
+
+    # ---- leases ------------------------------------------------------------------------------------------
+
+    @property
+    def held(self) -> Collection[str]:
+        """Names of the campaigns whose leases this agent holds."""
+        return self._leases.keys()
+
+    def lease(self, campaign: str) -> Lease:
+        """The lease of a campaign that is held."""
+        return self._leases[campaign]
+
+    def acquire(self, campaign: str) -> Lease | None:
+        """Takes the lease of a campaign; None while another agent holds it."""
+        lease = self._journal.lease(campaign, self._name, self._ttl)
+        if lease is not None:
+            self._leases[campaign] = lease
+        return lease
+
+    def renew(self) -> Iterator[str]:
+        """Renews leases at half time. Yields each campaign that another agent has taken; it is no longer held."""
+        for name, lease in list(self._leases.items()):
+            if lease.left() < self._ttl / 2 and not lease.renew():
+                log.warning("campaign %s was taken over by another agent", name)
+                del self._leases[name]
+                yield name
+
+    def release(self, campaign: str) -> None:
+        """Gives a campaign up. A lease that the journal does not take back expires."""
+        lease = self._leases.pop(campaign, None)
+        if lease is None:
+            return
+        try:
+            lease.release()
+        except JournalError as error:
+            log.warning("campaign %s: lease not released, it expires in %.0f s: %s", campaign, self._ttl, error)
+
+    def release_all(self) -> None:
+        for name in list(self._leases):
+            self.release(name)
+
+    # ---- take-over ---------------------------------------------------------------------------------------
+
+    def without_agent(self, only: Collection[str] | None = None) -> Iterator[str]:
+        """Unfinished campaigns that no agent runs: those on this agent's network, or those named by `only`."""
+        for record in self._journal.list():
+            wanted = record.status == RUNNING and (only is None or record.id in only)
+            if not wanted or record.owner not in ("", self._name) or record.id in self._leases:
+                continue
+            if only is not None or self._journal.network(record.id) == self._network_name:
+                yield record.id
+
+
+def _claimed(config: CampaignConfig) -> tuple[list[str], list[str]]:
+    """DevEUIs and McAddrs of a campaign."""
+    return [device.dev_eui for device in config.devices], [group.mc_addr for group in config.groups]

@@ -1,0 +1,101 @@
+"""The fragments of a round: a stage's exchange with its groups."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from fuota_fec.campaign.exchanges.base import Exchange
+from fuota_fec.campaign.exchanges.multicast import Multicast
+from fuota_fec.campaign.messages import Event, GroupDone, StageEnded
+from fuota_fec.campaign.stages import Stage
+from fuota_fec.campaign.state import CampaignState
+from fuota_fec.campaign.timers import TimerKey
+from fuota_fec.campaign.transitions import Successes, way_back
+from fuota_fec.campaign.unicast_queue import UnicastQueue
+
+
+class Fragments(Exchange):
+    """The fragments of all groups that have devices and frames to come. Uplinks do not pace frames."""
+
+    def __init__(self, state: CampaignState, queue: UnicastQueue, stage: Stage, at: float) -> None:
+        super().__init__(state, queue)
+        self.stage = stage
+        self.sizes = Counter(d.group.name for d in state.devices.values() if d.taking_part)
+        for device in state.devices.values():
+            device.got_fragments = device.got_fragments or device.taking_part
+        names = [g.name for g in state.groups.values() if g.name in self.sizes and g.remaining > 0]
+        for name in names:
+            state.groups[name].failed = ""
+        self.multicast = Multicast(state, dict.fromkeys(names), at)
+
+    def successes(self) -> Successes:
+        """Devices whose group has not failed."""
+        return Successes(sum(size for name, size in self.sizes.items() if not self.state.groups[name].failed))
+
+    @property
+    def n_done(self) -> int:
+        """Devices whose group has all of its frames."""
+        sending = self.multicast.groups
+        return sum(
+            size
+            for name, size in self.sizes.items()
+            if not self.state.groups[name].failed and (name not in sending or sending[name].done)
+        )
+
+    def progress(self) -> dict[str, tuple[int, int]]:
+        return {name: (group.n_begun, group.n_frames) for name, group in self.multicast.groups.items()}
+
+    def knows(self, request_id: str) -> bool:
+        return request_id in self.multicast.by_request
+
+    def awaits_hand_over(self, request_id: str) -> bool:
+        return self.multicast.awaits_hand_over(request_id)
+
+    def on_report(self, request_id: str, ok: bool, cause: str, now: float) -> Iterator[Event]:
+        return self.multicast.on_report(request_id, ok, cause, now)
+
+    def on_timer(self, key: TimerKey, now: float) -> Iterator[Event]:
+        return self.multicast.on_timer(key, now)
+
+    def settle(self, now: float) -> Iterator[Event]:
+        if self.multicast.over:
+            yield from self.end(now)
+
+    def end(self, now: float, cause: str = "") -> Iterator[Event]:
+        for name, group in self.multicast.groups.items():
+            if not group.done:
+                reason = f"{cause} after {group.n_begun} of {group.n_frames} fragments"
+                yield GroupDone(at=now, group=name, n_sent=group.n_begun, reason=reason)
+        successes = self.successes()
+        ok = successes.n >= self.state.plan.n_needed
+        back_to = "" if cause else way_back(self.stage.name, self.state, now, successes)
+        yield StageEnded(at=now, stage=self.stage.name, successes=successes.n, ok=ok, back_to=back_to)
+
+    def outstanding(self) -> list[str]:
+        return self.multicast.outstanding()
+
+    def apply(self, event: Event) -> None:
+        if self.multicast.apply(event):
+            if isinstance(event, GroupDone):
+                self.state.groups[event.group].failed = event.reason
+        elif isinstance(event, StageEnded):
+            self._apply_ended(event)
+
+    def _apply_ended(self, event: StageEnded) -> None:
+        """Devices of a group whose session was over leave, unless it goes on; the others go on."""
+        for device in self.state.devices.values():
+            reason = self.state.groups[device.group.name].failed
+            if device.taking_part and reason and not (event.back_to and self.stage.stays(self.state, device)):
+                device.taking_part = False
+                device.reason = reason
+        self.multicast.drop_all()
+
+    def drop_all(self, _at: float) -> None:
+        self.multicast.drop_all()
+
+    def restart(self, at: float) -> None:
+        self.multicast.restart(at)
+
+    def set_paused(self, at: float) -> None:
+        self.multicast.set_paused(at)

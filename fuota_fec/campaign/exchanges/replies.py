@@ -1,0 +1,120 @@
+"""Replies: answers that devices wait for, such as AppTimeAns and FragDataBlockReceivedAns.
+
+A reply goes out before any request and expects nothing: it is done once the network has it. A device has at most one
+reply of a kind on its way; repeating the question meanwhile adds nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+from fuota_fec.campaign.exchanges.base import Decisions, Exchange
+from fuota_fec.campaign.messages import Event, HandedOver, ReplyOwed, Reported, Requested, Withdrawn
+from fuota_fec.campaign.state import CampaignState, DeviceState
+from fuota_fec.campaign.timers import TimerKey, TimerKind
+from fuota_fec.campaign.unicast_queue import Reply, UnicastQueue
+from fuota_fec.wire.commands import Command
+
+
+class Replies(Exchange):
+    def __init__(self, state: CampaignState, queue: UnicastQueue) -> None:
+        super().__init__(state, queue)
+        self.waiting: set[tuple[str, str]] = set()
+        """(DevEUI, kind) of replies that the network does not have yet."""
+        self.by_request: dict[str, tuple[str, str]] = {}
+        """The same by request, of those that are requested."""
+
+    @property
+    def over(self) -> bool:
+        """Whether the network has every reply."""
+        return not self.waiting
+
+    # ---- decisions ---------------------------------------------------------------------------------------
+
+    def owe(self, device: DeviceState, ask: str, answer: Command, f_port: int, now: float) -> Decisions:
+        """Owes a device an answer, unless one of this kind is on its way."""
+        if (device.dev_eui, ask) not in self.waiting:
+            yield ReplyOwed(
+                at=now,
+                dev_eui=device.dev_eui,
+                ask=ask,
+                f_port=f_port,
+                payload=answer.encode(),
+                not_after=now + device.period + self.state.config.delivery_timeout,
+            )
+
+    def next_request(self, now: float) -> Decisions:
+        """Requests the reply that has waited longest."""
+        reply = self.queue.replies[0]
+        yield Requested(
+            at=now,
+            id=self.state.next_request_id(),
+            ask=reply.ask,
+            f_port=reply.f_port,
+            not_after=max(now, reply.not_after),
+            digest=hashlib.sha256(reply.payload).digest()[:8],
+            dev_eui=reply.dev_eui,
+            command=reply.payload,
+            reply=True,
+        )
+
+    def knows(self, request_id: str) -> bool:
+        return request_id in self.by_request
+
+    def awaits_hand_over(self, request_id: str) -> bool:
+        return request_id in self.by_request
+
+    def outstanding(self) -> list[str]:
+        return list(self.by_request)
+
+    def on_timer(self, key: TimerKey, now: float) -> Decisions:
+        yield Reported(at=now, id=key.request_id, ok=False, cause="not handed over in time")
+
+    # ---- what events do ----------------------------------------------------------------------------------
+
+    def apply(self, event: Event) -> None:
+        if isinstance(event, ReplyOwed):
+            self._apply_owed(event)
+        elif isinstance(event, Requested):
+            self._apply_requested(event)
+        elif isinstance(event, (HandedOver, Reported, Withdrawn)):
+            self._forget(event.id)
+
+    def _apply_owed(self, event: ReplyOwed) -> None:
+        self.queue.replies.append(
+            Reply(
+                dev_eui=event.dev_eui,
+                ask=event.ask,
+                f_port=event.f_port,
+                payload=event.payload,
+                not_after=event.not_after,
+            )
+        )
+        self.waiting.add((event.dev_eui, event.ask))
+        self.queue.set_pacer(event.at)
+
+    def _apply_requested(self, event: Requested) -> None:
+        reply = self.queue.replies.popleft()
+        self.queue.set_next(event.at)
+        self.by_request[event.id] = (reply.dev_eui, reply.ask)
+        self.state.timers.set(_timer(event.id), event.not_after)
+        self.queue.set_pacer(event.at)
+
+    def _forget(self, request_id: str) -> None:
+        """The network has the reply, or it is not wanted any more."""
+        self.waiting.discard(self.by_request.pop(request_id))
+        self.state.timers.clear(_timer(request_id))
+
+    def restart(self, at: float) -> None:
+        """A reply keeps its deadline: the device waits no longer because of an outage."""
+        del at
+
+    def drop_all(self, at: float) -> None:
+        """The campaign is stopped: replies that are not requested are not sent."""
+        del at
+        self.queue.replies.clear()
+        self.waiting.clear()
+
+
+def _timer(request_id: str) -> TimerKey:
+    return TimerKey(TimerKind.REPLY, request_id=request_id)

@@ -1,0 +1,145 @@
+"""The turns of an exchange: its devices by DevEUI and by request, counted by phase, and moved through the table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from fuota_fec.campaign.messages import Event, StageStarted
+from fuota_fec.campaign.questions.question import Question
+from fuota_fec.campaign.state import CampaignState, DeviceState
+from fuota_fec.campaign.transitions import PHASES
+from fuota_fec.campaign.turn import OPEN, Phase, Questions, Turn
+from fuota_fec.campaign.unicast_queue import UnicastQueue
+
+_FIRST_OPEN, _LAST_OPEN = min(OPEN), max(OPEN)
+
+
+class Turns:
+    """What happens to a device's questions and phase; when it happens, the exchange decides."""
+
+    def __init__(self, state: CampaignState, queue: UnicastQueue) -> None:
+        self._state = state
+        self._queue = queue
+        self._turns: dict[str, Turn] = {}
+        self._n = [0] * len(Phase)
+        self.by_request: dict[str, Turn] = {}
+        self.applying: type[Event] = StageStarted
+        """The event that moves turns."""
+        self.closing = False
+        """Whether nothing more is asked."""
+
+    def __iter__(self) -> Iterator[Turn]:
+        return iter(self._turns.values())
+
+    def __contains__(self, dev_eui: str) -> bool:
+        return dev_eui in self._turns
+
+    def __getitem__(self, dev_eui: str) -> Turn:
+        return self._turns[dev_eui]
+
+    def get(self, dev_eui: str) -> Turn | None:
+        return self._turns.get(dev_eui)
+
+    def in_order(self) -> Iterator[Turn]:
+        """In the order of the configuration, which is not that of devices which were added one by one."""
+        return (self._turns[dev_eui] for dev_eui in self._state.devices if dev_eui in self._turns)
+
+    def phase(self, device: DeviceState) -> Phase:
+        turn = self._turns.get(device.dev_eui)
+        return Phase.ABSENT if turn is None else turn.phase
+
+    def n(self, phase: Phase) -> int:
+        """Devices in a phase."""
+        return self._n[phase]
+
+    @property
+    def n_open(self) -> int:
+        """Devices about which something is still to be done."""
+        return sum(self._n[_FIRST_OPEN : _LAST_OPEN + 1])
+
+    def add(self, device: DeviceState, questions: Questions) -> Turn:
+        turn = self._turns[device.dev_eui] = Turn(device, questions)
+        self._n[Phase.ABSENT] += 1
+        return turn
+
+    def move(self, turn: Turn, phase: Phase) -> None:
+        """Changes the phase; the deadline of the phase before no longer counts."""
+        before = turn.phase
+        self._state.timers.clear(turn.timer)
+        if before is phase:
+            return
+        assert (before, self.applying, phase) in PHASES, (before, self.applying, phase)
+        if phase is Phase.READY:
+            self._queue.n_ready += 1
+        elif before is Phase.READY:
+            self._queue.n_ready -= 1
+        self._n[before] -= 1
+        self._n[phase] += 1
+        turn.phase = phase
+
+    def enqueue(self, turn: Turn, at: float) -> None:
+        """Puts a device into the queue, or holds it back while the network may still send an earlier request that it
+        cannot withdraw. In a stage that closes it is no longer asked."""
+        device = turn.device
+        if self.closing:
+            self.move(turn, Phase.UNASKED)
+        elif device.unreported and not self._state.network.withdraws and at < device.queued_until:
+            self.by_request[device.unreported] = turn
+            self.move(turn, Phase.HELD)
+            self._state.timers.set(turn.timer, device.queued_until)
+        else:
+            self.move(turn, Phase.READY)
+            self._queue.add(turn, at)
+
+    def close(self, at: float) -> None:
+        """Asks nothing more: devices in the queue may still answer an earlier request."""
+        self.closing = True
+        for turn in self._queue.ready:
+            if turn.phase is Phase.READY and self._turns.get(turn.device.dev_eui) is turn:
+                self.move(turn, Phase.UNASKED)
+        self._queue.set_pacer(at)
+
+    def request(self, turn: Turn, request_id: str, at: float) -> None:
+        """Notes the request of the present question."""
+        self._queue.take(turn, at)
+        if turn.request_id:
+            self.by_request.pop(turn.request_id, None)
+        turn.request_id = turn.device.unreported = request_id
+        self.by_request[request_id] = turn
+        turn.questions[0].sent(self._state, turn.device, at)
+        self.move(turn, Phase.REQUESTED)
+
+    def next_question(self, turn: Turn, at: float) -> None:
+        """Goes on to the device's next question, if there is one. Its tries begin anew, unless the question before it
+        came in between."""
+        between, resends = turn.questions[0].optional, turn.resends
+        turn.questions = turn.questions[1:]
+        turn.begin_question()
+        if between:
+            turn.resends = resends
+        if turn.questions:
+            self.enqueue(turn, at)
+        else:
+            self.move(turn, Phase.SUCCEEDED)
+            self._queue.set_pacer(at)
+
+    def try_again(self, turn: Turn, at: float) -> None:
+        """Resends if a retry is left. An optional question has one try, and is followed by the next question."""
+        if turn.questions[0].optional:
+            self.next_question(turn, at)
+        elif turn.resends < self._state.config.msg_retries and not self.closing:
+            turn.resends += 1
+            self.enqueue(turn, at)
+        else:
+            self.move(turn, Phase.STALLED)
+
+    def ask_first(self, turn: Turn, first: tuple[Question, ...], *, instead: bool = False) -> None:
+        """Puts questions before the present one, or in its place. The present one keeps the count of its tries."""
+        turn.questions = (*first, *turn.questions[instead:])
+        if instead:
+            turn.begin_question()
+
+    def drop_all(self) -> None:
+        """Ends every turn."""
+        for turn in self:
+            self.move(turn, Phase.ABSENT)

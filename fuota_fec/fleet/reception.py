@@ -1,0 +1,54 @@
+"""The interface between a fragmentation session and the decoder that receives its block.
+
+`decoding.Reception` decodes for one device; `batched_reception.BatchedReception` is one device's part of a decoder that
+serves many. Both count alike, have the same quirks and return the block with the same fragment.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from fuota_fec.wire.fragmentation import DataFragment
+
+
+class BlockReception(Protocol):
+    """Reception of one block by one device."""
+
+    mic_error: bool
+    """The block is complete and its MIC was another one than announced."""
+
+    @property
+    def n_frags(self) -> int:
+        """Uncoded fragments of the block."""
+
+    @property
+    def frag_size(self) -> int:
+        """Bytes per fragment."""
+
+    @property
+    def n_received(self) -> int:
+        """Fragments received before the block was complete, repeated ones included."""
+
+    @property
+    def last_number(self) -> int:
+        """Number of the fragment received last, kept or not; 0 before the first."""
+
+    @property
+    def n_lost(self) -> int:
+        """Uncoded fragments that did not arrive in their turn."""
+
+    @property
+    def complete(self) -> bool:
+        """The block is rebuilt; further fragments are ignored."""
+
+    @property
+    def missing(self) -> int:
+        """Independent fragments still needed."""
+
+    @property
+    def memory_full(self) -> bool:
+        """More uncoded fragments are lost than the memory of the stack can solve."""
+
+    def push(self, fragment: DataFragment) -> bytes | None:
+        """Takes a fragment of frag_size bytes. Returns the block, padding included, with the fragment that completes
+        it, and None before and after."""

@@ -1,0 +1,165 @@
+"""An operator's work with the campaigns of a journal: list, show, order, resume, retry, archive.
+
+The command line and a service call these functions. They print nothing and run no campaign: an order is carried out by
+the agent that runs the campaign, now or later. An unknown campaign is a JournalError in each of them.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import count
+from typing import Any, Literal
+
+from fuota_fec.campaign.campaign import STOPPED, Campaign
+from fuota_fec.campaign.config import CampaignConfig
+from fuota_fec.campaign.messages import Event
+from fuota_fec.campaign.retry import retry_config
+from fuota_fec.campaign.status import CampaignStatus
+from fuota_fec.errors import CampaignError
+from fuota_fec.journal.base import CampaignRecord, Journal, Verb, unknown_campaign_error
+
+Progress = Callable[[float, float], None]
+"""Called now and then with how much is done, and of how much."""
+
+PROGRESS_EVERY = 1024
+"""Events between two calls of a Progress."""
+
+
+# ---- list and show ---------------------------------------------------------------------------------------
+
+
+def list_campaigns(journal: Journal, *, archived: bool = False) -> Sequence[CampaignRecord]:
+    """Campaigns in the order of creation; archived ones only on request."""
+    return journal.list(archived=archived)
+
+
+def find_campaign(journal: Journal, campaign: str) -> CampaignRecord:
+    """The record of a campaign, archived or not."""
+    for record in journal.list(archived=True):
+        if record.id == campaign:
+            return record
+    raise unknown_campaign_error(campaign)
+
+
+def read_events(journal: Journal, campaign: str, progress: Progress | None = None) -> Iterator[Event]:
+    """Events of a campaign, in order."""
+    n_events, events = find_campaign(journal, campaign).n_events, journal.events(campaign)
+    return iter(events) if progress is None else _counted(events, n_events, progress)
+
+
+def _counted(events: Iterable[Event], n_events: int, progress: Progress) -> Iterator[Event]:
+    for n, event in enumerate(events):
+        if n % PROGRESS_EVERY == 0:
+            progress(n, n_events)
+        yield event
+
+
+def replay_campaign(journal: Journal, campaign: str, image: bytes = b"", progress: Progress | None = None) -> Campaign:
+    """A copy of a campaign to read its state from, or to try a verb on; it is not the one that an agent runs."""
+    return Campaign.replay(read_events(journal, campaign, progress), image)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownCampaign:
+    """State of a campaign, device by device, and the agent that runs it (or empty)."""
+
+    status: CampaignStatus
+    owner: str
+
+
+def show_campaign(journal: Journal, campaign: str, progress: Progress | None = None) -> ShownCampaign:
+    """Where a campaign is, and each device with its reason."""
+    status = replay_campaign(journal, campaign, progress=progress).status()
+    return ShownCampaign(status=status, owner=find_campaign(journal, campaign).owner)
+
+
+# ---- orders ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ordered:
+    """Result of an order."""
+
+    owner: str
+    """Agent that will carry it out; empty: the next one that takes the campaign over."""
+    already_stopped: bool = False
+    """The campaign is stopped already: no order was left."""
+
+
+def order_verb(journal: Journal, campaign: str, verb: Verb, progress: Progress | None = None) -> Ordered:
+    """Leaves an order to pause, unpause or stop a campaign. CampaignError if its present state does not allow it."""
+    record = find_campaign(journal, campaign)
+    copy = replay_campaign(journal, campaign, journal.image(campaign), progress)
+    # Tried on the copy: the agent that carries it out later could report a refusal only in its log.
+    {"pause": copy.pause, "unpause": copy.unpause, "stop": copy.stop}[verb](float("-inf"))
+    if record.status == STOPPED:
+        return Ordered(owner=record.owner, already_stopped=True)
+    journal.order(campaign, verb)
+    return Ordered(owner=record.owner)
+
+
+def order_resume(journal: Journal, campaign: str, progress: Progress | None = None) -> Ordered:
+    """Leaves an order to unpause a campaign that is paused or about to be. CampaignError if it is finished."""
+    owner = find_campaign(journal, campaign).owner
+    copy = replay_campaign(journal, campaign, progress=progress)
+    if copy.finished:
+        raise CampaignError(f"campaign {campaign!r} cannot be resumed: it is {copy.progress().status}")
+    if copy.paused or any(order.campaign == campaign and order.verb == "pause" for order in journal.orders()):
+        journal.order(campaign, "unpause")
+    return Ordered(owner=owner)
+
+
+OwnerState = Literal["obeyed", "alive", "gone"]
+"""The agent carried out all orders; its lease is still valid at the timeout; its lease expired."""
+
+
+def await_owner(journal: Journal, campaign: str, timeout: float, poll_interval: float = 0.2) -> OwnerState:
+    """Waits up to `timeout` seconds for the agent that runs a campaign to carry out its orders, or for its lease to
+    expire. An agent that was killed renews no lease and obeys no order."""
+
+    def n_orders() -> int:
+        return sum(order.campaign == campaign for order in journal.orders())
+
+    ordered = n_orders() > 0
+    end = time.monotonic() + timeout
+    while find_campaign(journal, campaign).owner:
+        if ordered and not n_orders():
+            return "obeyed"
+        if time.monotonic() > end:
+            return "alive"
+        time.sleep(poll_interval)
+    return "gone"
+
+
+# ---- afterwards ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """A new campaign for the devices that an earlier one left behind."""
+
+    config: CampaignConfig
+    image: bytes
+
+
+def retry_campaign(
+    journal: Journal, campaign: str, new_id: str | None = None, progress: Progress | None = None, **changes: Any
+) -> Retry:
+    """The retry of a finished campaign. `new_id` is CAMPAIGN-retry, CAMPAIGN-retry-2, … by default; `changes` are
+    parameters of the new campaign. CampaignError if there is nothing to retry."""
+    records = {record.id: record for record in journal.list(archived=True)}
+    if campaign not in records:
+        raise unknown_campaign_error(campaign)
+    if new_id is None:
+        names = (f"{campaign}-retry" + (f"-{n}" if n > 1 else "") for n in count(1))
+        new_id = next(name for name in names if name not in records)
+    image = journal.image(campaign)
+    copy = replay_campaign(journal, campaign, image, progress)
+    return Retry(config=retry_config(copy, new_id, records[campaign].changed_at, **changes), image=image)
+
+
+def archive_campaign(journal: Journal, campaign: str) -> None:
+    """Removes a finished campaign from the list; it stays in the journal. CampaignError unless it is finished."""
+    journal.archive(campaign)

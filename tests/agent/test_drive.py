@@ -1,0 +1,121 @@
+"""Driving an agent by the wall clock and in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from fuota_fec.agent import Agent, drive, run_virtual
+from fuota_fec.campaign import messages as m
+from fuota_fec.campaign.campaign import Campaign
+from fuota_fec.campaign.config import KeyRing
+from fuota_fec.errors import JournalError, ParameterError
+from fuota_fec.journal import MemoryJournal
+
+T0 = 1_800_000_000.0
+IMAGE = bytes(range(7, 37))
+NEW_VERSION = 0x02000000
+
+
+def test_an_idle_agent_ends_every_driver_at_once(network_of, virtual_network) -> None:
+    agent = Agent(MemoryJournal(), network_of(), KeyRing(root_keys={}, mc_keys={}))
+    assert agent.idle
+    assert agent.step(T0) is None
+    asyncio.run(agent.run())
+    assert run_virtual(agent, virtual_network([]), T0) == T0
+
+
+def test_run_steps_until_no_campaign_runs(config_of, desk_of) -> None:
+    desk = desk_of(config_of(max_duration=900))
+    clock = iter(range(1, 100_000))
+    asyncio.run(desk.agent.run(poll_interval=0, clock=lambda: T0 + 10 * next(clock)))
+    assert desk.agent.idle
+    assert desk.campaigns[0].status().reason == "0 of 2 devices succeeded in McGroupSetup, 2 needed"
+
+
+def test_run_begins_with_campaigns_without_an_agent(config_of, desk_of, second_agent) -> None:
+    desk = desk_of(config_of(max_duration=900))
+    desk.agent.close()
+    other = second_agent(desk)
+    clock = iter(range(1, 100_000))
+    asyncio.run(other.run(poll_interval=0, clock=lambda: T0 + 10 * next(clock)))
+    assert [e.status for e in desk.of(m.Finished)] == ["FAILED"]
+
+
+def test_run_forever_takes_over_when_another_agent_ends(config_of, desk_of, second_agent) -> None:
+    desk = desk_of(config_of(max_duration=900))
+    other = second_agent(desk)
+    ticks = 0
+
+    class Enough(Exception):
+        pass
+
+    def clock() -> float:
+        nonlocal ticks
+        ticks += 1
+        if ticks == 3:
+            desk.agent.close()
+        if ticks == 300:
+            raise Enough
+        return T0 + 10 * ticks
+
+    with pytest.raises(Enough):
+        asyncio.run(other.run(poll_interval=0, clock=clock, forever=True))
+    assert [e.status for e in desk.of(m.Finished)] == ["FAILED"]
+
+
+def test_run_virtual_stops_at_until(config_of, ring_of, virtual_network) -> None:
+    config = config_of()
+    network = virtual_network([config])
+    agent = Agent(MemoryJournal(), network, ring_of(config))
+    campaign = Campaign(config, IMAGE)
+    agent.launch(campaign, T0)
+    reached = run_virtual(agent, network, T0, until=T0 + 200)
+    assert T0 + 100 < reached < T0 + 300
+    assert not agent.idle
+    assert run_virtual(agent, network, reached) > reached
+    assert campaign.status().status == "SUCCEEDED"
+
+
+class FailingStepper:
+    """An agent that is never idle, and whose journal fails in its first steps."""
+
+    idle = paused = False
+
+    def __init__(self, n_failures: int) -> None:
+        self.n_left = n_failures
+
+    def step(self, _now: float) -> float | None:
+        if self.n_left:
+            self.n_left -= 1
+            raise JournalError("disk full")
+        self.idle = True
+        return None
+
+    def tend(self, _now: float) -> None:
+        pass
+
+
+def test_run_tries_a_failing_journal_again(monkeypatch, caplog) -> None:
+    monkeypatch.setattr(drive, "JOURNAL_RETRY", 0.0)
+    agent = FailingStepper(drive.MOST_JOURNAL_FAILURES)
+    asyncio.run(drive.run(agent, poll_interval=0, clock=lambda: T0, forever=False))
+    assert agent.idle
+    assert "journal unavailable, no downlinks are sent until it recovers: disk full" in caplog.text
+
+
+def test_run_raises_the_error_of_a_journal_that_keeps_failing(monkeypatch) -> None:
+    monkeypatch.setattr(drive, "JOURNAL_RETRY", 0.0)
+    agent = FailingStepper(drive.MOST_JOURNAL_FAILURES + 1)
+    with pytest.raises(JournalError, match="disk full"):
+        asyncio.run(drive.run(agent, poll_interval=0, clock=lambda: T0, forever=False))
+
+
+def test_run_virtual_refuses_a_due_time_in_the_past(virtual_network) -> None:
+    class Early(FailingStepper):
+        def step(self, now: float) -> float | None:
+            return now - 1
+
+    with pytest.raises(ParameterError, match="is in the past"):
+        run_virtual(Early(0), virtual_network([]), T0)

@@ -1,0 +1,232 @@
+"""Hand-overs and withdrawals: retries, order, and requests that are no longer wanted."""
+
+from __future__ import annotations
+
+import dataclasses
+from itertools import pairwise
+
+import pytest
+
+from fuota_fec.agent import Agent, run_virtual
+from fuota_fec.campaign import messages as m
+from fuota_fec.campaign.campaign import Campaign
+from fuota_fec.errors import NetworkError
+from fuota_fec.journal import MemoryJournal
+from fuota_fec.wire import multicast
+
+T0 = 1_800_000_000.0
+IMAGE = bytes(range(7, 37))
+NEW_VERSION = 0x02000000
+
+
+def test_a_request_that_the_network_refused_is_handed_over_later_unchanged(config_of, desk_of) -> None:
+    desk = desk_of(config_of())
+    desk.network.down = True
+    desk.hears(1)
+    due = desk.agent.step(desk.now)
+    assert due is not None
+    assert desk.now < due <= desk.now + 5
+    assert desk.of(m.HandedOver) == []
+    desk.network.down = False
+    desk.step(due - desk.now)
+    [taken] = desk.network.taken
+    assert all(tried == taken for tried in desk.network.tried)
+    assert (taken.id, taken.not_after) == ("c/1", desk.of(m.Requested)[0].not_after)
+    assert len(desk.of(m.Requested)) == 1
+    assert len(desk.of(m.HandedOver)) == 1
+
+
+def test_an_outage_of_the_network_uses_no_retry(config_of, desk_of) -> None:
+    desk = desk_of(config_of(devices=(1,), msg_retries=0))
+    desk.network.down = True
+    desk.hears(1)
+    for _ in range(100):
+        desk.step(30)
+    desk.network.down = False
+    desk.step(30)
+    assert len(desk.network.taken) == 1
+    assert desk.of(m.GivenUp) == []
+
+
+def test_a_network_that_is_down_is_not_tried_in_every_step(config_of, desk_of) -> None:
+    """The agent polls five times a second; the network is tried again when NETWORK_RETRY is over."""
+    desk = desk_of(config_of())
+    desk.network.down = True
+    desk.hears(1)
+    for _ in range(20):
+        desk.step(0.2)
+    assert len(desk.network.tried) <= 2
+
+
+def test_a_refused_device_does_not_delay_the_others(config_of, desk_of) -> None:
+    desk = desk_of(config_of(devices=(1, 2, 3)))
+    desk.network.refuses = {f"{1:016x}"}
+    desk.hears(1, 2, 3)
+    for _ in range(5):
+        desk.step(2)
+    assert {d.dev_eui for d in desk.network.taken} == {f"{2:016x}", f"{3:016x}"}
+
+
+def test_a_finished_campaign_hands_nothing_over(config_of, desk_of) -> None:
+    desk = desk_of(config_of(max_duration=900))
+    desk.network.down = True
+    desk.hears(1)
+    desk.step(850)
+    desk.network.down = False
+    desk.step(51)
+    assert desk.campaigns[0].finished
+    assert desk.network.taken == []
+
+
+def test_a_request_of_an_ended_stage_is_not_handed_over(config_of, desk_of) -> None:
+    """The answer to the first attempt comes while the resend cannot be handed over; then the network is back."""
+    desk = desk_of(config_of(devices=(1,)))
+    desk.hears(1)
+    desk.step(0, m.DownlinkSent("c/1"))
+    desk.network.down = True
+    desk.step(111)
+    assert [e.id for e in desk.of(m.Requested)] == ["c/1", "c/2"]
+    desk.answers(1, 200, multicast.McGroupSetupAns(mc_group_id=0))
+    desk.step(2)
+    desk.network.down = False
+    desk.step(5)
+    assert [d.id for d in desk.network.taken] == ["c/1", "c/3"]
+
+
+def test_a_superseded_request_is_not_handed_over(config_of, desk_of) -> None:
+    desk = desk_of(config_of(devices=(1,)))
+    desk.hears(1)
+    desk.network.down = True
+    desk.step(0, m.DownlinkSent("c/1", False))
+    desk.step(2)
+    desk.step(0, m.DownlinkSent("c/2", False))
+    desk.step(2)
+    desk.network.down = False
+    desk.step(5)
+    assert [d.id for d in desk.network.taken] == ["c/1", "c/3"]
+
+
+def test_a_request_that_is_never_taken_expires_and_its_device_is_given_up(config_of, ring_of, virtual_network) -> None:
+    """The stage without a maximum duration too: the request runs out, the device is given up, the campaign ends."""
+    config = config_of("one", (1, 2), success_threshold=50, stage_end="all", msg_retries=1)
+    network = virtual_network([config])
+    submit = network.submit
+
+    def refuse(downlink, now):
+        if downlink.f_port == 203 and downlink.dev_eui == f"{1:016x}":
+            raise NetworkError("not this one")
+        return submit(downlink, now)
+
+    network.submit = refuse
+    agent = Agent(MemoryJournal(), network, ring_of(config))
+    campaign = Campaign(config, IMAGE)
+    agent.launch(campaign, T0)
+    run_virtual(agent, network, T0, until=T0 + 300_000)
+    assert agent.idle
+    status = campaign.status()
+    assert status.status == "SUCCEEDED"
+    assert [(d.status, d.reason) for d in status.devices] == [
+        ("failed", "no answer in CompletionVerification"),
+        ("passed", ""),
+    ]
+
+
+def test_a_clock_that_goes_back_delays_no_hand_over(config_of, desk_of) -> None:
+    desk = desk_of(config_of())
+    desk.network.down = True
+    desk.hears(1)
+    desk.network.down = False
+    desk.step(-86_400)
+    assert [d.id for d in desk.network.taken] == ["c/1"]
+
+
+def test_unicasts_that_waited_for_the_network_keep_their_distance(config_of, desk_of) -> None:
+    desk = desk_of(config_of(devices=(1, 2, 3), ucast_msg_delay=4000))
+    desk.network.down = True
+    desk.hears(1, 2, 3)
+    for _ in range(4):
+        desk.step(5)
+    assert len(desk.of(m.Requested)) == 3
+    desk.network.down = False
+    times = []
+    while len(times) < 3:
+        before = len(desk.network.taken)
+        due = desk.step(0)
+        times += [desk.now] * (len(desk.network.taken) - before)
+        assert due is not None
+        desk.now = max(due, desk.now)
+    assert all(b - a >= 4 for a, b in pairwise(times))
+
+
+def test_a_failed_withdrawal_is_repeated_before_the_campaign_finishes(config_of, desk_of, second_agent) -> None:
+    """By this agent or another: only then is the campaign finished."""
+    desk = desk_of(config_of())
+    desk.hears(1)
+    desk.network.down = True
+    desk.agent.carry_out("c", "stop", desk.now)
+    due = desk.step(1)
+    assert due is not None
+    assert desk.now < due <= desk.now + 5
+    assert (desk.network.withdrawn, desk.of(m.Finished)) == ([], [])
+    desk.network.down = False
+    desk.agent.close()
+    other = second_agent(desk)
+    assert other.adopt(desk.now) == ["c"]
+    assert desk.network.withdrawn == ["c/1"]
+    assert [e.status for e in desk.of(m.Finished)] == ["STOPPED"]
+    assert other.idle
+
+
+@pytest.mark.parametrize(("left", "n_taken"), [(4.9, 0), (5.1, 1)])
+def test_nothing_is_handed_over_when_the_lease_is_about_to_expire(config_of, desk_of, lease_of, left, n_taken) -> None:
+    desk = desk_of(config_of(), lease=lease_of(left))
+    desk.hears(1)
+    assert len(desk.network.taken) == n_taken
+
+
+def altered(request: m.Requested) -> m.Requested:
+    """A request whose command does not have its digest."""
+    return dataclasses.replace(request, command=b"\x01\x00")
+
+
+def test_a_downlink_that_cannot_be_built_suspends_its_campaign(config_of, desk_of, second_agent, caplog) -> None:
+    desk = desk_of(config_of())
+    desk.network.down = True
+    desk.hears(1)
+    desk.agent.close()
+    [request] = desk.of(m.Requested)
+    desk.journal.altered = {"c/1": altered(request)}
+    desk.network.down, desk.network.tried = False, []
+    other = second_agent(desk)
+    assert other.adopt(desk.now) == ["c"]
+    assert desk.network.tried == []
+    assert other.campaign("c") is None
+    assert (
+        "campaign c suspended: downlink c/1 cannot be built: its payload does not have the digest of the request"
+        in caplog.text
+    )
+
+
+def test_a_suspended_campaign_hands_over_none_of_its_requests(config_of, desk_of, second_agent, lease_of) -> None:
+    """Also not in a turn in which the answer to another of its requests comes."""
+    first = config_of("a", (1, 2), ucast_msg_delay=0)
+    second = config_of("b", (3,), group={"mc_addr": "01f3a4b6"})
+    desk = desk_of(first, second)
+    desk.hears(1, 2)
+    desk.network.refuses = {f"{i:016x}" for i in (1, 2, 3)}
+    desk.step(0, m.DownlinkSent("a/1", False), m.DownlinkSent("a/2", False))
+    desk.hears(3)
+    requests = {request.id: request for request in desk.of(m.Requested, "a")}
+    assert list(requests) == ["a/1", "a/2", "a/3", "a/4"]
+    desk.agent.close()
+    desk.network.refuses = set()
+    desk.journal.altered = {"a/3": altered(requests["a/3"])}
+    desk.journal.next_lease = short = lease_of(1)
+    desk.agent = second_agent(desk)
+    assert desk.agent.adopt(desk.now) == ["a", "b"]
+    assert [d.id for d in desk.network.taken] == ["a/1", "a/2"], "the leases are too short for a hand-over"
+    short.seconds = 60
+    answer = multicast.McGroupSetupAns(mc_group_id=0).encode()
+    desk.step(10, m.Uplink(f"{2:016x}", 200, answer, desk.now))
+    assert desk.agent.campaign("a") is None
+    assert [d.id for d in desk.network.taken] == ["a/1", "a/2", "b/1"]
