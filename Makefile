@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
-SOURCES := pyproject.toml setup.py fuota_fec/_core.pyx fuota_fec/_core.pxd $(wildcard src_c/*.c src_c/*.h)
+SOURCES := pyproject.toml setup.py fuota_fec/_core.pyx fuota_fec/_core.pxd $(wildcard fuota_fec/*.pxi src_c/*.c src_c/*.h)
 
 .PHONY: help run test lint bench adaptive sanitize docs clean
 

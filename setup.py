@@ -6,12 +6,14 @@ from glob import glob
 from Cython.Build import cythonize
 from setuptools import Extension, setup
 
+# The interpreter's own flags may define NDEBUG: asserts of the core are off in a release, on in the other builds.
+SANITIZERS = ["-fsanitize=address,undefined"]
 FLAGS = {
-    "": (["-O3", "-g0"], []),
+    "": (["-O3", "-g0", "-DNDEBUG"], []),
     "debug": (["-O0", "-g", "-UNDEBUG"], []),
     "asan": (
-        ["-O1", "-g", "-fno-omit-frame-pointer", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"],
-        ["-fsanitize=address,undefined"],
+        ["-O1", "-g", "-UNDEBUG", "-fno-omit-frame-pointer", "-fno-sanitize-recover=undefined", *SANITIZERS],
+        SANITIZERS,
     ),
 }
 compile_flags, link_flags = FLAGS[os.environ.get("FUOTA_FEC_BUILD", "")]

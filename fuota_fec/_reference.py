@@ -1,23 +1,23 @@
 """The parity code in plain Python, in the order of the specification.
 
 The oracle of the tests and of `fuota-fec doctor`: written to be compared with TS004 line by line, not to be
-fast. The names and signatures are those of the native codec. A row is an int here whose bit i is the
-coefficient of uncoded fragment i + 1, so that addition over GF(2) is `^`.
+fast. Names and signatures are those of the native codec; arguments are not checked. A row is an int whose bit i is
+the coefficient of uncoded fragment i + 1, so that addition over GF(2) is `^`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-VERSIONS = ("1.0.0", "2.0.0")
+from fuota_fec.wire.dialects import one_dialect
 
 
 def prbs23(x: int) -> int:
-    """The next state of the generator. The feedback bit is added: from row 8381 on the carry matters."""
+    """The next state of the generator. The feedback bit is added, not set: from row 8381 on the carry matters."""
     return (x >> 1) + (((x ^ (x >> 5)) & 1) << 22)
 
 
-def parity_row(n_frags: int, n: int, version: str = "1.0.0") -> int:
+def parity_row(n_frags: int, n: int, dialect: str = "1.0.0") -> int:
     """Row n ≥ 1 of the parity matrix of n_frags uncoded fragments: the coefficients of coded fragment M + n."""
     power_of_two = n_frags & (n_frags - 1) == 0
     x = 1 + 1001 * n
@@ -28,7 +28,7 @@ def parity_row(n_frags: int, n: int, version: str = "1.0.0") -> int:
         while r >= n_frags:
             x = prbs23(x)
             r = x % (n_frags + power_of_two)
-        if version == "1.0.0" or not row >> r & 1:
+        if dialect == "1.0.0" or not row >> r & 1:
             k += 1
         row |= 1 << r
     return row
@@ -37,12 +37,12 @@ def parity_row(n_frags: int, n: int, version: str = "1.0.0") -> int:
 class ParityMatrix:
     """Rows of the parity matrix as lists of 0 and 1."""
 
-    def __init__(self, n_frags: int, version: str = "1.0.0") -> None:
+    def __init__(self, n_frags: int, dialect: str | None = None, *, version: str | None = None) -> None:
         self.n_frags = n_frags
-        self.version = version
+        self.dialect = self.version = one_dialect(dialect, version)
 
     def row(self, n: int) -> list[int]:
-        bits = parity_row(self.n_frags, n, self.version)
+        bits = parity_row(self.n_frags, n, self.dialect)
         return [bits >> i & 1 for i in range(self.n_frags)]
 
     def rows(self, start: int, stop: int) -> list[list[int]]:
@@ -50,15 +50,22 @@ class ParityMatrix:
 
 
 def encode(
-    block: bytes, frag_size: int, n_coded: int, *, version: str = "1.0.0", rows: Sequence[int] | None = None
+    block: bytes,
+    frag_size: int,
+    n_coded: int,
+    *,
+    dialect: str | None = None,
+    version: str | None = None,
+    rows: Sequence[int] | None = None,
 ) -> list[bytes]:
-    """The coded fragments of rows 1…n_coded, or of rows[0…n_coded-1]. `block` is whole fragments."""
+    """The coded fragments of rows 1 … n_coded, or of rows[0 … n_coded-1]. `block` is whole fragments."""
+    dialect = one_dialect(dialect, version)
     n_frags = len(block) // frag_size
     fragments = [int.from_bytes(block[i * frag_size : (i + 1) * frag_size], "little") for i in range(n_frags)]
     numbers = range(1, n_coded + 1) if rows is None else rows[:n_coded]
     coded = []
     for n in numbers:
-        coefficients = parity_row(n_frags, n, version)
+        coefficients = parity_row(n_frags, n, dialect)
         total = 0
         for i, fragment in enumerate(fragments):
             if coefficients >> i & 1:
@@ -68,19 +75,19 @@ def encode(
 
 
 class Decoder:
-    """Gauss–Jordan on every fragment as it comes: (row, payload) pairs in reduced echelon form, by pivot."""
+    """Gauss–Jordan elimination on each arrival: (row, payload) pairs in reduced echelon form, by pivot."""
 
-    def __init__(self, n_frags: int, frag_size: int, *, version: str = "1.0.0") -> None:
+    def __init__(self, n_frags: int, frag_size: int, *, dialect: str | None = None, version: str | None = None) -> None:
         self.n_frags = n_frags
         self.frag_size = frag_size
-        self.version = version
+        self.dialect = self.version = one_dialect(dialect, version)
         self._solved: dict[int, tuple[int, int]] = {}
 
     def push(self, frag_nb: int, payload: bytes) -> bool:
         if frag_nb <= self.n_frags:
             row = 1 << (frag_nb - 1)
         else:
-            row = parity_row(self.n_frags, frag_nb - self.n_frags, self.version)
+            row = parity_row(self.n_frags, frag_nb - self.n_frags, self.dialect)
         value = int.from_bytes(payload, "little")
         for pivot, (other, other_value) in self._solved.items():
             if row >> pivot & 1:
@@ -111,16 +118,22 @@ class Decoder:
 
 
 def decode(
-    n_frags: int, frag_size: int, frag_nbs: Iterable[int], payloads: Iterable[bytes], *, version: str = "1.0.0"
+    n_frags: int,
+    frag_size: int,
+    frag_nbs: Iterable[int],
+    payloads: Iterable[bytes],
+    *,
+    dialect: str | None = None,
+    version: str | None = None,
 ) -> bytes:
-    decoder = Decoder(n_frags, frag_size, version=version)
+    decoder = Decoder(n_frags, frag_size, dialect=dialect, version=version)
     for frag_nb, payload in zip(frag_nbs, payloads, strict=True):
         if decoder.push(frag_nb, payload):
             break
     return decoder.block()
 
 
-# ---- which rows to send: see fuota_select_rows of src_c/fuota.h ------------------------------------------------
+# ---- rows to send: see fuota_select_rows of src_c/fuota.h ------------------------------------------------------
 
 MASK = 2**64 - 1
 GOLDEN = 0x9E3779B97F4A7C15
@@ -143,7 +156,7 @@ def is_odd(vector: int, row: int) -> bool:
 
 
 class LossPattern:
-    """A device: a basis of what it cannot tell from zero, as ints like rows."""
+    """A simulated device: a basis of the vectors that its received rows cannot tell from zero, as ints like rows."""
 
     def __init__(self, n_frags: int, n_lost: int, weight: int, key: int) -> None:
         self.weight = weight
@@ -162,14 +175,14 @@ class LossPattern:
         if not odd:
             return
         lightest = min(odd, key=lambda v: self.vectors[v].bit_count())
-        gone = self.vectors[lightest]
+        removed = self.vectors[lightest]
         self.vectors[lightest] = self.vectors[-1]
         self.vectors.pop()
-        self.vectors = [vector ^ gone if is_odd(vector, row) else vector for vector in self.vectors]
+        self.vectors = [vector ^ removed if is_odd(vector, row) else vector for vector in self.vectors]
 
 
 def highest_ones(weight: int, n: int) -> int:
-    """The n highest ones of a number."""
+    """`weight` with only its n highest one bits."""
     kept = 0
     while weight and n:
         highest = 1 << weight.bit_length() - 1
@@ -179,7 +192,7 @@ def highest_ones(weight: int, n: int) -> int:
 
 def select_rows(
     n_frags: int,
-    version: str,
+    dialect: str,
     n_candidates: int,
     threshold: int,
     seed: int,
@@ -189,13 +202,13 @@ def select_rows(
     sent: Sequence[int],
     n_rows: int,
 ) -> list[int]:
-    """Rows to send after `sent`, each the one that is worth most to the patterns of the pool."""
+    """Rows to send after `sent`: each is the row with the largest value to the patterns of the pool at that point."""
     numbers = [n for n in range(1, n_frags + 1) for _ in range(n_patterns[n])]
     patterns = [
         LossPattern(n_frags, n, weights[n], mixed((seed + GOLDEN * (mixed(i) | 1)) & MASK))
         for i, n in enumerate(numbers, 1)
     ]
-    rows = {n: parity_row(n_frags, n, version) for n in range(1, n_candidates + 1)}
+    rows = {n: parity_row(n_frags, n, dialect) for n in range(1, n_candidates + 1)}
     sequence = list(sent)
     for i in range(len(sent) + n_rows):
         if i >= len(sent):

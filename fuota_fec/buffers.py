@@ -1,4 +1,4 @@
-"""What the library takes wherever it takes bytes."""
+"""Types of arguments that hold bytes, and the check of their length."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ import numpy.typing as npt
 from fuota_fec.errors import ParameterError
 
 Buffer: TypeAlias = "bytes | bytearray | memoryview | mmap | array[Any] | npt.NDArray[Any]"
-"""Anything C-contiguous with the buffer protocol; it is read in place."""
+"""Any C-contiguous object with the buffer protocol; the library reads it in place."""
 
 Bytes: TypeAlias = npt.NDArray[np.uint8]
 
 
 def byte_length(name: str, buffer: Buffer) -> int:
-    """Length in bytes of a C-contiguous buffer; ParameterError, naming the argument, for anything else."""
+    """Length in bytes of a C-contiguous buffer; ParameterError with the name of the argument for any other object."""
+    found, expected = type(buffer).__name__, "expected bytes or another C-contiguous buffer"
     try:
         view = memoryview(cast("bytes", buffer))
-    except (TypeError, ValueError):  # No buffer, a released one, or one of a type that has no bytes.
-        found = type(buffer).__name__
-        raise ParameterError(f"{name}: expected bytes or another C-contiguous buffer, not {found}") from None
+    except (TypeError, ValueError):  # not a buffer, a released one, or one of a type without a buffer format
+        raise ParameterError(f"{name}: {found} is not a buffer, {expected}") from None
     if not view.c_contiguous:
-        raise ParameterError(f"{name}: the array is not C-contiguous")
-    # The memory of objects holds addresses, which would go on the air. Names of fields stand between colons.
+        raise ParameterError(f"{name}: {found} is not C-contiguous, {expected}")
+    # The memory of Python objects holds addresses, which must not go on the air. Colons enclose names of fields.
     if "O" in re.sub(":[^:]*:", "", view.format):
-        raise ParameterError(f"{name}: an array of Python objects has no bytes of its own")
+        raise ParameterError(f"{name}: {found} of Python objects is not bytes, {expected}")
     return view.nbytes

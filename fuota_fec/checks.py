@@ -1,4 +1,4 @@
-"""Checks of arguments that name the value and what was expected."""
+"""Checks of arguments. Each error names the value and the expected range."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fuota_fec.errors import ParameterError
 
 
 def integer(name: str, value: Any, low: int, high: int) -> int:
-    """`value` as an int from low to high; True and False are not numbers here."""
+    """`value` as an int from low to high. True and False are refused."""
     try:
         number = index(value)
     except TypeError:
@@ -24,10 +24,10 @@ def integer(name: str, value: Any, low: int, high: int) -> int:
 
 
 def shown(value: Any) -> str:
-    """A value for an error message: short, and whatever it is."""
+    """The repr of any value, shortened for an error message."""
     try:
         text = repr(value)
-    except Exception:  # A number too long to print, or an object whose repr fails.
+    except Exception:  # a number too long to print, or an object whose repr fails
         return f"this {type(value).__name__}"
     text = " ".join(text.split())
     return text if len(text) <= 100 else f"{text[:97]}..."

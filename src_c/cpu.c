@@ -1,22 +1,21 @@
 #include "kernels.h"
 
-/* A feature counts only if the operating system saves the registers it uses (XGETBV): a CPU that has AVX-512
- * under a kernel that does not save ZMM registers would corrupt them at the next task switch. GFNI is a bit
- * of its own; it says nothing about AVX-512, nor the reverse. */
+/* A feature counts only if the operating system saves the registers it uses (XGETBV): on a system that does not save ZMM
+ * registers, AVX-512 would lose them at the next task switch. GFNI and AVX-512 are independent features. */
 
-static const char *const feature_names[] = {"avx2",     "fma",      "gfni",       "avx512f",
+static const char *const cpu_feature_names[] = {"avx2",     "fma",      "gfni",       "avx512f",
                                             "avx512bw", "avx512vl", "avx512vbmi", "neon"};
 
 const char *fuota_cpu_feature_name(unsigned idx)
 {
-    return idx < sizeof feature_names / sizeof feature_names[0] ? feature_names[idx] : NULL;
+    return idx < sizeof cpu_feature_names / sizeof cpu_feature_names[0] ? cpu_feature_names[idx] : NULL;
 }
 
-#if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
+#if defined(FUOTA_HAVE_X86)
 
 #include <cpuid.h>
 
-static uint64_t saved_state_mask(void)
+static uint64_t cpu_saved_state(void)
 {
     uint32_t lo, hi;
     __asm__ volatile("xgetbv" : "=a"(lo), "=d"(hi) : "c"(0));
@@ -29,7 +28,7 @@ uint32_t fuota_cpu_features(void)
     uint32_t features = 0;
     if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & (1u << 27)) /* OSXSAVE */)
         return 0;
-    const uint64_t state = saved_state_mask();
+    const uint64_t state = cpu_saved_state();
     const int ymm = (state & 0x06) == 0x06;
     const int zmm = (state & 0xE6) == 0xE6;
     if (ymm && (c & (1u << 12)))
@@ -53,7 +52,7 @@ uint32_t fuota_cpu_features(void)
     return features;
 }
 
-#elif defined(__aarch64__)
+#elif defined(FUOTA_HAVE_NEON)
 
 uint32_t fuota_cpu_features(void) { return FUOTA_CPU_NEON; } /* part of the base architecture */
 

@@ -4,18 +4,18 @@
 
 /* How it decodes.
  *
- * Received uncoded fragments lie in the block, missing ones are zero; coded fragments are kept with their
- * payloads. Nothing else happens until as many fragments have come as the block has: before that it cannot be
- * determined. Then the received rows, restricted to the missing columns, are eliminated all at once, and what
- * comes later is added one by one, so the decoder knows at once when the rank is complete: a coded fragment as
- * its row, a missing fragment that comes after all as the equation of one unknown that it is.
+ * Received uncoded fragments lie in the block, missing ones are zero; coded fragments are kept with their payloads.
+ * Nothing else happens until as many fragments have arrived as the block has: fewer cannot determine it. Then the
+ * received rows, restricted to the missing columns, are eliminated all at once, and later fragments are added one by
+ * one, so that the decoder knows at once when the rank is complete: a coded fragment as its row, a late uncoded one as an
+ * equation of one unknown.
  *
  * Solving is then two products. With zeros in the missing places the ordinary product of the rows with the
  * block, plus the coded payloads, is what the missing fragments must sum to (the syndromes); the inverse of the
  * rows restricted to the missing columns takes the syndromes to the fragments. */
 
-/* Coded fragments beyond those needed that are eliminated along if they are at hand: nearly always enough. */
-#define LOOK_AHEAD 12u
+/* Coded fragments beyond those needed that join the first elimination if they are at hand: nearly always enough. */
+#define DECODER_LOOK_AHEAD 12u
 
 typedef struct coded_list {
     uint32_t *rows;    /* row numbers, in order of arrival */
@@ -24,8 +24,8 @@ typedef struct coded_list {
     fuota_buffer rows_memory, payloads_memory;
 } coded_list;
 
-/* Which fragments are missing and what the coded ones say about them. Labels of its equations are indices of
- * coded fragments, or LATE. */
+/* The missing fragments and the equations that coded ones give for them. Labels of equations are indices of coded
+ * fragments, or LATE_LABEL. */
 typedef struct restriction {
     fuota_elimination elimination;
     uint32_t *columns; /* zero-based positions that were missing when it was started, ascending */
@@ -35,7 +35,7 @@ typedef struct restriction {
     fuota_buffer memory, elimination_memory;
 } restriction;
 
-#define LATE UINT32_MAX
+#define LATE_LABEL UINT32_MAX
 
 struct fuota_decoder {
     const fuota_kernel *kernel;
@@ -52,11 +52,14 @@ struct fuota_decoder {
     fuota_buffer block_memory, solution_memory;
 };
 
-FUOTA_INLINE int is_seen(const fuota_decoder *d, uint32_t frag_nb) { return (d->seen[frag_nb / 8] >> (frag_nb % 8)) & 1; }
+FUOTA_INLINE int decoder_has_seen(const fuota_decoder *d, uint32_t frag_nb) { return (d->seen[frag_nb / 8] >> (frag_nb % 8)) & 1; }
 
 fuota_status fuota_decoder_reset(fuota_decoder *d, const fuota_kernel *kernel, uint32_t n_frags, uint32_t frag_size,
                                  fuota_dialect dialect)
 {
+    /* The sizes below follow from these limits and the 16383 fragment numbers; the largest sum is below 2^28. */
+    assert(n_frags >= 1 && n_frags <= FUOTA_MAX_FRAGS && frag_size >= 1 && frag_size <= FUOTA_MAX_FRAG_SIZE);
+    assert(dialect == FUOTA_TS004_1_0_0 || dialect == FUOTA_TS004_2_0_0);
     uint8_t *const block = fuota_buffer_reserve(&d->block_memory, (size_t)n_frags * frag_size);
     if (block == NULL)
         return FUOTA_NO_MEMORY;
@@ -107,9 +110,9 @@ const uint8_t *fuota_decoder_block(const fuota_decoder *d) { return d->block; }
 
 /* ---- rank ----------------------------------------------------------------------------------------------- */
 
-/* Lays the missing columns of the panels into the elimination: byte p of an unknown's row is what panel p says of
- * it. Eight panels at a time, so that whole words are written. */
-static void restrict_panels(const restriction *s, const fuota_kernel *kernel, size_t n_frags, size_t n_panels)
+/* Lays the missing columns of the panels into the elimination: byte p of an unknown's row is its column of panel p. Eight
+ * panels at a time, so that whole words are written. */
+static void restriction_add_panels(const restriction *s, const fuota_kernel *kernel, size_t n_frags, size_t n_panels)
 {
     const size_t n_groups = fuota_ceil_div(n_frags, 8), n = s->elimination.n_unknowns;
     uint8_t *const by_column = s->scratch, *const words = s->scratch + 8 * n_groups;
@@ -126,10 +129,10 @@ static void restrict_panels(const restriction *s, const fuota_kernel *kernel, si
     }
 }
 
-/* A restriction to what is missing now, with as many of the coded fragments as are likely to be needed. */
+/* Starts a restriction to the fragments missing now, with as many coded fragments as are probably needed. */
 static fuota_status restriction_start(restriction *s, const fuota_decoder *d)
 {
-    const size_t n_missing = d->n_frags - d->n_uncoded, likely = n_missing + LOOK_AHEAD;
+    const size_t n_missing = d->n_frags - d->n_uncoded, likely = n_missing + DECODER_LOOK_AHEAD;
     const size_t n = d->coded.n < likely ? d->coded.n : likely;
     const size_t columns_len = fuota_round_64(n_missing * sizeof *s->columns);
     const size_t panels_len = fuota_round_64(fuota_panels_len(n, d->n_frags));
@@ -142,10 +145,10 @@ static fuota_status restriction_start(restriction *s, const fuota_decoder *d)
     s->scratch = s->panels + panels_len;
     size_t at = 0;
     for (uint32_t c = 0; c < d->n_frags; c++)
-        if (!is_seen(d, c + 1))
+        if (!decoder_has_seen(d, c + 1))
             s->columns[at++] = c;
     fuota_parity_panels(d->kernel, d->n_frags, d->dialect, d->coded.rows, n, s->panels);
-    restrict_panels(s, d->kernel, d->n_frags, fuota_ceil_div(n, 8));
+    restriction_add_panels(s, d->kernel, d->n_frags, fuota_ceil_div(n, 8));
     for (uint32_t i = 0; i < n; i++)
         s->elimination.labels[i] = i;
     fuota_elimination_run(&s->elimination, n);
@@ -153,9 +156,10 @@ static fuota_status restriction_start(restriction *s, const fuota_decoder *d)
     return FUOTA_OK;
 }
 
-/* Coded fragment n_examined, on its own. */
+/* Adds coded fragment n_examined. */
 static void restriction_add(restriction *s, const fuota_decoder *d)
 {
+    assert(s->n_examined < d->coded.n);
     const size_t panel_len = fuota_panels_len(8, d->n_frags);
     uint8_t *const panel = s->scratch, *const by_column = s->scratch + panel_len, *const column = by_column + panel_len;
     const size_t idx = s->n_examined++;
@@ -166,7 +170,7 @@ static void restriction_add(restriction *s, const fuota_decoder *d)
     (void)fuota_elimination_add(&s->elimination, column, (uint32_t)idx);
 }
 
-/* The missing fragment at `position` has come. */
+/* Adds the uncoded fragment at `position`, which was missing when the restriction was started. */
 static void restriction_add_late(restriction *s, uint32_t position)
 {
     const size_t n = s->elimination.n_unknowns;
@@ -174,7 +178,7 @@ static void restriction_add_late(restriction *s, uint32_t position)
     memset(column, 0, n);
     for (size_t a = 0; a < n; a++)
         column[a] = s->columns[a] == position;
-    (void)fuota_elimination_add(&s->elimination, column, LATE);
+    (void)fuota_elimination_add(&s->elimination, column, LATE_LABEL);
 }
 
 fuota_status fuota_decoder_rank(fuota_decoder *d, uint32_t *rank)
@@ -194,7 +198,7 @@ fuota_status fuota_decoder_rank(fuota_decoder *d, uint32_t *rank)
     while (s->n_examined < d->coded.n && s->elimination.rank < s->elimination.n_unknowns)
         restriction_add(s, d);
     *rank = (uint32_t)(d->n_uncoded - d->n_late + s->elimination.rank);
-    /* Asked before the block can be determined: what still comes is better eliminated together than one by one. */
+    /* The block cannot be determined yet: later fragments are better eliminated together than one by one. */
     if (d->n_uncoded + d->coded.n < d->n_frags)
         d->has_restriction = 0;
     return FUOTA_OK;
@@ -223,8 +227,9 @@ static fuota_status coded_append(coded_list *list, uint32_t row, const uint8_t *
 }
 
 /* Keeps a fragment not seen before. */
-FUOTA_INLINE fuota_status keep(fuota_decoder *d, uint32_t frag_nb, const uint8_t *payload)
+FUOTA_INLINE fuota_status decoder_keep(fuota_decoder *d, uint32_t frag_nb, const uint8_t *payload)
 {
+    assert(frag_nb >= 1 && frag_nb <= FUOTA_MAX_FRAG_NB && !decoder_has_seen(d, frag_nb));
     if (frag_nb <= d->n_frags) {
         memcpy(d->block + (size_t)(frag_nb - 1) * d->frag_size, payload, d->frag_size);
         d->n_uncoded++;
@@ -241,9 +246,10 @@ FUOTA_INLINE fuota_status keep(fuota_decoder *d, uint32_t frag_nb, const uint8_t
     return FUOTA_OK;
 }
 
-/* Undoes the last keep() that has not been undone, if there was no restriction yet. */
-static void forget(fuota_decoder *d, uint32_t frag_nb)
+/* Undoes the last decoder_keep(), before the restriction is started. */
+static void decoder_forget(fuota_decoder *d, uint32_t frag_nb)
 {
+    assert(!d->has_restriction && decoder_has_seen(d, frag_nb));
     d->seen[frag_nb / 8] &= (uint8_t) ~(1u << (frag_nb % 8));
     if (frag_nb <= d->n_frags)
         d->n_uncoded--;
@@ -251,15 +257,14 @@ static void forget(fuota_decoder *d, uint32_t frag_nb)
         d->coded.n--;
 }
 
-/* To be asked when there are as many fragments as the block has. Memory can be short only before there is a
- * restriction. */
-static fuota_status update_complete(fuota_decoder *d)
+/* For a decoder that has as many fragments as the block. Fails only before the restriction is started. */
+static fuota_status decoder_update_complete(fuota_decoder *d)
 {
     uint32_t rank;
     const fuota_status status = fuota_decoder_rank(d, &rank);
     if (status == FUOTA_OK && rank == d->n_frags) {
         d->complete = 1;
-        if (d->has_restriction) /* fragments looked at ahead that were not needed */
+        if (d->has_restriction) /* looked at ahead and not needed */
             d->coded.n = d->restriction.n_examined;
     }
     return status;
@@ -269,14 +274,14 @@ fuota_status fuota_decoder_push(fuota_decoder *d, uint32_t frag_nb, const uint8_
 {
     if (frag_nb == 0 || frag_nb > FUOTA_MAX_FRAG_NB)
         return FUOTA_BAD_ARGUMENT;
-    if (d->complete || is_seen(d, frag_nb))
+    if (d->complete || decoder_has_seen(d, frag_nb))
         return FUOTA_OK;
-    fuota_status status = keep(d, frag_nb, payload);
+    fuota_status status = decoder_keep(d, frag_nb, payload);
     if (status != FUOTA_OK || d->n_uncoded + d->coded.n < d->n_frags)
         return status;
-    status = update_complete(d);
+    status = decoder_update_complete(d);
     if (status != FUOTA_OK)
-        forget(d, frag_nb);
+        decoder_forget(d, frag_nb);
     return status;
 }
 
@@ -284,20 +289,20 @@ fuota_status fuota_decoder_push_many(fuota_decoder *d, const uint32_t *frag_nbs,
                                      size_t stride, size_t n)
 {
     for (size_t i = 0; i < n && !d->complete; i++) {
-        /* The last fragment before the elimination can begin takes the next coded ones along. */
+        /* The coded fragments behind the last one that the elimination waits for join it. */
         if (!d->has_restriction && d->n_uncoded + d->coded.n + 1 == d->n_frags && d->n_uncoded != d->n_frags) {
             size_t end = i;
-            while (end < n && end - i <= LOOK_AHEAD && frag_nbs[end] > d->n_frags &&
-                   frag_nbs[end] <= FUOTA_MAX_FRAG_NB && !is_seen(d, frag_nbs[end])) {
-                if (keep(d, frag_nbs[end], payloads + end * stride) != FUOTA_OK)
+            while (end < n && end - i <= DECODER_LOOK_AHEAD && frag_nbs[end] > d->n_frags &&
+                   frag_nbs[end] <= FUOTA_MAX_FRAG_NB && !decoder_has_seen(d, frag_nbs[end])) {
+                if (decoder_keep(d, frag_nbs[end], payloads + end * stride) != FUOTA_OK)
                     break;
                 end++;
             }
             if (end != i) {
-                const fuota_status status = update_complete(d);
+                const fuota_status status = decoder_update_complete(d);
                 if (status != FUOTA_OK) {
                     while (end-- > i)
-                        forget(d, frag_nbs[end]);
+                        decoder_forget(d, frag_nbs[end]);
                     return status;
                 }
                 i = end - 1;
@@ -313,11 +318,9 @@ fuota_status fuota_decoder_push_many(fuota_decoder *d, const uint32_t *frag_nbs,
 
 /* ---- bytes ---------------------------------------------------------------------------------------------- */
 
-static size_t largest_of(size_t a, size_t b) { return a > b ? a : b; }
-
-/* Columns of the eliminated matrix, eight at a time, as panels of the inverse: row c of it gives the unknown whose
- * pivot column c is. Columns without a pivot give rows that nobody asks for. */
-static void inverse_panels(const restriction *s, const fuota_kernel *kernel, uint8_t *by_column, uint8_t *panels)
+/* Columns of the eliminated matrix, eight at a time, as panels of the inverse: row c gives the unknown whose pivot column
+ * is c. Columns without a pivot give rows that are not used. */
+static void restriction_inverse(const restriction *s, const fuota_kernel *kernel, uint8_t *by_column, uint8_t *panels)
 {
     const fuota_elimination *const e = &s->elimination;
     const size_t n_groups = fuota_ceil_div(e->n_unknowns, 8), n_panels = fuota_ceil_div(e->n_columns, 8);
@@ -331,12 +334,14 @@ static void inverse_panels(const restriction *s, const fuota_kernel *kernel, uin
     }
 }
 
-static fuota_status solve(fuota_decoder *d)
+/* The two products. */
+static fuota_status decoder_fill_in(fuota_decoder *d)
 {
     const restriction *const s = &d->restriction;
     const fuota_elimination *const e = &s->elimination;
     const size_t n = e->n_unknowns, frag_size = d->frag_size;
 
+    assert(e->rank == n && !d->solved);
     /* Nearly all rows lie in the panels already; the few that came one by one are made again behind them. */
     size_t n_more = 0;
     for (size_t a = 0; a < n; a++)
@@ -347,11 +352,11 @@ static fuota_status solve(fuota_decoder *d)
     const size_t slots_len = fuota_round_64(d->coded.n * sizeof(uint32_t));
     const size_t rows_len = fuota_round_64(n_more * sizeof(uint32_t));
     const size_t first_panels_len = n_more ? fuota_panels_len(n_rows, d->n_frags) : 0;
-    const size_t panels_len = fuota_round_64(largest_of(first_panels_len, fuota_panels_len(n_inverse, n)));
+    const size_t panels_len = fuota_round_64(fuota_largest_of(first_panels_len, fuota_panels_len(n_inverse, n)));
     const size_t scratch_len = fuota_round_64(8 * fuota_panels_len(8, n));
-    const size_t sums_len = fuota_round_64(largest_of(n_rows, n_inverse) * frag_size);
+    const size_t sums_len = fuota_round_64(fuota_largest_of(n_rows, n_inverse) * frag_size);
     const size_t syndromes_len = fuota_round_64(n * frag_size);
-    const size_t work_len = largest_of(fuota_encode_work_len(d->kernel, n_rows, d->n_frags, frag_size),
+    const size_t work_len = fuota_largest_of(fuota_encode_work_len(d->kernel, n_rows, d->n_frags, frag_size),
                                        fuota_encode_work_len(d->kernel, n_inverse, n, frag_size));
     uint8_t *p = fuota_buffer_reserve(&d->solution_memory, slots_len + rows_len + panels_len + scratch_len + sums_len +
                                                                syndromes_len + work_len);
@@ -392,7 +397,7 @@ static fuota_status solve(fuota_decoder *d)
         for (size_t i = 0; i < frag_size; i++)
             out[i] = sum[i] ^ payload[i];
     }
-    inverse_panels(s, d->kernel, scratch, panels);
+    restriction_inverse(s, d->kernel, scratch, panels);
     fuota_encode(d->kernel, panels, n_inverse, n, frag_size, syndromes, frag_size, sums, frag_size, work);
     for (size_t a = 0; a < n; a++)
         memcpy(d->block + s->columns[a] * frag_size, sums + e->pivot_column[a] * frag_size, frag_size);
@@ -407,7 +412,7 @@ fuota_status fuota_decoder_solve(fuota_decoder *d)
     if (d->solved || d->n_uncoded == d->n_frags)
         return FUOTA_OK;
     if (!d->has_restriction || d->n_late != 0) {
-        /* Fewer are missing than it was started with: one more elimination, once. */
+        /* Fewer fragments are missing than when the restriction was started: one more elimination, once. */
         d->has_restriction = 0;
         const fuota_status status = restriction_start(&d->restriction, d);
         if (status != FUOTA_OK)
@@ -417,5 +422,5 @@ fuota_status fuota_decoder_solve(fuota_decoder *d)
         d->has_restriction = 1;
         d->n_late = 0;
     }
-    return solve(d);
+    return decoder_fill_in(d);
 }

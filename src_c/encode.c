@@ -9,6 +9,8 @@ void fuota_encode(const fuota_kernel *kernel, const uint8_t *panels, size_t n_ro
                   size_t frag_size, const uint8_t *block, size_t block_stride, uint8_t *coded,
                   size_t coded_stride, void *work)
 {
+    assert(n_frags >= 1 && n_frags <= FUOTA_MAX_FRAGS && frag_size >= 1);
+    assert(block_stride >= frag_size && coded_stride >= frag_size);
     if (n_rows != 0)
         kernel->encode(panels, n_rows, n_frags, frag_size, block, block_stride, coded, coded_stride, work);
 }

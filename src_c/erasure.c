@@ -1,47 +1,16 @@
 #include <stdlib.h>
 
 #include "kernels.h"
-#include "losses.h"
 #include "packing.h"
 
 /* Many devices against one matrix: which coded fragment completes each. Bits only, no payloads.
  *
- * The kernel's `erasure_lanes` does the elimination (erasure_lanes.h). Here devices are drawn, their losses listed,
- * and devices with about as many losses brought together, so that no lane waits long for another. */
-
-/* ---- the portable lanes: one device at a time ------------------------------------------------------------- */
-
-#define LANES 1
-#define VEC uint64_t
-#define VEC_MASK uint64_t /* all ones or zero */
-#define KEPT_WORDS 2
-#define TARGET
-#define NAME(x) portable_##x
-
-FUOTA_INLINE uint64_t vec_load(const uint64_t *p) { return *p; }
-FUOTA_INLINE void vec_store(uint64_t *p, uint64_t v) { *p = v; }
-FUOTA_INLINE uint64_t vec_zero(void) { return 0; }
-FUOTA_INLINE uint64_t vec_set1(uint64_t x) { return x; }
-FUOTA_INLINE uint64_t vec_and(uint64_t a, uint64_t b) { return a & b; }
-FUOTA_INLINE uint64_t vec_neg(uint64_t v) { return 0 - v; }
-FUOTA_INLINE uint64_t vec_test(uint64_t a, uint64_t b) { return 0 - (uint64_t)((a & b) != 0); }
-FUOTA_INLINE uint64_t vec_is_zero(uint64_t a) { return 0 - (uint64_t)(a == 0); }
-FUOTA_INLINE uint64_t mask_and(uint64_t a, uint64_t b) { return a & b; }
-FUOTA_INLINE uint64_t mask_or(uint64_t a, uint64_t b) { return a | b; }
-FUOTA_INLINE uint64_t vec_xor_if(uint64_t a, uint64_t mask, uint64_t b) { return a ^ (mask & b); }
-FUOTA_INLINE uint64_t vec_and_if(uint64_t mask, uint64_t a) { return mask & a; }
-
-#include "erasure_lanes.h"
-
-void fuota_erasure_lanes_portable(const uint64_t *columns, size_t n_frags, const fuota_erasure_lane *lanes,
-                                  size_t n_words, uint64_t *work, int32_t *needed)
-{
-    portable_erasure_lanes(columns, n_frags, lanes, n_words, work, needed);
-}
+ * The kernel's `erasure_lanes` does the elimination (erasure_template.h). This file draws devices, lists their losses and
+ * groups devices with similar numbers of losses, so that no lane waits long for another. */
 
 /* ---- the matrix by columns -------------------------------------------------------------------------------- */
 
-size_t fuota_columns_len(size_t n_rows, size_t n_frags) { return fuota_ceil_div(n_rows, 64) * n_frags; }
+size_t fuota_columns_len(size_t n_rows, size_t n_frags) { return fuota_size_mul(fuota_ceil_div(n_rows, 64), n_frags); }
 
 void fuota_columns(const uint8_t *panels, size_t n_rows, size_t n_frags, uint64_t *columns)
 {
@@ -52,33 +21,25 @@ void fuota_columns(const uint8_t *panels, size_t n_rows, size_t n_frags, uint64_
         /* The last panel may be of a longer matrix: rows beyond n_rows are not sent. */
         const uint64_t wanted = n_rows - 8 * p < 8 ? ((uint64_t)1 << (n_rows - 8 * p)) - 1 : 0xFF;
         for (size_t group = 0; group < n_frags; group += 8) {
+            const size_t n_here = fuota_least_of(n_frags - group, 8);
             uint64_t by_column = fuota_transpose_8x8(fuota_load_le64(panels + p * panel_len + group));
-            for (size_t c = group; c < n_frags && c < group + 8; c++, by_column >>= 8)
-                window[c] |= (by_column & wanted) << (8 * (p % 8));
+            for (size_t c = 0; c < n_here; c++, by_column >>= 8)
+                window[group + c] |= (by_column & wanted) << (8 * (p % 8));
         }
     }
 }
 
 /* ---- losses ----------------------------------------------------------------------------------------------- */
 
-size_t fuota_losses_len(size_t n_bits)
-{
-    return fuota_ceil_div(n_bits, 64 * LOSSES_BLOCK_WORDS) * LOSSES_BLOCK_WORDS;
-}
-
-void fuota_losses_draw_portable(uint64_t seed, uint64_t device, uint32_t threshold, size_t n_frags, size_t n_rows,
-                                uint64_t *lost)
-{
-    draw_losses(seed, device, threshold, n_frags, n_rows, lost);
-}
+size_t fuota_losses_len(size_t n_bits) { return fuota_losses_words(n_bits); }
 
 /* ---- a fleet ---------------------------------------------------------------------------------------------- */
 
-#define CHUNK 512     /* devices listed at once */
-#define MAX_LANES 8
-#define WIDE_WORDS 32 /* beyond that a basis for several lanes leaves the caches: one lane at a time */
-#define PLAIN_WORDS 3 /* beyond that rows that were not received are left out, if they are many */
-#define SPARE_ROWS 4  /* received rows beyond the losses with which most devices complete */
+#define FLEET_CHUNK 512u      /* devices listed at once */
+#define FLEET_MAX_LANES 8u
+#define FLEET_WIDE_WORDS 32u  /* beyond that a basis for several lanes leaves the caches: one lane at a time */
+#define FLEET_PLAIN_WORDS 3u  /* beyond that rows that were not received are left out, if they are many */
+#define FLEET_SPARE_ROWS 4u   /* received rows beyond the losses with which most devices complete */
 
 typedef struct fleet {
     const fuota_kernel *kernel;
@@ -86,40 +47,35 @@ typedef struct fleet {
     size_t n_frags, n_rows;
     uint16_t *lists;     /* lost columns, one device after the other */
     size_t lists_capacity;
-    uint64_t *received;  /* CHUNK × words of n_rows */
+    uint64_t *received;  /* FLEET_CHUNK × words of n_rows */
     fuota_buffer work, packed;
-    fuota_erasure_lane lanes[CHUNK];
-    uint16_t n_words[CHUNK]; /* words of rows to look at */
-    uint32_t order[CHUNK];   /* devices still to be looked at */
+    fuota_erasure_lane lanes[FLEET_CHUNK];
+    uint16_t n_words[FLEET_CHUNK]; /* words of rows to look at */
+    uint32_t order[FLEET_CHUNK];   /* devices still to be looked at */
 } fleet;
 
-/* Bytes. */
-static size_t work_len(size_t n_lanes, size_t n_words)
-{
-    return (64 * n_words * n_words + 5 * n_words) * n_lanes * sizeof(uint64_t);
-}
-
-/* Words of rows with which the device probably completes: SPARE_ROWS more received than lost, or all there are; 0 if
- * these are fewer than it lost. */
-static uint16_t words_to_try(const uint64_t *received, size_t r_words, size_t n_lost)
+/* Words of rows with which the device probably completes: FLEET_SPARE_ROWS more received than lost, or all rows; 0 if
+ * fewer were received than lost. */
+static uint16_t fleet_words_to_try(const uint64_t *received, size_t r_words, size_t n_lost)
 {
     size_t n_received = 0, w = 0;
-    while (w < r_words && n_received < n_lost + SPARE_ROWS)
+    while (w < r_words && n_received < n_lost + FLEET_SPARE_ROWS)
         n_received += fuota_count_bits(received[w++]);
     return n_received < n_lost ? 0 : (uint16_t)w;
 }
 
-/* Bits beyond the last fragment, or the last row, are nobody's, whatever the caller left there. */
+/* Bits beyond the last fragment or row are ignored, whatever the caller left there. */
 FUOTA_INLINE uint64_t bits_below(size_t n) { return n < 64 ? ((uint64_t)1 << n) - 1 : ~(uint64_t)0; }
 
-/* Lists the lost columns of the chunk's devices and what each received. */
-static fuota_status list_losses(fleet *f, const uint64_t *lost, size_t n_devices)
+/* Lists the lost columns of the chunk's devices and the rows that each received. */
+static fuota_status fleet_list_losses(fleet *f, const uint64_t *lost, size_t n_devices)
 {
     const size_t u_words = fuota_losses_len(f->n_frags), c_words = fuota_losses_len(f->n_rows);
     const size_t r_words = fuota_ceil_div(f->n_rows, 64);
     size_t used = 0;
     for (size_t d = 0; d < n_devices; d++, lost += u_words + c_words) {
         if (used + f->n_frags > f->lists_capacity) {
+            /* At most FLEET_CHUNK × FUOTA_MAX_FRAGS, and half as much again. */
             const size_t capacity = f->lists_capacity + f->lists_capacity / 2 + f->n_frags;
             uint16_t *const lists = realloc(f->lists, capacity * sizeof *lists);
             if (lists == NULL)
@@ -137,7 +93,7 @@ static fuota_status list_losses(fleet *f, const uint64_t *lost, size_t n_devices
         for (size_t w = 0; w < r_words; w++)
             received[w] = ~lost[u_words + w] & bits_below(f->n_rows - 64 * w);
         f->lanes[d].received = received;
-        f->n_words[d] = words_to_try(received, r_words, f->lanes[d].n_lost);
+        f->n_words[d] = fleet_words_to_try(received, r_words, f->lanes[d].n_lost);
     }
     used = 0;
     for (size_t d = 0; d < n_devices; d++) {
@@ -147,9 +103,9 @@ static fuota_status list_losses(fleet *f, const uint64_t *lost, size_t n_devices
     return FUOTA_OK;
 }
 
-/* Devices by number of losses: counting sort, so that those that are done together take about as long. Those that
- * received too little are done; how many are left. */
-static fuota_status sort_by_losses(fleet *f, size_t *n_devices, int32_t *needed)
+/* Sorts devices by number of losses (counting sort), so that lanes of one call take about as long. Devices that received
+ * too little are done; sets *n_devices to the number left. */
+static fuota_status fleet_sort_by_losses(fleet *f, size_t *n_devices, int32_t *needed)
 {
     size_t n = 0;
     uint32_t *const starts = calloc(f->n_frags + 2, sizeof *starts);
@@ -173,7 +129,7 @@ static fuota_status sort_by_losses(fleet *f, size_t *n_devices, int32_t *needed)
 
 /* ---- rows that were received, side by side ---------------------------------------------------------------- */
 
-static size_t count_received(const uint64_t *received, size_t n_words)
+static size_t fleet_count_received(const uint64_t *received, size_t n_words)
 {
     size_t n = 0;
     for (size_t w = 0; w < n_words; w++)
@@ -183,7 +139,7 @@ static size_t count_received(const uint64_t *received, size_t n_words)
 
 /* Writes the lost columns of a device to columns first, first + 1 … of a matrix of n_columns, the rows that it did not
  * receive left out. */
-static void pack_columns(const fleet *f, const fuota_erasure_lane *lane, size_t n_words, uint64_t *packed,
+static void fleet_pack_columns(const fleet *f, const fuota_erasure_lane *lane, size_t n_words, uint64_t *packed,
                          size_t n_columns, size_t first)
 {
     size_t n_rows = 0;
@@ -204,8 +160,8 @@ static void pack_columns(const fleet *f, const fuota_erasure_lane *lane, size_t 
     }
 }
 
-/* Number (from 1) of the nth row that was received, nth from 1. */
-static int32_t received_row(const uint64_t *received, size_t nth)
+/* Number of the nth received row, both from 1. */
+static int32_t fleet_received_row(const uint64_t *received, size_t nth)
 {
     size_t w = 0;
     for (size_t n; (n = fuota_count_bits(received[w])) < nth; w++)
@@ -216,19 +172,22 @@ static int32_t received_row(const uint64_t *received, size_t nth)
     return (int32_t)(64 * w + fuota_lowest_bit(x) + 1);
 }
 
-/* Where many rows were not received: devices order[0 … n-1] with matrices of their own, of n_words words of rows. */
-static fuota_status eliminate_packed(fleet *f, const uint32_t *order, size_t n, size_t n_words, size_t n_columns,
+/* For devices that missed many rows: eliminates devices order[0 … n-1], each with a matrix of its own received rows, of
+ * n_words words. */
+static fuota_status fleet_eliminate_packed(fleet *f, const uint32_t *order, size_t n, size_t n_words, size_t n_columns,
                                      fuota_erasure_function *run, size_t n_lanes, int32_t *results)
 {
-    const size_t packed_len = n_words * n_columns;
-    const size_t len = (packed_len + n_words) * sizeof(uint64_t) + (n_columns + 1) * sizeof(uint16_t);
+    const size_t packed_len = fuota_size_mul(n_words, n_columns);
+    const size_t len = fuota_size_add(fuota_size_mul(fuota_size_add(packed_len, n_words), sizeof(uint64_t)),
+                                      (n_columns + 1) * sizeof(uint16_t));
+    assert(n_columns <= UINT16_MAX && n_lanes <= FLEET_MAX_LANES && n <= n_lanes);
     uint64_t *const packed = (uint64_t *)(void *)fuota_buffer_reserve(&f->packed, len);
-    uint8_t *const work = fuota_buffer_reserve(&f->work, work_len(n_lanes, n_words));
+    uint8_t *const work = fuota_buffer_reserve(&f->work, fuota_erasure_work_len(n_lanes, n_words));
     if (packed == NULL || work == NULL)
         return FUOTA_NO_MEMORY;
     uint64_t *const all = packed + packed_len;
     uint16_t *const numbers = (uint16_t *)(void *)(all + n_words);
-    fuota_erasure_lane lanes[MAX_LANES];
+    fuota_erasure_lane lanes[FLEET_MAX_LANES];
     size_t first = 0;
     memset(packed, 0, packed_len * sizeof *packed);
     memset(all, 0xFF, n_words * sizeof *all);
@@ -239,7 +198,7 @@ static fuota_status eliminate_packed(fleet *f, const uint32_t *order, size_t n, 
         if (k >= n)
             continue;
         const fuota_erasure_lane *const lane = &f->lanes[order[k]];
-        pack_columns(f, lane, f->n_words[order[k]], packed, n_columns, first);
+        fleet_pack_columns(f, lane, f->n_words[order[k]], packed, n_columns, first);
         lanes[k].lost = numbers + first;
         lanes[k].n_lost = lane->n_lost;
         first += lane->n_lost;
@@ -247,62 +206,62 @@ static fuota_status eliminate_packed(fleet *f, const uint32_t *order, size_t n, 
     run(packed, n_columns, lanes, n_words, (uint64_t *)(void *)work, results);
     for (size_t k = 0; k < n; k++)
         if (results[k] > 0)
-            results[k] = received_row(f->lanes[order[k]].received, (size_t)results[k]);
+            results[k] = fleet_received_row(f->lanes[order[k]].received, (size_t)results[k]);
     return FUOTA_OK;
 }
 
 /* ---- elimination ------------------------------------------------------------------------------------------- */
 
-static fuota_status eliminate_plain(fleet *f, const uint32_t *order, size_t n, size_t n_words,
+static fuota_status fleet_eliminate_plain(fleet *f, const uint32_t *order, size_t n, size_t n_words,
                                     fuota_erasure_function *run, size_t n_lanes, int32_t *results)
 {
-    const fuota_erasure_lane nobody = {NULL, f->received, 0};
-    uint8_t *const work = fuota_buffer_reserve(&f->work, work_len(n_lanes, n_words));
+    const fuota_erasure_lane empty = {NULL, f->received, 0};
+    uint8_t *const work = fuota_buffer_reserve(&f->work, fuota_erasure_work_len(n_lanes, n_words));
     if (work == NULL)
         return FUOTA_NO_MEMORY;
-    fuota_erasure_lane lanes[MAX_LANES];
+    fuota_erasure_lane lanes[FLEET_MAX_LANES];
     for (size_t k = 0; k < n_lanes; k++)
-        lanes[k] = k < n ? f->lanes[order[k]] : nobody;
+        lanes[k] = k < n ? f->lanes[order[k]] : empty;
     for (size_t k = 0; k < n; k++)
         f->n_words[order[k]] = (uint16_t)n_words;
     run(f->columns, f->n_frags, lanes, n_words, (uint64_t *)(void *)work, results);
     return FUOTA_OK;
 }
 
-/* The first of n devices of `order`, as many as go together; *n_done of them. */
-static fuota_status eliminate_some(fleet *f, const uint32_t *order, size_t n, size_t *n_done, int32_t *results)
+/* Eliminates the first devices of `order`, as many as fit together; sets *n_done to their number. */
+static fuota_status fleet_eliminate_some(fleet *f, const uint32_t *order, size_t n, size_t *n_done, int32_t *results)
 {
     size_t n_words = 1, packed_words = 1, n_columns = 0, n_lanes = f->kernel->erasure_n_lanes, k;
     for (k = 0; k < n && k < n_lanes; k++) {
         const size_t own_words = f->n_words[order[k]];
-        const size_t own_packed = fuota_ceil_div(count_received(f->lanes[order[k]].received, own_words), 64);
-        if (k != 0 && own_packed > WIDE_WORDS)
+        const size_t own_packed = fuota_ceil_div(fleet_count_received(f->lanes[order[k]].received, own_words), 64);
+        if (k != 0 && own_packed > FLEET_WIDE_WORDS)
             break;
         n_words = own_words > n_words ? own_words : n_words;
         packed_words = own_packed > packed_words ? own_packed : packed_words;
-        n_columns += f->lanes[order[k]].n_lost; /* No more than rows: 16 bits hold their numbers. */
-        if (own_packed > WIDE_WORDS)
+        n_columns += f->lanes[order[k]].n_lost; /* each at most its received rows */
+        if (own_packed > FLEET_WIDE_WORDS)
             n_lanes = 1;
     }
     /* Packing takes a few operations for each word of a column, elimination one for each column before it. */
-    const int pack = n_words > PLAIN_WORDS && 4 * packed_words <= 3 * n_words;
-    if (!pack && n_words > WIDE_WORDS)
+    const int pack = n_words > FLEET_PLAIN_WORDS && 4 * packed_words <= 3 * n_words;
+    if (!pack && n_words > FLEET_WIDE_WORDS)
         n_lanes = 1;
     *n_done = n = k < n_lanes ? k : n_lanes;
     fuota_erasure_function *const run = n_lanes == 1 ? fuota_erasure_lanes_portable : f->kernel->erasure_lanes;
-    return pack ? eliminate_packed(f, order, n, packed_words, n_columns, run, n_lanes, results)
-                : eliminate_plain(f, order, n, n_lanes == 1 ? f->n_words[order[0]] : n_words, run, n_lanes, results);
+    return pack ? fleet_eliminate_packed(f, order, n, packed_words, n_columns, run, n_lanes, results)
+                : fleet_eliminate_plain(f, order, n, n_lanes == 1 ? f->n_words[order[0]] : n_words, run, n_lanes, results);
 }
 
-/* One pass over the n_left devices of f->order, which are by number of losses. Those that their rows do not complete
- * stay in f->order, with a word of rows more to look at, if there is one. */
-static fuota_status eliminate_pass(fleet *f, size_t *n_left, int32_t *needed)
+/* One pass over the *n_left devices of f->order, sorted by number of losses. Devices that their rows do not complete stay
+ * in f->order with one more word of rows, if there is one; sets *n_left to their number. */
+static fuota_status fleet_eliminate_pass(fleet *f, size_t *n_left, int32_t *needed)
 {
     const size_t r_words = fuota_ceil_div(f->n_rows, 64);
     size_t n_again = 0;
     for (size_t first = 0, n_done; first < *n_left; first += n_done) {
-        int32_t results[MAX_LANES];
-        const fuota_status status = eliminate_some(f, f->order + first, *n_left - first, &n_done, results);
+        int32_t results[FLEET_MAX_LANES];
+        const fuota_status status = fleet_eliminate_some(f, f->order + first, *n_left - first, &n_done, results);
         if (status != FUOTA_OK)
             return status;
         for (size_t k = 0; k < n_done; k++) {
@@ -318,7 +277,7 @@ static fuota_status eliminate_pass(fleet *f, size_t *n_left, int32_t *needed)
     return FUOTA_OK;
 }
 
-static fuota_status run_chunk(fleet *f, const uint64_t *lost, size_t n_devices, int32_t *needed)
+static fuota_status fleet_run_chunk(fleet *f, const uint64_t *lost, size_t n_devices, int32_t *needed)
 {
     if (f->n_rows == 0) {
         const size_t u_words = fuota_losses_len(f->n_frags);
@@ -330,16 +289,18 @@ static fuota_status run_chunk(fleet *f, const uint64_t *lost, size_t n_devices, 
         }
         return FUOTA_OK;
     }
-    fuota_status status = list_losses(f, lost, n_devices);
+    fuota_status status = fleet_list_losses(f, lost, n_devices);
     if (status == FUOTA_OK)
-        status = sort_by_losses(f, &n_devices, needed);
+        status = fleet_sort_by_losses(f, &n_devices, needed);
     while (status == FUOTA_OK && n_devices != 0)
-        status = eliminate_pass(f, &n_devices, needed);
+        status = fleet_eliminate_pass(f, &n_devices, needed);
     return status;
 }
 
 static fleet *fleet_create(const fuota_kernel *kernel, const uint64_t *columns, size_t n_frags, size_t n_rows)
 {
+    /* With so few rows and columns a chunk has at most 2^24 words: products of these below do not wrap. */
+    assert(n_frags >= 1 && n_frags <= FUOTA_MAX_FRAGS && n_rows <= FUOTA_MAX_FLEET_ROWS);
     fleet *const f = calloc(1, sizeof *f);
     if (f == NULL)
         return NULL;
@@ -347,7 +308,7 @@ static fleet *fleet_create(const fuota_kernel *kernel, const uint64_t *columns, 
     f->columns = columns;
     f->n_frags = n_frags;
     f->n_rows = n_rows;
-    f->received = calloc(CHUNK * (fuota_ceil_div(n_rows, 64) + 1), sizeof *f->received);
+    f->received = calloc(FLEET_CHUNK * (fuota_ceil_div(n_rows, 64) + 1), sizeof *f->received);
     if (f->received == NULL) {
         free(f);
         return NULL;
@@ -370,9 +331,9 @@ fuota_status fuota_fleet_complete(const fuota_kernel *kernel, const uint64_t *co
     const size_t stride = fuota_losses_len(n_frags) + fuota_losses_len(n_rows);
     fleet *const f = fleet_create(kernel, columns, n_frags, n_rows);
     fuota_status status = f == NULL ? FUOTA_NO_MEMORY : FUOTA_OK;
-    for (size_t first = 0; first < n_devices && status == FUOTA_OK; first += CHUNK) {
-        const size_t n = n_devices - first < CHUNK ? n_devices - first : CHUNK;
-        status = run_chunk(f, lost + first * stride, n, needed + first);
+    for (size_t first = 0; first < n_devices && status == FUOTA_OK; first += FLEET_CHUNK) {
+        const size_t n = n_devices - first < FLEET_CHUNK ? n_devices - first : FLEET_CHUNK;
+        status = fleet_run_chunk(f, lost + first * stride, n, needed + first);
     }
     if (f != NULL)
         fleet_destroy(f);
@@ -384,15 +345,15 @@ fuota_status fuota_fleet_simulate(const fuota_kernel *kernel, const uint64_t *co
                                   size_t threshold_stride, size_t n_devices, int32_t *needed)
 {
     const size_t stride = fuota_losses_len(n_frags) + fuota_losses_len(n_rows);
-    uint64_t *const lost = malloc(CHUNK * stride * sizeof *lost + 1);
+    uint64_t *const lost = malloc(FLEET_CHUNK * stride * sizeof *lost);
     fleet *const f = fleet_create(kernel, columns, n_frags, n_rows);
     fuota_status status = lost == NULL || f == NULL ? FUOTA_NO_MEMORY : FUOTA_OK;
-    for (size_t first = 0; first < n_devices && status == FUOTA_OK; first += CHUNK) {
-        const size_t n = n_devices - first < CHUNK ? n_devices - first : CHUNK;
+    for (size_t first = 0; first < n_devices && status == FUOTA_OK; first += FLEET_CHUNK) {
+        const size_t n = n_devices - first < FLEET_CHUNK ? n_devices - first : FLEET_CHUNK;
         for (size_t d = 0; d < n; d++)
             kernel->losses_draw(seed, first_device + first + d, thresholds[(first + d) * threshold_stride], n_frags,
                               n_rows, lost + d * stride);
-        status = run_chunk(f, lost, n, needed + first);
+        status = fleet_run_chunk(f, lost, n, needed + first);
     }
     if (f != NULL)
         fleet_destroy(f);

@@ -1,23 +1,23 @@
 #include "kernels.h"
 
-/* Why columns are the equations: a panel of the parity matrix is eight equations, and what it says of one unknown
- * is one byte. So eight columns are a byte of every row, and the panels are laid into the matrix byte by byte.
+/* Why columns are the equations: a panel of the parity matrix is eight equations, and its coefficients of one unknown are
+ * one byte. So eight columns are a byte of every row, and the panels are laid into the matrix byte by byte.
  *
  * Eight columns at a time: pivots are found by looking at that byte of the free rows alone, the pivot rows are
  * reduced among themselves, and then one pass takes every row to where eight single steps would have taken it:
- * its byte says which of the pivot rows are to be added, and their 256 sums are a table.
+ * its byte chooses the pivot rows to add, and their 256 sums are a table.
  *
  * In place: once column c has its pivot row P, bit c of P stands for itself in the inverse, and a row r with
  * factor f = its bit c becomes (r without that bit) + f · P. The factors of a row are its bits in the pivot columns
  * before any of the pivots is used, because pivot rows reduced among themselves do not see each other's columns. */
 
-FUOTA_INLINE void row_add(uint8_t *row, const uint8_t *other, size_t stride)
+FUOTA_INLINE void bit_row_add(uint8_t *row, const uint8_t *other, size_t stride)
 {
     for (size_t i = 0; i < stride; i += 8)
         fuota_store_le64(row + i, fuota_load_le64(row + i) ^ fuota_load_le64(other + i));
 }
 
-FUOTA_INLINE unsigned parity64(uint64_t x)
+FUOTA_INLINE unsigned bit_parity(uint64_t x)
 {
     x ^= x >> 32;
     x ^= x >> 16;
@@ -26,14 +26,16 @@ FUOTA_INLINE unsigned parity64(uint64_t x)
     return (0x6996u >> (x & 15)) & 1u;
 }
 
-/* Room for columns without a pivot. Only a run keeps such; it ends when the room could be used up, so that every
- * independent equation that still comes finds a place. Random matrices have a handful of them. */
-#define SPARE 64u
+/* Room for columns without a pivot. Only a run keeps them; it ends when the room could be used up, so that every later
+ * independent equation has a place. Random matrices have a handful of them. */
+#define SPARE_COLUMNS 64u
 
 fuota_status fuota_elimination_init(fuota_elimination *e, fuota_buffer *memory, const fuota_kernel *kernel,
                                     size_t n_unknowns, size_t n_columns)
 {
-    const size_t wanted = (n_columns > n_unknowns ? n_columns : n_unknowns) + SPARE;
+    /* The largest sizes, 16383 columns and unknowns, need 40 MB: no sum or product below wraps. */
+    assert(n_unknowns >= 1 && n_unknowns <= FUOTA_MAX_FRAG_NB && n_columns <= FUOTA_MAX_FRAG_NB);
+    const size_t wanted = (n_columns > n_unknowns ? n_columns : n_unknowns) + SPARE_COLUMNS;
     const size_t stride = fuota_ceil_div(wanted, 8 * FUOTA_BIT_ROW_ALIGN) * FUOTA_BIT_ROW_ALIGN;
     const size_t per_unknown = fuota_round_64(n_unknowns * sizeof(uint32_t));
     const size_t matrix_len = n_unknowns * stride;
@@ -58,6 +60,7 @@ fuota_status fuota_elimination_init(fuota_elimination *e, fuota_buffer *memory, 
 /* Row free_rows[idx] becomes the pivot of `column`. */
 static uint32_t take_pivot(fuota_elimination *e, size_t idx, size_t column)
 {
+    assert(idx < e->n_unknowns - e->rank && column < e->capacity);
     const uint32_t row = e->free_rows[idx];
     e->rank++;
     e->free_rows[idx] = e->free_rows[e->n_unknowns - e->rank];
@@ -72,7 +75,7 @@ typedef struct pivots_of_byte {
     uint8_t found; /* bits that have a pivot */
 } pivots_of_byte;
 
-/* What the row's byte would be if the pivots found so far were used on it. */
+/* The row's byte after adding the pivots found so far. */
 FUOTA_INLINE unsigned byte_after(const fuota_elimination *e, const pivots_of_byte *p, size_t byte_idx, unsigned byte)
 {
     unsigned after = byte;
@@ -99,12 +102,12 @@ static void find_pivot(fuota_elimination *e, pivots_of_byte *p, size_t byte_idx,
     copy[byte_idx] = (uint8_t)(copy[byte_idx] & ~p->found);
     for (unsigned i = 0; i < 8; i++)
         if ((factors >> i) & 1)
-            row_add(copy, p->rows + i * stride, stride);
+            bit_row_add(copy, p->rows + i * stride, stride);
     for (unsigned i = 0; i < 8; i++) {
         uint8_t *const other = p->rows + i * stride;
         if (((p->found >> i) & 1) && ((other[byte_idx] >> k) & 1)) {
             other[byte_idx] = (uint8_t)(other[byte_idx] & ~(1u << k));
-            row_add(other, copy, stride);
+            bit_row_add(other, copy, stride);
         }
     }
     p->row_of[k] = row;
@@ -115,8 +118,9 @@ void fuota_elimination_run(fuota_elimination *e, size_t n)
 {
     pivots_of_byte p;
     p.rows = e->work;
+    assert(n <= e->capacity && e->n_columns == 0 && e->rank == 0);
     for (size_t byte_idx = 0; e->n_columns < n && e->rank < e->n_unknowns; byte_idx++) {
-        if (e->n_columns - e->rank > SPARE - 8) {
+        if (e->n_columns - e->rank > SPARE_COLUMNS - 8) {
             for (size_t a = 0; a < e->n_unknowns; a++)
                 memset(e->matrix + a * e->stride + byte_idx, 0, e->stride - byte_idx);
             return;
@@ -142,7 +146,7 @@ void fuota_elimination_run(fuota_elimination *e, size_t n)
 
 int fuota_elimination_add(fuota_elimination *e, const uint8_t *column, uint32_t label)
 {
-    /* What was done to the rows so far, done to the column: the units of pivot rows have become columns of the
+    /* The operations on the rows so far, applied to the column: the units of pivot rows have become columns of the
      * matrix, those of free rows are still units. */
     uint8_t *const factors = e->work, *const after = e->work + e->stride;
     const size_t stride = e->stride;
@@ -157,7 +161,7 @@ int fuota_elimination_add(fuota_elimination *e, const uint8_t *column, uint32_t 
         uint64_t sum = 0;
         for (size_t i = 0; i < stride; i += 8)
             sum ^= fuota_load_le64(row + i) & fuota_load_le64(factors + i);
-        after[a] = (uint8_t)(parity64(sum) ^ (e->pivot_column[a] == FUOTA_NO_PIVOT ? column[a] : 0u));
+        after[a] = (uint8_t)(bit_parity(sum) ^ (e->pivot_column[a] == FUOTA_NO_PIVOT ? column[a] : 0u));
     }
     const size_t n_free = e->n_unknowns - e->rank;
     size_t idx = 0;
@@ -174,6 +178,6 @@ int fuota_elimination_add(fuota_elimination *e, const uint8_t *column, uint32_t 
     pivot_row[c / 8] = (uint8_t)(pivot_row[c / 8] | (1u << (c % 8)));
     for (size_t a = 0; a < e->n_unknowns; a++)
         if (a != pivot && after[a])
-            row_add(e->matrix + a * stride, pivot_row, stride);
+            bit_row_add(e->matrix + a * stride, pivot_row, stride);
     return 1;
 }

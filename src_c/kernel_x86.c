@@ -28,60 +28,36 @@ static FUOTA_TARGET_AVX2_GFNI void transpose_groups_avx2_gfni(const uint8_t *in,
 
 /* ---- elimination ------------------------------------------------------------------------------------------- */
 
-FUOTA_INLINE FUOTA_TARGET_AVX2 void add_avx2(uint8_t *out, const uint8_t *a, const uint8_t *b, size_t stride)
+FUOTA_INLINE FUOTA_TARGET_AVX2 void bit_row_sum_avx2(uint8_t *out, const uint8_t *a, const uint8_t *b, size_t len)
 {
-    for (size_t i = 0; i < stride; i += 32)
+    for (size_t i = 0; i < len; i += 32)
         _mm256_storeu_si256((__m256i *)(out + i), _mm256_xor_si256(_mm256_loadu_si256((const __m256i *)(a + i)),
                                                                    _mm256_loadu_si256((const __m256i *)(b + i))));
 }
 
-static FUOTA_TARGET_AVX2 void add_pivots_avx2(uint8_t *matrix, size_t n_rows, size_t stride, size_t byte_idx,
-                                               uint8_t bits, const uint8_t *pivots, uint8_t *table)
-{
-    memset(table, 0, stride);
-    for (unsigned i = 0; i < 8; i++) {
-        const unsigned below = bits & ((1u << i) - 1);
-        unsigned v = 0;
-        if (!((bits >> i) & 1))
-            continue;
-        do { /* all choices of the pivots below */
-            add_avx2(table + ((1u << i) + v) * stride, table + v * stride, pivots + i * stride, stride);
-            v = (v - below) & below;
-        } while (v != 0);
-    }
-    for (size_t r = 0; r < n_rows; r++) {
-        uint8_t *const row = matrix + r * stride;
-        const size_t entry = row[byte_idx] & bits;
-        add_avx2(row, row, table + entry * stride, stride);
-    }
-}
+#define TARGET FUOTA_TARGET_AVX2
+#define NAME(x) x##_avx2
+#define BIT_ROW_SUM bit_row_sum_avx2
 
-FUOTA_INLINE FUOTA_TARGET_AVX512 void add_avx512(uint8_t *out, const uint8_t *a, const uint8_t *b, size_t stride)
+#include "elimination_template.h"
+
+#undef TARGET
+#undef NAME
+
+FUOTA_INLINE FUOTA_TARGET_AVX512 void bit_row_sum_avx512(uint8_t *out, const uint8_t *a, const uint8_t *b, size_t len)
 {
-    for (size_t i = 0; i < stride; i += 64)
+    for (size_t i = 0; i < len; i += 64)
         _mm512_store_si512(out + i, _mm512_xor_si512(_mm512_load_si512(a + i), _mm512_load_si512(b + i)));
 }
 
-static FUOTA_TARGET_AVX512 void add_pivots_avx512(uint8_t *matrix, size_t n_rows, size_t stride, size_t byte_idx,
-                                               uint8_t bits, const uint8_t *pivots, uint8_t *table)
-{
-    memset(table, 0, stride);
-    for (unsigned i = 0; i < 8; i++) {
-        const unsigned below = bits & ((1u << i) - 1);
-        unsigned v = 0;
-        if (!((bits >> i) & 1))
-            continue;
-        do { /* all choices of the pivots below */
-            add_avx512(table + ((1u << i) + v) * stride, table + v * stride, pivots + i * stride, stride);
-            v = (v - below) & below;
-        } while (v != 0);
-    }
-    for (size_t r = 0; r < n_rows; r++) {
-        uint8_t *const row = matrix + r * stride;
-        const size_t entry = row[byte_idx] & bits;
-        add_avx512(row, row, table + entry * stride, stride);
-    }
-}
+#define TARGET FUOTA_TARGET_AVX512
+#define NAME(x) x##_avx512
+#define BIT_ROW_SUM bit_row_sum_avx512
+
+#include "elimination_template.h"
+
+#undef TARGET
+#undef NAME
 
 /* ---- the kernels --------------------------------------------------------------------------------------------- */
 

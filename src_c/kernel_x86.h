@@ -1,5 +1,5 @@
-/* Shared by the x86-64 kernels. Instruction sets are given to functions, never to files, so that no helper
- * picks up an instruction that the CPU at hand may lack. */
+/* Shared by the x86-64 kernels. Target attributes belong to functions, never to files: a helper that several kernels share
+ * must not contain an instruction that the CPU may lack. */
 #ifndef FUOTA_KERNEL_X86_H
 #define FUOTA_KERNEL_X86_H
 
@@ -12,6 +12,14 @@
 #define FUOTA_TARGET_AVX2 __attribute__((target("avx2,fma")))
 #define FUOTA_TARGET_AVX2_GFNI __attribute__((target("avx2,fma,gfni")))
 #define FUOTA_TARGET_AVX512 __attribute__((target("avx2,fma,gfni,avx512f,avx512bw,avx512vl,avx512vbmi")))
+
+/* For loops over GNU vectors of 64 bytes, which compilers split into halves unless they are told to prefer whole ones.
+ * Each compiler has its own way to say so; Clang ignores a target attribute with a word it does not know. */
+#if defined(__clang__)
+#define FUOTA_TARGET_AVX512_WIDE __attribute__((target("avx512f,avx512bw,avx512vl"), min_vector_width(512)))
+#else
+#define FUOTA_TARGET_AVX512_WIDE __attribute__((target("avx512f,avx512bw,avx512vl,prefer-vector-width=512")))
+#endif
 
 extern const fuota_kernel fuota_kernel_avx2;
 extern const fuota_kernel fuota_kernel_avx2_gfni;

@@ -15,31 +15,29 @@
 
 #ifdef FUOTA_HAVE_X86
 
-#define PIECE 64u /* byte columns packed at a time: M × 64 bytes of work space */
+#define GFNI_PIECE 64u /* byte columns packed at a time: M × 64 bytes of work space */
 
 size_t fuota_gfni_work_len(size_t n_rows, size_t n_frags, size_t frag_size)
 {
     (void)n_rows;
-    const size_t width = frag_size < PIECE ? frag_size : PIECE;
-    return fuota_ceil_div(n_frags, 8) * 64 * fuota_ceil_div(width, 8) + 256;
+    const size_t width = frag_size < GFNI_PIECE ? frag_size : GFNI_PIECE;
+    return fuota_size_add(fuota_size_mul(fuota_ceil_div(n_frags, 8), 64 * fuota_ceil_div(width, 8)), 256);
 }
-
-FUOTA_INLINE size_t least_of(size_t a, size_t b) { return a < b ? a : b; }
 
 /* ---- AVX-512: a vector is 8 byte columns ------------------------------------------------------------------- */
 
-typedef struct shuffles {
+typedef struct gfni_shuffles {
     __m512i pack, unpack;
-} shuffles;
+} gfni_shuffles;
 
-FUOTA_INLINE FUOTA_TARGET_AVX512 shuffles shuffles_make(void)
+FUOTA_INLINE FUOTA_TARGET_AVX512 gfni_shuffles gfni_shuffles_make(void)
 {
     _Alignas(64) uint8_t pack[64], unpack[64];
     for (unsigned i = 0; i < 64; i++) {
         unpack[i] = (uint8_t)(8 * (i % 8) + i / 8);
         pack[i] = (uint8_t)(8 * (7 - i % 8) + i / 8);
     }
-    const shuffles s = {_mm512_load_si512(pack), _mm512_load_si512(unpack)};
+    const gfni_shuffles s = {_mm512_load_si512(pack), _mm512_load_si512(unpack)};
     return s;
 }
 
@@ -64,12 +62,12 @@ FUOTA_INLINE FUOTA_TARGET_AVX512 void transpose_qwords(const __m512i *row, __m51
     }
 }
 
-/* Packs `width` byte columns (at most PIECE). The first n_first vectors of a group go to `first`, the others to
+/* Packs `width` byte columns (at most GFNI_PIECE). The first n_first vectors of a group go to `first`, the others to
  * `second`, group after group. */
 static FUOTA_TARGET_AVX512 void pack_avx512(const uint8_t *block, size_t stride, size_t n_frags, size_t width,
                                             unsigned n_first, __m512i *first, unsigned n_second, __m512i *second)
 {
-    const shuffles s = shuffles_make();
+    const gfni_shuffles s = gfni_shuffles_make();
     const __m512i bits = _mm512_set1_epi64(0x0102040810204080);
     const __mmask64 mask = ~(__mmask64)0 >> (64 - width);
     for (size_t k = 0; k < n_frags; k += 8) {
@@ -86,8 +84,8 @@ static FUOTA_TARGET_AVX512 void pack_avx512(const uint8_t *block, size_t stride,
     }
 }
 
-#define BROADCAST(p) _mm512_set1_epi64((long long)fuota_load_le64(p))
-#define XOR_3 0x96
+#define GFNI_BROADCAST(p) _mm512_set1_epi64((long long)fuota_load_le64(p))
+#define GFNI_XOR_3 0x96
 
 /* n_panels panels (1 … 4) times a strip of n_vectors vectors (1 … 4): both constants where this is called. */
 FUOTA_INLINE FUOTA_TARGET_AVX512 void multiply_avx512(const uint8_t *panels, size_t n_groups, unsigned n_panels,
@@ -99,18 +97,18 @@ FUOTA_INLINE FUOTA_TARGET_AVX512 void multiply_avx512(const uint8_t *panels, siz
     size_t g = 0;
     for (; g + 2 <= n_groups; g += 2) {
         for (unsigned p = 0; p < n_panels; p++) {
-            const __m512i a = BROADCAST(panels + p * panel_len + 8 * g);
-            const __m512i b = BROADCAST(panels + p * panel_len + 8 * g + 8);
+            const __m512i a = GFNI_BROADCAST(panels + p * panel_len + 8 * g);
+            const __m512i b = GFNI_BROADCAST(panels + p * panel_len + 8 * g + 8);
             for (unsigned v = 0; v < n_vectors; v++) {
                 const __m512i x = _mm512_gf2p8affine_epi64_epi8(a, strip[g * n_vectors + v], 0);
                 const __m512i y = _mm512_gf2p8affine_epi64_epi8(b, strip[(g + 1) * n_vectors + v], 0);
-                sum[p * n_vectors + v] = _mm512_ternarylogic_epi64(sum[p * n_vectors + v], x, y, XOR_3);
+                sum[p * n_vectors + v] = _mm512_ternarylogic_epi64(sum[p * n_vectors + v], x, y, GFNI_XOR_3);
             }
         }
     }
     if (g < n_groups) {
         for (unsigned p = 0; p < n_panels; p++) {
-            const __m512i a = BROADCAST(panels + p * panel_len + 8 * g);
+            const __m512i a = GFNI_BROADCAST(panels + p * panel_len + 8 * g);
             for (unsigned v = 0; v < n_vectors; v++)
                 sum[p * n_vectors + v] = _mm512_xor_si512(
                     sum[p * n_vectors + v], _mm512_gf2p8affine_epi64_epi8(a, strip[g * n_vectors + v], 0));
@@ -119,7 +117,7 @@ FUOTA_INLINE FUOTA_TARGET_AVX512 void multiply_avx512(const uint8_t *panels, siz
 }
 
 /* Four vectors of one panel to `n_rows` output rows of `mask` bytes. */
-FUOTA_INLINE FUOTA_TARGET_AVX512 void store_panel_avx512(const __m512i *sum, unsigned n_vectors, const shuffles *s,
+FUOTA_INLINE FUOTA_TARGET_AVX512 void store_panel_avx512(const __m512i *sum, unsigned n_vectors, const gfni_shuffles *s,
                                                          uint8_t *out, size_t stride, unsigned n_rows, __mmask32 mask)
 {
     __m512i v[4];
@@ -146,14 +144,14 @@ FUOTA_INLINE FUOTA_TARGET_AVX512 void store_panel_avx512(const __m512i *sum, uns
 
 /* All panels times one strip of n_vectors vectors, a constant; `width` bytes per output row. */
 FUOTA_INLINE FUOTA_TARGET_AVX512 void strip_avx512(const uint8_t *panels, size_t n_rows, size_t n_groups,
-                                                   const __m512i *strip, unsigned n_vectors, const shuffles *s,
+                                                   const __m512i *strip, unsigned n_vectors, const gfni_shuffles *s,
                                                    uint8_t *out, size_t stride, size_t width)
 {
     const size_t panel_len = 8 * n_groups;
     const __mmask32 mask = (__mmask32)(~(uint32_t)0 >> (32 - width));
     for (size_t first = 0; first < n_rows; first += 32) {
         __m512i sum[16];
-        const size_t n_here = least_of(n_rows - first, 32);
+        const size_t n_here = fuota_least_of(n_rows - first, 32);
         const unsigned n_panels = (unsigned)fuota_ceil_div(n_here, 8);
         const uint8_t *const here = panels + first / 8 * panel_len;
         if (n_panels == 4)
@@ -166,12 +164,12 @@ FUOTA_INLINE FUOTA_TARGET_AVX512 void strip_avx512(const uint8_t *panels, size_t
             multiply_avx512(here, n_groups, 1, strip, n_vectors, sum);
         for (unsigned p = 0; p < n_panels; p++)
             store_panel_avx512(sum + p * n_vectors, n_vectors, s, out + (first + 8 * p) * stride, stride,
-                               (unsigned)least_of(n_here - 8 * p, 8), mask);
+                               (unsigned)fuota_least_of(n_here - 8 * p, 8), mask);
     }
 }
 
 static FUOTA_TARGET_AVX512 void strip_of_avx512(const uint8_t *panels, size_t n_rows, size_t n_groups,
-                                                const __m512i *strip, unsigned n_vectors, const shuffles *s,
+                                                const __m512i *strip, unsigned n_vectors, const gfni_shuffles *s,
                                                 uint8_t *out, size_t stride, size_t width)
 {
     switch (n_vectors) {
@@ -196,14 +194,14 @@ void fuota_gfni_avx512(const uint8_t *panels, size_t n_rows, size_t n_frags, siz
 {
     const size_t n_groups = fuota_ceil_div(n_frags, 8);
     __m512i *const packed = (__m512i *)(void *)fuota_align(work);
-    const shuffles s = shuffles_make();
+    const gfni_shuffles s = gfni_shuffles_make();
 
-    for (size_t column = 0; column < frag_size; column += PIECE) {
+    for (size_t column = 0; column < frag_size; column += GFNI_PIECE) {
         /* A narrow piece is split evenly: two strips of three vectors cost less than one of four and one of two. */
-        const size_t width = least_of(frag_size - column, PIECE);
+        const size_t width = fuota_least_of(frag_size - column, GFNI_PIECE);
         const unsigned n_vectors = (unsigned)fuota_ceil_div(width, 8);
         const unsigned n_first = n_vectors <= 4 ? n_vectors : (n_vectors + 1) / 2, n_second = n_vectors - n_first;
-        const size_t width_first = least_of(width, 8 * n_first);
+        const size_t width_first = fuota_least_of(width, 8 * n_first);
         __m512i *const second = packed + n_first * n_groups;
         pack_avx512(block + column, block_stride, n_frags, width, n_first, packed, n_second, second);
         strip_of_avx512(panels, n_rows, n_groups, packed, n_first, &s, coded + column, coded_stride, width_first);
@@ -215,11 +213,11 @@ void fuota_gfni_avx512(const uint8_t *panels, size_t n_rows, size_t n_frags, siz
 
 /* ---- AVX2: a vector is 4 byte columns ----------------------------------------------------------------------- */
 
-#define STRIP_AVX2 32u
+#define GFNI_STRIP_AVX2 32u
 
-FUOTA_INLINE FUOTA_TARGET_AVX2_GFNI __m256i load_avx2(const uint8_t *p, size_t width)
+FUOTA_INLINE FUOTA_TARGET_AVX2_GFNI __m256i gfni_load_avx2(const uint8_t *p, size_t width)
 {
-    if (width == STRIP_AVX2)
+    if (width == GFNI_STRIP_AVX2)
         return _mm256_loadu_si256((const __m256i *)p);
     /* Words and then bytes, so that no byte beyond the last is read. */
     uint64_t w[4] = {0, 0, 0, 0};
@@ -242,7 +240,7 @@ static FUOTA_TARGET_AVX2_GFNI void pack_avx2(const uint8_t *block, size_t stride
     for (size_t g = 0; g < n_groups; g++) {
         __m256i r[8], t[8];
         for (unsigned i = 0; i < 8; i++) /* in reverse order */
-            r[i] = 8 * g + 7 - i < n_frags ? load_avx2(block + (8 * g + 7 - i) * stride, width) : _mm256_setzero_si256();
+            r[i] = 8 * g + 7 - i < n_frags ? gfni_load_avx2(block + (8 * g + 7 - i) * stride, width) : _mm256_setzero_si256();
         for (unsigned i = 0; i < 4; i++) { /* bytes of two rows */
             t[i] = _mm256_unpacklo_epi8(r[2 * i], r[2 * i + 1]);
             t[4 + i] = _mm256_unpackhi_epi8(r[2 * i], r[2 * i + 1]);
@@ -271,7 +269,7 @@ static FUOTA_TARGET_AVX2_GFNI void pack_avx2(const uint8_t *block, size_t stride
     }
 }
 
-#define BROADCAST_AVX2(p) _mm256_set1_epi64x((long long)fuota_load_le64(p))
+#define GFNI_BROADCAST_AVX2(p) _mm256_set1_epi64x((long long)fuota_load_le64(p))
 
 FUOTA_INLINE FUOTA_TARGET_AVX2_GFNI void multiply_avx2(const uint8_t *panels, size_t n_groups, unsigned n_panels,
                                                        const __m256i *octet, __m256i *sum)
@@ -282,7 +280,7 @@ FUOTA_INLINE FUOTA_TARGET_AVX2_GFNI void multiply_avx2(const uint8_t *panels, si
     for (size_t g = 0; g < n_groups; g++) {
         const __m256i v0 = _mm256_load_si256(octet + 2 * g), v1 = _mm256_load_si256(octet + 2 * g + 1);
         for (unsigned p = 0; p < n_panels; p++) {
-            const __m256i a = BROADCAST_AVX2(panels + p * panel_len + 8 * g);
+            const __m256i a = GFNI_BROADCAST_AVX2(panels + p * panel_len + 8 * g);
             sum[2 * p] = _mm256_xor_si256(sum[2 * p], _mm256_gf2p8affine_epi64_epi8(a, v0, 0));
             sum[2 * p + 1] = _mm256_xor_si256(sum[2 * p + 1], _mm256_gf2p8affine_epi64_epi8(a, v1, 0));
         }
@@ -320,11 +318,11 @@ void fuota_gfni_avx2(const uint8_t *panels, size_t n_rows, size_t n_frags, size_
 {
     const size_t n_groups = fuota_ceil_div(n_frags, 8), panel_len = 8 * n_groups;
     __m256i *const packed = (__m256i *)(void *)fuota_align(work);
-    for (size_t column = 0; column < frag_size; column += STRIP_AVX2) {
-        const size_t width = least_of(frag_size - column, STRIP_AVX2);
+    for (size_t column = 0; column < frag_size; column += GFNI_STRIP_AVX2) {
+        const size_t width = fuota_least_of(frag_size - column, GFNI_STRIP_AVX2);
         pack_avx2(block + column, block_stride, n_frags, width, packed);
         for (size_t first = 0; first < n_rows; first += 32) {
-            const size_t n_here = least_of(n_rows - first, 32);
+            const size_t n_here = fuota_least_of(n_rows - first, 32);
             const unsigned n_panels = (unsigned)fuota_ceil_div(n_here, 8);
             const uint8_t *const here = panels + first / 8 * panel_len;
             for (size_t at = 0; at < width; at += 8) { /* the coefficients stay in the second-level cache */
@@ -340,7 +338,7 @@ void fuota_gfni_avx2(const uint8_t *panels, size_t n_rows, size_t n_frags, size_
                     multiply_avx2(here, n_groups, 1, octet, sum);
                 for (unsigned p = 0; p < n_panels; p++)
                     store_panel_avx2(sum + 2 * p, coded + (first + 8 * p) * coded_stride + column + at, coded_stride,
-                                     (unsigned)least_of(n_here - 8 * p, 8), least_of(width - at, 8));
+                                     (unsigned)fuota_least_of(n_here - 8 * p, 8), fuota_least_of(width - at, 8));
             }
         }
     }

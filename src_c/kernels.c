@@ -2,7 +2,7 @@
 
 #include "kernel_x86.h"
 
-/* Best first. The portable kernel needs nothing, so a search always ends. */
+/* Best first. The portable kernel needs no feature, so a CPU always has one. */
 static const fuota_kernel *const kernel_table[] = {
 #ifdef FUOTA_HAVE_X86
     &fuota_kernel_avx512_gfni, &fuota_kernel_avx2_gfni, &fuota_kernel_avx2,
@@ -13,11 +13,11 @@ static const fuota_kernel *const kernel_table[] = {
     &fuota_kernel_portable,
 };
 
-#define N_KERNELS (sizeof kernel_table / sizeof kernel_table[0])
+#define KERNEL_TABLE_LEN (sizeof kernel_table / sizeof kernel_table[0])
 
 const fuota_kernel *fuota_kernel_at(uint32_t features, unsigned idx)
 {
-    for (size_t k = 0; k < N_KERNELS; k++) {
+    for (size_t k = 0; k < KERNEL_TABLE_LEN; k++) {
         if ((kernel_table[k]->needs & ~features) != 0)
             continue;
         if (idx-- == 0)

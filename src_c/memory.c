@@ -3,7 +3,7 @@
 #include "internal.h"
 
 /* The allocation lies in front of the aligned address, in the last bytes before it. */
-static uint8_t *allocate(size_t len)
+static uint8_t *buffer_allocate(size_t len)
 {
     uint8_t *const memory = len > SIZE_MAX - 64 - sizeof(void *) ? NULL : malloc(len + 64 + sizeof(void *));
     if (memory == NULL)
@@ -26,9 +26,10 @@ void fuota_buffer_free(fuota_buffer *buffer)
 
 uint8_t *fuota_buffer_grow(fuota_buffer *buffer, size_t used, size_t len)
 {
+    assert(used <= len && (used == 0 || used <= buffer->capacity));
     if (buffer->memory != NULL && len <= buffer->capacity)
         return buffer->memory;
-    fuota_buffer grown = {allocate(len), len};
+    fuota_buffer grown = {buffer_allocate(len), len};
     if (grown.memory == NULL)
         return NULL;
     if (used != 0)

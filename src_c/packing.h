@@ -1,11 +1,10 @@
-/* The bits of a word that a mask chooses, side by side. */
+/* Bits of a word chosen by a mask, side by side. */
 #ifndef FUOTA_PACKING_H
 #define FUOTA_PACKING_H
 
 #include "internal.h"
 
-/* How the bits of a word that are set in a mask are brought together at its low end: six steps, of which the i-th moves
- * some of them down by 2^i. */
+/* Six steps that bring the bits of a mask together at the low end of a word: step i moves some of them down by 2^i. */
 typedef struct packing {
     uint64_t mask, moved[6];
 } packing;

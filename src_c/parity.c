@@ -2,12 +2,12 @@
 
 size_t fuota_panels_len(size_t n_rows, size_t n_cols)
 {
-    return fuota_ceil_div(n_rows, 8) * fuota_ceil_div(n_cols, 8) * 8;
+    return fuota_size_mul(fuota_size_mul(fuota_ceil_div(n_rows, 8), fuota_ceil_div(n_cols, 8)), 8);
 }
 
-/* Row numbers beyond what can be sent are defined all the same. Their seeds pass 2^24, where the kernels'
- * remainders stop being exact, so they are drawn here, one position at a time, as the specification writes it. */
-static void far_row(uint32_t n_frags, fuota_dialect dialect, uint32_t row, uint8_t *panel, unsigned r)
+/* Rows beyond FUOTA_ROW_FAST_MAX cannot be sent but are defined. Their seeds pass 2^24, where the kernels' remainders
+ * stop being exact, so they are drawn here, one position at a time, as in the specification. */
+static void parity_far_row(uint32_t n_frags, fuota_dialect dialect, uint32_t row, uint8_t *panel, unsigned r)
 {
     const uint32_t divisor = n_frags + ((n_frags & (n_frags - 1)) == 0);
     uint64_t x = 1 + 1001 * (uint64_t)row;
@@ -28,6 +28,8 @@ void fuota_parity_panels(const fuota_kernel *kernel, uint32_t n_frags, fuota_dia
                          const uint32_t *rows, size_t n_rows, uint8_t *panels)
 {
     const size_t panel_len = fuota_panels_len(8, n_frags);
+    assert(n_frags >= 1 && n_frags <= FUOTA_MAX_FRAGS);
+    assert(dialect == FUOTA_TS004_1_0_0 || dialect == FUOTA_TS004_2_0_0);
     for (size_t first = 0; first < n_rows; first += FUOTA_ROWS_AT_ONCE) {
         const size_t left = n_rows - first;
         const unsigned n = left < FUOTA_ROWS_AT_ONCE ? (unsigned)left : FUOTA_ROWS_AT_ONCE;
@@ -40,7 +42,7 @@ void fuota_parity_panels(const fuota_kernel *kernel, uint32_t n_frags, fuota_dia
         } else {
             memset(out, 0, fuota_panels_len(n, n_frags));
             for (unsigned r = 0; r < n; r++)
-                far_row(n_frags, dialect, rows[first + r], out + r / 8 * panel_len, r % 8);
+                parity_far_row(n_frags, dialect, rows[first + r], out + r / 8 * panel_len, r % 8);
         }
     }
 }

@@ -31,11 +31,11 @@ from fuota_fec.errors import ParameterError
         (np.frombuffer(b"read-only", np.uint8), 9),
     ],
 )
-def test_length_in_bytes(buffer, length: int):
+def test_byte_length_counts_bytes_not_items(buffer, length: int):
     assert byte_length("image", buffer) == length
 
 
-def test_a_mapped_file(tmp_path: Path):
+def test_byte_length_takes_a_mapped_file(tmp_path: Path):
     path = tmp_path / "image.bin"
     path.write_bytes(bytes(5000))
     with path.open("r+b") as file, mmap(file.fileno(), 0) as mapped:
@@ -43,7 +43,7 @@ def test_a_mapped_file(tmp_path: Path):
 
 
 @pytest.mark.parametrize("value", ["text", None, 5, 1.5, [1, 2], (b"a",), {b"a": 1}, object(), range(3)])
-def test_no_buffer(value):
+def test_byte_length_refuses_what_is_not_a_buffer(value):
     with pytest.raises(ParameterError) as info:
         byte_length("image", value)
     assert str(info.value).startswith("image: ")
@@ -60,12 +60,12 @@ def test_no_buffer(value):
         memoryview(b"abcdef")[::2],
     ],
 )
-def test_not_contiguous(value):
+def test_byte_length_refuses_a_buffer_with_gaps(value):
     with pytest.raises(ParameterError, match=r"image.*C-contiguous"):
         byte_length("image", value)
 
 
-def test_what_holds_no_bytes():
+def test_byte_length_refuses_buffers_without_bytes():
     """Closed, released, or not plain values: an error of this library, never of another."""
     released, closed = memoryview(b"abc"), mmap(-1, 10)
     released.release()
@@ -75,7 +75,7 @@ def test_what_holds_no_bytes():
             byte_length("image", value)
 
 
-def test_arrays_of_objects_are_not_bytes():
+def test_byte_length_refuses_arrays_of_objects():
     """Their memory holds addresses, which would go on the air."""
     with pytest.raises(ParameterError, match="image"):
         byte_length("image", np.array([b"a", b"b"], object))

@@ -1,4 +1,4 @@
-"""What the documentation takes from the code is what the code says now."""
+"""Documentation is up to date with the code: generated pages, links, commands and Python of the README, the map."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ COMMANDS = [
 ]
 
 
-def test_the_states_of_a_campaign_are_those_of_the_tables() -> None:
+def test_generated_pages_are_up_to_date() -> None:
     done = subprocess.run([sys.executable, DOCS / "generate.py", "--check"], check=False)
     assert done.returncode == 0, "run: make docs"
 
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))], ids=lambda path: path.name)
-def test_links_lead_somewhere(page: Path) -> None:
+def test_links_of_the_documentation_lead_to_files(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)", page.read_text(encoding="utf-8")):
         assert target.startswith("https://") or (page.parent / target).exists(), target
 
 
-def test_the_commands_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In their order, as someone who follows it types them."""
+def test_commands_of_the_readme_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The commands run in their order, in one folder."""
     monkeypatch.chdir(tmp_path)
     content = bytes(range(1, 251)) * 80
     Path("firmware.bin").write_bytes(content)
@@ -48,10 +48,19 @@ def test_the_commands_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert {path.name for path in tmp_path.glob("*.html")} == {"plan.html", "fleet.html"}
 
 
-def test_the_python_of_the_readme(capsys: pytest.CaptureFixture[str]) -> None:
+def test_python_of_the_readme_runs(capsys: pytest.CaptureFixture[str]) -> None:
     names: dict[str, Any] = {}
     for block in re.findall(r"```python\n(.*?)```", README, re.DOTALL):
         exec(compile(block, "README.md", "exec"), names)
     printed = capsys.readouterr().out.splitlines()
     assert printed[0].startswith("<FragmentedBlock 10240 bytes = 214 × 48 - 32, 43 coded, ")
     assert printed[-1] == "SUCCEEDED []"
+
+
+def test_the_map_of_the_project_has_every_folder() -> None:
+    text = (DOCS / "start.md").read_text(encoding="utf-8")
+    package = ROOT / "fuota_fec"
+    folders = {path.name for path in package.iterdir() if (path / "__init__.py").exists()}
+    files = {path.name for path in package.glob("*.py")} - {"__init__.py", "__main__.py"}
+    assert sorted(name for name in folders if f"`{name}/" not in text) == []
+    assert sorted(name for name in files if f"{name}`" not in text) == []

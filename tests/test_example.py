@@ -1,4 +1,4 @@
-"""What a newcomer runs first: the example, and what README.md shows."""
+"""The example campaign, and the code and output in README.md."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def run(*args: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]
 
 @pytest.fixture(scope="module")
 def printed() -> list[str]:
-    """The main job, twice."""
+    """Outputs of two runs of the example."""
     runs = [run("-m", "fuota_fec", "campaign", "run", FIRMWARE.relative_to(ROOT)) for _ in range(2)]
     assert [(done.returncode, done.stderr) for done in runs] == [(0, "")] * 2
     return [done.stdout for done in runs]
@@ -38,7 +38,7 @@ def printed() -> list[str]:
 
 @pytest.fixture(scope="module")
 def records() -> list[dict[str, object]]:
-    """The same in JSON, from another folder."""
+    """JSON output of the example, run from another folder."""
     done = run("-m", "fuota_fec", "campaign", "run", FIRMWARE, "--json", cwd=ROOT / "examples")
     assert (done.returncode, done.stderr) == (0, "")
     return [json.loads(line) for line in done.stdout.splitlines()]
@@ -51,7 +51,7 @@ def test_every_example_can_be_read(path: Path):
     assert run_file.config.devices
 
 
-def test_the_example_is_the_main_job():
+def test_the_example_is_a_campaign_of_100_devices_with_a_real_image():
     """100 devices, 10 % loss each way, class C, EU868 DR5, threshold 95 %, a real image for a real board."""
     run_file = read_run_file(str(FIRMWARE))
     assert len(run_file.config.devices) == 100
@@ -67,7 +67,7 @@ def test_the_example_is_the_main_job():
     assert reset < len(run_file.image)
 
 
-def test_the_main_job_prints_stages_and_devices(printed: list[str]):
+def test_the_example_prints_stages_and_devices(printed: list[str]):
     text = printed[0]
     assert re.findall(r"^\d\d:\d\d:\d\d  (\w+) +passed ", text, re.MULTILINE) == STAGES
     assert "campaign SUCCEEDED" in text
@@ -80,11 +80,11 @@ def test_the_main_job_prints_stages_and_devices(printed: list[str]):
     assert f"SUCCEEDED: {len(passed)} of 100 devices passed, {len(passed)} of them hold exactly the" in last
 
 
-def test_the_main_job_is_the_same_every_time(printed: list[str]):
+def test_the_example_prints_the_same_every_time(printed: list[str]):
     assert printed[0] == printed[1]
 
 
-def test_the_main_job_in_json(printed: list[str], records: list[dict[str, object]]):
+def test_the_example_in_json_agrees_with_its_text(printed: list[str], records: list[dict[str, object]]):
     *events, summary = records
     assert [event["stage"] for event in events if event["event"] == "StageEnded"] == STAGES
     assert summary["status"] == "SUCCEEDED"
@@ -100,7 +100,7 @@ BLOCKS = re.findall(r"^```(\w*)[^\n]*\n(.*?)^```", README, re.MULTILINE | re.DOT
 
 
 def test_python_of_the_readme_runs(tmp_path: Path):
-    """All its blocks, one after the other, as a reader would type them."""
+    """All Python blocks run one after the other, in one program."""
     code = [text for language, text in BLOCKS if language in {"python", "py"}]
     assert code, "README.md shows no Python"
     (tmp_path / "examples").symlink_to(ROOT / "examples")
@@ -122,6 +122,6 @@ def test_files_of_the_readme_exist():
     assert [link for link in links if not (ROOT / link).exists()] == []
 
 
-def test_what_the_readme_shows_is_what_is_printed(printed: list[str]):
+def test_the_output_in_the_readme_is_that_of_the_example(printed: list[str]):
     [shown] = [text for _, text in BLOCKS if text.startswith("campaign ")]
     assert printed[0].startswith(shown)

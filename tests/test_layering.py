@@ -16,8 +16,8 @@ import fuota_fec
 ROOT = Path(fuota_fec.__file__).parent
 
 FLOORS = [
-    {"_core", "_reference", "errors", "buffers", "checks", "config_files"},
-    {"codec", "wire", "radio"},
+    {"_core", "errors", "buffers", "checks", "config_files"},
+    {"codec", "wire", "radio", "_reference"},
     {"planning", "devices", "key_ring"},
     {"campaign"},
     {"journal", "fleet", "image"},
@@ -261,7 +261,7 @@ def test_the_circle_finder_sees_imports_in_functions_and_for_type_checking(tmp_p
     assert circles(graph) == [["wire.one", "wire.two", "wire.one"]]
 
 
-# ---- what an import loads ---------------------------------------------------------------------------------------
+# ---- what an import loads --------------------------------------------------------------------------------
 
 NUMPY_ALONE = """
 import sys
@@ -314,7 +314,9 @@ def test_importing_the_package_loads_no_extra():
     assert "numpy" in loaded
 
 
-DATA_OF_CAMPAIGNS = {"config", "event_codec", "messages", "reasons", "timers"}
+DATA_OF_CAMPAIGNS = {
+    *("config", "event_codec", "events", "facts", "group", "inputs", "messages", "reasons", "settings", "timers"),
+}
 """Modules of `campaign` that neither plan nor decide."""
 
 

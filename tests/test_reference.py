@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 import fuota_fec as ff
 from fuota_fec import _reference
 
-VERSIONS = ["1.0.0", "2.0.0"]
-versions = st.sampled_from(VERSIONS)
+DIALECTS = ["1.0.0", "2.0.0"]
+dialects = st.sampled_from(DIALECTS)
 
 
 def bits(row: int) -> set[int]:
@@ -84,31 +84,31 @@ def test_the_carry_matters_from_row_8381_on():
 
 
 @given(n_frags=st.integers(1, 300), n=st.integers(1, 2**32 - 1))
-def test_weights(n_frags, n):
+def test_a_row_has_half_the_fragments_or_fewer_in_the_first_dialect(n_frags, n):
     assert _reference.parity_row(n_frags, n, "2.0.0").bit_count() == n_frags // 2
     weight = _reference.parity_row(n_frags, n, "1.0.0").bit_count()
     assert (n_frags > 1) <= weight <= n_frags // 2
 
 
-@given(n_frags=st.integers(1, 300), n=st.integers(1, 2**32 - 1), version=versions)
-def test_positions_are_those_of_the_fragments(n_frags, n, version):
-    assert _reference.parity_row(n_frags, n, version) < 1 << n_frags
+@given(n_frags=st.integers(1, 300), n=st.integers(1, 2**32 - 1), dialect=dialects)
+def test_positions_are_those_of_the_fragments(n_frags, n, dialect):
+    assert _reference.parity_row(n_frags, n, dialect) < 1 << n_frags
 
 
 @given(n_frags=st.integers(1, 300), n=st.integers(1, 16383))
 def test_the_first_dialects_row_is_the_beginning_of_the_seconds(n_frags, n):
     """The same draws; the second dialect goes on until it has enough different ones."""
-    first, second = (_reference.parity_row(n_frags, n, version) for version in VERSIONS)
+    first, second = (_reference.parity_row(n_frags, n, dialect) for dialect in DIALECTS)
     assert first & ~second == 0
 
 
 def test_rows_of_the_smallest_matrices():
-    for version in VERSIONS:
-        rows = {m: {_reference.parity_row(m, n, version) for n in range(1, 100)} for m in (1, 2, 3)}
+    for dialect in DIALECTS:
+        rows = {m: {_reference.parity_row(m, n, dialect) for n in range(1, 100)} for m in (1, 2, 3)}
         assert rows == {1: {0}, 2: {1, 2}, 3: {1, 2, 4}}
 
 
-def test_the_row_that_is_equal_by_chance():
+def test_row_1_of_26_fragments_is_the_same_in_both_dialects():
     assert _reference.parity_row(26, 1, "1.0.0") == _reference.parity_row(26, 1, "2.0.0")
 
 
@@ -127,34 +127,34 @@ def test_the_matrix_lists_its_rows():
 # ---- encoding and decoding -----------------------------------------------------------------------------------
 
 
-@given(st.binary(min_size=12, max_size=12), versions, st.lists(st.integers(1, 99), unique=True, max_size=9))
-def test_a_coded_fragment_is_the_sum_of_those_that_its_row_names(block, version, rows):
+@given(st.binary(min_size=12, max_size=12), dialects, st.lists(st.integers(1, 99), unique=True, max_size=9))
+def test_a_coded_fragment_is_the_sum_of_those_that_its_row_names(block, dialect, rows):
     fragments = [block[i : i + 2] for i in range(0, 12, 2)]
-    for n, coded in zip(rows, _reference.encode(block, 2, len(rows), version=version, rows=rows), strict=True):
+    for n, coded in zip(rows, _reference.encode(block, 2, len(rows), dialect=dialect, rows=rows), strict=True):
         total = bytes(2)
-        for i in bits(_reference.parity_row(6, n, version)):
+        for i in bits(_reference.parity_row(6, n, dialect)):
             total = bytes(a ^ b for a, b in zip(total, fragments[i], strict=True))
         assert coded == total
 
 
-def test_it_stops_at_the_number_that_was_asked_for():
+def test_encode_stops_at_n_coded():
     block = bytes(range(12))
     assert _reference.encode(block, 2, 2, rows=[9, 4, 7]) == _reference.encode(block, 2, 99, rows=[9, 4])
     assert _reference.encode(block, 2, 0) == []
 
 
-@pytest.mark.parametrize("version", VERSIONS)
-def test_every_selection_of_fragments(version):
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_decoder_is_complete_when_no_two_blocks_agree_on_its_fragments(dialect):
     """All subsets of twelve fragments of a block of four: complete if and only if no two blocks agree on them."""
     n_frags = 4
     numbers = range(1, 13)
-    rows = {n: 1 << (n - 1) if n <= n_frags else _reference.parity_row(n_frags, n - n_frags, version) for n in numbers}
+    rows = {n: 1 << (n - 1) if n <= n_frags else _reference.parity_row(n_frags, n - n_frags, dialect) for n in numbers}
     block = b"\x11\x22\x44\x88"
-    coded = _reference.encode(block, 1, len(numbers) - n_frags, version=version)
+    coded = _reference.encode(block, 1, len(numbers) - n_frags, dialect=dialect)
     payloads = dict(zip(numbers, [*(bytes([byte]) for byte in block), *coded], strict=True))
     for size in range(len(numbers) + 1):
         for chosen in combinations(numbers, size):
-            decoder = _reference.Decoder(n_frags, 1, version=version)
+            decoder = _reference.Decoder(n_frags, 1, dialect=dialect)
             for n in chosen:
                 decoder.push(n, payloads[n])
             unseen = [b for b in range(1, 1 << n_frags) if not any((b & rows[n]).bit_count() % 2 for n in chosen)]
@@ -164,7 +164,7 @@ def test_every_selection_of_fragments(version):
                 assert decoder.block() == block
 
 
-def test_decode_takes_what_it_needs():
+def test_decode_stops_when_it_is_complete():
     block = bytes(range(8))
     coded = _reference.encode(block, 2, 20)
     payloads = iter([block[0:2], *coded])
@@ -172,7 +172,7 @@ def test_decode_takes_what_it_needs():
 
 
 @pytest.mark.parametrize("name", ["ParityMatrix", "encode", "Decoder", "decode"])
-def test_the_surface_is_that_of_the_codec(name):
+def test_the_reference_has_the_parameters_of_the_codec(name):
     """Its parameters are the codec's, in the same order, with the same defaults; the codec has a few more."""
     theirs = inspect.signature(getattr(_reference, name)).parameters
     ours = inspect.signature(getattr(ff, name)).parameters
@@ -183,7 +183,7 @@ def test_the_surface_is_that_of_the_codec(name):
         assert theirs[parameter].kind == ours[parameter].kind
 
 
-def test_the_members_of_its_classes_are_those_of_the_codec():
+def test_classes_of_the_reference_have_members_of_the_codec():
     for mine, ours in ((_reference.ParityMatrix, ff.ParityMatrix), (_reference.Decoder, ff.Decoder)):
         for member in vars(mine):
             if not member.startswith("_"):

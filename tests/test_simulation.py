@@ -16,12 +16,19 @@ from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.config import CampaignConfig, Device, Group, KeyRing, Ports
 from fuota_fec.campaign.status import TRANSITIONS
-from fuota_fec.errors import ParameterError
+from fuota_fec.errors import JournalError, ParameterError
 from fuota_fec.fleet.channel import IndependentLoss
 from fuota_fec.fleet.device import VirtualDevice
 from fuota_fec.journal import MemoryJournal
 from fuota_fec.networks.simulated import SimulatedNetwork
-from fuota_fec.simulation import Simulation, SimulationResult, World, simulate_campaign
+from fuota_fec.simulation import (
+    Simulation,
+    SimulationResult,
+    World,
+    describe_world,
+    read_world,
+    simulate_campaign,
+)
 from fuota_fec.wire.keys import Key
 
 IMAGE = b"".join(hashlib.sha256(bytes([i])).digest() for i in range(60))
@@ -86,7 +93,7 @@ def check(result: SimulationResult) -> None:
 @pytest.mark.parametrize("owns_f_cnt", [False, True])
 @pytest.mark.parametrize("sent_reports", [False, True])
 @pytest.mark.parametrize("summaries", [False, True])
-def test_every_kind_of_network_and_dialect(version, owns_f_cnt, sent_reports, summaries) -> None:
+def test_campaigns_succeed_over_every_kind_of_network_and_dialect(version, owns_f_cnt, sent_reports, summaries) -> None:
     simulation = Simulation(
         seed=3, repeat=0.1, owns_f_cnt=owns_f_cnt, sent_reports=sent_reports, summaries=summaries, **LOSSY
     )
@@ -96,14 +103,14 @@ def test_every_kind_of_network_and_dialect(version, owns_f_cnt, sent_reports, su
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_losses_both_ways(seed) -> None:
+def test_a_campaign_with_losses_in_both_directions_leaves_no_wrong_image(seed) -> None:
     simulation = Simulation(seed=seed, downlink_loss=0.2, uplink_loss=0.2, repeat=0.05, clock_error=1.5)
     result = simulate_campaign(make_config(redundancy=60, msg_retries=8), IMAGE, simulation)
     check(result)
     assert result.campaign.status().status == "SUCCEEDED", reasons(result)
 
 
-def test_without_losses_everybody_passes_without_a_retry() -> None:
+def test_all_devices_pass_without_a_retry_if_nothing_is_lost() -> None:
     result = simulate_campaign(make_config(success_threshold=100), IMAGE, Simulation(seed=1))
     check(result)
     events = events_of(result)
@@ -113,7 +120,7 @@ def test_without_losses_everybody_passes_without_a_retry() -> None:
     assert reasons(result) == {}
 
 
-def test_two_groups_with_different_dialects() -> None:
+def test_two_groups_may_have_different_dialects() -> None:
     groups = (
         Group(name="old", mc_addr="01f3a4b0", dr=5, frequency=869_525_000),
         Group(
@@ -135,7 +142,7 @@ def test_two_groups_with_different_dialects() -> None:
 
 
 @pytest.mark.parametrize("lorawan", ["1.0", "1.1"])
-def test_both_kinds_of_root_key(lorawan) -> None:
+def test_devices_of_both_kinds_of_root_key_pass(lorawan) -> None:
     config = make_config(group={"version": "2.0.0"})
     config = dataclasses.replace(
         config, devices=tuple(dataclasses.replace(d, lorawan=lorawan, key=f"key {d.dev_eui}") for d in config.devices)
@@ -154,7 +161,7 @@ def test_a_group_that_was_used_before_goes_on_counting(owns_f_cnt) -> None:
     assert result.campaign.status().status == "SUCCEEDED", reasons(result)
 
 
-def test_other_ports() -> None:
+def test_a_campaign_may_use_other_ports() -> None:
     config = make_config(ports=Ports(multicast=10, fragmentation=11, firmware=12))
     result = simulate_campaign(config, IMAGE, Simulation(seed=2))
     check(result)
@@ -162,13 +169,13 @@ def test_other_ports() -> None:
 
 
 @pytest.mark.parametrize("length", [1, 47, 48, 49, 96])
-def test_images_of_every_length(length) -> None:
+def test_images_of_every_length_arrive(length) -> None:
     result = simulate_campaign(make_config(3, redundancy=5), IMAGE[:length], Simulation(seed=1))
     check(result)
     assert result.campaign.status().status == "SUCCEEDED"
 
 
-def test_chosen_rows_in_any_order() -> None:
+def test_chosen_rows_may_have_any_order() -> None:
     result = simulate_campaign(
         make_config(rows=tuple(range(60, 20, -1))), IMAGE, Simulation(seed=1, downlink_loss=0.15, uplink_loss=0.05)
     )
@@ -191,7 +198,7 @@ def test_the_threshold_ends_stages_early() -> None:
 # ---- what fails ------------------------------------------------------------------------------------------
 
 
-def test_too_little_redundancy_fails_and_says_so() -> None:
+def test_too_little_redundancy_fails_with_its_reason() -> None:
     result = simulate_campaign(make_config(redundancy=2), IMAGE, Simulation(seed=1, downlink_loss=0.2))
     check(result)
     status = result.campaign.status()
@@ -201,7 +208,7 @@ def test_too_little_redundancy_fails_and_says_so() -> None:
     assert reasons(result)["wrong version 1.0.0.0"] >= 10
 
 
-def test_clocks_that_are_off_fail_their_devices() -> None:
+def test_devices_with_wrong_clocks_fail() -> None:
     """It is told the time, and that it is off once more if it does not take it."""
     config = make_config(success_threshold=1, ports=Ports(clock=90))
     world = World(Campaign(config, IMAGE), Simulation(seed=4, clock_error=30))
@@ -215,7 +222,7 @@ def test_clocks_that_are_off_fail_their_devices() -> None:
     assert campaign.status().status == "SUCCEEDED"
 
 
-def test_clocks_that_are_off_are_set_right() -> None:
+def test_wrong_clocks_are_synchronised() -> None:
     result = simulate_campaign(make_config(success_threshold=100), IMAGE, Simulation(seed=4, clock_error=30))
     check(result)
     assert result.campaign.status().status == "SUCCEEDED", reasons(result)
@@ -258,7 +265,7 @@ def test_the_same_seed_gives_the_same_events() -> None:
     assert runs[0].duration == runs[1].duration
 
 
-def test_the_observer_hears_what_the_journal_holds() -> None:
+def test_the_observer_gets_the_events_of_the_journal() -> None:
     told: list[m.Event] = []
     journal = MemoryJournal()
     result = simulate_campaign(
@@ -271,7 +278,7 @@ def test_the_observer_hears_what_the_journal_holds() -> None:
 # ---- size ------------------------------------------------------------------------------------------------
 
 
-def test_a_thousand_devices() -> None:
+def test_a_campaign_over_a_thousand_devices_succeeds() -> None:
     config = make_config(1000, n_groups=2, ucast_msg_delay=100)
     result = simulate_campaign(config, IMAGE, Simulation(seed=1, **LOSSY))
     check(result)
@@ -295,7 +302,7 @@ def test_each_device_may_have_its_own_losses() -> None:
     assert [d.dev_eui for d in deaf.campaign.status().devices if d.status != "passed"] == [f"{6:016x}"]
 
 
-def test_losses_in_bursts() -> None:
+def test_a_campaign_with_losses_in_bursts_succeeds() -> None:
     result = simulate_campaign(make_config(msg_retries=8), IMAGE, Simulation(seed=1, burst=2, **LOSSY))
     check(result)
     assert result.campaign.status().status == "SUCCEEDED", reasons(result)
@@ -313,7 +320,7 @@ def test_an_outage_hits_every_device_and_the_campaign_goes_on_after_it() -> None
     assert early.duration > calm.duration
 
 
-def test_a_recorded_trace_of_downlinks(tmp_path) -> None:
+def test_a_recorded_trace_of_downlinks_is_replayed(tmp_path) -> None:
     """The first device receives nothing."""
     path = tmp_path / "trace.csv"
     lines = ["device,frame,received", *(f"{d},{f},{int(d != 'deaf')}" for d in ("deaf", "a", "b") for f in range(5))]
@@ -333,7 +340,7 @@ def test_a_recorded_trace_of_downlinks(tmp_path) -> None:
         ({"downlink_loss": 0.9, "burst": 2}, "burst: 2 frames are too short"),
     ],
 )
-def test_losses_that_do_not_fit_the_fleet(settings, said) -> None:
+def test_losses_that_do_not_fit_the_fleet_are_refused(settings, said) -> None:
     with pytest.raises(ParameterError, match=said):
         simulate_campaign(make_config(3), IMAGE, Simulation(**settings))
 
@@ -350,8 +357,8 @@ def test_devices_that_decode_themselves_are_all_of_a_small_fleet_and_spread_over
 # ---- garbage in the middle -------------------------------------------------------------------------------
 
 
-class Mumbling(VirtualDevice):
-    """Puts garbage and cut answers among what it says."""
+class Garbling(VirtualDevice):
+    """A device that sends garbage and truncated answers before each answer."""
 
     def advance(self, now: float) -> list[tuple[int, bytes]]:
         said = []
@@ -369,7 +376,7 @@ def test_garbage_in_the_middle_is_counted_and_the_campaign_goes_on(version) -> N
     keys = {d.dev_eui: Key(rng.bytes(16)) for d in config.devices}
     network = SimulatedNetwork(
         [
-            Mumbling(
+            Garbling(
                 dev_eui=dev_eui,
                 root_key=key,
                 releases={hashlib.sha256(IMAGE).digest(): 0x02000000},
@@ -495,7 +502,7 @@ def check_rows(result: SimulationResult) -> None:
 @pytest.mark.parametrize("version", ["1.0.0", "2.0.0"])
 @pytest.mark.parametrize("kind", ["firmware", "binary"])
 @pytest.mark.parametrize("unicast_repair_max", [0, 3])
-def test_adaptive_with_losses_both_ways(version, kind, unicast_repair_max) -> None:
+def test_an_adaptive_campaign_with_losses_in_both_directions_succeeds(version, kind, unicast_repair_max) -> None:
     config = make_config(kind=kind, group={"version": version}, unicast_repair_max=unicast_repair_max, **ADAPTIVE)
     result = simulate_campaign(config, IMAGE, Simulation(seed=7, **BUSY))
     fixed = simulate_campaign(
@@ -509,3 +516,20 @@ def test_adaptive_with_losses_both_ways(version, kind, unicast_repair_max) -> No
     assert Campaign.replay(events_of(result), IMAGE).status() == status
     check_rows(result)
     assert n_coded(result) < n_coded(fixed)
+
+
+# ---- the world as text ---------------------------------------------------------------------------------------
+
+
+def test_a_described_world_is_read_back_from_the_journal() -> None:
+    journal, simulation = MemoryJournal(), Simulation(seed=3, downlink_loss=0.25, outages=((10.0, 20.0),))
+    journal.create("c", b"", network=describe_world("c", simulation, ["a", "b"]))
+    assert read_world(journal, "c") == (simulation, ("a", "b"))
+
+
+@pytest.mark.parametrize("network", ["", "[]", "{}", "null", '{"simulation": {}, "after": 1}'])
+def test_a_campaign_of_another_network_has_no_world_to_read(network: str) -> None:
+    journal = MemoryJournal()
+    journal.create("c", b"", network=network)
+    with pytest.raises(JournalError, match="was not run over a simulated network"):
+        read_world(journal, "c")

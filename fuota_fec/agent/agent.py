@@ -44,8 +44,8 @@ class Agent:
     """Runs campaigns against one network. `observer` receives every event once, after its commit.
 
     `name` identifies the agent among those on one journal; `lease_ttl` is how long (s) a campaign waits for an agent
-    that is gone, before another one on the same network takes it over. `network_name` identifies that network, or is
-    text that says how to reach it.
+    that is gone, before another one on the same network takes it over. `network_name` identifies that network, or
+    describes how to reach it.
     """
 
     def __init__(

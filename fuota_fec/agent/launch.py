@@ -1,4 +1,4 @@
-"""What an agent checks and asks for before a campaign starts or goes on: pre-flight, keys, frame counters."""
+"""Steps before a campaign starts or is resumed: pre-flight check, keys, groups and their frame counters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command `fuota-fec`: parse, call, print."""
+"""Command `fuota-fec`: parses its arguments, calls the library, prints the result."""
 
 from __future__ import annotations
 

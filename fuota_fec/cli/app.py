@@ -1,4 +1,4 @@
-"""The commands, and what an error of the library turns into."""
+"""Commands of `fuota-fec`, and the conversion of the library's errors to a message and an exit status."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ WRONG_INPUT, FAILED = 2, 1
 
 
 class Entry(NamedTuple):
-    """A command, without importing it: that happens when it is called."""
+    """Command by the name of its module, which is imported when the command is called."""
 
     module: str
     name: str
@@ -25,10 +25,10 @@ class Entry(NamedTuple):
 COMMANDS = {
     "encode": Entry("fuota_fec.cli.fragments", "encode_command", "Fragment an image and add coded fragments."),
     "decode": Entry("fuota_fec.cli.fragments", "decode_command", "Rebuild an image from a file of frames."),
-    "inspect": Entry("fuota_fec.cli.inspect", "inspect_command", "Show what a payload on a package's port says."),
-    "plan": Entry("fuota_fec.cli.plan", "plan_command", "How many coded fragments a fleet needs, and which."),
+    "inspect": Entry("fuota_fec.cli.inspect", "inspect_command", "Show the commands in a payload of a package."),
+    "plan": Entry("fuota_fec.cli.plan", "plan_command", "Plan the coded fragments that a fleet needs."),
     "schedule": Entry("fuota_fec.cli.schedule", "schedule_command", "Compare data rates and groupings of a fleet."),
-    "simulate": Entry("fuota_fec.cli.simulate", "simulate_command", "How many devices of a fleet complete."),
+    "simulate": Entry("fuota_fec.cli.simulate", "simulate_command", "Simulate how many devices of a fleet complete."),
     "campaign": Entry("fuota_fec.cli.campaign", "campaign_command", "Run firmware-update campaigns."),
     "doctor": Entry("fuota_fec.cli.doctor", "doctor_command", "Show version, CPU features, kernels and extras."),
 }
@@ -50,9 +50,9 @@ class Commands(click.Group):
             formatter.write_dl([(name, entry.summary) for name, entry in COMMANDS.items()])
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
-        """The one place where the library's errors become a sentence and an exit status.
+        """Runs a command. Errors of the library become a message on standard error and an exit status.
 
-        A reader that goes away (EPIPE) does not come here: click ends quietly, with status 1.
+        If the reader of standard output is gone (EPIPE), click exits silently with status 1.
         """
         try:
             return super().main(*args, **kwargs)

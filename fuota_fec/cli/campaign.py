@@ -218,7 +218,7 @@ def _watch(go: Callable[[Observer], SimulationResult], events: Sequence[Event], 
     sys.exit(0 if result.campaign.status().status == SUCCEEDED and not result.wrong else 1)
 
 
-# ---- orders ---------------------------------------------------------------------------------------------
+# ---- orders ----------------------------------------------------------------------------------------------
 
 
 def _order(name: str, url: str, as_json: bool, verb: Verb, doing: str) -> None:
@@ -261,7 +261,7 @@ def archive_command(name: str, url: str, as_json: bool) -> None:
     _print_result(f"campaign {name}: archived", as_json, campaign=name, archived=True)
 
 
-# ---- list and show-------------------------------------------------------------------------------------------
+# ---- list and show ---------------------------------------------------------------------------------------
 
 
 @campaign_command.command("list")

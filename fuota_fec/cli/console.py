@@ -1,4 +1,4 @@
-"""Where tables are printed."""
+"""Console for tables."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from rich.console import Console
 
 
 def plain_console() -> Console:
-    """Names are printed as they are. What is not a terminal has no width: a line stays a line, for grep."""
+    """Console that prints names as they are. Output that is not a terminal has unlimited width, so rows never wrap."""
     console = Console(markup=False, emoji=False, highlight=False)
     if not console.is_terminal:
         console.width = 100_000

@@ -1,4 +1,4 @@
-"""`fuota-fec doctor`: what this installation has and uses."""
+"""`fuota-fec doctor`: features of this installation: CPU features, kernels, extras."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import fuota_fec
 from fuota_fec import _core, _reference
 from fuota_fec.cli.output import json_option, print_json
 from fuota_fec.errors import FuotaError
+from fuota_fec.wire.dialects import DIALECTS
 
 EXTRAS = {
     "campaign": ("msgspec", "cryptography"),
@@ -25,14 +26,14 @@ EXTRAS = {
     "report": ("matplotlib", "Jinja2"),
     "metrics": ("prometheus-client",),
 }
-"""The packages of each extra, as pyproject.toml names them."""
+"""Packages of each extra, as named in pyproject.toml."""
 
 
 @click.command("doctor")
 @click.option("--self-test", is_flag=True, help="Compare every kernel with the plain Python reference.")
 @json_option
 def doctor_command(self_test: bool, as_json: bool) -> None:
-    """Show version, CPU features, kernels and which one is used."""
+    """Show version, CPU features, kernels, the kernel in use and the installed extras."""
     facts: dict[str, object] = {
         "version": fuota_fec.__version__,
         "python": platform.python_version(),
@@ -70,13 +71,13 @@ def _is_installed(package: str) -> bool:
 
 
 def _self_test(kernel: str) -> bool:
-    """Whether a kernel does what the reference does, in both dialects."""
+    """True if a kernel gives the results of the reference in both dialects."""
     rng = random.Random(1)
     sizes = ((1, 1), (2, 7), (33, 64), (64, 51), (130, 242))
     try:
         return all(
             _agrees(kernel, version, rng.randbytes(n_frags * frag_size), frag_size, rng)
-            for version in _reference.VERSIONS
+            for version in DIALECTS
             for n_frags, frag_size in sizes
         )
     except FuotaError:
@@ -84,7 +85,7 @@ def _self_test(kernel: str) -> bool:
 
 
 def _agrees(kernel: str, version: str, block: bytes, frag_size: int, rng: random.Random) -> bool:
-    """Encode, lose a fragment in five, and decode again, equal to the reference after every fragment."""
+    """True if encoding, and decoding with a fifth of the fragments lost, equal the reference after every fragment."""
     n_frags = len(block) // frag_size
     coded = fuota_fec.encode(block, frag_size, n_frags + 8, version=version, kernel=kernel)
     expected = _reference.encode(block, frag_size, n_frags + 8, version=version)

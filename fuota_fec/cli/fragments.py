@@ -1,4 +1,4 @@
-"""`fuota-fec encode` and `decode`: an image to a file of frames, one a line in hexadecimal, and back."""
+"""`fuota-fec encode` and `decode`: from an image to a file of frames, one per line in hexadecimal, and back."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ import click
 
 from fuota_fec.checks import integer, shown
 from fuota_fec.cli.options import NamedOptions
-from fuota_fec.cli.output import check_output, json_option, print_json, version_option, write_whole
+from fuota_fec.cli.output import check_output, dialect_option, json_option, print_json, write_whole
 from fuota_fec.codec.block import FragmentedBlock, prepare
 from fuota_fec.codec.decoder import Decoder
-from fuota_fec.codec.limits import MAX_FRAG_NB
 from fuota_fec.errors import ParameterError, UndecodableError, WireError
 from fuota_fec.image import Format, ImageSource, load_image, parse_image
 from fuota_fec.wire import fragmentation
 from fuota_fec.wire.commands import Command
+from fuota_fec.wire.dialects import DIALECTS
+from fuota_fec.wire.limits import MAX_FRAG_NB
 
 FIRST_LINE = "# DataFragment frames (TS004)"
 
@@ -29,19 +30,19 @@ C = TypeVar("C", bound=Command)
 @click.option("-o", "--output", required=True, help='File of frames to write; "-" for standard output.')
 @click.option("-F", "--frag-size", type=int, default=222, show_default=True, help="Bytes of a fragment, 1 to 255.")
 @click.option("-R", "--n-coded", type=int, help="Number of coded fragments.")
-@click.option("--code-rate", help="Instead of -R: 1/2, 3/4, 5/6 (the default), 7/8, or 1 for none.")
-@click.option("--rows", help="Row numbers of the coded fragments, such as 1,5,9; 1, 2, 3 … if not given.")
+@click.option("--code-rate", help="Code rate instead of -R: 1/2, 3/4, 5/6 (the default), 7/8, or 1 for none.")
+@click.option("--rows", help="Row numbers of the coded fragments, such as 1,5,9. Default: 1, 2, 3 …")
 @click.option("--frag-index", type=int, default=0, show_default=True, help="Fragmentation session, 0 to 3.")
-@click.option("--descriptor", default="00000000", show_default=True, help="4 bytes in hexadecimal.")
+@click.option("--descriptor", default="00000000", show_default=True, help="Descriptor, 4 bytes in hexadecimal.")
 @click.option(
     "--format",
     "image_format",
     type=click.Choice(["auto", "binary", "hex", "srec"]),
     default="auto",
     show_default=True,
-    help="Of IMAGE.",
+    help="Format of IMAGE.",
 )
-@version_option
+@dialect_option
 @json_option
 def encode_command(
     image: str,
@@ -53,17 +54,17 @@ def encode_command(
     frag_index: int,
     descriptor: str,
     image_format: Format,
-    version: str,
+    dialect: str,
     as_json: bool,
 ) -> None:
     """Fragment IMAGE and add coded fragments; "-" reads it from standard input.
 
-    Writes one DataFragment frame a line, and on top the FragSessionSetupReq that announces them.
+    The output has one DataFragment frame per line, after comment lines with the dialect and the FragSessionSetupReq.
     """
     check_output(output, as_json)
     if code_rate is not None and (n_coded is not None or rows is not None):
         other = "--n-coded" if n_coded is not None else "--rows"
-        raise click.UsageError(f"--code-rate and {other} both say how many coded fragments: give one of them")
+        raise click.UsageError(f"--code-rate and {other} both set the number of coded fragments: give one of them")
     if n_coded is None and code_rate is None and rows is None:
         code_rate = "5/6"
     source = ImageSource(path=image, format=image_format)
@@ -74,17 +75,17 @@ def encode_command(
         n_coded=n_coded or 0,
         code_rate=code_rate,
         rows=_row_list(rows),
-        version=version,
+        version=dialect,
         frag_index=frag_index,
         descriptor=_descriptor(descriptor),
     )
     setup = _setup(block)
-    lines = [FIRST_LINE, f"# dialect {version}", f"# setup {setup.hex()}", *(bytes(f).hex() for f in block.frames)]
+    lines = [FIRST_LINE, f"# dialect {dialect}", f"# setup {setup.hex()}", *(bytes(f).hex() for f in block.frames)]
     write_whole(output, ("\n".join(lines) + "\n").encode())
     facts = {
         "image": image,
         "image_len": block.image_len,
-        "dialect": version,
+        "dialect": dialect,
         "frag_size": block.frag_size,
         "n_frags": block.n_frags,
         "n_coded": block.n_coded,
@@ -97,30 +98,30 @@ def encode_command(
     elif output != "-":
         click.echo(
             f"{image}: {block.image_len} bytes = {block.n_frags} fragments of {frag_size} bytes "
-            f"(padding {block.padding}), {block.n_coded} coded, dialect {version}: {output}"
+            f"(padding {block.padding}), {block.n_coded} coded, dialect {dialect}: {output}"
         )
 
 
 @click.command("decode")
 @click.argument("fragments", type=click.Path(dir_okay=False, allow_dash=True))
 @click.option("-o", "--output", required=True, help='File to write the image to; "-" for standard output.')
-@click.option("--setup", "setup_hex", help="FragSessionSetupReq in hexadecimal; that of the file if not given.")
-@click.option("--dialect", "version", type=click.Choice(["1.0.0", "2.0.0"]), help="That of the file if not given.")
+@click.option("--setup", "setup_hex", help="FragSessionSetupReq in hexadecimal. Default: the one in the file.")
+@click.option("--dialect", type=click.Choice(list(DIALECTS)), help="TS004 dialect. Default: the one in the file.")
 @json_option
-def decode_command(fragments: str, output: str, setup_hex: str | None, version: str | None, as_json: bool) -> None:
-    """Rebuild the image from FRAGMENTS, a file of DataFragment frames, one a line in hexadecimal.
+def decode_command(fragments: str, output: str, setup_hex: str | None, dialect: str | None, as_json: bool) -> None:
+    """Rebuild the image from FRAGMENTS, a file of DataFragment frames, one per line in hexadecimal.
 
-    Lines may be missing, in any order, and repeated; "-" reads them from standard input.
-    Exit status 1 if too many are missing.
+    Lines may be missing, in any order, or repeated; "-" reads them from standard input. Exit status 1 if too many
+    are missing.
     """
     check_output(output, as_json)
     lines, notes = _read_lines(fragments)
-    version = version or notes.get("dialect") or "1.0.0"
-    setup = _read_setup(setup_hex if setup_hex is not None else notes.get("setup"), version, fragments)
-    decoder = Decoder(setup.nb_frag, setup.frag_size, version=version)
+    dialect = dialect or notes.get("dialect") or "1.0.0"
+    setup = _read_setup(setup_hex if setup_hex is not None else notes.get("setup"), dialect, fragments)
+    decoder = Decoder(setup.nb_frag, setup.frag_size, version=dialect)
     n_read = n_other = 0
     for number, line in lines:
-        fragment = _read_command(fragmentation.DataFragment, line, version, f"{fragments}, line {number}")
+        fragment = _read_command(fragmentation.DataFragment, line, dialect, f"{fragments}, line {number}")
         if fragment.frag_index != setup.frag_index:
             n_other += 1
             continue
@@ -129,12 +130,12 @@ def decode_command(fragments: str, output: str, setup_hex: str | None, version: 
             decoder.push(fragment.n, fragment.payload)
         except ParameterError as error:
             raise ParameterError(f"{fragments}, line {number}: {error}") from None
-    other = f" ({n_other} passed over: their frag_index is not {setup.frag_index})" if n_other else ""
+    other = f" ({n_other} skipped: their frag_index is not {setup.frag_index})" if n_other else ""
     if not decoder.complete:
         missing = decoder.missing
         raise UndecodableError(
-            f"{fragments}: {n_read} fragments{other} do not determine the image of {setup.nb_frag}: "
-            f"{missing} more independent ones are needed",
+            f"{fragments}: {n_read} fragments{other} do not determine the image of {setup.nb_frag} fragments, expected "
+            f"{missing} more independent ones",
             missing=missing,
         )
     image = decoder.block()[: setup.nb_frag * setup.frag_size - setup.padding]
@@ -150,7 +151,7 @@ def decode_command(fragments: str, output: str, setup_hex: str | None, version: 
             }
         )
     elif output != "-":
-        click.echo(f"{output}: {len(image)} bytes from {n_read} fragments{other}, {setup.nb_frag} were needed at least")
+        click.echo(f"{output}: {len(image)} bytes from {n_read} fragments{other}, at least {setup.nb_frag} were needed")
 
 
 def _row_list(text: str | None) -> list[int] | None:
@@ -161,7 +162,7 @@ def _row_list(text: str | None) -> list[int] | None:
     except ValueError:
         rows = []
     if not rows:
-        raise ParameterError(f"--rows: {shown(text)} is not a list of row numbers such as 1,5,9")
+        raise ParameterError(f"--rows: {shown(text)} is not a list of row numbers, expected one such as 1,5,9")
     return [integer("--rows", row, 1, MAX_FRAG_NB) for row in rows]
 
 
@@ -171,12 +172,12 @@ def _descriptor(text: str) -> bytes:
     except ValueError:
         descriptor = b""
     if len(descriptor) != 4:
-        raise ParameterError(f"--descriptor: {shown(text)} is not 8 hexadecimal digits")
+        raise ParameterError(f"--descriptor: {shown(text)} is not a descriptor, expected 8 hexadecimal digits")
     return descriptor
 
 
 def _setup(block: FragmentedBlock) -> bytes:
-    """As sent by unicast, without what is each device's own: group mask, answer delay, and in 2.0.0 counter and MIC."""
+    """FragSessionSetupReq with zeros for the fields of a device: group mask, answer delay, in 2.0.0 counter and MIC."""
     second = block.version == "2.0.0"
     request = block.setup_request(
         mc_group_bit_mask=0,
@@ -188,13 +189,13 @@ def _setup(block: FragmentedBlock) -> bytes:
 
 
 def _read_lines(path: str) -> tuple[list[tuple[int, str]], dict[str, str]]:
-    """The frames with their line numbers, and the notes of the comment lines."""
+    """Frames with their line numbers, and the values of the comment lines by name."""
     try:
         text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="ascii")
     except OSError as error:
         raise ParameterError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
-        raise ParameterError(f"{path}: not a text file of frames in hexadecimal") from None
+        raise ParameterError(f"{path}: not a text file, expected frames in hexadecimal") from None
     lines: list[tuple[int, str]] = []
     notes: dict[str, str] = {}
     for number, line in enumerate(text.splitlines(), 1):
@@ -206,25 +207,25 @@ def _read_lines(path: str) -> tuple[list[tuple[int, str]], dict[str, str]]:
     return lines, notes
 
 
-def _read_setup(text: str | None, version: str, path: str) -> fragmentation.FragSessionSetupReq:
+def _read_setup(text: str | None, dialect: str, path: str) -> fragmentation.FragSessionSetupReq:
     if text is None:
-        raise ParameterError(f"{path}: there is no line '# setup …': give the FragSessionSetupReq with --setup")
-    setup = _read_command(fragmentation.FragSessionSetupReq, text, version, "setup")
+        raise ParameterError(f"{path}: there is no line '# setup …', expected one, or the option --setup")
+    setup = _read_command(fragmentation.FragSessionSetupReq, text, dialect, "setup")
     length = setup.nb_frag * setup.frag_size
     if setup.padding >= length > 0:
         raise ParameterError(
-            f"setup: {shown(text)}: {setup.padding} bytes of padding leave nothing of the {length} bytes of "
+            f"setup: {shown(text)} has {setup.padding} bytes of padding, expected fewer than the {length} bytes of "
             f"{setup.nb_frag} fragments"
         )
     return setup
 
 
-def _read_command(kind: type[C], text: str, version: str, where: str) -> C:
-    """The one command that `text` is in hexadecimal. ParameterError if it is anything else."""
+def _read_command(kind: type[C], text: str, dialect: str, where: str) -> C:
+    """Single command of this kind from `text` in hexadecimal. ParameterError for any other text."""
     try:
-        commands = fragmentation.decode(bytes.fromhex(text), uplink=False, version=version)
+        commands = fragmentation.decode(bytes.fromhex(text), uplink=False, version=dialect)
     except (WireError, ParameterError) as error:
-        raise ParameterError(f"{where}: {shown(text)} is not a {kind.__name__} of dialect {version}: {error}") from None
+        raise ParameterError(f"{where}: {shown(text)} is not a {kind.__name__} of dialect {dialect}: {error}") from None
     except ValueError:
         raise ParameterError(f"{where}: {shown(text)} is not a {kind.__name__} in hexadecimal") from None
     if len(commands) != 1 or not isinstance(commands[0], kind):

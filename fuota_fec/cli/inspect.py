@@ -1,4 +1,4 @@
-"""`fuota-fec inspect`: what a payload on the port of a package says."""
+"""`fuota-fec inspect`: commands in a payload on the port of a package."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PACKAGES: Mapping[int, tuple[str, ModuleType]] = MappingProxyType(
         firmware.PORT: ("TS006", firmware),
     }
 )
-"""What is spoken on which port: specification and module."""
+"""FPort → specification and module of the package."""
 
 
 @click.command("inspect")
@@ -36,17 +36,24 @@ PACKAGES: Mapping[int, tuple[str, ModuleType]] = MappingProxyType(
     required=True,
     help="FPort: 200 multicast setup, 201 fragmentation, 202 clock synchronisation, 203 firmware management.",
 )
-@click.option("--uplink/--downlink", default=False, help="From the device, or to it.  [default: --downlink]")
-@click.option("--version", default="1.0.0", show_default=True, help="Version of the package: 1.0.0 or 2.0.0.")
+@click.option("--uplink/--downlink", default=False, help="Direction of the payload.  [default: --downlink]")
+@click.option(
+    "--version",
+    "--dialect",
+    "version",
+    default="1.0.0",
+    show_default=True,
+    help="Version of the package, 1.0.0 or 2.0.0; of TS004 it is called the dialect.",
+)
 @json_option
 def inspect_command(payload: str, port: str, uplink: bool, version: str, as_json: bool) -> None:
     """Decode the application payload HEX; "-" reads it from standard input.
 
-    Prints a line per command: the byte it begins at, its name, its fields. Unless --uplink is given the payload is
-    taken for a downlink: requests and answers share their numbers, so the direction cannot be guessed.
+    Prints one line per command: the offset of its first byte, its name, its fields. The payload is taken as a downlink
+    unless --uplink is given: requests and answers have the same numbers, so the direction cannot be guessed.
 
-    Exit status 1 if it cannot be decoded to its end; what comes before the error is printed. On an unusual port, give
-    the package's own.
+    Exit status 1 if the payload cannot be decoded to its end; commands before the error are printed. For a package on
+    an unusual port, give the usual port of the package.
     """
     data = _octets(payload)
     name, package = PACKAGES[int(port)]
@@ -75,7 +82,7 @@ def inspect_command(payload: str, port: str, uplink: bool, version: str, as_json
 
 
 def _octets(text: str) -> bytes:
-    """The payload; spaces, colons and a leading 0x are allowed."""
+    """Bytes of the payload; spaces, colons and a leading 0x are allowed."""
     if text == "-":
         lines = [line for line in sys.stdin.buffer.read().decode("ascii", "replace").splitlines() if line.strip()]
         if len(lines) > 1:
@@ -100,7 +107,7 @@ def _short(text: str) -> str:
 
 
 def _placed(commands: list[Command]) -> Iterator[tuple[int, Command]]:
-    """Each command with the offset of its CID."""
+    """Commands with the offsets of their CIDs."""
     offset = 0
     for command in commands:
         yield offset, command
@@ -109,7 +116,7 @@ def _placed(commands: list[Command]) -> Iterator[tuple[int, Command]]:
 
 def _unknown(command: UnknownCommand, offset: int, package: str, version: str, uplink: bool) -> str:
     direction = "uplinks" if uplink else "downlinks"
-    rest = f"; what follows it, {command.payload.hex()}, cannot be read" if command.payload else ""
+    rest = f"; the bytes after it, {command.payload.hex()}, cannot be read" if command.payload else ""
     return f"{package} {version} has no command 0x{command.cid:02x} in {direction} (at byte {offset}){rest}"
 
 
@@ -132,7 +139,7 @@ def _json(offset: int, command: Command) -> dict[str, Any]:
 
 
 def _values(command: Any) -> Iterator[tuple[str, Any]]:
-    """The fields that the command has on the air."""
+    """Fields of a command that are on the air, with their values."""
     for field in fields(command):
         value = getattr(command, field.name)
         if value is not None and field.name != "version":
@@ -140,7 +147,7 @@ def _values(command: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _plain(value: Any) -> Any:
-    """As JSON can hold it."""
+    """Value of a field in a form that JSON can hold."""
     if isinstance(value, bytes):
         return value.hex()
     if isinstance(value, tuple):
@@ -166,7 +173,7 @@ def _text(command: Any, name: str, value: Any) -> str:
 
 
 def _gps(value: int) -> str:
-    """A time on the air is modulo 2^32: taken for one of the first round, which ends in 2116."""
+    """Text of a GPS time. On the air it is modulo 2^32; times are taken as those before the first overflow, in 2116."""
     utc = datetime.fromtimestamp(clock.unix_from_gps(value), UTC)
     return f"{value} ({utc:%Y-%m-%dT%H:%M:%SZ})"
 
@@ -189,7 +196,7 @@ def _bytes(value: int) -> str:
 
 
 def _special(show: Callable[[int], str], meanings: Mapping[int, str]) -> Callable[[int], str]:
-    """Numbers that do not mean themselves."""
+    """Text of a number, with a meaning of its own for some values."""
 
     def text(value: int) -> str:
         return f"0x{value:x} ({meanings[value]})" if value in meanings else show(value)
@@ -247,4 +254,4 @@ _SHOW: Mapping[tuple[str, str], Callable[[Any], str]] = MappingProxyType(
         ),
     }
 )
-"""How a field is shown, by command ("" for any) and name. What is not here is shown as it is."""
+"""Text of a field, by command ("" for any command) and name. Other fields are shown as they are."""

@@ -1,4 +1,4 @@
-"""What --loss, --spread, --burst and --loss-file say."""
+"""Losses from the options --loss, --spread, --burst and --loss-file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ _WAYS = ("loss", "burst", "loss_file")
 
 
 def read_loss(given: dict[str, Any]) -> Loss:
-    """The losses that the options of a command describe. `n_devices` is set to the number of losses of a file."""
+    """Losses from the options of a command. With a file, `given["n_devices"]` is set to its number of losses.
+
+    ParameterError or UsageError for options that are wrong or do not go together.
+    """
     named = [name for name in _WAYS if given.get(name) is not None]
     if len(named) != 1:
         options = [f"--{name.replace('_', '-')}" for name in _WAYS if name in given]
@@ -25,7 +28,7 @@ def read_loss(given: dict[str, Any]) -> Loss:
     if given.get("burst") is not None:
         values = _numbers("--burst", given["burst"])
         if len(values) != 4:
-            raise ParameterError(f"--burst: {shown(given['burst'])}: {len(values)} numbers, expected four")
+            raise ParameterError(f"--burst: {shown(given['burst'])} has {len(values)} numbers, expected four")
         names = ("p_good_to_bad", "p_bad_to_good", "loss_good", "loss_bad")
         return GilbertElliott(**dict(zip(names, values, strict=True)))
     if given["loss_file"] is not None:
@@ -33,13 +36,13 @@ def read_loss(given: dict[str, Any]) -> Loss:
         try:
             text = Path(path).read_text(encoding="utf-8")
         except UnicodeDecodeError:
-            raise ParameterError(f"{path}: not a text file of losses") from None
+            raise ParameterError(f"{path}: not a text file, expected a loss for each device") from None
         losses = _numbers(path, text)
         if not losses:
             raise ParameterError(f"{path}: it is empty, expected a loss for each device")
         for number, loss in enumerate(losses, 1):
             if not 0 <= loss < 1:
-                raise ParameterError(f"{path}: device {number}: {loss} is not a loss from 0 to below 1")
+                raise ParameterError(f"{path}: device {number}: {loss} is not a loss, expected 0 to below 1")
         if given["n_devices"] is None:
             given["n_devices"] = len(losses)
         if given["n_devices"] != len(losses):
@@ -53,8 +56,8 @@ def read_loss(given: dict[str, Any]) -> Loss:
 
 
 def _numbers(where: str, text: str) -> list[float]:
-    """Numbers, with commas or white space between them."""
+    """Numbers in a text, separated by commas or white space. ParameterError, with `where`, for any other text."""
     try:
         return [float(part) for part in text.replace(",", " ").split()]
     except ValueError:
-        raise ParameterError(f"{where}: {shown(text)} is not a list of numbers") from None
+        raise ParameterError(f"{where}: {shown(text)} is not a list of numbers separated by commas or spaces") from None

@@ -1,4 +1,4 @@
-"""Options as the user writes them: numbers that are numbers, and errors that name the option."""
+"""Option types: finite numbers, and commands whose errors name the option."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fuota_fec.errors import ParameterError
 
 
 class Number(click.FloatRange):
-    """A finite number from 0, or above it. click's own range takes nan for one."""
+    """Finite number of 0 or more, or above 0 only. The range of click itself accepts nan."""
 
     def __init__(self, *, above: bool = False) -> None:
         super().__init__(min=0, min_open=above)
@@ -23,12 +23,13 @@ class Number(click.FloatRange):
         except ValueError:
             number = math.nan
         if not math.isfinite(number) or number < 0 or (self.min_open and number == 0):
-            self.fail(f"{value} is not a number {'above' if self.min_open else 'from'} 0", param, ctx)
+            expected = "one above 0" if self.min_open else "0 or more"
+            self.fail(f"{value} is not a number, expected {expected}", param, ctx)
         return number
 
 
 class NamedOptions(click.Command):
-    """A command whose errors name the option that was given, where the library names its parameter."""
+    """Command whose errors name the option that was given, in place of the library's parameter."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -38,10 +39,13 @@ class NamedOptions(click.Command):
 
 
 def _named(line: str, ctx: click.Context) -> str:
+    """Line of a message, with the option in place of the parameter at its start, if the option was given."""
     name, colon, rest = line.partition(": ")
     for param in ctx.command.params:
-        if colon and isinstance(param, click.Option) and param.name == name:
-            if ctx.get_parameter_source(name) is ParameterSource.DEFAULT:
+        if not (colon and isinstance(param, click.Option) and param.name is not None):
+            continue
+        if param.name == name or f"--{name.replace('_', '-')}" in param.opts:
+            if ctx.get_parameter_source(param.name) is ParameterSource.DEFAULT:
                 break
             return f"{max(param.opts, key=len)}: {rest}"
     return line

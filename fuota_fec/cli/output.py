@@ -1,4 +1,4 @@
-"""What commands print and write."""
+"""Output of commands: JSON, whole files, and the options that commands share."""
 
 from __future__ import annotations
 
@@ -13,23 +13,25 @@ from typing import Any
 
 import click
 
+from fuota_fec.wire.dialects import DIALECTS
+
 
 def print_json(data: Any) -> None:
-    """One JSON object on one line."""
+    """Prints one JSON object on one line."""
     click.echo(json.dumps(data, ensure_ascii=False))
 
 
 def check_output(path: str, as_json: bool) -> None:
-    """Standard output holds one thing: what the command makes, or JSON about it."""
+    """UsageError if the command's product and its JSON would both go to standard output."""
     if path == "-" and as_json:
-        raise click.UsageError("--json prints to standard output, where -o - writes: give -o a file")
+        raise click.UsageError("--json and -o - both write to standard output: give -o a file")
 
 
 def write_whole(path: str, data: bytes) -> None:
-    """Writes a file all or not at all; "-" is standard output.
+    """Writes a file completely or not at all; "-" is standard output.
 
-    A file that is there keeps its permissions, a symbolic link leads to the file that is written, and what is no file
-    (a pipe, a device) is written to as it is. OSError names `path`.
+    An existing file keeps its permissions. A symbolic link is followed. A pipe or a device is written in place. OSError
+    names `path`.
     """
     if path == "-":
         sys.stdout.buffer.write(data)
@@ -49,9 +51,9 @@ def write_whole(path: str, data: bytes) -> None:
 
 
 def drop_unwritten() -> None:
-    """What standard output could not take (a full disk) is given up.
+    """Discards output that standard output cannot accept (a full disk).
 
-    Otherwise the interpreter tries once more at its end, and makes that the exit status.
+    Otherwise the interpreter tries again at exit, and replaces the exit status.
     """
     try:
         if sys.stdout is not None:
@@ -64,7 +66,7 @@ def drop_unwritten() -> None:
 
 def _replace(target: Path, data: bytes, mode: int | None) -> None:
     temporary = target.with_name(f".fuota-fec-{uuid.uuid4().hex}")
-    # A new file, with the permissions of the user's other new files.
+    # 0o666 less the umask: the usual permissions of a new file.
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -77,12 +79,11 @@ def _replace(target: Path, data: bytes, mode: int | None) -> None:
         raise
 
 
-def version_option(function: Any) -> Any:
-    """--dialect, for every command that needs one."""
+def dialect_option(function: Any) -> Any:
+    """Adds the option --dialect to a command."""
     return click.option(
         "--dialect",
-        "version",
-        type=click.Choice(["1.0.0", "2.0.0"]),
+        type=click.Choice(list(DIALECTS)),
         default="1.0.0",
         show_default=True,
         help="TS004 dialect of the devices.",
@@ -93,8 +94,8 @@ rows_choice: dict[str, Any] = {
     "type": click.Choice(["selected", "first"]),
     "default": "selected",
     "show_default": True,
-    "help": "Which coded fragments: chosen ones, which do with fewer, or 1, 2, 3 …",
+    "help": "Rows of the coded fragments: selected ones, of which fewer are needed, or 1, 2, 3 …",
 }
-"""Of --rows, where the command chooses them."""
+"""Arguments of the option --rows in commands that choose the rows."""
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")

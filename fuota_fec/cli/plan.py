@@ -1,4 +1,4 @@
-"""`fuota-fec plan`: how many coded fragments, which, and of what size."""
+"""`fuota-fec plan`: number, rows and size of the coded fragments that a fleet needs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from rich.table import Table
 
 from fuota_fec.cli.losses import read_loss
 from fuota_fec.cli.options import NamedOptions
-from fuota_fec.cli.output import check_output, json_option, print_json, rows_choice, version_option, write_whole
+from fuota_fec.cli.output import check_output, dialect_option, json_option, print_json, rows_choice, write_whole
 from fuota_fec.cli.progress import LateProgress
 from fuota_fec.devices.profiles import PROFILES, LateUncoded, profile
 from fuota_fec.errors import ParameterError
@@ -30,12 +30,15 @@ _ROWS_SHOWN = 40
 
 @click.command("plan", cls=NamedOptions)
 @click.argument("image", type=click.Path(dir_okay=False), required=False)
-@click.option("--image-len", type=int, help="Instead of IMAGE: its length in bytes.")
-@click.option("-M", "--n-frags", type=int, help="Instead of IMAGE: the number of uncoded fragments.")
+@click.option("--image-len", type=int, help="Length of the image in bytes, instead of IMAGE.")
+@click.option("-M", "--n-frags", type=int, help="Number of uncoded fragments, instead of IMAGE.")
 @click.option("--loss", type=float, help="Share of the fragments that a device loses, such as 0.05.")
-@click.option("--spread", type=float, help="Losses differ: standard deviation from device to device around --loss.")
-@click.option("--burst", help="Instead of --loss, bursts: good→bad,bad→good,loss if good,loss if bad (0.01,0.2,0,1).")
-@click.option("--loss-file", type=click.Path(dir_okay=False), help="Instead of --loss: a file with a loss per device.")
+@click.option("--spread", type=float, help="Standard deviation of the losses of devices around --loss.")
+@click.option(
+    "--burst",
+    help="Bursts, instead of --loss: probabilities good→bad and bad→good, loss if good, loss if bad (0.01,0.2,0,1).",
+)
+@click.option("--loss-file", type=click.Path(dir_okay=False), help="File with a loss per device, instead of --loss.")
 @click.option("--devices", "n_devices", type=int, help="Number of devices.")
 @click.option(
     "--threshold",
@@ -43,30 +46,37 @@ _ROWS_SHOWN = 40
     type=float,
     default=90,
     show_default=True,
-    help="Percent of the devices to complete.",
+    help="Percentage of the devices that must complete.",
 )
-@click.option("--confidence", type=float, default=0.99, show_default=True, help="Probability that so many do, below 1.")
+@click.option(
+    "--confidence",
+    type=float,
+    default=0.99,
+    show_default=True,
+    help="Required probability that the threshold is met, below 1.",
+)
 @click.option(
     "--region", "region_name", default="EU868", show_default=True, help=f"Region of --dr: {', '.join(REGIONS)}."
 )
-@click.option("--dr", type=int, help="Data rate: for the time on air, and the best fragment size.")
-@click.option("--dwell-time", is_flag=True, help="The 400 ms dwell-time limit is in force (AS923, AU915).")
-@click.option("--repeater", is_flag=True, help="A repeater may be in the path.")
-@click.option("-F", "--frag-size", type=int, help="Bytes of a fragment; the best for --dr if not given.")
-@click.option("--profile", "profile_name", type=click.Choice(list(PROFILES)), help="What the devices are.")
+@click.option("--dr", type=int, help="Data rate, for the time on air and the best fragment size.")
+@click.option("--dwell-time", is_flag=True, help="Apply the 400 ms dwell-time limit (AS923, AU915).")
+@click.option("--repeater", is_flag=True, help="Allow for a repeater in the path.")
+@click.option("-F", "--frag-size", type=int, help="Bytes of a fragment. Default: the best for --dr.")
+@click.option("--profile", "profile_name", type=click.Choice(list(PROFILES)), help="Profile of the devices.")
 @click.option("--rows", **rows_choice)
-@click.option("--max-coded", type=int, help="Most coded fragments; as many as could help if not given.")
-@click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same plan.")
+@click.option("--max-coded", type=int, help="Limit on coded fragments. Default: as many as can help.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed; the same seed gives the same plan.")
 @click.option(
     "-o", "--output", type=click.Path(dir_okay=False, allow_dash=True), help="Write an HTML page with the curves."
 )
-@version_option
+@dialect_option
 @json_option
 def plan_command(as_json: bool, **given: Any) -> None:
-    """How many coded fragments it takes for enough devices to complete IMAGE, and which.
+    """Plan the coded fragments with which enough devices complete IMAGE.
 
-    By trials with the exact matrix, beside the fixed code rates and rounds without coded fragments. With --dr the
-    fragment size with the least time on the air is found as well. Exit status 1 if the threshold cannot be met.
+    The plan is made by trials with the exact matrix, and shown beside fixed code rates and rounds without coded
+    fragments. With --dr it also has the fragment size with the least time on the air. Exit status 1 if the threshold
+    cannot be met.
     """
     output = given["output"]
     if output is not None:
@@ -79,7 +89,7 @@ def plan_command(as_json: bool, **given: Any) -> None:
     common: dict[str, Any] = {
         "confidence": given["confidence"],
         "n_devices": given["n_devices"],
-        "version": given["version"],
+        "dialect": given["dialect"],
         "max_coded": given["max_coded"],
         "rows": given["rows"],
         "seed": given["seed"],
@@ -142,9 +152,11 @@ def _image_len(given: dict[str, Any]) -> int | None:
 
 def _n_frags(image_len: int, frag_size: int | None) -> int:
     if frag_size is None:
-        raise click.UsageError("give --dr, so that the best fragment size can be found, or --frag-size")
+        raise click.UsageError("give --dr, for the best fragment size, or --frag-size")
     if not (1 <= frag_size <= 255 and image_len >= 1):
-        raise ParameterError(f"--frag-size: {image_len} bytes in fragments of {frag_size}, expected sizes of 1 to 255")
+        raise ParameterError(
+            f"--frag-size: {frag_size} is not possible for {image_len} bytes, expected 1 to 255, and at least one byte"
+        )
     return -(-image_len // frag_size)
 
 
@@ -179,19 +191,17 @@ def _print(name: str, plan: RedundancyPlan, transmission: TransmissionPlan | Non
     frame_time = transmission.frame_time if transmission else None
     size = f" of {transmission.frag_size} bytes (padding {transmission.padding})" if transmission else ""
     named = f"{name}: " if name else ""
-    lines = [f"{named}{plan.n_frags} fragments{size} and {plan.n_coded} coded ones, dialect {plan.version}"]
+    lines = [f"{named}{plan.n_frags} fragments{size} and {plan.n_coded} coded ones, dialect {plan.dialect}"]
     if transmission is not None:
-        lines.append(f"{transmission.data_rate}: {transmission.frame_time * 1000:.1f} ms on the air for each")
+        lines.append(f"{transmission.data_rate}: {transmission.frame_time * 1000:.1f} ms on the air for each frame")
     goal = f"{plan.success_threshold:g} % of {plan.n_devices} devices ({plan.n_needed})"
     sure = f"{100 * plan.confidence:g} %"
     if plan.meets:
-        lines.append(
-            f"at least {goal} complete with a probability of {percent(plan.probability)}, {sure} was asked for"
-        )
+        lines.append(f"at least {goal} complete with a probability of {percent(plan.probability)}, {sure} was required")
     else:
-        lines.append(f"the threshold cannot be met with up to {plan.max_coded} coded fragments: {goal} were asked for")
+        lines.append(f"the threshold cannot be met with up to {plan.max_coded} coded fragments: {goal} were required")
         coded = f" with {plan.n_coded} coded fragments" if plan.n_coded else " without coded fragments"
-        lines.append(f"the best that can be: {plan.n_sure} devices complete{coded}, with a probability of {sure}")
+        lines.append(f"the best possible plan: {plan.n_sure} devices complete{coded}, with a probability of {sure}")
     if plan.n_coded:
         shown_rows = " ".join(map(str, plan.rows[:_ROWS_SHOWN].tolist()))
         rest = " …" if plan.n_coded > _ROWS_SHOWN else ""

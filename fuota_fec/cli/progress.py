@@ -1,4 +1,4 @@
-"""A progress bar for what takes longer than two seconds."""
+"""Progress bar for operations that take longer than two seconds."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 PATIENCE = 2.0
-"""s before there is a bar."""
+"""Time before the bar is shown, s."""
 
 
 class LateProgress:
-    """Shows how far it is, on standard error if that is a terminal, once it has taken a while.
+    """Progress bar that appears after `patience` s, on standard error if that is a terminal.
 
-    Also while nothing is said of how far it is: the bar then only moves.
+    Until progress is reported, the bar shows activity only.
     """
 
     def __init__(self, what: str, *, patience: float = PATIENCE, console: Console | None = None) -> None:
@@ -50,7 +50,7 @@ class LateProgress:
                 self._bar.stop()
 
     def __call__(self, done: float, total: float) -> None:
-        """So much of so much is done."""
+        """Reports progress: `done` of `total`."""
         self._bar.update(self._task, completed=done, total=total)
 
     def _show(self) -> None:

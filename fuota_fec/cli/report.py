@@ -1,4 +1,4 @@
-"""`fuota-fec campaign report`: a campaign as a page to be looked at, sent on and kept."""
+"""`fuota-fec campaign report`: HTML page about a campaign."""
 
 from __future__ import annotations
 
@@ -25,10 +25,11 @@ from fuota_fec.report.page import need_extra
 def report_command(name: str, output: str | None, url: str, as_json: bool) -> None:
     """Write an HTML page about a campaign: stages, devices with their reasons, groups, parameters.
 
-    One file that needs no network. With --json the facts are printed, and the page is written only with -o.
+    The page is a single file and loads nothing from a network. With --json the facts are printed, and the page is
+    written only if -o is given.
     """
     if output is None and not as_json:
-        raise click.UsageError("give -o FILE, where the page is to be written, or --json")
+        raise click.UsageError("give -o FILE for the page, or --json")
     if output is not None:
         check_output(output, as_json)
         need_extra()

@@ -1,4 +1,4 @@
-"""`fuota-fec schedule`: what data rates and groupings of a fleet cost in time, air and battery."""
+"""`fuota-fec schedule`: time, air time and energy of an update by data rate and grouping of a fleet."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from fuota_fec.cli.console import plain_console
 from fuota_fec.cli.options import NamedOptions, Number
 from fuota_fec.cli.output import json_option, print_json
 from fuota_fec.codec.block import n_coded_of
-from fuota_fec.codec.limits import MAX_FRAG_NB
 from fuota_fec.devices.profiles import PROFILES, profile
 from fuota_fec.errors import ParameterError
 from fuota_fec.planning.fleet_schedule import EnergyModel, FleetSchedule, GroupSchedule, Sending, Sessions
 from fuota_fec.planning.what_if import Objective, WhatIf, what_if
 from fuota_fec.radio.regions import REGIONS, region
 from fuota_fec.report.formatting import duration
+from fuota_fec.wire.limits import MAX_FRAG_NB, MAX_FRAG_SIZE, MAX_FRAGS
 
 _SESSIONS: dict[Sessions, str] = {
     "sequential": "one session after the other",
@@ -39,7 +39,7 @@ _OBJECTIVES: dict[Objective, str] = {"duration": "least time", "air_time": "leas
     "--devices-per-dr",
     required=True,
     metavar="DR:N,…",
-    help="How many devices have which data rate as the fastest that reaches them, such as 0:60,1:80,5:450.",
+    help="Number of devices for each data rate that is the fastest to reach them, such as 0:60,1:80,5:450.",
 )
 @click.option(
     "--region",
@@ -49,43 +49,45 @@ _OBJECTIVES: dict[Objective, str] = {"duration": "least time", "air_time": "leas
     help=f"Region of the data rates: {', '.join(REGIONS)}.",
 )
 @click.option(
-    "--frequency-hz", type=int, help="Hz on which the groups are sent, for the duty cycle; that of RX2 if not given."
+    "--frequency-hz", type=int, help="Frequency of the groups in Hz, which decides the duty cycle. Default: RX2."
 )
-@click.option("--duty-cycle", type=float, help="Share of time instead of the region's, such as 0.01.")
+@click.option("--duty-cycle", type=float, help="Duty cycle as a share of time, such as 0.01. Default: the region's.")
 @click.option("-R", "--n-coded", type=click.IntRange(0, MAX_FRAG_NB - 1), help="Number of coded fragments.")
-@click.option("--code-rate", help="Instead of -R: 1/2, 3/4, 5/6 (the default), 7/8, or 1 for none.")
-@click.option("-F", "--frag-size", "fsize", type=int, help="Bytes of a fragment; the most that fits if not given.")
+@click.option("--code-rate", help="Code rate instead of -R: 1/2, 3/4, 5/6 (the default), 7/8, or 1 for none.")
+@click.option("-F", "--frag-size", "fsize", type=int, help="Bytes of a fragment. Default: the largest that fits.")
 @click.option(
     "--profile",
     "profiles",
     multiple=True,
     type=click.Choice(list(PROFILES)),
-    help="Device profile whose limits count; may be repeated.",
+    help="Device profile whose limits apply; may be repeated.",
 )
-@click.option("--periodicity", type=click.IntRange(0, 7), help="Class B with these ping slots; class C if not given.")
-@click.option("--dwell-time", is_flag=True, help="The 400 ms dwell-time limit is in force (AS923, AU915).")
-@click.option("--repeater", is_flag=True, help="A repeater may be in the path.")
+@click.option("--periodicity", type=click.IntRange(0, 7), help="Ping slot periodicity of class B. Default: class C.")
+@click.option("--dwell-time", is_flag=True, help="Apply the 400 ms dwell-time limit (AS923, AU915).")
+@click.option("--repeater", is_flag=True, help="Allow for a repeater in the path.")
 @click.option(
     "--mcast-msg-delay",
     type=Number(),
     default=2000,
     show_default=True,
-    help="ms between two frames of a group, at least.",
+    help="Minimum spacing of two frames of a group, in ms.",
 )
 @click.option(
     "--network-pacing",
     type=Number(),
     default=0.0,
     show_default=True,
-    help="ms between two frames that the network server keeps, at least.",
+    help="Minimum spacing of two frames enforced by the network server, in ms.",
 )
-@click.option("--setup-time", type=Number(), default=0.0, show_default=True, help="s before the first session.")
+@click.option(
+    "--setup-time", type=Number(), default=0.0, show_default=True, help="Time before the first session, in s."
+)
 @click.option(
     "--sessions",
     type=click.Choice(list(_SESSIONS)),
     default="sequential",
     show_default=True,
-    help="Groups one after the other; at the same time with the duty cycle divided; or each with its own.",
+    help="Order of the groups: one after the other; at the same time, the duty cycle divided; or each with its own.",
 )
 @click.option(
     "--choose",
@@ -93,19 +95,19 @@ _OBJECTIVES: dict[Objective, str] = {"duration": "least time", "air_time": "leas
     type=click.Choice(list(_OBJECTIVES)),
     default="energy",
     show_default=True,
-    help="What is to be least in the grouping marked with *.",
+    help="Quantity to minimise in the grouping marked with *.",
 )
 @click.option(
-    "--within", type=Number(), metavar="HOURS", help="Longest update to choose; exit status 1 if none is as quick."
+    "--within", type=Number(), metavar="HOURS", help="Longest duration of the choice; exit status 1 if none fits."
 )
-@click.option("--voltage", type=Number(), default=3.0, show_default=True, help="V of a device's battery.")
-@click.option("--rx-ma", type=Number(), default=16.0, show_default=True, help="mA of a device that receives.")
-@click.option("--idle-ua", type=Number(), default=6.0, show_default=True, help="µA of a device that idles.")
-@click.option("--tx-ma", type=Number(), default=44.0, show_default=True, help="mA of a device that transmits.")
+@click.option("--voltage", type=Number(), default=3.0, show_default=True, help="Voltage of the battery, V.")
+@click.option("--rx-ma", type=Number(), default=16.0, show_default=True, help="Current of a receiving device, mA.")
+@click.option("--idle-ua", type=Number(), default=6.0, show_default=True, help="Current of an idle device, µA.")
+@click.option("--tx-ma", type=Number(), default=44.0, show_default=True, help="Current of a transmitting device, mA.")
 @click.option(
-    "--tx-time", type=Number(), default=0.0, show_default=True, help="s for which a device transmits answers."
+    "--tx-time", type=Number(), default=0.0, show_default=True, help="Time for which a device transmits answers, s."
 )
-@click.option("--until-time-out", is_flag=True, help="Devices listen until their session times out.")
+@click.option("--until-time-out", is_flag=True, help="Let devices listen until their session times out.")
 @click.option("--all", "everything", is_flag=True, help="Show all groupings.")
 @json_option
 def schedule_command(
@@ -136,14 +138,14 @@ def schedule_command(
     everything: bool,
     as_json: bool,
 ) -> None:
-    """What an image of IMAGE_LEN bytes costs a fleet, at each data rate and in each grouping.
+    """Compare time, air time and energy of an image of IMAGE_LEN bytes, by data rate and grouping.
 
     A device hears its fastest data rate and all slower ones; a group is sent at the data rate of its slowest device.
-    Fewer groups take less air; more groups let fast devices listen for a shorter time. Losses are not looked at here.
-    Exit status 1 if no grouping can be sent, or none within --within.
+    Fewer groups take less air time; with more groups, fast devices listen for a shorter time. Losses are not
+    considered. Exit status 1 if no grouping can be sent, or none within --within.
     """
     if n_coded is not None and code_rate is not None:
-        raise click.UsageError("--code-rate and --n-coded both say how many coded fragments: give one of them")
+        raise click.UsageError("--code-rate and --n-coded both set the number of coded fragments: give one of them")
     limits = [profile(name) for name in profiles]
     sending = Sending(
         region=region_name,
@@ -156,9 +158,9 @@ def schedule_command(
         dwell_time=dwell_time,
         repeater=repeater,
         fsize=fsize,
-        frag_size_max=min((p.max_frag_size for p in limits), default=255),
+        frag_size_max=min((p.max_frag_size for p in limits), default=MAX_FRAG_SIZE),
         frag_size_multiple=math.lcm(*(p.frag_size_multiple for p in limits)),
-        frags_max=min((p.max_frags for p in limits), default=16383),
+        frags_max=min((p.max_frags for p in limits), default=MAX_FRAGS),
     )
     model = EnergyModel(
         voltage=voltage,
@@ -207,9 +209,9 @@ def _devices(text: str) -> dict[int, int]:
     for part in text.split(","):
         dr, colon, n = part.strip().upper().removeprefix("DR").partition(":")
         if not (colon and dr.strip().isdecimal() and n.strip().isdecimal()):
-            raise ParameterError(f"--devices-per-dr: {shown(text)} is not a list such as 0:60,1:80,5:450")
+            raise ParameterError(f"--devices-per-dr: {shown(text)} is not a list of DR:N, expected 0:60,1:80,5:450")
         if int(dr) in counts:
-            raise ParameterError(f"--devices-per-dr: DR{int(dr)} is given twice")
+            raise ParameterError(f"--devices-per-dr: DR{int(dr)} is given twice, expected each data rate once")
         counts[int(dr)] = int(n)
     return counts
 
@@ -255,8 +257,8 @@ def _print(
         )
     console.print(table)
     console.print()
-    least = "" if everything else ", for each number of groups that of least energy"
-    console.print(f"All {n_devices} devices, by group{least}")
+    least = "" if everything else "; the least energy for each number of groups"
+    console.print(f"All {n_devices} devices, by groups{least}")
     listed = list(choice.groupings if everything else choice.per_number())
     if chosen is not None and chosen not in listed:
         listed.append(chosen)
@@ -290,7 +292,7 @@ def _table(*columns: str) -> Table:
 
 
 def _range(group: GroupSchedule) -> str:
-    """Such as DR0, DR3-5 or DR0,12."""
+    """Text of the data rates of a group: DR0, DR3-5 or DR0,12."""
     drs: Sequence[int] = group.drs
     neighbours = len(drs) > 1 and drs == tuple(range(drs[0], drs[-1] + 1))
     return f"DR{drs[0]}-{drs[-1]}" if neighbours else "DR" + ",".join(map(str, drs))

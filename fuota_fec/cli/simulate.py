@@ -1,4 +1,4 @@
-"""`fuota-fec simulate`: how many devices of a fleet complete, with how many coded fragments."""
+"""`fuota-fec simulate`: number of devices of a fleet that complete, by coded fragments sent."""
 
 from __future__ import annotations
 
@@ -17,58 +17,60 @@ from fuota_fec.cli.losses import read_loss
 from fuota_fec.cli.options import NamedOptions
 from fuota_fec.cli.output import (
     check_output,
+    dialect_option,
     json_option,
     print_json,
     rows_choice,
-    version_option,
     write_whole,
 )
 from fuota_fec.cli.progress import LateProgress
-from fuota_fec.codec.limits import MAX_FRAG_NB
 from fuota_fec.fleet.trials import CHUNK, FleetTrial, simulate_fleet
 from fuota_fec.planning.confidence import MAX_DEVICES, Fleet, make_fleet
 from fuota_fec.planning.losses import BetaLoss, Losses
 from fuota_fec.planning.redundancy import expected_coded
 from fuota_fec.planning.selection import select_rows
 from fuota_fec.radio.airtime import frame_time
-from fuota_fec.radio.regions import DATA_FRAGMENT_HEADER_LEN, REGIONS, region
+from fuota_fec.radio.regions import REGIONS, region
 from fuota_fec.report.formatting import percent
 from fuota_fec.report.page import need_extra
 from fuota_fec.report.redundancy import FleetStudy, needed_lines, share_lines, simulation_page, study_fleet
+from fuota_fec.wire.limits import DATA_FRAGMENT_HEADER_LEN, MAX_FRAG_NB
 
 _SPARE = 24
-"""Coded fragments beyond those that a random matrix would take."""
+"""Coded fragments beyond the number that a random matrix takes."""
 _DESIGN_SHARE = 0.95
-"""Rows are chosen for a loss that this share of the devices does not exceed."""
+"""Share of the devices whose losses do not exceed the loss that rows are selected for."""
 
 
 @click.command("simulate", cls=NamedOptions)
 @click.option("-M", "--n-frags", type=int, required=True, help="Number of uncoded fragments.")
 @click.option("--loss", type=float, help="Share of the fragments that a device loses, such as 0.1.")
-@click.option("--spread", type=float, help="Losses differ: standard deviation from device to device around --loss.")
-@click.option("--loss-file", type=click.Path(dir_okay=False), help="Instead of --loss: a file with a loss per device.")
-@click.option("--devices", "n_devices", type=int, help="Number of devices; with --loss-file as many as it has.")
-@click.option("--max-coded", type=int, help="Coded fragments that are sent; about as many as help if not given.")
+@click.option("--spread", type=float, help="Standard deviation of the losses of devices around --loss.")
+@click.option("--loss-file", type=click.Path(dir_okay=False), help="File with a loss per device, instead of --loss.")
+@click.option(
+    "--devices", "n_devices", type=int, help="Number of devices. Default with --loss-file: those in the file."
+)
+@click.option("--max-coded", type=int, help="Number of coded fragments sent. Default: about as many as can help.")
 @click.option("--rows", **rows_choice)
 @click.option(
     "--region", "region_name", default="EU868", show_default=True, help=f"Region of --dr: {', '.join(REGIONS)}."
 )
-@click.option("--dr", type=int, help="Data rate: the report then has the time on the air.")
-@click.option("-F", "--frag-size", type=int, help="With --dr: bytes of a fragment; the largest if not given.")
-@click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same fleet.")
-@click.option("--workers", type=int, help="Threads; one for each core if not given. They change nothing but the time.")
+@click.option("--dr", type=int, help="Data rate, for the time on the air in the report.")
+@click.option("-F", "--frag-size", type=int, help="Bytes of a fragment, with --dr. Default: the largest.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed; the same seed gives the same fleet.")
+@click.option("--workers", type=int, help="Number of threads; the result does not depend on it. Default: one per core.")
 @click.option(
     "-o", "--output", type=click.Path(dir_okay=False, allow_dash=True), help="Write an HTML page with the curves."
 )
-@version_option
+@dialect_option
 @json_option
 def simulate_command(as_json: bool, **given: Any) -> None:
-    """What if: how many devices of a fleet complete with how many coded fragments.
+    """Simulate how many devices of a fleet complete, by the number of coded fragments sent.
 
-    Every device loses fragments of its own, and its losses are put to the exact matrix. Beside it stand rows 1, 2, 3 …,
-    as servers send them, and the ideal code, which no rows reach.
+    Losses are drawn for every device, and completion is computed with the exact matrix. The result is shown beside rows
+    1, 2, 3 …, as servers send them, and the ideal code, which no rows reach.
     """
-    output, version, seed = given["output"], given["version"], given["seed"]
+    output, dialect, seed = given["output"], given["dialect"], given["seed"]
     if output is not None:
         check_output(output, as_json)
         need_extra()
@@ -81,17 +83,17 @@ def simulate_command(as_json: bool, **given: Any) -> None:
     with LateProgress("simulating") as progress, ThreadPoolExecutor(workers) as pool:
         chosen = None
         if given["rows"] == "selected" and max_coded:
-            chosen = select_rows(n_frags, fleet.hardest_loss(_DESIGN_SHARE), max_coded, version=version, seed=seed)
+            chosen = select_rows(n_frags, fleet.hardest_loss(_DESIGN_SHARE), max_coded, dialect=dialect, seed=seed)
         choices = [chosen] if chosen is None else [chosen, None]
         n_tasks = len(choices) * -(-n_devices // CHUNK)
         executor = _Watched(pool, lambda done: progress(done, n_tasks))
-        arguments: dict[str, Any] = {"max_coded": max_coded, "version": version, "seed": seed, "executor": executor}
+        arguments: dict[str, Any] = {"max_coded": max_coded, "version": dialect, "seed": seed, "executor": executor}
         trials = [simulate_fleet(n_frags, loss, n_devices, rows=rows, **arguments) for rows in choices]
     study = study_fleet(
         n_frags,
         loss,
         trials[0],
-        version=version,
+        dialect=dialect,
         other=trials[-1] if len(trials) > 1 else None,
         frame_time=on_air,
         seed=seed,
@@ -107,10 +109,10 @@ def simulate_command(as_json: bool, **given: Any) -> None:
 
 
 class _Watched(Executor):
-    """An executor that tells how many of its tasks are done."""
+    """Executor that reports the number of tasks done."""
 
-    def __init__(self, executor: Executor, told: Callable[[int], None]) -> None:
-        self._executor, self._told, self._n_done = executor, told, 0
+    def __init__(self, executor: Executor, report: Callable[[int], None]) -> None:
+        self._executor, self._report, self._n_done = executor, report, 0
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         future = self._executor.submit(fn, *args, **kwargs)
@@ -119,11 +121,11 @@ class _Watched(Executor):
 
     def _done(self, _future: Future[Any]) -> None:
         self._n_done += 1
-        self._told(self._n_done)
+        self._report(self._n_done)
 
 
 def _losses(given: dict[str, Any]) -> tuple[float | Losses, int]:
-    """One loss for all, or one for each device; and how many devices there are."""
+    """One loss for all devices, or one for each, and the number of devices."""
     loss = read_loss(given)
     n_devices = integer("--devices", given["n_devices"], 1, MAX_DEVICES)
     if isinstance(loss, BetaLoss):
@@ -154,7 +156,7 @@ def _facts(study: FleetStudy, trial: FleetTrial) -> dict[str, Any]:
         "n_frags": study.n_frags,
         "n_devices": trial.coded_needed.size,
         "max_coded": trial.rows.size,
-        "version": study.version,
+        "version": study.dialect,
         "seed": study.seed,
         "rows": trial.rows.tolist(),
         "frame_time": study.frame_time,
@@ -170,19 +172,19 @@ def _print(study: FleetStudy) -> None:
     console = plain_console()
     n_devices, curves = study.trial.coded_needed.size, study.curves
     labels = [curve.label for curve in curves]
-    console.print(f"{study.n_frags} uncoded fragments, {n_devices} devices, dialect {study.version}, {curves[0].label}")
+    console.print(f"{study.n_frags} uncoded fragments, {n_devices} devices, dialect {study.dialect}, {curves[0].label}")
     shares = _table("coded", labels)
     for n, values in share_lines(study):
         shares.add_row(str(n), *map(percent, values))
     needed = _table("devices", labels)
     for share, numbers in needed_lines(study):
         needed.add_row(f"{100 * share:g} %", *("-" if n is None else str(n) for n in numbers))
-    for title, table in (("devices that complete", shares), ("coded fragments that it takes", needed)):
+    for title, table in (("devices that complete", shares), ("coded fragments needed", needed)):
         console.print(f"\n{title}")
         console.print(table)
     unfinished = int(np.count_nonzero(study.trial.coded_needed < 0))
     if unfinished:
-        console.print(f"\n{unfinished} devices do not complete with all {study.trial.rows.size}")
+        console.print(f"\n{unfinished} devices do not complete with all {study.trial.rows.size} coded fragments")
 
 
 def _table(first: str, labels: list[str]) -> Table:

@@ -11,15 +11,16 @@ import numpy as np
 from fuota_fec import _core
 from fuota_fec.buffers import Buffer, Bytes, byte_length
 from fuota_fec.checks import integer, shown
-from fuota_fec.codec.limits import MAX_FRAG_NB, MAX_FRAGS, Rows, check_frag_size, dialect_of, row_numbers
+from fuota_fec.codec.limits import MAX_FRAG_NB, MAX_FRAGS, Rows, check_frag_size, row_numbers
 from fuota_fec.codec.parity import ParityMatrix, check_matrix
 from fuota_fec.errors import ParameterError
-from fuota_fec.wire.fragmentation import FragSessionSetupReq
+from fuota_fec.wire.dialects import one_dialect
+from fuota_fec.wire.fragmentation import DataFragment, FragSessionSetupReq
+from fuota_fec.wire.limits import DATA_FRAGMENT_HEADER_LEN as HEADER_LEN
 
-DATA_FRAGMENT_CID = 0x08
+__all__ = ["HEADER_LEN", "FragmentedBlock", "n_coded_of", "prepare"]
+
 CODE_RATE = re.compile(r"[0-9]{1,5}(/[0-9]{1,5}|\.[0-9]{1,9})?")
-HEADER_LEN = 3
-"""Bytes of a DataFragment before its payload: CID and IndexAndN."""
 
 
 def n_coded_of(code_rate: str | float | Fraction, n_frags: int) -> int:
@@ -60,7 +61,7 @@ class FragmentedBlock:
         self.frag_index = frag_index
         self.descriptor = descriptor
         self._matrix = matrix
-        # The uncoded fragments without headers, padded: what coded fragments are made of.
+        # The uncoded fragments without headers, padded: the input of the encoder.
         self._block = np.zeros(self.n_frags * frag_size, np.uint8)
         self._block[: data.size] = data
         numbers = np.concatenate([np.arange(1, self.n_frags + 1, dtype=np.uint32), self.n_frags + rows])
@@ -76,14 +77,19 @@ class FragmentedBlock:
         return len(self.rows)
 
     @property
-    def version(self) -> str:
+    def dialect(self) -> str:
         """The TS004 dialect of the coded fragments."""
-        return self._matrix.version
+        return self._matrix.dialect
+
+    @property
+    def version(self) -> str:
+        """Another name of `dialect`."""
+        return self._matrix.dialect
 
     def __repr__(self) -> str:
         return (
             f"<FragmentedBlock {self.image_len} bytes = {self.n_frags} × {self.frag_size} - {self.padding}, "
-            f"{self.n_coded} coded, version {self.version}>"
+            f"{self.n_coded} coded, dialect {self.dialect}>"
         )
 
     def frame(self, frag_nb: int) -> memoryview:
@@ -91,7 +97,7 @@ class FragmentedBlock:
         frag_nb = integer("frag_nb", frag_nb, 1, MAX_FRAG_NB)
         index = frag_nb - 1 if frag_nb <= self.n_frags else self._index.get(frag_nb - self.n_frags)
         if index is None:
-            raise ParameterError(f"frag_nb: row {frag_nb - self.n_frags} was not prepared; `more` makes further rows")
+            raise ParameterError(f"frag_nb: row {frag_nb - self.n_frags} is not prepared; `more` makes further rows")
         frame: Bytes = self.frames[index]
         return frame.data
 
@@ -117,7 +123,7 @@ class FragmentedBlock:
     ) -> FragSessionSetupReq:
         """The FragSessionSetupReq that announces this block (TS004). Dialect 2.0.0 needs session_cnt and mic."""
         return FragSessionSetupReq(
-            version=self.version,
+            version=self.dialect,
             frag_index=self.frag_index,
             mc_group_bit_mask=mc_group_bit_mask,
             nb_frag=self.n_frags,
@@ -133,7 +139,7 @@ class FragmentedBlock:
     def _empty_frames(self, frag_nbs: Rows) -> Bytes:
         frames = np.empty((len(frag_nbs), HEADER_LEN + self.frag_size), np.uint8)
         index_and_n = frag_nbs | (self.frag_index << 14)
-        frames[:, 0] = DATA_FRAGMENT_CID
+        frames[:, 0] = DataFragment.CID
         frames[:, 1] = index_and_n & 0xFF
         frames[:, 2] = index_and_n >> 8
         return frames
@@ -152,7 +158,8 @@ def prepare(
     n_coded: int = 0,
     code_rate: str | float | Fraction | None = None,
     rows: Iterable[int] | None = None,
-    version: str = "1.0.0",
+    dialect: str | None = None,
+    version: str | None = None,
     frag_index: int = 0,
     descriptor: bytes = b"\0\0\0\0",
     matrix: ParityMatrix | None = None,
@@ -161,12 +168,13 @@ def prepare(
 
     How many: `n_coded`, or `code_rate` (such as "5/6"); which: rows 1, 2, 3 … or the first n_coded of `rows` (all
     of them if n_coded is 0). `frag_index` is 0 … 3, `descriptor` 4 bytes in wire order (TS004 FragSessionSetupReq).
-    `matrix` may be shared by images with equally many fragments.
+    `dialect` is "1.0.0" (the default) or "2.0.0"; `version` is another name of it. `matrix` may be shared by images
+    with equally many fragments.
 
     ParameterError for an empty image, one that needs more than 16383 fragments, and numbers beyond 16383 on the air.
     """
     frag_size = check_frag_size(frag_size)
-    dialect_of(version)
+    dialect = one_dialect(dialect, version)
     frag_index = integer("frag_index", frag_index, 0, 3)
     n_coded = integer("n_coded", n_coded, 0, MAX_FRAG_NB)
     try:
@@ -181,25 +189,25 @@ def prepare(
     n_frags = -(-length // frag_size)
     if n_frags > MAX_FRAGS:
         raise ParameterError(
-            f"image: {length} bytes need {n_frags} fragments of {frag_size} bytes, at most {MAX_FRAGS} are possible"
+            f"image: {length} bytes need {n_frags} fragments of {frag_size} bytes, expected at most {MAX_FRAGS}"
         )
     if code_rate is not None:
         if n_coded:
-            raise ParameterError("n_coded, code_rate: give one of them, not both")
+            raise ParameterError("n_coded, code_rate: both are given, expected one of them")
         n_coded = n_coded_of(code_rate, n_frags)
     max_row = MAX_FRAG_NB - n_frags
     if rows is None:
         if n_coded > max_row:
             raise ParameterError(
-                f"n_coded: {n_frags} uncoded and {n_coded} coded fragments; {MAX_FRAG_NB} can be numbered in all"
+                f"n_coded: {n_frags} uncoded and {n_coded} coded fragments, expected at most {MAX_FRAG_NB} in all"
             )
         numbers = np.arange(1, n_coded + 1, dtype=np.uint32)
     else:
         wanted = n_coded if n_coded or code_rate is not None else None
         numbers = row_numbers(rows, wanted, max_row=max_row)
     if matrix is None:
-        matrix = ParityMatrix(n_frags, version)
-    check_matrix(matrix, n_frags, version)
+        matrix = ParityMatrix(n_frags, dialect)
+    check_matrix(matrix, n_frags, dialect)
     return FragmentedBlock(
         image, frag_size, numbers, matrix=matrix, frag_index=frag_index, descriptor=bytes(descriptor)
     )

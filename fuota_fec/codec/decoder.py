@@ -1,4 +1,4 @@
-"""The block from whichever fragments arrived."""
+"""Decoding: the block from enough of its fragments."""
 
 from __future__ import annotations
 
@@ -10,33 +10,57 @@ import numpy as np
 from fuota_fec import _core
 from fuota_fec.buffers import Buffer, byte_length
 from fuota_fec.checks import integer, shown
-from fuota_fec.codec.limits import MAX_FRAG_NB, Rows, check_frag_size, check_n_frags, dialect_of
+from fuota_fec.codec.limits import MAX_FRAG_NB, Rows, check_frag_size, check_n_frags
 from fuota_fec.errors import ParameterError
+from fuota_fec.wire.dialects import DIALECTS, one_dialect
 
 
 class Decoder(_core.Decoder):
     """Collects fragments of a block of `n_frags` × `frag_size` bytes, in any order, duplicates welcome.
 
-    `push(frag_nb, payload)` takes one and says whether the block is determined: it is with the first fragment that
+    `push(frag_nb, payload)` adds one and returns whether the block is determined: true from the first fragment that
     makes it possible. `missing` is the number of independent fragments still needed, `rank` that of those at hand;
-    `block()` gives the bytes, padding included, and raises UndecodableError while any are missing.
-    A bad argument is a ParameterError and changes nothing. For one thread at a time.
+    `block()` returns the bytes, padding included, and raises UndecodableError while any are missing.
+    A bad argument is a ParameterError and changes nothing. `dialect` is "1.0.0" (the default) or "2.0.0"; `version`
+    is another name of it. Threads may share a decoder: a call waits while another one computes.
     """
 
-    __slots__ = ("version",)
+    __slots__ = ("dialect",)
 
-    version: str
+    dialect: str
 
-    def __new__(cls, n_frags: int, frag_size: int, *, version: str = "1.0.0", kernel: str | None = None) -> Decoder:
-        self = super().__new__(cls, check_n_frags(n_frags), check_frag_size(frag_size), dialect_of(version), kernel)
-        self.version = version
+    def __new__(
+        cls,
+        n_frags: int,
+        frag_size: int,
+        *,
+        dialect: str | None = None,
+        version: str | None = None,
+        kernel: str | None = None,
+    ) -> Decoder:
+        dialect = one_dialect(dialect, version)
+        self = super().__new__(cls, check_n_frags(n_frags), check_frag_size(frag_size), DIALECTS[dialect], kernel)
+        self.dialect = dialect
         return self
 
-    def __init__(self, n_frags: int, frag_size: int, *, version: str = "1.0.0", kernel: str | None = None) -> None:
+    def __init__(
+        self,
+        n_frags: int,
+        frag_size: int,
+        *,
+        dialect: str | None = None,
+        version: str | None = None,
+        kernel: str | None = None,
+    ) -> None:
         """See the class."""
 
+    @property
+    def version(self) -> str:
+        """Another name of `dialect`."""
+        return self.dialect
+
     def __repr__(self) -> str:
-        return f"Decoder({self.n_frags}, {self.frag_size}, version={self.version!r})"
+        return f"Decoder({self.n_frags}, {self.frag_size}, dialect={self.dialect!r})"
 
 
 def decode(
@@ -45,15 +69,17 @@ def decode(
     frag_nbs: Iterable[int],
     payloads: list[Buffer] | tuple[Buffer, ...] | Buffer,
     *,
-    version: str = "1.0.0",
+    dialect: str | None = None,
+    version: str | None = None,
 ) -> bytes:
     """The block, n_frags × frag_size bytes with its padding, from fragments in any order.
 
     `frag_nbs` are fragment numbers from 1 to 16383 (above n_frags: coded); `payloads` are as many payloads of
     frag_size bytes, as a sequence or one after the other in a C-contiguous buffer such as a (k, frag_size) array.
+    `dialect` is "1.0.0" (the default) or "2.0.0"; `version` is another name of it.
     UndecodableError, with the number missing, if they do not determine the block.
     """
-    decoder = Decoder(n_frags, frag_size, version=version)
+    decoder = Decoder(n_frags, frag_size, dialect=dialect, version=version)
     numbers = fragment_numbers(frag_nbs)
     if isinstance(payloads, (list, tuple)):
         if len(payloads) != len(numbers):

@@ -9,9 +9,10 @@ import numpy as np
 from fuota_fec import _core
 from fuota_fec.buffers import Buffer, Bytes, byte_length
 from fuota_fec.checks import integer
-from fuota_fec.codec.limits import MAX_ROW, check_frag_size, check_n_frags, dialect_of, row_numbers
+from fuota_fec.codec.limits import MAX_ROW, check_frag_size, check_n_frags, row_numbers
 from fuota_fec.codec.parity import ParityMatrix, check_matrix, make_panels
 from fuota_fec.errors import ParameterError
+from fuota_fec.wire.dialects import DIALECTS, one_dialect
 
 
 def encode(
@@ -19,7 +20,8 @@ def encode(
     frag_size: int,
     n_coded: int,
     *,
-    version: str = "1.0.0",
+    dialect: str | None = None,
+    version: str | None = None,
     rows: Iterable[int] | None = None,
     matrix: ParityMatrix | None = None,
     out: Bytes | None = None,
@@ -31,12 +33,14 @@ def encode(
     `rows` are row numbers from 1 on, without duplicates, in any order. `matrix` is a ParityMatrix for the same
     number of fragments and dialect, whose rows are then reused. `out` is where to write, a C-contiguous
     (n_coded, frag_size) uint8 array; a new one is made without it. Returns that array.
-    `kernel` forces one of `kernels()`; all give the same bytes. The GIL is released.
+    `dialect` is "1.0.0" (the default) or "2.0.0"; `version` is another name of it. `kernel` forces one of
+    `kernels()`; all give the same bytes. The GIL is released.
 
     ParameterError if a value is out of range or the shapes do not fit. TS004, Encoding.
     """
+    dialect = one_dialect(dialect, version)
     if rows is None and matrix is None:
-        coded = _core.encode_leading(block, frag_size, n_coded, version, out, kernel)
+        coded = _core.encode_leading(block, frag_size, n_coded, DIALECTS[dialect], out, kernel)
         if coded is not None:
             return coded
     frag_size = check_frag_size(frag_size)
@@ -47,20 +51,21 @@ def encode(
             f"block: {length} bytes are not whole fragments of frag_size = {frag_size}; `prepare` pads"
         )
     n_frags = check_n_frags(length // frag_size)
-    dialect = dialect_of(version)
     numbers = None if rows is None else row_numbers(rows, n_coded)
     if matrix is not None:
-        check_matrix(matrix, n_frags, version)
+        check_matrix(matrix, n_frags, dialect)
     if out is None:
         out = np.empty((n_coded, frag_size), np.uint8)
     elif not isinstance(out, np.ndarray) or out.dtype != np.uint8 or out.shape != (n_coded, frag_size):
         found = f"{out.dtype} {out.shape}" if isinstance(out, np.ndarray) else type(out).__name__
-        raise ParameterError(f"out: expected a uint8 array of shape ({n_coded}, {frag_size}), got {found}")
+        raise ParameterError(
+            f"out: {found} is not the result, expected a uint8 array of shape ({n_coded}, {frag_size})"
+        )
     if matrix is not None:
         panels = matrix.leading_panels(n_coded) if numbers is None else matrix.panels(numbers)
     else:
         if numbers is None:
             numbers = np.arange(1, n_coded + 1, dtype=np.uint32)
-        panels = make_panels(n_frags, dialect, numbers, kernel)
+        panels = make_panels(n_frags, DIALECTS[dialect], numbers, kernel)
     _core.encode_into(block, frag_size, panels, n_coded, out, 0, frag_size, kernel)
     return out

@@ -1,4 +1,4 @@
-"""The parity matrix of TS004: which uncoded fragments each coded fragment is the sum of."""
+"""The parity matrix of TS004: the uncoded fragments that add up to each coded fragment."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import numpy as np
 from fuota_fec import _core
 from fuota_fec.buffers import Bytes
 from fuota_fec.checks import integer, shown
-from fuota_fec.codec.limits import MAX_ROW, Rows, check_n_frags, dialect_of
+from fuota_fec.codec.limits import MAX_ROW, Rows, check_n_frags
 from fuota_fec.errors import ParameterError
+from fuota_fec.wire.dialects import DIALECTS, one_dialect
 
 
 def make_panels(n_frags: int, dialect: int, rows: Rows, kernel: str | None = None) -> Bytes:
@@ -21,20 +22,21 @@ def make_panels(n_frags: int, dialect: int, rows: Rows, kernel: str | None = Non
 
 
 class ParityMatrix:
-    """The parity matrix of `n_frags` uncoded fragments (1 … 16383) in one dialect of TS004.
+    """The parity matrix of `n_frags` uncoded fragments (1 … 16383) in one dialect of TS004, "1.0.0" by default.
 
     It depends on nothing else, so one matrix serves every image with that many fragments: pass it to `encode` and
-    `prepare`, from several threads if you like. Rows are made when first needed, and the leading ones kept.
-    `kernel` forces one of `kernels()`; all give the same rows.
+    `prepare`, also from several threads at once. Rows are made when first needed, and the leading ones kept.
+    `version` is another name of `dialect`. `kernel` forces one of `kernels()`; all give the same rows.
     """
 
-    def __init__(self, n_frags: int, version: str = "1.0.0", *, kernel: str | None = None) -> None:
+    def __init__(
+        self, n_frags: int, dialect: str | None = None, *, version: str | None = None, kernel: str | None = None
+    ) -> None:
         self._n_frags = check_n_frags(n_frags)
-        self._dialect = dialect_of(version)
-        self._version = version
+        self._dialect = one_dialect(dialect, version)
         self._kernel = kernel
         self._lock = threading.Lock()
-        # Replaced as a whole, never changed in place: a reader holds whichever it saw.
+        # Each pair is replaced as a whole, never changed in place: a thread that reads one holds a consistent pair.
         self._leading: tuple[int, Bytes] = (0, np.empty(0, np.uint8))
         self._selected: tuple[bytes, Bytes] = (b"", np.empty(0, np.uint8))
 
@@ -43,11 +45,16 @@ class ParityMatrix:
         return self._n_frags
 
     @property
+    def dialect(self) -> str:
+        return self._dialect
+
+    @property
     def version(self) -> str:
-        return self._version
+        """Another name of `dialect`."""
+        return self._dialect
 
     def __repr__(self) -> str:
-        return f"ParityMatrix({self._n_frags}, version={self._version!r})"
+        return f"ParityMatrix({self._n_frags}, dialect={self._dialect!r})"
 
     def row(self, n: int) -> Bytes:
         """Row n ≥ 1, the coefficients of coded fragment M + n: n_frags values 0 or 1 (uint8)."""
@@ -65,7 +72,7 @@ class ParityMatrix:
         return bits
 
     def _make(self, rows: Rows) -> Bytes:
-        return make_panels(self._n_frags, self._dialect, rows, self._kernel)
+        return make_panels(self._n_frags, DIALECTS[self._dialect], rows, self._kernel)
 
     def leading_panels(self, n_rows: int) -> Bytes:
         """Panels of rows 1 … n_rows at least, kept for the next call."""
@@ -75,7 +82,7 @@ class ParityMatrix:
         with self._lock:
             have, panels = self._leading
             if have < n_rows:
-                # Whole panels of eight rows, and half as much again as there was: growth costs little.
+                # Whole panels of eight rows, and at least half as many again: few growths, each of which copies.
                 want = -(-max(n_rows, have + have // 2) // 8) * 8
                 more = self._make(np.arange(have + 1, want + 1, dtype=np.uint32))
                 panels = np.concatenate([panels, more]) if have else more
@@ -83,7 +90,7 @@ class ParityMatrix:
             return panels
 
     def panels(self, rows: Rows) -> Bytes:
-        """Panels of these rows, in this order: the kept leading ones if they are 1, 2, 3 …, else as last selected."""
+        """Panels of these rows, in this order. The leading rows 1, 2, 3 … and the last other selection are kept."""
         if np.array_equal(rows, np.arange(1, rows.size + 1, dtype=np.uint32)):
             return self.leading_panels(rows.size)
         key = rows.tobytes()
@@ -94,8 +101,8 @@ class ParityMatrix:
         return panels
 
 
-def check_matrix(matrix: object, n_frags: int, version: str) -> None:
+def check_matrix(matrix: object, n_frags: int, dialect: str) -> None:
     """ParameterError unless this is the matrix of a block of n_frags fragments in that dialect."""
-    if not isinstance(matrix, ParityMatrix) or (matrix.n_frags, matrix.version) != (n_frags, version):
-        expected = f"the matrix of {n_frags} fragments in dialect {version}, which was expected"
-        raise ParameterError(f"matrix: {shown(matrix)} is not {expected}")
+    if not isinstance(matrix, ParityMatrix) or (matrix.n_frags, matrix.dialect) != (n_frags, dialect):
+        expected = f"ParityMatrix({n_frags}, dialect={dialect!r})"
+        raise ParameterError(f"matrix: {shown(matrix)} is not the matrix of this block, expected {expected}")

@@ -21,15 +21,16 @@ def one_dialect(dialect: Any, version: Any, default: str | None = "1.0.0") -> st
 
     ParameterError for a value that is not a dialect, for two different ones, and for none if `default` is None.
     """
-    if dialect is not None and version is not None:
-        if dialect_number(dialect) != dialect_number(version):
-            raise ParameterError(f"dialect, version: {dialect!r} and {version!r} differ, expected one dialect")
-        return str(dialect)
-    given = version if dialect is None else dialect
-    if given is None:
-        given = default
-    dialect_number(given)
-    return str(given)
+    if version is None:
+        given = default if dialect is None else dialect
+    elif dialect is None or dialect_number(dialect) == dialect_number(version):
+        given = version
+    else:
+        raise ParameterError(f"dialect, version: {dialect!r} and {version!r} differ, expected one dialect")
+    if type(given) is not str or given not in DIALECTS:
+        dialect_number(given)
+        given = str(given)
+    return given
 
 
 def dialect_number(dialect: Any) -> int:

@@ -1,10 +1,10 @@
-/* libFuzzer target: any sequence of pushes, questions and resets keeps the decoder sound.
+/* libFuzzer target: a decoder stays sound under any sequence of pushes, rank queries and resets.
  *
  *     clang -g -O1 -fsanitize=fuzzer,address,undefined -Isrc_c tests/c/fuzz_decode.c src_c/(all).c -o fuzz_decode
  *
  * The first byte chooses the kernel, the next four dialect and size; then an operation per byte, with its operands. The
- * block is made from the size, so that what a complete decoder gives back is known; bytes of the input contradict it only
- * where an operation says so, and from then on it is only asked for, not compared. */
+ * block is made from the size, so that the bytes of a complete decoder are known. One operation pushes bytes of the input
+ * that may contradict the block; from then on the block is only computed, not compared. */
 #include <stdlib.h>
 
 #include "kernels.h"

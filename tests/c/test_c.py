@@ -1,8 +1,9 @@
-"""The laws of the C core, run as a program: on this machine, with sanitizers, and for AArch64 under an emulator."""
+"""Laws of the C core, run as a program: on this machine, with sanitizers, and for other architectures under an emulator."""
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,10 +13,29 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted((ROOT / "src_c").glob("*.c"))
-WARNINGS = ["-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Werror"]
+WARNINGS = [
+    *("-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wshadow", "-Wcast-qual", "-Wundef", "-Wvla"),
+    *("-Wmissing-prototypes", "-Wstrict-prototypes", "-Wattributes", "-Werror"),
+]
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer"]
+COMPILER_NAME = re.compile(r"(?:\w+-linux-gnu-)?(gcc|clang)(?:-\d+)?")
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the guard pages are made with Linux's mmap")
+
+
+def compilers_found() -> list[str]:
+    """Names of all compilers on the PATH, cross compilers included, each program once."""
+    by_program: dict[Path, str] = {}
+    for folder in map(Path, os.get_exec_path()):
+        if folder.is_dir():
+            for path in sorted(folder.iterdir(), key=lambda path: (len(path.name), path.name)):
+                if COMPILER_NAME.fullmatch(path.name):
+                    by_program.setdefault(path.resolve(), path.name)
+    return sorted(by_program.values())
+
+
+def target_of(cc: str) -> str:
+    return subprocess.run([cc, "-dumpmachine"], capture_output=True, text=True, check=True).stdout.strip()
 
 
 def compiler(*names: str) -> str:
@@ -28,11 +48,16 @@ def compiler(*names: str) -> str:
     pytest.skip(missing)
 
 
+def compiled(cc: str, *arguments: object) -> str:
+    """Standard output of a compiler that must succeed."""
+    done = subprocess.run([cc, "-std=c11", *map(str, arguments)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 def build(program: Path, cc: str, *flags: str, main: str = "test_kernels.c") -> Path:
     sources = [Path(__file__).parent / main, *SOURCES]
-    command = [cc, "-std=c11", "-g", *flags, f"-I{ROOT / 'src_c'}", *map(str, sources), "-o", str(program)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    compiled(cc, "-g", *flags, f"-I{ROOT / 'src_c'}", *sources, "-o", program)
     return program
 
 
@@ -43,12 +68,75 @@ def run(*command: str) -> list[str]:
     return [line.removesuffix(": ok") for line in done.stdout.splitlines()]
 
 
-def test_core_compiles_without_warnings(tmp_path):
-    cc = compiler("cc", "gcc", "clang")
+# ---- compilers -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("cc", compilers_found())
+def test_core_compiles_without_warnings(cc, tmp_path):
     for source in SOURCES:
-        command = [cc, "-std=c11", "-O2", *WARNINGS, "-c", str(source), "-o", str(tmp_path / "core.o")]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
+        compiled(cc, "-O2", *WARNINGS, "-c", source, "-o", tmp_path / "core.o")
+        compiled(cc, *WARNINGS, "-DNDEBUG", "-fsyntax-only", source)
+
+
+@pytest.mark.parametrize("cc", compilers_found())
+def test_core_compiles_as_one_file(cc, tmp_path):
+    """Names of functions, types and macros are unique in the whole core."""
+    whole = tmp_path / "core.c"
+    whole.write_text("".join(f'#include "{source}"\n' for source in SOURCES), encoding="utf-8")
+    compiled(cc, *WARNINGS, "-fsyntax-only", whole)
+
+
+@pytest.mark.parametrize("cc", compilers_found())
+def test_compiler_is_in_the_stated_list(cc):
+    page = (ROOT / "docs" / "compilers.md").read_text(encoding="utf-8")
+    first_versions = {name.lower(): int(version) for name, version in re.findall(r"^\| (\w+) \| (\d+) \|$", page, re.M)}
+    family = COMPILER_NAME.fullmatch(cc)[1]
+    version = subprocess.run([cc, "-dumpversion"], capture_output=True, text=True, check=True).stdout
+    assert int(version.partition(".")[0]) >= first_versions[family]
+
+
+def test_stated_first_versions_are_those_that_the_core_refuses_to_undercut():
+    page = (ROOT / "docs" / "compilers.md").read_text(encoding="utf-8")
+    header = (ROOT / "src_c" / "internal.h").read_text(encoding="utf-8")
+    refused = dict(re.findall(r"#error \"fuota_fec needs (\w+) (\d+) or newer\"", header))
+    assert refused == dict(re.findall(r"^\| (\w+) \| (\d+) \|$", page, re.M))
+
+
+@pytest.mark.parametrize("cc", [cc for cc in compilers_found() if target_of(cc).startswith("x86_64")])
+@pytest.mark.parametrize(
+    ("source", "function"),
+    [("kernel_x86_select.c", "fuota_select_weigh_avx512"), ("kernel_x86_erasure.c", "fuota_losses_draw_avx512")],
+)
+def test_avx512_functions_use_whole_registers(cc, source, function):
+    assembly = compiled(cc, "-O3", "-DNDEBUG", "-S", ROOT / "src_c" / source, "-o", "-")
+    body = assembly.partition(f"\n{function}:")[2].partition(f".size\t{function}")[0]
+    assert body.count("%zmm") > 100
+
+
+def test_version_of_the_header_is_that_of_the_package():
+    header = (ROOT / "src_c" / "fuota.h").read_text(encoding="utf-8")
+    numbers = re.findall(r"#define FUOTA_VERSION_(?:MAJOR|MINOR|PATCH) (\d+)", header)
+    package = re.search(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.M)
+    assert ".".join(numbers) == package[1]
+
+
+@pytest.mark.parametrize(("flavour", "asserts"), [("", False), ("debug", True), ("asan", True)])
+def test_asserts_are_on_in_debug_builds_alone(flavour, asserts):
+    show = (
+        "import runpy, setuptools, Cython.Build\n"
+        "Cython.Build.cythonize = lambda modules, **_: modules\n"
+        "setuptools.setup = lambda ext_modules: print(*ext_modules[0].extra_compile_args)\n"
+        "runpy.run_path('setup.py')"
+    )
+    environment = os.environ | {"FUOTA_FEC_BUILD": flavour}
+    done = subprocess.run(
+        [sys.executable, "-c", show], capture_output=True, text=True, check=True, cwd=ROOT, env=environment
+    )
+    flags = done.stdout.split()
+    assert ("-UNDEBUG" in flags, "-DNDEBUG" in flags) == (asserts, not asserts)
+
+
+# ---- laws ------------------------------------------------------------------------------------------------------------
 
 
 def test_laws_on_this_machine(tmp_path):
@@ -59,6 +147,12 @@ def test_laws_on_this_machine(tmp_path):
 @pytest.mark.slow
 def test_laws_with_sanitizers(tmp_path):
     program = build(tmp_path / "laws", compiler("gcc", "clang"), "-O1", *SANITIZERS)
+    assert "portable" in run(str(program), "quick")
+
+
+@pytest.mark.slow
+def test_laws_without_asserts(tmp_path):
+    program = build(tmp_path / "laws", compiler("gcc", "clang"), "-O3", "-DNDEBUG")
     assert "portable" in run(str(program), "quick")
 
 
@@ -77,8 +171,24 @@ def test_laws_on_aarch64(tmp_path):
 
 
 @pytest.mark.slow
+def test_laws_on_32_bit_x86(tmp_path):
+    cc = compiler("i686-linux-gnu-gcc")
+    emulator = compiler("qemu-i386", "qemu-i386-static")
+    program = build(tmp_path / "laws", cc, "-O2", "-static")
+    assert run(emulator, str(program), "quick") == ["portable"]
+
+
+@pytest.mark.slow
+def test_laws_on_a_big_endian_machine(tmp_path):
+    cc = compiler("s390x-linux-gnu-gcc")
+    emulator = compiler("qemu-s390x", "qemu-s390x-static")
+    program = build(tmp_path / "laws", cc, "-O2", "-static")
+    assert run(emulator, str(program), "quick") == ["portable"]
+
+
+@pytest.mark.slow
 def test_fuzzer_finds_nothing(tmp_path):
-    """A short run; FUOTA_FEC_FUZZ_SECONDS makes it a long one, FUOTA_FEC_FUZZ_CORPUS keeps what it learns."""
+    """A short run; FUOTA_FEC_FUZZ_SECONDS makes it a long one, FUOTA_FEC_FUZZ_CORPUS keeps its findings."""
     clang = compiler("clang", "clang-14")
     runtime = subprocess.run([clang, "-print-runtime-dir"], capture_output=True, text=True, check=False).stdout.strip()
     if not any(Path(runtime).glob("libclang_rt.fuzzer*")):

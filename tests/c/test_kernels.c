@@ -1,6 +1,7 @@
-/* Laws of the core, for every kernel that this machine can run: rows and products are what the specification says,
- * at any length, alignment and stride, nothing outside the buffers is touched, a decoder completes with the first
- * fragment that makes it possible, and all kernels select the same rows. Exit status 0 if all hold. "quick" as argument leaves cases out. */
+/* Laws of the core, for every kernel that this machine can run: rows and products are those of the specification, at any
+ * length, alignment and stride; nothing outside the buffers is touched; a decoder, and each device of a fleet, completes
+ * with the first fragment that makes it possible; all kernels and machines draw the same losses and select the same rows;
+ * sizes that do not fit are refused. Exit status 0 if all hold. "quick" as argument leaves cases out. */
 #define _DEFAULT_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +23,7 @@
 static const fuota_kernel *kernel;
 static int quick;
 
-/* ---- random numbers: multiplication mixes, so that matrices of them have full rank as often as they should --- */
+/* ---- random numbers: multiplication mixes, so that random matrices have full rank as often as they should ----- */
 
 static uint64_t random_state = 1;
 
@@ -42,7 +43,7 @@ static void random_fill(uint8_t *p, size_t len)
         p[i] = (uint8_t)random_word();
 }
 
-/* ---- memory between two pages that may not be touched --------------------------------------------------------- */
+/* ---- memory between two forbidden pages ---------------------------------------------------------------------- */
 
 typedef struct guarded {
     uint8_t *pages;
@@ -340,8 +341,8 @@ static void echelon_add(echelon *e, uint8_t *row)
     }
 }
 
-/* Fragments in a random order, some of them twice; rank and completion are compared after each, or it is asked for
- * now and then only. `pieces`: pushed many at a time. */
+/* Pushes fragments in a random order, some of them twice. Completion is compared after each, the rank after some.
+ * `pieces`: pushes many at a time. */
 static void check_decoder(fuota_decoder **reused, uint32_t n_frags, uint32_t frag_size, fuota_dialect dialect,
                           uint32_t n_coded, unsigned uncoded_in_1000, int shuffled, unsigned ask_in_1000, int pieces)
 {
@@ -552,7 +553,7 @@ static void check_weighing(size_t n_frags, size_t n_patterns)
     free(sums);
 }
 
-/* The portable kernel's rows, whatever the pool. */
+/* Every kernel selects the rows that the portable one selects, from any pool. */
 static void check_selection(uint32_t n_frags, fuota_dialect dialect, uint32_t n_candidates, size_t n_sent, size_t n_rows)
 {
     uint32_t n_patterns[201] = {0}, weights[201] = {0}, gains[3 * (FUOTA_SELECT_DEPTH + 1)], sent[8], rows[2][32];
@@ -592,6 +593,166 @@ static void test_selection(void)
     check_selection(5, FUOTA_TS004_1_0_0, 0, 0, 0);
 }
 
+/* ---- fleets -------------------------------------------------------------------------------------------------------- */
+
+/* Needs of one device, by hand: rows that it received, restricted to the columns that it lost, are added in order. */
+static int32_t reference_needed(uint32_t n_frags, const uint8_t *panels, size_t n_rows, const uint64_t *lost,
+                                const uint64_t *lost_rows)
+{
+    uint8_t *const bits = malloc(n_frags), *const row = malloc(n_frags);
+    uint32_t n_lost = 0;
+    for (uint32_t c = 0; c < n_frags; c++)
+        n_lost += (uint32_t)(lost[c / 64] >> (c % 64) & 1);
+    echelon e = {n_lost, 0, malloc((size_t)n_lost * n_lost + 1), calloc(n_lost + 1, 1)};
+    int32_t needed = n_lost == 0 ? 0 : -1;
+    for (size_t r = 0; r < n_rows && needed < 0; r++) {
+        if (lost_rows[r / 64] >> (r % 64) & 1)
+            continue;
+        fuota_panels_unpack(panels, n_frags, r, bits);
+        uint32_t n = 0;
+        for (uint32_t c = 0; c < n_frags; c++)
+            if (lost[c / 64] >> (c % 64) & 1)
+                row[n++] = bits[c];
+        echelon_add(&e, row);
+        if (e.rank == n_lost)
+            needed = (int32_t)r + 1;
+    }
+    free(bits);
+    free(row);
+    free(e.rows);
+    free(e.filled);
+    return needed;
+}
+
+static void check_fleet(uint32_t n_frags, size_t n_rows, fuota_dialect dialect, uint32_t threshold, size_t n_devices)
+{
+    const size_t u_words = fuota_losses_len(n_frags), stride = u_words + fuota_losses_len(n_rows);
+    uint32_t *const rows = malloc((n_rows + 1) * sizeof *rows);
+    uint8_t *const panels = malloc(fuota_panels_len(n_rows, n_frags) + 1);
+    uint64_t *const columns = malloc((fuota_columns_len(n_rows, n_frags) + 1) * sizeof *columns);
+    uint64_t *const lost = malloc((n_devices * stride + 1) * sizeof *lost), *const other = malloc(stride * sizeof *lost);
+    int32_t *const needed = malloc((n_devices + 1) * sizeof *needed), *const drawn = malloc((n_devices + 1) * sizeof *drawn);
+    const uint64_t seed = random_word(), first = random_word() >> 20;
+    for (uint32_t i = 0; i < n_rows; i++)
+        rows[i] = i + 1;
+    fuota_parity_panels(kernel, n_frags, dialect, rows, n_rows, panels);
+    fuota_columns(panels, n_rows, n_frags, columns);
+    for (size_t d = 0; d < n_devices; d++) {
+        kernel->losses_draw(seed, first + d, threshold, n_frags, n_rows, lost + d * stride);
+        fuota_losses_draw_portable(seed, first + d, threshold, n_frags, n_rows, other);
+        CHECK(memcmp(lost + d * stride, other, stride * sizeof *other) == 0, "losses of M %u, %zu rows", n_frags, n_rows);
+    }
+    CHECK(fuota_fleet_complete(kernel, columns, n_frags, n_rows, lost, n_devices, needed) == FUOTA_OK, "no memory");
+    for (size_t d = 0; d < n_devices; d++) {
+        const uint64_t *const own = lost + d * stride;
+        const int32_t expected = reference_needed(n_frags, panels, n_rows, own, own + u_words);
+        CHECK(needed[d] == expected, "M %u, %zu rows, device %zu: %d, not %d", n_frags, n_rows, d, (int)needed[d],
+              (int)expected);
+    }
+    CHECK(fuota_fleet_simulate(kernel, columns, n_frags, n_rows, seed, first, &threshold, 0, n_devices, drawn) == FUOTA_OK,
+          "no memory");
+    CHECK(n_devices == 0 || memcmp(needed, drawn, n_devices * sizeof *needed) == 0, "M %u: simulated", n_frags);
+    free(rows);
+    free(panels);
+    free(columns);
+    free(lost);
+    free(other);
+    free(needed);
+    free(drawn);
+}
+
+static void test_fleets(void)
+{
+    const uint32_t thresholds[] = {0, 1u << 28, 1u << 29, 3u << 29, UINT32_MAX};
+    for (unsigned i = 0; i < (quick ? 12u : 60u); i++) {
+        const uint32_t n_frags = 1 + (uint32_t)random_below(i % 4 == 0 ? 400 : 70);
+        check_fleet(n_frags, random_below(2 * n_frags), i & 1 ? FUOTA_TS004_1_0_0 : FUOTA_TS004_2_0_0,
+                    thresholds[random_below(5)], random_below(40));
+    }
+    check_fleet(1, 0, FUOTA_TS004_1_0_0, 1u << 31, 20);
+    check_fleet(300, 640, FUOTA_TS004_2_0_0, 1u << 31, quick ? 10 : 60); /* columns without the rows that were not received */
+    check_fleet(60, 80, FUOTA_TS004_1_0_0, 1u << 30, 1030);              /* more devices than are listed at once */
+}
+
+/* ---- the same on every machine ----------------------------------------------------------------------------------- */
+
+/* FNV-1a of numbers, a byte at a time from the lowest. */
+static uint64_t digest(uint64_t before, uint32_t number)
+{
+    for (unsigned i = 0; i < 4; i++, number >>= 8)
+        before = (before ^ (number & 0xFF)) * 0x100000001B3u;
+    return before;
+}
+
+/* The contract makes both results the same for every kernel and machine; these digests were recorded on x86-64. */
+#define PINNED_FLEET 0x2FD0D3CA86143162u
+#define PINNED_ROWS 0x65AFEEB605215C2Fu
+
+static void test_pinned_results(void)
+{
+    enum { N_FRAGS = 100, N_ROWS = 130, N_DEVICES = 200, N_SELECTED = 24 };
+    uint32_t rows[N_ROWS], n_patterns[N_FRAGS + 1] = {0}, weights[N_FRAGS + 1] = {0}, gains[FUOTA_SELECT_DEPTH + 1];
+    uint8_t panels[(N_ROWS + 7) / 8 * 8 * ((N_FRAGS + 7) / 8)];
+    uint64_t columns[(N_ROWS + 63) / 64 * N_FRAGS], sum = 0xCBF29CE484222325u;
+    int32_t needed[N_DEVICES];
+    const uint32_t threshold = 1u << 30;
+    for (uint32_t i = 0; i < N_ROWS; i++)
+        rows[i] = i + 1;
+    CHECK(sizeof panels == fuota_panels_len(N_ROWS, N_FRAGS), "the test's own buffer");
+    CHECK(sizeof columns / 8 == fuota_columns_len(N_ROWS, N_FRAGS), "the test's own buffer");
+    fuota_parity_panels(kernel, N_FRAGS, FUOTA_TS004_2_0_0, rows, N_ROWS, panels);
+    fuota_columns(panels, N_ROWS, N_FRAGS, columns);
+    CHECK(fuota_fleet_simulate(kernel, columns, N_FRAGS, N_ROWS, 2026, 5, &threshold, 0, N_DEVICES, needed) == FUOTA_OK,
+          "no memory");
+    for (unsigned d = 0; d < N_DEVICES; d++)
+        sum = digest(sum, (uint32_t)needed[d]);
+    CHECK(sum == PINNED_FLEET, "fleet: %llx", (unsigned long long)sum);
+
+    for (uint32_t n = 1; n <= 20; n++) {
+        n_patterns[n] = 30 - n;
+        weights[n] = 1000 * n + 7;
+    }
+    for (uint32_t d = 0; d <= FUOTA_SELECT_DEPTH; d++)
+        gains[d] = 60000u >> d;
+    const fuota_loss_pool pool = {2026, n_patterns, weights, gains, 1, 1u << 29};
+    CHECK(fuota_select_rows(kernel, N_FRAGS, FUOTA_TS004_1_0_0, 5000, &pool, NULL, 0, N_SELECTED, rows) == FUOTA_OK,
+          "no memory");
+    sum = 0xCBF29CE484222325u;
+    for (unsigned i = 0; i < N_SELECTED; i++)
+        sum = digest(sum, rows[i]);
+    CHECK(sum == PINNED_ROWS, "rows: %llx", (unsigned long long)sum);
+}
+
+/* ---- sizes -------------------------------------------------------------------------------------------------------- */
+
+static void test_sizes(void)
+{
+    fuota_buffer buffer = {0};
+    CHECK(fuota_size_add(SIZE_MAX, 0) == SIZE_MAX && fuota_size_add(SIZE_MAX, 1) == SIZE_MAX, "sum");
+    CHECK(fuota_size_mul(SIZE_MAX, 1) == SIZE_MAX && fuota_size_mul(SIZE_MAX / 2, 3) == SIZE_MAX, "product");
+    CHECK(fuota_round_64(SIZE_MAX) == SIZE_MAX && fuota_ceil_div(SIZE_MAX, 2) == SIZE_MAX / 2 + 1, "rounded up");
+    CHECK(fuota_panels_len(SIZE_MAX, FUOTA_MAX_FRAGS) == SIZE_MAX, "panels");
+    CHECK(fuota_columns_len(SIZE_MAX, FUOTA_MAX_FRAGS) == SIZE_MAX, "columns");
+    CHECK(fuota_encode_work_len(&fuota_kernel_portable, SIZE_MAX, 1, 1) == SIZE_MAX, "work of a product");
+    CHECK(fuota_erasure_work_len(8, SIZE_MAX / 64) == SIZE_MAX, "work of a fleet");
+    CHECK(fuota_buffer_reserve(&buffer, SIZE_MAX) == NULL && buffer.memory == NULL, "a buffer");
+
+    /* Pools whose vectors need 2^32 bytes and more. On a 64-bit machine they fit. */
+    if (SIZE_MAX <= UINT32_MAX) {
+        static uint32_t n_patterns[FUOTA_MAX_FRAGS + 1], weights[FUOTA_MAX_FRAGS + 1], gains[FUOTA_SELECT_DEPTH + 1];
+        const fuota_loss_pool pool = {1, n_patterns, weights, gains, 1, 1u << 29};
+        const uint32_t large[][2] = {{8192, 512}, {8192, 513}, {16383, 512}, {16383, (1u << 20) - 1}};
+        uint32_t row;
+        for (unsigned i = 0; i < sizeof large / sizeof *large; i++) {
+            n_patterns[large[i][0]] = large[i][1];
+            const fuota_status status =
+                fuota_select_rows(kernel, large[i][0], FUOTA_TS004_1_0_0, 100, &pool, NULL, 0, 1, &row);
+            CHECK(status == FUOTA_NO_MEMORY, "%u columns, %u patterns: status %d", large[i][0], large[i][1], (int)status);
+            n_patterns[large[i][0]] = 0;
+        }
+    }
+}
+
 int main(int argc, char **argv)
 {
     const uint32_t features = fuota_cpu_features();
@@ -604,6 +765,9 @@ int main(int argc, char **argv)
         test_elimination();
         test_decoder();
         test_selection();
+        test_fleets();
+        test_pinned_results();
+        test_sizes();
         printf("%s: ok\n", fuota_kernel_name(kernel));
     }
     return 0;

@@ -31,7 +31,7 @@ def test_help_names_every_command(fuota: Fuota, option: str):
         assert f"  {name} " in result.stdout
 
 
-def test_help_needs_no_command_to_import_well(fuota: Fuota, monkeypatch: pytest.MonkeyPatch):
+def test_help_works_although_a_command_cannot_be_imported(fuota: Fuota, monkeypatch: pytest.MonkeyPatch):
     broken = {name: entry._replace(module="fuota_fec.no_such_module") for name, entry in COMMANDS.items()}
     monkeypatch.setattr("fuota_fec.cli.app.COMMANDS", broken)
     assert fuota("--help").exit_code == 0
@@ -41,7 +41,7 @@ def test_help_needs_no_command_to_import_well(fuota: Fuota, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_has_help_that_says_something(fuota: Fuota, name: str):
+def test_every_command_and_option_has_help(fuota: Fuota, name: str):
     result = fuota(name, "--help")
     assert result.exit_code == 0
     assert result.stdout.startswith(f"Usage: fuota-fec {name} ")
@@ -65,7 +65,7 @@ def test_every_leaf_command_prints_json():
         assert any("--json" in parameter.opts for parameter in command.params), command.name
 
 
-def test_version(fuota: Fuota):
+def test_the_version_is_printed(fuota: Fuota):
     for option in ("-V", "--version"):
         result = fuota(option)
         assert result.exit_code == 0
@@ -75,7 +75,7 @@ def test_version(fuota: Fuota):
 @pytest.mark.parametrize(
     "args", [["encod"], ["--nonsense"], ["doctor", "--nonsense"], ["campaign", "walk"], ["doctor", "x"]]
 )
-def test_wrong_usage(fuota: Fuota, args: list[str]):
+def test_wrong_usage_names_the_wrong_word(fuota: Fuota, args: list[str]):
     result = fuota(*args)
     assert result.exit_code == 2
     assert result.stdout == ""
@@ -83,7 +83,7 @@ def test_wrong_usage(fuota: Fuota, args: list[str]):
 
 
 @pytest.mark.parametrize("args", [[], ["campaign"]])
-def test_without_a_command_it_shows_them(fuota: Fuota, args: list[str]):
+def test_usage_without_a_command_lists_the_commands(fuota: Fuota, args: list[str]):
     result = fuota(*args)
     assert result.exit_code == 2
     assert "Commands:" in result.stderr
@@ -104,7 +104,7 @@ def test_without_a_command_it_shows_them(fuota: Fuota, args: list[str]):
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_an_error_is_a_sentence_and_an_exit_status(error: Exception, status: int, monkeypatch: pytest.MonkeyPatch):
+def test_an_error_becomes_a_message_and_an_exit_status(error: Exception, status: int, monkeypatch: pytest.MonkeyPatch):
     @click.command()
     def failing() -> None:
         raise error
@@ -116,7 +116,7 @@ def test_an_error_is_a_sentence_and_an_exit_status(error: Exception, status: int
     assert result.stderr == "".join(f"error: {line}\n" for line in str(error).splitlines())
 
 
-def test_an_error_without_words_has_its_name(monkeypatch: pytest.MonkeyPatch):
+def test_an_error_without_a_message_is_named(monkeypatch: pytest.MonkeyPatch):
     @click.command()
     def failing() -> None:
         raise errors.JournalError
@@ -125,7 +125,7 @@ def test_an_error_without_words_has_its_name(monkeypatch: pytest.MonkeyPatch):
     assert CliRunner().invoke(app, ["doctor"]).stderr == "error: JournalError\n"
 
 
-def test_a_programming_error_is_not_hidden(monkeypatch: pytest.MonkeyPatch):
+def test_a_programming_error_is_not_caught(monkeypatch: pytest.MonkeyPatch):
     @click.command()
     def failing() -> None:
         raise KeyError("a bug")
@@ -171,7 +171,7 @@ def test_the_example_without_the_package_of_its_image(process: Process):
 
 
 @pytest.mark.parametrize("package", ["msgspec", "cryptography", "bincopy"])
-def test_what_needs_no_extra_works_without(process: Process, tmp_path: Path, package: str):
+def test_commands_without_extras_need_no_extra_package(process: Process, tmp_path: Path, package: str):
     (tmp_path / "in.bin").write_bytes(b"firmware")
     for args in (
         ["--help"],
@@ -187,7 +187,7 @@ def test_what_needs_no_extra_works_without(process: Process, tmp_path: Path, pac
 # ---- as a process ------------------------------------------------------------------------------------------
 
 
-def test_a_reader_that_goes_away(clean_env: dict[str, str], campaign_file: Callable[..., Path]):
+def test_a_closed_pipe_is_no_error(clean_env: dict[str, str], campaign_file: Callable[..., Path]):
     """As in `fuota-fec … | head -1`: no error, no traceback."""
     read, write = os.pipe()
     os.close(read)
@@ -208,7 +208,7 @@ def test_a_reader_that_goes_away(clean_env: dict[str, str], campaign_file: Calla
 @pytest.mark.parametrize(
     "args", [["doctor"], ["--help"], ["encode", "in.bin", "-o", "-"], ["campaign", "run", "campaign.toml", "--json"]]
 )
-def test_a_full_disk(
+def test_a_full_disk_is_an_error_in_one_line(
     clean_env: dict[str, str],
     campaign_file: Callable[..., Path],
     tmp_path: Path,

@@ -1,4 +1,4 @@
-"""`campaign run`: stages as they pass, a table of devices, JSON, and an exit status that can be trusted."""
+"""`campaign run`: stages, the table of devices, JSON, and the exit status."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BAR = "━"
 
 @pytest.fixture
 def terminal(clean_env: dict[str, str]) -> Callable[..., tuple[int, str]]:
-    """Runs a command line on a pseudo-terminal: exit status, and all that it wrote."""
+    """Runs a command line on a pseudo-terminal; returns its exit status and output."""
 
     def run(*args: str | Path) -> tuple[int, str]:
         master, slave = pty.openpty()
@@ -54,10 +54,10 @@ def stages_passed(text: str) -> list[str]:
     return re.findall(r"^\d\d:\d\d:\d\d  (\w+) +passed ", text, re.MULTILINE)
 
 
-# ---- a campaign that succeeds ------------------------------------------------------------------------------
+# ---- a campaign that succeeds ----------------------------------------------------------------------------
 
 
-def test_stages_then_a_table_then_the_outcome(fuota: Fuota, campaign_file: CampaignFile):
+def test_run_prints_stages_then_a_device_table_then_the_outcome(fuota: Fuota, campaign_file: CampaignFile):
     result = fuota("campaign", "run", campaign_file())
     assert result.exit_code == 0, result.stderr
     assert result.stderr == ""
@@ -71,7 +71,7 @@ def test_stages_then_a_table_then_the_outcome(fuota: Fuota, campaign_file: Campa
 
 
 @pytest.mark.parametrize("version", ["1.0.0", "2.0.0"])
-def test_both_dialects_with_losses(fuota: Fuota, campaign_file: CampaignFile, version: str):
+def test_run_succeeds_in_both_dialects_with_losses(fuota: Fuota, campaign_file: CampaignFile, version: str):
     path = campaign_file(
         campaign='msg_retries = 8\nredundancy = "1/2"\nstage_end = "all"',
         group=f'version = "{version}"\nmc_version = "{version}"',
@@ -83,7 +83,7 @@ def test_both_dialects_with_losses(fuota: Fuota, campaign_file: CampaignFile, ve
     assert f"dialect {version}" in result.stdout
 
 
-def test_two_groups(fuota: Fuota, campaign_file: CampaignFile):
+def test_run_reports_each_of_two_groups(fuota: Fuota, campaign_file: CampaignFile):
     second = '[[campaign.groups]]\nname = "valves"\nmc_addr = "01f3a4b6"\ndr = 4\n'
     result = fuota("campaign", "run", campaign_file(group=second, n_devices=4))
     assert result.exit_code == 0, result.output
@@ -92,7 +92,7 @@ def test_two_groups(fuota: Fuota, campaign_file: CampaignFile):
     assert re.search(r"group valves: \d+ fragments", result.stdout)
 
 
-def test_json_is_an_event_a_line_and_then_the_summary(fuota: Fuota, campaign_file: CampaignFile):
+def test_run_json_is_an_event_per_line_and_then_the_summary(fuota: Fuota, campaign_file: CampaignFile):
     result = fuota("campaign", "run", campaign_file(), "--json")
     assert result.exit_code == 0
     assert result.stderr == ""
@@ -110,7 +110,7 @@ def test_json_is_an_event_a_line_and_then_the_summary(fuota: Fuota, campaign_fil
 
 
 @pytest.mark.parametrize("options", [[], ["--json"]])
-def test_the_same_file_gives_the_same_run(fuota: Fuota, campaign_file: CampaignFile, options: list[str]):
+def test_run_of_the_same_file_gives_the_same_output(fuota: Fuota, campaign_file: CampaignFile, options: list[str]):
     path = campaign_file(simulation="downlink_loss = 0.2\nuplink_loss = 0.2")
     first, second = (fuota("campaign", "run", path, *options) for _ in range(2))
     assert first.stdout == second.stdout
@@ -118,11 +118,11 @@ def test_the_same_file_gives_the_same_run(fuota: Fuota, campaign_file: CampaignF
     assert fuota("campaign", "run", other, *options).stdout != first.stdout
 
 
-# ---- campaigns that fail -----------------------------------------------------------------------------------
+# ---- campaigns that fail ---------------------------------------------------------------------------------
 
 
-def test_a_campaign_that_fails_shows_why(fuota: Fuota, campaign_file: CampaignFile):
-    """Too little to make up for lost fragments with."""
+def test_run_of_a_failing_campaign_shows_each_reason(fuota: Fuota, campaign_file: CampaignFile):
+    """Too few coded fragments for the losses."""
     path = campaign_file(
         campaign="redundancy = 1\nmsg_retries = 30\nstage_end = 'all'\nfsize = 20", simulation="downlink_loss = 0.5"
     )
@@ -144,10 +144,10 @@ def test_a_campaign_that_fails_shows_why(fuota: Fuota, campaign_file: CampaignFi
     assert fuota("campaign", "run", path, "--json").exit_code == 1
 
 
-def test_a_device_with_other_bytes_is_not_a_success(
+def test_run_fails_if_a_passed_device_holds_other_bytes(
     fuota: Fuota, campaign_file: CampaignFile, monkeypatch: pytest.MonkeyPatch
 ):
-    """A device that claims the new version and holds something else: the campaign cannot know, this command does."""
+    """A device that reports the new version and holds other bytes: only this command can compare them."""
     honest = VirtualDevice.advance
 
     def advance(self: VirtualDevice, now: float) -> list[tuple[int, bytes]]:
@@ -176,10 +176,10 @@ def test_a_device_with_other_bytes_is_not_a_success(
     ],
     ids=str,
 )
-def test_a_campaign_that_cannot_work_is_wrong_input(
+def test_run_refuses_a_campaign_that_cannot_work(
     fuota: Fuota, campaign_file: CampaignFile, change: dict[str, object], said: list[str]
 ):
-    """Known before the first stage: nothing is printed as if it had begun."""
+    """Refused before the first stage: standard output stays empty."""
     for options in ([], ["--json"]):
         result = fuota("campaign", "run", campaign_file(**change), *options)
         assert result.exit_code == 2
@@ -189,13 +189,13 @@ def test_a_campaign_that_cannot_work_is_wrong_input(
 
 
 @pytest.mark.parametrize("start", ["1e13", "1e18"])
-def test_a_date_beyond_all_calendars(fuota: Fuota, campaign_file: CampaignFile, start: str):
+def test_run_refuses_a_start_beyond_the_largest_time(fuota: Fuota, campaign_file: CampaignFile, start: str):
     result = fuota("campaign", "run", campaign_file(simulation=f"start = {start}"))
     assert result.exit_code == 2
     assert "start" in result.stderr
 
 
-def test_several_problems_are_several_lines(fuota: Fuota, campaign_file: CampaignFile):
+def test_run_prints_each_problem_of_the_file_on_its_own_line(fuota: Fuota, campaign_file: CampaignFile):
     path = campaign_file(campaign="speed = 1", n_devices=0)
     result = fuota("campaign", "run", path)
     assert (result.exit_code, result.stdout) == (2, "")
@@ -204,16 +204,16 @@ def test_several_problems_are_several_lines(fuota: Fuota, campaign_file: Campaig
 
 
 @pytest.mark.parametrize("name", ["nothing.toml", "."])
-def test_a_file_that_is_not_there(fuota: Fuota, tmp_path: Path, name: str):
+def test_run_names_a_missing_file(fuota: Fuota, tmp_path: Path, name: str):
     result = fuota("campaign", "run", tmp_path / name)
     assert (result.exit_code, result.stdout) == (2, "")
     assert str(tmp_path) in result.stderr
 
 
-# ---- in a pipe, on a terminal ------------------------------------------------------------------------------
+# ---- in a pipe, on a terminal ----------------------------------------------------------------------------
 
 
-def test_a_pipe_gets_plain_text(process: Process, campaign_file: CampaignFile):
+def test_run_in_a_pipe_prints_plain_text(process: Process, campaign_file: CampaignFile):
     done = process("campaign", "run", campaign_file())
     assert (done.returncode, done.stderr) == (0, "")
     assert "\x1b" not in done.stdout
@@ -222,8 +222,8 @@ def test_a_pipe_gets_plain_text(process: Process, campaign_file: CampaignFile):
 
 
 @pytest.mark.parametrize("columns", ["20", "80", "1000"])
-def test_a_pipe_gets_a_device_a_line(process: Process, campaign_file: CampaignFile, columns: str):
-    """Whole, for grep, however wide a terminal may be."""
+def test_run_in_a_pipe_prints_one_whole_line_per_device(process: Process, campaign_file: CampaignFile, columns: str):
+    """Lines are whole for grep, at any width of a terminal."""
     path = campaign_file(campaign="redundancy = 0\nfsize = 20", simulation="downlink_loss = 0.5")
     *_events, summary = map(json.loads, process("campaign", "run", path, "--json").stdout.splitlines())
     done = process("campaign", "run", path, env={"COLUMNS": columns})
@@ -244,7 +244,7 @@ def test_a_pipe_gets_a_device_a_line(process: Process, campaign_file: CampaignFi
         ("device,frame,received\n0,0,maybe\n", "line 2: received: 'maybe' is not 1 or 0"),
     ],
 )
-def test_a_trace_that_cannot_be_replayed(
+def test_run_refuses_an_unreadable_trace(
     fuota: Fuota, campaign_file: CampaignFile, tmp_path: Path, content: str | None, said: str
 ):
     if content is not None:
@@ -257,27 +257,27 @@ def test_a_trace_that_cannot_be_replayed(
     assert fuota("campaign", "list", "--db", url, "--json").stdout == ""
 
 
-def test_a_speed_that_is_none(fuota: Fuota, campaign_file: CampaignFile):
+def test_run_refuses_a_speed_that_is_no_positive_number(fuota: Fuota, campaign_file: CampaignFile):
     for speed in ("0", "-1", "nan", "inf", "fast"):
         result = fuota("campaign", "run", campaign_file(), "--speed", speed)
         assert (result.exit_code, result.stdout) == (2, "")
-        assert f"'--speed': {speed} is not a number above 0" in result.stderr
+        assert f"'--speed': {speed} is not a number, expected one above 0" in result.stderr
 
 
 @pytest.mark.parametrize("name", ["[bold]", "[/x]", "[red]meters[/red]", ":boom:", "zähler"])
-def test_names_are_printed_as_they_are(fuota: Fuota, campaign_file: CampaignFile, name: str):
+def test_run_prints_group_names_without_markup(fuota: Fuota, campaign_file: CampaignFile, name: str):
     result = fuota("campaign", "run", campaign_file(replace=('name = "meters"', f'name = "{name}"')))
     assert result.exit_code == 0
     assert f"group {name}: " in result.stdout
     assert f"  {name}  " in result.stdout
 
 
-def test_an_id_is_printed_as_it_is(fuota: Fuota, campaign_file: CampaignFile):
+def test_run_prints_an_id_without_markup(fuota: Fuota, campaign_file: CampaignFile):
     result = fuota("campaign", "run", campaign_file(replace=('id = "small"', 'id = "[bold]v2 :boom:"')))
     assert result.stdout.startswith("campaign [bold]v2 :boom:: ")
 
 
-def test_a_terminal_gets_a_progress_bar(terminal: Callable[..., tuple[int, str]], campaign_file: CampaignFile):
+def test_run_on_a_terminal_shows_a_progress_bar(terminal: Callable[..., tuple[int, str]], campaign_file: CampaignFile):
     status, written = terminal("campaign", "run", campaign_file(campaign='stage_end = "all"', n_devices=40))
     assert status == 0
     assert BAR in written
@@ -291,12 +291,12 @@ def test_a_terminal_gets_a_progress_bar(terminal: Callable[..., tuple[int, str]]
     assert BAR not in plain[plain.index("campaign SUCCEEDED") :].split("device  ")[-1]
 
 
-def test_a_terminal_gets_the_cursor_back(terminal: Callable[..., tuple[int, str]], campaign_file: CampaignFile):
+def test_run_on_a_terminal_restores_the_cursor(terminal: Callable[..., tuple[int, str]], campaign_file: CampaignFile):
     _, written = terminal("campaign", "run", campaign_file())
     assert written.rindex("\x1b[?25h") > written.rindex("\x1b[?25l")
 
 
-def test_json_on_a_terminal_is_json_alone(terminal: Callable[..., tuple[int, str]], campaign_file: CampaignFile):
+def test_run_json_on_a_terminal_is_json_alone(terminal: Callable[..., tuple[int, str]], campaign_file: CampaignFile):
     status, written = terminal("campaign", "run", campaign_file(), "--json")
     assert status == 0
     assert "\x1b" not in written

@@ -20,7 +20,7 @@ Fuota = Callable[..., Result]
 Process = Callable[..., subprocess.CompletedProcess[str]]
 
 
-def test_facts(fuota: Fuota):
+def test_doctor_prints_facts_as_json(fuota: Fuota):
     result = fuota("doctor", "--json")
     assert result.exit_code == 0
     assert result.stdout.count("\n") == 1
@@ -35,7 +35,7 @@ def test_facts(fuota: Fuota):
     assert "self_test" not in facts
 
 
-def test_the_same_facts_for_people(fuota: Fuota):
+def test_doctor_prints_the_same_facts_as_text(fuota: Fuota):
     facts = json.loads(fuota("doctor", "--json").stdout)
     lines = dict(line.split(maxsplit=1) for line in fuota("doctor").stdout.splitlines() if not line.startswith("cpu"))
     assert lines["version"] == facts["version"]
@@ -47,7 +47,7 @@ def test_the_same_facts_for_people(fuota: Fuota):
         assert feature in fuota("doctor").stdout
 
 
-def test_the_extras_are_those_of_the_package():
+def test_extras_are_those_of_the_package_metadata():
     """All of them but those that only collect others and that of the developers, with the same packages."""
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))
     wanted = {
@@ -58,13 +58,13 @@ def test_the_extras_are_those_of_the_package():
     assert wanted == EXTRAS
 
 
-def test_no_cpu_features(fuota: Fuota, monkeypatch: pytest.MonkeyPatch):
+def test_a_machine_without_cpu_features_has_none(fuota: Fuota, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(_core, "cpu_features", list)
     [line] = [line for line in fuota("doctor").stdout.splitlines() if line.startswith("cpu features")]
     assert line.endswith(" none")
 
 
-def test_self_test(fuota: Fuota):
+def test_the_self_test_passes_for_every_kernel(fuota: Fuota):
     result = fuota("doctor", "--self-test", "--json")
     assert result.exit_code == 0
     assert json.loads(result.stdout)["self_test"] == dict.fromkeys(ff.kernels(), True)
@@ -72,7 +72,7 @@ def test_self_test(fuota: Fuota):
 
 
 @pytest.mark.parametrize("broken", ["encode", "decode", "undecided"])
-def test_self_test_that_fails(fuota: Fuota, monkeypatch: pytest.MonkeyPatch, broken: str):
+def test_the_self_test_fails_for_a_broken_codec(fuota: Fuota, monkeypatch: pytest.MonkeyPatch, broken: str):
     """A codec with one wrong bit, one that gives back other bytes, or one that never completes."""
     if broken == "encode":
         truth = _reference.encode
@@ -99,7 +99,7 @@ def test_a_kernel_can_be_forced(process: Process, name: str):
 
 
 @pytest.mark.parametrize("args", [["doctor"], ["encode", __file__, "-o", "-"]])
-def test_an_unknown_kernel(process: Process, args: list[str]):
+def test_an_unknown_kernel_is_refused(process: Process, args: list[str]):
     done = process(*args, env={"FUOTA_FEC_KERNEL": "abacus"})
     assert (done.returncode, done.stdout) == (2, "")
     for part in ("FUOTA_FEC_KERNEL", "'abacus'", *ff.kernels()):

@@ -123,7 +123,7 @@ def test_options_of_encode(fuota: Fuota, image: Path, options: list[str], n_code
 
 
 @pytest.mark.parametrize("version", ["1.0.0", "2.0.0"])
-def test_what_is_written_are_the_frames_of_the_specification(fuota: Fuota, image: Path, version: str):
+def test_encode_writes_the_frames_of_the_specification(fuota: Fuota, image: Path, version: str):
     out = image.with_suffix(".txt")
     options = ["--rows", "9,2", "--frag-index", "2", "--descriptor", "01020304", "--dialect", version]
     facts = json.loads(fuota("encode", image, "-o", out, "-F", "60", "--json", *options).stdout)
@@ -140,7 +140,7 @@ def test_what_is_written_are_the_frames_of_the_specification(fuota: Fuota, image
     assert setup.encode().hex() in out.read_text()
 
 
-def test_frames_without_their_comment_lines(fuota: Fuota, image: Path):
+def test_decode_without_comment_lines_needs_the_setup_option(fuota: Fuota, image: Path):
     for version in ("1.0.0", "2.0.0"):
         out = image.with_suffix(".txt")
         facts = json.loads(fuota("encode", image, "-o", out, "--dialect", version, "--json").stdout)
@@ -156,7 +156,7 @@ def test_frames_without_their_comment_lines(fuota: Fuota, image: Path):
         back.unlink()
 
 
-def test_setup_on_the_command_line_wins(fuota: Fuota, image: Path):
+def test_the_setup_option_replaces_that_of_the_file(fuota: Fuota, image: Path):
     out = image.with_suffix(".txt")
     facts = json.loads(fuota("encode", image, "-o", out, "-F", 100, "--json").stdout)
     text = out.read_text().replace(facts["setup"], "0200")
@@ -165,7 +165,7 @@ def test_setup_on_the_command_line_wins(fuota: Fuota, image: Path):
     assert fuota("decode", out, "-o", "-", "--setup", facts["setup"]).stdout_bytes == image.read_bytes()
 
 
-def test_through_pipes(fuota: Fuota, image: Path):
+def test_encode_and_decode_through_pipes(fuota: Fuota, image: Path):
     frames = fuota("encode", "-", "-o", "-", stdin=image.read_bytes())
     assert frames.exit_code == 0
     assert frames.stdout == fuota("encode", image, "-o", "-").stdout
@@ -184,13 +184,13 @@ def test_through_pipes(fuota: Fuota, image: Path):
         lambda line: line + "\n\n# a remark\n",
     ],
 )
-def test_ways_of_writing_hexadecimal(fuota: Fuota, image: Path, change: Callable[[str], str]):
+def test_decode_reads_hexadecimal_in_several_forms(fuota: Fuota, image: Path, change: Callable[[str], str]):
     text = fuota("encode", image, "-o", "-").stdout
     lines = [*comment_lines(text), *map(change, frame_lines(text))]
     assert fuota("decode", "-", "-o", "-", stdin="\n".join(lines)).stdout_bytes == image.read_bytes()
 
 
-def test_frames_of_another_session_are_passed_over(fuota: Fuota, image: Path):
+def test_decode_skips_frames_of_another_session(fuota: Fuota, image: Path):
     mine = fuota("encode", image, "-o", "-", "-F", 50, "--frag-index", 1).stdout
     image.write_bytes(bytes(700))
     other = fuota("encode", image, "-o", "-", "-F", 50, "--frag-index", 2).stdout
@@ -201,7 +201,7 @@ def test_frames_of_another_session_are_passed_over(fuota: Fuota, image: Path):
 
 
 @pytest.mark.parametrize(("suffix", "options"), [(".hex", []), (".bin", ["--format", "hex"])])
-def test_an_intel_hex_file(fuota: Fuota, tmp_path: Path, suffix: str, options: list[str]):
+def test_encode_reads_an_intel_hex_file(fuota: Fuota, tmp_path: Path, suffix: str, options: list[str]):
     path = tmp_path / f"firmware{suffix}"
     path.write_text(":0400000001020304F2\n:00000001FF\n")
     frames = fuota("encode", path, "-o", "-", *options)
@@ -223,7 +223,7 @@ def test_a_large_image_in_processes(process, tmp_path: Path, firmware_bytes: Fir
 
 
 @pytest.mark.parametrize("n_lost", [1, 2, 19, 20])
-def test_too_few_frames_say_how_many_more(fuota: Fuota, image: Path, n_lost: int):
+def test_decode_reports_how_many_frames_are_missing(fuota: Fuota, image: Path, n_lost: int):
     out = image.with_suffix(".txt")
     fuota("encode", image, "-o", out, "-F", 50, "-R", 0)
     out.write_text(dropped(out.read_text(), set(range(1, n_lost + 1))))
@@ -313,7 +313,7 @@ def test_a_disk_that_fails_leaves_nothing_behind(fuota: Fuota, image: Path, monk
     assert contents(image.parent) == before
 
 
-def test_success_replaces_and_leaves_only_the_result(fuota: Fuota, image: Path):
+def test_a_success_replaces_the_output_and_leaves_no_other_file(fuota: Fuota, image: Path):
     target = image.with_name("target")
     target.write_bytes(b"old" * 100_000)
     assert fuota("encode", image, "-o", target).exit_code == 0
@@ -476,7 +476,7 @@ def test_an_image_too_large_for_its_fragments(fuota: Fuota, tmp_path: Path):
 
 @pytest.mark.parametrize("command", ["encode", "decode"])
 @pytest.mark.parametrize("name", ["no such file", ".", ""])
-def test_a_file_that_is_not_there(fuota: Fuota, tmp_path: Path, command: str, name: str):
+def test_a_missing_file_is_named(fuota: Fuota, tmp_path: Path, command: str, name: str):
     result = fuota(command, str(tmp_path / name) if name else "", "-o", tmp_path / "out")
     assert result.exit_code == 2
     assert str(tmp_path if name == "." else name) in result.stderr
@@ -485,7 +485,7 @@ def test_a_file_that_is_not_there(fuota: Fuota, tmp_path: Path, command: str, na
 
 @pytest.mark.parametrize("missing", [[], ["-o", "out"], ["image"]])
 @pytest.mark.parametrize("command", ["encode", "decode"])
-def test_what_is_required(fuota: Fuota, command: str, missing: list[str]):
+def test_missing_arguments_are_named(fuota: Fuota, command: str, missing: list[str]):
     result = fuota(command, *missing)
     assert result.exit_code == 2
     assert "Missing" in result.stderr
@@ -508,7 +508,7 @@ def test_what_is_required(fuota: Fuota, command: str, missing: list[str]):
         ("é", ""),
     ],
 )
-def test_a_line_that_is_not_a_frame(fuota: Fuota, image: Path, line: str, said: str):
+def test_a_line_that_is_not_a_frame_is_named(fuota: Fuota, image: Path, line: str, said: str):
     """The line's number is named, and what is wrong with it in words, not in Python's."""
     out = image.with_suffix(".txt")
     fuota("encode", image, "-o", out, "-F", 50)
@@ -528,7 +528,7 @@ def test_a_line_that_is_not_a_frame(fuota: Fuota, image: Path, line: str, said: 
     "setup",
     ["zz", "0", "", "00", "0200", "0200010032000000", "02000000320000000000", "03001400320000000000"],
 )
-def test_a_setup_that_is_not_one(fuota: Fuota, image: Path, setup: str):
+def test_a_wrong_setup_is_refused(fuota: Fuota, image: Path, setup: str):
     out = image.with_suffix(".txt")
     fuota("encode", image, "-o", out)
     result = fuota("decode", out, "-o", image.with_name("back.bin"), "--setup", setup)
@@ -539,7 +539,7 @@ def test_a_setup_that_is_not_one(fuota: Fuota, image: Path, setup: str):
     assert not image.with_name("back.bin").exists()
 
 
-def test_more_padding_than_bytes(fuota: Fuota, tmp_path: Path):
+def test_a_setup_with_more_padding_than_bytes_is_refused(fuota: Fuota, tmp_path: Path):
     """One fragment of 4 bytes, 5 of them padding: no image at all, and certainly not 3 bytes."""
     lines = ["# dialect 1.0.0", "# setup 0200010004000500000000", "08010001020304"]
     result = fuota("decode", "-", "-o", tmp_path / "out", stdin="\n".join(lines))
@@ -548,7 +548,7 @@ def test_more_padding_than_bytes(fuota: Fuota, tmp_path: Path):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_file_of_an_unknown_dialect(fuota: Fuota, image: Path):
+def test_a_file_of_an_unknown_dialect_is_refused(fuota: Fuota, image: Path):
     text = fuota("encode", image, "-o", "-").stdout.replace("# dialect 1.0.0", "# dialect 9.9.9")
     result = fuota("decode", "-", "-o", "-", stdin=text)
     assert result.exit_code == 2
@@ -562,7 +562,7 @@ def test_frames_of_another_session_alone_are_explained(fuota: Fuota, image: Path
     stdin = "\n".join([*comment_lines(setup), *frame_lines(text)])
     result = fuota("decode", "-", "-o", "-", stdin=stdin)
     assert result.exit_code == 1
-    assert "24 passed over: their frag_index is not 1" in result.stderr
+    assert "24 skipped: their frag_index is not 1" in result.stderr
 
 
 # ---- anything at all ---------------------------------------------------------------------------------------
@@ -587,7 +587,7 @@ def small_image(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @given(options=st.lists(option, max_size=4))
 @settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
-def test_any_options_of_encode(fuota: Fuota, small_image: Path, options: list[tuple[str, str]]):
+def test_encode_survives_any_options(fuota: Fuota, small_image: Path, options: list[tuple[str, str]]):
     """It works or it says why not."""
     result = fuota("encode", small_image, "-o", "-", *(word for pair in options for word in pair))
     if result.exit_code == 0:
@@ -615,7 +615,7 @@ setup_line = st.one_of(
 
 @given(lines=st.lists(st.one_of(frame, setup_line, st.text(max_size=10)), max_size=20))
 @settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
-def test_any_lines_to_decode(fuota: Fuota, lines: list[str]):
+def test_decode_survives_any_lines(fuota: Fuota, lines: list[str]):
     result = fuota("decode", "-", "-o", "-", stdin="\n".join(lines).encode("utf-8", "surrogatepass"))
     assert result.exit_code in (0, 1, 2)
     if result.exit_code == 0:
@@ -627,7 +627,7 @@ def test_any_lines_to_decode(fuota: Fuota, lines: list[str]):
 
 @given(data=st.binary(max_size=200))
 @settings(max_examples=50)
-def test_any_bytes_to_decode(fuota: Fuota, small_image: Path, data: bytes):
+def test_decode_refuses_any_bytes(fuota: Fuota, small_image: Path, data: bytes):
     path = small_image.with_name("any.txt")
     path.write_bytes(data)
     assert fuota("decode", path, "-o", "-").exit_code == 2

@@ -26,7 +26,7 @@ def as_json(*args: str, status: int = 0) -> Any:
     return json.loads(result.stdout)
 
 
-def test_a_setup() -> None:
+def test_inspect_shows_the_fields_of_a_setup() -> None:
     result = run(SETUP, "--port", "201")
     assert result.exit_code == 0
     assert result.stdout == (
@@ -36,7 +36,7 @@ def test_a_setup() -> None:
     )
 
 
-def test_a_line_per_command_with_its_offset() -> None:
+def test_inspect_prints_a_line_per_command_with_its_offset() -> None:
     result = run("00" + SETUP + "0103", "--port", "201")
     assert [line.split(":")[0].split() for line in result.stdout.splitlines()] == [
         ["0", "PackageVersionReq"],
@@ -83,29 +83,30 @@ def test_a_line_per_command_with_its_offset() -> None:
         (203, "--uplink", "03ffffff", ["countdown 0xffffff (cancelled)"]),
     ],
 )
-def test_units_and_meanings(port: int, direction: str, payload: str, texts: list[str]) -> None:
+def test_fields_have_units_and_meanings(port: int, direction: str, payload: str, texts: list[str]) -> None:
     result = run(payload, "--port", str(port), direction)
     assert (result.exit_code, result.stderr) == (0, "")
     for text in texts:
         assert text in result.stdout
 
 
-def test_the_direction_is_down_unless_told() -> None:
+def test_the_direction_is_down_unless_given() -> None:
     assert run("0103", "--port", "201").stdout == run("0103", "--port", "201", "--downlink").stdout
     assert "FragSessionStatusAns" in run("010a400000", "--port", "201", "--uplink").stdout
     assert "[default: --downlink]" in run("--help").stdout
 
 
-def test_the_version_decides_the_layout() -> None:
+def test_the_version_of_the_package_decides_the_layout() -> None:
     second = SETUP + "0700" + "c66962e9"
     decoded = as_json(second, "--port", "201", "--version", "2.0.0")
     [command] = decoded["commands"]
     assert (command["fields"]["session_cnt"], command["fields"]["mic"]) == (7, "c66962e9")
     assert decoded["version"] == "2.0.0"
     assert run(second, "--port", "201").exit_code == 1  # in 1.0.0 the rest is no command
+    assert as_json(second, "--port", "201", "--dialect", "2.0.0") == decoded
 
 
-def test_json() -> None:
+def test_inspect_prints_json() -> None:
     assert as_json("014433221178563412", "--port", "203", "--uplink") == {
         "port": 203,
         "package": "TS006",
@@ -135,7 +136,7 @@ def test_json_of_nested_fields_and_octets() -> None:
 # ---- what cannot be decoded ----------------------------------------------------------------------------------------
 
 
-def test_a_payload_cut_short() -> None:
+def test_a_payload_cut_short_is_an_error() -> None:
     result = run("000215", "--port", "201")
     assert result.exit_code == 1
     assert result.stdout == "  0  PackageVersionReq\n"
@@ -150,19 +151,19 @@ def test_a_payload_cut_short_in_json() -> None:
     assert (decoded["error"]["offset"], decoded["error"]["field"]) == (1, "FragSessionSetupReq")
 
 
-def test_an_unknown_command() -> None:
+def test_an_unknown_command_is_an_error() -> None:
     result = run("00ff0102", "--port", "201")
     assert result.exit_code == 1
     assert result.stdout == "  0  PackageVersionReq\n"
     assert result.stderr == (
-        "error: TS004 1.0.0 has no command 0xff in downlinks (at byte 1); what follows it, 0102, cannot be read\n"
+        "error: TS004 1.0.0 has no command 0xff in downlinks (at byte 1); the bytes after it, 0102, cannot be read\n"
     )
     decoded = as_json("00ff0102", "--port", "201", status=1)
     assert [command["command"] for command in decoded["commands"]] == ["PackageVersionReq"]
     assert decoded["error"]["offset"] == 1
 
 
-def test_an_unknown_command_at_the_end() -> None:
+def test_an_unknown_last_command_is_an_error() -> None:
     assert run("04", "--port", "201", "--uplink").stderr.endswith("0x04 in uplinks (at byte 0)\n")
 
 
@@ -187,7 +188,7 @@ def test_an_unknown_command_at_the_end() -> None:
         (["00", "00", "--port", "201"], "unexpected extra argument"),
     ],
 )
-def test_wrong_usage(args: list[str], message: str) -> None:
+def test_wrong_usage_of_inspect(args: list[str], message: str) -> None:
     result = run(*args)
     assert (result.exit_code, result.stdout) == (2, "")
     assert message in result.stderr
@@ -202,7 +203,7 @@ def test_ways_to_write_a_payload(payload: str) -> None:
 
 
 @pytest.mark.parametrize("stdin", ["0103", "0103\n", "\n 01 03 \r\n\n"])
-def test_standard_input(stdin: str) -> None:
+def test_a_payload_from_standard_input(stdin: str) -> None:
     result = run("-", "--port", "201", stdin=stdin)
     assert (result.exit_code, result.stdout) == (0, run("0103", "--port", "201").stdout)
 
@@ -211,7 +212,7 @@ def test_standard_input(stdin: str) -> None:
     ("stdin", "message"),
     [("", "the payload is empty"), ("00\n00\n", "got 2 lines"), (b"\xff\x00", "hexadecimal digits")],
 )
-def test_wrong_standard_input(stdin: str | bytes, message: str) -> None:
+def test_wrong_standard_input_is_refused(stdin: str | bytes, message: str) -> None:
     result = run("-", "--port", "201", stdin=stdin)
     assert result.exit_code == 2
     assert message in result.stderr
@@ -251,7 +252,7 @@ def test_every_recorded_command_is_shown(vectors: Callable[[str], list[dict[str,
     uplink=st.booleans(),
     version=st.sampled_from(["1.0.0", "2.0.0"]),
 )
-def test_whatever_comes_is_shown_or_refused(payload: bytes, port: int, uplink: bool, version: str) -> None:
+def test_any_payload_is_shown_or_refused(payload: bytes, port: int, uplink: bool, version: str) -> None:
     args = [payload.hex(), "--port", str(port), "--version", version, "--json"]
     result = run(*args, "--uplink" if uplink else "--downlink")
     if result.exit_code == 2:

@@ -21,7 +21,7 @@ def json_of(result: Result) -> dict:
     return json.loads(result.output)
 
 
-def test_a_table_with_the_plan_among_the_others(fuota: Fuota):
+def test_plan_prints_a_table_of_the_plan_and_its_alternatives(fuota: Fuota):
     result = fuota("plan", "-M", 40, "--loss", 0.1, "--devices", 100)
     assert result.exit_code == 0
     lines = result.output.splitlines()
@@ -33,7 +33,7 @@ def test_a_table_with_the_plan_among_the_others(fuota: Fuota):
     assert "on the air" not in result.output
 
 
-def test_json_is_what_the_library_says(fuota: Fuota):
+def test_json_of_a_plan_is_that_of_the_library(fuota: Fuota):
     facts = json_of(fuota("plan", "-M", 40, "--loss", 0.1, "--devices", 100, "--threshold", 95, "--seed", 3, "--json"))
     plan = ff.plan_redundancy(40, 0.1, 95, n_devices=100, seed=3)
     assert facts["n_coded"] == plan.n_coded
@@ -43,7 +43,7 @@ def test_json_is_what_the_library_says(fuota: Fuota):
     assert [other["name"] for other in facts["alternatives"]] == [other.name for other in plan.alternatives]
 
 
-def test_an_image_in_the_best_size(fuota: Fuota, tmp_path: Path, firmware_bytes: Callable[[int], bytes]):
+def test_plan_finds_the_best_fragment_size(fuota: Fuota, tmp_path: Path, firmware_bytes: Callable[[int], bytes]):
     path = tmp_path / "firmware.bin"
     path.write_bytes(firmware_bytes(3000))
     given = ("plan", path, "--loss", 0.05, "--devices", 50, "--dr", 3, "--profile", "st")
@@ -66,29 +66,12 @@ def test_an_image_in_the_best_size(fuota: Fuota, tmp_path: Path, firmware_bytes:
     assert all("air_time" in other for other in facts["alternatives"])
 
 
-@pytest.mark.parametrize(
-    "loss",
-    [
-        ("--loss", 0.1, "--spread", 0.05, "--devices", 30),
-        ("--burst", "0.02,0.2,0.01,0.9", "--devices", 30),
-        ("--loss-file", "losses.csv"),
-    ],
-)
-def test_losses_of_every_kind(fuota: Fuota, tmp_path: Path, loss, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    Path("losses.csv").write_text("0.1, 0.2\n0.05\n" * 10)
-    facts = json_of(fuota("plan", "--image-len", 1000, "-F", 50, *loss, "--json"))
-    assert facts["n_frags"] == 20
-    assert facts["n_devices"] == 30
-    assert facts["meets"]
-
-
-def test_a_threshold_that_cannot_be_met_is_said_and_fails(fuota: Fuota):
+def test_a_threshold_that_cannot_be_met_is_reported_and_fails(fuota: Fuota):
     given = ("plan", "-M", 21, "--loss", 0.2, "--devices", 500, "--threshold", 95, "--profile", "loramac-node")
     result = fuota(*given)
     assert result.exit_code == 1
     assert "the threshold cannot be met" in result.output
-    assert "the best that can be" in result.output
+    assert "the best possible plan" in result.output
     assert json_of(fuota(*given, "--json"))["meets"] is False
 
 
@@ -121,21 +104,17 @@ def test_a_threshold_that_cannot_be_met_is_said_and_fails(fuota: Fuota):
         (("none.bin", "--dr", 1, "--loss", 0.5, "--devices", 5), "none.bin"),
     ],
 )
-def test_wrong_usage(fuota: Fuota, arguments, said):
+def test_wrong_usage_of_plan(fuota: Fuota, arguments, said):
     result = fuota("plan", *arguments)
     assert result.exit_code == 2
     assert said in result.output
 
 
-def test_an_empty_file_of_losses(fuota: Fuota, tmp_path: Path):
-    for content, said in (
-        (b"\n", "it is empty"),
-        (b"0.1 nan", "device 2: nan is not a loss from 0 to below 1"),
-        (b"1", "device 1: 1.0 is not"),
-        (b"\xff\xfe", "not a text file"),
-    ):
-        path = tmp_path / "losses.txt"
-        path.write_bytes(content)
-        result = fuota("plan", "-M", 20, "--loss-file", path)
-        assert result.exit_code == 2
-        assert said in result.output
+def test_plan_writes_a_page(fuota: Fuota, tmp_path: Path):
+    page = tmp_path / "plan.html"
+    given = ("plan", "-M", 40, "--loss", 0.05, "--devices", 100)
+    result = fuota(*given, "-o", page)
+    assert result.exit_code == 0
+    assert f"report in {page}" in result.stdout
+    assert "Redundancy plan" in page.read_text(encoding="utf-8")
+    assert fuota(*given, "-o", "-").stdout.startswith("<!doctype html>")

@@ -14,7 +14,7 @@ def terminal() -> tuple[StringIO, Console]:
     return file, Console(file=file, force_terminal=True, width=80)
 
 
-def test_it_is_shown_once_it_takes_a_while() -> None:
+def test_a_bar_is_shown_after_its_patience() -> None:
     file, console = terminal()
     with LateProgress("simulating", patience=0, console=console) as progress:
         assert progress.timer is not None
@@ -25,7 +25,7 @@ def test_it_is_shown_once_it_takes_a_while() -> None:
     assert "3/10" in file.getvalue()
 
 
-def test_it_is_shown_although_nothing_says_how_far_it_is() -> None:
+def test_a_bar_is_shown_without_any_progress_reported() -> None:
     file, console = terminal()
     with LateProgress("planning", patience=0, console=console) as progress:
         assert progress.timer is not None
@@ -33,7 +33,7 @@ def test_it_is_shown_although_nothing_says_how_far_it_is() -> None:
     assert "planning" in file.getvalue()
 
 
-def test_what_is_quick_has_none_and_leaves_no_thread() -> None:
+def test_a_quick_operation_shows_no_bar_and_leaves_no_thread() -> None:
     file, console = terminal()
     with LateProgress("planning", patience=1e6, console=console) as progress:
         progress(1, 2)
@@ -43,7 +43,7 @@ def test_what_is_quick_has_none_and_leaves_no_thread() -> None:
     assert not progress.timer.is_alive()
 
 
-def test_what_is_no_terminal_has_none() -> None:
+def test_a_pipe_gets_no_bar() -> None:
     file = StringIO()
     with LateProgress("planning", patience=0, console=Console(file=file)) as progress:
         progress(1, 2)

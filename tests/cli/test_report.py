@@ -21,7 +21,7 @@ def db(fuota: Fuota, campaign_file: Callable[..., Path], tmp_path: Path) -> str:
     return url
 
 
-def test_a_page_is_written(fuota: Fuota, db: str, tmp_path: Path):
+def test_report_writes_the_same_page_every_time(fuota: Fuota, db: str, tmp_path: Path):
     first, second = tmp_path / "a.html", tmp_path / "b.html"
     result = fuota("campaign", "report", "small", "--db", db, "-o", first)
     assert result.exit_code == 0, result.stderr
@@ -31,14 +31,14 @@ def test_a_page_is_written(fuota: Fuota, db: str, tmp_path: Path):
     assert first.read_bytes() == second.read_bytes()
 
 
-def test_a_page_on_standard_output(fuota: Fuota, db: str):
+def test_report_writes_to_standard_output(fuota: Fuota, db: str):
     result = fuota("campaign", "report", "small", "--db", db, "-o", "-")
     assert result.exit_code == 0
     assert result.stdout.startswith("<!doctype html>")
     assert result.stdout.rstrip().endswith("</html>")
 
 
-def test_facts_as_json(fuota: Fuota, db: str, tmp_path: Path):
+def test_report_prints_facts_as_json(fuota: Fuota, db: str, tmp_path: Path):
     facts = json.loads(fuota("campaign", "report", "small", "--db", db, "--json").stdout)
     assert (facts["campaign"], facts["status"], facts["n_passed"]) == ("small", "SUCCEEDED", 3)
     both = fuota("campaign", "report", "small", "--db", db, "--json", "-o", tmp_path / "a.html")
@@ -54,7 +54,7 @@ def test_facts_as_json(fuota: Fuota, db: str, tmp_path: Path):
         (["small", "-o", "-", "--json"], "give -o a file"),
     ],
 )
-def test_wrong_usage(fuota: Fuota, db: str, args: list[str], said: str, monkeypatch, tmp_path: Path):
+def test_wrong_usage_of_report(fuota: Fuota, db: str, args: list[str], said: str, monkeypatch, tmp_path: Path):
     monkeypatch.chdir(tmp_path)
     result = fuota("campaign", "report", *args, "--db", db)
     assert result.exit_code == 2
@@ -62,7 +62,7 @@ def test_wrong_usage(fuota: Fuota, db: str, args: list[str], said: str, monkeypa
     assert not Path("a.html").exists()
 
 
-def test_no_journal(fuota: Fuota, tmp_path: Path):
+def test_report_without_a_journal_is_refused(fuota: Fuota, tmp_path: Path):
     result = fuota("campaign", "report", "small", "--db", f"sqlite:///{tmp_path / 'none.db'}", "-o", "-")
     assert (result.exit_code, result.stdout) == (2, "")
     assert "there is no such file" in result.stderr
@@ -70,7 +70,7 @@ def test_no_journal(fuota: Fuota, tmp_path: Path):
 
 
 @pytest.mark.parametrize("package", ["matplotlib", "jinja2"])
-def test_without_the_packages_of_reports(process: Process, db: str, package: str, tmp_path: Path):
+def test_report_without_its_packages_names_the_extra(process: Process, db: str, package: str, tmp_path: Path):
     done = process("campaign", "report", "small", "--db", db, "-o", tmp_path / "a.html", missing=package)
     assert (done.returncode, done.stdout) == (2, "")
     assert 'pip install "fuota-fec[report]"' in done.stderr

@@ -1,4 +1,4 @@
-"""The file of `campaign run`: what it may hold, and that all its problems are named at once."""
+"""The file of `campaign run`: its tables, and reports of all its problems at once."""
 
 from __future__ import annotations
 
@@ -23,7 +23,9 @@ def problems_of(path: Path) -> list[str]:
     return str(info.value).splitlines()
 
 
-def test_a_good_file(campaign_file: CampaignFile, firmware_bytes: Callable[[int], bytes]):
+def test_a_run_file_gives_campaign_image_and_simulation(
+    campaign_file: CampaignFile, firmware_bytes: Callable[[int], bytes]
+):
     run = read_run_file(str(campaign_file(simulation="uplink_loss = 0.25")))
     assert run.config.id == "small"
     assert [device.group for device in run.config.devices] == ["meters"] * 3
@@ -32,8 +34,10 @@ def test_a_good_file(campaign_file: CampaignFile, firmware_bytes: Callable[[int]
     assert run.simulation.uplink_loss == 0.25
 
 
-def test_a_trace_lies_beside_the_file(campaign_file: CampaignFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """And is found again by whoever resumes the campaign from elsewhere."""
+def test_the_path_of_a_trace_is_relative_to_the_run_file(
+    campaign_file: CampaignFile, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The path is kept absolute, for a resume from another folder."""
     path = campaign_file(simulation='trace = "trace.csv"')
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path)
@@ -42,14 +46,14 @@ def test_a_trace_lies_beside_the_file(campaign_file: CampaignFile, tmp_path: Pat
     assert trace == read_run_file(str(path)).simulation.trace == str(tmp_path / "trace.csv")
 
 
-def test_json_says_the_same(campaign_file: CampaignFile):
+def test_a_run_file_may_be_json(campaign_file: CampaignFile):
     path = campaign_file()
     other = path.with_suffix(".json")
     other.write_text(json.dumps(tomllib.loads(path.read_text())))
     assert read_run_file(str(other)) == read_run_file(str(path))
 
 
-def test_devices_of_the_file_itself(campaign_file: CampaignFile):
+def test_a_run_file_may_list_its_devices(campaign_file: CampaignFile):
     text = campaign_file().read_text().replace("n_devices = 3", "")
     listed = '[[campaign.devices]]\ndev_eui = "00000000000000a1"\ngroup = "meters"\n'
     path = campaign_file()
@@ -61,21 +65,23 @@ def test_devices_of_the_file_itself(campaign_file: CampaignFile):
     assert "devices" in problem
 
 
-def test_devices_take_turns_in_the_groups(campaign_file: CampaignFile):
+def test_made_up_devices_are_spread_over_the_groups(campaign_file: CampaignFile):
     second = '[[campaign.groups]]\nname = "valves"\nmc_addr = "01f3a4b6"\n'
     run = read_run_file(str(campaign_file(group=second, n_devices=5)))
     groups = [device.group for device in run.config.devices]
     assert (groups.count("meters"), groups.count("valves")) == (3, 2)
 
 
-def test_the_image_lies_beside_the_file(campaign_file: CampaignFile, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+def test_the_path_of_an_image_is_relative_to_the_run_file(
+    campaign_file: CampaignFile, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+):
     path = campaign_file()
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     assert read_run_file("../campaign.toml") == read_run_file(str(path))
 
 
-def test_every_problem_is_named_at_once(campaign_file: CampaignFile):
+def test_every_problem_of_a_run_file_is_reported_at_once(campaign_file: CampaignFile):
     path = campaign_file(campaign="speed = 3\nmsg_retries = 'x'", group="dr2 = 1", image="pth = 1", n_devices='"many"')
     problems = problems_of(path)
     assert all(problem.startswith(f"{path}: ") for problem in problems)
@@ -84,15 +90,15 @@ def test_every_problem_is_named_at_once(campaign_file: CampaignFile):
         assert part in text
 
 
-def test_one_mistake_is_one_problem(campaign_file: CampaignFile):
-    """A wrong fleet does not also make the devices missing, nor a wrong group every device of it wrong."""
+def test_one_mistake_in_a_run_file_is_one_problem(campaign_file: CampaignFile):
+    """A wrong fleet adds no missing devices, and a wrong group no wrong device."""
     assert len(problems_of(campaign_file(n_devices=0))) == 1
     assert len(problems_of(campaign_file(simulation="uplink_loss = 1.5"))) == 1
     assert len(problems_of(campaign_file(replace=('name = "meters"', "name = 3")))) == 1
 
 
 @pytest.mark.parametrize("kept", [[], ["campaign"], ["image", "simulation"]])
-def test_missing_tables(campaign_file: CampaignFile, kept: list[str]):
+def test_missing_tables_are_named(campaign_file: CampaignFile, kept: list[str]):
     path = campaign_file()
     tables = tomllib.loads(path.read_text())
     path = path.with_suffix(".json")
@@ -183,7 +189,7 @@ def test_a_wrong_value_is_named_with_what_was_expected(
     ],
     ids=["cut", "utf-8", "deep", "unknown", "types", "cut-json", "list", "null", "deep-json", "other"],
 )
-def test_a_file_that_is_not_one(tmp_path: Path, name: str, content: bytes, said: list[str]):
+def test_an_unreadable_run_file_is_refused(tmp_path: Path, name: str, content: bytes, said: list[str]):
     (tmp_path / name).write_bytes(content)
     text = "\n".join(problems_of(tmp_path / name))
     for part in said:
@@ -191,13 +197,13 @@ def test_a_file_that_is_not_one(tmp_path: Path, name: str, content: bytes, said:
 
 
 @pytest.mark.parametrize("name", ["nothing.toml", "."])
-def test_a_file_that_is_not_there(tmp_path: Path, name: str):
+def test_a_missing_run_file_is_named(tmp_path: Path, name: str):
     [problem] = problems_of(tmp_path / name)
     assert str(tmp_path) in problem
     assert "directory" in problem
 
 
-def test_an_image_that_is_not_there(campaign_file: CampaignFile):
+def test_a_missing_image_is_named(campaign_file: CampaignFile):
     [problem] = problems_of(campaign_file(replace=('"firmware.bin"', '"nothing.bin"')))
     assert "nothing.bin" in problem
     assert "No such file" in problem
@@ -246,7 +252,7 @@ def tables(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
 
 @given(changes=st.lists(change, min_size=1, max_size=3))
 @settings(max_examples=200)
-def test_any_values(tables: tuple[Path, str], changes: list[tuple[str, str, object]]):
+def test_any_values_in_a_run_file_are_read_or_refused(tables: tuple[Path, str], changes: list[tuple[str, str, object]]):
     """A campaign or a ParameterError, whatever stands in the file."""
     path, good = tables
     table = json.loads(good)

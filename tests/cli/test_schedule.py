@@ -19,7 +19,7 @@ HOW_TO = Path(__file__).parents[2] / "docs" / "how-to" / "schedule.md"
 FLEET = "0:60,1:80,2:80,3:110,4:220,5:450"
 
 
-def test_it_shows_data_rates_and_groupings(fuota: Fuota):
+def test_schedule_prints_data_rates_and_groupings(fuota: Fuota):
     result = fuota("schedule", "20000", "--devices-per-dr", FLEET)
     assert (result.exit_code, result.stderr) == (0, "")
     lines = result.stdout.splitlines()
@@ -35,12 +35,12 @@ def test_it_shows_data_rates_and_groupings(fuota: Fuota):
     assert "least energy" in chosen
 
 
-def test_all_groupings(fuota: Fuota):
+def test_schedule_prints_all_groupings(fuota: Fuota):
     result = fuota("schedule", "20000", "--devices-per-dr", FLEET, "--all")
     assert len(result.stdout.splitlines()) == 13 + 32
 
 
-def test_json_is_what_the_library_says(fuota: Fuota):
+def test_json_of_a_schedule_is_that_of_the_library(fuota: Fuota):
     result = fuota(
         "schedule", "20000", "--devices-per-dr", "DR2:10, dr5:20", "-R", "30", "--json", "--choose", "duration"
     )
@@ -81,10 +81,10 @@ def test_options_reach_the_schedule(fuota: Fuota):
     assert facts("--tx-ma", "40", "--tx-time", "10")["energy"] == pytest.approx(listening["energy"] + 1.2)
 
 
-def test_what_cannot_be_chosen_is_said_beside_the_tables(fuota: Fuota):
+def test_a_refusal_is_printed_beside_the_tables(fuota: Fuota):
     late = fuota("schedule", "20000", "--devices-per-dr", "0:1,5:1", "--within", "1")
     assert late.exit_code == 1
-    assert "--within: 3600 s, but the quickest grouping" in late.stdout
+    assert "--within: 3600 s is too short, the quickest grouping" in late.stdout
     assert "*" not in late.stdout
     long = fuota("schedule", "100000", "--devices-per-dr", "0:1,5:1")
     assert long.exit_code == 1
@@ -109,14 +109,14 @@ def test_what_cannot_be_chosen_is_said_beside_the_tables(fuota: Fuota):
         (["1000", "--devices-per-dr", "5:1", "--code-rate", "1/2", "-R", "3"], "give one of them"),
         (["1000", "--devices-per-dr", "5:1", "--duty-cycle", "2"], "duty cycle"),
         (["1000", "--devices-per-dr", "5:1", "--setup-time", "-1"], "setup"),
-        (["1000", "--devices-per-dr", "5:1", "--rx-ma", "nan"], "'--rx-ma': nan is not a number from 0"),
-        (["1000", "--devices-per-dr", "5:1", "--rx-ma", "-4"], "'--rx-ma': -4 is not a number from 0"),
-        (["1000", "--devices-per-dr", "5:1", "--within", "nan"], "'--within': nan is not a number from 0"),
+        (["1000", "--devices-per-dr", "5:1", "--rx-ma", "nan"], "'--rx-ma': nan is not a number, expected 0 or more"),
+        (["1000", "--devices-per-dr", "5:1", "--rx-ma", "-4"], "'--rx-ma': -4 is not a number, expected 0 or more"),
+        (["1000", "--devices-per-dr", "5:1", "--within", "nan"], "'--within': nan is not a number, expected 0 or more"),
         (["1000", "--devices-per-dr", "5:1", "-F", "300"], "--frag-size: 300 is not from 1 to 255"),
         (["1000", "--devices-per-dr", "5:1", "-R", "99999"], "--n-coded"),
     ],
 )
-def test_wrong_input(fuota: Fuota, args: list[str], said: str):
+def test_wrong_input_of_schedule(fuota: Fuota, args: list[str], said: str):
     result = fuota("schedule", *args)
     assert (result.exit_code, result.stdout) == (2, "")
     assert said in result.stderr

@@ -20,20 +20,20 @@ from fuota_fec import _reference
 
 law = settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
-VERSIONS = ["1.0.0", "2.0.0"]
-versions = st.sampled_from(VERSIONS)
+DIALECTS = ["1.0.0", "2.0.0"]
+dialects = st.sampled_from(DIALECTS)
 
 
 def random_block(seed: int, n_frags: int, frag_size: int) -> bytes:
     return random.Random(seed).randbytes(n_frags * frag_size)
 
 
-def payload_of(block: bytes, frag_size: int, frag_nb: int, version: str) -> bytes:
+def payload_of(block: bytes, frag_size: int, frag_nb: int, dialect: str) -> bytes:
     """The payload of any fragment of the block, by the reference."""
     n_frags = len(block) // frag_size
     if frag_nb <= n_frags:
         return block[(frag_nb - 1) * frag_size : frag_nb * frag_size]
-    return _reference.encode(block, frag_size, 1, version=version, rows=[frag_nb - n_frags])[0]
+    return _reference.encode(block, frag_size, 1, dialect=dialect, rows=[frag_nb - n_frags])[0]
 
 
 @st.composite
@@ -44,7 +44,7 @@ def arrivals(draw, max_frags: int = 40):
     far = st.integers(n_frags + 1, 16383)
     near = st.integers(1, 2 * n_frags + 5)
     frag_nbs = draw(st.lists(near | near | near | far, max_size=2 * n_frags + 12))
-    return n_frags, draw(st.integers(1, 5)), draw(versions), draw(st.integers(0, 2**32)), frag_nbs
+    return n_frags, draw(st.integers(1, 5)), draw(dialects), draw(st.integers(0, 2**32)), frag_nbs
 
 
 @st.composite
@@ -54,7 +54,7 @@ def losses(draw, max_frags: int = 40):
     lost = draw(st.sets(st.integers(1, n_frags), max_size=n_frags))
     coded = range(n_frags + 1, 2 * n_frags + 20)
     frag_nbs = draw(st.permutations([*(set(range(1, n_frags + 1)) - lost), *coded]))
-    return n_frags, draw(st.integers(1, 5)), draw(versions), draw(st.integers(0, 2**32)), frag_nbs
+    return n_frags, draw(st.integers(1, 5)), draw(dialects), draw(st.integers(0, 2**32)), frag_nbs
 
 
 # ---- the core is equal to the reference --------------------------------------------------------------------
@@ -64,15 +64,15 @@ def losses(draw, max_frags: int = 40):
 @pytest.mark.parametrize("kernel", ff.kernels())
 @law
 @given(case=arrivals() | losses())
-def test_every_push_is_that_of_the_reference(kernel, looks, case):
+def test_every_push_agrees_with_the_reference(kernel, looks, case):
     """Whether and when one looks at the rank makes no difference to what follows."""
-    n_frags, frag_size, version, seed, frag_nbs = case
+    n_frags, frag_size, dialect, seed, frag_nbs = case
     block = random_block(seed, n_frags, frag_size)
-    decoder = ff.Decoder(n_frags, frag_size, version=version, kernel=kernel)
-    reference = _reference.Decoder(n_frags, frag_size, version=version)
+    decoder = ff.Decoder(n_frags, frag_size, dialect=dialect, kernel=kernel)
+    reference = _reference.Decoder(n_frags, frag_size, dialect=dialect)
     chance = random.Random(seed)
     for frag_nb in frag_nbs:
-        payload = payload_of(block, frag_size, frag_nb, version)
+        payload = payload_of(block, frag_size, frag_nb, dialect)
         assert decoder.push(frag_nb, payload) is reference.push(frag_nb, payload)
         assert decoder.complete is reference.complete
         if looks == "at every step" or (looks == "now and then" and chance.random() < 0.2):
@@ -88,19 +88,19 @@ def test_every_push_is_that_of_the_reference(kernel, looks, case):
         assert info.value.missing == reference.missing
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize("n_frags", [63, 64, 65, 127, 128, 129])
 @pytest.mark.parametrize("kernel", ff.kernels())
-def test_word_edges_are_those_of_the_reference(kernel, n_frags, version):
+def test_decoding_at_word_edges_agrees_with_the_reference(kernel, n_frags, dialect):
     """As many fragments lost as there are bits in a word, one fewer, one more."""
     block = random_block(n_frags, n_frags, 2)
-    coded = _reference.encode(block, 2, n_frags + 20, version=version)
+    coded = _reference.encode(block, 2, n_frags + 20, dialect=dialect)
     for n_lost in sorted({1, 7, 8, 9, 62, 63, 64, 65, n_frags - 1, n_frags}):
         if n_lost > n_frags:
             continue
         kept = random.Random(n_lost).sample(range(1, n_frags + 1), n_frags - n_lost)
-        decoder = ff.Decoder(n_frags, 2, version=version, kernel=kernel)
-        reference = _reference.Decoder(n_frags, 2, version=version)
+        decoder = ff.Decoder(n_frags, 2, dialect=dialect, kernel=kernel)
+        reference = _reference.Decoder(n_frags, 2, dialect=dialect)
         for frag_nb in [*kept, *range(n_frags + 1, n_frags + len(coded) + 1)]:
             payload = block[2 * frag_nb - 2 : 2 * frag_nb] if frag_nb <= n_frags else coded[frag_nb - n_frags - 1]
             assert decoder.push(frag_nb, payload) == reference.push(frag_nb, payload), (n_lost, frag_nb)
@@ -116,17 +116,17 @@ def test_word_edges_are_those_of_the_reference(kernel, n_frags, version):
 @law
 @given(
     n_frags=st.integers(1, 5),
-    version=versions,
+    dialect=dialects,
     numbers=st.lists(st.integers(1, 30), max_size=9),
     bits=st.integers(0, 31),
 )
-def test_complete_when_exactly_one_block_fits(codec, n_frags, version, numbers, bits):
+def test_a_decoder_is_complete_when_exactly_one_block_fits(codec, n_frags, dialect, numbers, bits):
     """By trying all blocks: the fragments determine the block if and only if no other would give them."""
     blocks = list(product((0, 1), repeat=n_frags))
     coefficients = {
         n: [int(i == n - 1) for i in range(n_frags)]
         if n <= n_frags
-        else list(_reference.ParityMatrix(n_frags, version).row(n - n_frags))
+        else list(_reference.ParityMatrix(n_frags, dialect).row(n - n_frags))
         for n in numbers
     }
 
@@ -134,7 +134,7 @@ def test_complete_when_exactly_one_block_fits(codec, n_frags, version, numbers, 
         return sum(c * b for c, b in zip(coefficients[n], block, strict=True)) % 2
 
     block = blocks[bits % len(blocks)]
-    decoder = codec.Decoder(n_frags, 1, version=version)
+    decoder = codec.Decoder(n_frags, 1, dialect=dialect)
     for n in numbers:
         decoder.push(n, bytes([sent(block, n)]))
         blocks = [b for b in blocks if sent(b, n) == sent(block, n)]
@@ -148,14 +148,14 @@ def test_complete_when_exactly_one_block_fits(codec, n_frags, version, numbers, 
 @law
 @given(case=losses(max_frags=25), data=st.data())
 def test_order_and_duplicates_do_not_matter(codec, case, data):
-    n_frags, frag_size, version, seed, frag_nbs = case
+    n_frags, frag_size, dialect, seed, frag_nbs = case
     block = random_block(seed, n_frags, frag_size)
     some = frag_nbs[: data.draw(st.integers(0, len(frag_nbs)))]
     repeated = data.draw(st.permutations(some + data.draw(st.lists(st.sampled_from(some), max_size=9)) if some else []))
-    first, second = (codec.Decoder(n_frags, frag_size, version=version) for _ in range(2))
+    first, second = (codec.Decoder(n_frags, frag_size, dialect=dialect) for _ in range(2))
     for decoder, numbers in ((first, some), (second, repeated)):
         for frag_nb in numbers:
-            decoder.push(frag_nb, payload_of(block, frag_size, frag_nb, version))
+            decoder.push(frag_nb, payload_of(block, frag_size, frag_nb, dialect))
     assert first.rank == second.rank
     assert first.complete == second.complete
     if first.complete:
@@ -166,12 +166,12 @@ def test_order_and_duplicates_do_not_matter(codec, case, data):
 @given(case=losses())
 def test_the_fragment_before_the_completing_one_is_not_enough(codec, case):
     """One erasure too many is "need more": one independent fragment, and never wrong bytes."""
-    n_frags, frag_size, version, seed, frag_nbs = case
+    n_frags, frag_size, dialect, seed, frag_nbs = case
     block = random_block(seed, n_frags, frag_size)
-    decoder = codec.Decoder(n_frags, frag_size, version=version)
+    decoder = codec.Decoder(n_frags, frag_size, dialect=dialect)
     missing = n_frags
     for frag_nb in frag_nbs:
-        if decoder.push(frag_nb, payload_of(block, frag_size, frag_nb, version)):
+        if decoder.push(frag_nb, payload_of(block, frag_size, frag_nb, dialect)):
             assert missing == 1
             assert decoder.missing == 0
             assert decoder.rank == n_frags
@@ -185,27 +185,27 @@ def test_the_fragment_before_the_completing_one_is_not_enough(codec, case):
 @law
 @given(case=losses(), data=st.data())
 def test_an_incomplete_block_is_never_given_out(case, data):
-    n_frags, frag_size, version, seed, frag_nbs = case
+    n_frags, frag_size, dialect, seed, frag_nbs = case
     block = random_block(seed, n_frags, frag_size)
-    decoder = ff.Decoder(n_frags, frag_size, version=version)
+    decoder = ff.Decoder(n_frags, frag_size, dialect=dialect)
     for frag_nb in frag_nbs:
         if decoder.missing:
             with pytest.raises(ff.UndecodableError, match=rf"\b{decoder.missing} .* {n_frags}\b") as info:
                 decoder.block()
             assert info.value.missing == decoder.missing
-        if decoder.push(frag_nb, payload_of(block, frag_size, frag_nb, version)):
+        if decoder.push(frag_nb, payload_of(block, frag_size, frag_nb, dialect)):
             assert decoder.block() == block
             break
 
 
 @law
 @given(case=losses(max_frags=20), data=st.data())
-def test_after_completion_nothing_changes(codec, case, data):
-    n_frags, frag_size, version, seed, frag_nbs = case
+def test_a_complete_decoder_ignores_further_fragments(codec, case, data):
+    n_frags, frag_size, dialect, seed, frag_nbs = case
     block = random_block(seed, n_frags, frag_size)
-    decoder = codec.Decoder(n_frags, frag_size, version=version)
+    decoder = codec.Decoder(n_frags, frag_size, dialect=dialect)
     for frag_nb in frag_nbs:
-        decoder.push(frag_nb, payload_of(block, frag_size, frag_nb, version))
+        decoder.push(frag_nb, payload_of(block, frag_size, frag_nb, dialect))
     if not decoder.complete:
         return
     looked_before = data.draw(st.booleans())
@@ -221,11 +221,11 @@ def test_after_completion_nothing_changes(codec, case, data):
 @law
 @given(case=losses(max_frags=20))
 def test_of_a_repeated_fragment_the_first_one_counts(codec, case):
-    n_frags, frag_size, version, seed, frag_nbs = case
+    n_frags, frag_size, dialect, seed, frag_nbs = case
     block = random_block(seed, n_frags, frag_size)
-    decoder = codec.Decoder(n_frags, frag_size, version=version)
+    decoder = codec.Decoder(n_frags, frag_size, dialect=dialect)
     for frag_nb in frag_nbs:
-        decoder.push(frag_nb, payload_of(block, frag_size, frag_nb, version))
+        decoder.push(frag_nb, payload_of(block, frag_size, frag_nb, dialect))
         decoder.push(frag_nb, b"\xee" * frag_size)
     if decoder.complete:
         assert decoder.block() == block
@@ -247,32 +247,32 @@ def test_the_payload_is_copied(frag_nb):
 
 
 @pytest.mark.parametrize("n_frags", [4, 5, 8, 9, 12, 16, 17])
-def test_even_rows_alone_never_give_everything(codec, n_frags):
+def test_rows_of_even_weight_alone_never_complete_a_decoder(codec, n_frags):
     """Dialect 2.0.0, M div 2 even: every row has even weight. One uncoded fragment makes up for it."""
     block = random_block(n_frags, n_frags, 2)
-    decoder = codec.Decoder(n_frags, 2, version="2.0.0")
-    for n, payload in enumerate(_reference.encode(block, 2, 120, version="2.0.0"), 1):
+    decoder = codec.Decoder(n_frags, 2, dialect="2.0.0")
+    for n, payload in enumerate(_reference.encode(block, 2, 120, dialect="2.0.0"), 1):
         assert decoder.push(n_frags + n, payload) is False
     assert decoder.missing == 1
     assert decoder.push(n_frags, block[-2:]) is True
     assert decoder.block() == block
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize("n_frags", [2, 3, 6, 7, 20])
-def test_all_uncoded_fragments_may_be_lost(codec, n_frags, version):
-    if version == "2.0.0" and n_frags // 2 % 2 == 0:
+def test_all_uncoded_fragments_may_be_lost(codec, n_frags, dialect):
+    if dialect == "2.0.0" and n_frags // 2 % 2 == 0:
         n_frags += 2
     block = random_block(n_frags, n_frags, 3)
-    decoder = codec.Decoder(n_frags, 3, version=version)
-    pushed = [decoder.push(n_frags + n, c) for n, c in enumerate(_reference.encode(block, 3, 200, version=version), 1)]
+    decoder = codec.Decoder(n_frags, 3, dialect=dialect)
+    pushed = [decoder.push(n_frags + n, c) for n, c in enumerate(_reference.encode(block, 3, 200, dialect=dialect), 1)]
     assert pushed[-1] is True
     assert decoder.block() == block
 
 
-@pytest.mark.parametrize("version", VERSIONS)
-def test_one_fragment_can_only_be_repeated(codec, version):
-    decoder = codec.Decoder(1, 2, version=version)
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_one_fragment_can_only_be_repeated(codec, dialect):
+    decoder = codec.Decoder(1, 2, dialect=dialect)
     for frag_nb in (2, 3, 8382, 16383):
         assert decoder.push(frag_nb, bytes(2)) is False
         assert decoder.missing == 1
@@ -283,7 +283,7 @@ def test_one_fragment_can_only_be_repeated(codec, version):
 # ---- at size -----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize(
     ("n_frags", "frag_size", "n_lost"),
     [
@@ -301,23 +301,23 @@ def test_one_fragment_can_only_be_repeated(codec, version):
     ],
 )
 @pytest.mark.parametrize("kernel", ff.kernels())
-def test_large_blocks_in_random_order(kernel, version, n_frags, frag_size, n_lost):
-    if n_lost == n_frags and version == "2.0.0" and n_frags // 2 % 2 == 0:
+def test_large_blocks_decode_in_random_order(kernel, dialect, n_frags, frag_size, n_lost):
+    if n_lost == n_frags and dialect == "2.0.0" and n_frags // 2 % 2 == 0:
         n_lost -= 1
     chance = random.Random(n_frags)
     block = random_block(n_lost, n_frags, frag_size)
     lost = set(chance.sample(range(1, n_frags + 1), n_lost))
     rows = chance.sample(range(1, 16384 - n_frags), n_lost + 40)
-    coded = ff.encode(block, frag_size, len(rows), version=version, rows=rows)
+    coded = ff.encode(block, frag_size, len(rows), dialect=dialect, rows=rows)
     payloads = {n_frags + row: bytes(payload) for row, payload in zip(rows, coded, strict=True)}
     payloads |= {n: block[frag_size * (n - 1) : frag_size * n] for n in range(1, n_frags + 1) if n not in lost}
     order = chance.sample(sorted(payloads), len(payloads))
 
-    one_by_one = ff.Decoder(n_frags, frag_size, version=version, kernel=kernel)
+    one_by_one = ff.Decoder(n_frags, frag_size, dialect=dialect, kernel=kernel)
     n_needed = next(i for i, n in enumerate(order, 1) if one_by_one.push(n, payloads[n]))
     assert one_by_one.block() == block
 
-    at_once = ff.Decoder(n_frags, frag_size, version=version, kernel=kernel)
+    at_once = ff.Decoder(n_frags, frag_size, dialect=dialect, kernel=kernel)
     numbers = np.array(order, np.uint32)
     joined = b"".join(payloads[n] for n in order)
     assert at_once.push_many(numbers[: n_needed - 1], joined[: (n_needed - 1) * frag_size]) is False
@@ -326,17 +326,17 @@ def test_large_blocks_in_random_order(kernel, version, n_frags, frag_size, n_los
     assert at_once.block() == block
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize("kernel", ff.kernels())
-def test_rows_whose_seed_carries(kernel, version):
+def test_rows_whose_seed_carries_decode(kernel, dialect):
     """Rows from 8381 on, where the generator's feedback bit is added with a carry, and up to the last number."""
     n_frags = 7990
     block = random_block(7, n_frags, 3)
     rows = range(8375, 16384 - n_frags)
     assert 8381 in rows
-    coded = ff.encode(block, 3, len(rows), version=version, rows=rows)
+    coded = ff.encode(block, 3, len(rows), dialect=dialect, rows=rows)
     lost = range(100, 110)
-    decoder = ff.Decoder(n_frags, 3, version=version, kernel=kernel)
+    decoder = ff.Decoder(n_frags, 3, dialect=dialect, kernel=kernel)
     for n in range(1, n_frags + 1):
         if n not in lost:
             decoder.push(n, block[3 * n - 3 : 3 * n])
@@ -347,7 +347,7 @@ def test_rows_whose_seed_carries(kernel, version):
 
 
 @pytest.mark.parametrize("frag_size", [1, 255])
-def test_the_largest_block(frag_size):
+def test_the_largest_block_decodes(frag_size):
     """16383 fragments use up the numbers: it completes with the last of them."""
     n_frags = 16383
     block = random_block(1, n_frags, frag_size)
@@ -388,18 +388,18 @@ def test_decode_takes_payloads_of_any_shape():
 
 @law
 @given(case=losses())
-def test_decode_is_pushing_them_all(case):
-    n_frags, frag_size, version, seed, frag_nbs = case
+def test_decode_equals_pushing_every_fragment(case):
+    n_frags, frag_size, dialect, seed, frag_nbs = case
     block = random_block(seed, n_frags, frag_size)
-    payloads = [payload_of(block, frag_size, n, version) for n in frag_nbs]
-    reference = _reference.Decoder(n_frags, frag_size, version=version)
+    payloads = [payload_of(block, frag_size, n, dialect) for n in frag_nbs]
+    reference = _reference.Decoder(n_frags, frag_size, dialect=dialect)
     for frag_nb, payload in zip(frag_nbs, payloads, strict=True):
         reference.push(frag_nb, payload)
     if reference.complete:
-        assert ff.decode(n_frags, frag_size, frag_nbs, payloads, version=version) == block
+        assert ff.decode(n_frags, frag_size, frag_nbs, payloads, dialect=dialect) == block
     else:
         with pytest.raises(ff.UndecodableError) as info:
-            ff.decode(n_frags, frag_size, frag_nbs, b"".join(payloads), version=version)
+            ff.decode(n_frags, frag_size, frag_nbs, b"".join(payloads), dialect=dialect)
         assert info.value.missing == reference.missing
 
 
@@ -443,7 +443,7 @@ def test_decode_of_nothing_needs_everything(payloads):
     ],
     ids=str,
 )
-def test_decode_refuses(frag_nbs, payloads, message):
+def test_decode_refuses_bad_arguments(frag_nbs, payloads, message):
     with pytest.raises(ff.ParameterError, match=message):
         ff.decode(2, 3, frag_nbs, payloads)
 
@@ -454,7 +454,7 @@ NOT_NUMBERS = [None, "3", b"3", 3.0, 2.5, float("nan"), 3j, [3], True, np.float6
 
 
 @pytest.mark.parametrize("value", [0, -1, 16384, 2**32 + 1, 10**30, *NOT_NUMBERS], ids=repr)
-def test_n_frags_out_of_range(value):
+def test_a_decoder_refuses_n_frags_out_of_range(value):
     expected = rf"^n_frags: {re.escape(repr(value))} .* from 1 to 16383$"
     with pytest.raises(ff.ParameterError, match=expected):
         ff.Decoder(value, 5)
@@ -463,7 +463,7 @@ def test_n_frags_out_of_range(value):
 
 
 @pytest.mark.parametrize("value", [0, -1, 256, 2**32 + 1, 10**30, *NOT_NUMBERS], ids=repr)
-def test_frag_size_out_of_range(value):
+def test_a_decoder_refuses_a_frag_size_out_of_range(value):
     expected = rf"^frag_size: {re.escape(repr(value))} .* from 1 to 255$"
     with pytest.raises(ff.ParameterError, match=expected):
         ff.Decoder(5, value)
@@ -471,14 +471,14 @@ def test_frag_size_out_of_range(value):
         ff.decode(5, value, [], [])
 
 
-@pytest.mark.parametrize("version", [None, "", "3.0.0", 1, 2, b"1.0.0", ["1.0.0"]], ids=repr)
-def test_unknown_dialect(version):
-    with pytest.raises(ff.ParameterError, match=rf"^version: {re.escape(repr(version))} .*'1\.0\.0' or '2\.0\.0'$"):
-        ff.Decoder(5, 5, version=version)
+@pytest.mark.parametrize("dialect", ["", "3.0.0", 1, 2, b"1.0.0", ["1.0.0"]], ids=repr)
+def test_a_decoder_refuses_an_unknown_dialect(dialect):
+    with pytest.raises(ff.ParameterError, match=rf"^dialect: {re.escape(repr(dialect))} .*'1\.0\.0' or '2\.0\.0'$"):
+        ff.Decoder(5, 5, dialect=dialect)
 
 
 @pytest.mark.parametrize("kernel", ["nope", "", "portable\0", "\ud800", 5], ids=repr)
-def test_unknown_kernel(kernel):
+def test_a_decoder_refuses_an_unknown_kernel(kernel):
     with pytest.raises(ff.ParameterError, match="kernel"):
         ff.Decoder(5, 5, kernel=kernel)
 
@@ -585,17 +585,17 @@ def test_push_many_takes_numbers_of_32_bits_only(decoder, dtype):
 # ---- the object --------------------------------------------------------------------------------------------
 
 
-def test_attributes():
-    decoder = ff.Decoder(7, 3, version="2.0.0")
-    assert (decoder.n_frags, decoder.frag_size, decoder.version) == (7, 3, "2.0.0")
+def test_a_decoder_shows_its_parameters():
+    decoder = ff.Decoder(7, 3, dialect="2.0.0")
+    assert (decoder.n_frags, decoder.frag_size, decoder.dialect) == (7, 3, "2.0.0")
     assert (decoder.rank, decoder.missing, decoder.complete) == (0, 7, False)
-    assert repr(decoder) == "Decoder(7, 3, version='2.0.0')"
+    assert repr(decoder) == "Decoder(7, 3, dialect='2.0.0')"
     for name, value in (("n_frags", 8), ("frag_size", 4), ("rank", 7), ("missing", 0), ("complete", True)):
         with pytest.raises(AttributeError):
             setattr(decoder, name, value)
 
 
-def test_whole_numbers_of_numpy_are_numbers():
+def test_a_decoder_takes_whole_numbers_of_numpy():
     decoder = ff.Decoder(np.int64(2), np.uint8(1))
     assert decoder.push(np.uint16(2), b"b") is False
     assert decoder.push(np.int64(1), b"a") is True
@@ -606,14 +606,14 @@ def test_whole_numbers_of_numpy_are_numbers():
     "attempt",
     [copy.copy, copy.deepcopy, *(lambda d, p=p: pickle.dumps(d, p) for p in range(pickle.HIGHEST_PROTOCOL + 1))],
 )
-def test_it_cannot_be_copied_and_says_so(decoder, attempt):
+def test_a_decoder_refuses_to_be_copied(decoder, attempt):
     """It owns memory of the core: a copy of the pointer would be freed twice."""
     with pytest.raises(TypeError):
         attempt(decoder)
     assert finishes(decoder)
 
 
-def test_it_cannot_be_made_without_its_parameters(decoder):
+def test_a_decoder_needs_its_parameters(decoder):
     with pytest.raises(TypeError):
         object.__new__(ff.Decoder)
     with pytest.raises(TypeError):
@@ -649,7 +649,7 @@ def test_many_decoders_in_every_state_come_and_go():
             assert decoder.block() == block
 
 
-def test_each_thread_with_its_own_decoder(seeded_bytes):
+def test_threads_decode_with_a_decoder_each(seeded_bytes):
     block = seeded_bytes("decoders", 200 * 9)
     coded = ff.encode(block, 9, 150)
     fragments = [*(block[i : i + 9] for i in range(0, len(block), 9)), *map(bytes, coded)]
@@ -669,7 +669,7 @@ def test_each_thread_with_its_own_decoder(seeded_bytes):
         assert list(pool.map(work, range(8))) == [True] * 8
 
 
-def test_asking_for_the_rank_early_costs_nothing_later():
+def test_an_early_rank_does_not_change_the_result():
     """It is computed anew when it is asked for, and not kept up to date until the block can be determined."""
     n_frags = 300
     block = np.random.default_rng(3).integers(0, 256, (n_frags, 4), np.uint8)

@@ -17,15 +17,15 @@ from fuota_fec.codec.limits import MAX_ROW
 
 law = settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
-VERSIONS = ["1.0.0", "2.0.0"]
+DIALECTS = ["1.0.0", "2.0.0"]
 SEAMS = [1, 2, 3, 4, 5, 6, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 64, 65, 127, 128, 129, 255, 256, 257]
 FAR_SEAMS = [1023, 1024, 1025, 4096, 8191, 8192, 8193, 16381, 16382, 16383]
 ROW_SEAMS = [1, 2, 7, 8, 9, 8379, 8380, 8381, 8382, 16382, 16383, 16759, 16760, 16761, 16762, 2**16, 2**24, MAX_ROW]
 """8380 is the last row whose seed fits in 23 bits, 16760 in 24 bits."""
 
 
-def reference_row(n_frags: int, n: int, version: str) -> np.ndarray:
-    bits = _reference.parity_row(n_frags, n, version)
+def reference_row(n_frags: int, n: int, dialect: str) -> np.ndarray:
+    bits = _reference.parity_row(n_frags, n, dialect)
     packed = np.frombuffer(bits.to_bytes(-(-n_frags // 8), "little"), np.uint8)
     return np.unpackbits(packed, bitorder="little")[:n_frags]
 
@@ -33,21 +33,21 @@ def reference_row(n_frags: int, n: int, version: str) -> np.ndarray:
 # ---- the core is equal to the reference --------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize("n_frags", SEAMS)
-def test_rows_at_the_seams(codec, n_frags, version):
-    matrix = codec.ParityMatrix(n_frags, version)
+def test_rows_at_seams_of_sizes_agree_with_the_reference(codec, n_frags, dialect):
+    matrix = codec.ParityMatrix(n_frags, dialect)
     for n in ROW_SEAMS:
-        assert np.array_equal(matrix.row(n), reference_row(n_frags, n, version)), n
+        assert np.array_equal(matrix.row(n), reference_row(n_frags, n, dialect)), n
 
 
-@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize("n_frags", FAR_SEAMS)
 @pytest.mark.parametrize("kernel", ff.kernels())
-def test_rows_at_the_far_seams(kernel, n_frags, version):
-    matrix = ff.ParityMatrix(n_frags, version, kernel=kernel)
+def test_rows_at_seams_of_row_numbers_agree_with_the_reference(kernel, n_frags, dialect):
+    matrix = ff.ParityMatrix(n_frags, dialect, kernel=kernel)
     for n in (1, 8380, 8381, 16383 - n_frags or 1, 16760, 16761, MAX_ROW):
-        assert np.array_equal(matrix.row(n), reference_row(n_frags, n, version)), n
+        assert np.array_equal(matrix.row(n), reference_row(n_frags, n, dialect)), n
 
 
 @pytest.mark.parametrize("kernel", ff.kernels())
@@ -55,13 +55,13 @@ def test_rows_at_the_far_seams(kernel, n_frags, version):
 @given(
     n_frags=st.integers(1, 300),
     n=st.integers(1, MAX_ROW) | st.integers(1, 16383) | st.integers(8370, 8390) | st.integers(16750, 16770),
-    version=st.sampled_from(VERSIONS),
+    dialect=st.sampled_from(DIALECTS),
 )
-def test_any_row(kernel, n_frags, n, version):
-    row = ff.ParityMatrix(n_frags, version, kernel=kernel).row(n)
+def test_any_row_agrees_with_the_reference(kernel, n_frags, n, dialect):
+    row = ff.ParityMatrix(n_frags, dialect, kernel=kernel).row(n)
     assert row.dtype == np.uint8
     assert row.shape == (n_frags,)
-    assert np.array_equal(row, reference_row(n_frags, n, version))
+    assert np.array_equal(row, reference_row(n_frags, n, dialect))
 
 
 @law
@@ -69,25 +69,25 @@ def test_any_row(kernel, n_frags, n, version):
     n_frags=st.integers(1, 80),
     start=st.integers(1, 40) | st.integers(8360, 8385) | st.integers(16740, 16765) | st.integers(1, MAX_ROW),
     n_rows=st.integers(0, 25),
-    version=st.sampled_from(VERSIONS),
+    dialect=st.sampled_from(DIALECTS),
 )
-def test_rows_are_the_single_ones_in_order(codec, n_frags, start, n_rows, version):
+def test_rows_are_the_single_ones_in_order(codec, n_frags, start, n_rows, dialect):
     """A range crosses panels of eight, and the row from which on the core draws in another way."""
     stop = min(start + n_rows, MAX_ROW + 1)
-    rows = codec.ParityMatrix(n_frags, version).rows(start, stop)
+    rows = codec.ParityMatrix(n_frags, dialect).rows(start, stop)
     assert len(rows) == stop - start
     for n, row in zip(range(start, stop), rows, strict=True):
-        assert np.array_equal(row, reference_row(n_frags, n, version)), n
+        assert np.array_equal(row, reference_row(n_frags, n, dialect)), n
 
 
 @pytest.mark.parametrize("n_frags", [1, 8, 100])
-def test_rows_at_the_end_of_the_numbers(n_frags):
+def test_rows_end_at_the_largest_number(n_frags):
     matrix = ff.ParityMatrix(n_frags)
     assert matrix.rows(MAX_ROW, MAX_ROW + 1).tolist() == [reference_row(n_frags, MAX_ROW, "1.0.0").tolist()]
     assert np.array_equal(matrix.rows(MAX_ROW - 8, MAX_ROW + 1)[0], matrix.row(MAX_ROW - 8))
 
 
-def test_shape_and_ownership():
+def test_rows_are_writable_arrays_of_the_caller():
     matrix = ff.ParityMatrix(100)
     rows = matrix.rows(3, 20)
     assert rows.shape == (17, 100)
@@ -98,8 +98,8 @@ def test_shape_and_ownership():
     rows[:] = 9
     assert np.array_equal(matrix.rows(3, 20), before)
     assert matrix.rows(5, 5).shape == (0, 100)
-    assert (matrix.n_frags, matrix.version) == (100, "1.0.0")
-    assert repr(matrix) == "ParityMatrix(100, version='1.0.0')"
+    assert (matrix.n_frags, matrix.dialect) == (100, "1.0.0")
+    assert repr(matrix) == "ParityMatrix(100, dialect='1.0.0')"
 
 
 # ---- what the specification says of rows -------------------------------------------------------------------
@@ -107,7 +107,7 @@ def test_shape_and_ownership():
 
 @law
 @given(n_frags=st.integers(1, 200), n=st.integers(1, MAX_ROW))
-def test_weights(codec, n_frags, n):
+def test_rows_have_the_weight_of_their_dialect(codec, n_frags, n):
     """Dialect 2.0.0: exactly M div 2 ones. 1.0.0: at most that many, and at least one if there is a draw."""
     assert sum(map(int, codec.ParityMatrix(n_frags, "2.0.0").row(n))) == n_frags // 2
     assert (n_frags > 1) <= sum(map(int, codec.ParityMatrix(n_frags, "1.0.0").row(n))) <= n_frags // 2
@@ -115,13 +115,13 @@ def test_weights(codec, n_frags, n):
 
 @pytest.mark.parametrize("n_frags", [1, 2, 3])
 def test_dialects_agree_up_to_three_fragments(codec, n_frags):
-    one, two = (codec.ParityMatrix(n_frags, version) for version in VERSIONS)
+    one, two = (codec.ParityMatrix(n_frags, dialect) for dialect in DIALECTS)
     for n in ROW_SEAMS:
         assert list(one.row(n)) == list(two.row(n))
 
 
 def test_dialects_agree_by_chance_and_differ_otherwise(codec):
-    one, two = (codec.ParityMatrix(26, version) for version in VERSIONS)
+    one, two = (codec.ParityMatrix(26, dialect) for dialect in DIALECTS)
     assert list(one.row(1)) == list(two.row(1))
     assert any(list(one.row(n)) != list(two.row(n)) for n in range(2, 6))
 
@@ -130,9 +130,9 @@ def test_dialects_agree_by_chance_and_differ_otherwise(codec):
 
 
 @law
-@given(n_frags=st.integers(1, 200), counts=st.lists(st.integers(0, 300), max_size=8), version=st.sampled_from(VERSIONS))
-def test_leading_rows_stay_as_they_were_when_the_matrix_grows(n_frags, counts, version):
-    matrix = ff.ParityMatrix(n_frags, version)
+@given(n_frags=st.integers(1, 200), counts=st.lists(st.integers(0, 300), max_size=8), dialect=st.sampled_from(DIALECTS))
+def test_leading_rows_stay_as_they_were_when_the_matrix_grows(n_frags, counts, dialect):
+    matrix = ff.ParityMatrix(n_frags, dialect)
     panel_len = -(-n_frags // 8) * 8
     seen = b""
     for n_rows in counts:
@@ -141,7 +141,7 @@ def test_leading_rows_stay_as_they_were_when_the_matrix_grows(n_frags, counts, v
         known = min(len(seen), len(panels))
         assert panels[:known] == seen[:known]
         seen = max(seen, panels, key=len)
-    at_once = ff.ParityMatrix(n_frags, version).leading_panels(max(counts, default=0)).tobytes()
+    at_once = ff.ParityMatrix(n_frags, dialect).leading_panels(max(counts, default=0)).tobytes()
     known = min(len(seen), len(at_once))
     assert seen[:known] == at_once[:known]
 
@@ -176,14 +176,14 @@ def test_reading_rows_does_not_depend_on_what_was_kept():
     assert np.array_equal(matrix.rows(1, 40), before)
 
 
-@pytest.mark.parametrize("version", VERSIONS)
-def test_threads_share_one_matrix(seeded_bytes, version):
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_threads_read_rows_of_one_matrix(seeded_bytes, dialect):
     """Threads that grow it, select from it and encode with it at the same time all get the right bytes."""
     n_frags, frag_size, n_threads = 100, 11, 8
     block = seeded_bytes("threads", n_frags * frag_size)
-    expected = [bytes(c) for c in ff.encode(block, frag_size, 600, version=version)]
+    expected = [bytes(c) for c in ff.encode(block, frag_size, 600, dialect=dialect)]
     for attempt in range(4):
-        matrix = ff.ParityMatrix(n_frags, version)
+        matrix = ff.ParityMatrix(n_frags, dialect)
         together = threading.Barrier(n_threads)
 
         def work(thread: int, matrix=matrix, together=together, attempt=attempt) -> bool:
@@ -191,10 +191,10 @@ def test_threads_share_one_matrix(seeded_bytes, version):
             right = True
             for step in range(1, 13):
                 n_coded = (37 * step + 50 * thread + attempt) % 600
-                coded = ff.encode(block, frag_size, n_coded, version=version, matrix=matrix)
+                coded = ff.encode(block, frag_size, n_coded, dialect=dialect, matrix=matrix)
                 right &= [bytes(c) for c in coded] == expected[:n_coded]
                 rows = [600 - thread, step, 300 + attempt]
-                coded = ff.encode(block, frag_size, 3, version=version, matrix=matrix, rows=rows)
+                coded = ff.encode(block, frag_size, 3, dialect=dialect, matrix=matrix, rows=rows)
                 right &= [bytes(c) for c in coded] == [expected[n - 1] for n in rows]
             return right
 
@@ -206,13 +206,13 @@ def test_threads_share_one_matrix(seeded_bytes, version):
 
 
 @pytest.mark.parametrize("value", [0, -1, 16384, 2**32, 10**30, None, "5", 5.0, True, [5]], ids=repr)
-def test_n_frags_out_of_range(value):
+def test_a_matrix_refuses_n_frags_out_of_range(value):
     with pytest.raises(ff.ParameterError, match=rf"^n_frags: {re.escape(repr(value))} .* from 1 to 16383$"):
         ff.ParityMatrix(value)
 
 
 @pytest.mark.parametrize("value", [0, -1, 2**32, 2**64, 10**30, None, "1", 1.0, True, [1]], ids=repr)
-def test_row_out_of_range(value):
+def test_a_row_number_out_of_range_is_refused(value):
     matrix = ff.ParityMatrix(10)
     with pytest.raises(ff.ParameterError, match=rf"^n: {re.escape(repr(value))} .* from 1 to {MAX_ROW}$"):
         matrix.row(value)
@@ -234,26 +234,26 @@ def test_row_out_of_range(value):
         (1, 10**30, "stop"),
     ],
 )
-def test_rows_out_of_range(start, stop, name):
+def test_a_range_of_rows_out_of_range_is_refused(start, stop, name):
     matrix = ff.ParityMatrix(10)
     with pytest.raises(ff.ParameterError, match=f"^{name}: "):
         matrix.rows(start, stop)
     assert np.array_equal(matrix.row(1), reference_row(10, 1, "1.0.0"))
 
 
-def test_unknown_dialect():
-    with pytest.raises(ff.ParameterError, match=r"^version: '3\.0\.0' .*'1\.0\.0' or '2\.0\.0'$"):
+def test_a_matrix_refuses_an_unknown_dialect():
+    with pytest.raises(ff.ParameterError, match=r"^dialect: '3\.0\.0' .*'1\.0\.0' or '2\.0\.0'$"):
         ff.ParityMatrix(10, "3.0.0")
 
 
 @pytest.mark.parametrize("kernel", ["nope", "", "PORTABLE", "portable\0", "\ud800", 5, b"portable"], ids=repr)
-def test_unknown_kernel(kernel):
+def test_a_matrix_refuses_an_unknown_kernel(kernel):
     with pytest.raises(ff.ParameterError, match="kernel"):
         ff.ParityMatrix(10, kernel=kernel).row(1)
 
 
-def test_a_matrix_is_what_it_was_made():
+def test_parameters_of_a_matrix_cannot_be_changed():
     matrix = ff.ParityMatrix(10)
-    for name, value in (("n_frags", 11), ("version", "2.0.0")):
+    for name, value in (("n_frags", 11), ("dialect", "2.0.0")):
         with pytest.raises(AttributeError):
             setattr(matrix, name, value)

@@ -20,13 +20,13 @@ def random_block(n_frags: int, frag_size: int, seed: int = 1) -> np.ndarray:
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
-@pytest.mark.parametrize("version", ["1.0.0", "2.0.0"])
+@pytest.mark.parametrize("dialect", ["1.0.0", "2.0.0"])
 @pytest.mark.parametrize("n_frags", SIZES)
-def test_every_kernel_gives_the_portable_bytes(n_frags, version, kernel):
+def test_every_kernel_gives_the_portable_bytes(n_frags, dialect, kernel):
     for frag_size, n_coded in ((1, 1), (5, 40), (64, 9), (242, 17), (255, 300)):
         block = random_block(n_frags, frag_size)
-        expected = ff.encode(block, frag_size, n_coded, version=version, kernel="portable")
-        assert np.array_equal(ff.encode(block, frag_size, n_coded, version=version, kernel=kernel), expected)
+        expected = ff.encode(block, frag_size, n_coded, dialect=dialect, kernel="portable")
+        assert np.array_equal(ff.encode(block, frag_size, n_coded, dialect=dialect, kernel=kernel), expected)
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
@@ -38,7 +38,7 @@ def test_every_kernel_gives_the_portable_bytes(n_frags, version, kernel):
     at=st.integers(0, 120),
     gap=st.integers(0, 9),
 )
-def test_rows_in_two_calls_into_one_buffer(kernel, n_frags, frag_size, n_coded, at, gap):
+def test_two_calls_write_their_rows_into_one_buffer(kernel, n_frags, frag_size, n_coded, at, gap):
     """The second call leaves what the first wrote, and neither touches what lies between."""
     at = min(at, n_coded)
     block = random_block(n_frags, frag_size)
@@ -56,7 +56,7 @@ def test_rows_in_two_calls_into_one_buffer(kernel, n_frags, frag_size, n_coded, 
 @pytest.mark.parametrize("kernel", KERNELS)
 @settings(max_examples=40)
 @given(n_frags=st.sampled_from(SIZES[:15]), frag_size=st.integers(2, 255), data=st.data())
-def test_byte_columns_apart(kernel, n_frags, frag_size, data):
+def test_byte_columns_encoded_apart_give_the_whole(kernel, n_frags, frag_size, data):
     at = data.draw(st.integers(1, frag_size - 1))
     block = random_block(n_frags, frag_size)
     left = ff.encode(np.ascontiguousarray(block[:, :at]), at, 20, kernel=kernel)

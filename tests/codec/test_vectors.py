@@ -28,7 +28,7 @@ def parameters(name: str, label: str):
 
 
 @pytest.mark.parametrize("vector", parameters("parity_rows", "-"))
-def test_parity_rows(codec, vector):
+def test_parity_rows_equal_the_vectors(codec, vector):
     m = vector["m"]
     matrix = codec.ParityMatrix(m, VERSION[vector["version"]])
     expected_rows = vector["rows"] if codec.name != "reference" else vector["rows"][:: 1 + m // 500]
@@ -42,7 +42,7 @@ def test_parity_rows(codec, vector):
 
 
 @pytest.mark.parametrize("vector", parameters("encode", "frag_size"))
-def test_encode(codec, seeded_bytes, vector):
+def test_coded_fragments_equal_the_vectors(codec, seeded_bytes, vector):
     data = seeded_bytes(vector["data_seed"], vector["data_len"])
     assert sha256(data) == vector["data_sha256"]
     frag_size, m = vector["frag_size"], vector["m"]
@@ -51,7 +51,7 @@ def test_encode(codec, seeded_bytes, vector):
     n_coded = vector["nb_coded"]
     if codec.name == "reference" and m * n_coded > 200_000:
         n_coded = min(len(vector["coded_sha256"]), 4)
-    coded = codec.encode(block, frag_size, n_coded, version=VERSION[vector["version"]])
+    coded = codec.encode(block, frag_size, n_coded, dialect=VERSION[vector["version"]])
     assert [sha256(c) for c in coded[: len(vector["coded_sha256"])]] == vector["coded_sha256"][:n_coded]
     if n_coded == vector["nb_coded"]:
         assert sha256(block + b"".join(coded)) == vector["all_sha256"]
@@ -62,16 +62,16 @@ def fragments(codec, vector, seeded_bytes, n_coded):
     data = seeded_bytes(vector["data_seed"], vector["data_len"])
     frag_size = vector["frag_size"]
     block = data + bytes(vector["padding"])
-    coded = codec.encode(block, frag_size, n_coded, version=VERSION[vector["version"]])
+    coded = codec.encode(block, frag_size, n_coded, dialect=VERSION[vector["version"]])
     payloads = [block[i : i + frag_size] for i in range(0, len(block), frag_size)] + coded
     return block, payloads
 
 
 @pytest.mark.parametrize("vector", parameters("decode_traces", "label"))
-def test_decode_traces(codec, seeded_bytes, vector):
-    m, version = vector["m"], VERSION[vector["version"]]
+def test_decoding_follows_the_traces_of_the_vectors(codec, seeded_bytes, vector):
+    m, dialect = vector["m"], VERSION[vector["version"]]
     block, payloads = fragments(codec, vector, seeded_bytes, vector["nb_coded"])
-    decoder = codec.Decoder(m, vector["frag_size"], version=version)
+    decoder = codec.Decoder(m, vector["frag_size"], dialect=dialect)
     missing_after = dict(map(tuple, vector["missing_after_coded"]))
     lost = set(vector["lost"])
     completed_at = None
@@ -94,14 +94,14 @@ QUIRKS = parameters("decode_quirks", "label")
 
 
 @pytest.mark.parametrize("vector", [p for p in QUIRKS if p.values[0]["kind"] == "order"])
-def test_decode_any_order(codec, seeded_bytes, vector):
+def test_vectors_decode_in_any_order(codec, seeded_bytes, vector):
     """We finish as soon as it is possible, also where the devices' decoders drop fragments."""
-    m, version = vector["m"], VERSION[vector["version"]]
+    m, dialect = vector["m"], VERSION[vector["version"]]
     sequence = vector["sequence"]
     block, _ = fragments(codec, vector, seeded_bytes, 0)
     rows = sorted({n - m for n in sequence if n > m})
-    coded = dict(zip(rows, codec.encode(block, 10, len(rows), version=version, rows=rows), strict=True))
-    decoder = codec.Decoder(m, 10, version=version)
+    coded = dict(zip(rows, codec.encode(block, 10, len(rows), dialect=dialect, rows=rows), strict=True))
+    decoder = codec.Decoder(m, 10, dialect=dialect)
     completed_at = None
     for i, frag_nb in enumerate(sequence):
         payload = block[10 * frag_nb - 10 : 10 * frag_nb] if frag_nb <= m else coded[frag_nb - m]
@@ -118,7 +118,7 @@ def test_mixed_dialects_end_with_wrong_bytes(codec, seeded_bytes, vector):
     m = vector["m"]
     other = VERSION[3 - vector["version"]]
     block, payloads = fragments(codec, vector, seeded_bytes, max(vector["sequence"]) - m)
-    decoder = codec.Decoder(m, vector["frag_size"], version=other)
+    decoder = codec.Decoder(m, vector["frag_size"], dialect=other)
     finished_at = next(
         i for i, frag_nb in enumerate(vector["sequence"]) if decoder.push(frag_nb, payloads[frag_nb - 1])
     )

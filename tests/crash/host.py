@@ -1,11 +1,11 @@
 """A network that survives its agents, and agents that are killed.
 
-This process has the simulated network and its clock, and forks agents: they have everything imported and live in
-processes of their own, where the network's port is a connection to here. The tests say over standard input what is to
-be run, as pickled keywords of `run`, and read over standard output what came of it.
+This process holds the simulated network and its clock, and forks agents, so that they need not import anything. In an
+agent's process the network port is a connection to this one. Tests write pickled keywords of `run` to standard input,
+and read the pickled result from standard output.
 
-An agent dies by its own hand at a *place*, which is a call of the journal or the network, before or after it was
-done, or a statement in the middle of a transaction; or by that of this process, at any time.
+An agent kills itself at a *place*: before or after a call of the journal or the network, or after a statement in the
+middle of a transaction. Or this process kills it, at any time.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ from fuota_fec.networks.simulated import SimulatedNetwork
 
 FORK = get_context("fork")
 LONGEST_RUN = 120.0
-"""s after which something hangs."""
+"""s after which a run is taken to hang."""
 LOST = 3
-"""Exit status of an agent whose campaign is somebody else's."""
+"""Exit status of an agent that lost its campaign to another."""
 
 Trap = Callable[[str], None]
 
@@ -56,13 +56,13 @@ def key_of(name: str) -> MadeUpKey:
     return MadeUpKey(hashlib.sha256(name.encode()).digest()[:16])
 
 
-# ---- what is here: the network ---------------------------------------------------------------------------
+# ---- this process: the network ---------------------------------------------------------------------------
 
 
 class Air:
-    """The network as agents reach it. It notes what it was handed, and what they say they have committed.
+    """The network as agents reach it. It records the downlinks handed over, and the commits that agents report.
 
-    With `flaky` that share of hand-overs and withdrawals fails, and as many fail after they were done.
+    `flaky`: share of hand-overs and withdrawals that fail before they are done, and again after.
     """
 
     def __init__(
@@ -103,9 +103,9 @@ class Air:
         self.now = start
         self.handed: list[dict[str, Any]] = []
         self.commits: list[tuple[str, int, int]] = []
-        """Agent, number of the first event and how many."""
+        """Agent, number of the first event, number of events."""
         self.leases: list[tuple[str, float, float]] = []
-        """Agent, when it had the lease and until when (monotonic)."""
+        """Agent, begin and end of its lease (monotonic time)."""
         self.asleep: set[str] = set()
         self.n_fenced = 0
         self.statuses: list[Any] = []
@@ -115,7 +115,7 @@ class Air:
         self._n_committed = 0
         self._reader: str | None = None
 
-    # The port. An agent that was replaced by another of its kind has lost its session with the server.
+    # The port. Only the agent that connected last can read.
 
     def open_group(self, _agent: str, group: MulticastGroup) -> int | None:
         return self.network.open_group(group)
@@ -160,13 +160,13 @@ class Air:
     def _begin(self, now: float) -> None:
         self.now = max(self.now, now)
         if self._flaky and self._rng.random() < self._flaky:
-            raise NetworkError("it was not done")
+            raise NetworkError("failed before it was done")
 
     def _end(self) -> None:
         if self._flaky and self._rng.random() < self._flaky:
-            raise NetworkError("nobody knows whether it was done")
+            raise NetworkError("failed after it was done")
 
-    # What agents say.
+    # Reports of agents.
 
     def read_or_wrote(self, agent: str, first: int, events: Sequence[Event], wrote: bool) -> None:
         self._on_disk.update(event.id for event in events if isinstance(event, Requested))
@@ -190,17 +190,17 @@ class Air:
         self.n_fenced += 1
 
     def left(self) -> list[str]:
-        """Downlinks that still wait in the server's queues."""
+        """Downlinks in the server's queues. Private names: the port cannot list a queue."""
         unicast = [d.id for station in self.network._stations.values() for d in station.queue]
         multicast = [frame.downlink.id for group in self.network._groups.values() for frame in group.frames]
         return [*unicast, *multicast]
 
 
-# ---- what is elsewhere: an agent -------------------------------------------------------------------------
+# ---- other processes: an agent ---------------------------------------------------------------------------
 
 
 class Remote:
-    """The port of the network that lives in another process."""
+    """The port to the network in the parent process."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -225,7 +225,7 @@ class Remote:
 
 
 class Near(Remote):
-    """That of the network that lives here."""
+    """The port to the network in this process."""
 
     def __init__(self, world: Air) -> None:
         self._world = world
@@ -238,7 +238,7 @@ class Near(Remote):
 
 
 class Watched:
-    """A journal that says what it read and wrote."""
+    """A journal that reports its reads and writes to the network."""
 
     def __init__(self, journal: Journal, network: Remote) -> None:
         self._journal, self._network = journal, network
@@ -281,7 +281,7 @@ class WatchedLease:
 
 
 class Trapped:
-    """Each call of the target is a place to die before it, and one after it."""
+    """Makes a place before and a place after each call of the target."""
 
     def __init__(self, target: Any, trap: Trap) -> None:
         self._target, self._trap = target, trap
@@ -321,8 +321,11 @@ def live(
     ttl: float = LEASE_TTL,
     margin: float = outbox.LEASE_MARGIN,
 ) -> None:
-    """Launches the campaign or takes it over, and runs it until it is finished. It gives itself that signal in its last
-    places: each the n-th time that it gets there, after `stop_at` if it is to be stopped."""
+    """Launches the campaign or takes it over, and runs it until it is finished.
+
+    At each of its last places, the n-th time it gets there, it sends itself `last_signal`; with `stop_at` only after
+    that time.
+    """
     outbox.LEASE_MARGIN = margin
     places: Counter[str] = Counter()
     armed = stop_at == float("inf")
@@ -363,7 +366,7 @@ def live(
                 armed = True
                 journal.order(config.id, "stop")
                 now = run_virtual(agent, network, now)
-        except FenceError:  # Another agent was faster, or a transaction of one that is dead.
+        except FenceError:  # Another agent was faster, or a transaction of a killed one.
             has_run = True
             remote.tell("fenced")
         if not has_run:
@@ -379,7 +382,7 @@ def live(
 
 @dataclass(slots=True)
 class Life:
-    """An agent's process, and when it is killed (monotonic time)."""
+    """Process of an agent, and the monotonic time at which it is killed."""
 
     name: str
     process: BaseProcess
@@ -394,8 +397,7 @@ STARTING = [
 
 
 def last_places(rng: np.random.Generator, places: Mapping[str, int], n_lives: int) -> dict[str, int]:
-    """Where an agent that has so many lives dies: one of the places that an unharmed one gets to (so often), and sooner
-    if it gets to another that is rare."""
+    """Places at which an agent dies: one that an unharmed run reaches often, and sometimes a rare one as well."""
     common = sorted(what for what, n in places.items() if n >= 10)
     what = common[rng.integers(len(common))]
     chosen = {what: 1 + int(rng.integers(1 + 2 * places[what] // n_lives))}
@@ -421,11 +423,11 @@ def run(
     air: Mapping[str, Any] | None = None,
     **settings: Any,
 ) -> dict[str, Any]:
-    """A campaign from its beginning to its end, by agents of these names. They are killed n_kills times at most, at
-    random; or the first of them dies in a place that is given, at the n-th time, or sleeps there until another has gone
-    on. After a death no agent runs for up to `outage` s of virtual time.
+    """Runs a campaign from beginning to end by agents of these names.
 
-    `places` is what an unharmed run found. Without names it runs in this process, unharmed.
+    They are killed at random, n_kills times at most; or the first one dies at the n-th visit of a place in `dies`, or
+    sleeps at one in `sleeps` until another agent has taken over. After a death no agent runs for up to `outage` s of
+    virtual time. `places` are those of an unharmed run. Without names the campaign runs in this process, unharmed.
     """
     rng = np.random.default_rng([seed, 1])
     world = Air(config, image, seed=seed, start=start, **air or {})
@@ -463,7 +465,7 @@ def run(
         life.process.join()
         if life.process.exitcode == -signal.SIGKILL:
             kills.append(life.name)
-            waiting.append(life.name + "+" * (len(names) > 1))  # Somebody new, who has to wait for its lease.
+            waiting.append(life.name + "+" * (len(names) > 1))  # A new agent, which has to wait for the lease.
             world.now += outage * float(rng.random())
         elif life.process.exitcode == LOST:
             waiting.append(life.name)
@@ -490,7 +492,7 @@ def run(
                     world.asleep.remove(life.name)
                     os.kill(life.process.pid, signal.SIGCONT)
             if time.monotonic() > end:
-                raise TimeoutError(f"it hangs at {world.now}")
+                raise TimeoutError(f"the run hangs at {world.now}")
     finally:
         for life in alive.values():
             life.process.kill()

@@ -64,7 +64,7 @@ class Fleet:
         self.deliveries = [GroupDelivery(self.devices, ADDRESSES[i], APP_S_KEYS[i]) for i in (0, 1, 0)]
         self.heard: list[Any] = []
 
-    def tell(self, number: int, command: Command) -> None:
+    def send(self, number: int, command: Command) -> None:
         self.devices[number].receive(port_of(command), command.encode(), self.now)
 
     def cast(self, group: int, payload: bytes, f_cnt: int, reached: list[bool], port: int = 201) -> None:
@@ -146,7 +146,7 @@ def test_batched_and_single_devices_do_the_same_whatever_happens(data: st.DataOb
     def everybody(number: int, *commands: Command) -> None:
         for fleet in fleets:
             for command in commands:
-                fleet.tell(number, command)
+                fleet.send(number, command)
 
     for number in range(6):
         for group in (0, 1):
@@ -203,24 +203,28 @@ def test_batched_and_single_devices_do_the_same_whatever_happens(data: st.DataOb
 def test_a_closed_delivery_has_written_everything_back() -> None:
     fleet = Fleet(True, "1.0.0")
     for number in range(6):
-        fleet.tell(number, group_setup(number, 0))
-        fleet.tell(number, session(NOW, 10))
-        fleet.tell(number, frag_setup(number, "1.0.0"))
+        fleet.send(number, group_setup(number, 0))
+        fleet.send(number, session(NOW, 10))
+        fleet.send(number, frag_setup(number, "1.0.0"))
     fleet.now += 20
     fleet.cast(0, bytes(ff.prepare(IMAGE, 10).frame(1)), 7, [True] * 6)
     for delivery in fleet.deliveries:
         delivery.close()
     assert [device.groups[0].min_f_cnt for device in fleet.devices] == [8] * 6
     assert all(device.sessions[0].begun for device in fleet.devices)
+    for device in fleet.devices:
+        device.groups[0].min_f_cnt = 3
+        device.write_back()
+    assert [device.groups[0].min_f_cnt for device in fleet.devices] == [3] * 6
 
 
 @pytest.mark.parametrize("port", [201, 77])
 def test_fragments_on_another_port_reach_no_decoder(port) -> None:
     fleet = Fleet(True, "1.0.0")
     for number in range(6):
-        fleet.tell(number, group_setup(number, 0))
-        fleet.tell(number, session(NOW, 10))
-        fleet.tell(number, frag_setup(number, "1.0.0"))
+        fleet.send(number, group_setup(number, 0))
+        fleet.send(number, session(NOW, 10))
+        fleet.send(number, frag_setup(number, "1.0.0"))
     fleet.now += 20
     fleet.cast(0, bytes(ff.prepare(IMAGE, 10).frame(1)), 7, [True] * 6, port)
     assert [device.sessions[0].reception.n_received for device in fleet.devices] == [int(port == 201)] * 6

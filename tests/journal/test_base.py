@@ -249,7 +249,7 @@ def test_one_of_several_threads_that_append_at_the_same_number_wins(journal: Jou
     assert [event.dev_eui for event in journal.events("c")] == [winner] * 20  # type: ignore[attr-defined]
 
 
-# ---- claims -----------------------------------------------------------------------------------------------
+# ---- claims ----------------------------------------------------------------------------------------------
 
 
 def test_a_campaign_name_is_used_once(journal: Journal) -> None:
@@ -530,7 +530,7 @@ def test_a_lease_is_measured_from_before_the_request(journal: Journal, monkeypat
     assert lease.left() <= 80
 
 
-# ---- shared rules -----------------------------------------------------------------------------------------
+# ---- shared rules ----------------------------------------------------------------------------------------
 
 
 def test_a_copied_or_pickled_fence_error_keeps_its_campaign() -> None:

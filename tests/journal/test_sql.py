@@ -92,7 +92,7 @@ def journal(journal_url: str) -> Iterator[Journal]:
         yield journal
 
 
-# ---- storage --------------------------------------------------------------------------------------------
+# ---- storage ---------------------------------------------------------------------------------------------
 
 
 def test_everything_in_a_database_survives_reopening(journal_url: str) -> None:

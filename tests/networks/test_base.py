@@ -1,4 +1,4 @@
-"""What goes to a network shows no key."""
+"""The network port: its values are frozen and show no key."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fuota_fec.wire.keys import Key
 SECRET = bytes(range(0xA0, 0xB0))
 
 
-def test_a_multicast_group_shows_no_key() -> None:
+def test_repr_of_a_multicast_group_shows_no_key() -> None:
     group = MulticastGroup(
         name="g",
         mc_addr=1,
@@ -28,7 +28,7 @@ def test_a_multicast_group_shows_no_key() -> None:
     assert repr(SECRET)[2:-1] not in text
 
 
-def test_downlinks_and_capabilities_do_not_change() -> None:
+def test_downlinks_and_capabilities_are_frozen() -> None:
     downlink = Downlink(id="c/1", f_port=200, payload=b"", not_after=0.0)
     with pytest.raises(dataclasses.FrozenInstanceError):
         downlink.payload = b"x"  # type: ignore[misc]
@@ -36,5 +36,5 @@ def test_downlinks_and_capabilities_do_not_change() -> None:
         NetworkCapabilities().summaries = False  # type: ignore[misc]
 
 
-def test_a_network_gives_everything_unless_it_says_otherwise() -> None:
+def test_a_network_reports_everything_and_assigns_no_counters_by_default() -> None:
     assert NetworkCapabilities() == NetworkCapabilities(owns_f_cnt=False, sent_reports=True, summaries=True)

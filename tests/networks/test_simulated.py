@@ -31,10 +31,13 @@ ASK = firmware.DevVersionReq().encode()
 
 
 class Heard(VirtualDevice):
-    """Notes what reaches it."""
+    """A device that notes the downlinks that reach it and the times at which it is advanced."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
+        self.advanced_at: list[float] = []
+        self.extra: list[tuple[int, bytes]] = []
+        """Uplinks sent with the next advance."""
         self.unicast: list[tuple[float, bytes]] = []
         self.multicast: list[tuple[int, bytes]] = []
         self.multicast_at: list[float] = []
@@ -50,6 +53,11 @@ class Heard(VirtualDevice):
         self.multicast.append((f_cnt, payload))
         self.multicast_at.append(now)
         return super().receive_multicast(mc_addr, app_s_key, f_cnt, f_port, payload, now)
+
+    def advance(self, now: float) -> list[tuple[int, bytes]]:
+        self.advanced_at.append(now)
+        extra, self.extra = self.extra, []
+        return super().advance(now) + extra
 
 
 def network(
@@ -97,26 +105,26 @@ def frame(n: int = 1, **settings: Any) -> Downlink:
 
 
 def run(net: SimulatedNetwork, until: float) -> list[tuple[float, Any]]:
-    """Everything that comes in until then, with the time at which it does."""
+    """All inputs until then, each with its time."""
     inputs = []
     while (due := net.deadline()) is not None and due <= until:
         inputs += [(due, item) for item in net.poll(due)]
     return inputs
 
 
-def test_devices_speak_of_themselves_once_per_period() -> None:
+def test_devices_send_an_uplink_once_per_period() -> None:
     net = network(3)
     inputs = run(net, START + 1000)
-    assert all(isinstance(item, Uplink) and item.received_at == at for at, item in inputs)
+    assert all(isinstance(item, Uplink) and item.received_at == now for now, item in inputs)
     for i in (1, 2, 3):
-        times = [at for at, item in inputs if item.dev_eui == f"{i:016x}"]
+        times = [now for now, item in inputs if item.dev_eui == f"{i:016x}"]
         assert START <= times[0] < START + 100
         assert 9 <= len(times) <= 12
         assert all(90 <= b - a <= 110 for a, b in itertools.pairwise(times))
     assert {item.f_port for _, item in inputs} == {APPLICATION_PORT}
 
 
-def test_a_unicast_leaves_after_an_uplink_and_then_comes_its_report() -> None:
+def test_a_unicast_leaves_after_an_uplink_and_is_then_reported() -> None:
     net = network()
     net.submit(unicast(), START)
     device = net.devices[f"{1:016x}"]
@@ -140,21 +148,21 @@ def test_one_unicast_leaves_per_uplink_in_the_order_of_submission() -> None:
     assert len(reports) >= 3
 
 
-def test_without_uplinks_nothing_leaves() -> None:
+def test_no_unicast_leaves_without_uplinks() -> None:
     net = network(uplink_loss=1 - 1e-12)
     net.submit(unicast(), START)
     assert run(net, START + 5000) == []
     assert net.devices[f"{1:016x}"].unicast == []
 
 
-def test_a_lost_downlink_was_sent_all_the_same() -> None:
+def test_a_lost_downlink_is_reported_as_sent() -> None:
     net = network(downlink_loss=1 - 1e-12)
     net.submit(unicast(), START)
     assert DownlinkSent("c/1") in [item for _, item in run(net, START + 300)]
     assert net.devices[f"{1:016x}"].unicast == []
 
 
-def test_what_expired_is_reported_and_not_sent() -> None:
+def test_an_expired_unicast_is_reported_and_not_sent() -> None:
     net = network()
     net.submit(unicast(1, not_after=START - 1), START)
     net.submit(unicast(2), START)
@@ -163,14 +171,14 @@ def test_what_expired_is_reported_and_not_sent() -> None:
     assert len(net.devices[f"{1:016x}"].unicast) == 1
 
 
-def test_a_resend_takes_the_request_that_it_replaces_out_of_the_queue() -> None:
+def test_a_resend_removes_the_queued_request_that_it_replaces() -> None:
     net = network()
     net.submit(unicast(1), START)
     net.submit(unicast(2, replaces="c/1"), START)
     assert [item.id for _, item in run(net, START + 400) if isinstance(item, DownlinkSent)] == ["c/2"]
 
 
-def test_replacing_what_has_left_or_was_never_there_is_harmless() -> None:
+def test_a_resend_of_a_request_that_is_not_queued_is_harmless() -> None:
     net = network()
     net.submit(unicast(1), START)
     run(net, START + 150)
@@ -179,21 +187,21 @@ def test_replacing_what_has_left_or_was_never_there_is_harmless() -> None:
     assert [item.id for _, item in run(net, START + 500) if isinstance(item, DownlinkSent)] == ["c/2", "c/3"]
 
 
-def test_queues_are_per_device() -> None:
+def test_unicast_queues_are_per_device() -> None:
     net = network(2)
     net.submit(unicast(1, device=1), START)
     net.submit(unicast(2, device=2, replaces="c/1"), START)
     assert {item.id for _, item in run(net, START + 300) if isinstance(item, DownlinkSent)} == {"c/1", "c/2"}
 
 
-def test_without_the_capability_there_are_no_sent_reports() -> None:
+def test_sent_reports_need_the_capability() -> None:
     net = network(capabilities=NetworkCapabilities(sent_reports=False))
     net.submit(unicast(), START)
     assert not any(isinstance(item, DownlinkSent) for _, item in run(net, START + 300))
     assert len(net.devices[f"{1:016x}"].unicast) == 1
 
 
-def test_what_the_server_does_not_know_is_refused() -> None:
+def test_an_unknown_device_or_group_is_refused() -> None:
     net = network()
     with pytest.raises(NetworkError, match=r"device 9{16} is unknown to the server"):
         net.submit(unicast(dev_eui="9" * 16), START)
@@ -201,7 +209,7 @@ def test_what_the_server_does_not_know_is_refused() -> None:
         net.submit(frame(), START)
 
 
-def test_a_multicast_reaches_the_groups_devices_and_is_summed_up() -> None:
+def test_a_multicast_reaches_the_devices_of_its_group_and_gets_a_summary() -> None:
     net = network(3)
     net.open_group(group(1, 3))
     hand_over = net.submit(frame(1), START)
@@ -213,7 +221,7 @@ def test_a_multicast_reaches_the_groups_devices_and_is_summed_up() -> None:
     assert [len(d.multicast) for d in net.devices.values()] == [1, 0, 1]
 
 
-def test_an_expired_multicast_is_not_sent_and_says_so() -> None:
+def test_an_expired_multicast_is_reported_and_not_sent() -> None:
     net = network()
     net.open_group(group(1))
     net.submit(frame(1, not_after=START), START)
@@ -222,7 +230,7 @@ def test_an_expired_multicast_is_not_sent_and_says_so() -> None:
     assert net.devices[f"{1:016x}"].multicast == []
 
 
-def test_without_the_capability_there_are_no_summaries() -> None:
+def test_summaries_need_the_capability() -> None:
     net = network(capabilities=NetworkCapabilities(summaries=False))
     net.open_group(group(1))
     net.submit(frame(1), START)
@@ -230,7 +238,7 @@ def test_without_the_capability_there_are_no_summaries() -> None:
     assert len(net.devices[f"{1:016x}"].multicast) == 1
 
 
-def test_the_campaigns_counter_is_used_as_it_is() -> None:
+def test_the_multicast_counter_of_the_campaign_is_used_unchanged() -> None:
     net = network()
     net.open_group(group(1))
     assert [net.submit(frame(n, f_cnt=n * 7), START).f_cnt for n in (1, 2, 2)] == [7, 14, 14]
@@ -238,7 +246,7 @@ def test_the_campaigns_counter_is_used_as_it_is() -> None:
     assert [f_cnt for f_cnt, _ in net.devices[f"{1:016x}"].multicast] == [7, 14, 14]
 
 
-def test_a_network_that_owns_the_counter_counts() -> None:
+def test_a_network_that_owns_the_multicast_counter_counts() -> None:
     net = network(capabilities=NetworkCapabilities(owns_f_cnt=True))
     net.open_group(group(1))
     net.open_group(group(1, name="h"))
@@ -248,7 +256,7 @@ def test_a_network_that_owns_the_counter_counts() -> None:
     assert net.submit(frame(5, f_cnt=None, group="h"), START).f_cnt == 0
 
 
-def test_multicast_losses_are_each_devices_own() -> None:
+def test_multicast_losses_are_independent_per_device() -> None:
     net = network(50, downlink_loss=0.3)
     net.open_group(group(*range(1, 51)))
     for n in range(100):
@@ -284,7 +292,7 @@ def test_the_same_seed_gives_the_same_run() -> None:
     assert once(4) != once(5)
 
 
-def test_the_deadline_is_when_something_happens_next() -> None:
+def test_the_deadline_is_the_time_of_the_next_event() -> None:
     net = network(2)
     due = net.deadline()
     assert due is not None
@@ -318,7 +326,7 @@ def test_a_downlink_leaves_in_the_window_of_an_uplink_or_after_the_next_one(afte
     assert (at == first + RX1_DELAY) is leaves
 
 
-def test_a_window_serves_one_downlink() -> None:
+def test_a_receive_window_serves_one_downlink() -> None:
     net = network()
     first = net.deadline()
     assert first is not None
@@ -328,7 +336,7 @@ def test_a_window_serves_one_downlink() -> None:
     assert reports(run(net, first + 2)) == [DownlinkSent("c/1")]
 
 
-def test_an_uplink_that_nothing_waits_for_makes_no_work() -> None:
+def test_an_uplink_without_a_queued_downlink_schedules_nothing() -> None:
     net = network(uplink_loss=0)
     due = [net.deadline()]
     for _ in range(5):
@@ -337,7 +345,7 @@ def test_an_uplink_that_nothing_waits_for_makes_no_work() -> None:
     assert all(b - a >= 90 for a, b in itertools.pairwise(due))
 
 
-def test_what_is_withdrawn_does_not_leave_and_is_not_reported() -> None:
+def test_a_withdrawn_unicast_does_not_leave_and_is_not_reported() -> None:
     net = network(2)
     for n in range(1, 7):
         net.submit(unicast(n, device=1 + n % 2, payload=bytes([n])), START)
@@ -346,7 +354,7 @@ def test_what_is_withdrawn_does_not_leave_and_is_not_reported() -> None:
     assert sorted(payload for d in net.devices.values() for _, payload in d.unicast) == [b"\1", b"\3", b"\4"]
 
 
-def test_withdrawing_what_has_left_changes_nothing() -> None:
+def test_withdrawing_a_downlink_that_has_left_changes_nothing() -> None:
     net = network()
     net.submit(unicast(1), START)
     run(net, START + 150)
@@ -365,7 +373,7 @@ def test_all_copies_of_a_downlink_are_withdrawn() -> None:
     assert reports(run(net, START + 900)) == []
 
 
-def test_a_server_that_cannot_take_out_sends_both_copies() -> None:
+def test_a_server_that_cannot_withdraw_sends_both_copies() -> None:
     net = network(capabilities=NetworkCapabilities(withdraws=False))
     net.submit(unicast(1), START)
     net.submit(unicast(2, replaces="c/1"), START)
@@ -379,7 +387,7 @@ def test_a_server_that_cannot_take_out_sends_both_copies() -> None:
 # ---- multicast: counters, withdrawing, pacing, class B ---------------------------------------------------
 
 
-def test_opening_a_group_tells_the_counter_of_a_server_that_counts() -> None:
+def test_opening_a_group_returns_the_counter_of_a_server_that_counts() -> None:
     net = network(capabilities=NetworkCapabilities(owns_f_cnt=True))
     assert net.open_group(group(1, f_cnt=70)) == 70
     assert [net.submit(frame(n, f_cnt=None), START).f_cnt for n in (1, 2)] == [70, 71]
@@ -389,13 +397,13 @@ def test_opening_a_group_tells_the_counter_of_a_server_that_counts() -> None:
     assert [f_cnt for f_cnt, _ in net.devices[f"{1:016x}"].multicast] == [70, 71]
 
 
-def test_opening_a_group_tells_nothing_where_the_campaign_counts() -> None:
+def test_opening_a_group_returns_no_counter_where_the_campaign_counts() -> None:
     net = network()
     assert net.open_group(group(1, f_cnt=70)) is None
     assert net.open_group(group(1, f_cnt=70)) is None
 
 
-def test_opening_again_keeps_what_waits_and_takes_the_members_anew() -> None:
+def test_opening_a_group_again_keeps_its_queue_and_replaces_its_devices() -> None:
     net = network(2)
     net.open_group(group(1))
     net.submit(frame(1), START)
@@ -405,7 +413,7 @@ def test_opening_again_keeps_what_waits_and_takes_the_members_anew() -> None:
 
 
 @pytest.mark.parametrize("withdrawn", [[1], [2], [3], [1, 2], [1, 2, 3], [2, 77]])
-def test_a_multicast_that_is_withdrawn_is_not_sent_and_the_others_are(withdrawn: list[int]) -> None:
+def test_a_withdrawn_multicast_is_not_sent_and_the_others_are(withdrawn: list[int]) -> None:
     net = network(capabilities=NetworkCapabilities(pacing=10))
     net.open_group(group(1))
     for n in (1, 2, 3):
@@ -418,7 +426,7 @@ def test_a_multicast_that_is_withdrawn_is_not_sent_and_the_others_are(withdrawn:
     assert device.multicast_at == [pytest.approx(START + MULTICAST_DELAY + 10 * i) for i in range(len(left))]
 
 
-def test_a_multicast_that_was_sent_is_summed_up_withdrawn_or_not() -> None:
+def test_a_multicast_that_was_sent_gets_a_summary_withdrawn_or_not() -> None:
     net = network()
     net.open_group(group(1))
     net.submit(frame(1), START)
@@ -441,7 +449,7 @@ def test_paced_frames_leave_as_soon_as_they_may(gaps: list[float], pacing: float
     assert net.devices[f"{1:016x}"].multicast_at == pytest.approx(expected)
 
 
-def test_groups_are_paced_each_for_itself() -> None:
+def test_groups_are_paced_independently() -> None:
     net = network(capabilities=NetworkCapabilities(pacing=5))
     for name in "gh":
         net.open_group(group(1, name=name))
@@ -488,7 +496,7 @@ def test_class_b_frames_leave_in_ping_slots_one_each(
         last = slot
 
 
-def test_class_b_frames_that_wait_too_long_expire_and_use_up_no_slot() -> None:
+def test_expired_class_b_frames_use_no_slot() -> None:
     net = network()
     net.open_group(group(1, device_class="B", periodicity=7))
     net.submit(frame(1), START)
@@ -508,7 +516,7 @@ def test_class_b_frames_that_wait_too_long_expire_and_use_up_no_slot() -> None:
 
 @given(st.lists(st.sampled_from(["poll", "crash", "wait", "withdraw"]), max_size=30))
 @settings(max_examples=50)
-def test_a_caller_that_crashes_and_comes_back_misses_nothing(steps: list[str]) -> None:
+def test_a_caller_that_reconnects_after_a_crash_misses_no_input(steps: list[str]) -> None:
     """It takes note of what a poll gave when it gets to the next one."""
     net = network(5)
     net.open_group(group(1, 2))
@@ -539,7 +547,7 @@ def network_run(until: float) -> list[Any]:
     return list(net.poll(until))
 
 
-def test_reconnecting_twice_gives_nothing_twice() -> None:
+def test_reconnecting_twice_gives_no_input_twice() -> None:
     net = network(3)
     first = list(net.poll(START + 100))
     assert first
@@ -551,7 +559,7 @@ def test_reconnecting_twice_gives_nothing_twice() -> None:
     assert list(net.poll(START + 100)) == []
 
 
-def test_what_a_caller_does_to_its_list_is_its_own_affair() -> None:
+def test_changing_a_polled_list_does_not_change_the_network() -> None:
     net = network(3)
     given_ = net.poll(START + 100)
     n = len(given_)
@@ -560,7 +568,7 @@ def test_what_a_caller_does_to_its_list_is_its_own_affair() -> None:
     assert len(net.poll(START + 100)) == n
 
 
-def test_late_items_come_within_seconds_and_all_of_them_do() -> None:
+def test_reordered_uplinks_all_come_within_seconds() -> None:
     plain = run(network(20), START + 2000)
     late = run(network(20, reorder=1), START + 2005)
     assert len(late) >= len(plain)
@@ -571,7 +579,7 @@ def test_late_items_come_within_seconds_and_all_of_them_do() -> None:
     assert np.mean([delay > 0 for delay in some]) == pytest.approx(0.3, abs=0.1)
 
 
-def test_reports_come_late_too() -> None:
+def test_reports_are_reordered_too() -> None:
     net = network(reorder=1)
     net.open_group(group(1))
     net.submit(frame(1), START)
@@ -582,7 +590,7 @@ def test_reports_come_late_too() -> None:
     assert sent_at < at["c/2"] <= sent_at + 5
 
 
-def test_lost_reports_have_their_share_and_uplinks_are_none() -> None:
+def test_report_loss_has_its_share_and_spares_uplinks() -> None:
     net = network(report_loss=0.4, capabilities=NetworkCapabilities(pacing=1))
     net.open_group(group(1))
     for n in range(250):
@@ -596,7 +604,7 @@ def test_lost_reports_have_their_share_and_uplinks_are_none() -> None:
     assert len(net.devices[f"{1:016x}"].unicast) == len(net.devices[f"{1:016x}"].multicast) == 250
 
 
-def test_devices_that_are_silent_change_nothing_for_the_others() -> None:
+def test_silent_devices_change_nothing_for_the_others() -> None:
     silent = f"{2:016x}"
     inputs = run(network(4, silent=[silent]), START + 95)
     assert {item.dev_eui for _, item in inputs} == {f"{i:016x}" for i in (1, 3, 4)}
@@ -612,7 +620,7 @@ def test_a_silent_device_is_never_reached() -> None:
 
 @pytest.mark.parametrize("name", ["repeat", "reorder", "report_loss"])
 @pytest.mark.parametrize("share", [-0.1, 1.1, float("nan")])
-def test_a_share_is_one(name: str, share: float) -> None:
+def test_a_share_outside_0_to_1_is_refused(name: str, share: float) -> None:
     with pytest.raises(ParameterError, match=name):
         network(**{name: share})
 
@@ -621,7 +629,7 @@ def test_a_share_is_one(name: str, share: float) -> None:
 
 
 @pytest.mark.parametrize("clock_set", [False, True])
-def test_a_server_that_synchronises_clocks_answers_before_anything_else(clock_set: bool) -> None:
+def test_a_server_that_synchronises_clocks_answers_before_other_downlinks(clock_set: bool) -> None:
     net = network(capabilities=NetworkCapabilities(clock_sync=True))
     device = net.devices[f"{1:016x}"]
     device.clock_set, device.clock_error = clock_set, -1e6
@@ -639,7 +647,7 @@ def test_a_server_that_synchronises_clocks_answers_before_anything_else(clock_se
     assert len(asked) == 1, "the campaign hears it as well"
 
 
-def test_a_server_that_does_not_leaves_clocks_alone() -> None:
+def test_a_server_without_clock_sync_leaves_clocks_alone() -> None:
     net = network()
     device = net.devices[f"{1:016x}"]
     device.clock_error = 100.0
@@ -648,48 +656,45 @@ def test_a_server_that_does_not_leaves_clocks_alone() -> None:
     assert device.clock_error == 100
 
 
-def test_garbage_on_the_clock_port_breaks_no_server() -> None:
+def test_garbage_on_the_clock_port_is_not_answered() -> None:
     net = network(capabilities=NetworkCapabilities(clock_sync=True))
-    [station] = net._stations.values()
-    for payload in (
-        b"",
-        b"\x01\x02",
-        b"\xff",
-        clock.AppTimeReq(device_time=0, ans_required=True, token_req=3).encode(),
-    ):
-        net._uplink(station, 202, payload + b"\x01", START)
-    assert [queued.f_port for queued in station.queue] == [202]
+    [device] = net.devices.values()
+    request = clock.AppTimeReq(device_time=0, ans_required=True, token_req=3).encode()
+    device.extra = [(202, payload + b"\x01") for payload in (b"", b"\x01\x02", b"\xff", request)]
+    net.submit(unicast(), START)
+    inputs = run(net, START + 500)
+    assert sum(isinstance(item, Uplink) and item.f_port == 202 for _, item in inputs) == 4
+    [_, (_, answer)] = device.unicast
+    assert [command.token_ans for command in clock.decode(answer, uplink=False)] == [3]
 
 
-def test_a_frame_to_devices_that_owe_nothing_makes_no_work() -> None:
+def test_a_frame_to_devices_without_an_answer_advances_none() -> None:
     net = network(200)
     net.open_group(group(*range(1, 201)))
-    n_before = len(net._heap)
     for n in range(20):
         net.submit(frame(n), START + n * MULTICAST_DELAY)
         net.poll(START + (n + 1) * MULTICAST_DELAY)
     assert sum(len(device.multicast) for device in net.devices.values()) == 200 * 20
-    assert {what for _, _, what, _ in net._heap} == {"periodic", "summary"}
-    assert len(net._heap) <= n_before + 6, "the summaries of the last second"
+    assert not any(device.advanced_at for device in net.devices.values())
 
 
-def test_what_is_due_earlier_is_not_kept_waiting() -> None:
+def test_an_answer_due_before_a_planned_reboot_is_sent_in_time() -> None:
     net = network()
-    [station] = net._stations.values()
-    device = station.device
-    device.receive(203, firmware.DevRebootCountdownReq(countdown=1000).encode(), START)
-    net._wake(station)
-    net.poll(START + 500)
-    device.receive(203, ASK, START + 500)
-    net._wake(station)
-    at = [item.received_at for item in net.poll(START + 999) if isinstance(item, Uplink) and item.f_port == 203]
-    assert len(at) == 1
-    assert START + 501 <= at[0] <= START + 503
-    net.poll(START + 1000)
+    [device] = net.devices.values()
+    net.submit(unicast(1, payload=firmware.DevRebootCountdownReq(countdown=1000).encode()), START)
+    net.submit(unicast(2), START)
+    inputs = net.poll(START + 500)
+    [(asked_for_reboot, _), (asked_for_version, _)] = device.unicast
+    assert asked_for_reboot < asked_for_version
+    _, answered = [item.received_at for item in inputs if isinstance(item, Uplink) and item.f_port == 203]
+    assert asked_for_version + 1 <= answered <= asked_for_version + 3
+    net.poll(asked_for_reboot + 999)
+    assert device.n_reboots == 0
+    net.poll(asked_for_reboot + 1000)
     assert device.n_reboots == 1
 
 
-def test_nothing_is_drawn_for_what_cannot_happen() -> None:
+def test_no_random_number_is_drawn_for_an_event_that_cannot_happen() -> None:
     rngs = [np.random.default_rng(s) for s in np.random.SeedSequence(1).spawn(3)]
     expected = [START + rngs[0].random() * 100]
     for _ in range(20):
@@ -698,24 +703,24 @@ def test_nothing_is_drawn_for_what_cannot_happen() -> None:
     net.open_group(group(1))
     net.submit(frame(1), START)
     net.submit(unicast(2, f_port=99), START)
-    at = [at for at, item in run(net, START + 1500) if isinstance(item, Uplink)]
-    assert len(at) > 10
-    assert at == expected[: len(at)]
+    times = [now for now, item in run(net, START + 1500) if isinstance(item, Uplink)]
+    assert len(times) > 10
+    assert times == expected[: len(times)]
 
 
-def test_a_device_is_looked_at_once_for_one_time() -> None:
+def test_a_device_is_advanced_once_per_due_time() -> None:
+    """Each multicast frame that reaches the device makes the network look for its next due time."""
     net = network()
-    [station] = net._stations.values()
-    device = station.device
+    net.open_group(group(1))
+    [device] = net.devices.values()
     for n in range(10):
-        device.receive(203, ASK, START)
-        net._wake(station)
-        net._wake(station)
-        assert len(station.wakes) <= n + 1
-    times = [at for at, _, what, _ in net._heap if what == "device"]
-    assert len(times) == len(set(times)) == len(station.wakes)
-    assert sum(isinstance(item, Uplink) and item.f_port == 203 for item in net.poll(START + 10)) == 10
-    assert station.wakes == []
+        device.receive(203, ASK, START + 2)
+        net.submit(frame(2 * n), START)
+        net.submit(frame(2 * n + 1), START)
+    inputs = net.poll(START + 10)
+    assert len(device.multicast) == 20
+    assert sum(isinstance(item, Uplink) and item.f_port == 203 for item in inputs) == 10
+    assert len(device.advanced_at) == len(set(device.advanced_at)) == 10
 
 
 # ---- the whole -------------------------------------------------------------------------------------------
@@ -842,7 +847,7 @@ def test_devices_are_updated_over_either_class(kind: str, version: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["B", "C"])
-def test_a_network_can_be_pickled_at_any_time_and_goes_on_from_there(kind: str) -> None:
+def test_a_pickled_network_continues_from_any_time(kind: str) -> None:
     whole, pickled = (updated(kind, "2.0.0", pickled=pickled) for pickled in (False, True))
     end = START + 10_000
     assert list(whole.poll(end)) == list(pickled.poll(end))
@@ -852,7 +857,7 @@ def test_a_network_can_be_pickled_at_any_time_and_goes_on_from_there(kind: str) 
         assert (device.image, device.fw_version, device.n_reboots) == (twin.image, twin.fw_version, twin.n_reboots)
 
 
-def test_without_devices_nothing_ever_happens() -> None:
+def test_a_network_without_devices_has_no_deadline() -> None:
     assert network(0).deadline() is None
 
 
@@ -863,7 +868,7 @@ def test_polling_late_gives_everything_in_order() -> None:
     assert list(late.poll(START + 500)) == []
 
 
-def test_what_submit_lets_happen_is_not_lost() -> None:
+def test_inputs_that_occur_in_submit_are_given_by_the_next_poll() -> None:
     net = network(3)
     net.submit(unicast(), START + 150)
     assert len(net.poll(START + 150)) >= 3

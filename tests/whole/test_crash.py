@@ -1,7 +1,7 @@
-"""Agents killed at any point: what the journal and the network have seen in the end is what it should be.
+"""Agents killed at any point: rules that the journal and the network must satisfy at the end.
 
-`crash/host.py` has the network, which survives, and forks the agents that are killed. FUOTA_FEC_KILLS says how many
-on each database (200), FUOTA_FEC_SEED with which seed to begin (0).
+`crash/host.py` holds the network, which survives, and forks the agents that are killed. FUOTA_FEC_KILLS is the number
+of kills on each database (200), FUOTA_FEC_SEED the first seed (0).
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def make_config(groups: Sequence[dict[str, Any]] = (OLD, NEW), probe: bool = Fal
 
 
 class Run(NamedTuple):
-    """A campaign that is over, as the journal and the world outside know it."""
+    """A finished campaign: its events, and what the network saw of it."""
 
     config: CampaignConfig
     image: bytes
@@ -94,7 +94,7 @@ class World:
         )
 
     def run(self, url: str, config: CampaignConfig, **settings: Any) -> Run:
-        """In tables that are emptied before."""
+        """Empties the tables, then runs the campaign."""
         open_journal(url).close()
         from fuota_fec.journal.tables import SCHEMA, TABLES
 
@@ -115,7 +115,7 @@ class World:
             return Run(config, image, list(journal.events("c")), dict(journal.known(config).next_f_cnt), world)
 
     def unbroken(self, url: str, config: CampaignConfig, **settings: Any) -> Run:
-        """The same whatever the database."""
+        """The run without kills, which is the same on every database."""
         key = repr((config, settings))
         if key not in self._unbroken:
             self._unbroken[key] = self.run(url, config, **settings)
@@ -132,18 +132,18 @@ def world() -> Iterator[World]:
 
 @pytest.fixture
 def tmp_path() -> Iterator[Path]:
-    """In memory if possible: what a killed process has written to a file is there, on whatever disk."""
+    """A folder in memory if possible: files outlive a killed process there too."""
     with tempfile.TemporaryDirectory(
         prefix="fuota_", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     ) as name:
         yield Path(name)
 
 
-# ---- what holds for every run ----------------------------------------------------------------------------
+# ---- rules of every run ----------------------------------------------------------------------------------
 
 
 def ends(event: m.Event, request: m.Requested) -> bool:
-    """Whether an event is the last word on a request, after which it is handed over no more."""
+    """Whether an event ends a request: it is not handed over afterwards."""
     match event:
         case m.Reported() | m.Unanswered() | m.Withdrawn():
             return event.id == request.id
@@ -174,7 +174,7 @@ def check(run: Run) -> None:
     assert all(status == campaign.status() for status in run.world["statuses"])
     assert all(a.at <= b.at for a, b in pairwise(events))
 
-    # Each request was on disk before it was on the air, and went out as it was for as long as it was wanted.
+    # Each request was on disk before it was on the air, was handed over unchanged, and never after its end.
     assert len(handed_over) == len(run.of(m.HandedOver))
     first: dict[str, Any] = {}
     payloads: dict[tuple[str, int], bytes] = {}
@@ -194,7 +194,7 @@ def check(run: Run) -> None:
             assert payloads.setdefault((request.group, handed["f_cnt"]), downlink.payload) == downlink.payload
     assert set(handed_over) <= set(first)
 
-    # A counter is of one payload, and never used again.
+    # A counter belongs to one payload, and is never used again.
     numbers: dict[tuple[str, int], Any] = {}
     for e in handed_over.values():
         request = requests[e.id]
@@ -205,7 +205,7 @@ def check(run: Run) -> None:
     used |= set() if owns_f_cnt else set(payloads)
     assert all(f_cnt < run.next_f_cnt[group] for group, f_cnt in used)
 
-    # Nothing is left open.
+    # Every request has ended.
     for request in requests.values():
         later = events[seqs[request.id] + 1 :]
         without = request.group is not None and not events[0].network.summaries
@@ -235,7 +235,7 @@ def check(run: Run) -> None:
             assert in_stage[m.Requested, e.dev_eui, e.ask, e.frag_nb] <= 1 + run.config.msg_retries, e
             assert not in_stage[m.Answered, e.dev_eui, e.ask], e
 
-    # Who passed has what was sent.
+    # Devices that passed hold the image.
     for device in campaign.status().devices:
         image, stored, fw_version = run.world["devices"][device.dev_eui]
         if device.status == "passed" and run.config.kind == "firmware":
@@ -245,8 +245,8 @@ def check(run: Run) -> None:
 
 
 def final(run: Run) -> dict[str, Any]:
-    """What a run without losses comes to, however often its agent was killed. How many coded fragments go out before
-    devices say that they have enough is a matter of time."""
+    """Result of a run without losses, the same for any number of kills. Coded fragments of adaptive groups are left
+    out: their number depends on when devices report that they are complete."""
     status, plans = run.campaign.status(), run.campaign.plan.groups
     requests = {e.id: e for e in run.of(m.Requested)}
     frames: dict[str, dict[int, int]] = {}
@@ -296,11 +296,11 @@ def scenario(request: pytest.FixtureRequest) -> dict[str, Any]:
 
 
 SHARE = 2 * len(SCENARIOS) + 8
-"""Tests between which the kills are shared out."""
+"""Number of tests that share the kills."""
 
 
 def kill(world: World, url: str, config: CampaignConfig, **settings: Any) -> Iterator[tuple[Run, Run]]:
-    """Runs with at least this test's share of all kills between them, each with the unbroken one."""
+    """Runs with at least this test's share of all kills, each with its unbroken run."""
     left, seed = KILLS / SHARE, SEED
     while left > 0:
         unbroken = world.unbroken(url, config, seed=seed, **settings)
@@ -313,10 +313,10 @@ def kill(world: World, url: str, config: CampaignConfig, **settings: Any) -> Ite
         seed += 1
 
 
-def test_without_losses_it_ends_as_if_it_had_not_been_killed(
+def test_killed_agents_without_losses_reach_the_result_of_an_unbroken_run(
     world: World, journal_url: str, scenario: dict[str, Any]
 ) -> None:
-    """Nor if it takes a while until there is another agent."""
+    """Also when no agent runs for a while after a kill."""
     air = {"capabilities": scenario.pop("capabilities", {})}
     config = make_config(mcsession_delay=3000, **scenario)
     for unbroken, run in kill(world, journal_url, config, air=air, outage=200.0):
@@ -324,7 +324,9 @@ def test_without_losses_it_ends_as_if_it_had_not_been_killed(
         assert not run.of(m.GivenUp, m.Unanswered)
 
 
-def test_with_losses_and_outages(world: World, journal_url: str, scenario: dict[str, Any]) -> None:
+def test_killed_agents_with_losses_and_outages_keep_every_rule(
+    world: World, journal_url: str, scenario: dict[str, Any]
+) -> None:
     air = {"capabilities": scenario.pop("capabilities", {}), **LOSSY}
     config = make_config(**{**PATIENT, **scenario})
     for _, run in kill(world, journal_url, config, air=air, outage=100.0):
@@ -342,7 +344,9 @@ def middle_of(run: Run, stage: str) -> float:
 
 @pytest.mark.parametrize("stage", ["McGroupSetup", "McClassCSession", "DlFragment", "CompletionVerification"])
 @pytest.mark.parametrize("air", [{}, LOSSY], ids=["without losses", "with losses"])
-def test_stopped(world: World, journal_url: str, stage: str, air: dict[str, Any]) -> None:
+def test_a_campaign_stopped_by_killed_agents_is_cleaned_up(
+    world: World, journal_url: str, stage: str, air: dict[str, Any]
+) -> None:
     config = make_config(**PATIENT, reboot=T0 + 20_000)
     stop_at = middle_of(world.unbroken(journal_url, config, seed=SEED), stage)
     for unbroken, run in kill(world, journal_url, config, air=air, stop_at=stop_at):
@@ -354,8 +358,10 @@ def test_stopped(world: World, journal_url: str, stage: str, air: dict[str, Any]
             assert all(stored is None for _, stored, _ in run.world["devices"].values())
 
 
-def test_stopped_with_nothing_to_clean_up(world: World, journal_url_of: Callable[[str], str]) -> None:
-    """Then it is over at once, and still takes back what waits in the server's queues. Killed at every place."""
+def test_a_stop_with_nothing_to_clean_up_survives_a_kill_at_every_place(
+    world: World, journal_url_of: Callable[[str], str]
+) -> None:
+    """The campaign ends at once, and its downlinks are still withdrawn from the server's queues."""
     url, config = journal_url_of("sqlite"), make_config(probe=True, ucast_msg_delay=30_000)
     waiting = world.unbroken(url, config, seed=SEED).of(m.HandedOver)[1]
     settings: dict[str, Any] = {"seed": SEED, "stop_at": waiting.at}
@@ -377,7 +383,7 @@ TWO = {"names": ["one", "two"], "ttl": 1.0, "margin": 0.2}
 
 
 def take_overs(run: Run) -> int:
-    """How often another agent has gone on: it waits for the lease, replays, and the other appends nothing any more."""
+    """Number of take-overs. Each waits for the lease and begins with Resumed; the former agent appends nothing more."""
     for (agent, _, until), (other, at, _) in pairwise(run.world["leases"]):
         assert agent == other or at > until - 0.01
     changes = []
@@ -390,9 +396,9 @@ def take_overs(run: Run) -> int:
 
 
 @pytest.mark.parametrize("place", ["before append_all", "after append_all", "after submit"])
-def test_who_sleeps_too_long_is_too_late(world: World, journal_url: str, place: str) -> None:
-    """When it has decided on a frame, has committed that, or has handed it over: its lease runs out, and another runs
-    the campaign."""
+def test_an_agent_that_sleeps_past_its_lease_writes_nothing(world: World, journal_url: str, place: str) -> None:
+    """It sleeps after it decided on a frame, committed it or handed it over; its lease expires, and another agent takes
+    the campaign over."""
     config = make_config()
     unbroken = world.unbroken(journal_url, config, seed=SEED)
     frame = next(e for e in unbroken.of(m.Requested) if e.frag_nb == 3)
@@ -403,11 +409,11 @@ def test_who_sleeps_too_long_is_too_late(world: World, journal_url: str, place: 
     check(run)
     assert final(run) == final(unbroken)
     assert take_overs(run) > 0
-    assert run.world["n_fenced"] or place == "after append_all", "what it still had to write is refused"
+    assert run.world["n_fenced"] or place == "after append_all", "its late append is refused"
     assert [handed["downlink"].id for handed in run.world["handed"]].count(frame.id) == 1 + (place == "after submit")
 
 
-def test_another_agent_takes_over(world: World, journal_url: str) -> None:
+def test_another_agent_takes_over_from_killed_ones(world: World, journal_url: str) -> None:
     config = make_config()
     unbroken = world.unbroken(journal_url, config, seed=SEED)
     run = world.run(journal_url, config, seed=SEED, n_kills=5, places=unbroken.world["places"], **TWO)

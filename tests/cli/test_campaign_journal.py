@@ -1,4 +1,4 @@
-"""`campaign run --db`, and what is done with campaigns that a journal holds."""
+"""Campaign commands on a journal: run --db, list, show, pause, stop, resume and archive."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def lines_of(result: Result) -> list[dict[str, object]]:
 
 
 def interrupted(fuota: Fuota, path: Path, url: str, n_events: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Runs a campaign until the journal has so many events; then the process ends as by Ctrl-C."""
+    """Runs a campaign until the journal has n_events, then raises as Ctrl-C does."""
     append_all = SqlJournal.append_all
 
     class Interrupted(Exception):
@@ -55,10 +55,10 @@ def interrupted(fuota: Fuota, path: Path, url: str, n_events: int, monkeypatch: 
             fuota("campaign", "run", path, "--db", url)
 
 
-# ---- a campaign that is kept -------------------------------------------------------------------------------
+# ---- a campaign that is kept -----------------------------------------------------------------------------
 
 
-def test_a_campaign_that_was_run_can_be_looked_at_later(fuota: Fuota, campaign_file: CampaignFile, url: str):
+def test_a_finished_campaign_can_be_listed_and_shown(fuota: Fuota, campaign_file: CampaignFile, url: str):
     ran = fuota("campaign", "run", campaign_file(campaign=SLOW), "--db", url)
     assert ran.exit_code == 0, ran.output
     listed = fuota("campaign", "list", "--db", url)
@@ -73,13 +73,13 @@ def test_a_campaign_that_was_run_can_be_looked_at_later(fuota: Fuota, campaign_f
     assert [device["status"] for device in status["devices"]] == ["passed"] * 3
 
 
-def test_the_same_run_with_and_without_a_journal(fuota: Fuota, campaign_file: CampaignFile, url: str):
+def test_run_prints_the_same_with_and_without_a_database(fuota: Fuota, campaign_file: CampaignFile, url: str):
     path = campaign_file(simulation=LOSSY, campaign=SLOW)
     kept, free = (fuota("campaign", "run", path, *options, "--json").stdout for options in (["--db", url], []))
     assert kept == free
 
 
-def test_the_events_of_a_campaign_are_those_that_were_printed(fuota: Fuota, campaign_file: CampaignFile, url: str):
+def test_show_events_prints_the_events_that_run_printed(fuota: Fuota, campaign_file: CampaignFile, url: str):
     ran = lines_of(fuota("campaign", "run", campaign_file(), "--db", url, "--json"))
     assert lines_of(fuota("campaign", "show", "small", "--events", "--db", url, "--json")) == ran[:-1]
     text = fuota("campaign", "show", "small", "--events", "--db", url).stdout
@@ -87,7 +87,7 @@ def test_the_events_of_a_campaign_are_those_that_were_printed(fuota: Fuota, camp
     assert "StageEnded" in text
 
 
-def test_every_event_says_where_the_campaign_is(fuota: Fuota, campaign_file: CampaignFile):
+def test_each_json_event_has_the_progress_of_the_campaign(fuota: Fuota, campaign_file: CampaignFile):
     *events, _ = lines_of(fuota("campaign", "run", campaign_file(), "--json"))
     for event in events:
         assert event["campaign"] == "small"
@@ -109,7 +109,7 @@ def test_every_event_says_where_the_campaign_is(fuota: Fuota, campaign_file: Cam
     assert done[-1] == 3 or 3 in done
 
 
-def test_an_id_is_given_once(fuota: Fuota, campaign_file: CampaignFile, url: str):
+def test_run_refuses_an_id_in_use(fuota: Fuota, campaign_file: CampaignFile, url: str):
     path = campaign_file()
     assert fuota("campaign", "run", path, "--db", url).exit_code == 0
     again = fuota("campaign", "run", path, "--db", url)
@@ -117,7 +117,7 @@ def test_an_id_is_given_once(fuota: Fuota, campaign_file: CampaignFile, url: str
     assert "there is a campaign 'small' already" in again.stderr
 
 
-def test_the_journal_may_come_from_the_environment(
+def test_the_journal_may_be_named_by_the_environment(
     fuota: Fuota, campaign_file: CampaignFile, url: str, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("FUOTA_FEC_DB", url)
@@ -126,7 +126,7 @@ def test_the_journal_may_come_from_the_environment(
 
 
 @pytest.mark.parametrize("verb", ["resume", "pause", "stop", "show", "archive"])
-def test_an_unknown_campaign(fuota: Fuota, url: str, verb: str):
+def test_commands_refuse_an_unknown_campaign(fuota: Fuota, url: str, verb: str):
     open_journal(url).close()
     result = fuota("campaign", verb, "nobody", "--db", url)
     assert result.exit_code == 2
@@ -134,7 +134,7 @@ def test_an_unknown_campaign(fuota: Fuota, url: str, verb: str):
 
 
 @pytest.mark.parametrize("command", [["list"], ["show", "x"], ["resume", "x"], ["stop", "x"], ["archive", "x"]])
-def test_only_run_makes_a_journal(fuota: Fuota, url: str, tmp_path: Path, command: list[str]):
+def test_only_run_creates_a_journal(fuota: Fuota, url: str, tmp_path: Path, command: list[str]):
     result = fuota("campaign", *command, "--db", url)
     assert result.exit_code == 2
     assert "there is no such file" in result.stderr
@@ -142,14 +142,14 @@ def test_only_run_makes_a_journal(fuota: Fuota, url: str, tmp_path: Path, comman
 
 
 @pytest.mark.parametrize("verb", ["resume", "pause", "stop"])
-def test_a_finished_campaign_is_not_to_be_changed(fuota: Fuota, campaign_file: CampaignFile, url: str, verb: str):
+def test_orders_to_a_finished_campaign_are_refused(fuota: Fuota, campaign_file: CampaignFile, url: str, verb: str):
     fuota("campaign", "run", campaign_file(), "--db", url)
     result = fuota("campaign", verb, "small", "--db", url)
     assert result.exit_code == 2
     assert "SUCCEEDED" in result.stderr
 
 
-def test_without_a_journal_there_is_nothing_to_resume(fuota: Fuota, monkeypatch: pytest.MonkeyPatch):
+def test_resume_requires_a_journal(fuota: Fuota, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.delenv("FUOTA_FEC_DB", raising=False)
     result = fuota("campaign", "resume", "small")
     assert result.exit_code == 2
@@ -157,17 +157,17 @@ def test_without_a_journal_there_is_nothing_to_resume(fuota: Fuota, monkeypatch:
 
 
 @pytest.mark.parametrize("url", ["mysql://x/y", "nonsense", "sqlite:////nowhere/at/all.db"])
-def test_a_journal_that_is_none_is_a_sentence(fuota: Fuota, campaign_file: CampaignFile, url: str):
+def test_run_refuses_a_bad_journal_url_with_one_sentence(fuota: Fuota, campaign_file: CampaignFile, url: str):
     result = fuota("campaign", "run", campaign_file(), "--db", url)
     assert result.exit_code == 2
     assert result.stderr.startswith("error: ")
     assert result.stdout == ""
 
 
-# ---- archive -----------------------------------------------------------------------------------------------
+# ---- archive ---------------------------------------------------------------------------------------------
 
 
-def test_an_archived_campaign_is_not_listed_and_still_there(fuota: Fuota, campaign_file: CampaignFile, url: str):
+def test_an_archived_campaign_is_shown_but_not_listed(fuota: Fuota, campaign_file: CampaignFile, url: str):
     fuota("campaign", "run", campaign_file(), "--db", url)
     assert fuota("campaign", "archive", "small", "--db", url).exit_code == 0
     assert lines_of(fuota("campaign", "list", "--db", url, "--json")) == []
@@ -176,11 +176,11 @@ def test_an_archived_campaign_is_not_listed_and_still_there(fuota: Fuota, campai
     assert fuota("campaign", "show", "small", "--db", url).exit_code == 0
 
 
-# ---- interrupted -------------------------------------------------------------------------------------------
+# ---- interrupted -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("n_events", [10, 35, 60])
-def test_a_campaign_that_was_interrupted_is_resumed(
+def test_resume_finishes_an_interrupted_campaign(
     fuota: Fuota, campaign_file: CampaignFile, url: str, monkeypatch: pytest.MonkeyPatch, n_events: int
 ):
     interrupted(fuota, campaign_file(campaign=SLOW), url, n_events, monkeypatch)
@@ -197,7 +197,7 @@ def test_a_campaign_that_was_interrupted_is_resumed(
     assert len({e.f_cnt for e in frames}) == len({e.frag_nb for e in frames})
 
 
-def test_json_of_a_resumed_campaign_goes_on_where_it_was(
+def test_resume_json_continues_after_the_earlier_events(
     fuota: Fuota, campaign_file: CampaignFile, url: str, monkeypatch: pytest.MonkeyPatch
 ):
     interrupted(fuota, campaign_file(campaign=SLOW), url, 40, monkeypatch)
@@ -208,7 +208,7 @@ def test_json_of_a_resumed_campaign_goes_on_where_it_was(
     assert everything[-len(events) :] == events
 
 
-def test_an_interrupted_campaign_is_paused_and_stopped_by_whoever_resumes_it(
+def test_resume_carries_out_orders_to_an_interrupted_campaign(
     fuota: Fuota, campaign_file: CampaignFile, url: str, monkeypatch: pytest.MonkeyPatch
 ):
     interrupted(fuota, campaign_file(campaign=SLOW), url, 40, monkeypatch)
@@ -219,15 +219,15 @@ def test_an_interrupted_campaign_is_paused_and_stopped_by_whoever_resumes_it(
     result = fuota("campaign", "resume", "small", "--db", url)
     assert result.exit_code == 1
     assert "campaign STOPPED" in result.stdout
-    assert fuota("campaign", "stop", "small", "--db", url).exit_code == 0, "once more is harmless"
+    assert fuota("campaign", "stop", "small", "--db", url).exit_code == 0, "a second stop is harmless"
 
 
-# ---- a process that runs -----------------------------------------------------------------------------------
+# ---- a process that runs ---------------------------------------------------------------------------------
 
 
 @contextmanager
 def running(path: Path, url: str, env: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
-    """`campaign run` in a process of its own, slow enough to be talked to."""
+    """`campaign run` in a process of its own, slow enough to receive orders."""
     command = [sys.executable, "-m", "fuota_fec", "campaign", "run", str(path), "--db", url, "--speed", "400"]
     process = subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
@@ -244,7 +244,7 @@ def wait_for(check: Callable[[], bool], what: str, seconds: float = 30) -> None:
         time.sleep(0.05)
 
 
-def test_a_running_campaign_is_paused_continued_and_stopped_from_outside(
+def test_another_process_pauses_resumes_and_stops_a_running_campaign(
     fuota: Fuota, campaign_file: CampaignFile, url: str, clean_env: dict[str, str]
 ):
     def status() -> dict[str, object]:
@@ -259,13 +259,13 @@ def test_a_running_campaign_is_paused_continued_and_stopped_from_outside(
         return lambda: any(isinstance(event, kind) for event in kept())
 
     with running(campaign_file(campaign=SLOW), url, clean_env) as process:
-        wait_for(has(m.Answered), "it does not begin")
+        wait_for(has(m.Answered), "the campaign does not begin")
         assert status()["owner"]
         assert "pauses it" in fuota("campaign", "pause", "small", "--db", url).stdout
-        wait_for(has(m.Paused), "it is not paused")
+        wait_for(has(m.Paused), "the campaign is not paused")
         assert status()["paused"] is True
         assert "goes on, run by" in fuota("campaign", "resume", "small", "--db", url).stdout
-        wait_for(has(m.Unpaused), "it does not go on")
+        wait_for(has(m.Unpaused), "the campaign does not go on")
         assert "stops it" in fuota("campaign", "stop", "small", "--db", url).stdout
         output, errors = process.communicate(timeout=60)
     assert process.returncode == 1, errors
@@ -273,7 +273,7 @@ def test_a_running_campaign_is_paused_continued_and_stopped_from_outside(
     assert status()["status"] == "STOPPED"
 
 
-def test_a_process_that_was_killed_is_succeeded_by_another_after_its_lease(
+def test_resume_waits_for_the_lease_of_a_killed_process(
     fuota: Fuota, campaign_file: CampaignFile, url: str, clean_env: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ):
     def begun() -> bool:
@@ -282,21 +282,21 @@ def test_a_process_that_was_killed_is_succeeded_by_another_after_its_lease(
             return "small" in names and any(isinstance(event, m.Answered) for event in journal.events("small"))
 
     with running(campaign_file(campaign=SLOW), url, clean_env) as process:
-        wait_for(begun, "it does not begin")
+        wait_for(begun, "the campaign does not begin")
         monkeypatch.setattr(commands, "LEASE_WAIT", 0.0)
-        assert "is run by" in fuota("campaign", "resume", "small", "--db", url).stdout, "it is alive"
+        assert "is run by" in fuota("campaign", "resume", "small", "--db", url).stdout, "the process is alive"
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
     monkeypatch.undo()
     with closing(open_journal(url)) as journal:
         [row] = journal.list()
-        assert journal.lease("small", row.owner, 1.0), "its lease, which is to run out sooner"
+        assert journal.lease("small", row.owner, 1.0), "the owner's lease is shortened"
     result = fuota("campaign", "resume", "small", "--db", url)
     assert result.exit_code == 0, result.output
     assert "resumed" in result.stdout
 
 
-def test_a_pause_that_nobody_carried_out_is_taken_back_by_resume(
+def test_resume_cancels_a_pause_that_was_not_carried_out(
     fuota: Fuota, campaign_file: CampaignFile, url: str, monkeypatch: pytest.MonkeyPatch
 ):
     interrupted(fuota, campaign_file(campaign=SLOW), url, 40, monkeypatch)
@@ -306,7 +306,7 @@ def test_a_pause_that_nobody_carried_out_is_taken_back_by_resume(
     assert "campaign SUCCEEDED" in result.stdout
 
 
-def test_a_process_that_is_told_to_end_gives_its_campaign_back(
+def test_sigterm_releases_the_lease_of_the_campaign(
     fuota: Fuota, campaign_file: CampaignFile, url: str, clean_env: dict[str, str]
 ):
     def owner() -> str:
@@ -315,7 +315,7 @@ def test_a_process_that_is_told_to_end_gives_its_campaign_back(
             return rows[0].owner if rows else ""
 
     with running(campaign_file(campaign=SLOW), url, clean_env) as process:
-        wait_for(lambda: bool(owner()), "it does not begin")
+        wait_for(lambda: bool(owner()), "the campaign does not begin")
         process.terminate()
         process.wait(timeout=20)
         assert owner() == ""

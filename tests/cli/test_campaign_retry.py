@@ -1,4 +1,4 @@
-"""`campaign retry`: a campaign for the devices that an earlier one left behind."""
+"""`campaign retry`: a campaign for the devices that did not pass an earlier one."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.fixture
 def failed(fuota: Fuota, campaign_file: Callable[..., Path], url: str) -> None:
-    """A campaign that some devices did not pass, for want of coded fragments."""
+    """A campaign with too few coded fragments, which some devices do not pass."""
     path = campaign_file(campaign=FAILS, simulation=LOSSY, n_devices=3)
     result = fuota("campaign", "run", path, "--db", url)
     assert result.exit_code == 1, result.output
@@ -38,7 +38,7 @@ def events(url: str, name: str) -> list[m.Event]:
         return list(journal.events(name))
 
 
-def test_only_those_that_did_not_pass(fuota: Fuota, failed: None, url: str) -> None:
+def test_retry_takes_only_devices_that_did_not_pass(fuota: Fuota, failed: None, url: str) -> None:
     fuota("campaign", "retry", "small", "--db", url)
     first, again = events(url, "small"), events(url, "small-retry")
     assert isinstance(first[-1], m.Finished)
@@ -48,7 +48,7 @@ def test_only_those_that_did_not_pass(fuota: Fuota, failed: None, url: str) -> N
     assert again[0].config.groups[0].first_f_cnt > first[0].config.groups[0].first_f_cnt
 
 
-def test_its_name(fuota: Fuota, failed: None, url: str) -> None:
+def test_retry_gives_the_new_campaign_a_free_id(fuota: Fuota, failed: None, url: str) -> None:
     fuota("campaign", "retry", "small", "--db", url)
     fuota("campaign", "retry", "small", "--db", url)
     listed = fuota("campaign", "list", "--db", url).stdout
@@ -56,15 +56,15 @@ def test_its_name(fuota: Fuota, failed: None, url: str) -> None:
     assert fuota("campaign", "retry", "small", "--db", url, "--id", "small").exit_code == 2
 
 
-def test_a_reboot_that_is_none(fuota: Fuota, failed: None, url: str) -> None:
+def test_retry_refuses_a_bad_reboot(fuota: Fuota, failed: None, url: str) -> None:
     for reboot in ("soon", "12:00", "", "nan", "inf", "-5", "5", "after-transfer"):
         result = fuota("campaign", "retry", "small", "--db", url, "--reboot", reboot)
         assert (result.exit_code, "reboot" in result.output) == (2, True), reboot
     assert fuota("campaign", "retry", "large", "--db", url).output == "error: there is no campaign 'large'\n"
 
 
-def test_another_redundancy(fuota: Fuota, failed: None, url: str) -> None:
-    """With the one that was too small they would fail again."""
+def test_retry_takes_another_redundancy(fuota: Fuota, failed: None, url: str) -> None:
+    """The redundancy of the first campaign is too small."""
     again = fuota("campaign", "retry", "small", "--db", url, "--redundancy", "adaptive", "--json")
     assert again.exit_code == 0, again.output
     assert events(url, "small-retry")[0].config.redundancy == "adaptive"
@@ -75,14 +75,14 @@ def test_another_redundancy(fuota: Fuota, failed: None, url: str) -> None:
         assert (result.exit_code, "redundancy" in result.output) == (2, True), wrong
 
 
-def test_a_name_that_is_none(fuota: Fuota, failed: None, url: str) -> None:
+def test_retry_refuses_an_empty_id(fuota: Fuota, failed: None, url: str) -> None:
     result = fuota("campaign", "retry", "small", "--db", url, "--id", "")
     assert (result.exit_code, result.stdout) == (2, "")
     assert "id" in result.stderr
 
 
-def test_it_is_interrupted_and_resumed(fuota: Fuota, failed: None, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Devices are as the campaign before left them."""
+def test_an_interrupted_retry_is_resumed(fuota: Fuota, failed: None, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its devices are in the state that the first campaign left them in."""
     append_all = SqlJournal.append_all
 
     class Interrupted(Exception):

@@ -7,9 +7,10 @@
  *   KEPT_WORDS         up to how many words four columns fit in registers
  *   TARGET             the target attribute of the functions
  *   NAME(x)            the name of function x for this instruction set
- * and, on these: vec_load(p) vec_store(p, v) vec_zero() vec_and(a, b) vec_set1(x) vec_neg(v); vec_test(a, b), the lanes
- *   with a & b != 0, where b has at most one bit set in a lane; vec_is_zero(a); vec_xor_if(a, mask, b);
- *   vec_and_if(mask, a), a or 0; mask_and(m, n) mask_or(m, n).
+ * and, under their NAME(): vec_store(p, v) vec_zero() vec_and(a, b) vec_set1(x) vec_neg(v); vec_test(a, b), the lanes with
+ *   a & b != 0, where b has at most one bit set in a lane; vec_is_zero(a); vec_xor_if(a, mask, b); vec_and_if(mask, a),
+ *   a or 0; mask_and(m, n) mask_or(m, n).
+ * This file undefines LANES, VEC, VEC_MASK and KEPT_WORDS.
  *
  * Method. The matrix is given by columns, 64 rows to a word. A device that lost L uncoded fragments has L columns, in
  * which the rows that it did not receive are zero. It completes with the row that brings the rank to L. Columns are
@@ -23,7 +24,7 @@
 
 /* Reduces four columns by the pivots of rows first … last-1, all in word i: words below it are zero in those pivots.
  * With few words the columns stay in registers. */
-FUOTA_INLINE TARGET void NAME(reduce_4)(VEC *four, const VEC *basis, size_t n_words, size_t i, size_t first, size_t last)
+FUOTA_INLINE TARGET void NAME(reduce_4_columns)(VEC *four, const VEC *basis, size_t n_words, size_t i, size_t first, size_t last)
 {
     VEC kept[4 * KEPT_WORDS];
     VEC *const at = n_words <= KEPT_WORDS ? kept : four;
@@ -31,18 +32,18 @@ FUOTA_INLINE TARGET void NAME(reduce_4)(VEC *four, const VEC *basis, size_t n_wo
         for (unsigned k = 0; k < 4 * n_words; k++)
             kept[k] = four[k];
     for (size_t row = first; row < last; row++) {
-        const VEC bit = vec_set1(1ull << (row % 64));
+        const VEC bit = NAME(vec_set1)(1ull << (row % 64));
         const VEC *const pivot = basis + row * n_words;
-        const VEC_MASK has_0 = vec_test(at[i], bit);
-        const VEC_MASK has_1 = vec_test(at[n_words + i], bit);
-        const VEC_MASK has_2 = vec_test(at[2 * n_words + i], bit);
-        const VEC_MASK has_3 = vec_test(at[3 * n_words + i], bit);
+        const VEC_MASK has_0 = NAME(vec_test)(at[i], bit);
+        const VEC_MASK has_1 = NAME(vec_test)(at[n_words + i], bit);
+        const VEC_MASK has_2 = NAME(vec_test)(at[2 * n_words + i], bit);
+        const VEC_MASK has_3 = NAME(vec_test)(at[3 * n_words + i], bit);
         for (size_t w = i; w < n_words; w++) {
             const VEC p = pivot[w];
-            at[w] = vec_xor_if(at[w], has_0, p);
-            at[n_words + w] = vec_xor_if(at[n_words + w], has_1, p);
-            at[2 * n_words + w] = vec_xor_if(at[2 * n_words + w], has_2, p);
-            at[3 * n_words + w] = vec_xor_if(at[3 * n_words + w], has_3, p);
+            at[w] = NAME(vec_xor_if)(at[w], has_0, p);
+            at[n_words + w] = NAME(vec_xor_if)(at[n_words + w], has_1, p);
+            at[2 * n_words + w] = NAME(vec_xor_if)(at[2 * n_words + w], has_2, p);
+            at[3 * n_words + w] = NAME(vec_xor_if)(at[3 * n_words + w], has_3, p);
         }
     }
     if (n_words <= KEPT_WORDS)
@@ -51,17 +52,17 @@ FUOTA_INLINE TARGET void NAME(reduce_4)(VEC *four, const VEC *basis, size_t n_wo
 }
 
 /* The lowest set bit of a column, as a column; zero if the column is. */
-FUOTA_INLINE TARGET void NAME(lowest)(const VEC *column, size_t n_words, VEC *low)
+FUOTA_INLINE TARGET void NAME(lowest_bits)(const VEC *column, size_t n_words, VEC *low)
 {
-    VEC_MASK empty_so_far = vec_is_zero(vec_zero());
+    VEC_MASK empty_so_far = NAME(vec_is_zero)(NAME(vec_zero)());
     for (size_t w = 0; w < n_words; w++) {
-        low[w] = vec_and_if(empty_so_far, vec_and(column[w], vec_neg(column[w])));
-        empty_so_far = mask_and(empty_so_far, vec_is_zero(column[w]));
+        low[w] = NAME(vec_and_if)(empty_so_far, NAME(vec_and)(column[w], NAME(vec_neg)(column[w])));
+        empty_so_far = NAME(mask_and)(empty_so_far, NAME(vec_is_zero)(column[w]));
     }
 }
 
 /* The next four columns of every lane from number `first` on; beyond a lane's last they are zero. */
-FUOTA_INLINE TARGET void NAME(gather_4)(const uint64_t *columns, size_t n_frags, const fuota_erasure_lane *lanes,
+FUOTA_INLINE TARGET void NAME(gather_4_columns)(const uint64_t *columns, size_t n_frags, const fuota_erasure_lane *lanes,
                                         size_t n_words, size_t first, VEC *four)
 {
     uint64_t *const out = (uint64_t *)four;
@@ -76,9 +77,9 @@ FUOTA_INLINE TARGET void NAME(gather_4)(const uint64_t *columns, size_t n_frags,
     }
 }
 
-/* needed[lane] = number of the row (from 1) that completes the device, -1 if the first 64 · n_words rows do not.
- * n_words is a constant where this is inlined, or any number. */
-FUOTA_INLINE TARGET void NAME(eliminate)(const uint64_t *columns, size_t n_frags, const fuota_erasure_lane *lanes,
+/* Sets needed[lane] to the number (from 1) of the row that completes the device, -1 if the first 64 · n_words rows do
+ * not. n_words is a constant where this is inlined, or any number. */
+FUOTA_INLINE TARGET void NAME(eliminate_lanes)(const uint64_t *columns, size_t n_frags, const fuota_erasure_lane *lanes,
                                          size_t n_words, uint64_t *work, int32_t *needed)
 {
     VEC *const basis = (VEC *)work;
@@ -88,35 +89,35 @@ FUOTA_INLINE TARGET void NAME(eliminate)(const uint64_t *columns, size_t n_frags
     size_t n_columns = 0, n_tried = 0;
 
     for (size_t k = 0; k < 64 * n_words * n_words; k++)
-        basis[k] = vec_zero();
+        basis[k] = NAME(vec_zero)();
     for (unsigned lane = 0; lane < LANES; lane++) {
         needed[lane] = 0;
         n_columns = lanes[lane].n_lost > n_columns ? lanes[lane].n_lost : n_columns;
     }
     for (size_t first = 0; first < n_columns; first += 4) {
-        NAME(gather_4)(columns, n_frags, lanes, n_words, first, four);
+        NAME(gather_4_columns)(columns, n_frags, lanes, n_words, first, four);
         /* Written out for the first words, so that a word's number is a constant. */
-        NAME(reduce_4)(four, basis, n_words, 0, 0, n_tried < 64 ? n_tried : 64);
+        NAME(reduce_4_columns)(four, basis, n_words, 0, 0, n_tried < 64 ? n_tried : 64);
         if (n_words > 1 && n_tried > 64)
-            NAME(reduce_4)(four, basis, n_words, 1, 64, n_tried < 128 ? n_tried : 128);
+            NAME(reduce_4_columns)(four, basis, n_words, 1, 64, n_tried < 128 ? n_tried : 128);
         if (n_words > 2 && n_tried > 128)
-            NAME(reduce_4)(four, basis, n_words, 2, 128, n_tried < 192 ? n_tried : 192);
+            NAME(reduce_4_columns)(four, basis, n_words, 2, 128, n_tried < 192 ? n_tried : 192);
         for (size_t i = 3; i * 64 < n_tried; i++)
-            NAME(reduce_4)(four, basis, n_words, i, 64 * i, n_tried < 64 * i + 64 ? n_tried : 64 * i + 64);
+            NAME(reduce_4_columns)(four, basis, n_words, i, 64 * i, n_tried < 64 * i + 64 ? n_tried : 64 * i + 64);
         for (unsigned a = 0; a < 4; a++) {
             VEC *const fresh = four + a * n_words;
-            NAME(lowest)(fresh, n_words, low);
+            NAME(lowest_bits)(fresh, n_words, low);
             for (unsigned b = a + 1; b < 4; b++) {
                 VEC *const other = four + b * n_words;
-                VEC_MASK has = vec_test(other[0], low[0]);
+                VEC_MASK has = NAME(vec_test)(other[0], low[0]);
                 for (size_t w = 1; w < n_words; w++)
-                    has = mask_or(has, vec_test(other[w], low[w]));
+                    has = NAME(mask_or)(has, NAME(vec_test)(other[w], low[w]));
                 for (size_t w = 0; w < n_words; w++)
-                    other[w] = vec_xor_if(other[w], has, fresh[w]);
+                    other[w] = NAME(vec_xor_if)(other[w], has, fresh[w]);
             }
-            uint64_t found[LANES] = {0};
+            size_t found[LANES] = {0};
             for (size_t w = 0; w < n_words; w++) {
-                vec_store(pivot_of, low[w]);
+                NAME(vec_store)(pivot_of, low[w]);
                 for (unsigned lane = 0; lane < LANES; lane++) {
                     if (pivot_of[lane] == 0)
                         continue;
@@ -139,23 +140,29 @@ FUOTA_INLINE TARGET void NAME(eliminate)(const uint64_t *columns, size_t n_frags
     }
 }
 
-static TARGET void NAME(erasure_lanes)(const uint64_t *columns, size_t n_frags, const fuota_erasure_lane *lanes,
-                                       size_t n_words, uint64_t *work, int32_t *needed)
+TARGET void NAME(fuota_erasure_lanes)(const uint64_t *columns, size_t n_frags, const fuota_erasure_lane *lanes,
+                                      size_t n_words, uint64_t *work, int32_t *needed)
 {
+    assert(n_words >= 1 && fuota_is_aligned(work, 64));
     switch (n_words) {
     case 1:
-        NAME(eliminate)(columns, n_frags, lanes, 1, work, needed);
+        NAME(eliminate_lanes)(columns, n_frags, lanes, 1, work, needed);
         break;
     case 2:
-        NAME(eliminate)(columns, n_frags, lanes, 2, work, needed);
+        NAME(eliminate_lanes)(columns, n_frags, lanes, 2, work, needed);
         break;
     case 3:
-        NAME(eliminate)(columns, n_frags, lanes, 3, work, needed);
+        NAME(eliminate_lanes)(columns, n_frags, lanes, 3, work, needed);
         break;
     case 4:
-        NAME(eliminate)(columns, n_frags, lanes, 4, work, needed);
+        NAME(eliminate_lanes)(columns, n_frags, lanes, 4, work, needed);
         break;
     default:
-        NAME(eliminate)(columns, n_frags, lanes, n_words, work, needed);
+        NAME(eliminate_lanes)(columns, n_frags, lanes, n_words, work, needed);
     }
 }
+
+#undef LANES
+#undef VEC
+#undef VEC_MASK
+#undef KEPT_WORDS

@@ -1,4 +1,4 @@
-"""Campaigns that earlier releases have journalled are shown, reported on and retried as those of today."""
+"""Campaign commands on journals that earlier releases have written."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ JOURNALS = sorted(path for path in FOLDER.glob("*.jsonl") if not path.name.endsw
 
 
 def kept(path: Path, tmp_path: Path) -> tuple[str, str, str]:
-    """The journal of a release in a database of today: its URL, its campaign and that campaign's status."""
+    """Copies the journal of a release into a database; returns its URL, the campaign and its status."""
     first, *lines, last = map(json.loads, path.read_text(encoding="utf-8").splitlines())
     events = [decode(line["event"], line["v"], json.dumps(line["fields"]).encode()) for line in lines]
     url = f"sqlite:///{tmp_path / 'campaigns.db'}"
@@ -30,7 +30,7 @@ def kept(path: Path, tmp_path: Path) -> tuple[str, str, str]:
 
 
 @pytest.mark.parametrize("path", JOURNALS, ids=lambda path: path.stem)
-def test_it_is_shown_and_reported_on(fuota: Fuota, path: Path, tmp_path: Path) -> None:
+def test_a_recorded_campaign_is_shown_and_reported(fuota: Fuota, path: Path, tmp_path: Path) -> None:
     url, name, status = kept(path, tmp_path)
 
     def run(*args: str | Path) -> str:
@@ -52,7 +52,7 @@ def test_it_is_shown_and_reported_on(fuota: Fuota, path: Path, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("path", JOURNALS, ids=lambda path: path.stem)
-def test_without_its_network_it_is_not_run(fuota: Fuota, path: Path, tmp_path: Path) -> None:
+def test_a_recorded_campaign_without_its_network_is_not_run(fuota: Fuota, path: Path, tmp_path: Path) -> None:
     url, name, _status = kept(path, tmp_path)
     for verb in ("retry", "resume"):
         result = fuota("campaign", verb, name, "--db", url)

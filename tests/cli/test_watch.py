@@ -1,0 +1,89 @@
+"""Progress of a running campaign: a line per stage, or a JSON object per event."""
+
+from __future__ import annotations
+
+import json
+from io import StringIO
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from fuota_fec.campaign.campaign import Campaign
+from fuota_fec.campaign.config import CampaignConfig, Device, Group
+from fuota_fec.campaign.messages import Event
+from fuota_fec.cli.watch import JsonReport, StageReport
+from fuota_fec.simulation import Simulation, simulate_campaign
+
+CONFIG = CampaignConfig(
+    id="c",
+    groups=(Group(name="meters", mc_addr="01f3a4b5", dr=5, frequency=869_525_000),),
+    devices=tuple(Device(dev_eui=f"{i:016x}", group="meters") for i in (1, 2)),
+    success_threshold=100,
+    max_duration=100_000,
+    uplink_period=100,
+    fw_version="2.0.0.0",
+    fsize=10,
+    redundancy=2,
+)
+
+
+@pytest.fixture(scope="module")
+def events() -> list[Event]:
+    """Events of a campaign that succeeds."""
+    observed: list[Event] = []
+    simulate_campaign(CONFIG, bytes(range(30)), Simulation(), observer=lambda _campaign, event: observed.append(event))
+    return observed
+
+
+def printed(report: Any, events: list[Event], file: StringIO) -> list[str]:
+    """Lines that a stage report prints for these events, each applied before it is reported."""
+    campaign = None
+    with report:
+        for event in events:
+            if campaign is None:
+                campaign = Campaign.from_first(event)
+            else:
+                campaign.follow(event)
+            report(campaign, event)
+    return file.getvalue().splitlines()
+
+
+def test_stage_report_prints_the_plan_each_stage_and_the_outcome(events: list[Event]) -> None:
+    file = StringIO()
+    lines = printed(StageReport(Console(file=file, width=200)), events, file)
+    assert lines[0] == "campaign c: 30 bytes to 2 devices in 1 group, threshold 100 %"
+    assert [line.split()[1] for line in lines if " passed " in line] == [
+        *("McGroupSetup", "FragSessionSetup", "McClassCSession", "DlFragment", "CompletionVerification")
+    ]
+    assert any("group meters: 3 fragments of 10 bytes and 2 coded" in line for line in lines)
+    assert lines[-1].endswith("campaign SUCCEEDED")
+
+
+def test_stage_report_of_a_resumed_campaign_prints_where_it_is(events: list[Event]) -> None:
+    file = StringIO()
+    report = StageReport(Console(file=file, width=200))
+    with report:
+        report.resume(Campaign.replay(events[:3]))
+    assert file.getvalue().startswith("campaign c: RUNNING in McGroupSetup, ")
+
+
+def test_json_report_prints_an_object_per_event_with_the_progress(
+    events: list[Event], capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = JsonReport()
+    for event in events:
+        report(None, event)
+    objects = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [found["event"] for found in objects] == [type(event).__name__ for event in events]
+    assert {found["campaign"] for found in objects} == {"c"}
+    assert objects[-1]["stages_completed"] == 5
+
+
+def test_json_report_of_a_resumed_campaign_prints_only_new_events(
+    events: list[Event], capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = JsonReport(events[:-1])
+    report(None, events[-1])
+    [line] = capsys.readouterr().out.splitlines()
+    assert json.loads(line)["event"] == "Finished"

@@ -1,0 +1,90 @@
+"""Checks of arguments: what is a number, and how a value shows in an error message."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fuota_fec import ParameterError
+from fuota_fec.checks import integer, shown
+
+NOT_NUMBERS = [None, "5", b"5", "", 5.0, 5.5, float("nan"), float("inf"), 5j, [5], (5,), {}, object, np.float64(5)]
+BOOLS = [True, False, np.True_, np.False_]
+HUGE = [2**31, 2**32, 2**63, 2**64, 10**30, -(2**31), -(2**63), -(10**30)]
+BEYOND_PRINTING = [10**5000, -(10**5000)]
+"""More digits than Python turns into text, by default."""
+
+
+@given(st.integers(-50, 50), st.integers(-50, 50), st.integers(-60, 60))
+def test_integer_takes_numbers_in_range_and_no_others(low, high, value):
+    if low <= value <= high:
+        assert integer("x", value, low, high) == value
+    else:
+        with pytest.raises(ParameterError, match=rf"^x: {value} is not from {low} to {high}$"):
+            integer("x", value, low, high)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8, np.uint16, np.int32, np.uint32, np.int64, np.uint64])
+def test_integer_takes_numpy_integers_and_gives_plain_ones(dtype):
+    number = integer("x", dtype(7), 1, 9)
+    assert number == 7
+    assert type(number) is int
+
+
+def test_integer_takes_any_object_with_an_index():
+    class Seven:
+        def __index__(self):
+            return 7
+
+    number = integer("x", Seven(), 1, 9)
+    assert number == 7
+    assert type(number) is int
+
+
+@pytest.mark.parametrize("value", NOT_NUMBERS, ids=repr)
+def test_integer_refuses_what_is_not_a_number(value):
+    with pytest.raises(ParameterError, match=rf"^x: {re.escape(repr(value))} .* from 1 to 9$"):
+        integer("x", value, 1, 9)
+
+
+@pytest.mark.parametrize("value", BOOLS, ids=repr)
+def test_integer_refuses_bools(value):
+    with pytest.raises(ParameterError, match=rf"^x: {re.escape(repr(value))} .* from 0 to 9$"):
+        integer("x", value, 0, 9)
+
+
+@pytest.mark.parametrize("value", HUGE)
+def test_integer_refuses_huge_numbers(value):
+    with pytest.raises(ParameterError, match=rf"^x: {value} is not from 1 to 9$"):
+        integer("x", value, 1, 9)
+
+
+@pytest.mark.parametrize("value", BEYOND_PRINTING, ids=["positive", "negative"])
+def test_integer_refuses_numbers_too_long_to_print(value):
+    with pytest.raises(ParameterError, match=r"^x: .* from 1 to 9$"):
+        integer("x", value, 1, 9)
+
+
+# ---- values in messages ------------------------------------------------------------------------------------
+
+
+def test_a_short_value_shows_as_its_repr():
+    assert shown("1.0") == "'1.0'"
+    assert shown([1, None]) == "[1, None]"
+
+
+def test_a_long_value_is_cut_and_stays_on_one_line():
+    assert shown("x" * 500) == f"'{'x' * 96}..."
+    assert "\n" not in shown(np.zeros((5, 5)))
+
+
+def test_a_value_whose_repr_fails_shows_as_its_type():
+    class Mute:
+        def __repr__(self):
+            raise RuntimeError
+
+    assert shown(Mute()) == "this Mute"
