@@ -8,8 +8,8 @@ from dataclasses import replace
 from fuota_fec.campaign.config import CampaignConfig, Device, Group
 from fuota_fec.campaign.messages import NetworkCapabilities
 from fuota_fec.campaign.plan import GroupPlan, Plan
+from fuota_fec.campaign.preflight.context import Context
 from fuota_fec.campaign.preflight.finding import Finding, Severity
-from fuota_fec.campaign.preflight.inputs import Inputs
 from fuota_fec.campaign.preflight.rules import campaign as campaign_rules
 from fuota_fec.campaign.preflight.rules import device as device_rules
 from fuota_fec.campaign.preflight.rules import group as group_rules
@@ -34,7 +34,7 @@ def find(
 
     With `now`, a Unix time, configured times of day are checked too; with `network`, its capabilities.
     """
-    inputs = Inputs(
+    context = Context(
         config=config,
         plan=plan,
         image_len=image_len,
@@ -43,7 +43,7 @@ def find(
         root_key_known=root_key_known,
         mc_key_known=mc_key_known,
     )
-    return sorted(_findings(inputs), key=lambda finding: _ORDER[finding.severity])
+    return sorted(_findings(context), key=lambda finding: _ORDER[finding.severity])
 
 
 def refusals(findings: Iterable[Finding]) -> list[str]:
@@ -51,25 +51,25 @@ def refusals(findings: Iterable[Finding]) -> list[str]:
     return [str(finding) for finding in findings if finding.severity == "refuse"]
 
 
-def _findings(inputs: Inputs) -> Iterator[Finding]:
-    kind = inputs.config.kind
+def _findings(context: Context) -> Iterator[Finding]:
+    kind = context.config.kind
     for rule, (kinds, of_campaign) in campaign_rules.RULES.items():
         if kind in kinds:
-            yield from _labelled(of_campaign(inputs), rule)
-    for name, plan in inputs.plan.groups.items():
+            yield from _labelled(of_campaign(context), rule)
+    for name, plan in context.plan.groups.items():
         for rule, (kinds, of_group) in group_rules.RULES.items():
             if kind in kinds:
-                yield from _labelled(of_group(inputs, plan), rule, name)
-        yield from _of_devices(inputs, name, plan)
+                yield from _labelled(of_group(context, plan), rule, name)
+        yield from _of_devices(context, name, plan)
 
 
-def _of_devices(inputs: Inputs, name: str, plan: GroupPlan) -> Iterator[Finding]:
-    alike = inputs.alike(name)
+def _of_devices(context: Context, name: str, plan: GroupPlan) -> Iterator[Finding]:
+    alike = context.alike(name)
     for rule, (kinds, of_device) in device_rules.RULES.items():
-        if inputs.config.kind in kinds:
+        if context.config.kind in kinds:
             devices: dict[Finding, list[str]] = {}
             for traits, dev_euis in alike.items():
-                for finding in of_device(inputs, plan, traits):
+                for finding in of_device(context, plan, traits):
                     devices.setdefault(finding, []).extend(dev_euis)
             for finding, dev_euis in devices.items():
                 yield from _labelled((finding,), rule, name, dev_euis)

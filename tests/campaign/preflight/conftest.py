@@ -10,8 +10,8 @@ from fuota_fec.campaign.config import CampaignConfig, Device, Group
 from fuota_fec.campaign.messages import RowPlan
 from fuota_fec.campaign.plan import Plan, make_plan
 from fuota_fec.campaign.preflight.check import find
+from fuota_fec.campaign.preflight.context import Context
 from fuota_fec.campaign.preflight.finding import Finding
-from fuota_fec.campaign.preflight.inputs import Inputs
 from fuota_fec.devices.profiles import PROFILES, DeviceProfile
 
 A, B, C = "00000000000000aa", "00000000000000bb", "00000000000000cc"
@@ -55,8 +55,8 @@ def plan_of(config: CampaignConfig, image_len: int = IMAGE_LEN, **changes: Any) 
     return dataclasses.replace(plan, groups=groups)
 
 
-def inputs(config: CampaignConfig, *, now: float | None = None, **changes: Any) -> Inputs:
-    return Inputs(
+def context(config: CampaignConfig, *, now: float | None = None, **changes: Any) -> Context:
+    return Context(
         config=config,
         plan=plan_of(config, **changes),
         image_len=changes.get("image_len", IMAGE_LEN),
@@ -89,7 +89,7 @@ def sound() -> SimpleNamespace:
         config=config,
         rows=rows,
         plan_of=plan_of,
-        inputs=inputs,
+        context=context,
         found=found,
         euis=(A, B, C),
         now=NOW,

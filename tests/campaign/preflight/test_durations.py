@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from fuota_fec.campaign.preflight.context import Context
 from fuota_fec.campaign.preflight.durations import (
     session_wait,
     setup_pacing,
@@ -12,7 +13,6 @@ from fuota_fec.campaign.preflight.durations import (
     stage_times,
     transmission_end,
 )
-from fuota_fec.campaign.preflight.inputs import Inputs
 from fuota_fec.campaign.stages import planned_stages
 from fuota_fec.planning.schedule import session_start
 
@@ -22,12 +22,12 @@ TRANSMISSION = pytest.approx(130.37, abs=0.01)
 """3 + 2 s before the first frame, 25 spacings of 5 s, and the last frame."""
 
 
-def times(inputs: Inputs) -> dict[str, float]:
-    return {time.stage.name: time.least for time in stage_times(inputs)}
+def times(context: Context) -> dict[str, float]:
+    return {time.stage.name: time.least for time in stage_times(context)}
 
 
 def times_of(sound: SimpleNamespace, *devices: Any, **settings: Any) -> dict[str, float]:
-    return times(sound.inputs(sound.config(*devices, **settings)))
+    return times(sound.context(sound.config(*devices, **settings)))
 
 
 def test_least_durations_of_a_firmware_campaign(sound: SimpleNamespace) -> None:
@@ -71,9 +71,9 @@ def test_the_session_stage_is_named_by_class_c_if_there_is_one(sound: SimpleName
 
 @pytest.mark.parametrize("kind", ["multicast", "binary", "firmware"])
 def test_every_planned_stage_that_is_not_spare_has_a_duration(sound: SimpleNamespace, kind: str) -> None:
-    inputs = sound.inputs(sound.config(kind=kind, unicast_repair_max=3, redundancy="adaptive"))
-    planned = planned_stages(inputs.config, inputs.plan)
-    assert list(times(inputs)) == [stage.name for stage in planned if not stage.spare]
+    context = sound.context(sound.config(kind=kind, unicast_repair_max=3, redundancy="adaptive"))
+    planned = planned_stages(context.config, context.plan)
+    assert list(times(context)) == [stage.name for stage in planned if not stage.spare]
     assert any(stage.spare for stage in planned) == (kind != "multicast")
 
 
@@ -82,7 +82,7 @@ def test_the_wait_for_a_session_is_the_one_of_the_schedule(sound: SimpleNamespac
     config = sound.config(
         *devices, success_threshold=80, stage_complete_delay=2, msg_retries=1, ucast_msg_delay=2500, uplink_period=1
     )
-    assert session_wait(sound.inputs(config)) == session_start(
+    assert session_wait(sound.context(config)) == session_start(
         0,
         n_devices=40,
         ucast_msg_delay=2.5,
@@ -97,16 +97,16 @@ def test_the_wait_for_a_session_is_the_one_of_the_schedule(sound: SimpleNamespac
 def test_a_class_b_session_waits_for_two_beacon_periods(sound: SimpleNamespace) -> None:
     hasty = {"msg_retries": 0, "delivery_timeout": 0, "mcsession_delay": 0, "ucast_msg_delay": 0}
     device = sound.device(uplink_period=10)
-    assert session_wait(sound.inputs(sound.config(device, **hasty))) == 20
+    assert session_wait(sound.context(sound.config(device, **hasty))) == 20
     class_b = (sound.group(device_class="B"),)
-    assert session_wait(sound.inputs(sound.config(device, groups=class_b, **hasty))) == 256
+    assert session_wait(sound.context(sound.config(device, groups=class_b, **hasty))) == 256
 
 
 def test_a_configured_session_start_is_waited_for(sound: SimpleNamespace) -> None:
     for start_in, least in ((7200.0, 7200 - 600), (100.0, 0)):
         config = sound.config(session_start=sound.now + start_in)
-        assert times(sound.inputs(config, now=sound.now))["McClassCSession"] == least
-        assert times(sound.inputs(config))["McClassCSession"] == WAIT, "without a clock it is not looked at"
+        assert times(sound.context(config, now=sound.now))["McClassCSession"] == least
+        assert times(sound.context(config))["McClassCSession"] == WAIT, "without a clock it is not looked at"
 
 
 @pytest.mark.parametrize(("delay_ms", "least"), [(0, 300), (1000, 300), (10_000, 990)])
@@ -114,10 +114,10 @@ def test_pacing_or_the_slowest_device_sets_the_pace_of_a_stage(
     sound: SimpleNamespace, delay_ms: float, least: float
 ) -> None:
     devices = [sound.device(f"{i:016x}") for i in range(100)]
-    inputs = sound.inputs(sound.config(*devices, ucast_msg_delay=delay_ms))
-    assert times(inputs)["McGroupSetup"] == least
-    assert setup_time(inputs) == 2 * least
-    assert setup_pacing(inputs) == 3 * 99 * delay_ms / 1000
+    context = sound.context(sound.config(*devices, ucast_msg_delay=delay_ms))
+    assert times(context)["McGroupSetup"] == least
+    assert setup_time(context) == 2 * least
+    assert setup_pacing(context) == 3 * 99 * delay_ms / 1000
 
 
 @pytest.mark.parametrize("kind", ["multicast", "binary", "firmware"])
@@ -128,5 +128,5 @@ def test_a_campaign_that_asks_for_versions_begins_with_a_stage_for_it(sound: Sim
 
 
 def test_the_transmission_ends_after_setup_session_and_frames(sound: SimpleNamespace) -> None:
-    inputs = sound.inputs(sound.config(redundancy=0, datafrag_loops_max=1, reboot="after_transfer"))
-    assert transmission_end(inputs) == pytest.approx(2 * 300 + WAIT + 5 + 20 * 5 + 0.37, abs=0.01)
+    context = sound.context(sound.config(redundancy=0, datafrag_loops_max=1, reboot="after_transfer"))
+    assert transmission_end(context) == pytest.approx(2 * 300 + WAIT + 5 + 20 * 5 + 0.37, abs=0.01)

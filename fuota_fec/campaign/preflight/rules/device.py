@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from fuota_fec.campaign.plan import GroupPlan
+from fuota_fec.campaign.preflight.context import ANY, FIRMWARE, TRANSFER, Context, DeviceTraits, n_counters
 from fuota_fec.campaign.preflight.finding import Finding, Findings, Severity, info, refuse, warn
-from fuota_fec.campaign.preflight.inputs import ANY, FIRMWARE, TRANSFER, DeviceTraits, Inputs, n_counters
 from fuota_fec.campaign.row_plan import mean_loss
 from fuota_fec.devices.profiles import Evidence, LateUncoded, MissingCount, RebootVerb
 from fuota_fec.errors import ParameterError
@@ -31,7 +31,7 @@ _OTHER_BUILD = 'set profile = "generic" if their build is known to take it'
 # --- Fragments -------------------------------------------------------------------------------------------------------
 
 
-def _dialect(_inputs: Inputs, plan: GroupPlan, device: DeviceTraits) -> Findings:
+def _dialect(_context: Context, plan: GroupPlan, device: DeviceTraits) -> Findings:
     known = device.profile.dialects
     if plan.group.dialect not in known:
         yield refuse(
@@ -41,10 +41,10 @@ def _dialect(_inputs: Inputs, plan: GroupPlan, device: DeviceTraits) -> Findings
         )
 
 
-def _frag_count(inputs: Inputs, plan: GroupPlan, device: DeviceTraits) -> Findings:
+def _frag_count(context: Context, plan: GroupPlan, device: DeviceTraits) -> Findings:
     most = device.profile.max_frags
     if plan.n_frags > most:
-        needed, largest = -(-inputs.image_len // most), min(device.profile.max_frag_size, LARGEST_FRAG_SIZE)
+        needed, largest = -(-context.image_len // most), min(device.profile.max_frag_size, LARGEST_FRAG_SIZE)
         shrink = f"Send at most {most * largest} bytes (a delta)"
         if needed <= largest:
             shrink = f"Set fsize to {needed} or more"
@@ -54,7 +54,7 @@ def _frag_count(inputs: Inputs, plan: GroupPlan, device: DeviceTraits) -> Findin
         )
 
 
-def _frag_size(_inputs: Inputs, plan: GroupPlan, device: DeviceTraits) -> Findings:
+def _frag_size(_context: Context, plan: GroupPlan, device: DeviceTraits) -> Findings:
     least, most = device.profile.min_frag_size, device.profile.max_frag_size
     if plan.frag_size < least:  # The plan keeps to the upper limit.
         yield refuse(
@@ -63,7 +63,7 @@ def _frag_size(_inputs: Inputs, plan: GroupPlan, device: DeviceTraits) -> Findin
         )
 
 
-def _frag_size_multiple(_inputs: Inputs, plan: GroupPlan, device: DeviceTraits) -> Findings:
+def _frag_size_multiple(_context: Context, plan: GroupPlan, device: DeviceTraits) -> Findings:
     unit = device.profile.frag_size_multiple
     if plan.frag_size % unit:
         lower = plan.frag_size - plan.frag_size % unit
@@ -73,23 +73,23 @@ def _frag_size_multiple(_inputs: Inputs, plan: GroupPlan, device: DeviceTraits) 
         )
 
 
-def _image_len(inputs: Inputs, _plan: GroupPlan, device: DeviceTraits) -> Findings:
+def _image_len(context: Context, _plan: GroupPlan, device: DeviceTraits) -> Findings:
     most = device.profile.max_image_len
-    if most is not None and inputs.image_len > most:
+    if most is not None and context.image_len > most:
         yield refuse(
-            f"the image has {inputs.image_len} bytes, {device.profile.name} devices take at most {most}",
+            f"the image has {context.image_len} bytes, {device.profile.name} devices take at most {most}",
             "Send a delta or a compressed image.",
         )
 
 
-def _solvable_losses(inputs: Inputs, plan: GroupPlan, device: DeviceTraits) -> Findings:
+def _solvable_losses(context: Context, plan: GroupPlan, device: DeviceTraits) -> Findings:
     most = device.profile.solvable_losses(plan.n_frags)
     if most is None or most >= plan.n_frags or not plan.sent_rows:
         return
     text = (
         f"{device.profile.name} devices can solve {most} lost fragments of {plan.n_frags} ({most / plan.n_frags:.1%})"
     )
-    loss = mean_loss(inputs.config, plan.group)
+    loss = mean_loss(context.config, plan.group)
     if loss is None:
         yield info(f"{text}, however many coded ones are sent")
         return
@@ -119,13 +119,13 @@ _CAROUSEL: Mapping[LateUncoded, tuple[Severity, str]] = MappingProxyType(
 )
 
 
-def _carousel(inputs: Inputs, plan: GroupPlan, device: DeviceTraits) -> Findings:
+def _carousel(context: Context, plan: GroupPlan, device: DeviceTraits) -> Findings:
     late = device.profile.late_uncoded
     if plan.rounds < 2 or late not in _CAROUSEL:
         return
     severity, what = _CAROUSEL[late]
     hopeless = late is LateUncoded.CORRUPTS and bool(plan.sent_rows)
-    if inputs.config.allow_carousel and not hopeless:
+    if context.config.allow_carousel and not hopeless:
         severity = "warn"
     yield Finding(
         severity=severity,
@@ -134,7 +134,7 @@ def _carousel(inputs: Inputs, plan: GroupPlan, device: DeviceTraits) -> Findings
     )
 
 
-def _rows(_inputs: Inputs, plan: GroupPlan, device: DeviceTraits) -> Findings:
+def _rows(_context: Context, plan: GroupPlan, device: DeviceTraits) -> Findings:
     last_row = max(plan.sent_rows, default=0)
     if last_row > len(plan.sent_rows) and device.profile.any_row is Evidence.UNKNOWN:
         yield warn(
@@ -143,16 +143,16 @@ def _rows(_inputs: Inputs, plan: GroupPlan, device: DeviceTraits) -> Findings:
         )
 
 
-def _frag_index(inputs: Inputs, _plan: GroupPlan, device: DeviceTraits) -> Findings:
+def _frag_index(context: Context, _plan: GroupPlan, device: DeviceTraits) -> Findings:
     last = device.profile.n_sessions - 1
-    if inputs.config.frag_index > last:
+    if context.config.frag_index > last:
         yield refuse(
-            f"frag_index is {inputs.config.frag_index}, {device.profile.name} devices take 0 to {last}",
+            f"frag_index is {context.config.frag_index}, {device.profile.name} devices take 0 to {last}",
             "Set frag_index = 0.",
         )
 
 
-def _mic(_inputs: Inputs, plan: GroupPlan, device: DeviceTraits) -> Findings:
+def _mic(_context: Context, plan: GroupPlan, device: DeviceTraits) -> Findings:
     if plan.group.dialect == "2.0.0" and device.profile.mic_needs_ack_reception and not plan.ack_reception:
         yield warn(
             f"{device.profile.name} devices check the MIC of the image with ack_reception only, and it is off",
@@ -160,9 +160,9 @@ def _mic(_inputs: Inputs, plan: GroupPlan, device: DeviceTraits) -> Findings:
         )
 
 
-def _status(inputs: Inputs, plan: GroupPlan, device: DeviceTraits) -> Findings:
+def _status(context: Context, plan: GroupPlan, device: DeviceTraits) -> Findings:
     p = device.profile
-    if inputs.config.kind == "firmware":
+    if context.config.kind == "firmware":
         if plan.adaptive and not p.answers_status:
             yield warn(
                 f"{p.name} devices do not answer FragSessionStatusReq: missing fragments show only when a device does "
@@ -184,7 +184,7 @@ def _status(inputs: Inputs, plan: GroupPlan, device: DeviceTraits) -> Findings:
 # --- Group, keys, downlinks ------------------------------------------------------------------------------------------
 
 
-def _mc_version(_inputs: Inputs, plan: GroupPlan, device: DeviceTraits) -> Findings:
+def _mc_version(_context: Context, plan: GroupPlan, device: DeviceTraits) -> Findings:
     known = device.profile.mc_versions
     if plan.group.mc_version not in known:
         yield warn(
@@ -193,7 +193,7 @@ def _mc_version(_inputs: Inputs, plan: GroupPlan, device: DeviceTraits) -> Findi
         )
 
 
-def _f_cnt_16_bits(_inputs: Inputs, plan: GroupPlan, device: DeviceTraits) -> Findings:
+def _f_cnt_16_bits(_context: Context, plan: GroupPlan, device: DeviceTraits) -> Findings:
     n_frames = n_counters(plan)
     if device.profile.first_f_cnt_16_bits and LAST_16_BIT_F_CNT < plan.first_f_cnt + n_frames <= LAST_F_CNT:
         yield refuse(
@@ -203,7 +203,7 @@ def _f_cnt_16_bits(_inputs: Inputs, plan: GroupPlan, device: DeviceTraits) -> Fi
         )
 
 
-def _device_class(_inputs: Inputs, plan: GroupPlan, device: DeviceTraits) -> Findings:
+def _device_class(_context: Context, plan: GroupPlan, device: DeviceTraits) -> Findings:
     able = {"B": device.profile.class_b, "C": device.profile.class_c}[plan.group.device_class]
     if able is True:
         return
@@ -213,7 +213,7 @@ def _device_class(_inputs: Inputs, plan: GroupPlan, device: DeviceTraits) -> Fin
     yield refuse(f"{what} cannot open", remedy) if able is False else warn(f"{what} are not known to open", remedy)
 
 
-def _root_key(_inputs: Inputs, _plan: GroupPlan, device: DeviceTraits) -> Findings:
+def _root_key(_context: Context, _plan: GroupPlan, device: DeviceTraits) -> Findings:
     if not device.root_key_known:
         key, note = {"1.0": ("GenAppKey", ", which need not be its AppKey"), "1.1": ("AppKey", "")}[device.lorawan]
         yield refuse(
@@ -245,13 +245,13 @@ _FRAG_SETUP_LEN = {
 }
 
 
-def _downlink_len(inputs: Inputs, plan: GroupPlan, device: DeviceTraits) -> Findings:
+def _downlink_len(context: Context, plan: GroupPlan, device: DeviceTraits) -> Findings:
     area = region(plan.group.region)
     known = device.downlink_dr is not None
     dr = area.rx2_dr if device.downlink_dr is None else device.downlink_dr
     severity: Severity = "refuse" if known else "warn"
     try:
-        most = area.max_app_payload(dr, dwell_time=plan.group.dwell_time, repeater=inputs.config.repeater)
+        most = area.max_app_payload(dr, dwell_time=plan.group.dwell_time, repeater=context.config.repeater)
     except ParameterError as error:
         yield Finding(
             severity=severity,
@@ -260,7 +260,7 @@ def _downlink_len(inputs: Inputs, plan: GroupPlan, device: DeviceTraits) -> Find
         )
         return
     requests = {"McGroupSetupReq": _MC_GROUP_SETUP_LEN, f"McClass{plan.group.device_class}SessionReq": _SESSION_LEN}
-    if inputs.config.kind in TRANSFER:
+    if context.config.kind in TRANSFER:
         requests["FragSessionSetupReq"] = _FRAG_SETUP_LEN[plan.group.dialect]
     too_long = " and ".join(f"{name} of {length} bytes" for name, length in requests.items() if length > most)
     if too_long:
@@ -277,7 +277,7 @@ def _downlink_len(inputs: Inputs, plan: GroupPlan, device: DeviceTraits) -> Find
 # --- Firmware --------------------------------------------------------------------------------------------------------
 
 
-def _ts006(_inputs: Inputs, _plan: GroupPlan, device: DeviceTraits) -> Findings:
+def _ts006(_context: Context, _plan: GroupPlan, device: DeviceTraits) -> Findings:
     if device.profile.ts006 is False:
         yield warn(
             f"{device.profile.name} devices have no TS006: they cannot be asked which version runs, so the update is "
@@ -287,7 +287,7 @@ def _ts006(_inputs: Inputs, _plan: GroupPlan, device: DeviceTraits) -> Findings:
         )
 
 
-def _upgrade_image(_inputs: Inputs, plan: GroupPlan, device: DeviceTraits) -> Findings:
+def _upgrade_image(_context: Context, plan: GroupPlan, device: DeviceTraits) -> Findings:
     if not plan.sent_rows and device.profile.tells_image is False:
         yield warn(
             "without coded fragments DevUpgradeImageReq decides about a further round, and "
@@ -296,9 +296,9 @@ def _upgrade_image(_inputs: Inputs, plan: GroupPlan, device: DeviceTraits) -> Fi
         )
 
 
-def _reboot(inputs: Inputs, _plan: GroupPlan, device: DeviceTraits) -> Findings:
+def _reboot(context: Context, _plan: GroupPlan, device: DeviceTraits) -> Findings:
     p = device.profile
-    if inputs.config.reboot == "device":
+    if context.config.reboot == "device":
         if p.reboots_alone is False:
             yield warn(
                 f"{p.name} devices reboot into the new image on request only, and the campaign sends no such request",
@@ -311,13 +311,13 @@ def _reboot(inputs: Inputs, _plan: GroupPlan, device: DeviceTraits) -> Findings:
             "Leave the reboot to the devices, and have their application do it.",
         )
         return
-    timed = inputs.config.reboot_time is not None
+    timed = context.config.reboot_time is not None
     if timed and p.reboots_alone and p.reboot_verb not in (RebootVerb.TIME, RebootVerb.EITHER):
         yield warn(
             f"{p.name} devices reboot as soon as the image is complete, not at the time that is set",
             "Leave the reboot to the devices if that is acceptable.",
         )
-    delay = inputs.reboot_in
+    delay = context.reboot_in
     if delay is not None and p.max_reboot_delay is not None and delay > p.max_reboot_delay:
         yield refuse(
             f"the reboot is {delay:.0f} s ahead, {p.name} devices count at most {p.max_reboot_delay} s",
@@ -325,7 +325,7 @@ def _reboot(inputs: Inputs, _plan: GroupPlan, device: DeviceTraits) -> Findings:
         )
 
 
-Check = Callable[[Inputs, GroupPlan, DeviceTraits], Findings]
+Check = Callable[[Context, GroupPlan, DeviceTraits], Findings]
 
 RULES: Mapping[str, tuple[frozenset[str], Check]] = MappingProxyType(
     {

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from fuota_fec.campaign.plan import GroupPlan
+from fuota_fec.campaign.preflight.context import ANY, TRANSFER, Context, n_counters
 from fuota_fec.campaign.preflight.finding import Findings, info, refuse, warn
-from fuota_fec.campaign.preflight.inputs import ANY, TRANSFER, Inputs, n_counters
 from fuota_fec.radio.regions import DATA_FRAGMENT_HEADER_LEN, region
 from fuota_fec.wire.multicast import LAST_F_CNT
 
@@ -20,7 +20,7 @@ SHORTEST_SPREAD = 16
 """s over which a group's answers are always spread: BlockAckDelay 0 (TS004)."""
 
 
-def _duty_cycle(_inputs: Inputs, plan: GroupPlan) -> Findings:
+def _duty_cycle(_context: Context, plan: GroupPlan) -> Findings:
     allowed = region(plan.group.region).duty_cycle(plan.group.frequency_hz)
     on_air, spacing = plan.air_time(DATA_FRAGMENT_HEADER_LEN + plan.frag_size), plan.time.spacing
     if allowed < 1 and on_air > spacing * allowed * 1.001:
@@ -32,7 +32,7 @@ def _duty_cycle(_inputs: Inputs, plan: GroupPlan) -> Findings:
         )
 
 
-def _spacing(_inputs: Inputs, plan: GroupPlan) -> Findings:
+def _spacing(_context: Context, plan: GroupPlan) -> Findings:
     if plan.time.spacing < MIN_SPACING:
         yield warn(
             f"a frame every {plan.time.spacing:g} s, expected {MIN_SPACING:g} s or more: a device must store each one, "
@@ -41,7 +41,7 @@ def _spacing(_inputs: Inputs, plan: GroupPlan) -> Findings:
         )
 
 
-def _single_fragment(_inputs: Inputs, plan: GroupPlan) -> Findings:
+def _single_fragment(_context: Context, plan: GroupPlan) -> Findings:
     n_coded = len(plan.sent_rows)
     if plan.n_frags == 1 and n_coded:
         yield warn(
@@ -50,7 +50,7 @@ def _single_fragment(_inputs: Inputs, plan: GroupPlan) -> Findings:
         )
 
 
-def _f_cnt_end(_inputs: Inputs, plan: GroupPlan) -> Findings:
+def _f_cnt_end(_context: Context, plan: GroupPlan) -> Findings:
     """The planned frames fit (`make_plan`); a group that sends none here must have a counter left as well."""
     n_frames = n_counters(plan)
     if plan.first_f_cnt + n_frames > LAST_F_CNT:
@@ -60,17 +60,17 @@ def _f_cnt_end(_inputs: Inputs, plan: GroupPlan) -> Findings:
         )
 
 
-def _mc_key(inputs: Inputs, plan: GroupPlan) -> Findings:
-    if not inputs.mc_key_known(plan.group):
+def _mc_key(context: Context, plan: GroupPlan) -> Findings:
+    if not context.mc_key_known(plan.group):
         yield refuse("the group's McKey is not in the key ring", "Add it to mc_keys: any 16 random bytes.")
 
 
-def _no_mic(_inputs: Inputs, plan: GroupPlan) -> Findings:
+def _no_mic(_context: Context, plan: GroupPlan) -> Findings:
     if plan.group.dialect == "1.0.0":
         yield info("TS004 1.0.0 has no MIC: only a signature in the image shows a device that it rebuilt a wrong one")
 
 
-def _answer_rate(inputs: Inputs, plan: GroupPlan) -> Findings:
+def _answer_rate(context: Context, plan: GroupPlan) -> Findings:
     n_devices, together = plan.n_devices, plan.n_status > 0 or plan.ack_reception
     at_once = n_devices / plan.answer_spread
     if together and at_once > MAX_ANSWER_RATE:
@@ -79,16 +79,16 @@ def _answer_rate(inputs: Inputs, plan: GroupPlan) -> Findings:
             f"{MAX_ANSWER_RATE:g}",
             f"Split it into groups of at most {int(MAX_ANSWER_RATE * SHORTEST_SPREAD)} devices.",
         )
-    rate = sum(1 / inputs.config.uplink_period_of(device) for device in inputs.devices[plan.group.name])
-    if inputs.ucast_spacing:
-        rate = min(rate, 1 / inputs.ucast_spacing)
+    rate = sum(1 / context.config.uplink_period_of(device) for device in context.devices[plan.group.name])
+    if context.ucast_spacing:
+        rate = min(rate, 1 / context.ucast_spacing)
     text = f"{n_devices} devices: about {rate:.2g} answers a second in the unicast stages"
     if together:
         text += f", {at_once:.2g} when all answer within {plan.answer_spread} s"
     yield info(text)
 
 
-def _frames(_inputs: Inputs, plan: GroupPlan) -> Findings:
+def _frames(_context: Context, plan: GroupPlan) -> Findings:
     rounds = f"{plan.rounds} rounds of " if plan.rounds > 1 else ""
     most = "up to " if plan.adaptive else ""
     planned = " of the first round" if plan.adaptive else ""
@@ -100,7 +100,7 @@ def _frames(_inputs: Inputs, plan: GroupPlan) -> Findings:
     )
 
 
-Check = Callable[[Inputs, GroupPlan], Findings]
+Check = Callable[[Context, GroupPlan], Findings]
 
 RULES: Mapping[str, tuple[frozenset[str], Check]] = MappingProxyType(
     {

@@ -1,4 +1,4 @@
-"""Inputs of the rules: configuration, plan, and what is known of time, network and keys."""
+"""Context of the rules: configuration and plan, and what is known of time, network and keys."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class DeviceTraits(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)  # Not slotted: cached properties need a __dict__.
-class Inputs:
+class Context:
     """Arguments of the check, and what several rules derive from them. Durations in seconds."""
 
     config: CampaignConfig
