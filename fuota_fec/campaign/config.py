@@ -25,12 +25,13 @@ from fuota_fec.campaign.settings import (
     repeated,
 )
 from fuota_fec.checks import shown
-from fuota_fec.codec.limits import MAX_FRAG_NB, row_numbers
+from fuota_fec.codec.limits import row_numbers
 from fuota_fec.config_files import from_table, read_table
 from fuota_fec.devices.profiles import PROFILES
 from fuota_fec.errors import ParameterError
 from fuota_fec.key_ring import KeyRing
 from fuota_fec.radio.regions import region
+from fuota_fec.wire.limits import MAX_FRAG_NB
 
 __all__ = [
     "ADAPTIVE",

@@ -12,13 +12,13 @@ from types import MappingProxyType
 from fuota_fec.campaign.config import CampaignConfig, Group
 from fuota_fec.campaign.messages import NetworkCapabilities, RowPlan
 from fuota_fec.campaign.row_plan import plan_rows
-from fuota_fec.codec.block import HEADER_LEN, FragmentedBlock, prepare
-from fuota_fec.codec.limits import MAX_FRAG_NB
+from fuota_fec.codec.block import FragmentedBlock, prepare
 from fuota_fec.devices.profiles import profile
 from fuota_fec.errors import ParameterError
 from fuota_fec.planning.schedule import block_ack_delay, fragment_size, session_time_out
 from fuota_fec.radio.airtime import TransmissionTime, frame_time, ping_spacing, transmission_time
 from fuota_fec.radio.regions import region
+from fuota_fec.wire.limits import DATA_FRAGMENT_HEADER_LEN, MAX_FRAG_NB
 from fuota_fec.wire.multicast import LAST_F_CNT
 
 MOST_ACKNOWLEDGING = 500
@@ -215,7 +215,7 @@ def _plan_group(
     def time_of(n: int) -> TransmissionTime:
         return transmission_time(
             n,
-            HEADER_LEN + frag_size,
+            DATA_FRAGMENT_HEADER_LEN + frag_size,
             region(group.region).data_rate(group.dr),
             mcast_msg_delay_s=config.mcast_msg_delay / 1000,
             duty_cycle=duty_cycle / _sharing(config, group),
@@ -265,7 +265,7 @@ def _frag_size(config: CampaignConfig, group: Group, profile_names: set[str]) ->
     profiles = [profile(name) for name in profile_names]
     largest = min((p.max_frag_size for p in profiles), default=255)
     return fragment_size(
-        min(max_app_payload, largest + HEADER_LEN),
+        min(max_app_payload, largest + DATA_FRAGMENT_HEADER_LEN),
         fsize=config.fsize,
         multiple_of=math.lcm(max(config.fsize_optimization, 1), *(p.frag_size_multiple for p in profiles)),
     )
@@ -302,7 +302,7 @@ def make_block(config: CampaignConfig, plan: GroupPlan, image: bytes) -> Fragmen
         image,
         plan.frag_size,
         rows=plan.rows,
-        version=plan.group.dialect,
+        dialect=plan.group.dialect,
         frag_index=config.frag_index,
         descriptor=config.descriptor_bytes,
     )

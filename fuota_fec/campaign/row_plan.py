@@ -10,11 +10,11 @@ import numpy as np
 
 from fuota_fec.campaign.config import ADAPTIVE, PLANNED, SELECTED, CampaignConfig, Device, Group, n_coded_wanted
 from fuota_fec.campaign.messages import RowPlan
-from fuota_fec.codec.limits import MAX_FRAG_NB
 from fuota_fec.devices.profiles import profile
 from fuota_fec.errors import ParameterError
 from fuota_fec.planning.redundancy import plan_redundancy
 from fuota_fec.planning.selection import select_rows
+from fuota_fec.wire.limits import MAX_FRAG_NB
 
 __all__ = ["RowPlan", "is_plain", "mean_loss", "plan_rows"]
 
@@ -60,7 +60,7 @@ def _leading(config: CampaignConfig, group: Group, n_frags: int, n_coded: int) -
         return tuple(range(1, n_coded + 1))
     known = mean_loss(config, group)
     loss = USUAL_LOSS if known is None else known
-    return tuple(select_rows(n_frags, loss, n_coded, version=group.dialect).tolist())
+    return tuple(select_rows(n_frags, loss, n_coded, dialect=group.dialect).tolist())
 
 
 def _planned(config: CampaignConfig, group: Group, n_frags: int, most: int) -> tuple[int, ...]:
@@ -76,7 +76,7 @@ def _planned(config: CampaignConfig, group: Group, n_frags: int, most: int) -> t
         n_frags,
         np.array(losses),
         config.success_threshold,
-        version=group.dialect,
+        dialect=group.dialect,
         max_coded=most if config.row_numbers is None else len(config.row_numbers),
         rows=config.row_numbers if config.row_numbers is not None else _choice(config),
         max_losses=[n_frags if n is None else n for n in solvable] if any(n is not None for n in solvable) else None,

@@ -13,9 +13,9 @@ from typing import Any, TypeVar
 
 from fuota_fec.checks import shown
 from fuota_fec.codec.block import n_coded_of
-from fuota_fec.codec.limits import MAX_FRAG_NB
 from fuota_fec.config_files import choices
 from fuota_fec.errors import ParameterError
+from fuota_fec.wire.limits import MAX_FRAG_NB
 
 T = TypeVar("T", bound=Hashable)
 

@@ -15,8 +15,9 @@ from fuota_fec.campaign.preflight.finding import Finding, Findings, Severity, in
 from fuota_fec.campaign.row_plan import mean_loss
 from fuota_fec.devices.profiles import Evidence, LateUncoded, MissingCount, RebootVerb
 from fuota_fec.errors import ParameterError
-from fuota_fec.radio.regions import DATA_FRAGMENT_HEADER_LEN, region
+from fuota_fec.radio.regions import region
 from fuota_fec.wire.fragmentation import FragSessionSetupReq
+from fuota_fec.wire.limits import DATA_FRAGMENT_HEADER_LEN
 from fuota_fec.wire.multicast import LAST_F_CNT, McClassCSessionReq, McGroupSetupReq
 
 LAST_16_BIT_F_CNT = 0xFFFF

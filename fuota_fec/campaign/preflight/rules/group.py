@@ -9,7 +9,8 @@ from types import MappingProxyType
 from fuota_fec.campaign.plan import GroupPlan
 from fuota_fec.campaign.preflight.context import ANY, TRANSFER, Context, n_counters
 from fuota_fec.campaign.preflight.finding import Findings, info, refuse, warn
-from fuota_fec.radio.regions import DATA_FRAGMENT_HEADER_LEN, region
+from fuota_fec.radio.regions import region
+from fuota_fec.wire.limits import DATA_FRAGMENT_HEADER_LEN
 from fuota_fec.wire.multicast import LAST_F_CNT
 
 MAX_ANSWER_RATE = 5.0
