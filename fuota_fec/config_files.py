@@ -6,15 +6,17 @@ import json
 import tomllib
 from collections.abc import Mapping
 from dataclasses import MISSING, fields, is_dataclass
-from functools import cache
+from functools import cache, wraps
 from pathlib import Path
-from types import NoneType, UnionType
+from types import MappingProxyType, NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from fuota_fec.checks import shown
 from fuota_fec.errors import MissingExtraError, ParameterError
 
 T = TypeVar("T")
+
+_NO_NAMES: Mapping[str, str] = MappingProxyType({})
 
 
 def read_table(path: str | Path) -> dict[str, Any]:
@@ -49,12 +51,19 @@ def from_table(cls: type[T], table: Mapping[str, Any], where: str) -> T:
         ) from None
 
     # Values are checked even if there are unknown keys, but the dataclass is only built if every value could be read.
-    known = {f.name: f for f in fields(cls)}  # type: ignore[arg-type]
-    hints = get_type_hints(cls)
-    unknown = [
-        f"{where}: unknown key {name!r}, expected one of {', '.join(known)}" for name in table if name not in known
-    ]
+    kind: type = cls
+    known = {f.name: f for f in fields(kind)}
+    hints = _hints(kind)
     problems: list[str] = []
+    try:
+        table = with_current_names(cls, table)
+    except ParameterError as error:
+        problems.append(f"{where}: {error}")
+    unknown = [
+        f"{where}: unknown key {name!r}, expected one of {', '.join(known)}"
+        for name in table
+        if name not in known and name not in _older_names(cls)
+    ]
     values: dict[str, Any] = {}
     for name, spec in known.items():
         if name not in table:
@@ -79,10 +88,50 @@ def from_table(cls: type[T], table: Mapping[str, Any], where: str) -> T:
     return made
 
 
+def with_current_names(cls: type, values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Values of a dataclass under the names of its fields: a key of its OLDER_NAMES stands for the current name.
+
+    ParameterError for a value that is given under both names, and differs.
+    """
+    for older, name in _older_names(cls).items():
+        if older in values:
+            if name in values and values[name] != values[older]:
+                both = f"{shown(values[name])} and {shown(values[older])}"
+                raise ParameterError(f"{name}, {older}: {both} differ, expected one value")
+            values = {name: values[older], **{key: value for key, value in values.items() if key != older}}
+    return values
+
+
+def accepts_older_names(cls: type[T]) -> type[T]:
+    """Class decorator: the constructor of a dataclass takes the keywords of its OLDER_NAMES too.
+
+    Type checkers see the current names alone.
+    """
+    changed: Any = cls
+    init = changed.__init__
+
+    @wraps(init)
+    def __init__(self: T, **values: Any) -> None:
+        init(self, **with_current_names(cls, values))
+
+    changed.__init__ = __init__
+    return cls
+
+
 @cache
 def choices(cls: type) -> Mapping[str, tuple[Any, ...]]:
     """Fields of a dataclass with a fixed set of values → these values."""
-    return {name: get_args(hint) for name, hint in get_type_hints(cls).items() if get_origin(hint) is Literal}
+    return {name: get_args(hint) for name, hint in _hints(cls).items() if get_origin(hint) is Literal}
+
+
+def _older_names(cls: type) -> Mapping[str, str]:
+    """Older name of a field → its current name."""
+    return getattr(cls, "OLDER_NAMES", _NO_NAMES)
+
+
+@cache
+def _hints(cls: type) -> Mapping[str, Any]:
+    return get_type_hints(cls)
 
 
 def _value(hint: Any, value: Any, where: str) -> Any:

@@ -359,11 +359,11 @@ def _virtual_devices(
             profile=stacks[device.profile],
             batch=None if number in full else batch,
             lorawan=device.lorawan,
-            dialect=nearest_version(groups[device.group].version, stacks[device.profile].dialects),
+            dialect=nearest_version(groups[device.group].dialect, stacks[device.profile].dialects),
             mc_version=nearest_version(groups[device.group].mc_version, stacks[device.profile].mc_versions),
             ports=config.ports,
             fw_version=simulation.old_version,
-            uplink_period=device.uplink_period or config.uplink_period,
+            uplink_period=config.uplink_period_of(device),
             process_time=simulation.process_time,
             clock_error=float(rng.uniform(-1, 1)) * simulation.clock_error,
         )

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import pytest
 
-from fuota_fec.config_files import from_table, read_table
+from fuota_fec.config_files import accepts_older_names, from_table, read_table, with_current_names
 from fuota_fec.errors import FuotaError, ParameterError
 
 
@@ -195,3 +195,33 @@ def test_a_configuration_file_that_cannot_be_read_is_refused(tmp_path: Path, nam
     with pytest.raises(FuotaError) as info:
         read_table(tmp_path / name)
     assert "cannot be read" in str(info.value)
+
+
+# ---- older names -----------------------------------------------------------------------------------------
+
+
+@accepts_older_names
+@dataclass(frozen=True, kw_only=True)
+class Renamed:
+    OLDER_NAMES: ClassVar[dict[str, str]] = {"old": "new"}
+
+    new: int
+    other: int = 0
+
+
+def test_an_older_name_stands_for_the_current_one_in_table_and_constructor():
+    assert from_table(Renamed, {"old": 3}, "top") == Renamed(old=3) == Renamed(new=3)
+
+
+def test_values_under_both_names_that_differ_are_reported_with_the_other_problems():
+    with pytest.raises(ParameterError) as error:
+        from_table(Renamed, {"old": 3, "new": 4, "other": "x"}, "top")
+    lines = str(error.value).splitlines()
+    assert lines[0].startswith("top: new, old: 4 and 3 differ, expected one value")
+    assert any(line.startswith("top.other: 'x'") for line in lines)
+
+
+def test_values_without_older_names_are_left_as_they_are():
+    values = {"new": 1}
+    assert with_current_names(Renamed, values) is values
+    assert with_current_names(Inner, values) is values

@@ -66,6 +66,6 @@ def test_this_release_has_recorded_every_kind_of_event() -> None:
 def test_a_later_release_is_refused() -> None:
     [_, configured, *_] = lines_of(FOLDER / f"{ff.__version__}-firmware.jsonl")
     with pytest.raises(JournalError, match="written by a later one"):
-        decode(configured["event"], configured["v"] + 1, json.dumps(configured["fields"]).encode())
+        decode(configured["event"], EVENTS["Configured"].VERSION + 1, json.dumps(configured["fields"]).encode())
     with pytest.raises(JournalError, match="written by a later one"):
         decode("NeverHeardOf", 1, b"{}")

@@ -55,8 +55,8 @@ class DownlinkBuilder:
             if isinstance(command, multicast.McGroupSetupReq):
                 wrapped = keys.wrap_mc_key(self._mc_ke_key(device), self._keys.mc_key(group.key_name))
                 return replace(command, mc_key_encrypted=wrapped).encode()
-        elif request.f_port == ports.fragmentation and group.version == "2.0.0":
-            [command] = fragmentation.decode(request.command, uplink=False, version=group.version)
+        elif request.f_port == ports.fragmentation and group.dialect == "2.0.0":
+            [command] = fragmentation.decode(request.command, uplink=False, version=group.dialect)
             if isinstance(command, fragmentation.FragSessionSetupReq):
                 return replace(command, mic=self._mic(campaign, device, command)).encode()
         return request.command

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from fuota_fec.agent.downlinks import DownlinkBuilder
-from fuota_fec.campaign import findings
 from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.config import KeyRing
 from fuota_fec.campaign.messages import Known, NetworkCapabilities
+from fuota_fec.campaign.preflight import check
 from fuota_fec.errors import CampaignError, ParameterError
 from fuota_fec.journal.base import Journal
 from fuota_fec.networks.base import Network
@@ -17,8 +17,8 @@ from fuota_fec.networks.base import Network
 
 def refusals(campaign: Campaign, key_ring: KeyRing, network: NetworkCapabilities, now: float) -> list[str]:
     """A line for each finding of the pre-flight check that forbids the start, missing keys included."""
-    return findings.refusals(
-        findings.find(
+    return check.refusals(
+        check.find(
             campaign.config,
             campaign.plan,
             len(campaign.image),

@@ -64,7 +64,7 @@ def coded_of_round(state: CampaignState, successes: int) -> dict[str, int]:
     )
     wanted: dict[str, int] = {}
     for n_coded, _, group in quickest[:n_missing]:
-        wanted[group] = max(n_coded, state.groups[group].plan.coded.n_least, wanted.get(group, 0))
+        wanted[group] = max(n_coded, state.groups[group].plan.row_plan.n_least, wanted.get(group, 0))
     return {name: min(n, left[name]) for name, n in wanted.items()}
 
 

@@ -14,16 +14,16 @@ from typing import Any
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.config import CampaignConfig, Device
 from fuota_fec.campaign.events import FAILED, RUNNING, STOPPED, SUCCEEDED
-from fuota_fec.campaign.findings import find, refusals
 from fuota_fec.campaign.machine import Machine
 from fuota_fec.campaign.plan import GroupPlan, Plan, make_block, make_plan
+from fuota_fec.campaign.preflight.check import find, refusals
+from fuota_fec.campaign.preflight.finding import Finding
 from fuota_fec.campaign.row_plan import is_plain
 from fuota_fec.campaign.stages import planned_stages
 from fuota_fec.campaign.state import DeviceState
 from fuota_fec.campaign.status import CampaignProgress, CampaignStatus, campaign_status, progress, progress_record
 from fuota_fec.campaign.turn import Phase
 from fuota_fec.codec.block import FragmentedBlock
-from fuota_fec.devices.preflight import Finding
 from fuota_fec.errors import CampaignError, ParameterError
 
 __all__ = ["FAILED", "RUNNING", "STOPPED", "SUCCEEDED", "Campaign"]
@@ -46,7 +46,7 @@ class Campaign:
         plan = make_plan(config, len(image))
         self._prepare(config, plan, image, len(image))
         # How configured times fit is known when the campaign starts.
-        if config.session_start is None and (refused := refusals(list(self.findings))):
+        if config.session_start is None and (refused := refusals(self.findings)):
             raise ParameterError("\n".join(refused))
 
     def __repr__(self) -> str:
@@ -129,7 +129,7 @@ class Campaign:
             raise CampaignError(f"campaign {self.id!r} was started already, it is {self._machine.state.status}")
         network, known = network or m.NetworkCapabilities(), known or m.Known()
         try:
-            row_plans = {name: group.coded for name, group in self._plan.groups.items()}
+            row_plans = {name: group.row_plan for name, group in self._plan.groups.items()}
             plan = make_plan(
                 self._config,
                 len(self._image),
@@ -150,7 +150,7 @@ class Campaign:
             network=network,
             known=known,
             row_plans={
-                name: group.coded for name, group in plan.groups.items() if not is_plain(self._config, group.group)
+                name: group.row_plan for name, group in plan.groups.items() if not is_plain(self._config, group.group)
             },
         )
         machine = self._begin(first)
@@ -318,7 +318,7 @@ class Campaign:
         made: dict[tuple[int, str, tuple[int, ...]], FragmentedBlock] = {}
 
         def block(group: GroupPlan) -> FragmentedBlock:
-            same = (group.frag_size, group.group.version, group.rows)
+            same = (group.frag_size, group.group.dialect, group.rows)
             if same not in made:
                 made[same] = make_block(self._config, group, self._image)
             return made[same]

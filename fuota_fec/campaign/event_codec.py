@@ -9,8 +9,18 @@ from typing import Any
 from fuota_fec.campaign.events import EVENTS, Event
 from fuota_fec.errors import JournalError, MissingExtraError
 
+
+def _with_dialects(config: dict[str, Any]) -> dict[str, Any]:
+    """The `version` of a group is its `dialect` from version 3 on."""
+    groups = [
+        {"dialect" if name == "version" else name: value for name, value in group.items()} for group in config["groups"]
+    ]
+    return {**config, "groups": groups}
+
+
 UPGRADES: Mapping[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {
     ("Configured", 1): lambda values: {**values, "config": {"clean_up": False, **values["config"]}},
+    ("Configured", 2): lambda values: {**values, "config": _with_dialects(values["config"])},
     ("StageStarted", 1): dict,
     ("Answered", 1): dict,
 }

@@ -59,7 +59,7 @@ def _plain(value: Any) -> Any:
 class Configured(Event):
     """Event 0: the whole configuration and which image; the image itself lies beside the events."""
 
-    VERSION: ClassVar[int] = 2
+    VERSION: ClassVar[int] = 3
 
     config: CampaignConfig
     image_len: int

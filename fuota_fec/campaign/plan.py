@@ -1,4 +1,4 @@
-"""What follows from configuration and image before anything happens: blocks, rows, spacing, thresholds."""
+"""Plan of a campaign, made from configuration and image before the start: blocks, rows, spacing, thresholds."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from dataclasses import dataclass
 from fractions import Fraction
 from types import MappingProxyType
 
-from fuota_fec.campaign.config import CampaignConfig, Device, Group
+from fuota_fec.campaign.config import CampaignConfig, Group
 from fuota_fec.campaign.messages import NetworkCapabilities, RowPlan
 from fuota_fec.campaign.row_plan import plan_rows
-from fuota_fec.codec.block import HEADER_LEN, FragmentedBlock, prepare
-from fuota_fec.codec.limits import MAX_FRAG_NB
+from fuota_fec.codec.block import FragmentedBlock, prepare
 from fuota_fec.devices.profiles import profile
 from fuota_fec.errors import ParameterError
 from fuota_fec.planning.schedule import block_ack_delay, fragment_size, session_time_out
 from fuota_fec.radio.airtime import TransmissionTime, frame_time, ping_spacing, transmission_time
 from fuota_fec.radio.regions import region
+from fuota_fec.wire.limits import DATA_FRAGMENT_HEADER_LEN, MAX_FRAG_NB
 from fuota_fec.wire.multicast import LAST_F_CNT
 
 MOST_ACKNOWLEDGING = 500
-"""Devices of a group up to which they say of themselves that their block is complete."""
+"""Largest group whose devices report on their own that their block is complete."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,79 +33,87 @@ class GroupPlan:
     n_devices: int
     frag_size: int
     n_frags: int
-    coded: RowPlan
+    row_plan: RowPlan
+    """Rows of the coded fragments, and how many are sent at first."""
     padding: int
     block_ack_delay: int
     first_f_cnt: int
     """Next frame counter of the group."""
     rounds: int
     """Passes of the uncoded fragments, at most."""
+    asked_by_multicast: bool
+    """Whether one multicast request asks all devices for their status, while the session is open; else unicast ones."""
     n_status: int
     """Multicast status requests, at most."""
     ack_reception: bool
     duty_cycle: float
-    """Share of time that is for the frames of its sub-band."""
+    """Share of time that a gateway may send in its sub-band."""
     time: TransmissionTime
-    """Seconds of the first round, and the rule that sets the spacing."""
+    """Duration of the first round, and the rule that sets the spacing."""
     lead: float
     """s from the session's start to its first frame."""
     status_wait: float
-    """s after a multicast status request in which it is answered."""
+    """s for which the answers to a multicast status request are awaited."""
     session_length: float
-    """s from the session's start to the end of all that is planned; of an adaptive group, of its first round."""
+    """s from the session's start to the end of all planned frames; in an adaptive group, of the first round."""
 
     @property
     def rows(self) -> tuple[int, ...]:
         """Row numbers of the coded fragments, in the order in which they are sent."""
-        return self.coded.rows
+        return self.row_plan.rows
 
     @property
     def adaptive(self) -> bool:
         """Whether status decides how many coded fragments are sent, in rounds."""
-        return self.coded.n_least > 0
+        return self.row_plan.n_least > 0
 
     @property
     def n_frames(self) -> int:
-        """Fragments of the first round: M, and R or as many coded ones as are sent before the first status."""
-        return self.n_frags + self.coded.n_first
+        """Fragments of the first round: M, and the coded ones that are sent before the first status."""
+        return self.n_frags + self.row_plan.n_first
 
     @property
     def sent_rows(self) -> tuple[int, ...]:
-        """Rows that may go out by multicast."""
-        return self.rows if self.adaptive else self.rows[: self.coded.n_first]
+        """Rows that may be sent by multicast."""
+        return self.rows if self.adaptive else self.rows[: self.row_plan.n_first]
 
     @property
     def n_sequence(self) -> int:
-        """Fragments that differ, M + all rows."""
+        """Number of different fragments: M and all rows."""
         return self.n_frags + len(self.rows)
 
     @property
     def n_planned(self) -> int:
-        """Multicast frames in all, at most."""
+        """Multicast frames in total, at most."""
         return self.rounds * self.n_frags + len(self.sent_rows) + self.n_status
 
     @property
     def fec(self) -> bool:
-        """Whether coded fragments repair what was lost, so that there is one round."""
+        """Whether coded fragments repair losses, so that the uncoded ones are sent once."""
         return bool(self.rows)
 
     @property
+    def answer_spread(self) -> int:
+        """s over which answers to a multicast request are spread: BlockAckDelay (TS004)."""
+        return answer_spread(self.block_ack_delay)
+
+    @property
     def slot(self) -> float:
-        """s that a frame may wait for its slot, in class B."""
+        """Longest wait of a frame for its slot in class B, s."""
         return ping_spacing(self.group.periodicity) if self.group.device_class == "B" else 0.0
 
     def frag_nb(self, idx: int) -> int:
-        """Number of the fragment that is sent as frame `idx` (from 0): the uncoded ones, then the rows."""
+        """N of the fragment that is sent as frame `idx` (from 0): the uncoded ones, then the rows."""
         return idx + 1 if idx < self.n_frags else self.n_frags + self.rows[idx - self.n_frags]
 
     def air_time(self, payload_len: int) -> float:
-        """s that a frame of that payload is on the air."""
+        """Air time of a frame with so many bytes of payload, s."""
         return frame_time(payload_len, region(self.group.region).data_rate(self.group.dr))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """The groups' plans, and what the whole campaign needs."""
+    """Plans of all groups, and thresholds of the whole campaign."""
 
     groups: Mapping[str, GroupPlan]
     slowest_period: float
@@ -114,7 +122,7 @@ class Plan:
     """Devices that must succeed at every stage: 100 · successes ≥ threshold · devices."""
 
     def share_of(self, n_devices: int) -> int:
-        """The threshold, of that many devices."""
+        """Number of successes that meets the threshold among so many devices."""
         return math.ceil(Fraction(repr(self.success_threshold)) * n_devices / 100)
 
 
@@ -126,10 +134,10 @@ def make_plan(
     next_f_cnt: Mapping[str, int] | None = None,
     row_plans: Mapping[str, RowPlan] = MappingProxyType({}),
 ) -> Plan:
-    """ParameterError, a line per problem, if this image cannot be sent to these groups.
+    """ParameterError, with a line for each problem, if this image cannot be sent to these groups.
 
-    `next_f_cnt` (by group) is where the registry or the network server is, if that is beyond the configuration;
-    `row_plans` what was planned before.
+    `next_f_cnt`: frame counters (by group) of the registry or the network server, used where they are beyond the
+    configured ones. `row_plans`: row plans (by group) that were made before.
     """
     sizes = Counter(device.group for device in config.devices)
     profiles: dict[str, set[str]] = {}
@@ -156,10 +164,15 @@ def make_plan(
         raise ParameterError("\n".join(problems))
     return Plan(
         groups=plans,
-        slowest_period=max(uplink_period(config, device) for device in config.devices),
+        slowest_period=max(map(config.uplink_period_of, config.devices)),
         success_threshold=config.success_threshold,
         n_needed=math.ceil(Fraction(repr(config.success_threshold)) * len(config.devices) / 100),
     )
+
+
+def answer_spread(block_ack_delay: int) -> int:
+    """s over which devices spread their answers (TS004, BlockAckDelay)."""
+    return 1 << (block_ack_delay + 4)
 
 
 def _plan_group(
@@ -174,35 +187,36 @@ def _plan_group(
 ) -> GroupPlan:
     sends = config.kind != "multicast"
     if image_len == 0 and sends:
-        raise ParameterError("image: it is empty, expected at least one byte")
+        raise ParameterError("image: 0 bytes, expected at least 1")
     frag_size = _frag_size(config, group, profile_names)
     n_frags = -(-image_len // frag_size) if sends else 0
-    coded = row_plan if row_plan is not None else plan_rows(config, group, n_frags) if sends else RowPlan()
-    rows, adaptive = coded.rows, coded.n_least > 0
+    if row_plan is None:
+        row_plan = plan_rows(config, group, n_frags) if sends else RowPlan()
+    rows, adaptive = row_plan.rows, row_plan.n_least > 0
     if n_frags + max(rows, default=0) > MAX_FRAG_NB:
         raise ParameterError(
-            f"image: {image_len} bytes are {n_frags} fragments of {frag_size} bytes; with coded fragments up to row "
-            f"{max(rows, default=0)} that is beyond fragment number {MAX_FRAG_NB}"
+            f"image: {image_len} bytes are {n_frags} fragments of {frag_size} bytes and coded ones up to row "
+            f"{max(rows, default=0)}, expected fragment numbers up to {MAX_FRAG_NB}"
         )
-    n_frames, n_coded = n_frags + coded.n_first, len(rows) if adaptive else coded.n_first
+    n_frames, n_coded = n_frags + row_plan.n_first, len(rows) if adaptive else row_plan.n_first
     rounds = 1 if rows or not sends else config.datafrag_loops_max
-    together = n_devices > config.fsession_status_threshold or not rows
-    asks_status = together and (config.kind == "binary" or adaptive)
-    n_status = rounds if asks_status else 0
+    asked_by_multicast = n_devices > config.fsession_status_threshold or not rows
+    n_status = rounds if asked_by_multicast and (config.kind == "binary" or adaptive) else 0
     if n_status and adaptive:
-        n_status = (2 + config.msg_retries) * (1 + math.ceil((len(rows) - coded.n_first) / coded.n_least))
+        n_status = (2 + config.msg_retries) * (1 + math.ceil((len(rows) - row_plan.n_first) / row_plan.n_least))
     n_planned = rounds * n_frags + n_coded + n_status
     if first_f_cnt + n_planned > LAST_F_CNT:
         left = LAST_F_CNT - first_f_cnt
-        raise ParameterError(f"first_f_cnt: {first_f_cnt} leaves {left} counters, {n_planned} frames are planned")
-    area = region(group.region)
-    duty_cycle = config.duty_cycle if config.duty_cycle is not None else area.duty_cycle(group.frequency_hz)
+        raise ParameterError(
+            f"first_f_cnt: {first_f_cnt} leaves {left} counters, expected {n_planned}, one for each planned frame"
+        )
+    duty_cycle = config.duty_cycle_of(group)
 
     def time_of(n: int) -> TransmissionTime:
         return transmission_time(
             n,
-            HEADER_LEN + frag_size,
-            area.data_rate(group.dr),
+            DATA_FRAGMENT_HEADER_LEN + frag_size,
+            region(group.region).data_rate(group.dr),
             mcast_msg_delay_s=config.mcast_msg_delay / 1000,
             duty_cycle=duty_cycle / _sharing(config, group),
             network_pacing_s=network.pacing if network is not None else 0.0,
@@ -212,29 +226,30 @@ def _plan_group(
     slot = ping_spacing(group.periodicity) if group.device_class == "B" else 0.0
     lead = slot if group.device_class == "B" else config.first_fragment_delay + config.time_tolerance
     delay = block_ack_delay(n_devices, config.answer_spread_max)
-    status_wait = (16 << delay) + config.fsession_status_timeout if n_status else 0.0
+    status_wait = answer_spread(delay) + config.fsession_status_timeout if n_status else 0.0
     session_length = 0.0
     if sends:
-        # Every round ends with its status request, which goes out like a frame and is then waited for.
+        # Every round ends with its status request, which is sent like a frame and whose answers are awaited.
         session_length = lead + time_of((rounds - 1) * n_frags + n_frames).duration
         session_length += rounds * bool(n_status) * (time_of(1).spacing + status_wait)
         session_time_out(session_length, session_length, group.device_class)
         if session_length > config.max_duration:
             raise ParameterError(
-                f"max_duration: {config.max_duration:g} s, but the fragments alone take {session_length:.0f} s"
+                f"max_duration: {config.max_duration:g} s is not enough, expected {session_length:.0f} s for fragments"
             )
     return GroupPlan(
         group=group,
         n_devices=n_devices,
         frag_size=frag_size,
         n_frags=n_frags,
-        coded=coded,
+        row_plan=row_plan,
         padding=n_frags * frag_size - image_len if sends else 0,
         block_ack_delay=delay,
         first_f_cnt=first_f_cnt,
         rounds=rounds,
+        asked_by_multicast=asked_by_multicast,
         n_status=n_status,
-        ack_reception=group.version == "2.0.0" and _acknowledges(config, n_devices),
+        ack_reception=group.dialect == "2.0.0" and _acknowledges(config, n_devices),
         duty_cycle=duty_cycle,
         time=time_of(n_frames),
         lead=lead,
@@ -250,14 +265,14 @@ def _frag_size(config: CampaignConfig, group: Group, profile_names: set[str]) ->
     profiles = [profile(name) for name in profile_names]
     largest = min((p.max_frag_size for p in profiles), default=255)
     return fragment_size(
-        min(max_app_payload, largest + HEADER_LEN),
+        min(max_app_payload, largest + DATA_FRAGMENT_HEADER_LEN),
         fsize=config.fsize,
         multiple_of=math.lcm(max(config.fsize_optimization, 1), *(p.frag_size_multiple for p in profiles)),
     )
 
 
 def _sharing(config: CampaignConfig, group: Group) -> int:
-    """Groups of the campaign, itself among them, that share its duty cycle."""
+    """Number of groups of the campaign, this one included, that share its duty cycle."""
     return sum(share_air(other, group) for other in config.groups)
 
 
@@ -269,11 +284,11 @@ def share_air(one: Group, other: Group) -> bool:
     try:
         return area.sub_band(one.frequency_hz) == area.sub_band(other.frequency_hz)
     except ParameterError:
-        return False  # said of each group on its own
+        return False  # The check of each group reports it.
 
 
 def share_gateways(one: Sequence[str], other: Sequence[str]) -> bool:
-    """Groups whose gateways are not declared may share any."""
+    """Whether two groups share a gateway. A group without declared gateways may share any."""
     return not one or not other or bool(set(one) & set(other))
 
 
@@ -282,16 +297,12 @@ def _acknowledges(config: CampaignConfig, n_devices: int) -> bool:
 
 
 def make_block(config: CampaignConfig, plan: GroupPlan, image: bytes) -> FragmentedBlock:
-    """The ready frames of a group."""
+    """Frames of a group, ready for the air."""
     return prepare(
         image,
         plan.frag_size,
         rows=plan.rows,
-        version=plan.group.version,
+        dialect=plan.group.dialect,
         frag_index=config.frag_index,
         descriptor=config.descriptor_bytes,
     )
-
-
-def uplink_period(config: CampaignConfig, device: Device) -> float:
-    return device.uplink_period if device.uplink_period is not None else config.uplink_period

@@ -1,4 +1,4 @@
-"""A campaign for the devices that an earlier one left behind, with what is known of them now."""
+"""Retry: a new campaign for the devices that did not pass an earlier one, with what is known of them now."""
 
 from __future__ import annotations
 
@@ -14,19 +14,21 @@ from fuota_fec.errors import CampaignError
 def retry_config(campaign: Campaign, new_id: str, now: float, **changes: Any) -> CampaignConfig:
     """The configuration of a campaign for the devices of a finished one that did not pass.
 
-    Each has the uplink period that was measured, the version that it said it runs and the losses that it told of; the
-    groups go on counting. A session start is computed anew. `changes` are parameters of the new campaign. CampaignError
-    if the campaign is not finished, all of its devices passed, or the reboot time that it had is over.
+    Each device has its measured uplink period, and the version and losses that it reported; the groups continue their
+    frame counters. The session start is computed anew. `changes` are parameters of the new campaign. CampaignError if
+    the campaign is not finished, all of its devices passed, or its reboot time is past.
     """
     if not campaign.finished:
-        raise CampaignError(f"campaign {campaign.id!r} cannot be retried: it is {campaign.progress().status}")
+        raise CampaignError(
+            f"campaign {campaign.id!r}: it is {campaign.progress().status}, a retry needs a finished one"
+        )
     left = [device for device in campaign.device_states() if not device.passed]
     if not left:
-        raise CampaignError(f"campaign {campaign.id!r} leaves nobody to be retried: all of its devices passed")
+        raise CampaignError(f"campaign {campaign.id!r}: nothing to retry, all devices passed")
     config = campaign.config
     reboot = changes.get("reboot", config.reboot)
     if not isinstance(reboot, str) and reboot <= now:
-        raise CampaignError(f"campaign {campaign.id!r}: its reboot time is over, the retry needs another `reboot`")
+        raise CampaignError(f"campaign {campaign.id!r}: its reboot time is past, the retry needs another `reboot`")
     names = {device.device.group for device in left}
     groups = [
         replace(group, first_f_cnt=campaign.next_f_cnt(group.name)) for group in config.groups if group.name in names

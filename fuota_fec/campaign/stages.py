@@ -149,12 +149,12 @@ def _mc_group_setup_questions(state: CampaignState, device: DeviceState) -> Ques
 
 def _frag_session_setup_questions(_state: CampaignState, device: DeviceState) -> Questions:
     """In dialect 1.0.0 a session that is there must be deleted first."""
-    held = device.group.version == "1.0.0" and device.session_open and device.profile.frag_session_delete
+    held = device.group.dialect == "1.0.0" and device.session_open and device.profile.frag_session_delete
     return (questions.FRAG_SESSION_DELETE, questions.FRAG_SESSION_SETUP) if held else (questions.FRAG_SESSION_SETUP,)
 
 
 def _mute_in_setup(_state: CampaignState, device: DeviceState) -> Questions:
-    able = device.group.version == "1.0.0" and device.profile.frag_session_delete
+    able = device.group.dialect == "1.0.0" and device.profile.frag_session_delete
     return (questions.FRAG_SESSION_DELETE,) if able else ()
 
 

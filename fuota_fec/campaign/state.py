@@ -16,7 +16,7 @@ from fuota_fec.campaign.messages import (
     NetworkCapabilities,
     Session,
 )
-from fuota_fec.campaign.plan import GroupPlan, Plan, uplink_period
+from fuota_fec.campaign.plan import GroupPlan, Plan
 from fuota_fec.campaign.timers import Timers
 from fuota_fec.codec.block import FragmentedBlock
 from fuota_fec.devices.profiles import DeviceProfile, profile
@@ -203,13 +203,13 @@ class CampaignState:
                 device=device,
                 group=groups[device.group],
                 profile=profile(device.profile),
-                period=uplink_period(config, device),
+                period=config.uplink_period_of(device),
                 old_version=told if told is not None else facts.fw_version,
                 session_cnt=min(max(config.session_cnt, last + 1), LAST_SESSION_CNT),
                 last_session_cnt=facts.session_cnt,
                 session_open=facts.session_open,
                 memberships=facts.memberships,
-                loss=device.loss if device.loss is not None else config.loss,
+                loss=config.loss_of(device),
             )
 
         return cls(

@@ -159,7 +159,7 @@ class Uplinks:
                 return multicast.decode(payload, uplink=True, version=group.mc_version)
             if uplink.f_port == ports.fragmentation:
                 status = payload[:1] == bytes((fragmentation.FragSessionStatusAns.CID,))
-                version = device.profile.status_version(group.version) if status else group.version
+                version = device.profile.status_version(group.dialect) if status else group.dialect
                 return fragmentation.decode(payload, uplink=True, version=version)
             if uplink.f_port == ports.firmware:
                 return firmware.decode(payload, uplink=True)

@@ -109,7 +109,7 @@ class StageReport:
                 self._line(
                     event.at,
                     f"group {plan.group.name}: {plan.n_frags} fragments of {plan.frag_size} bytes and {len(plan.rows)} "
-                    f"coded, one every {plan.time.spacing:.2f} s ({plan.time.rule}), dialect {plan.group.version}",
+                    f"coded, one every {plan.time.spacing:.2f} s ({plan.time.rule}), dialect {plan.group.dialect}",
                 )
         elif (isinstance(event, Requested) and event.group is not None) or isinstance(event, (Answered, GivenUp)):
             self._progress.advance(self._task)

@@ -1,5 +1,5 @@
-"""What the device stacks in the field can do (`profiles`), and whether a planned campaign suits them (`preflight`).
+"""Device stacks in the field: what they can do (`profiles`), and how their status answers are read (`status_reading`).
 
-Facts and pure functions of them. No stack is named outside the table of `profiles`: what differs between two stacks
-is a field of DeviceProfile, and a rule of the pre-flight check looks at the field.
+Facts and pure functions of them. No stack is named outside the table of `profiles`: a difference between two stacks is
+a field of DeviceProfile.
 """

@@ -1,16 +1,16 @@
-"""What device stacks can and cannot do, as data.
+"""Profiles: capabilities and limits of device stacks, as data.
 
-Each row of PROFILES says where it was learnt, and a field that was learnt otherwise says so beside it:
+Each row of PROFILES names the source of its facts; a field with another source has a comment:
 
-    run     the stack's code was run on a host and asked
+    run     the stack's code was run on a host
     read    its public source was read
     survey  from tables of vendors' documents and issue trackers
 
 Limits are those of the default or template build. A product whose build differs has a profile of its own: a
 `dataclasses.replace` of one of these, or a table of a configuration file read with `fuota_fec.config_files.from_table`.
 
-Words of TS004: a loss is an *uncoded* fragment that did not arrive. How many of them a decoder can solve is set by the
-memory for its matrix and has nothing to do with how many coded fragments are sent.
+Words of TS004: a loss is an *uncoded* fragment that did not arrive. The number of losses that a decoder can solve is
+set by the memory for its matrix, and does not depend on the number of coded fragments sent.
 """
 
 from __future__ import annotations
@@ -21,62 +21,64 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Literal, TypeAlias
 
+from fuota_fec.checks import shown
 from fuota_fec.errors import ParameterError
 
 Version: TypeAlias = Literal["1.0.0", "2.0.0"]
 
 
 class LateUncoded(StrEnum):
-    """What becomes of an uncoded fragment that arrives after one with a higher number."""
+    """Treatment of an uncoded fragment that arrives after one with a higher number."""
 
     ACCEPTED = "accepted"
     DROPPED = "dropped"
     """Ignored, and with it a whole second round of uncoded fragments."""
     CORRUPTS = "corrupts"
-    """Stored until the first coded fragment is heard; after that taken for a coded one: wrong bytes, no error."""
+    """Stored until the first coded fragment is received; after that taken for a coded one: wrong bytes, no error."""
     UNKNOWN = "unknown"
 
 
 class ReceivedCount(StrEnum):
-    """What NbFragReceived of FragSessionStatusAns counts."""
+    """Meaning of NbFragReceived of FragSessionStatusAns."""
 
     ALL = "all"
-    """Every fragment heard: uncoded, coded and repeated (as TS004 says)."""
+    """Number of fragments received: uncoded, coded and repeated (as in TS004)."""
     LAST_NUMBER = "last_number"
-    """Nothing: it is the number of the fragment heard last."""
+    """N of the last fragment received, not a count."""
     LAST_NUMBER_LESS_LOST = "last_number_less_lost"
-    """The number of the fragment heard last, less the losses."""
+    """N of the last fragment received, less the losses."""
     UNKNOWN = "unknown"
 
 
 class MissingCount(StrEnum):
-    """What MissingFrag of FragSessionStatusAns counts."""
+    """Meaning of MissingFrag of FragSessionStatusAns."""
 
     NEEDED = "needed"
-    """Independent fragments still needed; 255 is 255 or more (as TS004 says)."""
+    """Independent fragments still needed; 255 is 255 or more (as in TS004)."""
     NEEDED_OR_ONE = "needed_or_one"
-    """The same modulo 256, but 1 instead of 0 when nothing was lost: 1 may mean that the block is complete."""
+    """Independent fragments still needed modulo 256, but 1 instead of 0 when nothing was lost: 1 may mean a complete
+    block."""
     LOST = "lost"
-    """Losses so far. It never goes down, so only a device that lost nothing ever says 0."""
+    """Losses so far. The count never goes down, so only a device that lost nothing reports 0."""
     NOT_HEARD = "not_heard"
-    """M less all fragments heard, at least 0: a repeated or useless fragment counts as progress."""
+    """M less all fragments received, at least 0: a repeated or useless fragment counts as progress."""
     UNKNOWN = "unknown"
 
 
 class RebootVerb(StrEnum):
-    """The TS006 request that makes the device reboot at the time meant."""
+    """TS006 request that makes the device reboot at the intended time."""
 
     COUNTDOWN = "countdown"
     """DevRebootCountdownReq."""
     TIME = "time"
-    """DevRebootTimeReq; the device's clock must be right."""
+    """DevRebootTimeReq; needs a correct clock in the device."""
     EITHER = "either"
-    """Both; a countdown does not need a clock, a time does not age in the server's queue."""
+    """Both. A countdown needs no clock; a time does not age in the server's queue."""
     NONE = "none"
 
 
 class Evidence(StrEnum):
-    """How a fact is known."""
+    """Source of a fact."""
 
     RUN = "run"
     READ = "read"
@@ -85,14 +87,14 @@ class Evidence(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceProfile:
-    """What one build of a device stack can do. Sizes in bytes, times in seconds; None: not known, or no own limit.
+    """Capabilities of one build of a device stack. Sizes in bytes, times in seconds; None: not known, or no own limit.
 
     ParameterError for values that contradict each other or TS004.
     """
 
     name: str
     source: str = ""
-    """Whose code, which version, and how it was looked at."""
+    """Repository, version, and how its facts were learnt."""
 
     # ---- TS004
     dialects: tuple[Version, ...] = ("1.0.0", "2.0.0")
@@ -101,47 +103,47 @@ class DeviceProfile:
     min_frag_size: int = 1
     max_frag_size: int = 255
     frag_size_multiple: int = 1
-    """Fragment sizes must be a multiple of it, as a rule because flash is written in such units."""
+    """Unit of fragment sizes, in most cases the unit in which flash is written."""
     max_image_len: int | None = None
     max_losses: int | None = None
-    """Uncoded fragments that may be lost: a number …"""
+    """Largest number of uncoded fragments that may be lost."""
     max_loss_share: float | None = None
-    """… or a share of M, 0 … 1."""
+    """Largest share of the M uncoded fragments that may be lost, 0 … 1."""
     late_uncoded: LateUncoded = LateUncoded.UNKNOWN
     any_row: Evidence = Evidence.UNKNOWN
-    """How it is known that coded fragments of any number, with gaps and in any order, are solved."""
+    """Evidence that coded fragments of any number, with gaps and in any order, are solved."""
     setup_restarts: bool = True
-    """Whether a FragSessionSetupReq for an open session starts it afresh, so that the fragments it has are lost. In
-    2.0.0 that ends with the first fragment: from then on the same SessionCnt is refused."""
+    """Whether a FragSessionSetupReq for an open session restarts it and discards its fragments. In dialect 2.0.0 only
+    before the first fragment: after it the same SessionCnt is refused."""
     n_sessions: int = 1
-    """FragIndex 0 … n_sessions - 1 are accepted."""
+    """Number of fragmentation sessions: FragIndex 0 … n_sessions - 1 are accepted."""
     n_decoders: int = 1
-    """Sessions that can receive at the same time."""
+    """Number of sessions that can receive at the same time."""
     frag_session_delete: bool = True
     mic_needs_ack_reception: bool = False
-    """Whether the MIC of 2.0.0 is checked only with AckReception."""
+    """Whether the MIC of dialect 2.0.0 is checked with AckReception only."""
 
     # ---- FragSessionStatusAns
     answers_status: bool = True
     received_count: ReceivedCount = ReceivedCount.UNKNOWN
     missing_count: MissingCount = MissingCount.UNKNOWN
     status_layout: Version | None = None
-    """The version whose layout it sends, whatever its dialect; None: that of its dialect."""
+    """TS004 version whose answer layout it sends, whatever its dialect; None: that of its dialect."""
     status_without_session: tuple[Version, ...] = ()
-    """Dialects in which it answers without a session too: with the counts of the one before, or zeros."""
+    """Dialects in which it also answers without a session, with the counts of the previous one, or zeros."""
     blank_status: tuple[Version, ...] = ()
-    """Dialects in which all is zero until the session's first fragment has come: as if nothing were missing."""
+    """Dialects in which all counts are 0 before the first fragment of the session, as if nothing were missing."""
     max_answer_len: int | None = None
-    """Bytes of answers in one uplink; what does not fit is left out without an error."""
+    """Largest length of all answers in one uplink; answers that do not fit are left out without an error."""
 
     # ---- TS005
     mc_versions: tuple[Version, ...] = ("1.0.0", "2.0.0")
     class_b: bool | None = None
     class_c: bool | None = True
     first_f_cnt_16_bits: bool = True
-    """Whether the 16 counter bits of the first multicast frame are taken for the whole counter."""
+    """Whether the 16 counter bits of the first multicast frame are used as the whole counter."""
     mc_group_status: bool = False
-    """Whether McGroupStatusReq is understood. If not, better not sent: its mask may be read as the next command."""
+    """Whether McGroupStatusReq is understood. If not, it must not be sent: its mask may be read as the next command."""
     mc_group_delete: bool = True
 
     # ---- TS006
@@ -150,12 +152,12 @@ class DeviceProfile:
     max_reboot_delay: int | None = None
     """Longest delay until a planned reboot."""
     reboot_delay_answered: bool = True
-    """Whether the answer to reboot_verb is the number of seconds left, as TS006 says."""
+    """Whether the answer to reboot_verb is the number of seconds left, as in TS006."""
     tells_image: bool | None = None
-    """Whether DevUpgradeImageAns tells the truth about the stored image."""
+    """Whether DevUpgradeImageAns reports the stored image correctly."""
     deletes_image: bool | None = None
     reboots_alone: bool | None = None
-    """Whether it reboots into a complete image without being told; None: the application decides."""
+    """Whether it reboots into a complete image without a request; None: the application decides."""
 
     def __post_init__(self) -> None:
         problems = [text for ok, text in _checks(self) if not ok]
@@ -163,21 +165,21 @@ class DeviceProfile:
             raise ParameterError("\n".join(f"profile {self.name!r}: {text}" for text in problems))
 
     def solvable_losses(self, n_frags: int) -> int | None:
-        """The most uncoded fragments of `n_frags` that may be lost; None if it is not known."""
+        """Largest number of `n_frags` uncoded fragments that may be lost; None if not known."""
         limits = [] if self.max_losses is None else [self.max_losses]
         if self.max_loss_share is not None:
             limits.append(int(self.max_loss_share * n_frags))
         return min(n_frags, *limits) if limits else None
 
     def status_version(self, dialect: str) -> str:
-        """The version with which a FragSessionStatusAns of a device of this dialect is to be decoded."""
+        """TS004 version with which to decode a FragSessionStatusAns of a device of this dialect."""
         return self.status_layout or dialect
 
 
 def _checks(p: DeviceProfile) -> tuple[tuple[bool, str], ...]:
     share = p.max_loss_share
     return (
-        (bool(p.name), "name: it is empty"),
+        (bool(p.name), "name: '' is empty"),
         (bool(p.dialects), "dialects: there are none, expected 1.0.0, 2.0.0 or both"),
         (bool(p.mc_versions), "mc_versions: there are none, expected 1.0.0, 2.0.0 or both"),
         (1 <= p.max_frags <= 16383, f"max_frags: {p.max_frags} is not from 1 to 16383"),
@@ -201,15 +203,15 @@ def _checks(p: DeviceProfile) -> tuple[tuple[bool, str], ...]:
         ),
         (
             p.ts006 is not False or p.reboot_verb is RebootVerb.NONE,
-            f"reboot_verb: {p.reboot_verb} is a request of TS006, which ts006 = false says it does not have",
+            f"reboot_verb: {p.reboot_verb} is a request of TS006, expected 'none' with ts006 = false",
         ),
     )
 
 
 # --- The table -------------------------------------------------------------------------------------------------------
 
-# What stacks descended from LoRaMac-node have in common: one decoder behind four FragIndex values, a counter taken from
-# the first frame, and status numbers that are the decoder's own. Each row says what is different.
+# Stacks descended from LoRaMac-node have in common: one decoder behind four FragIndex values, a counter taken from the
+# first frame, and status numbers of the decoder itself. Each row has the differences.
 
 _LBM = DeviceProfile(
     name="lbm",
@@ -359,7 +361,7 @@ _GENERIC = DeviceProfile(
     name="generic",
     source="the specifications, and the cautious choice where stacks differ",
     max_frag_size=239,
-    n_sessions=4,  # a device must have at least one; the answer to the setup tells
+    n_sessions=4,  # a device must have at least one; its answer to the setup decides
     n_decoders=1,
     mc_group_status=False,
     reboot_verb=RebootVerb.EITHER,
@@ -372,8 +374,8 @@ PROFILES: Mapping[str, DeviceProfile] = MappingProxyType(
 
 
 def profile(name: str) -> DeviceProfile:
-    """The profile of that name. ParameterError that lists the known ones."""
+    """The profile of that name. ParameterError, with the known names, if there is none."""
     found = PROFILES.get(name)
     if found is None:
-        raise ParameterError(f"unknown device profile {name!r}; expected one of {', '.join(PROFILES)}")
+        raise ParameterError(f"profile: {shown(name)} is not known, expected one of {', '.join(PROFILES)}")
     return found

@@ -1,4 +1,4 @@
-"""What a FragSessionStatusAns says about a block: its counts are hints, and read by the device's profile."""
+"""Reading of a FragSessionStatusAns: whether a device has its block. Its counts are hints, read by the profile."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from fuota_fec.wire.fragmentation import FragSessionStatusAns
 class Completion(StrEnum):
     COMPLETE = "complete"
     LIKELY = "likely"
-    """As far as counts that are no proof can tell."""
+    """Complete by counts that are no proof."""
     UNKNOWN = "unknown"
-    """The counts of this stack do not tell."""
+    """The counts of this stack leave it open."""
     INCOMPLETE = "incomplete"
     WRONG = "wrong"
-    """Complete, and not the block that was announced."""
+    """Complete, but not the block that was announced."""
 
 
 class Reading(NamedTuple):
     completion: Completion
     reason: str = ""
-    """What is wrong, in words; empty for a block that is complete."""
+    """Problem in words; empty for a complete block."""
     needed: int | None = None
-    """Fragments that it lacks, where more of them would help."""
+    """Number of missing fragments, if sending more would help."""
     loss: float | None = None
-    """Share of the fragments sent that it missed."""
+    """Share of the sent fragments that the device missed, if known."""
 
 
 _SURE = (MissingCount.NEEDED, MissingCount.UNKNOWN)
-
+"""Counts of which 0 is believed although fewer than M fragments were received."""
 
 ENOUGH_EXTRA = 4
 """Coded fragments beyond its losses with which nearly every device is complete (TS004, Decoding)."""
 MOST_LOST = 0.95
-"""Share of losses beyond which a count is not believed: such a device would not have answered."""
+"""Largest loss that is believed: a device that loses more would not have answered."""
 
 
 def read_status(
@@ -51,9 +51,9 @@ def read_status(
 ) -> Reading:
     """Whether a device has its block of `n_frags` uncoded fragments (TS004, FragSessionStatusAns; Divergences).
 
-    `n_sent` fragments were sent, if each was sent once. `once`: each uncoded fragment was sent once, and no other, so
-    that what a stack heard is what it has. `can_be_helped`: more coded fragments can be sent, so a count that may mean
-    either is taken for the worse.
+    `n_sent`: number of fragments sent, if each was sent once. `once`: the uncoded fragments were sent once and no coded
+    ones, so that every received fragment is one the device has. `can_be_helped`: more coded fragments can be sent, so
+    an ambiguous count is read as incomplete.
     """
     reading = _read(profile, answer, n_frags, n_sent or n_frags, once=once, can_be_helped=can_be_helped)
     loss = None if n_sent is None else _loss(profile, answer, n_frags, n_sent)
@@ -66,7 +66,7 @@ def _loss(profile: DeviceProfile, answer: FragSessionStatusAns, n_frags: int, n_
         return None
     lost, share_of = n_sent - received, n_sent
     if profile.received_count is ReceivedCount.LAST_NUMBER_LESS_LOST:
-        share_of = n_frags  # The number heard last, less the uncoded fragments lost.
+        share_of = n_frags  # The last number received, less the uncoded fragments lost.
     elif profile.received_count is ReceivedCount.LAST_NUMBER:
         if profile.missing_count is not MissingCount.LOST:
             return None
@@ -104,7 +104,7 @@ def _read(
         reason = f"missing fragments unknown: the device lost {missing}, and may have them"
         return Reading(Completion.UNKNOWN, reason, _less_repaired(missing, n_frags, n_sent) or None)
     if missing == 0:
-        # 256 missing ones cut to eight bits, or a number heard last that is below M.
+        # 256 missing ones cut to eight bits, or a last number received that is below M.
         missing = max(1, n_frags - received) if profile.received_count is not ReceivedCount.UNKNOWN else 1
     more = " or more" if missing == 255 else ""
     needed = missing if count is not MissingCount.LOST else max(1, _less_repaired(missing, n_frags, n_sent))
@@ -113,13 +113,13 @@ def _read(
 
 
 def _lost_nothing(received: int, n_frags: int, n_sent: int) -> bool:
-    """Of a stack that says 1 for none: it heard all there was; or it would hardly still need one fragment, after so
-    many coded ones, had it lost that many."""
+    """For stacks that report 1 instead of 0: true if the device received every fragment, or enough coded ones that a
+    real loss is unlikely."""
     short = max(0, n_sent - received)
     return short == 0 or n_sent - n_frags >= short + ENOUGH_EXTRA
 
 
 def _less_repaired(n_lost: int, n_frags: int, n_sent: int) -> int:
-    """Losses less the coded fragments that a device with so many losses has heard on average, at least 0."""
+    """Losses less the coded fragments that a device with so many losses receives on average, at least 0."""
     heard = (n_sent - n_frags) * max(0.0, 1 - n_lost / n_frags)
     return max(0, math.ceil(n_lost - heard))

@@ -22,9 +22,9 @@ from fuota_fec.campaign.messages import (
     Stopping,
 )
 from fuota_fec.campaign.plan import GroupPlan
+from fuota_fec.campaign.preflight.finding import Finding
 from fuota_fec.campaign.sessions import DL_FRAGMENT, FRAG_SESSION_STATUS
 from fuota_fec.campaign.status import CampaignStatus
-from fuota_fec.devices.preflight import Finding
 from fuota_fec.errors import CampaignError
 from fuota_fec.wire.limits import DATA_FRAGMENT_HEADER_LEN
 

@@ -176,7 +176,7 @@ def _virtual_network(configs: Sequence[CampaignConfig], seed: int = 1, loss: flo
             root_key=_key_of(d.key_name),
             releases={hashlib.sha256(IMAGE).digest(): NEW_VERSION},
             rng=rng,
-            version=c.groups[0].version,
+            version=c.groups[0].dialect,
             mc_version=c.groups[0].mc_version,
             uplink_period=100,
         )

@@ -223,7 +223,7 @@ class Driver:
         module = next(module for module, port in PORTS.items() if port == request.f_port)
         name = request.group or self.campaign.device(request.dev_eui or "").group
         group = next(g for g in self.campaign.config.groups if g.name == name)
-        version = {fragmentation: group.version, multicast: group.mc_version}.get(module, "1.0.0")
+        version = {fragmentation: group.dialect, multicast: group.mc_version}.get(module, "1.0.0")
         assert request.command is not None
         [command] = module.decode(request.command, uplink=False, version=version)
         return command
@@ -429,7 +429,7 @@ def _session_planned(d: Driver, _device: DeviceState, group: Group) -> Command:
 def _block_complete(d: Driver, device: DeviceState, group: Group) -> Command:
     n_frags = d.campaign.plan.groups[group.name].n_frags
     return fragmentation.FragSessionStatusAns(
-        version=device.profile.status_version(group.version),
+        version=device.profile.status_version(group.dialect),
         frag_index=d.campaign.config.frag_index,
         nb_frag_received=n_frags,
         missing_frag=0,
@@ -447,7 +447,7 @@ def _image_valid(d: Driver, _device: DeviceState, _group: Group) -> Command:
 
 _RIGHT: dict[str, Callable[[Driver, DeviceState, Group], Command]] = {
     "PackageVersion TS005": lambda _d, _device, group: _package_version(multicast, group.mc_version),
-    "PackageVersion TS004": lambda _d, _device, group: _package_version(fragmentation, group.version),
+    "PackageVersion TS004": lambda _d, _device, group: _package_version(fragmentation, group.dialect),
     "DevVersion": _dev_version,
     "DevVersion after DevUpgradeImage": _dev_version,
     "McGroupSetup": lambda _d, _device, group: multicast.McGroupSetupAns(mc_group_id=group.mc_group_id),

@@ -160,7 +160,7 @@ def test_a_round_is_as_long_as_its_device_is_expected_to_need(drive, base, neede
 def test_a_round_has_at_least_a_share_of_the_block(drive) -> None:
     d = drive(1, stage=STATUS, **{**ADAPTIVE, "fsize": 1}, loss=0.0)
     plan = d.campaign.plan.groups["meters"]
-    assert (plan.coded.n_first, plan.coded.n_least) == (0, LEAST)
+    assert (plan.row_plan.n_first, plan.row_plan.n_least) == (0, LEAST)
 
 
 def test_a_round_is_for_the_quickest_that_the_threshold_needs(drive) -> None:
@@ -338,7 +338,7 @@ def test_a_group_ends_early_when_enough_say_that_they_are_complete(drive, group_
             d.say(2, RECEIVED)
         d.wait_until(d.campaign.deadline())
     assert fragments(d)[-1] in (30, 31)
-    assert d.campaign.plan.groups["meters"].coded.n_first == 27
+    assert d.campaign.plan.groups["meters"].row_plan.n_first == 27
     d.wait(400)
     assert all(d.state(i).data is Data.COMPLETE for i in (1, 2))
     assert d.stage == VERIFY if base is ADAPTIVE else d.status == "SUCCEEDED"
@@ -410,7 +410,7 @@ def test_not_beyond_fragment_number_16383(config_of) -> None:
         bytes(16380),
     )
     assert campaign.plan.groups["meters"].rows == (1, 2, 3)
-    assert campaign.plan.groups["meters"].coded.n_first == 3
+    assert campaign.plan.groups["meters"].row_plan.n_first == 3
 
 
 def test_a_single_fragment_has_no_coded_ones(drive) -> None:

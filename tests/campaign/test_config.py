@@ -1,4 +1,4 @@
-"""What a campaign is told, and what it refuses to be told."""
+"""Configuration of a campaign: how it is read, what it derives, what it refuses."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from fuota_fec.campaign.config import CampaignConfig, Device, Group, KeyRing, Ports, firmware_version, n_coded_wanted
+from fuota_fec.campaign.config import CampaignConfig, Device, Group, Ports
 from fuota_fec.errors import ParameterError
-from fuota_fec.wire.keys import Key
 
 TOML = """
 id = "c"
@@ -28,7 +27,7 @@ multicast = 10
 name = "g"
 mc_addr = "01f3a4b5"
 dr = 5
-version = "2.0.0"
+dialect = "2.0.0"
 
 [[devices]]
 dev_eui = "0000000000000001"
@@ -71,14 +70,14 @@ def problems(**changes: Any) -> list[str]:
     return str(error.value).splitlines()
 
 
-# ---- what is right ---------------------------------------------------------------------------------------
+# ---- reading ---------------------------------------------------------------------------------------
 
 
-def test_toml_and_json_say_the_same(tmp_path) -> None:
+def test_toml_and_json_make_the_same_configuration(tmp_path) -> None:
     (tmp_path / "c.toml").write_text(TOML)
     config = CampaignConfig.load(tmp_path / "c.toml")
     as_json = {
-        **table(redundancy=7, rows=[1, 5], ports={"multicast": 10}, groups=group(version="2.0.0")),
+        **table(redundancy=7, rows=[1, 5], ports={"multicast": 10}, groups=group(dialect="2.0.0")),
         "devices": [
             {"dev_eui": "0000000000000001", "group": "g"},
             {"dev_eui": "0000000000000002", "group": "g", "key": "other", "lorawan": "1.1", "uplink_period": 60},
@@ -86,7 +85,7 @@ def test_toml_and_json_say_the_same(tmp_path) -> None:
     }
     (tmp_path / "c.json").write_text(json.dumps(as_json))
     assert CampaignConfig.load(str(tmp_path / "c.json")) == config
-    assert config.groups == (Group(name="g", mc_addr="01f3a4b5", dr=5, version="2.0.0"),)
+    assert config.groups == (Group(name="g", mc_addr="01f3a4b5", dr=5, dialect="2.0.0"),)
     assert config.devices[1] == Device(
         dev_eui="0000000000000002", group="g", key="other", lorawan="1.1", uplink_period=60
     )
@@ -96,7 +95,7 @@ def test_toml_and_json_say_the_same(tmp_path) -> None:
     assert config.firmware_version == 0x01020304
 
 
-def test_the_defaults_are_those_of_the_rules() -> None:
+def test_the_defaults_of_a_configuration() -> None:
     config = CampaignConfig.from_mapping(table())
     assert (config.stage_end, config.msg_retries, config.ucast_msg_delay, config.mcast_msg_delay) == (
         "threshold",
@@ -119,7 +118,7 @@ def test_the_defaults_are_those_of_the_rules() -> None:
     assert (config.fsize, config.fsize_optimization, config.repeater) == (None, 0, False)
     [only] = config.groups
     assert (only.device_class, only.periodicity, only.gateways, only.redundancy) == ("C", 4, (), None)
-    assert (only.version, only.mc_version, only.dwell_time, only.mc_group_id) == ("1.0.0", "1.0.0", False, 0)
+    assert (only.dialect, only.mc_version, only.dwell_time, only.mc_group_id) == ("1.0.0", "1.0.0", False, 0)
     [device] = config.devices
     assert (device.profile, device.probe, device.fw_version, device.downlink_dr) == ("generic", False, None, None)
 
@@ -132,31 +131,8 @@ def test_a_configuration_does_not_change_and_can_be_compared() -> None:
         config.id = "d"  # type: ignore[misc]
 
 
-@pytest.mark.parametrize(
-    ("value", "number"),
-    [("1.2.3.4", 0x01020304), ("0.0.0.0", 0), ("255.255.255.255", 2**32 - 1), (7, 7), (2**32 - 1,) * 2],
-)
-def test_firmware_version(value, number) -> None:
-    assert firmware_version(value) == number
-
-
-@pytest.mark.parametrize(
-    "value", ["1.2.3", "1.2.3.4.5", "1.2.3.256", "1.2.3.-4", "a.b.c.d", "", "1.2.3.²", -1, 2**32, True]
-)
-def test_what_is_no_firmware_version(value) -> None:
-    with pytest.raises(ParameterError, match="fw_version"):
-        firmware_version(value)
-
-
-@pytest.mark.parametrize(
-    ("redundancy", "n_coded"), [("5/6", 20), ("1/2", 100), ("3/4", 34), ("1", 0), (17, 17), (0, 0)]
-)
-def test_redundancy(redundancy, n_coded) -> None:
-    assert n_coded_wanted(redundancy, 100) == n_coded
-
-
 @pytest.mark.parametrize("kind", ["binary", "multicast"])
-def test_only_a_firmware_update_needs_a_version(kind) -> None:
+def test_only_a_firmware_update_needs_a_firmware_version(kind) -> None:
     assert CampaignConfig.from_mapping(table(kind=kind, fw_version=None)).firmware_version is None
 
 
@@ -178,7 +154,31 @@ def test_versions_are_asked_for_only_where_they_are_not_known(changes, asks) -> 
     assert CampaignConfig.from_mapping(table(**changes)).asks_versions is asks
 
 
-# ---- what is wrong ---------------------------------------------------------------------------------------
+# ---- group or campaign, device or campaign ---------------------------------------------
+
+
+def test_the_redundancy_of_a_group_is_its_own_or_the_campaigns() -> None:
+    config = CampaignConfig.from_mapping(table(redundancy="1/2"))
+    [own] = CampaignConfig.from_mapping(table(groups=group(redundancy=0))).groups
+    assert (config.redundancy_of(config.groups[0]), config.redundancy_of(own)) == ("1/2", 0)
+
+
+def test_the_duty_cycle_of_a_group_is_the_configured_one_or_the_regions() -> None:
+    for changes, share in (({}, 0.1), ({"duty_cycle": 0.02}, 0.02)):
+        config = CampaignConfig.from_mapping(table(**changes))
+        assert config.duty_cycle_of(config.groups[0]) == share
+
+
+def test_uplink_period_and_loss_of_a_device_are_its_own_or_the_campaigns() -> None:
+    config = CampaignConfig.from_mapping(table(loss=0.1))
+    [own] = CampaignConfig.from_mapping(table(devices=device(loss=0.0, uplink_period=60))).devices
+    [plain] = config.devices
+    assert (config.loss_of(plain), config.loss_of(own)) == (0.1, 0.0)
+    assert (config.uplink_period_of(plain), config.uplink_period_of(own)) == (300, 60)
+    assert CampaignConfig.from_mapping(table()).loss_of(plain) is None
+
+
+# ---- refusals ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -228,57 +228,58 @@ def test_versions_are_asked_for_only_where_they_are_not_known(changes, asks) -> 
         ({"ports": {"multicast": 0}}, "multicast"),
         ({"ports": {"multicast": 224}}, "multicast"),
         ({"ports": {"multicast": 201}}, "201"),
-        ({"groups": group(mc_addr="01F3A4B5")}, "mc_addr '01F3A4B5'"),
-        ({"groups": group(mc_addr="1f3a4b5")}, "mc_addr '1f3a4b5'"),
+        ({"groups": group(mc_addr="01F3A4B5")}, "mc_addr: '01F3A4B5'"),
+        ({"groups": group(mc_addr="1f3a4b5")}, "mc_addr: '1f3a4b5'"),
         ({"groups": group(mc_addr="01f3a4b5\n")}, "mc_addr"),
-        ({"groups": group(mc_group_id=4)}, "mc_group_id 4"),
-        ({"groups": group(first_f_cnt=2**32)}, "first_f_cnt 4294967296"),
-        ({"groups": group(first_f_cnt=-1)}, "first_f_cnt -1"),
-        ({"groups": group(region="MARS")}, "'MARS' is unknown"),
+        ({"groups": group(mc_group_id=4)}, "mc_group_id: 4"),
+        ({"groups": group(first_f_cnt=2**32)}, "first_f_cnt: 4294967296"),
+        ({"groups": group(first_f_cnt=-1)}, "first_f_cnt: -1"),
+        ({"groups": group(region="MARS")}, "region: 'MARS' is not known"),
         ({"groups": group(dr=15)}, "DR15"),
         ({"groups": group(frequency=1)}, "1 Hz"),
         ({"groups": group(frequency=869_525_050)}, "869525050"),
         ({"groups": group(device_class="A")}, "device_class"),
-        ({"groups": group(version="1.1.0")}, "version"),
+        ({"groups": group(dialect="1.1.0")}, "dialect: '1.1.0' is not one of '1.0.0', '2.0.0'"),
+        ({"groups": group(version="1.1.0")}, "dialect: '1.1.0'"),
         ({"groups": group(mc_version="3.0.0")}, "mc_version"),
-        ({"groups": [*group(), {"name": "h", "mc_addr": "01f3a4b6", "dr": 5}]}, "group 'h': it has no devices"),
+        ({"groups": [*group(), {"name": "h", "mc_addr": "01f3a4b6", "dr": 5}]}, "group 'h': there are no devices"),
         ({"groups": group() + group(mc_addr="01f3a4b6")}, "'g' is given twice"),
-        ({"devices": device(dev_eui="1")}, "dev_eui '1'"),
+        ({"devices": device(dev_eui="1")}, "dev_eui: '1'"),
         ({"devices": device(dev_eui="00000000000000AB")}, "00000000000000AB"),
-        ({"devices": device(group="h")}, "group 'h' is not one of"),
+        ({"devices": device(group="h")}, "group: 'h' is not one of"),
         ({"devices": device(lorawan="1.2")}, "lorawan"),
-        ({"devices": device(uplink_period=0)}, "uplink_period 0"),
+        ({"devices": device(uplink_period=0)}, "uplink_period: 0"),
         ({"devices": device() + device()}, "0000000000000001 is given twice"),
         ({"kind": "other"}, "kind"),
         ({"complete_delay": -1}, "complete_delay: -1"),
         ({"hw_version": -1}, "hw_version: -1"),
         ({"hw_version": 2**32}, "hw_version: 4294967296"),
         ({"requires_fw_version": "1.2"}, "requires_fw_version: '1.2'"),
-        ({"reboot": "soon"}, "reboot: 'soon' is neither 'device' nor 'after_transfer' nor a Unix time"),
+        ({"reboot": "soon"}, "reboot: 'soon' is not 'device', 'after_transfer' or a Unix time"),
         ({"reboot": -1}, "reboot: -1"),
         ({"reboot": 2.0**32}, "reboot"),
         ({"reboot": float("nan")}, "reboot: nan"),
-        ({"reboot": 2e9, "kind": "binary"}, "reboot: only a firmware update makes devices reboot"),
+        ({"reboot": 2e9, "kind": "binary"}, "reboot: 2000000000.0 is for firmware updates only"),
         ({"datafrag_loops_max": 0}, "datafrag_loops_max: 0"),
         ({"classb_start_beacons_delay": -1}, "classb_start_beacons_delay: -1"),
         ({"fsession_status_threshold": -1}, "fsession_status_threshold: -1"),
         ({"fsession_status_timeout": -1}, "fsession_status_timeout: -1"),
         ({"time_sync_tolerance": -1}, "time_sync_tolerance: -1"),
         ({"answer_spread_max": 2049}, "answer_spread_max: 2049"),
-        ({"rows": "last"}, "rows: 'last' is neither 'first' nor 'selected' nor a list"),
+        ({"rows": "last"}, "rows: 'last' is not 'first', 'selected' or a list of row numbers"),
         ({"ports": {"clock": 0}}, "clock"),
         ({"ports": {"clock": 203}}, "203"),
-        ({"groups": group(periodicity=8)}, "periodicity 8"),
-        ({"groups": group(periodicity=-1)}, "periodicity -1"),
-        ({"groups": group(gateways=["a", "b", "a"])}, "gateway a is given twice"),
+        ({"groups": group(periodicity=8)}, "periodicity: 8"),
+        ({"groups": group(periodicity=-1)}, "periodicity: -1"),
+        ({"groups": group(gateways=["a", "b", "a"])}, "gateways: a is given twice"),
         ({"groups": group(redundancy="7/6")}, "'7/6'"),
         ({"groups": group(redundancy=341)}, "redundancy: 341"),
-        ({"groups": group(device_class="B", region="CN470")}, "frequency is needed"),
+        ({"groups": group(device_class="B", region="CN470")}, "frequency is missing, expected a number of Hz"),
         ({"devices": device(fw_version="1")}, "fw_version: '1'"),
-        ({"devices": device(profile="mine")}, "profile 'mine' is unknown"),
+        ({"devices": device(profile="mine")}, "profile: 'mine' is not known"),
     ],
 )
-def test_what_is_refused_is_named(changes, said) -> None:
+def test_a_setting_that_cannot_be_used_is_named(changes, said) -> None:
     assert any(said in line for line in problems(**changes))
 
 
@@ -291,11 +292,11 @@ def test_two_groups_at_one_address_are_refused() -> None:
 @pytest.mark.parametrize(
     "name", ["id", "success_threshold", "max_duration", "uplink_period", "fw_version", "groups", "devices"]
 )
-def test_what_is_required_is_missed(name) -> None:
+def test_a_required_setting_that_is_missing_is_named(name) -> None:
     assert f"campaign: {name} is missing" in problems(**{name: None})
 
 
-def test_all_problems_of_the_tables_are_reported_at_once() -> None:
+def test_all_problems_of_the_tables_of_a_configuration_are_reported_at_once() -> None:
     lines = problems(
         id=None,
         success_threshold="95",
@@ -320,7 +321,7 @@ def test_all_problems_of_the_tables_are_reported_at_once() -> None:
         assert said in text
 
 
-def test_all_problems_of_the_values_are_reported_at_once() -> None:
+def test_all_problems_of_the_values_of_a_configuration_are_reported_at_once() -> None:
     lines = problems(
         id="",
         success_threshold=0,
@@ -337,7 +338,7 @@ def test_problems_of_tables_and_of_values_are_reported_together() -> None:
     text = "\n".join(problems(colour="red", success_threshold=0, groups=group(mc_group_id=9)))
     assert "unknown key 'colour'" in text
     assert "success_threshold: 0" in text
-    assert "mc_group_id 9" in text
+    assert "mc_group_id: 9" in text
 
 
 def test_a_configuration_made_in_python_is_checked_too() -> None:
@@ -352,7 +353,7 @@ def test_a_configuration_made_in_python_is_checked_too() -> None:
     "changes",
     [
         {"stage_end": "sometimes"},
-        {"groups": (Group(name="g", mc_addr="01f3a4b5", dr=5, version="3.0.0"),)},  # type: ignore[arg-type]
+        {"groups": (Group(name="g", mc_addr="01f3a4b5", dr=5, dialect="3.0.0"),)},  # type: ignore[arg-type]
         {"groups": (Group(name="g", mc_addr="01f3a4b5", dr=5, mc_version="3.0.0"),)},  # type: ignore[arg-type]
         {"groups": (Group(name="g", mc_addr="01f3a4b5", dr=5, device_class="A"),)},  # type: ignore[arg-type]
         {"devices": (Device(dev_eui="0000000000000001", group="g", lorawan="2"),)},  # type: ignore[arg-type]
@@ -374,13 +375,13 @@ def test_choices_made_in_python_are_checked_too(changes) -> None:
         ("c.toml", "id = 'c'\nid = 'd'", "c.toml"),
     ],
 )
-def test_a_file_that_cannot_be_read_is_named(tmp_path, name, text, said) -> None:
+def test_a_configuration_file_that_cannot_be_read_is_named(tmp_path, name, text, said) -> None:
     (tmp_path / name).write_text(text)
     with pytest.raises(ParameterError, match=said):
         CampaignConfig.load(tmp_path / name)
 
 
-def test_a_file_that_is_not_there_or_not_text(tmp_path) -> None:
+def test_a_configuration_file_that_is_missing_or_not_text_is_named(tmp_path) -> None:
     with pytest.raises(ParameterError, match=r"no\.toml: cannot be read"):
         CampaignConfig.load(tmp_path / "no.toml")
     (tmp_path / "b.toml").write_bytes(b"\xff\xfe\x00")
@@ -388,7 +389,7 @@ def test_a_file_that_is_not_there_or_not_text(tmp_path) -> None:
         CampaignConfig.load(tmp_path / "b.toml")
 
 
-def test_a_file_names_itself_in_every_problem(tmp_path) -> None:
+def test_every_problem_of_a_file_names_the_file(tmp_path) -> None:
     path = tmp_path / "c.toml"
     path.write_text(TOML.replace("95", "950").replace('"1.2.3.4"', '"1"'))
     with pytest.raises(ParameterError) as error:
@@ -396,80 +397,3 @@ def test_a_file_names_itself_in_every_problem(tmp_path) -> None:
     lines = str(error.value).splitlines()
     assert len(lines) == 2
     assert all(line.startswith(f"{path}: ") for line in lines)
-
-
-# ---- keys ------------------------------------------------------------------------------------------------
-
-SECRET = "00112233445566778899aabbccddeeff"
-
-
-def ring() -> KeyRing:
-    return KeyRing(root_keys={"d": Key.from_hex(SECRET)}, mc_keys={"g": Key.from_hex(SECRET[::-1])})
-
-
-def hides(text: str) -> bool:
-    plain = text.lower().replace(" ", "").replace("\\x", "")
-    return SECRET not in plain and SECRET[::-1] not in plain and SECRET[2:20] not in plain
-
-
-def test_keys_are_found_by_name() -> None:
-    assert ring().root_key("d") == Key.from_hex(SECRET)
-    assert ring().mc_key("g") == Key.from_hex(SECRET[::-1])
-
-
-def test_a_missing_key_is_named() -> None:
-    with pytest.raises(ParameterError, match="no root key named 'g'"):
-        ring().root_key("g")
-    with pytest.raises(ParameterError, match="no multicast key named 'd'"):
-        ring().mc_key("d")
-
-
-def test_the_ring_does_not_follow_the_callers_mapping() -> None:
-    keys = {"d": Key.from_hex(SECRET)}
-    made = KeyRing(root_keys=keys, mc_keys={})
-    keys.clear()
-    assert made.root_key("d")
-
-
-def test_keys_show_nowhere() -> None:
-    assert hides(repr(ring()))
-    assert hides(str(ring()))
-    assert hides(f"{ring()}")
-    with pytest.raises(ParameterError) as error:
-        ring().root_key("x")
-    assert hides(str(error.value))
-
-
-@pytest.mark.parametrize("suffix", ["toml", "json"])
-def test_a_ring_is_read_from_a_file(tmp_path, suffix) -> None:
-    path = tmp_path / f"keys.{suffix}"
-    tables = {"root_keys": {"d": SECRET}, "mc_keys": {"g": SECRET[::-1]}}
-    toml = "".join(f'[{kind}]\n{name} = "{text}"\n' for kind, keys in tables.items() for name, text in keys.items())
-    path.write_text(toml if suffix == "toml" else json.dumps(tables))
-    assert KeyRing.load(path).root_key("d") == Key.from_hex(SECRET)
-    assert KeyRing.load(path).mc_key("g") == Key.from_hex(SECRET[::-1])
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        f'[root_keys]\nd = "{SECRET}0"',
-        f'[root_keys]\nd = "{SECRET[:-1]}g"',
-        f'[root_keys]\nd = ["{SECRET}"]',
-        f"[root_keys]\nd = {int(SECRET[:14], 16)}",
-        f'root_keys = "{SECRET}"',
-        f'[other]\nd = "{SECRET}"',
-        f'[root_keys]\nd = "{SECRET}',
-        f'd = "{SECRET}"',
-    ],
-)
-def test_a_mistyped_key_is_not_shown(tmp_path, text) -> None:
-    path = tmp_path / "keys.toml"
-    path.write_text(text)
-    with pytest.raises(ParameterError) as error:
-        KeyRing.load(path)
-    assert str(path) in str(error.value)
-    chain: BaseException | None = error.value
-    while chain is not None:
-        assert hides(str(chain))
-        chain = chain.__cause__ or (None if chain.__suppress_context__ else chain.__context__)

@@ -291,3 +291,14 @@ def test_without_msgspec_it_is_told_what_to_install(monkeypatch: pytest.MonkeyPa
     assert caught.value.extra == "campaign"
     with pytest.raises(MissingExtraError):
         m.decode("Paused", 1, b'{"at":1.0}')
+
+
+def test_the_version_of_a_group_is_read_as_its_dialect() -> None:
+    [event] = [e for e in EXAMPLES if isinstance(e, m.Configured) and e.config is SMALL]
+    fields = json.loads(m.encode(event))
+    for group in fields["config"]["groups"]:
+        group["version"] = {"1.0.0": "2.0.0", "2.0.0": "1.0.0"}[group.pop("dialect")]
+    earlier = m.decode("Configured", 2, json.dumps(fields))
+    assert isinstance(earlier, m.Configured)
+    flipped = {group.name: group.dialect for group in earlier.config.groups}
+    assert all(flipped[group.name] != group.dialect for group in event.config.groups)

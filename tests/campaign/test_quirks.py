@@ -121,7 +121,7 @@ def answers_of(d: Any, request: m.Requested, i: int, device: Device) -> list[Any
     command = d.command(request)
     if isinstance(command, fragmentation.FragSessionStatusReq):
         group = next(g for g in d.campaign.config.groups if g.name == d.campaign.device(f"{i:016x}").group)
-        says = device.status(group.version)
+        says = device.status(group.dialect)
         return [says] if says and (command.participants or says.missing_frag) else []
     if isinstance(command, firmware.DevVersionReq):
         version = NEW_VERSION if device.complete and not device.dead else OLD_VERSION

@@ -281,7 +281,7 @@ def test_counters_beyond_65535_are_refused_at_the_start(config_of, kind, n_plann
 
 def test_counters_beyond_32_bits_are_refused_at_the_start(config_of) -> None:
     campaign = Campaign(config_of(1), IMAGE)
-    with pytest.raises(CampaignError, match="leaves 4 counters, 5 frames are planned"):
+    with pytest.raises(CampaignError, match="leaves 4 counters, expected 5, one for each planned frame"):
         campaign.start(T0, known=m.Known(next_f_cnt={"meters": 0xFFFFFFFF - 4}))
     assert campaign.n_events == 0
 

@@ -43,12 +43,12 @@ def left(config: Any) -> list[int]:
 # ---- who -------------------------------------------------------------------------------------------------
 
 
-def test_all_devices_of_a_campaign_that_nobody_passed(drive) -> None:
+def test_a_retry_takes_all_devices_if_none_passed(drive) -> None:
     config = retry_config(half(drive).campaign, "again", T0)
     assert (config.id, left(config)) == ("again", [1, 2, 3])
 
 
-def test_only_those_that_did_not_pass(drive) -> None:
+def test_a_retry_takes_only_devices_that_did_not_pass(drive) -> None:
     d = drive(3, success_threshold=50, stage=VERIFY)
     d.wait_until(d.campaign.progress().asks_from + 10)
     d.succeed(1)
@@ -63,7 +63,7 @@ def test_only_those_that_did_not_pass(drive) -> None:
 
 
 @pytest.mark.parametrize("unicast_repair_max", [0, 2])
-def test_who_has_a_file_is_not_retried_though_the_transfer_failed(drive, unicast_repair_max) -> None:
+def test_a_device_that_has_the_file_is_not_retried_after_a_failed_transfer(drive, unicast_repair_max) -> None:
     """Whatever stages it might still have had."""
     d = drive(3, kind="binary", stage=STATUS, stage_end="all", unicast_repair_max=unicast_repair_max)
     for i in (1, 2, 3):
@@ -73,7 +73,7 @@ def test_who_has_a_file_is_not_retried_though_the_transfer_failed(drive, unicast
     assert left(retry_config(d.campaign, "again", d.now)) == [3]
 
 
-def test_groups_without_a_device_are_left_out(drive, group_of) -> None:
+def test_a_retry_leaves_out_groups_without_devices(drive, group_of) -> None:
     d = drive(2, groups=(group_of("a"), group_of("b", mc_addr="01f3a4b6")), success_threshold=50, stage=VERIFY)
     d.wait_until(d.campaign.progress().asks_from + 10)
     d.succeed(1)
@@ -86,7 +86,7 @@ def test_groups_without_a_device_are_left_out(drive, group_of) -> None:
 # ---- what is known of them -------------------------------------------------------------------------------
 
 
-def test_the_groups_go_on_counting(drive) -> None:
+def test_the_groups_of_a_retry_continue_their_counters(drive) -> None:
     d = drive(2, stage=VERIFY)
     d.wait(20_000)
     assert d.status == "FAILED"
@@ -94,7 +94,7 @@ def test_the_groups_go_on_counting(drive) -> None:
     assert config.groups[0].first_f_cnt == d.campaign.next_f_cnt("meters") == 5
 
 
-def test_measured_uplink_periods(drive) -> None:
+def test_a_retry_has_the_measured_uplink_periods(drive) -> None:
     d = drive(2)
     for _ in range(5):
         d.wait(40)
@@ -105,7 +105,7 @@ def test_measured_uplink_periods(drive) -> None:
     assert [device.uplink_period for device in config.devices] == [40, 100]
 
 
-def test_the_versions_that_they_said_they_run(drive) -> None:
+def test_a_retry_has_the_versions_that_devices_reported(drive) -> None:
     versions = enumerate(("1.0.0.0", "1.2.0.0", None), 1)
     devices = tuple(Device(dev_eui=f"{i:016x}", group="meters", fw_version=version) for i, version in versions)
     known = m.Known(devices={f"{3:016x}": m.KnownDevice(fw_version=7)})
@@ -117,7 +117,7 @@ def test_the_versions_that_they_said_they_run(drive) -> None:
     assert [device.fw_version for device in config.devices] == [0x05000000, 0x01020000, 7]
 
 
-def test_the_losses_that_they_told_of(drive) -> None:
+def test_a_retry_has_the_losses_that_devices_reported(drive) -> None:
     d = drive(3, kind="binary", stage=STATUS, stage_end="all", fsize=1, loss=0.25)
     d.sent(d.ask(1))
     d.say(1, lacks(4, 8))
@@ -134,7 +134,7 @@ def test_the_losses_that_they_told_of(drive) -> None:
     assert Campaign(config, IMAGE).plan.groups["meters"].n_frags == 30
 
 
-def test_a_session_start_is_computed_anew(drive) -> None:
+def test_the_session_start_of_a_retry_is_computed_anew(drive) -> None:
     d = half(drive, session_start=T0 + 6000)
     assert retry_config(d.campaign, "again", d.now).session_start is None
 
@@ -142,12 +142,12 @@ def test_a_session_start_is_computed_anew(drive) -> None:
 @pytest.mark.parametrize(
     "changes", [{"max_duration": 5000}, {"redundancy": "adaptive"}, {"session_start": T0 + 90_000}, {"msg_retries": 9}]
 )
-def test_parameters_of_its_own(drive, changes) -> None:
+def test_a_retry_takes_changed_parameters(drive, changes) -> None:
     config = retry_config(half(drive).campaign, "again", T0, **changes)
     assert {name: getattr(config, name) for name in changes} == changes
 
 
-def test_it_runs(drive) -> None:
+def test_a_retry_runs_to_its_end(drive) -> None:
     d = half(drive)
     again = type(d)(retry_config(d.campaign, "again", d.now), image=IMAGE)
     again.reach("end")
@@ -157,25 +157,25 @@ def test_it_runs(drive) -> None:
 # ---- errors ----------------------------------------------------------------------------------------------
 
 
-def test_a_campaign_that_is_not_over_is_not_retried(drive) -> None:
+def test_an_unfinished_campaign_is_not_retried(drive) -> None:
     d = drive(2, stage=DATA)
-    with pytest.raises(CampaignError, match="cannot be retried: it is RUNNING"):
+    with pytest.raises(CampaignError, match="it is RUNNING, a retry needs a finished one"):
         retry_config(d.campaign, "again", d.now)
     d.stop()
-    with pytest.raises(CampaignError, match="cannot be retried: it is stopping"):
+    with pytest.raises(CampaignError, match="it is stopping, a retry needs a finished one"):
         retry_config(d.campaign, "again", d.now)
-    with pytest.raises(CampaignError, match="cannot be retried: it is CONFIGURED"):
+    with pytest.raises(CampaignError, match="it is CONFIGURED, a retry needs a finished one"):
         retry_config(Campaign(d.campaign.config, IMAGE), "again", d.now)
 
 
-def test_nobody_to_be_retried(drive) -> None:
+def test_a_campaign_that_all_devices_passed_is_not_retried(drive) -> None:
     d = drive(2)
     d.reach("end")
-    with pytest.raises(CampaignError, match="all of its devices passed"):
+    with pytest.raises(CampaignError, match="nothing to retry, all devices passed"):
         retry_config(d.campaign, "again", d.now)
 
 
-def test_a_reboot_time_that_is_over(drive) -> None:
+def test_a_retry_needs_another_reboot_time_if_the_old_one_is_past(drive) -> None:
     d = half(drive, reboot=T0 + 50_000)
     assert retry_config(d.campaign, "again", d.now).reboot == T0 + 50_000
     with pytest.raises(CampaignError, match="needs another `reboot`"):
@@ -185,6 +185,6 @@ def test_a_reboot_time_that_is_over(drive) -> None:
         retry_config(d.campaign, "again", T0 + 50_000, reboot=T0 + 40_000)
 
 
-def test_changes_that_do_not_fit(drive) -> None:
+def test_changed_parameters_that_do_not_fit_are_refused(drive) -> None:
     with pytest.raises(ParameterError, match="msg_retries"):
         retry_config(half(drive).campaign, "again", T0, msg_retries=-1)

@@ -119,7 +119,7 @@ PAYLOADS = [(port, payload) for port in SAID for payload in sorted({command.enco
 
 def decoded(port: int, payload: bytes, device: Any) -> list[Command]:
     group = device.group
-    version = {200: group.mc_version, 201: group.version}.get(port, "1.0.0")
+    version = {200: group.mc_version, 201: group.dialect}.get(port, "1.0.0")
     if port == 201 and payload[:1] == b"\x01":
         version = device.profile.status_version(version)
     try:
@@ -232,7 +232,7 @@ def make(drive: Any, group_of: Any, name: str) -> Any:
 
 
 def lacks_one(d: Any, i: int) -> Command:
-    version = d.state(i).group.version
+    version = d.state(i).group.dialect
     return fragmentation.FragSessionStatusAns(version=version, frag_index=0, nb_frag_received=4, missing_frag=1)
 
 

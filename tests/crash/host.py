@@ -87,7 +87,7 @@ class Air:
                     root_key=key_of(device.key_name),
                     releases=releases,
                     rng=rngs[0],
-                    version=groups[device.group].version,
+                    version=groups[device.group].dialect,
                     mc_version=groups[device.group].mc_version,
                     uplink_period=config.uplink_period,
                 )

@@ -28,14 +28,14 @@ def test_every_stack_has_a_row_under_its_name_with_its_source() -> None:
         assert row.source
 
 
-def test_an_unknown_name_lists_the_known_ones() -> None:
+def test_an_unknown_profile_is_refused_with_the_known_names() -> None:
     with pytest.raises(
-        ParameterError, match=r"unknown device profile 'lbn'; expected one of lbm, loramac-node, zephyr,"
+        ParameterError, match=r"profile: 'lbn' is not known, expected one of lbm, loramac-node, zephyr,"
     ):
         profile("lbn")
 
 
-def test_the_table_cannot_be_changed() -> None:
+def test_the_table_of_profiles_cannot_be_changed() -> None:
     with pytest.raises(TypeError):
         PROFILES["lbm"] = profile("st")  # type: ignore[index]
     with pytest.raises(FrozenInstanceError):
@@ -55,7 +55,7 @@ def test_the_table_cannot_be_changed() -> None:
         ("generic", 16383, (1, 239), 1, {1000: None}),
     ],
 )
-def test_limits(
+def test_limits_of_the_stacks(
     name: str, max_frags: int, sizes: tuple[int, int], multiple: int, losses: dict[int, int | None]
 ) -> None:
     row = profile(name)
@@ -67,7 +67,7 @@ def test_limits(
     assert {n_frags: row.solvable_losses(n_frags) for n_frags in losses} == losses
 
 
-def test_the_stricter_of_number_and_share_counts() -> None:
+def test_solvable_losses_are_limited_by_number_and_by_share() -> None:
     row = DeviceProfile(name="mine", max_losses=5, max_loss_share=0.1)
     assert [row.solvable_losses(n) for n in (1, 30, 100)] == [0, 3, 5]
 
@@ -100,23 +100,23 @@ def test_what_the_numbers_of_a_status_answer_mean() -> None:
     assert _names(answers_status=False) == {"actility-l476"}
 
 
-def test_layout_of_status_answers() -> None:
+def test_layouts_of_status_answers() -> None:
     assert profile("st-v2").status_version("2.0.0") == "1.0.0"
     assert {name for name, row in PROFILES.items() if row.status_layout is not None} == {"st-v2"}
     for version in ("1.0.0", "2.0.0"):
         assert profile("lbm").status_version(version) == version
 
 
-def test_one_decoder_behind_all_sessions() -> None:
+def test_every_stack_has_one_decoder_behind_all_sessions() -> None:
     assert {row.n_decoders for row in PROFILES.values()} == {1}
 
 
-def test_dialects() -> None:
+def test_dialects_of_the_stacks() -> None:
     assert _names(dialects=("1.0.0", "2.0.0")) == {"lbm", "generic"}
     assert _names(dialects=("2.0.0",)) == {"st-v2"}
 
 
-def test_who_has_firmware_management_and_how_it_is_made_to_reboot() -> None:
+def test_firmware_management_and_reboot_verbs_of_the_stacks() -> None:
     assert _names(ts006=False, reboot_verb=RebootVerb.NONE) == {"loramac-node", "zephyr", "zephyr-lowmem"}
     assert _names(reboot_verb=RebootVerb.COUNTDOWN) == {"st", "st-v2"}
     assert _names(reboot_verb=RebootVerb.EITHER) == {"generic"}
@@ -126,7 +126,7 @@ def test_who_has_firmware_management_and_how_it_is_made_to_reboot() -> None:
     assert profile("st").max_reboot_delay == 4294967
 
 
-def test_what_is_the_same_everywhere() -> None:
+def test_facts_that_all_stacks_share() -> None:
     """A cautious plan may rely on these; who adds a stack that differs finds the places that do."""
     for row in PROFILES.values():
         assert row.setup_restarts
@@ -136,7 +136,7 @@ def test_what_is_the_same_everywhere() -> None:
         assert row.class_c
 
 
-def test_class_b_and_group_status() -> None:
+def test_class_b_and_group_status_of_the_stacks() -> None:
     assert _names(class_b=True) == _names(mc_group_status=True) == {"lbm", "st", "st-v2"}
     assert _names(class_b=None) == {"generic"}
     assert _names(max_answer_len=15) == {"lbm", "zephyr", "zephyr-lowmem"}
@@ -145,7 +145,7 @@ def test_class_b_and_group_status() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"name": ""}, "name: it is empty"),
+        ({"name": ""}, "name: '' is empty"),
         ({"dialects": ()}, "dialects: there are none"),
         ({"mc_versions": ()}, "mc_versions: there are none"),
         ({"max_frags": 0}, "max_frags: 0 is not from 1 to 16383"),
@@ -169,7 +169,7 @@ def test_a_profile_that_contradicts_itself(changes: dict[str, object], message: 
         DeviceProfile(**{"name": "mine"} | changes)  # type: ignore[arg-type]
 
 
-def test_every_problem_is_told_at_once() -> None:
+def test_all_problems_of_a_profile_are_reported_at_once() -> None:
     with pytest.raises(ParameterError) as caught:
         DeviceProfile(name="mine", max_frags=0, n_sessions=0, max_losses=-1)
     assert len(str(caught.value).splitlines()) == 4  # n_decoders cannot be right without a session
@@ -214,7 +214,7 @@ def test_a_profile_is_read_from_a_table() -> None:
         ({"name": "x", "max_frags": 0}, r"profiles\[0\]: profile 'x': max_frags: 0"),
     ],
 )
-def test_a_wrong_table(table: dict[str, object], message: str) -> None:
+def test_a_wrong_profile_table_is_refused(table: dict[str, object], message: str) -> None:
     with pytest.raises(ParameterError, match=message):
         from_table(DeviceProfile, table, "profiles[0]")
 

@@ -187,7 +187,7 @@ class GroupStatus(UnicastExchange):
 
     def _answer_spread(self, device: DeviceState) -> float:
         """Some stacks delay unicast answers too."""
-        return float(16 << self.state.groups[device.group.name].plan.block_ack_delay)
+        return float(self.state.groups[device.group.name].plan.answer_spread)
 
     def _apply_ended(self, event: StageEnded) -> None:
         super()._apply_ended(event)
@@ -215,8 +215,7 @@ class GroupStatus(UnicastExchange):
 
 def _asks_together(state: CampaignState, group: GroupState, at: float) -> bool:
     plan = group.plan
-    many = plan.n_devices > state.config.fsession_status_threshold or not plan.fec
-    return many and _fits(state, group, at)
+    return plan.asked_by_multicast and _fits(state, group, at)
 
 
 def _fits(state: CampaignState, group: GroupState, at: float) -> bool:

@@ -20,9 +20,9 @@ SESSION_CNT_STEP = 256
 def _frag_session_setup_request(state: CampaignState, device: DeviceState, _now: float) -> Command:
     """In dialect 2.0.0 the device's own MIC is put in at hand-over."""
     config, plan = state.config, state.groups[device.group.name].plan
-    second = device.group.version == "2.0.0"
+    second = device.group.dialect == "2.0.0"
     return fragmentation.FragSessionSetupReq(
-        version=device.group.version,
+        version=device.group.dialect,
         frag_index=config.frag_index,
         mc_group_bit_mask=1 << device.group.mc_group_id,
         nb_frag=plan.n_frags,
@@ -49,7 +49,7 @@ def _frag_session_setup_read(state: CampaignState, device: DeviceState, command:
 
 def _frag_session_setup_sent(state: CampaignState, device: DeviceState, _at: float) -> None:
     device.session_open = device.session_set_up = True
-    if device.group.version == "2.0.0":
+    if device.group.dialect == "2.0.0":
         device.last_session_cnt = device.session_cnt
     state.changed_devices.add(device.dev_eui)
 

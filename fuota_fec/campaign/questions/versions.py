@@ -44,7 +44,7 @@ PACKAGE_VERSIONS = (
         fragmentation.PACKAGE_IDENTIFIER,
         lambda ports: ports.fragmentation,
         fragmentation.VERSIONS,
-        lambda device: device.group.version,
+        lambda device: device.group.dialect,
     ),
 )
 

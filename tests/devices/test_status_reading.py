@@ -1,4 +1,4 @@
-"""What a FragSessionStatusAns says about a block, for the counts of every stack."""
+"""Reading of a FragSessionStatusAns, for the counts of every stack."""
 
 from __future__ import annotations
 
@@ -79,13 +79,13 @@ def test_every_profile_has_its_rows() -> None:
 
 
 @pytest.mark.parametrize("stack", ["zephyr", "zephyr-lowmem"])
-def test_a_stack_that_counts_what_it_heard_is_sure_if_nothing_could_be_heard_twice(stack) -> None:
+def test_a_stack_that_counts_receptions_is_sure_if_nothing_was_sent_twice(stack) -> None:
     assert read(stack, 10, 0, once=True).completion is COMPLETE
     assert read(stack, 9, 1, once=True).completion is INCOMPLETE
 
 
 @pytest.mark.parametrize("stack", sorted(set(STACKS) - {"zephyr", "zephyr-lowmem"}))
-def test_for_all_others_that_makes_no_difference(stack) -> None:
+def test_repetitions_make_no_difference_for_stacks_that_do_not_count_them(stack) -> None:
     for received in range(15):
         for missing in range(5):
             assert read(stack, received, missing, once=True) == read(stack, received, missing, once=False)
@@ -95,7 +95,7 @@ def test_for_all_others_that_makes_no_difference(stack) -> None:
 
 
 @pytest.mark.parametrize("stack", STACKS)
-def test_what_is_complete_has_no_reason_and_what_is_not_has_one(stack) -> None:
+def test_only_an_incomplete_block_has_a_reason(stack) -> None:
     for received in range(25):
         for missing in (*range(12), 254, 255):
             completion, reason, *_ = read(stack, received, missing)
@@ -115,7 +115,7 @@ def test_what_is_complete_has_no_reason_and_what_is_not_has_one(stack) -> None:
         ("st", 14, 3, 10, "missing fragments unknown: the device lost 3, and may have them"),
     ],
 )
-def test_the_reason_says_how_many_are_missing(stack, received, missing, n_frags, reason) -> None:
+def test_the_reason_has_the_number_of_missing_fragments(stack, received, missing, n_frags, reason) -> None:
     assert read(stack, received, missing, n_frags).reason == reason
 
 
@@ -140,7 +140,7 @@ def test_a_mic_error_of_a_complete_block_is_a_wrong_block(stack) -> None:
     assert reading == Reading(WRONG, "image not valid: MIC error")
 
 
-def test_also_of_one_that_says_that_one_is_missing_when_none_is() -> None:
+def test_a_mic_error_is_a_wrong_block_also_for_a_stack_that_reports_1_for_none() -> None:
     assert read("lbm", 10, 1, version="2.0.0", mic_error=True).completion is WRONG
 
 
@@ -214,7 +214,7 @@ class Stack:
     n_coded=st.integers(0, 20),
     data=st.data(),
 )
-def test_what_a_stack_says_is_never_taken_for_more_than_it_is(stack, n_frags, n_coded, data) -> None:
+def test_a_status_is_never_read_as_more_than_the_device_has(stack, n_frags, n_coded, data) -> None:
     """COMPLETE is complete, INCOMPLETE is not; what cannot be told is LIKELY or UNKNOWN."""
     device = Stack(STACKS[stack], n_frags)
     lost = data.draw(st.sets(st.integers(1, n_frags + n_coded)), label="lost")
@@ -232,7 +232,7 @@ def test_what_a_stack_says_is_never_taken_for_more_than_it_is(stack, n_frags, n_
 
 
 @given(n_frags=st.integers(1, 60), lost=st.sets(st.integers(1, 60)))
-def test_a_stack_that_counts_as_the_specification_says_leaves_nothing_open(n_frags, lost) -> None:
+def test_the_counts_of_the_specification_leave_nothing_open(n_frags, lost) -> None:
     device = Stack(TRUTHFUL, n_frags)
     for frag_nb in range(1, n_frags + 30):
         if frag_nb not in lost:

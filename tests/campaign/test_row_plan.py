@@ -19,82 +19,82 @@ IMAGE = bytes(500)
 """50 fragments of 10 bytes."""
 
 
-def coded(config, image=IMAGE):
-    return make_plan(config, len(image)).groups["meters"].coded
+def row_plan_of(config, image=IMAGE):
+    return make_plan(config, len(image)).groups["meters"].row_plan
 
 
 def test_a_fixed_rate_has_the_first_rows(config_of):
-    assert coded(config_of(3, redundancy="5/6")).rows == tuple(range(1, 11))
-    assert coded(config_of(3, redundancy="1/2", frag_redundancy_max=20)).rows == tuple(range(1, 21))
+    assert row_plan_of(config_of(3, redundancy="5/6")).rows == tuple(range(1, 11))
+    assert row_plan_of(config_of(3, redundancy="1/2", frag_redundancy_max=20)).rows == tuple(range(1, 21))
 
 
 @pytest.mark.parametrize("version", ["1.0.0", "2.0.0"])
-def test_selected_rows_are_those_that_do_most_at_the_mean_loss_of_the_devices(config_of, group_of, version):
+def test_selected_rows_repair_most_at_the_mean_loss_of_the_devices(config_of, group_of, version):
     config = config_of(2, redundancy=12, rows="selected", groups=(group_of(version=version),))
     config = replace(config, devices=(replace(config.devices[0], loss=0.02), replace(config.devices[1], loss=0.08)))
-    assert coded(config).rows == tuple(select_rows(50, 0.05, 12, version=version).tolist())
+    assert row_plan_of(config).rows == tuple(select_rows(50, 0.05, 12, version=version).tolist())
 
 
-def test_where_no_loss_is_known_rows_are_chosen_for_a_usual_one(config_of):
-    assert coded(config_of(2, redundancy=12, rows="selected")).rows == tuple(select_rows(50, 0.1, 12).tolist())
+def test_rows_are_selected_for_a_usual_loss_where_none_is_known(config_of):
+    assert row_plan_of(config_of(2, redundancy=12, rows="selected")).rows == tuple(select_rows(50, 0.1, 12).tolist())
 
 
 @pytest.mark.parametrize("choice", ["first", "selected"])
-def test_a_planned_group_has_the_fewest_coded_fragments_that_do(config_of, choice):
+def test_a_planned_group_has_the_fewest_coded_fragments_that_meet_the_threshold(config_of, choice):
     config = config_of(40, redundancy="planned", loss=0.1, rows=choice, success_threshold=90)
     wanted = plan_redundancy(50, [0.1] * 40, 90, version="1.0.0", max_coded=340, rows=choice, alternatives=False)
-    assert coded(config).rows == tuple(wanted.rows.tolist())
-    assert coded(config).n_first == wanted.n_coded
-    assert coded(config).n_least == 0
+    assert row_plan_of(config).rows == tuple(wanted.rows.tolist())
+    assert row_plan_of(config).n_first == wanted.n_coded
+    assert row_plan_of(config).n_least == 0
 
 
 def test_a_device_that_loses_more_is_planned_for(config_of):
     config = config_of(40, redundancy="planned", loss=0.05, success_threshold=100)
     worse = replace(config, devices=(*config.devices[:-1], replace(config.devices[-1], loss=0.3)))
-    assert len(coded(worse).rows) > len(coded(config).rows)
+    assert len(row_plan_of(worse).rows) > len(row_plan_of(config).rows)
 
 
-def test_what_a_stack_can_solve_enters_the_plan(config_of):
+def test_losses_that_a_stack_cannot_solve_enter_the_plan(config_of):
     """LoRaMac-node solves five losses, whatever is sent."""
     config = config_of(4, redundancy="planned", loss=0.3, each={"profile": "loramac-node"}, success_threshold=100)
-    with pytest.raises(ParameterError, match="no number of coded fragments up to 340 lets 4 of 4 devices complete"):
-        coded(config, bytes(200))
+    with pytest.raises(ParameterError, match="no number of coded fragments up to 340 completes 4 of 4 devices"):
+        row_plan_of(config, bytes(200))
 
 
-def test_a_plan_needs_losses(config_of):
-    with pytest.raises(ParameterError, match="'planned' needs the loss of the campaign, or of each device"):
-        coded(config_of(3, redundancy="planned"))
+def test_planned_redundancy_needs_losses(config_of):
+    with pytest.raises(ParameterError, match="'planned': expected the loss of the campaign, or of each device"):
+        row_plan_of(config_of(3, redundancy="planned"))
 
 
-def test_a_plan_that_cannot_be_met_is_refused_with_what_can_be(config_of):
+def test_planned_redundancy_that_cannot_be_met_is_refused_with_the_best(config_of):
     with pytest.raises(
-        ParameterError, match=r"up to 3 lets 36 of 40 devices complete .*; the best that can be: \d+, with \d+ of them"
+        ParameterError, match=r"up to 3 completes 36 of 40 devices .*; best: \d+ devices with \d+ coded fragments"
     ):
-        coded(config_of(40, redundancy="planned", loss=0.2, frag_redundancy_max=3, success_threshold=90))
+        row_plan_of(config_of(40, redundancy="planned", loss=0.2, frag_redundancy_max=3, success_threshold=90))
 
 
 def test_an_adaptive_group_may_be_sent_all_rows_that_are_allowed(config_of):
-    plan = coded(config_of(3, redundancy="adaptive", frag_redundancy_max=100))
+    plan = row_plan_of(config_of(3, redundancy="adaptive", frag_redundancy_max=100))
     assert plan.rows == tuple(range(1, 101))
     assert (plan.n_first, plan.n_least) == (3, 2), "5 % of 50, and M / 32"
 
 
-def test_it_begins_with_what_the_device_that_loses_least_needs(config_of):
+def test_an_adaptive_group_begins_with_the_needs_of_the_device_that_loses_least(config_of):
     config = config_of(2, redundancy="adaptive", loss=0.2)
     config = replace(config, devices=(config.devices[0], replace(config.devices[1], loss=0.1)))
-    assert coded(config).n_first == 5
+    assert row_plan_of(config).n_first == 5
 
 
 def test_a_single_fragment_cannot_be_coded(config_of):
-    assert coded(config_of(2, redundancy="adaptive"), bytes(5)).rows == ()
+    assert row_plan_of(config_of(2, redundancy="adaptive"), bytes(5)).rows == ()
 
 
-def test_what_was_chosen_is_in_the_first_event_and_a_replay_takes_it_from_there(config_of, monkeypatch):
+def test_a_computed_row_plan_is_in_the_first_event_and_a_replay_takes_it_from_there(config_of, monkeypatch):
     for changes in ({"redundancy": "planned", "loss": 0.1}, {"rows": "selected"}, {"redundancy": "adaptive"}):
         campaign = Campaign(config_of(2, fsession_status_threshold=1, **changes), IMAGE)
         events = campaign.start(T0)
         [first] = [event for event in events if isinstance(event, m.Configured)]
-        assert first.row_plans == {"meters": campaign.plan.groups["meters"].coded}
+        assert first.row_plans == {"meters": campaign.plan.groups["meters"].row_plan}
         assert m.decode("Configured", first.VERSION, m.encode(first)) == first
         other = lambda *_: m.RowPlan(rows=(7, 9), n_first=2)  # noqa: E731 (a later version plans otherwise)
         with monkeypatch.context() as later:
@@ -103,13 +103,13 @@ def test_what_was_chosen_is_in_the_first_event_and_a_replay_takes_it_from_there(
         assert again.plan == campaign.plan
 
 
-def test_what_the_configuration_tells_is_not(config_of):
+def test_a_row_plan_that_the_configuration_fixes_is_not_in_the_first_event(config_of):
     for changes in ({"redundancy": "5/6"}, {"redundancy": 7}, {"rows": (5, 3)}):
         [first, *_] = Campaign(config_of(2, **changes), IMAGE).start(T0)
         assert first.row_plans == {}
 
 
-def test_a_start_does_not_plan_anew(config_of, monkeypatch):
+def test_starting_a_campaign_does_not_plan_its_rows_again(config_of, monkeypatch):
     campaign = Campaign(config_of(2, redundancy="planned", loss=0.1), IMAGE)
     monkeypatch.setattr(plan, "plan_rows", None)
     campaign.start(T0)

@@ -1,4 +1,4 @@
-"""The pre-flight check as a campaign makes it: before anything is on the air."""
+"""The pre-flight check as a Campaign runs it: when it is made, and when it is started."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import pytest
 
 from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.config import Device
-from fuota_fec.campaign.findings import find
 from fuota_fec.campaign.messages import NetworkCapabilities
 from fuota_fec.campaign.plan import make_plan
+from fuota_fec.campaign.preflight.check import find
 from fuota_fec.errors import CampaignError, ParameterError
 
 IMAGE = bytes(range(240)) * 100
@@ -21,7 +21,7 @@ def with_profile(config, profile):
     return dataclasses.replace(config, devices=devices)
 
 
-def test_a_campaign_says_what_to_expect(config_of):
+def test_the_findings_of_a_new_campaign_are_warnings_and_information(config_of):
     findings = Campaign(config_of(3), IMAGE).findings
     assert findings
     assert {finding.severity for finding in findings} <= {"warn", "info"}
@@ -43,12 +43,12 @@ def test_an_image_of_too_many_fragments_for_the_stack_is_refused(config_of):
         Campaign(with_profile(config_of(2, fsize=None), "loramac-node"), IMAGE)
 
 
-def test_counters_beyond_16_bits_are_refused(config_of, group_of):
+def test_counters_beyond_16_bits_are_refused_for_stacks_that_take_them_from_the_air(config_of, group_of):
     with pytest.raises(ParameterError, match="65535"):
         Campaign(config_of(1, groups=(group_of(first_f_cnt=65_530),)), IMAGE)
 
 
-def test_a_session_that_starts_too_soon_is_refused_at_start(config_of):
+def test_a_session_that_starts_too_soon_is_refused_when_the_campaign_is_started(config_of):
     campaign = Campaign(config_of(2, session_start=1_800_000_100.0), IMAGE)
     with pytest.raises(CampaignError):
         campaign.start(1_800_000_099.0)
@@ -56,11 +56,11 @@ def test_a_session_that_starts_too_soon_is_refused_at_start(config_of):
 
 
 def test_an_unknown_profile_is_named_with_the_known_ones(config_of):
-    with pytest.raises(ParameterError, match=r"profile 'mine' is unknown, expected one of .*zephyr"):
+    with pytest.raises(ParameterError, match=r"profile: 'mine' is not known, expected one of .*zephyr"):
         with_profile(config_of(1), "mine")
 
 
-# ---- how a configuration is looked at --------------------------------------------------------------------
+# ---- by rule ---------------------------------------------------------------------------------------------
 
 
 def found(config, image=IMAGE, **facts):
@@ -68,12 +68,12 @@ def found(config, image=IMAGE, **facts):
     return {(f.rule, f.severity) for f in find(config, make_plan(config, len(image)), len(image), **facts)}
 
 
-def test_the_least_durations_the_answer_rate_and_the_frames_are_printed(config_of):
+def test_the_least_durations_the_answer_rate_and_the_frames_are_among_the_findings(config_of):
     findings = Campaign(config_of(200, kind="binary"), IMAGE).findings
-    said = {finding.rule: finding.message for finding in findings if finding.severity == "info"}
-    assert "McGroupSetup 199 s, FragSessionSetup 199 s" in said["stage_durations"]
-    assert "200 devices" in said["answer_rate"]
-    assert "2400 uncoded and 2 coded fragments of 10 bytes: 2403 frames" in said["frames"], "and a status request"
+    messages = {finding.rule: finding.message for finding in findings if finding.severity == "info"}
+    assert "McGroupSetup 199 s, FragSessionSetup 199 s" in messages["stage_durations"]
+    assert "200 devices" in messages["answer_rate"]
+    assert "2400 uncoded and 2 coded fragments of 10 bytes: 2403 frames" in messages["frames"], "and a status request"
 
 
 def test_more_answers_a_second_than_a_group_can_take_are_warned_of(config_of):
@@ -93,7 +93,7 @@ def test_more_rounds_than_one_are_refused_for_devices_that_drop_late_fragments(c
     assert Campaign(dataclasses.replace(off, redundancy="5/6"), small)
 
 
-def test_a_decoder_that_takes_late_fragments_for_coded_ones_is_refused_even_so(config_of):
+def test_rounds_are_refused_for_a_decoder_that_takes_late_fragments_for_coded_ones(config_of):
     mixed = with_profile(config_of(2, redundancy=0, fsize=None), "zephyr-lowmem")
     with pytest.raises(ParameterError, match="take an uncoded fragment for a coded one"):
         Campaign(mixed, IMAGE)
@@ -124,9 +124,9 @@ def test_requests_that_do_not_fit_the_devices_data_rate_are_refused_where_it_is_
     """AS923 with dwell time, DR2: 11 bytes, and McGroupSetupReq has 30."""
     group = group_of(region="AS923-1", dr=5, frequency=None, dwell_time=True)
     config = config_of(1, groups=(group,), each={"downlink_dr": dr})
-    said = {f.severity: f.message for f in Campaign(config, IMAGE[:30]).findings} if dr is None else {}
+    messages = {f.severity: f.message for f in Campaign(config, IMAGE[:30]).findings} if dr is None else {}
     if dr is None:
-        assert "McGroupSetupReq of 30 bytes" in said["warn"]
+        assert "McGroupSetupReq of 30 bytes" in messages["warn"]
     else:
         with pytest.raises(ParameterError, match=r"McGroupSetupReq of 30 bytes.* takes 11"):
             Campaign(config, IMAGE[:30])
@@ -139,7 +139,7 @@ def test_missing_keys_are_refused(config_of):
     assert not {("root_key", "refuse"), ("mc_key", "refuse")} & found(config)
 
 
-def test_a_server_that_answers_clock_synchronisation_itself_is_named(config_of):
+def test_a_network_that_answers_clock_synchronisation_itself_is_warned_of(config_of):
     assert ("clock_sync", "warn") in found(config_of(1), network=NetworkCapabilities(clock_sync=True))
     assert ("clock_sync", "warn") not in found(config_of(1), network=NetworkCapabilities())
 
@@ -152,7 +152,7 @@ def test_class_b_is_refused_for_a_stack_that_has_none(config_of, group_of):
     assert ("device_class", "warn") not in found(with_profile(config_of(1, groups=groups, fsize=None), "lbm"))
 
 
-def test_counters_of_later_rounds_are_looked_at_too(config_of, group_of):
+def test_counters_of_later_rounds_count_towards_16_bits(config_of, group_of):
     """Three fragments in each of two rounds, from 65530 on."""
     config = config_of(1, groups=(group_of(first_f_cnt=65_531),), redundancy=0)
     with pytest.raises(ParameterError, match="65535"):
@@ -160,7 +160,7 @@ def test_counters_of_later_rounds_are_looked_at_too(config_of, group_of):
     assert Campaign(dataclasses.replace(config, datafrag_loops_max=1), IMAGE[:30])
 
 
-def test_findings_are_those_of_the_network_once_it_is_started(config_of):
+def test_findings_of_a_started_campaign_know_the_network(config_of):
     campaign = Campaign(config_of(1), IMAGE[:30])
     assert "clock_sync" not in {f.rule for f in campaign.findings}
     campaign.start(1_800_000_000.0, NetworkCapabilities(clock_sync=True))

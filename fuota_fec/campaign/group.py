@@ -1,0 +1,103 @@
+"""Group: one multicast group of a campaign, and the checks of its settings."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import ClassVar, Literal
+
+from fuota_fec.campaign.settings import U32_MAX, between, field_problems, raised, redundancy_problems, repeated
+from fuota_fec.checks import shown
+from fuota_fec.config_files import accepts_older_names
+from fuota_fec.errors import ParameterError
+from fuota_fec.radio.regions import REGIONS, region
+
+MC_ADDR = re.compile(r"[0-9a-f]{8}\Z")
+
+
+@accepts_older_names
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """One multicast group: a radio address and how to reach it (TS005)."""
+
+    OLDER_NAMES: ClassVar[Mapping[str, str]] = {"version": "dialect"}
+
+    name: str
+    """Name of the group in this campaign."""
+    mc_addr: str
+    """McAddr, 8 hexadecimal digits in the usual order (big-endian)."""
+    key: str | None = None
+    """Name of the group's McKey in the key ring; the group's name if not given."""
+    mc_group_id: int = field(default=0, metadata=between(0, 3))
+    """McGroupID on the devices, 0 … 3."""
+    region: str = "EU868"
+    """Name of the region, in fuota_fec.radio.regions."""
+    dr: int = 0
+    """Downlink data rate of the group."""
+    frequency: int | None = None
+    """Frequency in Hz. Default: the region's, which is RX2 in class C, and the ping slot channels in class B."""
+    device_class: Literal["B", "C"] = "C"
+    """Class of the group's sessions."""
+    periodicity: int = field(default=4, metadata=between(0, 7))
+    """Ping slot periodicity of class B: a device has 2^(7 - periodicity) ping slots in 128 s."""
+    dwell_time: bool = False
+    """True if the 400 ms dwell-time limit (AS923) is in force."""
+    gateways: tuple[str, ...] = ()
+    """EUIs of the gateways that send to the group; empty if the network server chooses them. Groups without a common
+    gateway do not share a duty cycle."""
+    redundancy: str | int | None = None
+    """Redundancy of the group, as in the campaign; the campaign's if not given."""
+    dialect: Literal["1.0.0", "2.0.0"] = "1.0.0"
+    """TS004 dialect of all devices of the group; `version` is an older name of this setting."""
+    mc_version: Literal["1.0.0", "2.0.0"] = "1.0.0"
+    """TS005 version of all devices of the group."""
+    first_f_cnt: int = field(default=0, metadata=between(0, U32_MAX))
+    """Next frame counter of the group."""
+
+    @property
+    def version(self) -> Literal["1.0.0", "2.0.0"]:
+        """Older name of `dialect`."""
+        return self.dialect
+
+    @property
+    def key_name(self) -> str:
+        return self.key or self.name
+
+    @property
+    def frequency_hz(self) -> int:
+        """Frequency of its downlinks; in class B with several channels, the first."""
+        area = region(self.region)
+        default = area.ping_slot.frequency_hz if self.device_class == "B" else area.rx2_frequency_hz
+        chosen = self.frequency if self.frequency is not None else default
+        if chosen is None:
+            raise ParameterError(f"frequency is missing, expected a number of Hz: {self.region} has no default")
+        return chosen
+
+    @property
+    def dl_frequency_hz(self) -> int:
+        """DLFrequency of the session request: 0 where class B hops over the region's channels (TS005)."""
+        hops = self.device_class == "B" and self.frequency is None and region(self.region).ping_slot.n_channels > 1
+        return 0 if hops else self.frequency_hz
+
+
+def group_problems(group: Group, frag_redundancy_max: int) -> Iterator[str]:
+    """A line for each setting of a group that cannot be used."""
+    if not group.name:
+        yield "name: '' is empty"
+    yield from field_problems(group)
+    if not MC_ADDR.match(group.mc_addr):
+        yield f"mc_addr: {shown(group.mc_addr)} is not 8 lower-case hexadecimal digits"
+    for gateway in repeated(group.gateways):
+        yield f"gateways: {gateway} is given twice"
+    if group.redundancy is not None:
+        yield from redundancy_problems(group.redundancy, frag_redundancy_max)
+    if group.region not in REGIONS:
+        yield f"region: {shown(group.region)} is not known, expected one of {', '.join(REGIONS)}"
+    else:
+        area = region(group.region)
+        yield from raised(partial(area.max_fragment_size, group.dr, dwell_time=group.dwell_time))
+        yield from raised(lambda: area.duty_cycle(group.frequency_hz))
+    if group.frequency is not None and group.frequency % 100:
+        yield f"frequency: {group.frequency} Hz is not a multiple of 100 Hz, as it goes on the air"

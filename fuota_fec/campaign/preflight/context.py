@@ -1,0 +1,93 @@
+"""Context of the rules: configuration and plan, and what is known of time, network and keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, NamedTuple
+
+from fuota_fec.campaign.config import CampaignConfig, Device, Group
+from fuota_fec.campaign.messages import NetworkCapabilities
+from fuota_fec.campaign.plan import GroupPlan, Plan
+from fuota_fec.devices.profiles import DeviceProfile, profile
+
+ANY = frozenset({"firmware", "binary", "multicast"})
+TRANSFER = frozenset({"firmware", "binary"})
+FIRMWARE = frozenset({"firmware"})
+"""Kinds of campaign that a rule applies to."""
+
+
+class DeviceTraits(NamedTuple):
+    """Traits of a device that rules look at. Devices with the same traits are checked once."""
+
+    profile_name: str
+    lorawan: Literal["1.0", "1.1"]
+    downlink_dr: int | None
+    root_key_known: bool
+
+    @property
+    def profile(self) -> DeviceProfile:
+        return profile(self.profile_name)
+
+
+@dataclass(frozen=True, kw_only=True)  # Not slotted: cached properties need a __dict__.
+class Context:
+    """Arguments of the check, and what several rules derive from them. Durations in seconds."""
+
+    config: CampaignConfig
+    plan: Plan
+    image_len: int
+    now: float | None
+    """Unix time of the check; None: times of day are not looked at."""
+    network: NetworkCapabilities | None
+    root_key_known: Callable[[Device], bool]
+    mc_key_known: Callable[[Group], bool]
+
+    @property
+    def session_start_in(self) -> float | None:
+        """Time from now to the configured start of the session."""
+        start = self.config.session_start
+        return None if start is None or self.now is None else start - self.now
+
+    @property
+    def reboot_in(self) -> float | None:
+        """Time from now to the configured reboot."""
+        reboot = self.config.reboot_time
+        return None if reboot is None or self.now is None else reboot - self.now
+
+    @cached_property
+    def needed_period(self) -> float:
+        """Uplink period of the slowest device that a stage cannot do without."""
+        return sorted(map(self.config.uplink_period_of, self.config.devices))[self.plan.n_needed - 1]
+
+    @property
+    def ucast_spacing(self) -> float:
+        """ucast_msg_delay in seconds."""
+        return self.config.ucast_msg_delay / 1000
+
+    @cached_property
+    def devices(self) -> Mapping[str, tuple[Device, ...]]:
+        """Group → its devices."""
+        devices: dict[str, list[Device]] = {name: [] for name in self.plan.groups}
+        for device in self.config.devices:
+            devices[device.group].append(device)
+        return {name: tuple(members) for name, members in devices.items()}
+
+    def alike(self, group: str) -> dict[DeviceTraits, list[str]]:
+        """DevEUIs of a group's devices by their traits."""
+        alike: dict[DeviceTraits, list[str]] = {}
+        for device in self.devices[group]:
+            traits = DeviceTraits(
+                profile_name=device.profile,
+                lorawan=device.lorawan,
+                downlink_dr=device.downlink_dr,
+                root_key_known=self.root_key_known(device),
+            )
+            alike.setdefault(traits, []).append(device.dev_eui)
+        return alike
+
+
+def n_counters(plan: GroupPlan) -> int:
+    """Frame counters that a group needs: one for each planned frame, and one where no frame is planned."""
+    return max(plan.n_planned, 1)

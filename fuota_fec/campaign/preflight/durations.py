@@ -1,0 +1,111 @@
+"""Least durations of the planned stages, in seconds: nothing is lost, every device answers at its first chance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import takewhile
+from types import MappingProxyType
+
+from fuota_fec.campaign.preflight.context import Context
+from fuota_fec.campaign.stages import Stage, planned_stages
+from fuota_fec.planning.schedule import session_start
+from fuota_fec.radio.regions import BEACON_PERIOD
+
+BEACON_ACQUISITION = 2.0 * BEACON_PERIOD
+"""Least time from the request of a class B session to its start: two periods in which to find a beacon (TS005)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageTime:
+    """A planned stage and its least duration."""
+
+    stage: Stage
+    least: float
+
+
+def stage_times(context: Context) -> tuple[StageTime, ...]:
+    """The stages that the campaign cannot do without, in order."""
+    return tuple(StageTime(stage=stage, least=_least(context, stage)) for stage in _stages(context))
+
+
+def transmission_end(context: Context) -> float:
+    """Time from the start of the campaign to the end of the transmission, at least."""
+    times = stage_times(context)
+    last = max(idx for idx, time in enumerate(times) if time.stage.exchange == "fragments")
+    return sum(time.least for time in times[: last + 1])
+
+
+def session_wait(context: Context) -> float:
+    """Time from the first request of a multicast session to its start, where no start is configured."""
+    config, plan = context.config, context.plan
+    wait = session_start(
+        0,
+        n_devices=plan.n_needed,
+        ucast_msg_delay=context.ucast_spacing,
+        msg_retries=config.msg_retries,
+        slowest_period=context.needed_period,
+        delivery_timeout=config.delivery_timeout,
+        late_answer_time=config.stage_complete_delay * plan.slowest_period,
+        margin=config.mcsession_delay,
+    )
+    class_b = any(group.device_class == "B" for group in config.groups)
+    return max(wait, BEACON_ACQUISITION) if class_b else wait
+
+
+def setup_time(context: Context) -> float:
+    """Least duration of all stages before the multicast session is requested."""
+    return _n_setup_stages(context) * _unicast(context)
+
+
+def setup_pacing(context: Context) -> float:
+    """Time in which the requests of all stages up to the session leave, however fast the devices answer."""
+    return (_n_setup_stages(context) + 1) * _pacing(context)
+
+
+def _stages(context: Context) -> tuple[Stage, ...]:
+    return tuple(stage for stage in planned_stages(context.config, context.plan) if not stage.spare)
+
+
+def _n_setup_stages(context: Context) -> int:
+    return sum(1 for _ in takewhile(lambda stage: stage.sessions is None, _stages(context)))
+
+
+# ---- least duration of a stage ---------------------------------------------------------------------------
+
+
+def _pacing(context: Context) -> float:
+    """Time in which the requests of one unicast stage leave."""
+    return (context.plan.n_needed - 1) * context.ucast_spacing
+
+
+def _unicast(context: Context) -> float:
+    """A class A device receives a request after its next uplink, so the slowest device or the pacing sets the pace."""
+    return max(_pacing(context), context.needed_period)
+
+
+def _session(context: Context) -> float:
+    start = context.session_start_in
+    return session_wait(context) if start is None else max(0.0, start - setup_time(context))
+
+
+def _transmission(context: Context) -> float:
+    return max(plan.session_length for plan in context.plan.groups.values())
+
+
+def _status(context: Context) -> float:
+    return max(
+        float(plan.answer_spread) if plan.n_status else _unicast(context) for plan in context.plan.groups.values()
+    )
+
+
+_BY_EXCHANGE: Mapping[str, Callable[[Context], float]] = MappingProxyType(
+    {"unicast": _unicast, "fragments": _transmission, "group_status": _status}
+)
+
+
+def _least(context: Context, stage: Stage) -> float:
+    if stage.sessions is not None:
+        return _session(context)
+    flashing = 0.0 if stage.bounded else context.config.fuota_process_max_time
+    return flashing + _BY_EXCHANGE[stage.exchange](context)

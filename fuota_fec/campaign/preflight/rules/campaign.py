@@ -1,0 +1,83 @@
+"""Rules about a campaign as a whole: its times and its network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from fuota_fec.campaign.preflight.context import ANY, FIRMWARE, TRANSFER, Context
+from fuota_fec.campaign.preflight.durations import (
+    session_wait,
+    setup_pacing,
+    setup_time,
+    stage_times,
+    transmission_end,
+)
+from fuota_fec.campaign.preflight.finding import Findings, info, refuse, warn
+
+
+def _max_duration(context: Context) -> Findings:
+    config, start = context.config, context.session_start_in
+    wait = session_wait(context) if start is None else start
+    longest = max(plan.session_length for plan in context.plan.groups.values()) if config.kind in TRANSFER else 0
+    likely = sum(time.least for time in stage_times(context) if time.stage.bounded)
+    remedy = "Raise max_duration, send fewer bytes (a delta, less redundancy), or give the groups a faster dr."
+    limit = f"max_duration is {config.max_duration:g} s"
+    if wait + longest > config.max_duration:
+        what = "the wait for the session and the planned transmission alone take"
+        yield refuse(f"{what} {wait + longest:.0f} s, {limit}", remedy)
+    elif likely > config.max_duration:
+        yield warn(f"the stages take {likely:.0f} s even if nothing is lost, {limit}", remedy)
+
+
+def _session_start(context: Context) -> Findings:
+    start = context.session_start_in
+    if start is None:
+        return
+    pacing, answered = setup_pacing(context), setup_time(context) + context.needed_period
+    remedy = "Set a later session_start, or none to have it computed, or lower ucast_msg_delay (ms)."
+    if start < pacing:
+        what = f"the requests before it take {pacing:.0f} s to leave"
+        yield refuse(f"the session starts in {start:.0f} s, {what}", remedy)
+    elif start < answered:
+        what = f"the slowest needed device, with an uplink every {context.needed_period:g} s, has received all "
+        yield warn(f"the session starts in {start:.0f} s; {what}requests after {answered:.0f} s", remedy)
+
+
+def _reboot_time(context: Context) -> Findings:
+    if context.reboot_in is None:
+        return
+    end = transmission_end(context)
+    if context.reboot_in <= end:
+        yield refuse(
+            f"devices are to reboot in {context.reboot_in:.0f} s, the transmission ends in {end:.0f} s or later",
+            "Plan a later reboot, or leave it to the devices.",
+        )
+
+
+def _clock_sync(context: Context) -> Findings:
+    if context.network is not None and context.network.clock_sync:
+        yield warn(
+            "the network server answers clock synchronisation (TS003) itself, so the campaign does not",
+            "Turn it off at the network server if devices are to be answered by the campaign.",
+        )
+
+
+def _stage_durations(context: Context) -> Findings:
+    times = stage_times(context)
+    listed = ", ".join(f"{time.stage.name} {time.least:.0f} s" for time in times)
+    total = sum(time.least for time in times)
+    yield info(f"least duration of the stages: {listed}; in all {total:.0f} s")
+
+
+Check = Callable[[Context], Findings]
+
+RULES: Mapping[str, tuple[frozenset[str], Check]] = MappingProxyType(
+    {
+        "max_duration": (ANY, _max_duration),
+        "session_start": (ANY, _session_start),
+        "reboot_time": (FIRMWARE, _reboot_time),
+        "clock_sync": (ANY, _clock_sync),
+        "stage_durations": (ANY, _stage_durations),
+    }
+)

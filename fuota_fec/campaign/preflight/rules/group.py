@@ -1,0 +1,117 @@
+"""Rules about a group: its radio, its fragments, its counter, its answers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from fuota_fec.campaign.plan import GroupPlan
+from fuota_fec.campaign.preflight.context import ANY, TRANSFER, Context, n_counters
+from fuota_fec.campaign.preflight.finding import Findings, info, refuse, warn
+from fuota_fec.radio.regions import region
+from fuota_fec.wire.limits import DATA_FRAGMENT_HEADER_LEN
+from fuota_fec.wire.multicast import LAST_F_CNT
+
+MAX_ANSWER_RATE = 5.0
+"""Answers a second and group above which the uplinks of a group collide too often."""
+MIN_SPACING = 2.0
+"""s from frame to frame that a device needs to store a fragment, or to work a coded one into what it has."""
+SHORTEST_SPREAD = 16
+"""s over which a group's answers are always spread: BlockAckDelay 0 (TS004)."""
+
+
+def _duty_cycle(_context: Context, plan: GroupPlan) -> Findings:
+    allowed = region(plan.group.region).duty_cycle(plan.group.frequency_hz)
+    on_air, spacing = plan.air_time(DATA_FRAGMENT_HEADER_LEN + plan.frag_size), plan.time.spacing
+    if allowed < 1 and on_air > spacing * allowed * 1.001:
+        every = f"every {spacing:g} s" if spacing else "without a pause"
+        yield warn(
+            f"a frame of {on_air:.3f} s {every}; a gateway may use {allowed:.1%} of the time on this frequency",
+            f"Set mcast_msg_delay to {math.ceil(1000 * on_air / allowed)} ms or more, unless gateways share the frames "
+            "out, or give the group another frequency.",
+        )
+
+
+def _spacing(_context: Context, plan: GroupPlan) -> Findings:
+    if plan.time.spacing < MIN_SPACING:
+        yield warn(
+            f"a frame every {plan.time.spacing:g} s, expected {MIN_SPACING:g} s or more: a device must store each one, "
+            "and read back up to half of the others for a coded one",
+            "Raise mcast_msg_delay (ms) unless the devices are known to be faster.",
+        )
+
+
+def _single_fragment(_context: Context, plan: GroupPlan) -> Findings:
+    n_coded = len(plan.sent_rows)
+    if plan.n_frags == 1 and n_coded:
+        yield warn(
+            f"the image is a single fragment: coded ones are all zeros, the {n_coded} planned repair nothing",
+            "Set a smaller fsize.",
+        )
+
+
+def _f_cnt_end(_context: Context, plan: GroupPlan) -> Findings:
+    """The planned frames fit (`make_plan`); a group that sends none here must have a counter left as well."""
+    n_frames = n_counters(plan)
+    if plan.first_f_cnt + n_frames > LAST_F_CNT:
+        yield refuse(
+            f"the group's counter {plan.first_f_cnt} and {n_frames} frames exceed {LAST_F_CNT}, its last value",
+            "Give the group a new mc_addr and McKey, and first_f_cnt = 0.",
+        )
+
+
+def _mc_key(context: Context, plan: GroupPlan) -> Findings:
+    if not context.mc_key_known(plan.group):
+        yield refuse("the group's McKey is not in the key ring", "Add it to mc_keys: any 16 random bytes.")
+
+
+def _no_mic(_context: Context, plan: GroupPlan) -> Findings:
+    if plan.group.dialect == "1.0.0":
+        yield info("TS004 1.0.0 has no MIC: only a signature in the image shows a device that it rebuilt a wrong one")
+
+
+def _answer_rate(context: Context, plan: GroupPlan) -> Findings:
+    n_devices, together = plan.n_devices, plan.n_status > 0 or plan.ack_reception
+    at_once = n_devices / plan.answer_spread
+    if together and at_once > MAX_ANSWER_RATE:
+        yield warn(
+            f"{n_devices} devices answer within {plan.answer_spread} s: {at_once:.1f} a second, expected at most "
+            f"{MAX_ANSWER_RATE:g}",
+            f"Split it into groups of at most {int(MAX_ANSWER_RATE * SHORTEST_SPREAD)} devices.",
+        )
+    rate = sum(1 / context.config.uplink_period_of(device) for device in context.devices[plan.group.name])
+    if context.ucast_spacing:
+        rate = min(rate, 1 / context.ucast_spacing)
+    text = f"{n_devices} devices: about {rate:.2g} answers a second in the unicast stages"
+    if together:
+        text += f", {at_once:.2g} when all answer within {plan.answer_spread} s"
+    yield info(text)
+
+
+def _frames(_context: Context, plan: GroupPlan) -> Findings:
+    rounds = f"{plan.rounds} rounds of " if plan.rounds > 1 else ""
+    most = "up to " if plan.adaptive else ""
+    planned = " of the first round" if plan.adaptive else ""
+    yield info(
+        f"{rounds}{plan.n_frags} uncoded and {most}{len(plan.sent_rows)} coded fragments of {plan.frag_size} bytes: "
+        f"{most}{plan.n_planned} frames, one every {plan.time.spacing:.1f} s, "
+        f"the last{planned} {plan.session_length:.0f} s after the session's start; "
+        f"counters {plan.first_f_cnt} to {plan.first_f_cnt + plan.n_planned - 1}"
+    )
+
+
+Check = Callable[[Context, GroupPlan], Findings]
+
+RULES: Mapping[str, tuple[frozenset[str], Check]] = MappingProxyType(
+    {
+        "duty_cycle": (TRANSFER, _duty_cycle),
+        "spacing": (TRANSFER, _spacing),
+        "n_frags": (TRANSFER, _single_fragment),
+        "f_cnt_end": (ANY, _f_cnt_end),
+        "mc_key": (ANY, _mc_key),
+        "no_mic": (TRANSFER, _no_mic),
+        "answer_rate": (ANY, _answer_rate),
+        "frames": (TRANSFER, _frames),
+    }
+)

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from fuota_fec.campaign.messages import NetworkCapabilities
+
+TRANSMISSION = {"session_length": 131.0}
+
+
+@pytest.mark.parametrize(
+    ("max_duration", "severity"), [(2321, "refuse"), (2322, "warn"), (2921, "warn"), (2922, None), (1e6, None)]
+)
+def test_max_duration_holds_the_wait_and_the_stages(
+    sound: SimpleNamespace, max_duration: float, severity: str | None
+) -> None:
+    """2191 s until the session, 131 s of transmission, and before both 2 × 300 s of setup."""
+    findings = sound.found(sound.config(max_duration=max_duration), "max_duration", changes=TRANSMISSION)
+    assert [finding.severity for finding in findings] == ([severity] if severity else [])
+
+
+def test_max_duration_holds_a_configured_session_start(sound: SimpleNamespace) -> None:
+    for max_duration, severities in ((5130, ["refuse"]), (5131, [])):
+        config = sound.config(session_start=sound.now + 5000, max_duration=max_duration)
+        findings = sound.found(config, "max_duration", changes=TRANSMISSION, now=sound.now)
+        assert [finding.severity for finding in findings] == severities
+        for finding in findings:
+            assert "take 5131 s, max_duration is 5130 s" in finding.message
+            assert "a delta" in finding.remedy
+
+
+def test_max_duration_of_a_multicast_setup_holds_no_transmission(sound: SimpleNamespace) -> None:
+    assert not sound.found(sound.config(kind="multicast", max_duration=2191 + 300), "max_duration")
+
+
+@pytest.mark.parametrize(("start", "severity"), [(2, "refuse"), (3, "warn"), (899, "warn"), (900, None), (None, None)])
+def test_a_session_start_leaves_time_for_the_requests(
+    sound: SimpleNamespace, start: float | None, severity: str | None
+) -> None:
+    """Two devices, a second between requests, three stages; an uplink every 300 s."""
+    devices = [sound.device(eui) for eui in sound.euis[:2]]
+    config = sound.config(*devices, session_start=None if start is None else sound.now + start)
+    findings = sound.found(config, "session_start", now=sound.now)
+    assert [finding.severity for finding in findings] == ([severity] if severity else [])
+    assert not sound.found(config, "session_start")
+
+
+@pytest.mark.parametrize(("reboot_in", "refused"), [(3222, True), (3223, False)])
+def test_a_reboot_time_lies_after_the_transmission(sound: SimpleNamespace, reboot_in: float, refused: bool) -> None:
+    """3 × 300 s of setup, 2191 s until the session, 131 s of transmission; later stages may lie behind the reboot."""
+    config = sound.config(reboot=sound.now + reboot_in)
+    findings = sound.found(config, "reboot_time", changes=TRANSMISSION, now=sound.now)
+    assert [finding.severity for finding in findings] == ["refuse"] * refused
+
+
+def test_a_reboot_time_is_checked_where_there_are_clock_and_time(sound: SimpleNamespace) -> None:
+    assert not sound.found(sound.config(reboot=sound.now + 1), "reboot_time")
+    assert not sound.found(sound.config(reboot="after_transfer"), "reboot_time", now=sound.now)
+
+
+def test_a_network_that_answers_clock_synchronisation_is_warned_of(sound: SimpleNamespace) -> None:
+    [finding] = sound.found(sound.config(), "clock_sync", network=NetworkCapabilities(clock_sync=True))
+    assert (finding.severity, finding.group, finding.devices) == ("warn", None, ())
+    assert not sound.found(sound.config(), "clock_sync", network=NetworkCapabilities())
+    assert not sound.found(sound.config(), "clock_sync")
+
+
+def test_the_least_durations_of_the_stages_are_listed(sound: SimpleNamespace) -> None:
+    [finding] = sound.found(sound.config(), "stage_durations", changes=TRANSMISSION)
+    assert finding.severity == "info"
+    assert finding.message == (
+        "least duration of the stages: McGroupSetup 300 s, FragSessionSetup 300 s, McClassCSession 2191 s, "
+        "DlFragment 131 s, CompletionVerification 320 s; in all 3242 s"
+    )
+    assert finding.remedy == ""

@@ -1,0 +1,129 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+
+def message(sound: SimpleNamespace, rule: str, **settings: Any) -> str:
+    changes, group = settings.pop("changes", None), settings.pop("group", {})
+    config = sound.config(groups=(sound.group(**group),), **settings)
+    [finding] = sound.found(config, rule, changes=changes)
+    assert (finding.group, finding.devices) == ("g", ())
+    return str(finding)
+
+
+def severities(sound: SimpleNamespace, rule: str, **settings: Any) -> list[str]:
+    changes, group = settings.pop("changes", None), settings.pop("group", {})
+    config = sound.config(groups=(sound.group(**group),), **settings)
+    return [finding.severity for finding in sound.found(config, rule, changes=changes)]
+
+
+@pytest.mark.parametrize(
+    ("group", "spacing", "found"),
+    [
+        ({}, 3.7, []),
+        ({}, 3.6, ["warn"]),
+        ({}, 0.0, ["warn"]),
+        ({"frequency": 868_100_000}, 3.7, ["warn"]),
+        ({"region": "US915", "dr": 8}, 0.5, []),
+    ],
+)
+def test_frames_keep_to_the_duty_cycle_of_the_frequency(
+    sound: SimpleNamespace, group: dict[str, Any], spacing: float, found: list[str]
+) -> None:
+    """370 ms on the air: 10 % of 3.7 s."""
+    time = replace(sound.plan_of(sound.config()).groups["g"].time, spacing=spacing)
+    settings = {"fsize": 48 if group.get("region") != "US915" else 30, "group": group, "changes": {"time": time}}
+    assert severities(sound, "duty_cycle", **settings) == found
+
+
+def test_the_duty_cycle_finding_has_the_delay_that_would_fit(sound: SimpleNamespace) -> None:
+    text = message(sound, "duty_cycle", mcast_msg_delay=2000, duty_cycle=1)
+    assert "a frame of 0.370 s every 2 s; a gateway may use 10.0% of the time" in text
+    assert "Set mcast_msg_delay to 3697 ms or more" in text
+
+
+@pytest.mark.parametrize(("delay_ms", "found"), [(2000, []), (1990, ["warn"])])
+def test_a_device_needs_two_seconds_for_a_frame(sound: SimpleNamespace, delay_ms: float, found: list[str]) -> None:
+    assert severities(sound, "spacing", mcast_msg_delay=delay_ms, duty_cycle=1) == found
+
+
+def test_coded_fragments_of_a_single_one_are_warned_of(sound: SimpleNamespace) -> None:
+    for redundancy, found in ((2, ["warn"]), (0, [])):
+        config = sound.config(redundancy=redundancy)
+        assert [finding.severity for finding in sound.found(config, "n_frags", image_len=48)] == found
+        assert not sound.found(config, "n_frags", image_len=49)
+
+
+def test_the_last_counter_leaves_no_room_for_a_multicast_setup(sound: SimpleNamespace) -> None:
+    for first, found in ((2**32 - 2, []), (2**32 - 1, ["refuse"])):
+        assert severities(sound, "f_cnt_end", kind="multicast", group={"first_f_cnt": first}) == found
+    assert severities(sound, "f_cnt_end", group={"first_f_cnt": 2**32 - 1 - 26}) == []
+
+
+def test_a_group_key_that_is_not_in_the_ring_is_refused(sound: SimpleNamespace) -> None:
+    [finding] = sound.found(sound.config(), "mc_key", mc_key_known=lambda group: group.name != "g")
+    assert finding.severity == "refuse"
+    assert severities(sound, "mc_key") == []
+
+
+def test_the_missing_mic_of_the_first_dialect_is_named(sound: SimpleNamespace) -> None:
+    assert severities(sound, "no_mic") == ["info"]
+    assert severities(sound, "no_mic", group={"dialect": "2.0.0"}) == []
+
+
+def fleet(sound: SimpleNamespace, n_devices: int) -> list[Any]:
+    return [sound.device(f"{i:016x}") for i in range(n_devices)]
+
+
+@pytest.mark.parametrize(
+    ("n_devices", "delay", "found", "remedy"),
+    [
+        (80, 0, ["info"], ""),
+        (81, 0, ["warn", "info"], "Split it into groups of at most 80 devices."),
+        (5000, 2, ["warn", "info"], "Split it into groups of at most 80 devices."),
+        (10240, 7, ["info"], ""),
+        (10241, 7, ["warn", "info"], "Split it into groups of at most 80 devices."),
+    ],
+)
+def test_more_than_five_answers_a_second_are_warned_of(
+    sound: SimpleNamespace, n_devices: int, delay: int, found: list[str], remedy: str
+) -> None:
+    """Answers are spread over 2^(delay + 4) s."""
+    config = sound.config(*fleet(sound, n_devices), kind="binary")
+    findings = sound.found(config, "answer_rate", changes={"block_ack_delay": delay})
+    assert [finding.severity for finding in findings] == found
+    assert findings[0].remedy == remedy
+
+
+def test_the_reports_of_dialect_2_count_as_answers(sound: SimpleNamespace) -> None:
+    for ack_reception, found in ((True, ["warn", "info"]), (False, ["info"])):
+        config = sound.config(*fleet(sound, 100), groups=(sound.group(dialect="2.0.0"),), ack_reception=ack_reception)
+        findings = sound.found(config, "answer_rate", changes={"block_ack_delay": 0})
+        assert [finding.severity for finding in findings] == found
+
+
+def test_the_rate_of_answers_is_expected_by_period_pacing_and_spread(sound: SimpleNamespace) -> None:
+    devices = fleet(sound, 60)  # an uplink every 300 s each
+    [free] = sound.found(sound.config(*devices, ucast_msg_delay=0), "answer_rate")
+    assert free.message == "60 devices: about 0.2 answers a second in the unicast stages"
+    [paced] = sound.found(sound.config(*devices, ucast_msg_delay=10_000), "answer_rate")
+    assert "about 0.1 answers a second" in paced.message
+    [asked] = sound.found(sound.config(*devices, kind="binary"), "answer_rate", changes={"block_ack_delay": 1})
+    assert asked.message.endswith("1.9 when all answer within 32 s")
+
+
+def test_the_frames_of_a_session_are_counted(sound: SimpleNamespace) -> None:
+    assert message(sound, "frames", group={"first_f_cnt": 7}) == (
+        "info: group 'g': 21 uncoded and 5 coded fragments of 48 bytes: 26 frames, one every 5.0 s, the last 130 s "
+        "after the session's start; counters 7 to 32"
+    )
+    rounds = message(sound, "frames", redundancy=0)
+    assert "2 rounds of 21 uncoded and 0 coded fragments of 48 bytes: 42 frames" in rounds
+    adaptive = message(sound, "frames", redundancy="adaptive", frag_redundancy_max=40)
+    assert "21 uncoded and up to 40 coded fragments of 48 bytes: up to 61 frames" in adaptive
+    assert "the last of the first round" in adaptive
+    assert severities(sound, "frames", kind="multicast") == []

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from fuota_fec.campaign.preflight.context import Context
+from fuota_fec.campaign.preflight.durations import (
+    session_wait,
+    setup_pacing,
+    setup_time,
+    stage_times,
+    transmission_end,
+)
+from fuota_fec.campaign.stages import planned_stages
+from fuota_fec.planning.schedule import session_start
+
+WAIT = 1 + 3 * (2 * 300 + 2 * 60) + 0 + 30
+"""Pacing, tries, late answers, margin."""
+TRANSMISSION = pytest.approx(130.37, abs=0.01)
+"""3 + 2 s before the first frame, 25 spacings of 5 s, and the last frame."""
+
+
+def times(context: Context) -> dict[str, float]:
+    return {time.stage.name: time.least for time in stage_times(context)}
+
+
+def times_of(sound: SimpleNamespace, *devices: Any, **settings: Any) -> dict[str, float]:
+    return times(sound.context(sound.config(*devices, **settings)))
+
+
+def test_least_durations_of_a_firmware_campaign(sound: SimpleNamespace) -> None:
+    assert times_of(sound) == {
+        "McGroupSetup": 300,
+        "FragSessionSetup": 300,
+        "McClassCSession": WAIT,
+        "DlFragment": TRANSMISSION,
+        "CompletionVerification": 320,
+    }
+
+
+def test_a_reboot_time_and_a_missing_redundancy_add_stages(sound: SimpleNamespace) -> None:
+    assert list(times_of(sound, redundancy=0, reboot=sound.now + 1e5)) == [
+        *("McGroupSetup", "DevRebootTime", "FragSessionSetup", "McClassCSession"),
+        *("DlFragment", "UpgradeImage", "CompletionVerification"),
+    ]
+
+
+def test_stages_of_a_multicast_setup(sound: SimpleNamespace) -> None:
+    assert list(times_of(sound, kind="multicast")) == ["McGroupSetup", "McClassCSession"]
+
+
+def test_the_status_of_a_binary_transfer_takes_a_period_or_the_spread_of_the_answers(sound: SimpleNamespace) -> None:
+    by_unicast = times_of(sound, kind="binary")
+    assert list(by_unicast)[-2:] == ["DlFragment", "FragSessionStatus"]
+    assert by_unicast["FragSessionStatus"] == 300
+    devices = [sound.device(f"{i:016x}") for i in range(600)]
+    together = times_of(sound, *devices, kind="binary", fsession_status_threshold=0)
+    assert together["FragSessionStatus"] == 64
+
+
+def test_the_session_stage_is_named_by_class_c_if_there_is_one(sound: SimpleNamespace) -> None:
+    class_b, class_c = sound.group(device_class="B"), sound.group(name="h", mc_addr="01f3a4b6")
+    assert "McClassBSession" in times_of(sound, groups=(class_b,))
+    both = times_of(
+        sound, sound.device(), sound.device(f"{1:016x}", group="h"), groups=(class_b, class_c), max_duration=1e6
+    )
+    assert [name for name in both if "Session" in name and "Mc" in name] == ["McClassCSession"]
+
+
+@pytest.mark.parametrize("kind", ["multicast", "binary", "firmware"])
+def test_every_planned_stage_that_is_not_spare_has_a_duration(sound: SimpleNamespace, kind: str) -> None:
+    context = sound.context(sound.config(kind=kind, unicast_repair_max=3, redundancy="adaptive"))
+    planned = planned_stages(context.config, context.plan)
+    assert list(times(context)) == [stage.name for stage in planned if not stage.spare]
+    assert any(stage.spare for stage in planned) == (kind != "multicast")
+
+
+def test_the_wait_for_a_session_is_the_one_of_the_schedule(sound: SimpleNamespace) -> None:
+    devices = [sound.device(f"{i:016x}", uplink_period=100 + i) for i in range(50)]
+    config = sound.config(
+        *devices, success_threshold=80, stage_complete_delay=2, msg_retries=1, ucast_msg_delay=2500, uplink_period=1
+    )
+    assert session_wait(sound.context(config)) == session_start(
+        0,
+        n_devices=40,
+        ucast_msg_delay=2.5,
+        msg_retries=1,
+        slowest_period=139,
+        delivery_timeout=60,
+        late_answer_time=2 * 149,
+        margin=30,
+    )
+
+
+def test_a_class_b_session_waits_for_two_beacon_periods(sound: SimpleNamespace) -> None:
+    hasty = {"msg_retries": 0, "delivery_timeout": 0, "mcsession_delay": 0, "ucast_msg_delay": 0}
+    device = sound.device(uplink_period=10)
+    assert session_wait(sound.context(sound.config(device, **hasty))) == 20
+    class_b = (sound.group(device_class="B"),)
+    assert session_wait(sound.context(sound.config(device, groups=class_b, **hasty))) == 256
+
+
+def test_a_configured_session_start_is_waited_for(sound: SimpleNamespace) -> None:
+    for start_in, least in ((7200.0, 7200 - 600), (100.0, 0)):
+        config = sound.config(session_start=sound.now + start_in)
+        assert times(sound.context(config, now=sound.now))["McClassCSession"] == least
+        assert times(sound.context(config))["McClassCSession"] == WAIT, "without a clock it is not looked at"
+
+
+@pytest.mark.parametrize(("delay_ms", "least"), [(0, 300), (1000, 300), (10_000, 990)])
+def test_pacing_or_the_slowest_device_sets_the_pace_of_a_stage(
+    sound: SimpleNamespace, delay_ms: float, least: float
+) -> None:
+    devices = [sound.device(f"{i:016x}") for i in range(100)]
+    context = sound.context(sound.config(*devices, ucast_msg_delay=delay_ms))
+    assert times(context)["McGroupSetup"] == least
+    assert setup_time(context) == 2 * least
+    assert setup_pacing(context) == 3 * 99 * delay_ms / 1000
+
+
+@pytest.mark.parametrize("kind", ["multicast", "binary", "firmware"])
+def test_a_campaign_that_asks_for_versions_begins_with_a_stage_for_it(sound: SimpleNamespace, kind: str) -> None:
+    probing = times_of(sound, sound.device(probe=True), kind=kind)
+    assert next(iter(probing)) == "PackageVersion"
+    assert "PackageVersion" not in times_of(sound, kind=kind)
+
+
+def test_the_transmission_ends_after_setup_session_and_frames(sound: SimpleNamespace) -> None:
+    context = sound.context(sound.config(redundancy=0, datafrag_loops_max=1, reboot="after_transfer"))
+    assert transmission_end(context) == pytest.approx(2 * 300 + WAIT + 5 + 20 * 5 + 0.37, abs=0.01)
