@@ -80,7 +80,7 @@ class Outbox:
 
         UnbuildableError for a request whose downlink cannot be built.
         """
-        for request in list(self._pending.values()):
+        for request in tuple(self._pending.values()):
             if not self._campaign.awaits_hand_over(request.id):
                 self._drop(request)
             elif self._may_go(request, now) and (handed_over := self._submit(request, now)) is not None:
@@ -88,11 +88,11 @@ class Outbox:
 
     def due(self, now: float) -> float | None:
         """Time of the next attempt, as far as it is known now."""
-        free = (self._free_at(request, now) for request in self._pending.values())
-        times = [at for at in (*free, *self._retry_at.values()) if at > now]
-        if self._to_withdraw:
-            times.append(now + NETWORK_RETRY)
-        return min(times, default=None)
+        times = [now + NETWORK_RETRY] if self._to_withdraw else []
+        if self._pending:
+            free = (self._free_at(request, now) for request in self._pending.values())
+            times += [at for at in (*free, *self._retry_at.values()) if at > now]
+        return min(times) if times else None
 
     def _may_go(self, request: Requested, now: float) -> bool:
         if self._campaign.paused and not request.reply:
