@@ -76,23 +76,23 @@ def _self_test(kernel: str) -> bool:
     sizes = ((1, 1), (2, 7), (33, 64), (64, 51), (130, 242))
     try:
         return all(
-            _agrees(kernel, version, rng.randbytes(n_frags * frag_size), frag_size, rng)
-            for version in DIALECTS
+            _agrees(kernel, dialect, rng.randbytes(n_frags * frag_size), frag_size, rng)
+            for dialect in DIALECTS
             for n_frags, frag_size in sizes
         )
     except FuotaError:
         return False
 
 
-def _agrees(kernel: str, version: str, block: bytes, frag_size: int, rng: random.Random) -> bool:
+def _agrees(kernel: str, dialect: str, block: bytes, frag_size: int, rng: random.Random) -> bool:
     """True if encoding, and decoding with a fifth of the fragments lost, equal the reference after every fragment."""
     n_frags = len(block) // frag_size
-    coded = fuota_fec.encode(block, frag_size, n_frags + 8, version=version, kernel=kernel)
-    expected = _reference.encode(block, frag_size, n_frags + 8, version=version)
+    coded = fuota_fec.encode(block, frag_size, n_frags + 8, dialect=dialect, kernel=kernel)
+    expected = _reference.encode(block, frag_size, n_frags + 8, dialect=dialect)
     if [bytes(row) for row in coded] != expected:
         return False
-    decoder = fuota_fec.Decoder(n_frags, frag_size, version=version, kernel=kernel)
-    reference = _reference.Decoder(n_frags, frag_size, version=version)
+    decoder = fuota_fec.Decoder(n_frags, frag_size, dialect=dialect, kernel=kernel)
+    reference = _reference.Decoder(n_frags, frag_size, dialect=dialect)
     uncoded = [block[i * frag_size : (i + 1) * frag_size] for i in range(n_frags)]
     for frag_nb, payload in enumerate(uncoded + expected, 1):
         if rng.random() < 0.2:

@@ -75,7 +75,7 @@ def encode_command(
         n_coded=n_coded or 0,
         code_rate=code_rate,
         rows=_row_list(rows),
-        version=dialect,
+        dialect=dialect,
         frag_index=frag_index,
         descriptor=_descriptor(descriptor),
     )
@@ -118,7 +118,7 @@ def decode_command(fragments: str, output: str, setup_hex: str | None, dialect: 
     lines, notes = _read_lines(fragments)
     dialect = dialect or notes.get("dialect") or "1.0.0"
     setup = _read_setup(setup_hex if setup_hex is not None else notes.get("setup"), dialect, fragments)
-    decoder = Decoder(setup.nb_frag, setup.frag_size, version=dialect)
+    decoder = Decoder(setup.nb_frag, setup.frag_size, dialect=dialect)
     n_read = n_other = 0
     for number, line in lines:
         fragment = _read_command(fragmentation.DataFragment, line, dialect, f"{fragments}, line {number}")
@@ -178,7 +178,7 @@ def _descriptor(text: str) -> bytes:
 
 def _setup(block: FragmentedBlock) -> bytes:
     """FragSessionSetupReq with zeros for the fields of a device: group mask, answer delay, in 2.0.0 counter and MIC."""
-    second = block.version == "2.0.0"
+    second = block.dialect == "2.0.0"
     request = block.setup_request(
         mc_group_bit_mask=0,
         block_ack_delay=0,
@@ -223,7 +223,7 @@ def _read_setup(text: str | None, dialect: str, path: str) -> fragmentation.Frag
 def _read_command(kind: type[C], text: str, dialect: str, where: str) -> C:
     """Single command of this kind from `text` in hexadecimal. ParameterError for any other text."""
     try:
-        commands = fragmentation.decode(bytes.fromhex(text), uplink=False, version=dialect)
+        commands = fragmentation.decode(bytes.fromhex(text), uplink=False, dialect=dialect)
     except (WireError, ParameterError) as error:
         raise ParameterError(f"{where}: {shown(text)} is not a {kind.__name__} of dialect {dialect}: {error}") from None
     except ValueError:

@@ -87,7 +87,7 @@ def simulate_command(as_json: bool, **given: Any) -> None:
         choices = [chosen] if chosen is None else [chosen, None]
         n_tasks = len(choices) * -(-n_devices // CHUNK)
         executor = _Watched(pool, lambda done: progress(done, n_tasks))
-        arguments: dict[str, Any] = {"max_coded": max_coded, "version": dialect, "seed": seed, "executor": executor}
+        arguments: dict[str, Any] = {"max_coded": max_coded, "dialect": dialect, "seed": seed, "executor": executor}
         trials = [simulate_fleet(n_frags, loss, n_devices, rows=rows, **arguments) for rows in choices]
     study = study_fleet(
         n_frags,

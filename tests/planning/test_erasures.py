@@ -19,7 +19,7 @@ def test_fleet_trials_use_the_functions_of_erasures():
 
 
 def completes_at(n_frags: int, dialect: str, rows: list[int], lost: np.ndarray) -> int:
-    decoder = _reference.Decoder(n_frags, 1, version=dialect)
+    decoder = _reference.Decoder(n_frags, 1, dialect=dialect)
     block = bytes(range(n_frags))
     coded = [_reference.parity_row(n_frags, row, dialect) for row in rows]
     for i in np.flatnonzero(~lost[:n_frags]):

@@ -25,7 +25,7 @@ def simulated(plan: ff.RedundancyPlan, loss, n_coded: int, *, n_fleets: int = N_
         losses.size,
         max_coded=n_coded,
         rows=plan.rows[:n_coded],
-        version=plan.dialect,
+        dialect=plan.dialect,
         seed=987_654_321,
     )
     completed = np.count_nonzero(trial.coded_needed.reshape(n_fleets, -1) >= 0, axis=1)

@@ -123,7 +123,7 @@ TABLE = [
 
 def needed_for(n_frags, loss, dialect, rows, n_devices, seed=77):
     """Coded fragments with which 90, 99 and 99.9 % complete; one more than sent if they never do."""
-    trial = ff.simulate_fleet(n_frags, loss, n_devices, max_coded=len(rows), version=dialect, rows=rows, seed=seed)
+    trial = ff.simulate_fleet(n_frags, loss, n_devices, max_coded=len(rows), dialect=dialect, rows=rows, seed=seed)
     never = len(rows) + 1
     counts = np.bincount(np.where(trial.coded_needed < 0, never, trial.coded_needed), minlength=never + 1)
     completed = np.cumsum(counts[:never]) / n_devices
