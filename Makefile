@@ -13,7 +13,7 @@ help:
 	@echo "make bench     benchmarks of codec, campaigns and a large simulated fleet, and a comparison with other codecs: benchmarks/RESULTS.md"
 	@echo "make adaptive  compare adaptive redundancy with a fixed rate, 100 seeds: docs/adaptive.md"
 	@echo "make docs      generate the pages from the code, and the pictures of the reports"
-	@echo "make sanitize  run the core's tests under ASan and UBSan"
+	@echo "make sanitize  run the core's tests under ASan and UBSan, with its asserts on"
 	@echo "make clean     remove everything that was built"
 
 run: .venv/.example
@@ -45,10 +45,10 @@ docs: .venv/.dev
 	@$(BIN)/python docs/generate.py
 	@$(BIN)/python docs/pictures.py
 
-# The interpreter is not instrumented, so the libraries of the sanitizers are loaded before it, and its leaks are ignored.
-# The sanitized build is separate from the ordinary one and comes first on the path. The following tests are left out:
-# tests/c, which builds sanitized programs itself; databases; the browser, which would load the sanitizers as well; tests
-# that hardly use the core (campaigns driven by hand, the command line); and statistics, which repeat the same calls.
+# The interpreter is not instrumented: the sanitizers' libraries are loaded before it, and its own leaks are not reported.
+# The sanitized build lies beside the ordinary one and is found first; asserts of the core are on in it. Left out are tests/c,
+# which builds sanitized programs of its own, tests with a database or a browser, which would load the libraries too, tests
+# that do not reach the core (campaigns driven by hand, the command line), and statistics, which repeat the same calls.
 sanitize: .venv/.dev
 	@echo "== sanitizers"
 	@rm -rf build/asan && mkdir -p build/asan && cp -r fuota_fec build/asan/ && rm -f build/asan/fuota_fec/*.so

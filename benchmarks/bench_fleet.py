@@ -1,9 +1,9 @@
-"""Costs of a whole campaign over a large simulated fleet: real time on one core, and memory.
+"""Cost of a whole campaign over a large simulated fleet: real time on one core, and memory.
 
     python benchmarks/bench_fleet.py [--devices 10000] [--fragments 1000] [--dialect 1.0.0] [--full N]
 
-The campaign is a firmware update with coded fragments and all stages, run by the agent of real campaigns. 5 % of the
-messages are lost in each direction. A few devices decode every fragment; the other devices are computed in batches.
+A firmware update with coded fragments and all stages, run by the same agent as a real campaign; 5 % of the frames in
+either direction are lost. A few devices decode their blocks themselves, the others are batched.
 """
 
 from __future__ import annotations
@@ -48,9 +48,9 @@ def main() -> int:
     parser.add_argument("--devices", type=int, default=10_000)
     parser.add_argument("--fragments", type=int, default=1000)
     parser.add_argument("--dialect", default="1.0.0")
-    parser.add_argument("--full", type=int, help="number of devices that decode every fragment")
+    parser.add_argument("--full", type=int, help="devices that decode their blocks themselves")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("FLEET.md"))
-    parser.add_argument("--profile", metavar="FILE", help="write the profile of cProfile")
+    parser.add_argument("--profile", metavar="FILE", help="write a cProfile profile")
     options = parser.parse_args()
     fleet = Simulation(seed=1, n_devices=options.devices, n_full=options.full, downlink_loss=0.05, uplink_loss=0.05)
     group = {"name": "meters", "mc_addr": "01f3a4b5", "dr": 5, "version": options.dialect}
@@ -82,8 +82,8 @@ def main() -> int:
     if not options.profile:
         lines = [
             *("# Measured: a large simulated fleet", ""),
-            "Written by `benchmarks/bench_fleet.py`. A whole firmware update with 5 % loss in each direction.",
-            *("", what + ".", "", "| quantity | measured | bound |", "| --- | --- | --- |"),
+            "Written by `benchmarks/bench_fleet.py`. A whole firmware update; 5 % of the frames either way are lost.",
+            *("", what + ".", "", "| what | measured | bound |", "| --- | --- | --- |"),
             *(f"| {name} | {measured:,.1f} {unit} | {bound:,.0f} {unit} |" for name, measured, bound, unit in rows),
         ]
         options.out.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -17,13 +17,16 @@ from cpython.pythread cimport (
     PyThread_type_lock,
 )
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t, uintptr_t
-from libc.stdlib cimport free, malloc
+from libc.stdlib cimport free
 from libc.string cimport memcpy, memset
 
 import numpy as np
 
 from fuota_fec.checks import integer
 from fuota_fec.errors import ParameterError, UndecodableError
+
+cdef extern from "stdlib.h" nogil:
+    void *aligned_alloc(size_t alignment, size_t length)
 
 cdef extern from "Python.h":
     long long PyLong_AsLongLongAndOverflow(object number, int *overflow)
@@ -64,7 +67,8 @@ cdef const fuota_kernel *find_kernel(object name, str origin) except NULL:
         encoded = name.encode(errors="replace")
         k = fuota_kernel_by_name(FEATURES, encoded)
     if k == NULL:
-        raise ParameterError(f"{origin}: kernel {name!r} is not one that this CPU can run, expected {', '.join(kernels())}")
+        names = ", ".join(kernels())
+        raise ParameterError(f"{origin}: kernel {name!r} is not one that this CPU can run, expected {names}")
     return k
 
 
@@ -149,10 +153,11 @@ def parity_panels(uint32_t n_frags, int dialect, rows, panels, kernel=None):
 
 
 def panels_unpack(panels, size_t n_cols, size_t start, size_t stop, bits):
-    """Rows start … stop-1 of a matrix as 0/1 bytes, row after row, to `bits`."""
+    """Write rows start … stop-1 of a matrix to `bits`, a byte of 0 or 1 for each coefficient, row after row."""
     cdef View matrix = read_view(panels, "panels"), out = write_view(bits, "bits")
     cdef size_t row
-    if n_cols == 0 or start > stop or rows_in(&matrix.buffer, n_cols) < stop or <size_t> out.buffer.len // n_cols < stop - start:
+    if n_cols == 0 or start > stop or rows_in(&matrix.buffer, n_cols) < stop or \
+            <size_t> out.buffer.len // n_cols < stop - start:
         raise ParameterError("bits: rows outside the matrix, or too little room for them")
     with nogil:
         for row in range(start, stop):
@@ -173,7 +178,7 @@ cdef int check_coded(const Py_buffer *out, size_t offset, size_t stride, size_t 
 
 
 def encode_into(block, size_t frag_size, panels, size_t n_rows, out, size_t offset, size_t stride, kernel=None):
-    """Coded fragment i of the matrix `panels` goes to out[offset + i * stride …], frag_size bytes."""
+    """Write coded fragment i of the matrix `panels` to out[offset + i * stride …], frag_size bytes."""
     cdef const fuota_kernel *k = pick(kernel)
     cdef View source = read_view(block, "block"), matrix = read_view(panels, "panels"), coded = write_view(out, "out")
     cdef size_t n_frags, work_len
@@ -190,7 +195,8 @@ def encode_into(block, size_t frag_size, panels, size_t n_rows, out, size_t offs
     work = take_work(&work_len)
     with nogil:
         fuota_encode(k, <const uint8_t *> matrix.buffer.buf, n_rows, n_frags, frag_size,
-                     <const uint8_t *> source.buffer.buf, frag_size, <uint8_t *> coded.buffer.buf + offset, stride, work)
+                     <const uint8_t *> source.buffer.buf, frag_size, <uint8_t *> coded.buffer.buf + offset, stride,
+                     work)
     give_work(work, work_len)
 
 
@@ -214,7 +220,7 @@ def encode_leading(block, frag_size, n_coded, int dialect, out, kernel):
         return None
     if not (PyBytes_CheckExact(block) or is_byte_array(block)):
         return None
-    # Released buffers from here on: a View for each would cost a tenth of a small encode.
+    # Zeroed, so that each can be released whether or not it was acquired. Two views would cost 4 % of a small encode.
     memset(&source, 0, sizeof(source))
     memset(&coded, 0, sizeof(coded))
     try:
@@ -252,7 +258,7 @@ def encode_leading(block, frag_size, n_coded, int dialect, out, kernel):
 # ---- fleets ----------------------------------------------------------------------------------------------
 
 def matrix_columns(panels, size_t n_rows, size_t n_frags, columns):
-    """A coefficient matrix by columns, 64 rows to a word (uint64): ceil(n_rows / 64) × n_frags words."""
+    """Write a coefficient matrix by columns, 64 rows to a word (uint64): ceil(n_rows / 64) × n_frags words."""
     cdef View matrix = read_view(panels, "panels"), out = write_view(columns, "columns")
     if n_frags == 0 or n_frags > FUOTA_MAX_FRAGS or rows_in(&matrix.buffer, n_frags) < n_rows:
         raise ParameterError("panels: not a matrix of that many rows and columns")
@@ -275,9 +281,10 @@ def losses_len(size_t n_bits):
 
 
 def fleet_complete(columns, size_t n_frags, size_t n_rows, lost, needed, kernel=None):
-    """needed[d] (int32) for devices whose loss bitmaps follow each other in `lost` (uint64)."""
+    """Write to needed[d] (int32) after how many coded fragments device d, with bitmap d of `lost`, completes."""
     cdef const fuota_kernel *k = pick(kernel)
-    cdef View matrix = read_view(columns, "columns"), losses = read_view(lost, "lost"), out = write_view(needed, "needed")
+    cdef View matrix = read_view(columns, "columns"), losses = read_view(lost, "lost")
+    cdef View out = write_view(needed, "needed")
     cdef size_t n_devices = n_items(out, sizeof(int32_t), "needed")
     cdef fuota_status status
     check_columns(matrix, n_frags, n_rows)
@@ -291,7 +298,7 @@ def fleet_complete(columns, size_t n_frags, size_t n_rows, lost, needed, kernel=
 
 def fleet_simulate(columns, size_t n_frags, size_t n_rows, uint64_t seed, uint64_t first_device, thresholds, needed,
                    kernel=None):
-    """needed[d] (int32) for devices first_device + d, whose losses are drawn with thresholds[d] (uint32), or [0]."""
+    """As `fleet_complete`, for devices first_device + d; thresholds[d] (uint32), or [0], draws their losses."""
     cdef const fuota_kernel *k = pick(kernel)
     cdef View limits = copy_view(thresholds, "thresholds")
     cdef View matrix = read_view(columns, "columns"), out = write_view(needed, "needed")
@@ -299,7 +306,7 @@ def fleet_simulate(columns, size_t n_frags, size_t n_rows, uint64_t seed, uint64
     cdef fuota_status status
     check_columns(matrix, n_frags, n_rows)
     if n_thresholds != 1 and n_thresholds != n_devices:
-        raise ParameterError(f"thresholds: {n_thresholds} numbers for {n_devices} devices, expected one or one for each")
+        raise ParameterError(f"thresholds: {n_thresholds} numbers for {n_devices} devices, expected 1 or {n_devices}")
     with nogil:
         status = fuota_fleet_simulate(k, <const uint64_t *> matrix.buffer.buf, n_frags, n_rows, seed, first_device,
                                       numbers_of(limits), n_thresholds != 1, n_devices, <int32_t *> out.buffer.buf)
@@ -320,7 +327,7 @@ cdef uint64_t largest(View numbers) noexcept:
 
 def select_rows(uint32_t n_frags, int dialect, uint32_t n_candidates, uint32_t threshold, uint64_t seed, n_patterns,
                 weights, gains, sent, rows, kernel=None):
-    """Write to `rows` which of the rows 1 … n_candidates to send after `sent`. All arrays are uint32: see fuota_loss_pool.
+    """Write to `rows` the rows of 1 … n_candidates to send after `sent`. All arrays are uint32: see fuota_loss_pool.
 
     n_patterns and weights have n_frags + 1 numbers, gains SELECT_DEPTH + 1 for each stage.
     """
@@ -357,7 +364,7 @@ def select_rows(uint32_t n_frags, int dialect, uint32_t n_candidates, uint32_t t
     pool.weights = numbers_of(values)
     pool.gains = numbers_of(factors)
     pool.n_stages = n_numbers(factors) // (FUOTA_SELECT_DEPTH + 1)
-    # The core reads again what it has chosen, so that too lies where no other thread can change it.
+    # The core reads its own choices again, so they too must lie where no other thread can change them.
     chosen = read_view(PyBytes_FromStringAndSize(NULL, n_rows * sizeof(uint32_t)), "rows")
     with nogil:
         status = fuota_select_rows(k, n_frags, <fuota_dialect> dialect, n_candidates, &pool, numbers_of(before), n_sent,

@@ -1,4 +1,4 @@
-# The decoder: one lock each, so that threads that share one wait for each other.
+# The decoder. Threads may share one: a call waits while another thread computes in it.
 
 cdef uint32_t checked_frag_nb(object frag_nb) except 0:
     cdef long long number = small_int(frag_nb)
@@ -8,9 +8,10 @@ cdef uint32_t checked_frag_nb(object frag_nb) except 0:
 
 
 cdef class Decoder:
-    # The GIL guards the decoder, except while `busy`: then a call runs in the core without the GIL, and others wait at
-    # the gate. A call that need not wait looks at one flag. The gate is a lock that is held while closed; who passes
-    # it has closed it again. It is opened once for however many wait, and each opens it for the next when it leaves.
+    # The GIL guards the decoder, except while `busy`: then a call runs in the core without the GIL, and other calls
+    # wait at the gate. A call that need not wait only looks at the flag. The gate is a lock, held while it is closed;
+    # acquiring it is passing and closing at once. `is_open` is true from the opening until the thread that passed has
+    # the GIL, so that no opening is lost: each thread that finds the decoder free opens the gate for the next.
     cdef fuota_decoder *decoder
     cdef PyThread_type_lock gate
     cdef bint busy, is_open
@@ -41,7 +42,7 @@ cdef class Decoder:
             PyThread_free_lock(self.gate)
 
     cdef int wait(self) except -1:
-        """Returns, with the GIL held, when no other thread is in the decoder."""
+        """Returns, with the GIL held, when no other thread computes in the decoder."""
         if self.gate == NULL:
             self.gate = PyThread_allocate_lock()
             if self.gate == NULL:
@@ -57,6 +58,7 @@ cdef class Decoder:
         return 0
 
     cdef void admit_next(self) noexcept:
+        """Opens the gate if a thread waits and may enter."""
         if self.n_waiting and not self.busy and not self.is_open:
             self.is_open = True
             PyThread_release_lock(self.gate)
@@ -103,7 +105,7 @@ cdef class Decoder:
         return ParameterError(f"payload: {length} bytes, expected frag_size = {self.frag_size}")
 
     def push_many(self, frag_nbs, payloads):
-        """Take len(frag_nbs) fragments: numbers as uint32, payloads one after the other. As `push`, GIL released."""
+        """As `push`, for len(frag_nbs) numbers (uint32) and as many payloads one after the other. Releases the GIL."""
         cdef View numbers = copy_view(frag_nbs, "frag_nbs"), fragments = read_view(payloads, "payloads")
         cdef size_t n = n_numbers(numbers)
         cdef uint32_t number

@@ -1,10 +1,10 @@
 #include "kernels.h"
 
-/* A feature counts only if the operating system saves the registers it uses (XGETBV): on a system that does not save ZMM
- * registers, AVX-512 would lose them at the next task switch. GFNI and AVX-512 are independent features. */
+/* A feature counts only if the operating system saves the registers it uses (XGETBV): on a system that does not save
+ * ZMM registers, AVX-512 would lose them at the next task switch. GFNI and AVX-512 are independent features. */
 
 static const char *const cpu_feature_names[] = {"avx2",     "fma",      "gfni",       "avx512f",
-                                            "avx512bw", "avx512vl", "avx512vbmi", "neon"};
+                                                "avx512bw", "avx512vl", "avx512vbmi", "neon"};
 
 const char *fuota_cpu_feature_name(unsigned idx)
 {

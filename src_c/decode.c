@@ -7,8 +7,8 @@
  * Received uncoded fragments lie in the block, missing ones are zero; coded fragments are kept with their payloads.
  * Nothing else happens until as many fragments have arrived as the block has: fewer cannot determine it. Then the
  * received rows, restricted to the missing columns, are eliminated all at once, and later fragments are added one by
- * one, so that the decoder knows at once when the rank is complete: a coded fragment as its row, a late uncoded one as an
- * equation of one unknown.
+ * one, so that the decoder knows at once when the rank is complete: a coded fragment as its row, a late uncoded one as
+ * an equation of one unknown.
  *
  * Solving is then two products. With zeros in the missing places the ordinary product of the rows with the
  * block, plus the coded payloads, is what the missing fragments must sum to (the syndromes); the inverse of the
@@ -52,7 +52,10 @@ struct fuota_decoder {
     fuota_buffer block_memory, solution_memory;
 };
 
-FUOTA_INLINE int decoder_has_seen(const fuota_decoder *d, uint32_t frag_nb) { return (d->seen[frag_nb / 8] >> (frag_nb % 8)) & 1; }
+FUOTA_INLINE int decoder_has_seen(const fuota_decoder *d, uint32_t frag_nb)
+{
+    return (d->seen[frag_nb / 8] >> (frag_nb % 8)) & 1;
+}
 
 fuota_status fuota_decoder_reset(fuota_decoder *d, const fuota_kernel *kernel, uint32_t n_frags, uint32_t frag_size,
                                  fuota_dialect dialect)
@@ -110,8 +113,8 @@ const uint8_t *fuota_decoder_block(const fuota_decoder *d) { return d->block; }
 
 /* ---- rank ----------------------------------------------------------------------------------------------- */
 
-/* Lays the missing columns of the panels into the elimination: byte p of an unknown's row is its column of panel p. Eight
- * panels at a time, so that whole words are written. */
+/* Lays the missing columns of the panels into the elimination: byte p of an unknown's row is its column of panel p.
+ * Eight panels at a time, so that whole words are written. */
 static void restriction_add_panels(const restriction *s, const fuota_kernel *kernel, size_t n_frags, size_t n_panels)
 {
     const size_t n_groups = fuota_ceil_div(n_frags, 8), n = s->elimination.n_unknowns;
@@ -136,9 +139,10 @@ static fuota_status restriction_start(restriction *s, const fuota_decoder *d)
     const size_t n = d->coded.n < likely ? d->coded.n : likely;
     const size_t columns_len = fuota_round_64(n_missing * sizeof *s->columns);
     const size_t panels_len = fuota_round_64(fuota_panels_len(n, d->n_frags));
-    uint8_t *const p = fuota_buffer_reserve(&s->memory, columns_len + panels_len +
-                                                            3 * fuota_panels_len(8, d->n_frags) + 8 * n_missing);
-    if (p == NULL || fuota_elimination_init(&s->elimination, &s->elimination_memory, d->kernel, n_missing, n) != FUOTA_OK)
+    uint8_t *const p = fuota_buffer_reserve(&s->memory, columns_len + panels_len + 3 * fuota_panels_len(8, d->n_frags) +
+                                                            8 * n_missing);
+    if (p == NULL ||
+        fuota_elimination_init(&s->elimination, &s->elimination_memory, d->kernel, n_missing, n) != FUOTA_OK)
         return FUOTA_NO_MEMORY;
     s->columns = (uint32_t *)(void *)p;
     s->panels = p + columns_len;
@@ -209,9 +213,11 @@ fuota_status fuota_decoder_rank(fuota_decoder *d, uint32_t *rank)
 static fuota_status coded_append(coded_list *list, uint32_t row, const uint8_t *payload, size_t frag_size)
 {
     const size_t n = list->n;
-    if ((n + 1) * sizeof *list->rows > list->rows_memory.capacity || (n + 1) * frag_size > list->payloads_memory.capacity) {
+    if ((n + 1) * sizeof *list->rows > list->rows_memory.capacity ||
+        (n + 1) * frag_size > list->payloads_memory.capacity) {
         const size_t wanted = n + n / 2 + 16;
-        uint8_t *const rows = fuota_buffer_grow(&list->rows_memory, n * sizeof *list->rows, wanted * sizeof *list->rows);
+        uint8_t *const rows =
+            fuota_buffer_grow(&list->rows_memory, n * sizeof *list->rows, wanted * sizeof *list->rows);
         uint8_t *const payloads = fuota_buffer_grow(&list->payloads_memory, n * frag_size, wanted * frag_size);
         if (rows != NULL)
             list->rows = (uint32_t *)(void *)rows;
@@ -285,8 +291,8 @@ fuota_status fuota_decoder_push(fuota_decoder *d, uint32_t frag_nb, const uint8_
     return status;
 }
 
-fuota_status fuota_decoder_push_many(fuota_decoder *d, const uint32_t *frag_nbs, const uint8_t *payloads,
-                                     size_t stride, size_t n)
+fuota_status fuota_decoder_push_many(fuota_decoder *d, const uint32_t *frag_nbs, const uint8_t *payloads, size_t stride,
+                                     size_t n)
 {
     for (size_t i = 0; i < n && !d->complete; i++) {
         /* The coded fragments behind the last one that the elimination waits for join it. */
@@ -318,8 +324,8 @@ fuota_status fuota_decoder_push_many(fuota_decoder *d, const uint32_t *frag_nbs,
 
 /* ---- bytes ---------------------------------------------------------------------------------------------- */
 
-/* Columns of the eliminated matrix, eight at a time, as panels of the inverse: row c gives the unknown whose pivot column
- * is c. Columns without a pivot give rows that are not used. */
+/* Columns of the eliminated matrix, eight at a time, as panels of the inverse: row c gives the unknown whose pivot
+ * column is c. Columns without a pivot give rows that are not used. */
 static void restriction_inverse(const restriction *s, const fuota_kernel *kernel, uint8_t *by_column, uint8_t *panels)
 {
     const fuota_elimination *const e = &s->elimination;
@@ -357,7 +363,7 @@ static fuota_status decoder_fill_in(fuota_decoder *d)
     const size_t sums_len = fuota_round_64(fuota_largest_of(n_rows, n_inverse) * frag_size);
     const size_t syndromes_len = fuota_round_64(n * frag_size);
     const size_t work_len = fuota_largest_of(fuota_encode_work_len(d->kernel, n_rows, d->n_frags, frag_size),
-                                       fuota_encode_work_len(d->kernel, n_inverse, n, frag_size));
+                                             fuota_encode_work_len(d->kernel, n_inverse, n, frag_size));
     uint8_t *p = fuota_buffer_reserve(&d->solution_memory, slots_len + rows_len + panels_len + scratch_len + sums_len +
                                                                syndromes_len + work_len);
     if (p == NULL)
@@ -417,7 +423,8 @@ fuota_status fuota_decoder_solve(fuota_decoder *d)
         const fuota_status status = restriction_start(&d->restriction, d);
         if (status != FUOTA_OK)
             return status;
-        while (d->restriction.n_examined < d->coded.n && d->restriction.elimination.rank < d->restriction.elimination.n_unknowns)
+        while (d->restriction.n_examined < d->coded.n &&
+               d->restriction.elimination.rank < d->restriction.elimination.n_unknowns)
             restriction_add(&d->restriction, d);
         d->has_restriction = 1;
         d->n_late = 0;

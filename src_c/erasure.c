@@ -5,8 +5,8 @@
 
 /* Many devices against one matrix: which coded fragment completes each. Bits only, no payloads.
  *
- * The kernel's `erasure_lanes` does the elimination (erasure_template.h). This file draws devices, lists their losses and
- * groups devices with similar numbers of losses, so that no lane waits long for another. */
+ * The kernel's `erasure_lanes` does the elimination (erasure_template.h). This file draws devices, lists their losses
+ * and groups devices with similar numbers of losses, so that no lane waits long for another. */
 
 /* ---- the matrix by columns -------------------------------------------------------------------------------- */
 
@@ -35,19 +35,19 @@ size_t fuota_losses_len(size_t n_bits) { return fuota_losses_words(n_bits); }
 
 /* ---- a fleet ---------------------------------------------------------------------------------------------- */
 
-#define FLEET_CHUNK 512u      /* devices listed at once */
+#define FLEET_CHUNK 512u /* devices listed at once */
 #define FLEET_MAX_LANES 8u
-#define FLEET_WIDE_WORDS 32u  /* beyond that a basis for several lanes leaves the caches: one lane at a time */
-#define FLEET_PLAIN_WORDS 3u  /* beyond that rows that were not received are left out, if they are many */
-#define FLEET_SPARE_ROWS 4u   /* received rows beyond the losses with which most devices complete */
+#define FLEET_WIDE_WORDS 32u /* beyond that a basis for several lanes leaves the caches: one lane at a time */
+#define FLEET_PLAIN_WORDS 3u /* beyond that rows that were not received are left out, if they are many */
+#define FLEET_SPARE_ROWS 4u  /* received rows beyond the losses with which most devices complete */
 
 typedef struct fleet {
     const fuota_kernel *kernel;
     const uint64_t *columns;
     size_t n_frags, n_rows;
-    uint16_t *lists;     /* lost columns, one device after the other */
+    uint16_t *lists; /* lost columns, one device after the other */
     size_t lists_capacity;
-    uint64_t *received;  /* FLEET_CHUNK × words of n_rows */
+    uint64_t *received; /* FLEET_CHUNK × words of n_rows */
     fuota_buffer work, packed;
     fuota_erasure_lane lanes[FLEET_CHUNK];
     uint16_t n_words[FLEET_CHUNK]; /* words of rows to look at */
@@ -103,8 +103,8 @@ static fuota_status fleet_list_losses(fleet *f, const uint64_t *lost, size_t n_d
     return FUOTA_OK;
 }
 
-/* Sorts devices by number of losses (counting sort), so that lanes of one call take about as long. Devices that received
- * too little are done; sets *n_devices to the number left. */
+/* Sorts devices by number of losses (counting sort), so that lanes of one call take about as long. Devices that
+ * received too little are done; sets *n_devices to the number left. */
 static fuota_status fleet_sort_by_losses(fleet *f, size_t *n_devices, int32_t *needed)
 {
     size_t n = 0;
@@ -140,7 +140,7 @@ static size_t fleet_count_received(const uint64_t *received, size_t n_words)
 /* Writes the lost columns of a device to columns first, first + 1 … of a matrix of n_columns, the rows that it did not
  * receive left out. */
 static void fleet_pack_columns(const fleet *f, const fuota_erasure_lane *lane, size_t n_words, uint64_t *packed,
-                         size_t n_columns, size_t first)
+                               size_t n_columns, size_t first)
 {
     size_t n_rows = 0;
     for (size_t w = 0; w < n_words; w++) {
@@ -175,7 +175,7 @@ static int32_t fleet_received_row(const uint64_t *received, size_t nth)
 /* For devices that missed many rows: eliminates devices order[0 … n-1], each with a matrix of its own received rows, of
  * n_words words. */
 static fuota_status fleet_eliminate_packed(fleet *f, const uint32_t *order, size_t n, size_t n_words, size_t n_columns,
-                                     fuota_erasure_function *run, size_t n_lanes, int32_t *results)
+                                           fuota_erasure_function *run, size_t n_lanes, int32_t *results)
 {
     const size_t packed_len = fuota_size_mul(n_words, n_columns);
     const size_t len = fuota_size_add(fuota_size_mul(fuota_size_add(packed_len, n_words), sizeof(uint64_t)),
@@ -213,7 +213,7 @@ static fuota_status fleet_eliminate_packed(fleet *f, const uint32_t *order, size
 /* ---- elimination ------------------------------------------------------------------------------------------- */
 
 static fuota_status fleet_eliminate_plain(fleet *f, const uint32_t *order, size_t n, size_t n_words,
-                                    fuota_erasure_function *run, size_t n_lanes, int32_t *results)
+                                          fuota_erasure_function *run, size_t n_lanes, int32_t *results)
 {
     const fuota_erasure_lane empty = {NULL, f->received, 0};
     uint8_t *const work = fuota_buffer_reserve(&f->work, fuota_erasure_work_len(n_lanes, n_words));
@@ -250,11 +250,12 @@ static fuota_status fleet_eliminate_some(fleet *f, const uint32_t *order, size_t
     *n_done = n = k < n_lanes ? k : n_lanes;
     fuota_erasure_function *const run = n_lanes == 1 ? fuota_erasure_lanes_portable : f->kernel->erasure_lanes;
     return pack ? fleet_eliminate_packed(f, order, n, packed_words, n_columns, run, n_lanes, results)
-                : fleet_eliminate_plain(f, order, n, n_lanes == 1 ? f->n_words[order[0]] : n_words, run, n_lanes, results);
+                : fleet_eliminate_plain(f, order, n, n_lanes == 1 ? f->n_words[order[0]] : n_words, run, n_lanes,
+                                        results);
 }
 
-/* One pass over the *n_left devices of f->order, sorted by number of losses. Devices that their rows do not complete stay
- * in f->order with one more word of rows, if there is one; sets *n_left to their number. */
+/* One pass over the *n_left devices of f->order, sorted by number of losses. Devices that their rows do not complete
+ * stay in f->order with one more word of rows, if there is one; sets *n_left to their number. */
 static fuota_status fleet_eliminate_pass(fleet *f, size_t *n_left, int32_t *needed)
 {
     const size_t r_words = fuota_ceil_div(f->n_rows, 64);
@@ -352,7 +353,7 @@ fuota_status fuota_fleet_simulate(const fuota_kernel *kernel, const uint64_t *co
         const size_t n = n_devices - first < FLEET_CHUNK ? n_devices - first : FLEET_CHUNK;
         for (size_t d = 0; d < n; d++)
             kernel->losses_draw(seed, first_device + first + d, thresholds[(first + d) * threshold_stride], n_frags,
-                              n_rows, lost + d * stride);
+                                n_rows, lost + d * stride);
         status = fleet_run_chunk(f, lost, n, needed + first);
     }
     if (f != NULL)

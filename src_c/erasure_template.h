@@ -7,9 +7,9 @@
  *   KEPT_WORDS         up to how many words four columns fit in registers
  *   TARGET             the target attribute of the functions
  *   NAME(x)            the name of function x for this instruction set
- * and, under their NAME(): vec_store(p, v) vec_zero() vec_and(a, b) vec_set1(x) vec_neg(v); vec_test(a, b), the lanes with
- *   a & b != 0, where b has at most one bit set in a lane; vec_is_zero(a); vec_xor_if(a, mask, b); vec_and_if(mask, a),
- *   a or 0; mask_and(m, n) mask_or(m, n).
+ * and, under their NAME(): vec_store(p, v) vec_zero() vec_and(a, b) vec_set1(x) vec_neg(v);
+ *   vec_test(a, b), the lanes with a & b != 0, where b has at most one bit set in a lane; vec_is_zero(a);
+ *   vec_xor_if(a, mask, b); vec_and_if(mask, a), a or 0; mask_and(m, n) mask_or(m, n).
  * This file undefines LANES, VEC, VEC_MASK and KEPT_WORDS.
  *
  * Method. The matrix is given by columns, 64 rows to a word. A device that lost L uncoded fragments has L columns, in
@@ -24,7 +24,8 @@
 
 /* Reduces four columns by the pivots of rows first … last-1, all in word i: words below it are zero in those pivots.
  * With few words the columns stay in registers. */
-FUOTA_INLINE TARGET void NAME(reduce_4_columns)(VEC *four, const VEC *basis, size_t n_words, size_t i, size_t first, size_t last)
+FUOTA_INLINE TARGET void NAME(reduce_4_columns)(VEC *four, const VEC *basis, size_t n_words, size_t i, size_t first,
+                                                size_t last)
 {
     VEC kept[4 * KEPT_WORDS];
     VEC *const at = n_words <= KEPT_WORDS ? kept : four;
@@ -62,8 +63,9 @@ FUOTA_INLINE TARGET void NAME(lowest_bits)(const VEC *column, size_t n_words, VE
 }
 
 /* The next four columns of every lane from number `first` on; beyond a lane's last they are zero. */
-FUOTA_INLINE TARGET void NAME(gather_4_columns)(const uint64_t *columns, size_t n_frags, const fuota_erasure_lane *lanes,
-                                        size_t n_words, size_t first, VEC *four)
+FUOTA_INLINE TARGET void NAME(gather_4_columns)(const uint64_t *columns, size_t n_frags,
+                                                const fuota_erasure_lane *lanes, size_t n_words, size_t first,
+                                                VEC *four)
 {
     uint64_t *const out = (uint64_t *)four;
     for (unsigned lane = 0; lane < LANES; lane++) {
@@ -80,7 +82,7 @@ FUOTA_INLINE TARGET void NAME(gather_4_columns)(const uint64_t *columns, size_t 
 /* Sets needed[lane] to the number (from 1) of the row that completes the device, -1 if the first 64 · n_words rows do
  * not. n_words is a constant where this is inlined, or any number. */
 FUOTA_INLINE TARGET void NAME(eliminate_lanes)(const uint64_t *columns, size_t n_frags, const fuota_erasure_lane *lanes,
-                                         size_t n_words, uint64_t *work, int32_t *needed)
+                                               size_t n_words, uint64_t *work, int32_t *needed)
 {
     VEC *const basis = (VEC *)work;
     VEC *const four = basis + 64 * n_words * n_words;
@@ -132,9 +134,9 @@ FUOTA_INLINE TARGET void NAME(eliminate_lanes)(const uint64_t *columns, size_t n
             for (unsigned lane = 0; lane < LANES; lane++) {
                 n_tried = found[lane] > n_tried ? found[lane] : n_tried;
                 if (first + a < lanes[lane].n_lost && needed[lane] >= 0)
-                    needed[lane] = found[lane] == 0                         ? -1
+                    needed[lane] = found[lane] == 0                      ? -1
                                    : (int32_t)found[lane] > needed[lane] ? (int32_t)found[lane]
-                                                                            : needed[lane];
+                                                                         : needed[lane];
             }
         }
     }

@@ -3,13 +3,14 @@
  * Words: a block is M uncoded fragments of F bytes; coded fragment n (row n of the parity matrix, fragment number M + n
  * on the air) is the sum of the uncoded fragments that the row names. M is n_frags, F is frag_size.
  *
- * Buffers: the caller owns every buffer. Bytes, `void *work` included, may have any alignment; arrays of larger integers
- * have that of their type. Inputs and outputs must not overlap. Nothing outside the stated extents is read or written.
+ * Buffers: the caller owns every buffer. Bytes, `void *work` included, may have any alignment; arrays of larger
+ * integers have that of their type. Inputs and outputs must not overlap. Nothing outside the stated extents is read or
+ * written.
  *
- * Sizes: limits are stated with each argument. Within them no count, length or sum of a function wraps, on 32-bit machines
- * too: a *_len function returns SIZE_MAX if the length does not fit a size_t, and a function that would need more memory
- * than can be addressed returns FUOTA_NO_MEMORY. Arguments outside the limits are undefined behaviour unless the function
- * returns FUOTA_BAD_ARGUMENT; builds without NDEBUG check them by assert().
+ * Sizes: limits are stated with each argument. Within them no count, length or sum of a function wraps, on 32-bit
+ * machines too: a *_len function returns SIZE_MAX if the length does not fit a size_t, and a function that would need
+ * more memory than can be addressed returns FUOTA_NO_MEMORY. Arguments outside the limits are undefined behaviour
+ * unless the function returns FUOTA_BAD_ARGUMENT; builds without NDEBUG check them by assert().
  *
  * Errors: a function that returns a status other than FUOTA_OK leaves its outputs undefined and its objects unchanged.
  *
@@ -54,8 +55,8 @@ typedef enum fuota_dialect { FUOTA_TS004_1_0_0 = 1, FUOTA_TS004_2_0_0 = 2 } fuot
  * program; none is created or freed. */
 typedef struct fuota_kernel fuota_kernel;
 
-/* CPU features as the mask used by the kernel table; features that the operating system does not save are absent. Asks the
- * CPU at each call. */
+/* CPU features as the mask used by the kernel table; features that the operating system does not save are absent. Asks
+ * the CPU at each call. */
 uint32_t fuota_cpu_features(void);
 /* Name of feature bit `idx`, or NULL beyond the last. */
 const char *fuota_cpu_feature_name(unsigned idx);
@@ -73,14 +74,14 @@ const char *fuota_kernel_name(const fuota_kernel *kernel);
  * column 8 * group + j. Rows and columns beyond the last are zero. Any n_rows and n_cols. */
 size_t fuota_panels_len(size_t n_rows, size_t n_cols);
 
-/* Writes the rows whose numbers are rows[0 … n_rows-1], in that order, as fuota_panels_len(n_rows, n_frags) bytes. A number
- * is 1 or more; n_frags is 1 … FUOTA_MAX_FRAGS. Takes no memory.
+/* Writes the rows whose numbers are rows[0 … n_rows-1], in that order, as fuota_panels_len(n_rows, n_frags) bytes. A
+ * number is 1 or more; n_frags is 1 … FUOTA_MAX_FRAGS. Takes no memory.
  *
  * Costs n_frags / 2 draws per row in dialect 1.0.0, and about 1.4 times as many in 2.0.0. Rows are drawn 16 at a time:
- * fewer cost as much as 16 on kernels with wide vectors. Numbers above 16760 are drawn one at a time, at several times the
- * cost; they cannot be sent. */
-void fuota_parity_panels(const fuota_kernel *kernel, uint32_t n_frags, fuota_dialect dialect,
-                         const uint32_t *rows, size_t n_rows, uint8_t *panels);
+ * fewer cost as much as 16 on kernels with wide vectors. Numbers above 16760 are drawn one at a time, at several times
+ * the cost; they cannot be sent. */
+void fuota_parity_panels(const fuota_kernel *kernel, uint32_t n_frags, fuota_dialect dialect, const uint32_t *rows,
+                         size_t n_rows, uint8_t *panels);
 
 /* Writes row `row_idx` of a coefficient matrix as n_cols bytes of 0 or 1. */
 void fuota_panels_unpack(const uint8_t *panels, size_t n_cols, size_t row_idx, uint8_t *bits);
@@ -96,9 +97,8 @@ size_t fuota_encode_work_len(const fuota_kernel *kernel, size_t n_rows, size_t n
  * alignment and contents, and may be used again or given away after the call. Takes no memory.
  *
  * Costs time in proportion to n_rows * n_frags * frag_size, whatever the coefficients. */
-void fuota_encode(const fuota_kernel *kernel, const uint8_t *panels, size_t n_rows, size_t n_frags,
-                  size_t frag_size, const uint8_t *block, size_t block_stride, uint8_t *coded,
-                  size_t coded_stride, void *work);
+void fuota_encode(const fuota_kernel *kernel, const uint8_t *panels, size_t n_rows, size_t n_frags, size_t frag_size,
+                  const uint8_t *block, size_t block_stride, uint8_t *coded, size_t coded_stride, void *work);
 
 /* ---- decode -------------------------------------------------------------------------------------------- */
 
@@ -118,8 +118,8 @@ fuota_status fuota_decoder_reset(fuota_decoder *decoder, const fuota_kernel *ker
 /* Bytes that the decoder holds. */
 size_t fuota_decoder_memory_len(const fuota_decoder *decoder);
 
-/* Takes fragment frag_nb (1 … FUOTA_MAX_FRAG_NB) of frag_size bytes, which are copied. A repeated fragment is ignored, and
- * so is every fragment once the block is determined. FUOTA_OK, FUOTA_NO_MEMORY or FUOTA_BAD_ARGUMENT.
+/* Takes fragment frag_nb (1 … FUOTA_MAX_FRAG_NB) of frag_size bytes, which are copied. A repeated fragment is ignored,
+ * and so is every fragment once the block is determined. FUOTA_OK, FUOTA_NO_MEMORY or FUOTA_BAD_ARGUMENT.
  *
  * Costs a copy until n_frags fragments have been taken; that one costs an elimination of the missing columns, and each
  * later one a step of it. */
@@ -127,18 +127,18 @@ fuota_status fuota_decoder_push(fuota_decoder *decoder, uint32_t frag_nb, const 
 
 /* The same for n fragments, fragment i at payloads + i * stride. Stops at the first that fails; those before it stay
  * taken. */
-fuota_status fuota_decoder_push_many(fuota_decoder *decoder, const uint32_t *frag_nbs,
-                                     const uint8_t *payloads, size_t stride, size_t n);
+fuota_status fuota_decoder_push_many(fuota_decoder *decoder, const uint32_t *frag_nbs, const uint8_t *payloads,
+                                     size_t stride, size_t n);
 
 /* 1 if the fragments taken determine the block, else 0. Costs nothing. */
 int fuota_decoder_complete(const fuota_decoder *decoder);
 
-/* Rank of the fragments taken, n_frags when complete. Costs an elimination if coded fragments were taken since. FUOTA_OK
- * or FUOTA_NO_MEMORY. */
+/* Rank of the fragments taken, n_frags when complete. Costs an elimination if coded fragments were taken since.
+ * FUOTA_OK or FUOTA_NO_MEMORY. */
 fuota_status fuota_decoder_rank(fuota_decoder *decoder, uint32_t *rank);
 
-/* Computes the missing fragments. FUOTA_OK, FUOTA_NO_MEMORY, or FUOTA_INCOMPLETE before the block is determined. A second
- * call costs nothing. */
+/* Computes the missing fragments. FUOTA_OK, FUOTA_NO_MEMORY, or FUOTA_INCOMPLETE before the block is determined. A
+ * second call costs nothing. */
 fuota_status fuota_decoder_solve(fuota_decoder *decoder);
 
 /* n_frags * frag_size bytes, owned by the decoder, valid until it is reset or destroyed. Before fuota_decoder_solve the
@@ -154,19 +154,19 @@ const uint8_t *fuota_decoder_block(const fuota_decoder *decoder);
 size_t fuota_columns_len(size_t n_rows, size_t n_frags);
 void fuota_columns(const uint8_t *panels, size_t n_rows, size_t n_frags, uint64_t *columns);
 
-/* Words of a loss bitmap of n_bits fragments: whole blocks of 512 bits, bits beyond n_bits zero. A device's losses are the
- * bitmap of its n_frags uncoded fragments, followed by that of its n_rows coded ones; a set bit is lost. */
+/* Words of a loss bitmap of n_bits fragments: whole blocks of 512 bits, bits beyond n_bits zero. A device's losses are
+ * the bitmap of its n_frags uncoded fragments, followed by that of its n_rows coded ones; a set bit is lost. */
 size_t fuota_losses_len(size_t n_bits);
 
-/* Sets needed[d] to the number of coded fragments sent, in the order of the rows, when device d can rebuild the block; 0
- * if it lost no uncoded fragment, -1 if the n_rows are not enough. Row numbers and order are those of `columns`. n_frags is
- * 1 … FUOTA_MAX_FRAGS, n_rows 0 … FUOTA_MAX_FLEET_ROWS. FUOTA_OK or FUOTA_NO_MEMORY. */
+/* Sets needed[d] to the number of coded fragments sent, in the order of the rows, when device d can rebuild the block;
+ * 0 if it lost no uncoded fragment, -1 if the n_rows are not enough. Row numbers and order are those of `columns`.
+ * n_frags is 1 … FUOTA_MAX_FRAGS, n_rows 0 … FUOTA_MAX_FLEET_ROWS. FUOTA_OK or FUOTA_NO_MEMORY. */
 fuota_status fuota_fleet_complete(const fuota_kernel *kernel, const uint64_t *columns, size_t n_frags, size_t n_rows,
                                   const uint64_t *lost, size_t n_devices, int32_t *needed);
 
-/* The same for devices first_device … first_device + n_devices - 1, whose losses are drawn: each fragment of device d is
- * lost with probability thresholds[d * threshold_stride] / 2^32 (stride 0: one for all). Losses depend on the seed and
- * the device's number alone, not on the kernel or the machine. */
+/* The same for devices first_device … first_device + n_devices - 1, whose losses are drawn: each fragment of device d
+ * is lost with probability thresholds[d * threshold_stride] / 2^32 (stride 0: one for all). Losses depend on the seed
+ * and the device's number alone, not on the kernel or the machine. */
 fuota_status fuota_fleet_simulate(const fuota_kernel *kernel, const uint64_t *columns, size_t n_frags, size_t n_rows,
                                   uint64_t seed, uint64_t first_device, const uint32_t *thresholds,
                                   size_t threshold_stride, size_t n_devices, int32_t *needed);
@@ -178,9 +178,10 @@ fuota_status fuota_fleet_simulate(const fuota_kernel *kernel, const uint64_t *co
 
 /* Devices by which candidate rows are judged. n_patterns[n] devices (n = 1 … n_frags; entry 0 is not used) lose n
  * uncoded fragments, drawn from the seed; each counts weights[n]. All lose a coded fragment with probability
- * threshold / 2^32. The i-th coded fragment sent (from 0) is worth gains[min(i, n_stages - 1) * (FUOTA_SELECT_DEPTH + 1)
- * + d] times as much to a device that misses d independent rows and receives one of them. Limits: the patterns together
- * fewer than 2^20, each weight times gain less than 2^40, n_stages 1 or more. */
+ * threshold / 2^32. The i-th coded fragment sent (from 0) is worth
+ * gains[min(i, n_stages - 1) * (FUOTA_SELECT_DEPTH + 1) + d] times as much to a device that misses d independent rows
+ * and receives one of them. Limits: the patterns together fewer than 2^20, each weight times gain less than 2^40,
+ * n_stages 1 or more. */
 typedef struct fuota_loss_pool {
     uint64_t seed;
     const uint32_t *n_patterns, *weights;
@@ -190,16 +191,16 @@ typedef struct fuota_loss_pool {
 } fuota_loss_pool;
 
 /* Chooses n_rows of the rows 1 … n_candidates, each the one that is worth most to the pool after those before it, the
- * lowest number of several. They follow n_sent rows sent before, which are not chosen again; these are distinct numbers
- * from 1 to n_candidates. n_frags is 1 … FUOTA_MAX_FRAGS, n_candidates at most FUOTA_MAX_FRAG_NB, n_sent + n_rows at most
- * n_candidates. The same rows for every kernel and machine; a continued sequence is the one that would have been chosen at
- * once. FUOTA_OK or FUOTA_NO_MEMORY.
+ * lowest number of several. They follow n_sent rows sent before, distinct numbers from 1 to n_candidates, which are not
+ * chosen again. n_frags is 1 … FUOTA_MAX_FRAGS, n_candidates at most FUOTA_MAX_FRAG_NB, n_sent + n_rows at most
+ * n_candidates. The same rows for every kernel and machine; a continued sequence is the one that would have been chosen
+ * at once. FUOTA_OK or FUOTA_NO_MEMORY.
  *
- * Needs ceil(n_frags / 64) words for each fragment that a pattern loses: 512 patterns that lose all of 8192 fragments take
- * 4 GiB, which a 32-bit machine refuses with FUOTA_NO_MEMORY. */
-fuota_status fuota_select_rows(const fuota_kernel *kernel, uint32_t n_frags, fuota_dialect dialect, uint32_t n_candidates,
-                               const fuota_loss_pool *pool, const uint32_t *sent, size_t n_sent, size_t n_rows,
-                               uint32_t *rows);
+ * Needs ceil(n_frags / 64) words for each fragment that a pattern loses: 512 patterns that lose all of 8192 fragments
+ * take 4 GiB, which a 32-bit machine refuses with FUOTA_NO_MEMORY. */
+fuota_status fuota_select_rows(const fuota_kernel *kernel, uint32_t n_frags, fuota_dialect dialect,
+                               uint32_t n_candidates, const fuota_loss_pool *pool, const uint32_t *sent, size_t n_sent,
+                               size_t n_rows, uint32_t *rows);
 
 #ifdef __cplusplus
 }

@@ -1,7 +1,7 @@
 #include "kernels.h"
 
-/* Why columns are the equations: a panel of the parity matrix is eight equations, and its coefficients of one unknown are
- * one byte. So eight columns are a byte of every row, and the panels are laid into the matrix byte by byte.
+/* Why columns are the equations: a panel of the parity matrix is eight equations, and its coefficients of one unknown
+ * are one byte. So eight columns are a byte of every row, and the panels are laid into the matrix byte by byte.
  *
  * Eight columns at a time: pivots are found by looking at that byte of the free rows alone, the pivot rows are
  * reduced among themselves, and then one pass takes every row to where eight single steps would have taken it:
@@ -90,8 +90,7 @@ static void find_pivot(fuota_elimination *e, pivots_of_byte *p, size_t byte_idx,
 {
     const size_t n_free = e->n_unknowns - e->rank, stride = e->stride;
     size_t idx = 0;
-    while (idx < n_free &&
-           !((byte_after(e, p, byte_idx, e->matrix[e->free_rows[idx] * stride + byte_idx]) >> k) & 1))
+    while (idx < n_free && !((byte_after(e, p, byte_idx, e->matrix[e->free_rows[idx] * stride + byte_idx]) >> k) & 1))
         idx++;
     if (idx == n_free)
         return;

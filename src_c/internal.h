@@ -1,7 +1,8 @@
 /* Private declarations of the core, used by every file of src_c and by none outside.
  *
- * The core needs a compiler with GNU vector extensions, builtins and attributes; docs/compilers.md lists those supported.
- * Kernels for x86-64 and AArch64 are compiled on these architectures only; the portable kernel is compiled everywhere. */
+ * The core needs a compiler with GNU vector extensions, builtins and attributes; docs/compilers.md lists those
+ * supported. Kernels for x86-64 and AArch64 are compiled on these architectures only; the portable kernel is compiled
+ * everywhere. */
 #ifndef FUOTA_INTERNAL_H
 #define FUOTA_INTERNAL_H
 

@@ -14,7 +14,7 @@
 #define TARGET
 #define NAME(x) x##_neon
 
-/* ---- rows ------------------------------------------------------------------------------------------------------- */
+/* ---- rows ---------------------------------------------------------------------------------------- */
 
 typedef struct generators_neon {
     float32x4_t reciprocal, value;
@@ -142,7 +142,7 @@ static void finish_panel_neon(const uint8_t *columns, size_t n_groups, unsigned 
 
 #include "rows_template.h"
 
-/* ---- product ------------------------------------------------------------------------------------------------------ */
+/* ---- product ---------------------------------------------------------------------------------------- */
 
 #define STRIP_LEN_NEON 64u
 #define TABLES_NEON 8u
@@ -160,7 +160,8 @@ FUOTA_INLINE strip_neon strip_sum_neon(strip_neon a, strip_neon b)
 }
 
 /* Entry v of a table is the sum of the fragments with a bit in v, of the four from `first` on. */
-static void fill_table_neon(uint8_t *table, const uint8_t *block, size_t stride, size_t first, size_t n_frags, size_t width)
+static void fill_table_neon(uint8_t *table, const uint8_t *block, size_t stride, size_t first, size_t n_frags,
+                            size_t width)
 {
     memset(table, 0, STRIP_LEN_NEON);
     for (unsigned k = 0; k < 4; k++) {
@@ -169,7 +170,8 @@ static void fill_table_neon(uint8_t *table, const uint8_t *block, size_t stride,
             memcpy(padded, block + (first + k) * stride, width);
         const strip_neon source = strip_load_neon(padded);
         for (unsigned v = 0; v < (1u << k); v++)
-            strip_store_neon(table + ((1u << k) + v) * STRIP_LEN_NEON, strip_sum_neon(source, strip_load_neon(table + v * STRIP_LEN_NEON)));
+            strip_store_neon(table + ((1u << k) + v) * STRIP_LEN_NEON,
+                             strip_sum_neon(source, strip_load_neon(table + v * STRIP_LEN_NEON)));
     }
 }
 
@@ -198,7 +200,7 @@ static size_t encode_work_len_neon(size_t n_rows, size_t n_frags, size_t frag_si
 }
 
 static void encode_neon(const uint8_t *panels, size_t n_rows, size_t n_frags, size_t frag_size, const uint8_t *block,
-                   size_t block_stride, uint8_t *coded, size_t coded_stride, void *work)
+                        size_t block_stride, uint8_t *coded, size_t coded_stride, void *work)
 {
     uint8_t *const tables = fuota_align(work), *const sums = tables + TABLES_NEON * 16 * STRIP_LEN_NEON;
     const size_t n_groups = fuota_ceil_div(n_frags, 8), n_panels = fuota_ceil_div(n_rows, 8);
@@ -208,14 +210,16 @@ static void encode_neon(const uint8_t *panels, size_t n_rows, size_t n_frags, si
         for (size_t group = 0; group < n_groups; group += TABLES_NEON / 2) {
             const size_t n_here = n_groups - group < TABLES_NEON / 2 ? n_groups - group : TABLES_NEON / 2;
             for (size_t t = 0; t < 2 * n_here; t++)
-                fill_table_neon(tables + t * 16 * STRIP_LEN_NEON, block + column, block_stride, 8 * group + 4 * t, n_frags, width);
+                fill_table_neon(tables + t * 16 * STRIP_LEN_NEON, block + column, block_stride, 8 * group + 4 * t,
+                                n_frags, width);
             for (size_t p = 0; p < n_panels; p++) {
                 const uint8_t *const coefficients = panels + (p * n_groups + group) * 8;
                 if (n_here == TABLES_NEON / 2) {
                     look_up_neon(tables, coefficients, TABLES_NEON / 2, sums + p * 8 * STRIP_LEN_NEON);
                 } else {
                     for (size_t g = 0; g < n_here; g++)
-                        look_up_neon(tables + 2 * g * 16 * STRIP_LEN_NEON, coefficients + 8 * g, 1, sums + p * 8 * STRIP_LEN_NEON);
+                        look_up_neon(tables + 2 * g * 16 * STRIP_LEN_NEON, coefficients + 8 * g, 1,
+                                     sums + p * 8 * STRIP_LEN_NEON);
                 }
             }
         }
@@ -224,7 +228,7 @@ static void encode_neon(const uint8_t *panels, size_t n_rows, size_t n_frags, si
     }
 }
 
-/* ---- bit matrices --------------------------------------------------------------------------------------------------- */
+/* ---- bit matrices ---------------------------------------------------------------------------------------- */
 
 static void transpose_groups_neon(const uint8_t *in, size_t n_groups, uint8_t *out)
 {

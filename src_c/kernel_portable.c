@@ -1,6 +1,6 @@
 /* The kernel that defines the truth: rows, products, bit matrices; kernel_portable_fleet.c has the rest. No instruction
- * set assumed; the loops over fixed-size arrays are written so that any compiler can turn them into whatever vectors the
- * base architecture has. */
+ * set assumed; the loops over fixed-size arrays are written so that any compiler can turn them into whatever vectors
+ * the base architecture has. */
 #include "kernels.h"
 
 #define TARGET
@@ -23,7 +23,8 @@ typedef struct generators_portable {
     uint32_t state[DRAW_LANES];
 } generators_portable;
 
-static void generators_start_portable(generators_portable *g, uint32_t divisor, uint32_t n_frags, const uint32_t *states)
+static void generators_start_portable(generators_portable *g, uint32_t divisor, uint32_t n_frags,
+                                      const uint32_t *states)
 {
     (void)n_frags;
     g->divisor = (int32_t)divisor;
@@ -82,8 +83,8 @@ static void draw_all_portable(uint8_t (*columns)[FUOTA_COLUMNS_LEN], generators_
 }
 
 /* Draws the smallest deficit of any row, unless it is so small that drawing one at a time is faster than counting. */
-static int draw_deficits_portable(uint8_t (*columns)[FUOTA_COLUMNS_LEN], generators_portable *g, const uint32_t *deficits,
-                                  uint32_t least, uint32_t most)
+static int draw_deficits_portable(uint8_t (*columns)[FUOTA_COLUMNS_LEN], generators_portable *g,
+                                  const uint32_t *deficits, uint32_t least, uint32_t most)
 {
     (void)deficits;
     (void)most;
@@ -143,10 +144,10 @@ static void finish_panel_portable(const uint8_t *columns, size_t n_groups, unsig
 
 /* ---- product ---------------------------------------------------------------------------------------------
  *
- * The Method of the Four Russians on strips of STRIP_LEN_PORTABLE byte columns. Four source fragments have 16 sums; with
- * those in a table a row needs one look-up for four coefficients. TABLES_PORTABLE tables are kept at once (8 KiB, in the
- * first-level cache), so that a row's partial sum is read and written once per 32 source fragments. Partial
- * sums lie side by side in `work`; the fragments of the last, narrower strip are padded with zeros. */
+ * The Method of the Four Russians on strips of STRIP_LEN_PORTABLE byte columns. Four source fragments have 16 sums;
+ * with those in a table a row needs one look-up for four coefficients. TABLES_PORTABLE tables are kept at once (8 KiB,
+ * in the first-level cache), so that a row's partial sum is read and written once per 32 source fragments. Partial sums
+ * lie side by side in `work`; the fragments of the last, narrower strip are padded with zeros. */
 
 #define STRIP_LEN_PORTABLE 64
 #define TABLES_PORTABLE 8
@@ -164,7 +165,8 @@ FUOTA_INLINE strip_portable strip_sum_portable(strip_portable a, const strip_por
 
 /* Adds the look-ups of n_groups groups, a constant, to the sums of the eight rows of a panel. The coefficients are
  * read as words: byte loads would compete with the look-ups. */
-FUOTA_INLINE void look_up_portable(const strip_portable (*tables)[16], const uint8_t *coefficients, unsigned n_groups, strip_portable *sums)
+FUOTA_INLINE void look_up_portable(const strip_portable (*tables)[16], const uint8_t *coefficients, unsigned n_groups,
+                                   strip_portable *sums)
 {
     uint64_t words[TABLES_PORTABLE / 2];
     for (unsigned g = 0; g < n_groups; g++)
@@ -180,8 +182,8 @@ FUOTA_INLINE void look_up_portable(const strip_portable (*tables)[16], const uin
 }
 
 /* table[v] = sum of the fragments k with bit k of v set, of the four fragments from `first` on. */
-static void strip_table_portable(strip_portable *table, const uint8_t *block, size_t block_stride, size_t first, size_t n_frags,
-                        size_t width)
+static void strip_table_portable(strip_portable *table, const uint8_t *block, size_t block_stride, size_t first,
+                                 size_t n_frags, size_t width)
 {
     memset(&table[0], 0, sizeof table[0]);
     for (unsigned k = 0; k < 4; k++) {
@@ -201,8 +203,8 @@ static size_t encode_work_len_portable(size_t n_rows, size_t n_frags, size_t fra
     return fuota_tables_work_len(TABLES_PORTABLE * 16, n_rows, sizeof(strip_portable));
 }
 
-static void encode_portable(const uint8_t *panels, size_t n_rows, size_t n_frags, size_t frag_size, const uint8_t *block,
-                   size_t block_stride, uint8_t *coded, size_t coded_stride, void *work)
+static void encode_portable(const uint8_t *panels, size_t n_rows, size_t n_frags, size_t frag_size,
+                            const uint8_t *block, size_t block_stride, uint8_t *coded, size_t coded_stride, void *work)
 {
     strip_portable(*const tables)[16] = (void *)fuota_align(work);
     strip_portable *const sums = tables[TABLES_PORTABLE];
@@ -219,10 +221,12 @@ static void encode_portable(const uint8_t *panels, size_t n_rows, size_t n_frags
             for (size_t p = 0; p < n_panels; p++) {
                 const uint8_t *const coefficients = panels + (p * n_groups + group) * 8;
                 if (n_here == TABLES_PORTABLE / 2) {
-                    look_up_portable((const strip_portable(*)[16])tables, coefficients, TABLES_PORTABLE / 2, sums + p * 8);
+                    look_up_portable((const strip_portable(*)[16])tables, coefficients, TABLES_PORTABLE / 2,
+                                     sums + p * 8);
                 } else {
                     for (size_t g = 0; g < n_here; g++)
-                        look_up_portable((const strip_portable(*)[16])tables + 2 * g, coefficients + 8 * g, 1, sums + p * 8);
+                        look_up_portable((const strip_portable(*)[16])tables + 2 * g, coefficients + 8 * g, 1,
+                                         sums + p * 8);
                 }
             }
         }

@@ -1,4 +1,4 @@
-/* The x86-64 kernels: which functions make one, and what it needs. */
+/* The kernels for x86-64: their shorter functions, and the rows of the table. */
 #include "kernel_x86.h"
 
 #ifdef FUOTA_HAVE_X86

@@ -1,5 +1,5 @@
-/* Shared by the x86-64 kernels. Target attributes belong to functions, never to files: a helper that several kernels share
- * must not contain an instruction that the CPU may lack. */
+/* Shared by the x86-64 kernels. Target attributes belong to functions, never to files: a helper that several kernels
+ * share must not contain an instruction that the CPU may lack. */
 #ifndef FUOTA_KERNEL_X86_H
 #define FUOTA_KERNEL_X86_H
 
@@ -27,18 +27,17 @@ extern const fuota_kernel fuota_kernel_avx512_gfni;
 
 /* Rows: see kernel_x86_rows.c. */
 void fuota_rows_avx2(uint32_t n_frags, fuota_dialect dialect, const uint32_t *rows, unsigned n, uint8_t *panels);
-void fuota_rows_avx512(uint32_t n_frags, fuota_dialect dialect, const uint32_t *rows, unsigned n,
-                       uint8_t *panels);
+void fuota_rows_avx512(uint32_t n_frags, fuota_dialect dialect, const uint32_t *rows, unsigned n, uint8_t *panels);
 
 /* Products: tables in kernel_x86_tables.c, GFNI in kernel_x86_gfni.c. */
 size_t fuota_tables_avx2_work_len(size_t n_rows, size_t n_frags, size_t frag_size);
-void fuota_tables_avx2(const uint8_t *panels, size_t n_rows, size_t n_frags, size_t frag_size,
-                       const uint8_t *block, size_t block_stride, uint8_t *coded, size_t coded_stride, void *work);
+void fuota_tables_avx2(const uint8_t *panels, size_t n_rows, size_t n_frags, size_t frag_size, const uint8_t *block,
+                       size_t block_stride, uint8_t *coded, size_t coded_stride, void *work);
 size_t fuota_gfni_work_len(size_t n_rows, size_t n_frags, size_t frag_size);
-void fuota_gfni_avx2(const uint8_t *panels, size_t n_rows, size_t n_frags, size_t frag_size,
-                     const uint8_t *block, size_t block_stride, uint8_t *coded, size_t coded_stride, void *work);
-void fuota_gfni_avx512(const uint8_t *panels, size_t n_rows, size_t n_frags, size_t frag_size,
-                       const uint8_t *block, size_t block_stride, uint8_t *coded, size_t coded_stride, void *work);
+void fuota_gfni_avx2(const uint8_t *panels, size_t n_rows, size_t n_frags, size_t frag_size, const uint8_t *block,
+                     size_t block_stride, uint8_t *coded, size_t coded_stride, void *work);
+void fuota_gfni_avx512(const uint8_t *panels, size_t n_rows, size_t n_frags, size_t frag_size, const uint8_t *block,
+                       size_t block_stride, uint8_t *coded, size_t coded_stride, void *work);
 
 #endif
 #endif

@@ -23,7 +23,10 @@ OPERATION __mmask8 vec_test_avx512(__m512i a, __m512i b) { return _mm512_test_ep
 OPERATION __mmask8 vec_is_zero_avx512(__m512i a) { return _mm512_testn_epi64_mask(a, a); }
 OPERATION __mmask8 mask_and_avx512(__mmask8 a, __mmask8 b) { return (__mmask8)(a & b); }
 OPERATION __mmask8 mask_or_avx512(__mmask8 a, __mmask8 b) { return (__mmask8)(a | b); }
-OPERATION __m512i vec_xor_if_avx512(__m512i a, __mmask8 mask, __m512i b) { return _mm512_mask_xor_epi64(a, mask, a, b); }
+OPERATION __m512i vec_xor_if_avx512(__m512i a, __mmask8 mask, __m512i b)
+{
+    return _mm512_mask_xor_epi64(a, mask, a, b);
+}
 OPERATION __m512i vec_and_if_avx512(__mmask8 mask, __m512i a) { return _mm512_maskz_mov_epi64(mask, a); }
 
 #include "erasure_template.h"

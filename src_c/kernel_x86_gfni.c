@@ -132,9 +132,9 @@ FUOTA_INLINE FUOTA_TARGET_AVX512 void store_panel_avx512(const __m512i *sum, uns
     const __m512i rows_13 = _mm512_permutex2var_epi64(odd_01, low, odd_23);
     const __m512i rows_57 = _mm512_permutex2var_epi64(odd_01, high, odd_23);
     const __m256i rows[8] = {
-        _mm512_castsi512_si256(rows_02), _mm512_castsi512_si256(rows_13),
+        _mm512_castsi512_si256(rows_02),       _mm512_castsi512_si256(rows_13),
         _mm512_extracti64x4_epi64(rows_02, 1), _mm512_extracti64x4_epi64(rows_13, 1),
-        _mm512_castsi512_si256(rows_46), _mm512_castsi512_si256(rows_57),
+        _mm512_castsi512_si256(rows_46),       _mm512_castsi512_si256(rows_57),
         _mm512_extracti64x4_epi64(rows_46, 1), _mm512_extracti64x4_epi64(rows_57, 1),
     };
     for (unsigned r = 0; r < 8; r++)
@@ -189,8 +189,8 @@ static FUOTA_TARGET_AVX512 void strip_of_avx512(const uint8_t *panels, size_t n_
 }
 
 FUOTA_TARGET_AVX512
-void fuota_gfni_avx512(const uint8_t *panels, size_t n_rows, size_t n_frags, size_t frag_size,
-                       const uint8_t *block, size_t block_stride, uint8_t *coded, size_t coded_stride, void *work)
+void fuota_gfni_avx512(const uint8_t *panels, size_t n_rows, size_t n_frags, size_t frag_size, const uint8_t *block,
+                       size_t block_stride, uint8_t *coded, size_t coded_stride, void *work)
 {
     const size_t n_groups = fuota_ceil_div(n_frags, 8);
     __m512i *const packed = (__m512i *)(void *)fuota_align(work);
@@ -240,7 +240,8 @@ static FUOTA_TARGET_AVX2_GFNI void pack_avx2(const uint8_t *block, size_t stride
     for (size_t g = 0; g < n_groups; g++) {
         __m256i r[8], t[8];
         for (unsigned i = 0; i < 8; i++) /* in reverse order */
-            r[i] = 8 * g + 7 - i < n_frags ? gfni_load_avx2(block + (8 * g + 7 - i) * stride, width) : _mm256_setzero_si256();
+            r[i] = 8 * g + 7 - i < n_frags ? gfni_load_avx2(block + (8 * g + 7 - i) * stride, width)
+                                           : _mm256_setzero_si256();
         for (unsigned i = 0; i < 4; i++) { /* bytes of two rows */
             t[i] = _mm256_unpacklo_epi8(r[2 * i], r[2 * i + 1]);
             t[4 + i] = _mm256_unpackhi_epi8(r[2 * i], r[2 * i + 1]);
@@ -313,8 +314,8 @@ FUOTA_INLINE FUOTA_TARGET_AVX2_GFNI void store_panel_avx2(const __m256i *sum, ui
 }
 
 FUOTA_TARGET_AVX2_GFNI
-void fuota_gfni_avx2(const uint8_t *panels, size_t n_rows, size_t n_frags, size_t frag_size,
-                     const uint8_t *block, size_t block_stride, uint8_t *coded, size_t coded_stride, void *work)
+void fuota_gfni_avx2(const uint8_t *panels, size_t n_rows, size_t n_frags, size_t frag_size, const uint8_t *block,
+                     size_t block_stride, uint8_t *coded, size_t coded_stride, void *work)
 {
     const size_t n_groups = fuota_ceil_div(n_frags, 8), panel_len = 8 * n_groups;
     __m256i *const packed = (__m256i *)(void *)fuota_align(work);

@@ -19,18 +19,18 @@
 #define FEW_DRAWS_AVX512 40u
 
 /* Two positions are read at once: the loads compete with the read-modify-writes. */
-#define SET_2(columns, positions, i)                                                                              \
-    do {                                                                                                          \
-        const uint64_t pair = fuota_load_le64((const uint8_t *)((positions) + (i)));                              \
-        (columns)[(uint32_t)pair] |= (uint8_t)(1u << (i));                                                        \
-        (columns)[pair >> 32] |= (uint8_t)(2u << (i));                                                            \
+#define SET_2(columns, positions, i) \
+    do { \
+        const uint64_t pair = fuota_load_le64((const uint8_t *)((positions) + (i))); \
+        (columns)[(uint32_t)pair] |= (uint8_t)(1u << (i)); \
+        (columns)[pair >> 32] |= (uint8_t)(2u << (i)); \
     } while (0)
-#define SET_8(columns, positions)                                                                                 \
-    do {                                                                                                          \
-        SET_2(columns, positions, 0);                                                                             \
-        SET_2(columns, positions, 2);                                                                             \
-        SET_2(columns, positions, 4);                                                                             \
-        SET_2(columns, positions, 6);                                                                             \
+#define SET_8(columns, positions) \
+    do { \
+        SET_2(columns, positions, 0); \
+        SET_2(columns, positions, 2); \
+        SET_2(columns, positions, 4); \
+        SET_2(columns, positions, 6); \
     } while (0)
 
 /* ---- AVX2: eight rows ------------------------------------------------------------------------------------ */
@@ -89,21 +89,21 @@ static FUOTA_TARGET_AVX2 void draw_all_avx2(uint8_t (*panels)[FUOTA_COLUMNS_LEN]
     __m256i x = g->state, rejected = g->rejected;
     const uint32_t n_blocks = n / 4;
 
-#define DRAW_4(to)                                                                                                \
-    do {                                                                                                          \
-        for (unsigned i = 0; i < 4; i++) {                                                                        \
-            x = step_avx2(x);                                                                                     \
-            const __m256i position = position_avx2(x, g);                                                         \
-            rejected = _mm256_sub_epi32(rejected, _mm256_cmpeq_epi32(position, g->dummy));                        \
-            _mm256_store_si256((__m256i *)(to) + i, position);                                                    \
-        }                                                                                                         \
+#define DRAW_4(to) \
+    do { \
+        for (unsigned i = 0; i < 4; i++) { \
+            x = step_avx2(x); \
+            const __m256i position = position_avx2(x, g); \
+            rejected = _mm256_sub_epi32(rejected, _mm256_cmpeq_epi32(position, g->dummy)); \
+            _mm256_store_si256((__m256i *)(to) + i, position); \
+        } \
     } while (0)
-#define SET_32(from)                                                                                              \
-    do {                                                                                                          \
-        SET_8(columns, (from));                                                                                   \
-        SET_8(columns, (from) + 8);                                                                               \
-        SET_8(columns, (from) + 16);                                                                              \
-        SET_8(columns, (from) + 24);                                                                              \
+#define SET_32(from) \
+    do { \
+        SET_8(columns, (from)); \
+        SET_8(columns, (from) + 8); \
+        SET_8(columns, (from) + 16); \
+        SET_8(columns, (from) + 24); \
     } while (0)
 
     if (n_blocks != 0) {
@@ -264,18 +264,18 @@ static FUOTA_TARGET_AVX512 void draw_all_avx512(uint8_t (*panels)[FUOTA_COLUMNS_
     const __m512i one = _mm512_set1_epi32(1);
     const uint32_t n_pairs = n / 2;
 
-#define DRAW(to)                                                                                                  \
-    do {                                                                                                          \
-        x = step_avx512(x);                                                                                       \
-        const __m512i position = position_avx512(x, g);                                                           \
-        const __mmask16 is_dummy = _mm512_cmpeq_epi32_mask(position, g->dummy);                                   \
-        rejected = _mm512_mask_add_epi32(rejected, is_dummy, rejected, one);                                      \
-        _mm512_store_si512((to), position);                                                                       \
+#define DRAW(to) \
+    do { \
+        x = step_avx512(x); \
+        const __m512i position = position_avx512(x, g); \
+        const __mmask16 is_dummy = _mm512_cmpeq_epi32_mask(position, g->dummy); \
+        rejected = _mm512_mask_add_epi32(rejected, is_dummy, rejected, one); \
+        _mm512_store_si512((to), position); \
     } while (0)
-#define SET_16(from)                                                                                              \
-    do {                                                                                                          \
-        SET_8(first, (from));                                                                                     \
-        SET_8(second, (from) + 8);                                                                                \
+#define SET_16(from) \
+    do { \
+        SET_8(first, (from)); \
+        SET_8(second, (from) + 8); \
     } while (0)
 
     if (n_pairs != 0) {
@@ -359,8 +359,8 @@ static FUOTA_TARGET_AVX512 void finish_panel_avx512(const uint8_t *columns, size
     const __m512i wanted = _mm512_set1_epi8((char)((1u << n) - 1));
     size_t group = 0;
     for (; group + 8 <= n_groups; group += 8)
-        _mm512_storeu_si512(panel + 8 * group, transpose_avx512(_mm512_and_si512(
-                                                   wanted, _mm512_load_si512(columns + 8 * group))));
+        _mm512_storeu_si512(panel + 8 * group,
+                            transpose_avx512(_mm512_and_si512(wanted, _mm512_load_si512(columns + 8 * group))));
     if (group < n_groups)
         _mm512_mask_storeu_epi64(panel + 8 * group, (__mmask8)((1u << (n_groups - group)) - 1),
                                  transpose_avx512(_mm512_and_si512(wanted, _mm512_load_si512(columns + 8 * group))));

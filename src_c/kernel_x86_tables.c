@@ -28,12 +28,13 @@ FUOTA_INLINE FUOTA_TARGET_AVX2 __m256i load_tables_avx2(const uint8_t *p, size_t
 }
 
 /* table[v] = sum of the fragments with a bit in v, of the eight from `first` on. */
-static FUOTA_TARGET_AVX2 void fill_table_avx2(__m256i *table, const uint8_t *block, size_t stride, size_t first, size_t n_frags,
-                                   size_t width)
+static FUOTA_TARGET_AVX2 void fill_table_avx2(__m256i *table, const uint8_t *block, size_t stride, size_t first,
+                                              size_t n_frags, size_t width)
 {
     table[0] = _mm256_setzero_si256();
     for (unsigned k = 0; k < 8; k++) {
-        const __m256i source = first + k < n_frags ? load_tables_avx2(block + (first + k) * stride, width) : _mm256_setzero_si256();
+        const __m256i source =
+            first + k < n_frags ? load_tables_avx2(block + (first + k) * stride, width) : _mm256_setzero_si256();
         for (unsigned v = 0; v < (1u << k); v++)
             _mm256_store_si256(&table[(1u << k) + v], _mm256_xor_si256(source, _mm256_load_si256(&table[v])));
     }
@@ -41,7 +42,7 @@ static FUOTA_TARGET_AVX2 void fill_table_avx2(__m256i *table, const uint8_t *blo
 
 /* Adds n_tables look-ups, a constant, to the sums of all panels from group `group` on. */
 FUOTA_INLINE FUOTA_TARGET_AVX2 void look_up_avx2(const uint8_t *panels, size_t n_panels, size_t n_groups, size_t group,
-                                            unsigned n_tables, const uint8_t *tables, __m256i *sums)
+                                                 unsigned n_tables, const uint8_t *tables, __m256i *sums)
 {
     for (size_t p = 0; p < n_panels; p++) {
         const uint8_t *const coefficients = panels + (p * n_groups + group) * 8;

@@ -1,5 +1,5 @@
-/* A kernel is a row of the table in kernels.c: its name, the CPU features it needs, its functions. Kernels are passed to
- * every call and held by the objects that use them; the core has no current kernel. */
+/* A kernel is a row of the table in kernels.c: its name, the CPU features it needs, its functions. Kernels are passed
+ * to every call and held by the objects that use them; the core has no current kernel. */
 #ifndef FUOTA_KERNELS_H
 #define FUOTA_KERNELS_H
 
@@ -52,8 +52,8 @@ typedef void fuota_losses_function(uint64_t seed, uint64_t device, uint32_t thre
 #define FUOTA_SELECT_MOST_ROWS 4096u
 
 /* See weighing_template.h. All but `stream` are aligned to 64. */
-typedef void fuota_select_function(const uint64_t *columns, const uint16_t *stream, size_t n_patterns,
-                                   uint64_t *planes, uint64_t *waiting);
+typedef void fuota_select_function(const uint64_t *columns, const uint16_t *stream, size_t n_patterns, uint64_t *planes,
+                                   uint64_t *waiting);
 
 fuota_erasure_function fuota_erasure_lanes_portable;
 fuota_losses_function fuota_losses_draw_portable;
@@ -64,7 +64,7 @@ fuota_losses_function fuota_losses_draw_avx2, fuota_losses_draw_avx512;
 fuota_select_function fuota_select_weigh_avx2, fuota_select_weigh_avx512;
 #endif
 
-/* Bytes of work space of a product by tables: n_entries entries and a sum per row, strip_len bytes each, aligned to 64. */
+/* Bytes of work space of a product by tables: n_entries entries and a sum per row, strip_len bytes each. */
 FUOTA_INLINE size_t fuota_tables_work_len(size_t n_entries, size_t n_rows, size_t strip_len)
 {
     const size_t n_sums = fuota_size_mul(fuota_ceil_div(n_rows, 8), 8);
@@ -83,12 +83,11 @@ struct fuota_kernel {
     uint32_t needs;
 
     /* Panels of rows[0 … n-1], n 1 … FUOTA_ROWS_AT_ONCE, every number at most FUOTA_ROW_FAST_MAX. */
-    void (*parity_panels)(uint32_t n_frags, fuota_dialect dialect, const uint32_t *rows, unsigned n,
-                          uint8_t *panels);
+    void (*parity_panels)(uint32_t n_frags, fuota_dialect dialect, const uint32_t *rows, unsigned n, uint8_t *panels);
 
     size_t (*encode_work_len)(size_t n_rows, size_t n_frags, size_t frag_size);
-    void (*encode)(const uint8_t *panels, size_t n_rows, size_t n_frags, size_t frag_size,
-                   const uint8_t *block, size_t block_stride, uint8_t *coded, size_t coded_stride, void *work);
+    void (*encode)(const uint8_t *panels, size_t n_rows, size_t n_frags, size_t frag_size, const uint8_t *block,
+                   size_t block_stride, uint8_t *coded, size_t coded_stride, void *work);
 
     /* Transposes each group of 8 bytes as an 8 × 8 bit matrix: a panel to one byte per column, or back. */
     void (*transpose_groups)(const uint8_t *in, size_t n_groups, uint8_t *out);

@@ -28,7 +28,7 @@ FUOTA_INLINE TARGET void NAME(losses_seed)(BLOCK *word, uint64_t key, unsigned k
     *word = z;
 }
 
-FUOTA_INLINE TARGET void NAME(losses_draw_block)(NAME(losses_generator) *g, uint32_t threshold, uint64_t *lost)
+FUOTA_INLINE TARGET void NAME(losses_draw_block)(NAME(losses_generator) * g, uint32_t threshold, uint64_t *lost)
 {
     BLOCK s0 = g->s0, s1 = g->s1, s2 = g->s2, s3 = g->s3;
     BLOCK below = s0 ^ s0, undecided = ~below;
@@ -48,8 +48,8 @@ FUOTA_INLINE TARGET void NAME(losses_draw_block)(NAME(losses_generator) *g, uint
         } else {
             undecided &= ~random;
         }
-        any = undecided[0] | undecided[1] | undecided[2] | undecided[3] | undecided[4] | undecided[5] |
-              undecided[6] | undecided[7];
+        any = undecided[0] | undecided[1] | undecided[2] | undecided[3] | undecided[4] | undecided[5] | undecided[6] |
+              undecided[7];
     }
     memcpy(lost, &below, sizeof below);
     g->s0 = s0;
@@ -58,7 +58,7 @@ FUOTA_INLINE TARGET void NAME(losses_draw_block)(NAME(losses_generator) *g, uint
     g->s3 = s3;
 }
 
-FUOTA_INLINE TARGET void NAME(losses_draw_bits)(NAME(losses_generator) *g, uint32_t threshold, size_t n_bits,
+FUOTA_INLINE TARGET void NAME(losses_draw_bits)(NAME(losses_generator) * g, uint32_t threshold, size_t n_bits,
                                                 uint64_t *lost)
 {
     const size_t n_words = fuota_losses_words(n_bits);

@@ -24,8 +24,8 @@ static void parity_far_row(uint32_t n_frags, fuota_dialect dialect, uint32_t row
     }
 }
 
-void fuota_parity_panels(const fuota_kernel *kernel, uint32_t n_frags, fuota_dialect dialect,
-                         const uint32_t *rows, size_t n_rows, uint8_t *panels)
+void fuota_parity_panels(const fuota_kernel *kernel, uint32_t n_frags, fuota_dialect dialect, const uint32_t *rows,
+                         size_t n_rows, uint8_t *panels)
 {
     const size_t panel_len = fuota_panels_len(8, n_frags);
     assert(n_frags >= 1 && n_frags <= FUOTA_MAX_FRAGS);

@@ -6,10 +6,10 @@
 /* Which coded fragments to send: one after the other, the row that brings most to a pool of loss patterns.
  *
  * A pattern is a device: the uncoded fragments it lost, and, drawn as they are sent, which coded ones it receives. The
- * sums that it cannot compute yet are a vector space, kept by a basis: at first the unit vectors of its losses. A row that
- * is odd on some of the vectors is new to the device. When it is received, the lightest of those vectors is removed and
- * added to the others, which are then even. So vectors stay light, and name few columns. A device without vectors is
- * done. */
+ * sums that it cannot compute yet are a vector space, kept by a basis: at first the unit vectors of its losses. A row
+ * that is odd on some of the vectors is new to the device. When it is received, the lightest of those vectors is
+ * removed and added to the others, which are then even. So vectors stay light, and name few columns. A device without
+ * vectors is done. */
 
 #define WEIGHT_ONES 3u /* the highest ones of a weight that count */
 
@@ -36,7 +36,10 @@ typedef struct selection {
 /* ---- the pool ---------------------------------------------------------------------------------------------------- */
 
 /* Random number idx of a pattern, 32 bits. */
-FUOTA_INLINE uint32_t pattern_random(uint64_t key, uint64_t idx) { return (uint32_t)(fuota_splitmix64(key, idx) >> 32); }
+FUOTA_INLINE uint32_t pattern_random(uint64_t key, uint64_t idx)
+{
+    return (uint32_t)(fuota_splitmix64(key, idx) >> 32);
+}
 
 /* The unit vectors of n_left fragments, every choice as likely (Floyd): a number up to j is drawn, and if it is taken
  * already, j is taken. They are collected in the first vector and spread from the last. */
@@ -117,7 +120,8 @@ static fuota_status selection_make_candidates(selection *s, fuota_dialect dialec
     return status;
 }
 
-static fuota_status selection_init(selection *s, fuota_dialect dialect, size_t n_candidates, const fuota_loss_pool *pool)
+static fuota_status selection_init(selection *s, fuota_dialect dialect, size_t n_candidates,
+                                   const fuota_loss_pool *pool)
 {
     /* With so few columns and candidates the tables have less than 2^24 words: nothing here wraps. */
     assert(s->n_frags >= 1 && s->n_frags <= FUOTA_MAX_FRAGS && n_candidates <= FUOTA_MAX_FRAG_NB);
@@ -195,8 +199,8 @@ static fuota_status selection_write_stream(selection *s, const uint32_t *gains, 
     return FUOTA_OK;
 }
 
-/* Reduces the candidates `left` (row_words words) to those with the largest sum; returns that sum. From the top plane down:
- * if some candidates have the bit, those without it are out. */
+/* Reduces the candidates `left` (row_words words) to those with the largest sum; returns that sum. From the top plane
+ * down: if some candidates have the bit, those without it are out. */
 static uint64_t selection_keep_largest(const uint64_t *planes, size_t row_words, uint64_t *left)
 {
     uint64_t sum = 0;
@@ -305,9 +309,9 @@ static void selection_send(selection *s, uint32_t number, uint32_t threshold, si
     s->n_patterns = n;
 }
 
-fuota_status fuota_select_rows(const fuota_kernel *kernel, uint32_t n_frags, fuota_dialect dialect, uint32_t n_candidates,
-                               const fuota_loss_pool *pool, const uint32_t *sent, size_t n_sent, size_t n_rows,
-                               uint32_t *rows)
+fuota_status fuota_select_rows(const fuota_kernel *kernel, uint32_t n_frags, fuota_dialect dialect,
+                               uint32_t n_candidates, const fuota_loss_pool *pool, const uint32_t *sent, size_t n_sent,
+                               size_t n_rows, uint32_t *rows)
 {
     assert(pool->n_stages >= 1 && n_sent <= n_candidates && n_rows <= n_candidates - n_sent);
     selection s = {.kernel = kernel, .n_frags = n_frags};

@@ -8,11 +8,11 @@
 #define FUOTA_GOLDEN 0x9E3779B97F4A7C15u /* 2^64 divided by the golden ratio */
 
 /* The finalizer, in place, of a uint64_t or of a vector of them. */
-#define FUOTA_SPLITMIX64_MIX(z)                                                                                   \
-    do {                                                                                                          \
-        (z) = ((z) ^ ((z) >> 30)) * 0xBF58476D1CE4E5B9u;                                                          \
-        (z) = ((z) ^ ((z) >> 27)) * 0x94D049BB133111EBu;                                                          \
-        (z) = (z) ^ ((z) >> 31);                                                                                  \
+#define FUOTA_SPLITMIX64_MIX(z) \
+    do { \
+        (z) = ((z) ^ ((z) >> 30)) * 0xBF58476D1CE4E5B9u; \
+        (z) = ((z) ^ ((z) >> 27)) * 0x94D049BB133111EBu; \
+        (z) = (z) ^ ((z) >> 31); \
     } while (0)
 
 FUOTA_INLINE uint64_t fuota_splitmix64_mix(uint64_t z)

@@ -7,24 +7,24 @@
  *   NAME(x)            the name of function x for this instruction set
  * and this file undefines VECTOR_LEN and VECTORS.
  *
- * Candidates lie side by side, a bit each, as many to a block as these vectors have bits. A pattern is the set of vectors
- * that its device cannot yet tell from zero; a row is new to it if it is odd on any of them: per vector the columns it
- * names are added, and the sums are joined. A new row counts with the pattern's weight, in numbers that lie across the
- * planes: bit b of a candidate's sum is its bit of plane b. A plane that waits for a second summand keeps the first, so
- * that an addition costs one full adder for two of them, and half as much for each plane above. Integers only, and sums
- * do not depend on the order: every kernel gives the same.
+ * Candidates lie side by side, a bit each, as many to a block as these vectors have bits. A pattern is the set of
+ * vectors that its device cannot yet tell from zero; a row is new to it if it is odd on any of them: per vector the
+ * columns it names are added, and the sums are joined. A new row counts with the pattern's weight, in numbers that lie
+ * across the planes: bit b of a candidate's sum is its bit of plane b. A plane that waits for a second summand keeps
+ * the first, so that an addition costs one full adder for two of them, and half as much for each plane above. Integers
+ * only, and sums do not depend on the order: every kernel gives the same.
  *
- * `columns` has a block for each column of the matrix; `planes` one for each of FUOTA_SELECT_PLANES, and becomes the sums
- * over the n_patterns of `stream`; `waiting` is as much work space. A pattern of the stream is the number of its vectors;
- * for each the number of its columns and the columns; the number of bits of its weight, and the bits. */
+ * `columns` has a block for each column of the matrix; `planes` one for each of FUOTA_SELECT_PLANES, and becomes the
+ * sums over the n_patterns of `stream`; `waiting` is as much work space. A pattern of the stream is the number of its
+ * vectors; for each the number of its columns and the columns; the number of bits of its weight, and the bits. */
 
 typedef uint64_t NAME(weighing_vector) __attribute__((vector_size(VECTOR_LEN), aligned(VECTOR_LEN), may_alias));
 
 #define VEC NAME(weighing_vector)
 #define EACH(v) for (unsigned v = 0; v < VECTORS; v++)
 
-TARGET void NAME(fuota_select_weigh)(const uint64_t *columns, const uint16_t *stream, size_t n_patterns, uint64_t *planes,
-                                     uint64_t *waiting)
+TARGET void NAME(fuota_select_weigh)(const uint64_t *columns, const uint16_t *stream, size_t n_patterns,
+                                     uint64_t *planes, uint64_t *waiting)
 {
     VEC *const sums = (VEC *)planes, *const firsts = (VEC *)waiting;
     uint8_t waits[FUOTA_SELECT_PLANES] = {0};

@@ -100,16 +100,38 @@ def parameters(function) -> list[str]:
 @pytest.mark.parametrize(
     ("function", "expected"),
     [
-        (ff.ParityMatrix, ["n_frags", "version='1.0.0'", "*"]),
+        (ff.ParityMatrix, ["n_frags", "dialect=None", "*", "version=None"]),
         (ff.ParityMatrix.row, ["self", "n"]),
         (ff.ParityMatrix.rows, ["self", "start", "stop"]),
-        (ff.encode, ["block", "frag_size", "n_coded", "*", "version='1.0.0'", "rows=None", "matrix=None", "out=None"]),
-        (ff.Decoder, ["n_frags", "frag_size", "*", "version='1.0.0'"]),
-        (ff.decode, ["n_frags", "frag_size", "frag_nbs", "payloads", "*", "version='1.0.0'"]),
+        (
+            ff.encode,
+            [
+                "block",
+                "frag_size",
+                "n_coded",
+                "*",
+                "dialect=None",
+                "version=None",
+                "rows=None",
+                "matrix=None",
+                "out=None",
+            ],
+        ),
+        (ff.Decoder, ["n_frags", "frag_size", "*", "dialect=None", "version=None"]),
+        (ff.decode, ["n_frags", "frag_size", "frag_nbs", "payloads", "*", "dialect=None", "version=None"]),
         (
             ff.prepare,
             [
-                *("image", "frag_size", "*", "n_coded=0", "code_rate=None", "rows=None", "version='1.0.0'"),
+                *(
+                    "image",
+                    "frag_size",
+                    "*",
+                    "n_coded=0",
+                    "code_rate=None",
+                    "rows=None",
+                    "dialect=None",
+                    "version=None",
+                ),
                 *("frag_index=0", r"descriptor=b'\x00\x00\x00\x00'"),
             ],
         ),
@@ -122,16 +144,16 @@ def parameters(function) -> list[str]:
                 "mic=None",
             ],
         ),
-        (ff.select_rows, ["n_frags", "loss", "n_coded", "*", "version='1.0.0'", "seed=0"]),
+        (ff.select_rows, ["n_frags", "loss", "n_coded", "*", "dialect=None", "version=None", "seed=0"]),
         (
             ff.decode_probability,
-            ["n_frags", "n_coded", "loss", "*", "version='1.0.0'", "rows=None"],
+            ["n_frags", "n_coded", "loss", "*", "dialect=None", "version=None", "rows=None"],
         ),
         (
             ff.plan_redundancy,
             [
                 *("n_frags", "loss", "success_threshold", "*", "confidence=0.99", "n_devices=None"),
-                *("version='1.0.0'", "max_coded=None", "rows='selected'"),
+                *("dialect=None", "version=None", "max_coded=None", "rows='selected'"),
             ],
         ),
         (ff.kernel, []),

@@ -68,7 +68,7 @@ def reasons(result: SimulationResult) -> Counter[str]:
 
 
 def check(result: SimulationResult) -> None:
-    """What holds for every campaign that is over."""
+    """Checks that hold for every finished campaign."""
     status = result.campaign.status()
     assert result.campaign.finished
     assert result.wrong == []
@@ -209,7 +209,7 @@ def test_too_little_redundancy_fails_with_its_reason() -> None:
 
 
 def test_devices_with_wrong_clocks_fail() -> None:
-    """It is told the time, and that it is off once more if it does not take it."""
+    """A device that does not take the time fails when its clock is off a second time."""
     config = make_config(success_threshold=1, ports=Ports(clock=90))
     world = World(Campaign(config, IMAGE), Simulation(seed=4, clock_error=30))
     for device in world.network.devices.values():
@@ -266,12 +266,16 @@ def test_the_same_seed_gives_the_same_events() -> None:
 
 
 def test_the_observer_gets_the_events_of_the_journal() -> None:
-    told: list[m.Event] = []
+    observed: list[m.Event] = []
     journal = MemoryJournal()
     result = simulate_campaign(
-        make_config(5), IMAGE, Simulation(seed=1), observer=lambda _campaign, event: told.append(event), journal=journal
+        make_config(5),
+        IMAGE,
+        Simulation(seed=1),
+        observer=lambda _campaign, event: observed.append(event),
+        journal=journal,
     )
-    assert told == list(journal.events("sim")) == events_of(result)
+    assert observed == list(journal.events("sim")) == events_of(result)
     assert journal.image("sim") == IMAGE
 
 

@@ -18,7 +18,10 @@ from fuota_fec.report.page import need_extra
 @click.command("report")
 @click.argument("name", metavar="ID")
 @click.option(
-    "-o", "--output", type=click.Path(dir_okay=False, allow_dash=True), help="The HTML file; - for standard output."
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, allow_dash=True),
+    help='HTML file to write; "-" for standard output.',
 )
 @db_option
 @json_option

@@ -29,14 +29,14 @@ def n_coded_of(code_rate: str | float | Fraction, n_frags: int) -> int:
         f"code_rate: {shown(code_rate)} is not a code rate from 1/{MAX_FRAG_NB} to 1 such as '5/6'"
     )
     try:
-        # Fraction takes exponents too, and would compute 10 ** 99999999.
+        # Fraction accepts exponents as well, and would compute 10 ** 99999999.
         if isinstance(code_rate, str) and not CODE_RATE.fullmatch(code_rate):
             raise ValueError
         rate = Fraction(code_rate)
     except (ValueError, TypeError, ZeroDivisionError, OverflowError):
         raise not_a_rate from None
     if isinstance(code_rate, float):
-        rate = rate.limit_denominator(MAX_FRAG_NB)  # 0.75 and 5 / 6 mean what they look like
+        rate = rate.limit_denominator(MAX_FRAG_NB)  # the float nearest to 5/6 stands for 5/6
     if not Fraction(1, MAX_FRAG_NB) <= rate <= 1 or isinstance(code_rate, bool):
         raise not_a_rate
     return -int(-n_frags * (1 - rate) // rate)
@@ -46,7 +46,7 @@ class FragmentedBlock:
     """Ready DataFragment frames of one image: uncoded fragments 1 … n_frags, then the coded ones of `rows`.
 
     `frames` is a read-only (n_frags + n_coded, 3 + frag_size) uint8 array; a frame is one of its rows.
-    Made by `prepare`.
+    Created by `prepare`.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class FragmentedBlock:
         self.n_frags = matrix.n_frags
         self.image_len = data.size
         self.padding = self.n_frags * frag_size - data.size
-        self.rows = rows.copy()  # the caller's array stays the caller's
+        self.rows = rows.copy()  # the caller may change its array later
         self.frag_index = frag_index
         self.descriptor = descriptor
         self._matrix = matrix
@@ -145,7 +145,7 @@ class FragmentedBlock:
         return frames
 
     def _encode(self, rows: Rows, frames: Bytes, first: int) -> None:
-        """The core writes the coded payloads straight into the frames from `first` on."""
+        """Writes the coded payloads straight into the frames from `first` on."""
         width = HEADER_LEN + self.frag_size
         panels = self._matrix.panels(rows)
         _core.encode_into(self._block, self.frag_size, panels, len(rows), frames, first * width + HEADER_LEN, width)
@@ -166,12 +166,13 @@ def prepare(
 ) -> FragmentedBlock:
     """Pad the image with zeros to whole fragments of frag_size bytes (1 … 255) and add coded fragments.
 
-    How many: `n_coded`, or `code_rate` (such as "5/6"); which: rows 1, 2, 3 … or the first n_coded of `rows` (all
-    of them if n_coded is 0). `frag_index` is 0 … 3, `descriptor` 4 bytes in wire order (TS004 FragSessionSetupReq).
+    `n_coded` or `code_rate` (such as "5/6") gives their number. Their rows are 1, 2, 3 … or the first n_coded of
+    `rows`, all of them if n_coded is 0. `frag_index` is 0 … 3, `descriptor` 4 bytes in wire order (TS004
+    FragSessionSetupReq).
     `dialect` is "1.0.0" (the default) or "2.0.0"; `version` is another name of it. `matrix` may be shared by images
     with equally many fragments.
 
-    ParameterError for an empty image, one that needs more than 16383 fragments, and numbers beyond 16383 on the air.
+    ParameterError for an empty image, for one of more than 16383 fragments, and for fragment numbers beyond 16383.
     """
     frag_size = check_frag_size(frag_size)
     dialect = one_dialect(dialect, version)

@@ -1,4 +1,4 @@
-"""Coded fragments from a block."""
+"""Encoding: coded fragments from a block."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def encode(
 
     `block` is whole fragments of `frag_size` bytes (1 … 255), any C-contiguous buffer, not copied; `prepare` pads.
     `rows` are row numbers from 1 on, without duplicates, in any order. `matrix` is a ParityMatrix for the same
-    number of fragments and dialect, whose rows are then reused. `out` is where to write, a C-contiguous
+    number of fragments and dialect, whose rows are then reused. `out` receives the result, a C-contiguous
     (n_coded, frag_size) uint8 array; a new one is made without it. Returns that array.
     `dialect` is "1.0.0" (the default) or "2.0.0"; `version` is another name of it. `kernel` forces one of
     `kernels()`; all give the same bytes. The GIL is released.

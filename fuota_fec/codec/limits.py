@@ -10,7 +10,6 @@ import numpy.typing as npt
 
 from fuota_fec.checks import integer, shown
 from fuota_fec.errors import ParameterError
-from fuota_fec.wire.dialects import dialect_number as dialect_of
 from fuota_fec.wire.limits import MAX_FRAG_NB, MAX_FRAG_SIZE, MAX_FRAGS
 
 __all__ = [
@@ -21,7 +20,6 @@ __all__ = [
     "Rows",
     "check_frag_size",
     "check_n_frags",
-    "dialect_of",
     "row_numbers",
 ]
 

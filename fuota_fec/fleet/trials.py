@@ -15,8 +15,9 @@ import numpy.typing as npt
 
 from fuota_fec import _core
 from fuota_fec.checks import integer
-from fuota_fec.codec.limits import MAX_FRAG_NB, Rows, check_n_frags, dialect_of, row_numbers
+from fuota_fec.codec.limits import MAX_FRAG_NB, Rows, check_n_frags, row_numbers
 from fuota_fec.planning.erasures import loss_thresholds, matrix_columns
+from fuota_fec.wire.dialects import one_dialect
 
 CHUNK = 65536
 """Devices per task of an executor."""
@@ -47,7 +48,8 @@ def simulate_fleet(
     n_devices: int,
     *,
     max_coded: int,
-    version: str = "1.0.0",
+    dialect: str | None = None,
+    version: str | None = None,
     seed: int = 0,
     rows: Iterable[int] | None = None,
     executor: Executor | None = None,
@@ -57,13 +59,14 @@ def simulate_fleet(
 
     `loss` is one number from 0 to below 1, or an array of n_devices; resolved to 2^-32. At most max_coded coded
     fragments are sent, rows 1, 2, 3 … or the first max_coded of `rows`. The same seed gives the same result, whatever
-    the executor (any concurrent.futures.Executor; chunks of devices are its tasks) or the kernel.
+    the executor (any concurrent.futures.Executor; chunks of devices are its tasks) or the kernel. `dialect` is "1.0.0"
+    (the default) or "2.0.0"; `version` is another name of it.
     """
+    dialect = one_dialect(dialect, version)
     n_frags = check_n_frags(n_frags)
     n_devices = integer("n_devices", n_devices, 1, MAX_DEVICES)
     max_coded = integer("max_coded", max_coded, 0, MAX_FRAG_NB - n_frags)
     seed = integer("seed", seed, 0, 2**64 - 1)
-    dialect_of(version)
     max_row = MAX_FRAG_NB - n_frags
     numbers = row_numbers(range(1, max_coded + 1) if rows is None else rows, max_coded, max_row=max_row)
     thresholds = loss_thresholds(loss, n_devices)
@@ -71,7 +74,7 @@ def simulate_fleet(
     tasks = [
         (
             n_frags,
-            version,
+            dialect,
             numbers,
             seed,
             first,
@@ -81,7 +84,7 @@ def simulate_fleet(
         for first, n in chunks
     ]
     if executor is None:
-        columns = matrix_columns(n_frags, version, numbers, kernel)
+        columns = matrix_columns(n_frags, dialect, numbers, kernel)
         parts = [_simulate(columns, *task[3:], n_frags=n_frags, n_rows=numbers.size, kernel=kernel) for task in tasks]
     else:
         parts = [future.result() for future in [executor.submit(_task, kernel, *task) for task in tasks]]
@@ -91,7 +94,7 @@ def simulate_fleet(
 def _task(
     kernel: str | None,
     n_frags: int,
-    version: str,
+    dialect: str,
     rows: Rows,
     seed: int,
     first: int,
@@ -99,7 +102,7 @@ def _task(
     thresholds: npt.NDArray[np.uint32],
 ) -> npt.NDArray[np.int32]:
     """Simulates one chunk. Its arguments are all it needs, so that an executor may run it anywhere."""
-    columns = matrix_columns(n_frags, version, rows, kernel)
+    columns = matrix_columns(n_frags, dialect, rows, kernel)
     return _simulate(columns, seed, first, n, thresholds, n_frags=n_frags, n_rows=rows.size, kernel=kernel)
 
 

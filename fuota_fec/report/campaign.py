@@ -146,8 +146,8 @@ def device_parts(devices: Iterable[DeviceStatus]) -> list[DevicePart]:
 
 
 def _device_row(device: DeviceStatus, notes: bool) -> tuple[str, ...]:
-    version = dotted(device.fw_version) if device.fw_version is not None else ""
-    row = (device.dev_eui, device.group, version)
+    firmware = dotted(device.fw_version) if device.fw_version is not None else ""
+    row = (device.dev_eui, device.group, firmware)
     if not notes:
         return row
     unconfirmed = f"clean-up not confirmed: {device.unconfirmed}" if device.unconfirmed else ""

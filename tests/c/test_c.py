@@ -1,4 +1,4 @@
-"""Laws of the C core, run as a program: on this machine, with sanitizers, and for other architectures under an emulator."""
+"""Laws of the C core, run as a program: here, with sanitizers, and for other architectures under an emulator."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -38,14 +39,20 @@ def target_of(cc: str) -> str:
     return subprocess.run([cc, "-dumpmachine"], capture_output=True, text=True, check=True).stdout.strip()
 
 
+def not_installed(what: str) -> NoReturn:
+    if os.environ.get("CI"):
+        pytest.fail(f"{what} is not installed")
+    pytest.skip(f"{what} is not installed")
+
+
 def compiler(*names: str) -> str:
     for name in names:
         if path := shutil.which(name):
             return path
-    missing = f"{' or '.join(names)} is not installed"
-    if os.environ.get("CI"):
-        pytest.fail(missing)
-    pytest.skip(missing)
+    not_installed(" or ".join(names))
+
+
+X86_COMPILERS = [cc for cc in compilers_found() if target_of(cc).startswith("x86_64")]
 
 
 def compiled(cc: str, *arguments: object) -> str:
@@ -95,14 +102,14 @@ def test_compiler_is_in_the_stated_list(cc):
     assert int(version.partition(".")[0]) >= first_versions[family]
 
 
-def test_stated_first_versions_are_those_that_the_core_refuses_to_undercut():
+def test_stated_first_versions_are_those_that_the_core_checks():
     page = (ROOT / "docs" / "compilers.md").read_text(encoding="utf-8")
     header = (ROOT / "src_c" / "internal.h").read_text(encoding="utf-8")
     refused = dict(re.findall(r"#error \"fuota_fec needs (\w+) (\d+) or newer\"", header))
     assert refused == dict(re.findall(r"^\| (\w+) \| (\d+) \|$", page, re.M))
 
 
-@pytest.mark.parametrize("cc", [cc for cc in compilers_found() if target_of(cc).startswith("x86_64")])
+@pytest.mark.parametrize("cc", X86_COMPILERS)
 @pytest.mark.parametrize(
     ("source", "function"),
     [("kernel_x86_select.c", "fuota_select_weigh_avx512"), ("kernel_x86_erasure.c", "fuota_losses_draw_avx512")],
@@ -187,15 +194,33 @@ def test_laws_on_a_big_endian_machine(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("cc", X86_COMPILERS[-1:])
+def test_laws_of_all_x86_kernels_on_emulated_instructions(cc, tmp_path):
+    """SIMDe replaces the intrinsics, so that kernels run whose instructions this CPU lacks."""
+    core = shutil.copytree(ROOT / "src_c", tmp_path / "src_c")
+    header = core / "kernel_x86.h"
+    plain = re.sub(r"__attribute__\(\(target.+\)\)$", "", header.read_text(encoding="utf-8"), flags=re.M)
+    header.write_text(plain, encoding="utf-8")
+    (core / "cpu.c").write_text(
+        '#include "kernels.h"\nuint32_t fuota_cpu_features(void) { return UINT32_MAX; }\n', encoding="utf-8"
+    )
+    here = Path(__file__).parent
+    search = [f"-I{here / 'emulated'}", f"-I{core}"]
+    if not any(Path(folder, "simde").is_dir() for folder in ("/usr/include", "/usr/local/include")):
+        not_installed("SIMDe")
+    program = tmp_path / "laws"
+    sources = [here / "test_kernels.c", *sorted(core.glob("*.c"))]
+    compiled(cc, "-g", "-O1", "-Wno-psabi", *search, *sources, "-lm", "-o", program)
+    assert run(str(program), "quick") == ["avx512_gfni", "avx2_gfni", "avx2", "portable"]
+
+
+@pytest.mark.slow
 def test_fuzzer_finds_nothing(tmp_path):
     """A short run; FUOTA_FEC_FUZZ_SECONDS makes it a long one, FUOTA_FEC_FUZZ_CORPUS keeps its findings."""
     clang = compiler("clang", "clang-14")
     runtime = subprocess.run([clang, "-print-runtime-dir"], capture_output=True, text=True, check=False).stdout.strip()
     if not any(Path(runtime).glob("libclang_rt.fuzzer*")):
-        missing = "no libFuzzer: the runtime libraries of clang are not installed"
-        if os.environ.get("CI"):
-            pytest.fail(missing)
-        pytest.skip(missing)
+        not_installed("libFuzzer, of the runtime libraries of clang,")
     flags = ["-O1", "-fsanitize=fuzzer,address,undefined", "-fno-sanitize-recover=undefined"]
     program = build(tmp_path / "fuzz_decode", clang, *flags, main="fuzz_decode.c")
     seconds = os.environ.get("FUOTA_FEC_FUZZ_SECONDS", "3")

@@ -1,4 +1,4 @@
-"""The command itself: help, version, unknown commands, and what an error or a missing package turns into."""
+"""The command itself: help, version, unknown commands, errors and missing packages."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def test_a_programming_error_is_not_caught(monkeypatch: pytest.MonkeyPatch):
 
 
 @pytest.mark.parametrize("package", ["click", "rich"])
-def test_without_the_packages_of_the_command_line(process: Process, package: str):
+def test_missing_packages_of_the_command_line_are_named(process: Process, package: str):
     done = process("doctor", missing=package)
     assert done.returncode == 2
     assert done.stdout == ""
@@ -147,14 +147,14 @@ def test_without_the_packages_of_the_command_line(process: Process, package: str
 
 
 @pytest.mark.parametrize("package", ["msgspec", "cryptography"])
-def test_without_the_packages_of_campaigns(process: Process, package: str, campaign_file: Callable[..., Path]):
+def test_missing_packages_of_campaigns_are_named(process: Process, package: str, campaign_file: Callable[..., Path]):
     done = process("campaign", "run", campaign_file(), missing=package)
     assert done.returncode == 2
     assert "fuota-fec[campaign]" in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 
-def test_without_the_packages_of_images(process: Process, tmp_path: Path):
+def test_missing_packages_of_images_are_named(process: Process, tmp_path: Path):
     (tmp_path / "firmware.hex").write_text(HEX_FILE)
     done = process("encode", "firmware.hex", "-o", "out.txt", missing="bincopy", cwd=tmp_path)
     assert done.returncode == 2
@@ -163,7 +163,7 @@ def test_without_the_packages_of_images(process: Process, tmp_path: Path):
     assert not (tmp_path / "out.txt").exists()
 
 
-def test_the_example_without_the_package_of_its_image(process: Process):
+def test_a_missing_package_of_the_example_image_is_named(process: Process):
     done = process("campaign", "run", EXAMPLE, missing="uflash")
     assert (done.returncode, done.stdout) == (2, "")
     assert "'uflash'" in done.stderr
@@ -188,7 +188,7 @@ def test_commands_without_extras_need_no_extra_package(process: Process, tmp_pat
 
 
 def test_a_closed_pipe_is_no_error(clean_env: dict[str, str], campaign_file: Callable[..., Path]):
-    """As in `fuota-fec … | head -1`: no error, no traceback."""
+    """`fuota-fec … | head -1` prints no error and no traceback."""
     read, write = os.pipe()
     os.close(read)
     done = subprocess.run(
@@ -215,7 +215,7 @@ def test_a_full_disk_is_an_error_in_one_line(
     args: list[str],
     unbuffered: str,
 ):
-    """Whether Python keeps what it could not write, or has written nothing but in one go."""
+    """Both with buffered output, which is written again at exit, and with unbuffered output."""
     campaign_file()
     (tmp_path / "in.bin").write_bytes(b"firmware")
     if not Path("/dev/full").is_char_device():

@@ -1,4 +1,4 @@
-"""`doctor`: what this installation has and uses."""
+"""`doctor`: features of the installation, and the self-test."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_doctor_prints_the_same_facts_as_text(fuota: Fuota):
 
 
 def test_extras_are_those_of_the_package_metadata():
-    """All of them but those that only collect others and that of the developers, with the same packages."""
+    """The list has the extras of pyproject.toml, except collections of other extras and that of developers."""
     project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))
     wanted = {
         name: tuple(re.split(r"[\[<>=]", r)[0] for r in requirements if not r.startswith("fuota-fec["))
@@ -73,7 +73,7 @@ def test_the_self_test_passes_for_every_kernel(fuota: Fuota):
 
 @pytest.mark.parametrize("broken", ["encode", "decode", "undecided"])
 def test_the_self_test_fails_for_a_broken_codec(fuota: Fuota, monkeypatch: pytest.MonkeyPatch, broken: str):
-    """A codec with one wrong bit, one that gives back other bytes, or one that never completes."""
+    """The codec has one wrong bit, returns other bytes, or never completes."""
     if broken == "encode":
         truth = _reference.encode
 

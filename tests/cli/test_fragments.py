@@ -1,4 +1,4 @@
-"""`encode` and `decode`: a file becomes frames, loses some, and comes back byte for byte."""
+"""`encode` and `decode`: a file is rebuilt byte for byte although frames are lost, shuffled and repeated."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def comment_lines(text: str) -> list[str]:
 
 
 def over_the_air(text: str, *, loss: float = 0.1, seed: int = 7) -> str:
-    """What arrives: a share of the frames lost, the others in any order, some of them twice."""
+    """Lines of the frames that arrive: a share is lost, the others are shuffled, some are repeated."""
     rng = random.Random(seed)
     frames = frame_lines(text)
     lost = set(rng.sample(range(len(frames)), int(len(frames) * loss)))
@@ -48,7 +48,7 @@ def over_the_air(text: str, *, loss: float = 0.1, seed: int = 7) -> str:
 
 
 def dropped(text: str, frag_nbs: set[int]) -> str:
-    """Without these fragments."""
+    """Lines without these fragments."""
     kept = [line for i, line in enumerate(frame_lines(text), 1) if i not in frag_nbs]
     return "\n".join([*comment_lines(text), *kept, ""])
 
@@ -105,7 +105,7 @@ def test_lost_shuffled_and_repeated_frames_give_the_file_back(
     ],
 )
 def test_options_of_encode(fuota: Fuota, image: Path, options: list[str], n_coded: int, version: str):
-    """A fragment that the first of the coded ones covers is lost: that one makes up for it."""
+    """One uncoded fragment is lost that the first coded fragment covers."""
     out = image.with_suffix(".txt")
     encoded = fuota("encode", image, "-o", out, "-F", 50, "--dialect", version, "--json", *options)
     assert encoded.exit_code == 0, encoded.stderr
@@ -245,7 +245,7 @@ def test_repeated_frames_do_not_count_twice(fuota: Fuota, image: Path):
 
 
 def test_one_frame_too_few_is_never_wrong_bytes(fuota: Fuota, image: Path):
-    """Any M - 1 frames: not decodable, whichever they are."""
+    """No M - 1 frames determine the image."""
     text = fuota("encode", image, "-o", "-", "-F", 50).stdout
     for seed in range(10):
         some = random.Random(seed).sample(frame_lines(text), 19)
@@ -355,7 +355,7 @@ def test_a_symbolic_link_is_followed(fuota: Fuota, image: Path):
 
 
 def test_a_pipe_by_name_is_written_to(fuota: Fuota, image: Path):
-    """Not replaced by a file: the same would happen to /dev/null."""
+    """A pipe is not replaced by a file; /dev/null must not be either."""
     pipe = image.with_name("pipe")
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
@@ -404,7 +404,7 @@ def test_json_of_encode_and_decode(fuota: Fuota, image: Path):
 
 
 def test_an_image_on_standard_output_is_nothing_but_the_image(fuota: Fuota, image: Path):
-    """--json may be refused with it, or go elsewhere; it must not end up inside the image."""
+    """JSON is never mixed into an image on standard output."""
     text = fuota("encode", image, "-o", "-").stdout
     encoded = fuota("encode", image, "-o", "-", "--json")
     assert encoded.exit_code == 2 or encoded.stdout == text
@@ -416,7 +416,7 @@ def test_an_image_on_standard_output_is_nothing_but_the_image(fuota: Fuota, imag
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "expected"),
     [
         (["-F", "0"], ["frag", "0", "1 to 255"]),
         (["-F", "256"], ["frag", "256", "1 to 255"]),
@@ -451,13 +451,13 @@ def test_an_image_on_standard_output_is_nothing_but_the_image(fuota: Fuota, imag
         (["--format", "elf"], ["format", "'elf'", "binary", "srec"]),
     ],
 )
-def test_wrong_options_of_encode(fuota: Fuota, image: Path, options: list[str], said: list[str]):
+def test_wrong_options_of_encode(fuota: Fuota, image: Path, options: list[str], expected: list[str]):
     before = contents(image.parent)
     result = fuota("encode", image, "-o", image.with_suffix(".txt"), *options)
     assert result.exit_code == 2
     assert result.stdout == ""
     message = result.stderr.splitlines()[-1]
-    for part in said:
+    for part in expected:
         assert part in message, message
     assert contents(image.parent) == before
 
@@ -492,7 +492,7 @@ def test_missing_arguments_are_named(fuota: Fuota, command: str, missing: list[s
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "expected"),
     [
         ("hello", "hello"),
         ("0801007", "0801007"),
@@ -508,8 +508,8 @@ def test_missing_arguments_are_named(fuota: Fuota, command: str, missing: list[s
         ("é", ""),
     ],
 )
-def test_a_line_that_is_not_a_frame_is_named(fuota: Fuota, image: Path, line: str, said: str):
-    """The line's number is named, and what is wrong with it in words, not in Python's."""
+def test_a_line_that_is_not_a_frame_is_named(fuota: Fuota, image: Path, line: str, expected: str):
+    """The message has the number of the line and no wording of Python."""
     out = image.with_suffix(".txt")
     fuota("encode", image, "-o", out, "-F", 50)
     text = out.read_text()
@@ -518,7 +518,7 @@ def test_a_line_that_is_not_a_frame_is_named(fuota: Fuota, image: Path, line: st
     result = fuota("decode", out, "-o", image.with_name("back.bin"))
     assert result.exit_code == 2
     assert str(out) in result.stderr
-    assert said in result.stderr
+    assert expected in result.stderr
     assert "fromhex" not in result.stderr
     assert "line 11" in result.stderr or line == "é"
     assert not image.with_name("back.bin").exists()
@@ -540,7 +540,7 @@ def test_a_wrong_setup_is_refused(fuota: Fuota, image: Path, setup: str):
 
 
 def test_a_setup_with_more_padding_than_bytes_is_refused(fuota: Fuota, tmp_path: Path):
-    """One fragment of 4 bytes, 5 of them padding: no image at all, and certainly not 3 bytes."""
+    """One fragment of 4 bytes with 5 bytes of padding holds no image."""
     lines = ["# dialect 1.0.0", "# setup 0200010004000500000000", "08010001020304"]
     result = fuota("decode", "-", "-o", tmp_path / "out", stdin="\n".join(lines))
     assert result.exit_code == 2
@@ -588,7 +588,7 @@ def small_image(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @given(options=st.lists(option, max_size=4))
 @settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 def test_encode_survives_any_options(fuota: Fuota, small_image: Path, options: list[tuple[str, str]]):
-    """It works or it says why not."""
+    """Any options work, or are refused with a message."""
     result = fuota("encode", small_image, "-o", "-", *(word for pair in options for word in pair))
     if result.exit_code == 0:
         assert fuota("decode", "-", "-o", "-", stdin=result.stdout).exit_code in (0, 1)

@@ -1,3 +1,5 @@
+"""`inspect`: commands of a payload as text and as JSON, and messages for wrong payloads."""
+
 from __future__ import annotations
 
 import json
@@ -233,7 +235,7 @@ def test_every_package_has_its_port() -> None:
 
 
 def test_every_recorded_command_is_shown(vectors: Callable[[str], list[dict[str, Any]]]) -> None:
-    """What comes out of the JSON is what went in, and every field has a text."""
+    """JSON has the values of the command, and every field has a text."""
     ports = {name: port for port, (name, _) in PACKAGES.items()}
     shown = set()
     for vector in vectors("commands"):

@@ -58,7 +58,7 @@ def test_a_plan_takes_losses_of_every_kind(fuota: Fuota, tmp_path: Path, loss, m
 
 
 def test_a_file_of_wrong_losses_is_refused(fuota: Fuota, tmp_path: Path):
-    for content, said in (
+    for content, expected in (
         (b"\n", "it is empty"),
         (b"0.1 nan", "device 2: nan is not a loss, expected 0 to below 1"),
         (b"1", "device 1: 1.0 is not"),
@@ -68,7 +68,7 @@ def test_a_file_of_wrong_losses_is_refused(fuota: Fuota, tmp_path: Path):
         path.write_bytes(content)
         result = fuota("plan", "-M", 20, "--loss-file", path)
         assert result.exit_code == 2
-        assert said in result.output
+        assert expected in result.output
 
 
 def test_a_file_of_losses_for_other_devices_is_refused(fuota: Fuota, tmp_path: Path):

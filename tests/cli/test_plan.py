@@ -1,4 +1,4 @@
-"""`fuota-fec plan`: a table for people, JSON for programs, and a sentence for what cannot be."""
+"""`plan`: a table, JSON, a page, and messages for wrong options."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_a_threshold_that_cannot_be_met_is_reported_and_fails(fuota: Fuota):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "expected"),
     [
         (("-M", 20), "give one of --loss, --burst and --loss-file"),
         (("-M", 20, "--loss", 0.1, "--burst", "1,1,1,1"), "give one of --loss"),
@@ -104,10 +104,10 @@ def test_a_threshold_that_cannot_be_met_is_reported_and_fails(fuota: Fuota):
         (("none.bin", "--dr", 1, "--loss", 0.5, "--devices", 5), "none.bin"),
     ],
 )
-def test_wrong_usage_of_plan(fuota: Fuota, arguments, said):
+def test_wrong_usage_of_plan(fuota: Fuota, arguments, expected):
     result = fuota("plan", *arguments)
     assert result.exit_code == 2
-    assert said in result.output
+    assert expected in result.output
 
 
 def test_plan_writes_a_page(fuota: Fuota, tmp_path: Path):

@@ -1,4 +1,4 @@
-"""A bar on a terminal, for what takes a while."""
+"""Progress bars on a terminal, for long operations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`campaign report`: the page of a campaign from its journal."""
+"""`campaign report`: page of a campaign from its journal."""
 
 from __future__ import annotations
 
@@ -47,18 +47,18 @@ def test_report_prints_facts_as_json(fuota: Fuota, db: str, tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    ("args", "said"),
+    ("args", "expected"),
     [
         (["small"], "give -o FILE"),
         (["other", "-o", "a.html"], "there is no campaign 'other'"),
         (["small", "-o", "-", "--json"], "give -o a file"),
     ],
 )
-def test_wrong_usage_of_report(fuota: Fuota, db: str, args: list[str], said: str, monkeypatch, tmp_path: Path):
+def test_wrong_usage_of_report(fuota: Fuota, db: str, args: list[str], expected: str, monkeypatch, tmp_path: Path):
     monkeypatch.chdir(tmp_path)
     result = fuota("campaign", "report", *args, "--db", db)
     assert result.exit_code == 2
-    assert said in result.output
+    assert expected in result.output
     assert not Path("a.html").exists()
 
 

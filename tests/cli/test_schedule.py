@@ -1,4 +1,4 @@
-"""`fuota-fec schedule`: the tables, and the same as JSON."""
+"""`schedule`: tables, JSON, and the output in the how-to page."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_a_refusal_is_printed_beside_the_tables(fuota: Fuota):
 
 
 @pytest.mark.parametrize(
-    ("args", "said"),
+    ("args", "expected"),
     [
         (["0", "--devices-per-dr", "5:1"], "IMAGE_LEN"),
         (["1000"], "--devices-per-dr"),
@@ -116,10 +116,10 @@ def test_a_refusal_is_printed_beside_the_tables(fuota: Fuota):
         (["1000", "--devices-per-dr", "5:1", "-R", "99999"], "--n-coded"),
     ],
 )
-def test_wrong_input_of_schedule(fuota: Fuota, args: list[str], said: str):
+def test_wrong_input_of_schedule(fuota: Fuota, args: list[str], expected: str):
     result = fuota("schedule", *args)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert said in result.stderr
+    assert expected in result.stderr
 
 
 def test_the_documentation_shows_what_the_command_prints(fuota: Fuota):

@@ -1,4 +1,4 @@
-"""`simulate`: a table of coded fragments and devices, the same with any number of workers."""
+"""`simulate`: tables, JSON and a page, the same with any number of workers."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_devices_that_never_complete_are_counted(fuota: Fuota):
 
 
 @pytest.mark.parametrize(
-    ("args", "said"),
+    ("args", "expected"),
     [
         ((), "--n-frags"),
         (("-M", 20), "give one of --loss and --loss-file"),
@@ -100,10 +100,10 @@ def test_devices_that_never_complete_are_counted(fuota: Fuota):
         (("-M", 20, "--loss", 0.1, "--devices", 5, "-o", "-", "--json"), "give -o a file"),
     ],
 )
-def test_wrong_usage_of_simulate(fuota: Fuota, args, said):
+def test_wrong_usage_of_simulate(fuota: Fuota, args, expected):
     result = fuota("simulate", *args)
     assert result.exit_code == 2
-    assert said in result.output
+    assert expected in result.output
 
 
 def test_simulate_without_the_packages_of_reports_names_the_extra(process: Process, tmp_path: Path):

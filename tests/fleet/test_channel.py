@@ -1,4 +1,4 @@
-"""Loss models: the right share, in the right place, and the same for the same seed."""
+"""Loss models: the right share of losses, in the right place, and the same for the same seed."""
 
 from __future__ import annotations
 
@@ -37,15 +37,15 @@ MODELS: dict[str, Callable[[np.random.Generator], LossModel]] = {
 
 def losses(model: LossModel, n: int = 20) -> list[bool]:
     """Unicast and multicast frames in turn."""
-    told: list[bool] = []
+    lost: list[bool] = []
     for now in range(n):
-        told += model.lost_each(EACH, now).tolist()
-        told.append(model.lost(now % 5, now))
-    return told
+        lost += model.lost_each(EACH, now).tolist()
+        lost.append(model.lost(now % 5, now))
+    return lost
 
 
 def share(model: LossModel, n_devices: int, n_frames: int) -> np.ndarray:
-    """Of its frames that each device loses."""
+    """Share of lost frames per device."""
     return np.mean([model.lost_each(np.arange(n_devices), 0) for _ in range(n_frames)], axis=0)
 
 
@@ -53,14 +53,14 @@ def share(model: LossModel, n_devices: int, n_frames: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("make", MODELS.values(), ids=MODELS)
-def test_the_same_seed_gives_the_same_losses(make) -> None:
+def test_the_same_seed_gives_the_same_losses_of_every_model(make) -> None:
     runs = [losses(make(np.random.default_rng(seed)), 40) for seed in (7, 7, 8)]
     assert runs[0] == runs[1]
     assert (runs[0] == runs[2]) is (make is MODELS["outages"])
 
 
 @pytest.mark.parametrize("make", MODELS.values(), ids=MODELS)
-def test_a_pickled_model_goes_on_where_it_was(make) -> None:
+def test_a_pickled_loss_model_continues_where_it_was(make) -> None:
     model = make(np.random.default_rng(3))
     losses(model, 3)
     twin = pickle.loads(pickle.dumps(model))
@@ -68,7 +68,7 @@ def test_a_pickled_model_goes_on_where_it_was(make) -> None:
 
 
 @pytest.mark.parametrize("make", MODELS.values(), ids=MODELS)
-def test_one_answer_for_each_device(make) -> None:
+def test_lost_each_returns_one_flag_per_device(make) -> None:
     model = make(np.random.default_rng(3))
     for devices in (EACH, EACH[:0], np.array([3, 1])):
         lost = model.lost_each(devices, 0.0)
@@ -81,17 +81,17 @@ def test_one_answer_for_each_device(make) -> None:
 
 
 @pytest.mark.parametrize("probability", [0.05, 0.5, 0.9])
-def test_the_share_of_losses_is_the_probability(probability: float) -> None:
+def test_independent_losses_have_the_share_of_the_probability(probability: float) -> None:
     model = IndependentLoss(probability, np.random.default_rng(1))
     assert np.mean([model.lost(0, 0) for _ in range(4000)]) == pytest.approx(probability, abs=0.04)
     assert model.lost_each(np.arange(20_000), 0).mean() == pytest.approx(probability, abs=0.02)
 
 
-def test_nothing_is_lost_without_losses() -> None:
+def test_a_probability_of_0_loses_no_frame() -> None:
     assert not any(losses(IndependentLoss(0, np.random.default_rng(1))))
 
 
-def test_each_device_has_its_own_probability() -> None:
+def test_independent_losses_may_have_a_probability_per_device() -> None:
     wanted = np.array([0.0, 0.1, 0.5, 0.9])
     model = IndependentLoss(wanted, np.random.default_rng(2))
     assert share(model, 4, 4000) == pytest.approx(wanted, abs=0.04)
@@ -101,7 +101,7 @@ def test_each_device_has_its_own_probability() -> None:
 
 
 @pytest.mark.parametrize("probability", [-0.1, 1, 1.5, float("nan"), [0.1, 1.0], [[0.1]], [], "much", [0.1, None]])
-def test_what_is_no_probability_of_loss(probability) -> None:
+def test_a_value_that_is_no_probability_of_loss_is_refused(probability) -> None:
     with pytest.raises(ParameterError, match="loss: "):
         IndependentLoss(probability, np.random.default_rng(1))
     with pytest.raises(ParameterError, match="loss: "):
@@ -112,7 +112,7 @@ def test_what_is_no_probability_of_loss(probability) -> None:
 
 
 @pytest.mark.parametrize(("loss", "burst"), [(0.05, 1), (0.05, 8), (0.3, 3), (0.75, 20), (0.5, 1)])
-def test_bursts_have_the_asked_length_and_share(loss, burst) -> None:
+def test_bursts_have_the_requested_length_and_share(loss, burst) -> None:
     model = BurstLoss.of_bursts(loss, burst, 400, np.random.default_rng(5))
     lost = np.array([model.lost_each(np.arange(400), 0) for _ in range(1000)])
     assert lost.mean() == pytest.approx(loss, rel=0.06)
@@ -120,12 +120,12 @@ def test_bursts_have_the_asked_length_and_share(loss, burst) -> None:
     assert lost[1:].sum() / begins.sum() == pytest.approx(burst, rel=0.06)
 
 
-def test_from_the_first_frame_on_the_share_is_that_of_the_long_run() -> None:
+def test_bursts_have_their_long_run_share_from_the_first_frame() -> None:
     model = BurstLoss.of_bursts(0.2, 50, 20_000, np.random.default_rng(6))
     assert model.lost_each(np.arange(20_000), 0).mean() == pytest.approx(0.2, abs=0.02)
 
 
-def test_each_device_is_in_a_state_of_its_own_and_unicast_goes_on_with_it() -> None:
+def test_bursts_are_per_device_and_common_to_unicast_and_multicast() -> None:
     model = BurstLoss(1, 1, 2, np.random.default_rng(1))
     first = model.lost_each(np.array([0, 1]), 0)
     assert model.lost(0, 0) is not bool(first[0])
@@ -133,12 +133,12 @@ def test_each_device_is_in_a_state_of_its_own_and_unicast_goes_on_with_it() -> N
     assert model.lost(1, 0) is not bool(first[1])
 
 
-def test_both_states_may_lose_some() -> None:
+def test_both_states_of_a_burst_model_may_lose_some_frames() -> None:
     model = BurstLoss(0.1, 0.3, 500, np.random.default_rng(4), loss_good=0.02, loss_bad=0.5)
     assert share(model, 500, 400).mean() == pytest.approx(0.75 * 0.02 + 0.25 * 0.5, rel=0.05)
 
 
-def test_bursts_of_a_fleet_with_losses_of_its_own() -> None:
+def test_bursts_may_have_a_loss_per_device() -> None:
     wanted = np.array([0.0, 0.05, 0.3])
     model = BurstLoss.of_bursts(wanted, 3, 3, np.random.default_rng(2))
     assert share(model, 3, 12_000) == pytest.approx(wanted, abs=0.04)
@@ -153,7 +153,7 @@ def test_bursts_of_a_fleet_with_losses_of_its_own() -> None:
         (0.9, 8, "burst: 8 frames are too short for a loss of 0.9, expected 9 or more"),
     ],
 )
-def test_bursts_that_cannot_be(loss, burst, said) -> None:
+def test_impossible_bursts_are_refused(loss, burst, said) -> None:
     with pytest.raises(ParameterError, match=said):
         BurstLoss.of_bursts(loss, burst, 3, np.random.default_rng(1))
 
@@ -168,7 +168,7 @@ def test_bursts_that_cannot_be(loss, burst, said) -> None:
         ({"enter": 0.1, "leave": 1, "loss_good": float("nan")}, "loss_good: nan"),
     ],
 )
-def test_states_that_cannot_be(settings, said) -> None:
+def test_impossible_states_of_a_burst_model_are_refused(settings, said) -> None:
     with pytest.raises(ParameterError, match=said):
         BurstLoss(n_devices=2, rng=np.random.default_rng(1), **settings)
 
@@ -187,12 +187,12 @@ def test_an_outage_hits_all_devices_at_once_and_from_its_start_to_its_end() -> N
 
 
 @pytest.mark.parametrize("window", [(4, 2), (3, 3), (float("nan"), 5), (1, float("nan")), (float("-inf"), 1)])
-def test_an_outage_has_an_end_after_its_start(window) -> None:
+def test_an_outage_without_an_end_after_its_start_is_refused(window) -> None:
     with pytest.raises(ParameterError, match="outages: "):
         Outages([(0, 1), window])
 
 
-def test_what_any_loses_is_lost_and_all_are_asked() -> None:
+def test_any_loss_loses_the_frames_of_all_models_and_calls_each() -> None:
     """A model that is not asked during an outage would be in another state after it."""
     rng, alone = np.random.default_rng(9), np.random.default_rng(9)
     both = AnyLoss([Outages([(5, 10)]), BurstLoss.of_bursts(0.3, 3, 5, rng)])
@@ -232,15 +232,15 @@ def test_a_trace_is_read(trace_file) -> None:
 
 
 @given(lost=st.lists(st.lists(st.booleans(), min_size=1, max_size=9), min_size=1, max_size=4), seed=st.integers(0, 99))
-def test_a_trace_is_replayed_in_order_and_from_its_end_begins_again(lost: list[list[bool]], seed: int) -> None:
+def test_a_trace_is_replayed_in_order_and_repeated_at_its_end(lost: list[list[bool]], seed: int) -> None:
     trace = Trace(devices=tuple(map(str, range(len(lost)))), lost=tuple(np.array(each, bool) for each in lost))
     n = len(lost) + 3
     model = RecordedLoss(trace, n, np.random.default_rng(seed))
-    told = np.array([model.lost_each(np.arange(n), 0) for _ in range(20)]).T
+    replayed = np.array([model.lost_each(np.arange(n), 0) for _ in range(20)]).T
     for device in range(n):
         recorded = lost[device % len(lost)]
         begun = [(recorded[start:] + recorded[:start]) * 20 for start in range(len(recorded))]
-        assert told[device].tolist() in [each[:20] for each in (begun if device >= len(lost) else begun[:1])]
+        assert replayed[device].tolist() in [each[:20] for each in (begun if device >= len(lost) else begun[:1])]
 
 
 @pytest.mark.parametrize(
@@ -267,7 +267,7 @@ def test_a_trace_with_gaps_or_that_cannot_be_read_is_refused_with_its_line(trace
         read_trace(trace_file(text))
 
 
-def test_a_trace_that_is_not_there(tmp_path) -> None:
+def test_a_missing_trace_file_is_refused(tmp_path) -> None:
     with pytest.raises(ParameterError, match=r"none\.csv: cannot be read: No such file"):
         read_trace(tmp_path / "none.csv")
     with pytest.raises(ParameterError, match="cannot be read"):

@@ -140,7 +140,7 @@ NOT_MODELLED = {
     ("TS006", "countdown cancel"),
     ("TS006", "wrong hardware"),  # An image has no hardware version here.
     ("TS006", "two commands in one frame"),  # One uplink per answer.
-    ("TS004", "status before any setup, 2"),  # It says MICError together with SessionDoesNotExist.
+    ("TS004", "status before any setup, 2"),  # The stack answers MICError together with SessionDoesNotExist.
     ("TS005", "setup cut short"),
 }
 
@@ -404,12 +404,12 @@ def group_request(mc_group_id: int = 0) -> multicast.McGroupSetupReq:
 
 
 def test_groups_are_listed_as_far_as_they_fit() -> None:
-    for longest, told in ((None, 4), (15, 2), (3, 0)):
+    for longest, n_listed in ((None, 4), (15, 2), (3, 0)):
         device = device_of(small(max_answer_len=longest))
         for i in range(4):
             ask(device, group_request(i))
         [answer] = ask(device, multicast.McGroupStatusReq(req_group_mask=15))
-        assert (answer.nb_total_groups, [item.mc_addr for item in answer.items]) == (4, [7, 8, 9, 10][:told])
+        assert (answer.nb_total_groups, [item.mc_addr for item in answer.items]) == (4, [7, 8, 9, 10][:n_listed])
     [answer] = ask(device_of(), multicast.McGroupStatusReq(req_group_mask=15))
     assert (answer.nb_total_groups, answer.items) == (0, ())
 
@@ -422,11 +422,11 @@ def test_the_first_frame_counter_may_be_bounded_to_16_bits() -> None:
         device = device_of(small(first_f_cnt_16_bits=cut))
         ask(device, replace(group_request(), mc_key_encrypted=wrapped, max_mc_fcnt=100_000))
         ask(device, multicast.McClassCSessionReq(**{**SESSION, "session_time": GPS_NOW}))
-        heard = [
+        received = [
             device.receive_multicast(7, keys.mc_app_s_key(mc_key, 7), f_cnt, 201, b"\x08", NOW)
             for f_cnt in (70_000, 65_535, 70_001)
         ]
-        assert heard == ([False, True, True] if cut else [True, False, True])
+        assert received == ([False, True, True] if cut else [True, False, True])
 
 
 SESSION = {"mc_group_id": 0, "session_time": GPS_NOW + 256, "time_out": 3, "dl_frequency_hz": 869_525_000, "dr": 3}
@@ -451,12 +451,12 @@ SESSION = {"mc_group_id": 0, "session_time": GPS_NOW + 256, "time_out": 3, "dl_f
     ids=str,
 )
 def test_commands_that_a_stack_does_not_have_are_not_answered(stack, request_) -> None:
-    for quirks, heard in ((AS_SPECIFIED, True), (small(**stack), False)):
+    for quirks, answered in ((AS_SPECIFIED, True), (small(**stack), False)):
         device = device_of(quirks)
         ask(device, group_request())
         port = 203 if "firmware" in type(request_).__module__ or len(request_.encode()) == 1 else 200
         device.receive(port, request_.encode(), NOW)
-        assert bool(said(device)) is heard
+        assert bool(said(device)) is answered
         assert device.n_garbage == 0
 
 

@@ -75,14 +75,14 @@ def fleets(draw):
 @pytest.mark.parametrize("kernel", KERNELS)
 @settings(max_examples=60)
 @given(fleet=fleets())
-def test_a_device_completes_where_the_rank_does(kernel, fleet):
+def test_a_simulated_device_completes_with_the_rank(kernel, fleet):
     n_frags, version, rows, devices = fleet
     expected = [completes_at(n_frags, version, list(rows), u, c) for u, c in devices]
     assert needed_by(kernel, n_frags, version, list(rows), devices) == expected
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
-def test_more_losses_than_fit_the_lanes(kernel):
+def test_devices_with_more_losses_than_fit_the_lanes_are_simulated_right(kernel):
     """Beyond 2048 losses the basis is kept for one device at a time."""
     rows = list(range(1, 2301))
     devices = [(set(range(0, 2250)), set()), (set(range(5)), {0, 1}), (set(range(2300)), set())]
@@ -109,7 +109,7 @@ def deaf_fleets(draw):
 
 @settings(max_examples=40)
 @given(fleet=deaf_fleets())
-def test_rows_that_were_not_received_do_not_count(fleet):
+def test_rows_that_were_not_received_are_not_used(fleet):
     n_frags, version, rows, devices = fleet
     expected = [completes_at(n_frags, version, rows, u, c) for u, c in devices]
     for kernel in KERNELS:
@@ -117,8 +117,8 @@ def test_rows_that_were_not_received_do_not_count(fleet):
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
-def test_devices_that_hear_next_to_nothing(kernel):
-    """Of thousands of coded fragments, and more of them than several lanes have room for."""
+def test_devices_that_lose_nearly_everything_are_simulated_right(kernel):
+    """Thousands of coded fragments, more than several lanes hold."""
     n_frags, rows = 9000, list(range(1, 7001))
     rng = np.random.default_rng(8)
     devices = [(set(range(n_frags)), set(range(0, 7000, 2))) for _ in range(2)]  # too little
@@ -139,7 +139,7 @@ def test_devices_that_hear_next_to_nothing(kernel):
         assert mine == heard[alone - 1] or mine == alone == -1
 
 
-def test_it_agrees_with_the_decoder():
+def test_simulated_devices_agree_with_the_decoder():
     rng = np.random.default_rng(5)
     n_frags, rows = 90, list(range(1, 61))
     block = rng.bytes(n_frags * 3)
@@ -154,22 +154,22 @@ def test_it_agrees_with_the_decoder():
         for i in range(n_frags):
             if i not in lost:
                 decoder.push(i + 1, block[3 * i : 3 * i + 3])
-        at = 0 if decoder.complete else -1
+        completed_at = 0 if decoder.complete else -1
         for idx, row in enumerate(rows):
-            if at < 0 and idx not in coded_lost and decoder.push(n_frags + row, bytes(coded[idx])):
-                at = idx + 1
-        expected.append(at)
+            if completed_at < 0 and idx not in coded_lost and decoder.push(n_frags + row, bytes(coded[idx])):
+                completed_at = idx + 1
+        expected.append(completed_at)
     assert needed_by(ff.kernel(), n_frags, "2.0.0", rows, devices) == expected
 
 
 @pytest.mark.parametrize("loss", [0.0, 0.003, 0.1, 0.5, 0.999])
-def test_every_kernel_draws_the_same(loss):
+def test_every_kernel_draws_the_same_losses(loss):
     results = [ff.simulate_fleet(130, loss, 3000, max_coded=100, seed=9, kernel=k).coded_needed for k in KERNELS]
     for other in results[1:]:
         assert np.array_equal(results[0], other)
 
 
-def test_the_split_does_not_matter(monkeypatch):
+def test_the_size_of_chunks_does_not_change_the_trial(monkeypatch):
     whole = ff.simulate_fleet(64, 0.1, 1000, max_coded=60, seed=3).coded_needed
     monkeypatch.setattr(trials, "CHUNK", 77)
     assert np.array_equal(ff.simulate_fleet(64, 0.1, 1000, max_coded=60, seed=3).coded_needed, whole)
@@ -184,7 +184,7 @@ def test_the_split_does_not_matter(monkeypatch):
         )
 
 
-def test_the_seed_matters_and_the_loss_too():
+def test_another_seed_or_loss_gives_another_trial():
     a = ff.simulate_fleet(100, 0.1, 500, max_coded=80, seed=1)
     assert not np.array_equal(a.coded_needed, ff.simulate_fleet(100, 0.1, 500, max_coded=80, seed=2).coded_needed)
     assert ff.simulate_fleet(100, 0.3, 500, max_coded=200, seed=1).coded_needed.mean() > a.coded_needed.mean()
@@ -192,7 +192,7 @@ def test_the_seed_matters_and_the_loss_too():
     assert pickle.loads(pickle.dumps(a)).coded_needed.tolist() == a.coded_needed.tolist()
 
 
-def test_losses_come_as_often_as_asked():
+def test_simulated_losses_have_the_share_of_the_probability():
     """A device that lost nothing needs nothing: with M = 50 and 2 % that is a share of 0.98 ** 50."""
     trial = ff.simulate_fleet(50, 0.02, 200_000, max_coded=30, seed=4)
     expected = 0.98**50
@@ -212,7 +212,7 @@ def test_losses_come_as_often_as_asked():
         ("2.0.0", 100, 0.10, (18, 23, 28)),
     ],
 )
-def test_published_redundancy(version, m, loss, shares):
+def test_trials_reproduce_the_published_redundancy(version, m, loss, shares):
     """Coded fragments with which 90, 99 and 99.9 % of the devices complete, rows 1, 2, 3 …, from the exact matrix."""
     trial = ff.simulate_fleet(m, loss, 200_000, max_coded=60, version=version, seed=11)
     for share, expected in zip((0.9, 0.99, 0.999), shares, strict=True):
@@ -233,20 +233,22 @@ def test_published_redundancy(version, m, loss, shares):
         ({"n_devices": 0}, "n_devices"),
         ({"max_coded": -1}, "max_coded"),
         ({"max_coded": 16383}, "max_coded"),
-        ({"version": "3"}, "version"),
+        ({"dialect": "3"}, "dialect: '3'"),
+        ({"version": "3"}, "dialect: '3'"),
+        ({"dialect": "1.0.0", "version": "2.0.0"}, "dialect, version: "),
         ({"seed": -1}, "seed"),
         ({"rows": [1, 2]}, "n_coded"),
         ({"rows": [5, 5, *range(6, 30)]}, "rows: 5"),
     ],
 )
-def test_bad_input(changes, said):
+def test_bad_input_of_simulate_fleet_is_refused(changes, said):
     arguments = {"n_frags": 20, "loss": 0.1, "n_devices": 10, "max_coded": 20, **changes}
     with pytest.raises(ff.ParameterError, match=said):
         ff.simulate_fleet(arguments.pop("n_frags"), arguments.pop("loss"), arguments.pop("n_devices"), **arguments)
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
-def test_bits_beyond_the_last_fragment_are_nobodys(kernel):
+def test_bits_beyond_the_last_fragment_are_ignored(kernel):
     rows = list(range(1, 21))
     columns = trials.matrix_columns(70, "1.0.0", np.array(rows, np.uint32), kernel)
     lost = np.concatenate([bitmap(70, {3, 69}), bitmap(20, {0})])

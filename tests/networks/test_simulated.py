@@ -131,7 +131,7 @@ def test_a_unicast_leaves_after_an_uplink_and_is_then_reported() -> None:
     inputs = run(net, START + 400)
     uplink_at = inputs[0][0]
     assert device.unicast == [(uplink_at + RX1_DELAY, ASK)]
-    report = next((at, item) for at, item in inputs if isinstance(item, DownlinkSent))
+    report = next((now, item) for now, item in inputs if isinstance(item, DownlinkSent))
     assert report == (uplink_at + RX1_DELAY, DownlinkSent("c/1"))
     assert any(isinstance(item, Uplink) and item.f_port == 203 for _, item in inputs)
 
@@ -141,10 +141,10 @@ def test_one_unicast_leaves_per_uplink_in_the_order_of_submission() -> None:
     for n in range(1, 5):
         net.submit(unicast(n, payload=bytes([0xF0 + n]), f_port=99), START)
     inputs = run(net, START + 390)
-    reports = [(at, item.id) for at, item in inputs if isinstance(item, DownlinkSent)]
-    uplinks = [at for at, item in inputs if isinstance(item, Uplink)]
+    reports = [(now, item.id) for now, item in inputs if isinstance(item, DownlinkSent)]
+    uplinks = [now for now, item in inputs if isinstance(item, Uplink)]
     assert [name for _, name in reports] == ["c/1", "c/2", "c/3", "c/4"][: len(reports)]
-    assert [at for at, _ in reports] == [pytest.approx(at + RX1_DELAY) for at in uplinks[: len(reports)]]
+    assert [now for now, _ in reports] == [pytest.approx(sent + RX1_DELAY) for sent in uplinks[: len(reports)]]
     assert len(reports) >= 3
 
 
@@ -215,9 +215,11 @@ def test_a_multicast_reaches_the_devices_of_its_group_and_gets_a_summary() -> No
     hand_over = net.submit(frame(1), START)
     assert (hand_over.id, hand_over.f_cnt) == ("c/1", 1)
     inputs = run(net, START + 50)
-    [(at, summary)] = [(at, item) for at, item in inputs if isinstance(item, MulticastSummary)]
+    [(reported_at, summary)] = [
+        (reported_at, item) for reported_at, item in inputs if isinstance(item, MulticastSummary)
+    ]
     assert summary == MulticastSummary("c/1")
-    assert at == pytest.approx(START + 1.2)
+    assert reported_at == pytest.approx(START + 1.2)
     assert [len(d.multicast) for d in net.devices.values()] == [1, 0, 1]
 
 
@@ -322,8 +324,8 @@ def test_a_downlink_leaves_in_the_window_of_an_uplink_or_after_the_next_one(afte
     net.submit(unicast(), first + after)
     assert reports(run(net, first + 2)) == ([DownlinkSent("c/1")] if leaves else [])
     run(net, START + 250)
-    [(at, _)] = net.devices[f"{1:016x}"].unicast
-    assert (at == first + RX1_DELAY) is leaves
+    [(received_at, _)] = net.devices[f"{1:016x}"].unicast
+    assert (received_at == first + RX1_DELAY) is leaves
 
 
 def test_a_receive_window_serves_one_downlink() -> None:
@@ -483,9 +485,9 @@ def test_class_b_frames_leave_in_ping_slots_one_each(
     run(net, now + 128 * 3 * len(gaps) + 300 * len(gaps))
     device = net.devices[f"{1:016x}"]
     assert [f_cnt for f_cnt, _ in device.multicast] == list(range(len(gaps)))
-    slots = [gps_from_unix(at) for at in device.multicast_at]
+    slots = [gps_from_unix(now) for now in device.multicast_at]
     last = -math.inf
-    for slot, ready in zip(slots, (gps_from_unix(at + MULTICAST_DELAY) for at in handed_over), strict=True):
+    for slot, ready in zip(slots, (gps_from_unix(now + MULTICAST_DELAY) for now in handed_over), strict=True):
         beacon = math.floor(slot) // 128 * 128
         n_slot = (slot - beacon - 2.12) / 0.03
         assert n_slot == pytest.approx(round(n_slot), abs=1e-3)
@@ -572,10 +574,10 @@ def test_reordered_uplinks_all_come_within_seconds() -> None:
     plain = run(network(20), START + 2000)
     late = run(network(20, reorder=1), START + 2005)
     assert len(late) >= len(plain)
-    delays = [at - item.received_at for at, item in late]
+    delays = [now - item.received_at for now, item in late]
     assert 0 <= min(delays) < 0.5
     assert 4.5 < max(delays) <= 5
-    some = [at - item.received_at for at, item in run(network(20, reorder=0.3), START + 2000)]
+    some = [now - item.received_at for now, item in run(network(20, reorder=0.3), START + 2000)]
     assert np.mean([delay > 0 for delay in some]) == pytest.approx(0.3, abs=0.1)
 
 
@@ -584,10 +586,10 @@ def test_reports_are_reordered_too() -> None:
     net.open_group(group(1))
     net.submit(frame(1), START)
     net.submit(unicast(2), START)
-    at = {item.id: at for at, item in run(net, START + 200) if not isinstance(item, Uplink)}
-    assert START + 1.2 < at["c/1"] <= START + 6.2
+    reported_at = {item.id: now for now, item in run(net, START + 200) if not isinstance(item, Uplink)}
+    assert START + 1.2 < reported_at["c/1"] <= START + 6.2
     sent_at = net.devices[f"{1:016x}"].unicast[0][0]
-    assert sent_at < at["c/2"] <= sent_at + 5
+    assert sent_at < reported_at["c/2"] <= sent_at + 5
 
 
 def test_report_loss_has_its_share_and_spares_uplinks() -> None:
@@ -608,7 +610,7 @@ def test_silent_devices_change_nothing_for_the_others() -> None:
     silent = f"{2:016x}"
     inputs = run(network(4, silent=[silent]), START + 95)
     assert {item.dev_eui for _, item in inputs} == {f"{i:016x}" for i in (1, 3, 4)}
-    assert inputs == [(at, item) for at, item in run(network(4), START + 95) if item.dev_eui != silent]
+    assert inputs == [(now, item) for now, item in run(network(4), START + 95) if item.dev_eui != silent]
 
 
 def test_a_silent_device_is_never_reached() -> None:

@@ -66,7 +66,7 @@ def test_trials_are_spread_evenly_over_a_class(n_trials):
 
 
 def failing(n_frags: int, n_rows: int, loss: float, dialect: str) -> list[float]:
-    """With 0 … n_rows coded fragments, over every pattern of losses."""
+    """Probability of failure with 0 … n_rows coded fragments, over every pattern of losses."""
     lost = np.array(list(itertools.product([False, True], repeat=n_frags + n_rows)))
     needed = needed_of(matrix_columns(n_frags, dialect, ROWS[:n_rows]), n_frags, lost)
     n_lost = lost.sum(axis=1)
@@ -77,7 +77,7 @@ def failing(n_frags: int, n_rows: int, loss: float, dialect: str) -> list[float]
 @pytest.mark.parametrize("dialect", ["1.0.0", "2.0.0"])
 @pytest.mark.parametrize(("n_frags", "n_rows", "loss"), [(8, 7, 0.01), (6, 9, 0.05), (10, 5, 0.002)])
 def test_estimates_of_rare_failures_are_unbiased(n_frags, n_rows, loss, dialect):
-    """Most trials have raised losses: the estimates are still those of the fleet."""
+    """Most trials have raised losses; the estimates are those of the fleet's own losses."""
     sample = FleetSample(make_fleet(loss, 1, None), code(n_frags, n_rows, dialect), seed=4, z=4.0)
     for _ in range(3):
         sample.add(40_000, n_rows - 1, rare=True)
@@ -88,7 +88,7 @@ def test_estimates_of_rare_failures_are_unbiased(n_frags, n_rows, loss, dialect)
 
 
 def test_rare_failures_are_found_in_few_trials():
-    """One in a million: nothing to be seen in 20 000 trials as they come, well known with raised losses."""
+    """One failure in a million: 20 000 plain trials find none, as many trials with raised losses are enough."""
     n_coded = next(r for r in range(150, 200) if 1 - closed_form(1000, r, 0.1) < 1e-6)
     rows = np.arange(1, 221, dtype=np.uint32)
     sample = FleetSample(make_fleet(0.1, 1000, None), Code.of_rows(1000, "2.0.0", rows), seed=5, z=2.3)
@@ -106,7 +106,7 @@ def test_losses_beyond_what_a_device_solves_count_as_rare_failures():
 
 
 def test_bounds_of_an_estimate_hold_as_often_as_stated():
-    """Two sides at three standard deviations: hardly ever wrong, and not idly wide."""
+    """Bounds at two standard deviations hold the exact value in about 95 % of the samples."""
     fleet = make_fleet(np.linspace(0.02, 0.2, 60), None, None)
     exact = FleetSample(fleet, code(40, 30, "2.0.0"), seed=99, z=1.0)
     for _ in range(4):
@@ -130,7 +130,7 @@ def test_sure_is_the_number_of_devices_at_the_confidence():
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "expected"),
     [
         ((0.1, None, None), "n_devices: not given"),
         ((0.1, 0, None), "n_devices"),
@@ -143,6 +143,6 @@ def test_sure_is_the_number_of_devices_at_the_confidence():
         ((ff.BetaLoss(mean=0.1, spread=0.1), None, None), "n_devices: not given"),
     ],
 )
-def test_a_fleet_refuses_bad_input(arguments, said):
-    with pytest.raises(ff.ParameterError, match=said):
+def test_a_fleet_refuses_bad_input(arguments, expected):
+    with pytest.raises(ff.ParameterError, match=expected):
         make_fleet(*arguments)

@@ -1,4 +1,4 @@
-"""Bitmaps and the ideal code: what the planner counts on is what the core, and counting by hand, say."""
+"""Completion from loss bitmaps, compared with the reference decoder and with counting."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Schedules of groups, and the published durations and air times, each from ours."""
+"""Schedules of groups, compared with published durations, air times and energies."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ RATE_5_6 = partial(n_coded_of, "5/6")
 
 
 def with_crc(phy_len: int, data_rate: DataRate, n_frames: int = 1) -> TransmissionTime:
-    """At 10 %, of frames with a payload CRC. Its 16 bits are as long on the air as two more bytes are in a downlink,
-    which has none."""
+    """Transmission time of frames with a payload CRC, at 10 %. Downlinks have no CRC; two more bytes take the same time
+    on air as its 16 bits."""
     time = transmission_time(
         n_frames, phy_len + 2 - FRAME_OVERHEAD_LEN, data_rate, mcast_msg_delay_s=0.0, duty_cycle=0.1
     )
@@ -74,7 +74,7 @@ def test_published_class_c_durations(image_len: int, dr: int, frag_len: int, dur
     ],
 )
 def test_published_air_times(sf: int, frag_size: int, on_air_ms: float, gap_ms: int, per_hour: int) -> None:
-    """Of a fragment in a frame of 13 + 3 + FragSize bytes with a CRC, and the gap after it at 10 %."""
+    """Published time of a frame of 13 + 3 + FragSize bytes with a CRC, and of the gap after it at 10 %."""
     time = with_crc(16 + frag_size, DataRate(dr=0, sf=sf, bw_khz=125))
     assert round(1000 * time.frame_time, 1) == on_air_ms
     assert round(1000 * (time.spacing - time.frame_time)) == gap_ms
@@ -202,7 +202,7 @@ def test_a_group_that_cannot_be_sent_has_a_problem() -> None:
 
 
 def test_data_rates_are_ordered_by_speed_not_by_number() -> None:
-    """In US915 DR0 is the fastest downlink."""
+    """DR0 is the fastest downlink in US915."""
     fleet = fleet_schedule(10_000, {0: 5, 8: 3, 10: 2}, [(0, 10, 8)], n_coded=0, sending=Sending(region="US915"))
     assert fleet.groups[0].drs == (8, 10, 0)
     assert fleet.groups[0].dr == 8
@@ -242,7 +242,7 @@ def test_a_class_b_device_listens_only_in_slots() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "expected"),
     [
         ({"image_len": 0}, "image_len: 0"),
         ({"image_len": 1.5}, "image_len: 1.5"),
@@ -266,9 +266,9 @@ def test_a_class_b_device_listens_only_in_slots() -> None:
         ({"sending": Sending(periodicity=8)}, "periodicity: 8 is not a ping slot periodicity, expected 0 to 7"),
     ],
 )
-def test_a_schedule_refuses_bad_input(changes, said) -> None:
+def test_a_schedule_refuses_bad_input(changes, expected) -> None:
     arguments = {"image_len": 1000, "devices_per_dr": {3: 1}, "groups": [(3,)], "n_coded": 0, **changes}
-    with pytest.raises(ParameterError, match=said):
+    with pytest.raises(ParameterError, match=expected):
         fleet_schedule(**arguments)
 
 

@@ -1,4 +1,4 @@
-"""The fragment size: what is allowed, and which of it takes the least time on the air."""
+"""Fragment sizes: the limits of data rate and devices, and the size with the least time on the air."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def plan(image_len: int = 4000, loss=0.05, threshold: float = 90, **more) -> ff.
 @pytest.mark.parametrize("data_rate", [DR0, DR3])
 @pytest.mark.parametrize("image_len", [300, 2000])
 def test_no_other_fragment_size_takes_less_time(image_len, data_rate):
-    """Every size there is, one after the other."""
+    """The plan is compared with every possible size."""
     found = plan(image_len, data_rate=data_rate)
     assert found.air_time == pytest.approx(found.redundancy.n_sent * found.frame_time)
     assert found.frame_time == frame_time(3 + found.frag_size, data_rate)
@@ -87,7 +87,7 @@ def test_profiles_of_each_device_bound_the_plan_together():
 
 
 def test_losses_that_a_stack_cannot_solve_count_as_failures():
-    """Two of nine fragments, the fewest that are possible here, are more than 95 % of the devices lose."""
+    """Nine is the fewest fragments possible here, and about 95 % of the devices lose at most two of nine."""
     narrow = DeviceProfile(name="narrow", max_losses=2)
     assert plan(1000, loss=0.1, threshold=97).redundancy.meets
     found = plan(1000, loss=0.1, threshold=97, profiles=[narrow])
@@ -113,7 +113,7 @@ def test_a_transmission_is_planned_for_losses_of_every_kind():
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "expected"),
     [
         ({"image_len": 0}, "image_len"),
         ({"frag_size": 0}, "frag_size: 0 is not possible"),
@@ -132,6 +132,6 @@ def test_a_transmission_is_planned_for_losses_of_every_kind():
         ({"n_devices": None}, "n_devices"),
     ],
 )
-def test_a_transmission_refuses_bad_input(changes, said):
-    with pytest.raises(ff.ParameterError, match=said):
+def test_a_transmission_refuses_bad_input(changes, expected):
+    with pytest.raises(ff.ParameterError, match=expected):
         plan(**changes)

@@ -1,4 +1,4 @@
-"""Losses come as often, and in such bursts, as was said."""
+"""Losses have the given frequency, distribution and bursts."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_a_channel_that_does_not_differ_is_independent_loss():
 
 
 @pytest.mark.parametrize(
-    ("make", "said"),
+    ("make", "expected"),
     [
         (lambda: ff.BetaLoss(mean=0.0, spread=0.1), "mean, spread: 0.0"),
         (lambda: ff.BetaLoss(mean=1.0, spread=0.1), "mean: 1.0"),
@@ -74,6 +74,6 @@ def test_a_channel_that_does_not_differ_is_independent_loss():
         (lambda: ff.GilbertElliott(p_good_to_bad="often", p_bad_to_good=0.1), "p_good_to_bad: 'often'"),
     ],
 )
-def test_a_distribution_refuses_bad_input(make, said):
-    with pytest.raises(ff.ParameterError, match=said):
+def test_a_distribution_refuses_bad_input(make, expected):
+    with pytest.raises(ff.ParameterError, match=expected):
         make()

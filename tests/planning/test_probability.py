@@ -1,4 +1,4 @@
-"""The probability that a device completes: by enumeration, by formula, and as published."""
+"""Probability that a device completes, compared with enumeration, formulas and published values."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fuota_fec.planning.probability import closed_form, wilson
 
 
 def enumerated(n_frags: int, n_coded: int, loss: float, dialect: str, *, rows=None, max_losses=None) -> float:
-    """Over every pattern of losses, each with its probability."""
+    """Probability of completion, summed over every pattern of losses."""
     n_sent = n_frags + n_coded
     lost = np.array(list(itertools.product([False, True], repeat=n_sent)))
     numbers = np.array(rows or range(1, n_coded + 1), np.uint32)
@@ -83,7 +83,7 @@ def test_the_mean_extra_of_a_random_matrix_as_published():
 
 @pytest.mark.parametrize(("m", "r", "loss"), [(10, 4, 0.1), (50, 7, 0.05), (100, 20, 0.1), (16383, 0, 1e-5)])
 def test_the_ideal_code_needs_as_many_as_there_are(m, r, loss):
-    """Any M of M + R complete: at most R are lost."""
+    """Any M of M + R fragments complete the ideal code, so at most R may be lost."""
     expected = sum(math.comb(m + r, k) * loss**k * (1 - loss) ** (m + r - k) for k in range(r + 1))
     found = ff.estimate_completion(m, r, loss, method="ideal")
     assert found.probability == pytest.approx(expected, rel=1e-9)
@@ -191,7 +191,7 @@ def test_published_extra_fragments(n_frags, n_lost, dialect):
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "expected"),
     [
         ({"n_frags": 0}, "n_frags"),
         ({"n_coded": -1}, "n_coded"),
@@ -211,8 +211,8 @@ def test_published_extra_fragments(n_frags, n_lost, dialect):
         ({"method": "ideal", "loss": ff.GilbertElliott(p_good_to_bad=0.1, p_bad_to_good=0.1)}, "is not for bursts"),
     ],
 )
-def test_an_estimate_refuses_bad_input(changes, said):
+def test_an_estimate_refuses_bad_input(changes, expected):
     arguments = {"n_frags": 20, "n_coded": 5, "loss": 0.1, **changes}
     positional = [arguments.pop(name) for name in ("n_frags", "n_coded", "loss")]
-    with pytest.raises(ff.ParameterError, match=said):
+    with pytest.raises(ff.ParameterError, match=expected):
         ff.estimate_completion(*positional, **arguments)

@@ -1,4 +1,4 @@
-"""A plan keeps its promise: checked against fleets that are simulated independently of it."""
+"""Plans meet their thresholds in fleets that are simulated independently of them."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_a_plan_meets_its_threshold_with_no_fragment_to_spare(
 
 
 def test_a_plan_is_the_smallest_or_next_to_it_for_every_seed():
-    """Whatever the seed: at most two fragments more than it takes in 2000 fleets."""
+    """Plans of five seeds have at most two fragments more than 2000 simulated fleets need."""
     plans = [
         ff.plan_redundancy(80, SPREAD, 95, dialect="2.0.0", rows="first", alternatives=False, seed=seed)
         for seed in range(5)
@@ -79,7 +79,7 @@ def test_a_plan_is_the_smallest_or_next_to_it_for_every_seed():
 
 
 def test_a_plan_for_ten_thousand_devices_takes_few_trials():
-    """M = 1000. Few enough trials that it takes a small multiple of simulating that fleet once."""
+    """A plan with M = 1000 takes a small multiple of the time of simulating the fleet once."""
     losses = np.random.default_rng(1).uniform(0.01, 0.3, 10_000)
     start = time.process_time()
     plan = ff.plan_redundancy(1000, losses, 90)
@@ -101,7 +101,7 @@ def test_a_plan_for_ten_thousand_devices_takes_few_trials():
 
 
 def test_a_plan_distinguishes_the_few_devices_with_the_highest_losses():
-    """Of 10 000 devices ten may fail, and the ten are known: fewer coded fragments than if each of 39 were the mean."""
+    """Ten of 10 000 devices may fail, and the plan knows which ten: it need not use the mean loss of a larger class."""
     losses = np.sort(np.random.default_rng(9).beta(3.5, 31.5, 10_000))
     plan = ff.plan_redundancy(1000, losses, 99.9, alternatives=False)
     trial = ff.simulate_fleet(
@@ -195,7 +195,7 @@ def test_a_plan_for_bursts_meets_its_threshold():
     plan = ff.plan_redundancy(50, channel, 90, n_devices=100, rows="first", alternatives=False)
 
     def met(n_coded: int) -> float:
-        """A completion estimate with other losses, and the binomial distribution."""
+        """Probability of meeting the threshold, from an estimate with another seed and the binomial distribution."""
         estimate = ff.estimate_completion(50, n_coded, channel, seed=77, n_trials=60_000)
         return at_most(10, np.array([100]), np.array([1 - estimate.probability]))
 
@@ -220,7 +220,7 @@ def test_a_plan_without_losses_has_no_coded_fragments():
 
 
 def test_a_device_that_cannot_solve_its_losses_never_completes():
-    """Five of 21 is all that some can: what remains is a binomial distribution, whatever is sent."""
+    """Devices solve at most five lost fragments of 21: completions are binomial with any number of coded fragments."""
     plan = ff.plan_redundancy(21, 0.1, 99, n_devices=1000, max_losses=5)
     p = float(binomial_pmf(21, 0.1, 5).sum())
     best = next(n for n in range(1000, 0, -1) if at_most(1000 - n, np.array([1000]), np.array([1 - p])) >= 0.99)
@@ -256,7 +256,7 @@ def test_a_plan_with_too_small_a_max_coded_does_not_meet_its_threshold():
 
 
 def test_one_fragment_has_no_code():
-    """M = 1: every row is empty. The fragment arrives or it does not."""
+    """Rows of a block of one fragment are empty: coded fragments do not help."""
     plan = ff.plan_redundancy(1, 0.1, 99, n_devices=200, alternatives=False)
     assert not plan.meets
     assert plan.n_coded == 0
@@ -274,7 +274,7 @@ def test_version_is_another_name_for_dialect_in_a_plan():
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "expected"),
     [
         ({"n_frags": 0}, "n_frags"),
         ({"loss": 1.0}, "loss: 1.0"),
@@ -300,8 +300,8 @@ def test_version_is_another_name_for_dialect_in_a_plan():
         ({"seed": -1}, "seed"),
     ],
 )
-def test_a_plan_refuses_bad_input(changes, said):
+def test_a_plan_refuses_bad_input(changes, expected):
     arguments = {"n_frags": 20, "loss": 0.1, "success_threshold": 90, "n_devices": 10, **changes}
     positional = [arguments.pop(name) for name in ("n_frags", "loss", "success_threshold")]
-    with pytest.raises(ff.ParameterError, match=said):
+    with pytest.raises(ff.ParameterError, match=expected):
         ff.plan_redundancy(*positional, **arguments)

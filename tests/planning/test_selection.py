@@ -93,7 +93,7 @@ RECORDED_100 = [5786, 461, 5404, 12576, 8357, 4428, 9671, 9876]
 
 
 def test_rows_are_the_same_on_every_machine():
-    """Recorded once: a change of these rows is a change for every campaign that has begun and has to be continued."""
+    """Recorded rows: a change of them would change every campaign that has begun and is continued."""
     assert ff.select_rows(50, 0.05, 8).tolist() == RECORDED_50
     assert ff.select_rows(100, 0.02, 8, dialect="2.0.0", seed=7).tolist() == RECORDED_100
 
@@ -122,7 +122,7 @@ TABLE = [
 
 
 def needed_for(n_frags, loss, dialect, rows, n_devices, seed=77):
-    """Coded fragments with which 90, 99 and 99.9 % complete; more than there are if they never do."""
+    """Coded fragments with which 90, 99 and 99.9 % complete; one more than sent if they never do."""
     trial = ff.simulate_fleet(n_frags, loss, n_devices, max_coded=len(rows), version=dialect, rows=rows, seed=seed)
     never = len(rows) + 1
     counts = np.bincount(np.where(trial.coded_needed < 0, never, trial.coded_needed), minlength=never + 1)
@@ -141,7 +141,7 @@ def test_fewer_coded_fragments_complete_a_fleet(dialect, n_frags, loss, at_most,
 
 
 def test_the_whole_table_of_published_rows_holds():
-    """99.9 % with one more than the table says in a few rows, not in many."""
+    """A few rows may need one coded fragment more than the table has."""
     extra = 0
     for dialect, n_frags, loss, at_most, _ in TABLE:
         rows = ff.select_rows(n_frags, loss, at_most[2] + 3, dialect=dialect, seed=1)

@@ -116,8 +116,8 @@ def test_per_number_has_the_least_energy_for_every_number_of_groups() -> None:
 
 def test_a_fleet_that_cannot_be_reached_in_a_session() -> None:
     choice = what_if(50_000, FLEET, n_coded=RATE_5_6)
-    said = r"no grouping .* DR0: \d+ s, a class C .* one group at DR1 would reach 940 devices in \d+ s"
-    with pytest.raises(ParameterError, match=said):
+    expected = r"no grouping .* DR0: \d+ s, a class C .* one group at DR1 would reach 940 devices in \d+ s"
+    with pytest.raises(ParameterError, match=expected):
         choice.best("energy")
     assert len(choice.per_number()) == 6
 
@@ -128,7 +128,7 @@ def test_a_slower_data_rate_into_which_no_fragment_fits_is_left_out() -> None:
 
 
 @pytest.mark.parametrize(
-    ("devices", "sending", "said"),
+    ("devices", "sending", "expected"),
     [
         ({}, Sending(), "there are no devices"),
         ({9: 1}, Sending(), "DR9 is for uplinks only"),
@@ -137,8 +137,8 @@ def test_a_slower_data_rate_into_which_no_fragment_fits_is_left_out() -> None:
         ({0: 1, 5: 1}, Sending(frag_size_multiple=64), "DR0: .*no multiple of 64"),
     ],
 )
-def test_what_if_refuses_bad_input(devices, sending, said) -> None:
-    with pytest.raises(ParameterError, match=said):
+def test_what_if_refuses_bad_input(devices, sending, expected) -> None:
+    with pytest.raises(ParameterError, match=expected):
         what_if(1000, devices, n_coded=0, sending=sending)
 
 

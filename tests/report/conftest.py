@@ -19,7 +19,7 @@ Events = Callable[..., list[Event]]
 
 @pytest.fixture(scope="session")
 def events_of() -> Events:
-    """The events of a small simulated campaign; the same ones are made once."""
+    """Events of small simulated campaigns, cached by their settings."""
     made: dict[str, list[Event]] = {}
 
     def make(*, n_devices: int = 6, downlink_loss: float = 0.1, image_len: int = 2000, **settings: Any) -> list[Event]:
@@ -49,7 +49,7 @@ def events_of() -> Events:
 
 @pytest.fixture(scope="session")
 def failed_events(events_of: Events) -> list[Event]:
-    """Too few coded fragments: nobody completes."""
+    """Events of a campaign with too few coded fragments: no device completes."""
     return events_of(downlink_loss=0.3, redundancy=2, success_threshold=90)
 
 
@@ -59,7 +59,7 @@ def adaptive_events(events_of: Events) -> list[Event]:
 
 
 class Page(HTMLParser):
-    """The text of a page and its elements. Fails where tags do not match."""
+    """Text and elements of a page. Fails if tags do not match."""
 
     VOID = ("meta", "br", "link", "input", "img")
 
@@ -104,7 +104,7 @@ def page() -> type[Page]:
 
 @pytest.fixture(scope="session")
 def browser_module() -> ModuleType:
-    """docs/browser.py, which the pictures of the documentation are taken with."""
+    """Module docs/browser.py."""
     spec = importlib.util.spec_from_file_location("browser", BROWSER)
     assert spec is not None
     assert spec.loader is not None

@@ -1,4 +1,4 @@
-"""The page about a campaign: the verdict first, every device with its reason, no key, no network."""
+"""Pages about campaigns: the verdict first, every device with its reason, no key, no network."""
 
 from __future__ import annotations
 

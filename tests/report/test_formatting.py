@@ -1,4 +1,4 @@
-"""Numbers as people read them."""
+"""Text of durations, times, probabilities and counts."""
 
 from __future__ import annotations
 

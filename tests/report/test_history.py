@@ -1,4 +1,4 @@
-"""What a report says of a campaign is what its events say."""
+"""Histories have the facts of their events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pages in a real browser: nothing amiss, nothing from the network, and all of it to be seen, on a phone too."""
+"""Pages in a real browser: no errors, no network, everything visible, on a phone too."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def path(request: pytest.FixtureRequest, made: dict[str, Path]) -> Path:
 
 
 def test_the_checks_of_this_file_find_every_fault(browser, tmp_path):
-    """This file's own tools, on a page that has every fault."""
+    """The checks run on a page that has every fault."""
     bad = tmp_path / "bad.html"
     bad.write_text(
         "<meta name=viewport content='width=device-width'><img src='http://127.0.0.1:9/x.png'>"
@@ -95,7 +95,7 @@ def test_a_page_shows_without_faults_on_phones_and_desktops(browser, path, width
 
 
 def test_the_page_can_be_read_without_colours_and_pictures(browser, path):
-    """What a screen reader is given: a name for every picture, one main heading."""
+    """Screen readers get a name for every picture, and one main heading."""
     browser.show(path, width=390)
     assert browser.ask("document.querySelectorAll('h1').length") == 1
     named = browser.ask(
@@ -106,7 +106,7 @@ def test_the_page_can_be_read_without_colours_and_pictures(browser, path):
 
 
 def complaints(browser: Any) -> list[str]:
-    """What the browser wrote to its console, and exceptions."""
+    """Messages of the browser's console, and exceptions."""
     told = ("Runtime.consoleAPICalled", "Runtime.exceptionThrown", "Log.entryAdded")
     return [str(event["params"]) for event in browser.events if event.get("method") in told]
 

@@ -1,4 +1,4 @@
-"""Figures: SVG that can be put into a page, the same every time, with words for those who do not see it."""
+"""Figures: SVG for a page, the same every time, with title and description."""
 
 from __future__ import annotations
 

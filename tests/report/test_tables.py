@@ -1,4 +1,4 @@
-"""The outcome of a campaign as plain rows."""
+"""Outcome of a campaign as plain rows."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ def status_of(*devices: tuple[str, str, str, int | None]) -> CampaignStatus:
         n_devices=len(devices),
         n_taking_part=0,
         n_done=0,
+        asks_from=0.0,
         fragments={},
         next_f_cnt={},
         spacing={},

@@ -12,25 +12,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
+from fuota_fec.campaign import messages as m
 from fuota_fec.campaign import reasons
 from fuota_fec.campaign.exchanges.base import Decisions, Exchange
 from fuota_fec.campaign.exchanges.turns import Turns
-from fuota_fec.campaign.messages import (
-    Answered,
-    Deferred,
-    DeviceHeard,
-    Event,
-    GivenUp,
-    HandedOver,
-    Reported,
-    Requested,
-    Resumed,
-    StageClosing,
-    StageEnded,
-    Stopping,
-    Unanswered,
-    VersionHeard,
-)
 from fuota_fec.campaign.questions import PREPARATORY, Question, Verdict
 from fuota_fec.campaign.stages import UNHEARD_PERIODS, Stage
 from fuota_fec.campaign.state import CampaignState, DeviceState
@@ -39,6 +24,13 @@ from fuota_fec.campaign.transitions import Successes, way_back
 from fuota_fec.campaign.turn import OPEN, Phase, Questions, Turn
 from fuota_fec.campaign.unicast_queue import UnicastQueue
 from fuota_fec.wire.commands import Command
+
+_OVERDUE = {
+    Phase.HELD: "ran out in the network's queue",
+    Phase.REQUESTED: "not handed over in time",
+    Phase.HANDED_OVER: "no sent report in time",
+}
+"""Cause of a request that was not sent, by the phase in which its deadline came."""
 
 
 class UnicastExchange(Exchange):
@@ -83,11 +75,9 @@ class UnicastExchange(Exchange):
             self._line_up(turn, at)
 
     def _line_up(self, turn: Turn, at: float) -> None:
-        """The device is asked as soon as it was heard."""
-        if turn.device.heard or self.closing:
-            self.turns.enqueue(turn, at)
-        else:
-            self._await_uplink(turn, at)
+        """Asks the device as soon as it was heard."""
+        heard = turn.device.heard or self.closing
+        (self.turns.enqueue if heard else self._await_uplink)(turn, at)
 
     def _await_uplink(self, turn: Turn, at: float) -> None:
         self.turns.move(turn, Phase.UNHEARD)
@@ -97,9 +87,7 @@ class UnicastExchange(Exchange):
     def n_succeeded(self) -> int:
         return self.turns.n(Phase.SUCCEEDED)
 
-    @property
-    def n_done(self) -> int:
-        return self.n_succeeded
+    n_done = n_succeeded
 
     @property
     def not_before(self) -> float:
@@ -110,10 +98,7 @@ class UnicastExchange(Exchange):
         return self.turns.closing
 
     def successes(self) -> Successes:
-        return Successes(self.n_succeeded, self._succeeded)
-
-    def _succeeded(self) -> Iterable[DeviceState]:
-        return (turn.device for turn in self.turns if turn.phase is Phase.SUCCEEDED)
+        return Successes(self.n_succeeded, lambda: (t.device for t in self.turns if t.phase is Phase.SUCCEEDED))
 
     def phase(self, device: DeviceState) -> Phase:
         return self.turns.phase(device)
@@ -129,7 +114,7 @@ class UnicastExchange(Exchange):
         if turn is None or self.state.network.sent_reports or not turn.request_id:
             return
         if turn.phase is Phase.HANDED_OVER and received_at >= turn.handed_over_at:
-            yield Reported(at=now, id=turn.request_id, ok=True, cause="uplink heard")
+            yield m.Reported(at=now, id=turn.request_id, ok=True, cause="uplink heard")
 
     def on_command(self, device: DeviceState, command: Command, received_at: float, now: float) -> Decisions | None:
         turn = self.turns.get(device.dev_eui)
@@ -152,7 +137,7 @@ class UnicastExchange(Exchange):
         repeated = turn.noted is not None and turn.noted == turn.request_id
         expected = turn.phase in (Phase.HANDED_OVER, Phase.SENT) and not repeated
         if verdict.ok or (not verdict.again and self._was_asked(turn) and not repeated):
-            yield Answered(
+            yield m.Answered(
                 at=now,
                 dev_eui=device.dev_eui,
                 ask=ask,
@@ -164,7 +149,7 @@ class UnicastExchange(Exchange):
                 loss=verdict.loss,
             )
         elif verdict.again and expected:
-            yield Deferred(
+            yield m.Deferred(
                 at=now,
                 dev_eui=device.dev_eui,
                 ask=ask,
@@ -175,7 +160,7 @@ class UnicastExchange(Exchange):
                 fw_version=version,
             )
         elif version is not None and version != device.fw_version:
-            yield VersionHeard(at=now, dev_eui=device.dev_eui, fw_version=version)
+            yield m.VersionHeard(at=now, dev_eui=device.dev_eui, fw_version=version)
 
     def knows(self, request_id: str) -> bool:
         return request_id in self.turns.by_request
@@ -188,7 +173,7 @@ class UnicastExchange(Exchange):
         turn = self.turns.by_request[request_id]
         held = turn.phase is Phase.HELD and turn.device.unreported == request_id
         if held or (turn.phase in (Phase.REQUESTED, Phase.HANDED_OVER) and turn.request_id == request_id):
-            yield Reported(at=now, id=request_id, ok=ok, cause=cause)
+            yield m.Reported(at=now, id=request_id, ok=ok, cause=cause)
             yield from self._give_up_if_stalled(turn, now)
 
     def on_timer(self, key: TimerKey, now: float) -> Decisions:
@@ -197,17 +182,13 @@ class UnicastExchange(Exchange):
         return self.end(now)
 
     def _on_device_timer(self, turn: Turn, now: float) -> Decisions:
-        request_id = turn.request_id or ""
         if turn.phase is Phase.UNHEARD:
-            yield GivenUp(at=now, dev_eui=turn.device.dev_eui, reason=reasons.NEVER_HEARD)
-        elif turn.phase is Phase.HELD:
-            yield Reported(at=now, id=turn.device.unreported or "", ok=False, cause="ran out in the network's queue")
-        elif turn.phase is Phase.REQUESTED:
-            yield Reported(at=now, id=request_id, ok=False, cause="not handed over in time")
-        elif turn.phase is Phase.HANDED_OVER:
-            yield Reported(at=now, id=request_id, ok=False, cause="no sent report in time")
+            yield m.GivenUp(at=now, dev_eui=turn.device.dev_eui, reason=reasons.NEVER_HEARD)
         elif turn.phase is Phase.SENT:
-            yield Unanswered(at=now, id=request_id)
+            yield m.Unanswered(at=now, id=turn.request_id or "")
+        elif turn.phase in _OVERDUE:
+            request_id = turn.device.unreported if turn.phase is Phase.HELD else turn.request_id
+            yield m.Reported(at=now, id=request_id or "", ok=False, cause=_OVERDUE[turn.phase])
         yield from self._give_up_if_stalled(turn, now)
 
     def settle(self, now: float) -> Decisions:
@@ -216,7 +197,7 @@ class UnicastExchange(Exchange):
         if not self.closing:
             if self.turns.n_open and not (state.config.stage_end == "threshold" and self._threshold_met()):
                 return
-            yield StageClosing(at=now, stage=self.stage.name, until=self._closes_at(now))
+            yield m.StageClosing(at=now, stage=self.stage.name, until=self._closes_at(now))
         if not self._answers_may_come():
             yield from self.end(now)
 
@@ -237,10 +218,10 @@ class UnicastExchange(Exchange):
         """Gives up the devices that have not answered, and ends the stage."""
         for turn in self.turns:
             if turn.phase in OPEN:
-                yield GivenUp(at=now, dev_eui=turn.device.dev_eui, reason=cause or self._why_open(turn))
+                yield m.GivenUp(at=now, dev_eui=turn.device.dev_eui, reason=cause or self._why_open(turn))
         back_to = "" if cause else way_back(self.stage.name, self.state, now, self.successes())
         ok = self.n_succeeded >= self.state.plan.n_needed
-        yield StageEnded(at=now, stage=self.stage.name, successes=self.n_succeeded, ok=ok, back_to=back_to)
+        yield m.StageEnded(at=now, stage=self.stage.name, successes=self.n_succeeded, ok=ok, back_to=back_to)
 
     def _why_open(self, turn: Turn) -> str:
         if turn.phase is Phase.UNHEARD:
@@ -255,7 +236,7 @@ class UnicastExchange(Exchange):
     def _give_up_if_stalled(self, turn: Turn, now: float) -> Decisions:
         if turn.phase is Phase.STALLED and not self.closing:
             reason = turn.device.reason or reasons.no_answer(self.stage.name)
-            yield GivenUp(at=now, dev_eui=turn.device.dev_eui, reason=reason)
+            yield m.GivenUp(at=now, dev_eui=turn.device.dev_eui, reason=reason)
 
     def request(self, device: DeviceState, now: float) -> Decisions:
         """Asks the present question."""
@@ -266,7 +247,7 @@ class UnicastExchange(Exchange):
             command = payload = question.request(state, device, now).encode()
         else:
             command, payload = None, bytes(state.blocks[device.group.name].frame(frag_nb))
-        yield Requested(
+        yield m.Requested(
             at=now,
             id=state.next_request_id(),
             ask=question.name,
@@ -297,26 +278,26 @@ class UnicastExchange(Exchange):
 
     # ---- what events do ----------------------------------------------------------------------------------
 
-    def apply(self, event: Event) -> None:
+    def apply(self, event: m.Event) -> None:
         name = _APPLY.get(type(event))
         if name is not None:
             self.turns.applying = type(event)
             getattr(self, name)(event)
 
-    def _apply_device_heard(self, event: DeviceHeard) -> None:
+    def _apply_device_heard(self, event: m.DeviceHeard) -> None:
         device = self.state.devices[event.dev_eui]
         device.heard = True
         turn = self.turns.get(event.dev_eui)
         if turn is not None and turn.phase is Phase.UNHEARD:
             self.turns.enqueue(turn, event.at)
 
-    def _apply_requested(self, event: Requested) -> None:
+    def _apply_requested(self, event: m.Requested) -> None:
         turn = self.turns[event.dev_eui or ""]
         self.turns.request(turn, event.id, event.at)
         self.state.timers.set(turn.timer, event.not_after)
         self.queue.set_pacer(event.at)
 
-    def _apply_handed_over(self, event: HandedOver) -> None:
+    def _apply_handed_over(self, event: m.HandedOver) -> None:
         turn = self.turns.by_request[event.id]
         if turn.phase is Phase.REQUESTED:
             turn.handed_over_at = event.at
@@ -324,7 +305,7 @@ class UnicastExchange(Exchange):
             self.turns.move(turn, Phase.HANDED_OVER)
             self._wait(turn, event.at)
 
-    def _apply_reported(self, event: Reported) -> None:
+    def _apply_reported(self, event: m.Reported) -> None:
         turn = self.turns.by_request[event.id]
         device = turn.device
         device.queued_until = 0.0  # The request has left, or will never leave.
@@ -354,14 +335,14 @@ class UnicastExchange(Exchange):
         """s by which a device may delay its answer."""
         return 0.0
 
-    def _apply_unanswered(self, event: Unanswered) -> None:
+    def _apply_unanswered(self, event: m.Unanswered) -> None:
         turn = self.turns.by_request[event.id]
         mute = bool(turn.resends) and not turn.questions[0].optional
         self.turns.try_again(turn, event.at)
         if mute and turn.phase is Phase.READY:
             self.turns.ask_first(turn, self.stage.mute(self.state, turn.device))
 
-    def _apply_answered(self, event: Answered) -> None:
+    def _apply_answered(self, event: m.Answered) -> None:
         turn = self.turns[event.dev_eui]
         device = turn.device
         device.reason, device.note, device.needed = event.reason, event.note, event.needed
@@ -373,7 +354,7 @@ class UnicastExchange(Exchange):
             self.turns.move(turn, Phase.FAILED)
             self.queue.set_pacer(event.at)
 
-    def _apply_deferred(self, event: Deferred) -> None:
+    def _apply_deferred(self, event: m.Deferred) -> None:
         """Asks again: at once, perhaps after another question; or later, by the deadline of the answer."""
         turn = self.turns[event.dev_eui]
         turn.device.reason = event.reason
@@ -388,18 +369,18 @@ class UnicastExchange(Exchange):
             self.turns.ask_first(turn, first, instead=event.instead)
         self.turns.enqueue(turn, event.at)
 
-    def _apply_given_up(self, event: GivenUp) -> None:
+    def _apply_given_up(self, event: m.GivenUp) -> None:
         turn = self.turns[event.dev_eui]
         turn.device.reason = event.reason
         self.turns.move(turn, Phase.GIVEN_UP)
 
-    def _apply_closing(self, event: StageClosing) -> None:
+    def _apply_closing(self, event: m.StageClosing) -> None:
         """Devices in the queue are no longer asked, but may still answer an earlier request."""
         self.closing_until = event.until
         self.turns.close(event.at)
         self.state.timers.set(CLOSING, event.until)
 
-    def _apply_ended(self, event: StageEnded) -> None:
+    def _apply_ended(self, event: m.StageEnded) -> None:
         """Devices that did not succeed leave, unless the stage has them stay."""
         owing = {}
         for device in self.state.devices.values():
@@ -423,13 +404,13 @@ class UnicastExchange(Exchange):
         self.queue.set_pacer(at)
 
     def drop_all(self, at: float) -> None:
-        self.turns.applying = Stopping
+        self.turns.applying = m.Stopping
         self.turns.drop_all()
         self._clear_timers(at)
 
     def restart(self, at: float) -> None:
         """Gives devices and the network their whole time again."""
-        self.turns.applying = Resumed
+        self.turns.applying = m.Resumed
         for turn in self.turns.in_order():
             if turn.phase is Phase.UNHEARD:
                 self._await_uplink(turn, at)
@@ -448,15 +429,15 @@ class UnicastExchange(Exchange):
         self.slowest = max(self.slowest, device.period)
 
 
-_APPLY: dict[type[Event], str] = {
-    DeviceHeard: "_apply_device_heard",
-    Requested: "_apply_requested",
-    HandedOver: "_apply_handed_over",
-    Reported: "_apply_reported",
-    Unanswered: "_apply_unanswered",
-    Answered: "_apply_answered",
-    Deferred: "_apply_deferred",
-    GivenUp: "_apply_given_up",
-    StageClosing: "_apply_closing",
-    StageEnded: "_apply_ended",
+_APPLY: dict[type[m.Event], str] = {
+    m.DeviceHeard: "_apply_device_heard",
+    m.Requested: "_apply_requested",
+    m.HandedOver: "_apply_handed_over",
+    m.Reported: "_apply_reported",
+    m.Unanswered: "_apply_unanswered",
+    m.Answered: "_apply_answered",
+    m.Deferred: "_apply_deferred",
+    m.GivenUp: "_apply_given_up",
+    m.StageClosing: "_apply_closing",
+    m.StageEnded: "_apply_ended",
 }

@@ -143,7 +143,7 @@ def test_a_refused_reboot_time_keeps_the_planned_reboot(bench, seconds, settings
 
 
 def test_a_reboot_time_is_either_refused_or_kept(bench) -> None:
-    """By when the answer is sent it may be over."""
+    """The time may pass before the answer is sent."""
     answered = set()
     for seed in range(60):
         b = bench(rng=np.random.default_rng(seed))
@@ -268,7 +268,7 @@ def test_a_deleted_image_is_never_installed(bench, reboots_alone) -> None:
     assert b.ask(firmware.DevDeleteImageReq(firmware_to_delete_version=NEW_VERSION), within=5) == [
         firmware.DevDeleteImageAns(error_no_valid_image=True)
     ]
-    b.complete()  # Late fragments build nothing, and the session says that it has them all.
+    b.complete()  # Late fragments are ignored: the session is complete.
     [status] = b.ask(fragmentation.FragSessionStatusReq(frag_index=0, participants=True), within=20)
     assert status.missing_frag == 0
     b.ask(at_once("countdown"))

@@ -113,10 +113,10 @@ def test_a_later_session_replaces_the_one_before(bench) -> None:
     b.send(b.session_request(start=100, time_out=4))
     b.send(b.class_b_request(beacons=10, time_out=0))
     start = unix_from_gps(b.class_b_request(beacons=10).session_time)
-    for at, heard in ((NOW + 105, False), (start + 1, True), (start + 127, True), (start + 129, False)):
-        b.now = at
+    for now, received in ((NOW + 105, False), (start + 1, True), (start + 127, True), (start + 129, False)):
+        b.now = now
         b.device.groups[0].min_f_cnt = 0
-        assert b.cast(b.frame(1), 0) is heard
+        assert b.cast(b.frame(1), 0) is received
 
 
 def test_a_group_without_a_session_receives_no_frame(bench) -> None:
