@@ -54,6 +54,7 @@ def from_table(cls: type[T], table: Mapping[str, Any], where: str) -> T:
     kind: type = cls
     known = {f.name: f for f in fields(kind)}
     hints = _hints(kind)
+    written = {name: older for older, name in _older_names(cls).items() if older in table}  # As the file names it.
     problems: list[str] = []
     try:
         table = with_current_names(cls, table)
@@ -70,11 +71,12 @@ def from_table(cls: type[T], table: Mapping[str, Any], where: str) -> T:
             if spec.default is MISSING and spec.default_factory is MISSING:
                 problems.append(f"{where}: {name} is missing")
             continue
+        key = f"{where}.{written.get(name, name)}"
         try:
-            values[name] = _value(hints[name], table[name], f"{where}.{name}")
+            values[name] = _value(hints[name], table[name], key)
         except msgspec.ValidationError as error:
             reason = str(error)
-            problems.append(f"{where}.{name}: {shown(table[name])} is not allowed, {reason[:1].lower()}{reason[1:]}")
+            problems.append(f"{key}: {shown(table[name])} is not allowed, {reason[:1].lower()}{reason[1:]}")
         except ParameterError as error:
             problems.append(str(error))
     made: T | None = None

@@ -221,6 +221,12 @@ def test_values_under_both_names_that_differ_are_reported_with_the_other_problem
     assert any(line.startswith("top.other: 'x'") for line in lines)
 
 
+def test_a_wrong_value_is_reported_under_the_name_in_the_table():
+    for name in ("old", "new"):
+        with pytest.raises(ParameterError, match=f"^top.{name}: 'x' is not allowed, expected `int`"):
+            from_table(Renamed, {name: "x"}, "top")
+
+
 def test_values_without_older_names_are_left_as_they_are():
     values = {"new": 1}
     assert with_current_names(Renamed, values) is values

@@ -187,7 +187,7 @@ def _plan_group(
 ) -> GroupPlan:
     sends = config.kind != "multicast"
     if image_len == 0 and sends:
-        raise ParameterError("image: 0 bytes, expected at least 1")
+        raise ParameterError("image: empty, expected at least one byte")
     frag_size = _frag_size(config, group, profile_names)
     n_frags = -(-image_len // frag_size) if sends else 0
     if row_plan is None:

@@ -240,7 +240,7 @@ def test_uplink_period_and_loss_of_a_device_are_its_own_or_the_campaigns() -> No
         ({"groups": group(frequency=869_525_050)}, "869525050"),
         ({"groups": group(device_class="A")}, "device_class"),
         ({"groups": group(dialect="1.1.0")}, "dialect: '1.1.0' is not one of '1.0.0', '2.0.0'"),
-        ({"groups": group(version="1.1.0")}, "dialect: '1.1.0'"),
+        ({"groups": group(version="1.1.0")}, "version: '1.1.0' is not one of '1.0.0', '2.0.0'"),
         ({"groups": group(mc_version="3.0.0")}, "mc_version"),
         ({"groups": [*group(), {"name": "h", "mc_addr": "01f3a4b6", "dr": 5}]}, "group 'h': there are no devices"),
         ({"groups": group() + group(mc_addr="01f3a4b6")}, "'g' is given twice"),

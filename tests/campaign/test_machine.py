@@ -65,7 +65,7 @@ def test_a_second_start_is_refused_and_changes_nothing(drive) -> None:
 
 
 def test_an_image_that_cannot_be_sent_is_refused(config_of, group_of) -> None:
-    with pytest.raises(ParameterError, match="image: 0 bytes, expected at least 1"):
+    with pytest.raises(ParameterError, match="image: empty, expected at least one byte"):
         Campaign(config_of(1), b"")
     with pytest.raises(ParameterError, match="16383"):
         Campaign(config_of(1, fsize=1, max_duration=1e9), bytes(16383))
