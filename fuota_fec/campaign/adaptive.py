@@ -1,9 +1,9 @@
-"""Adaptive redundancy: how many more coded fragments a group is sent, from what its devices say that they lack.
+"""Adaptive redundancy: number of further coded fragments for a group, from the fragments that its devices report
+missing.
 
-A device that lacks d fragments and misses a share p of what is sent needs about (d + EXTRA) / (1 - p) more coded ones.
-A further round has as many as it takes for the devices that are the quickest to be helped, so many of them that the
-threshold is met. What devices say are hints (`devices.completion`): the next status, and in the end the version that
-runs, tell whether it was enough.
+A device that lacks d fragments and misses a share p of all frames needs about (d + EXTRA) / (1 - p) more coded ones. A
+further round is long enough for the devices with the smallest need, as many of them as the threshold still needs.
+Reported counts are hints (`devices.status_reading`): the next status, and in the end the version, show the result.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from fuota_fec.campaign.row_plan import UNKNOWN_LOSS
 from fuota_fec.campaign.state import CampaignState, Data, DeviceState
 
 EXTRA = 2
-"""Coded fragments beyond its losses with which most devices complete (TS004, Decoding)."""
+"""Number of coded fragments beyond the losses with which most devices complete (TS004, Decoding)."""
 
 
 def lacks(device: DeviceState) -> bool:
-    """Whether there is a sign that more fragments would help a device."""
+    """Whether a device takes part and has shown a sign of missing fragments."""
     return device.taking_part and device.data < Data.LIKELY and device.needed is not None
 
 
 def rows_left(state: CampaignState) -> dict[str, int]:
-    """Coded fragments that nobody was sent, neither by multicast nor by unicast, by adaptive group."""
+    """Number of coded fragments not sent yet, neither by multicast nor by unicast, by adaptive group."""
     left = {name: group.rows_left for name, group in state.groups.items() if group.plan.adaptive}
     repaired = dict.fromkeys(state.groups, 0)
     for device in state.devices.values():
@@ -33,7 +33,8 @@ def rows_left(state: CampaignState) -> dict[str, int]:
 
 
 def enough_complete(state: CampaignState, group: str) -> bool:
-    """Whether so many devices are known to have the data that the round is over, or all devices of the group."""
+    """Whether enough devices, or all devices of the group, have reported the data complete, so that the round can
+    end."""
     taking_part = [device for device in state.devices.values() if device.taking_part]
     return n_complete(state) >= state.n_complete_needed or all(
         device.data is Data.COMPLETE for device in taking_part if device.group.name == group
@@ -41,18 +42,18 @@ def enough_complete(state: CampaignState, group: str) -> bool:
 
 
 def n_complete(state: CampaignState) -> int:
-    """Devices that are known to have the data."""
+    """Number of devices that have reported the data complete."""
     return sum(device.taking_part and device.data is Data.COMPLETE for device in state.devices.values())
 
 
 def n_complete_needed(state: CampaignState, successes: int) -> int:
-    """With how many of them a round that begins is over: the threshold, of those that may still succeed. Devices that
-    have the data and are no successes, as they run another version, do not count."""
+    """Number of complete devices that ends a new round. Complete devices that already failed (another version runs) are
+    not counted."""
     return state.plan.n_needed + max(0, n_complete(state) - successes)
 
 
 def coded_of_round(state: CampaignState, successes: int) -> dict[str, int]:
-    """Coded fragments of a further round, by group, if so many devices need no more; empty: no round helps."""
+    """Number of coded fragments of a further round, by group, after a number of successes; empty: no round helps."""
     left = rows_left(state)
     devices = [device for device in state.devices.values() if device.group.name in left and lacks(device)]
     n_missing = state.plan.n_needed - successes
@@ -69,12 +70,12 @@ def coded_of_round(state: CampaignState, successes: int) -> dict[str, int]:
 
 
 def coded_needed(needed: int | None, loss: float | None, usual: float) -> int:
-    """Coded fragments after which a device that lacks `needed` is expected to be complete, if it misses `loss` of them,
-    or the `usual` share where that is not known."""
+    """Number of coded fragments with which a device that lacks `needed` is expected to complete, at its own `loss`, or
+    the `usual` one if that is unknown."""
     return math.ceil(((needed or 1) + EXTRA) / (1 - (usual if loss is None else loss)))
 
 
 def usual_loss(state: CampaignState) -> float:
-    """Mean share of fragments that is missed, as far as is known."""
+    """Mean of the known losses; UNKNOWN_LOSS if none is known."""
     known = [device.loss for device in state.devices.values() if device.loss is not None]
     return sum(known) / len(known) if known else UNKNOWN_LOSS

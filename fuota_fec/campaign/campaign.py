@@ -1,7 +1,7 @@
 """The campaign: inputs and time go in, events come out, already applied.
 
-`Campaign` has the verbs; `machine` decides what they do to a started campaign. State changes only by applying
-events, so `Campaign.replay` of a campaign's events is that campaign.
+`Campaign` has the verbs; `machine` decides what they do to a started campaign. State changes only by applying events,
+so `Campaign.replay` of a campaign's events restores that campaign.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ __all__ = ["FAILED", "RUNNING", "STOPPED", "SUCCEEDED", "Campaign"]
 
 
 class Campaign:
-    """One image to one set of devices. Free of I/O: time is an argument, requests are among the events returned.
+    """Delivery of one image to one set of devices. Free of I/O: time is an argument, requests are among the new events.
 
     Every verb returns the list of new events, already applied. The caller commits them, then carries out the
-    `Requested` ones and reports each hand-over with `receive(HandOver(...))`; `deadline()` says when `tick` is due.
-    A campaign of kind "multicast" sends no image.
+    `Requested` ones and reports each hand-over with `receive(HandOver(...))`; `deadline()` is the time of the next
+    `tick`. A campaign of kind "multicast" sends no image.
     """
 
     _plan: Plan
@@ -45,7 +45,7 @@ class Campaign:
         image = bytes(image)
         plan = make_plan(config, len(image))
         self._prepare(config, plan, image, len(image))
-        # How configured times fit is known when the campaign starts.
+        # With a configured time, findings depend on the time of the start: `start` checks them.
         if config.session_start is None and (refused := refusals(self.findings)):
             raise ParameterError("\n".join(refused))
 
@@ -66,7 +66,7 @@ class Campaign:
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """What the pre-flight check has to say: warnings, then what to expect."""
+        """Findings of the pre-flight check: warnings first, then expectations."""
         if self._findings is None:
             network = self._machine.state.network if self._machine is not None else None
             self._findings = tuple(find(self._config, self._plan, self._image_len, network=network))
@@ -78,7 +78,7 @@ class Campaign:
 
     @property
     def n_events(self) -> int:
-        """Events so far: the sequence number of the next one."""
+        """Number of events so far, which is the sequence number of the next one."""
         return 0 if self._machine is None else self._machine.n_events
 
     @property
@@ -91,29 +91,29 @@ class Campaign:
         return self._machine is not None and self._machine.state.paused
 
     def awaits_hand_over(self, request_id: str) -> bool:
-        """Whether a request is still to be handed over: not replaced, answered, withdrawn or given up meanwhile."""
+        """Whether a request is still to be handed over, and was not replaced, answered, withdrawn or given up."""
         return self._machine is not None and self._machine.awaits_hand_over(request_id)
 
     def device(self, dev_eui: str) -> Device:
-        """The configuration of one of its devices."""
+        """Configuration of a device of the campaign."""
         assert self._machine is not None
         return self._machine.state.devices[dev_eui].device
 
     def device_states(self) -> Iterable[DeviceState]:
-        """What is known of each device; empty before the start."""
+        """States of all devices; empty before the start."""
         return () if self._machine is None else self._machine.state.devices.values()
 
     def block(self, group: str) -> FragmentedBlock:
-        """The ready frames of a group."""
+        """Frames of a group, ready to be sent."""
         return self._blocks[group]
 
     def next_f_cnt(self, group: str) -> int:
-        """The group's next frame counter."""
+        """Next frame counter of a group."""
         machine = self._machine
         return self._plan.groups[group].first_f_cnt if machine is None else machine.state.groups[group].next_f_cnt
 
     def take_facts(self) -> list[m.Fact]:
-        """What the events since the last call change in the registry of what outlives a campaign."""
+        """Changes of the registry by the events since the last call."""
         return [] if self._machine is None else self._machine.state.take_facts()
 
     # ---- verbs -------------------------------------------------------------------------------------------
@@ -121,12 +121,15 @@ class Campaign:
     def start(
         self, now: float, network: m.NetworkCapabilities | None = None, known: m.Known | None = None
     ) -> list[m.Event]:
-        """Begins with the first stage. `known` is what the registry says of its groups and devices.
+        """Begins the first stage. `known` has the registry's facts about the groups and devices.
 
-        CampaignError if it was started before, or does not fit the time or the counters; it can be started again then.
+        CampaignError if the campaign was started before, or does not fit the time or the counters. After an error of
+        the second kind the campaign can be started again.
         """
         if self._machine is not None:
-            raise CampaignError(f"campaign {self.id!r} was started already, it is {self._machine.state.status}")
+            raise CampaignError(
+                f"campaign {self.id!r} is {self._machine.state.status}, expected one that was not started"
+            )
         network, known = network or m.NetworkCapabilities(), known or m.Known()
         try:
             row_plans = {name: group.row_plan for name, group in self._plan.groups.items()}
@@ -157,7 +160,7 @@ class Campaign:
         return [first, *machine.run(iter((machine.start_stage(0, now),)), machine.settle(now))]
 
     def receive(self, item: m.Input, now: float) -> list[m.Event]:
-        """Takes an input. Nothing that a device or the network says raises: what is foreign is counted in `ignored`."""
+        """Takes an input. No input raises: foreign ones are counted in `ignored`."""
         machine = self._going_on()
         if machine is None:
             self.ignored["not running"] += 1
@@ -174,28 +177,28 @@ class Campaign:
         return machine.run(machine.on_timers(now), machine.settle(now))
 
     def deadline(self) -> float | None:
-        """Unix time at which `tick` is due next; None if only an input can bring the campaign on."""
+        """Unix time of the next `tick`; None while the campaign waits for an input alone."""
         return None if self._machine is None or self.finished else self._machine.state.timers.earliest()
 
     def pause(self, now: float) -> list[m.Event]:
-        """No request goes out any more; answers count, and time passes. CampaignError unless it runs."""
-        machine = self._need_running("paused")
+        """Pauses: no request goes out, answers count, and time passes. CampaignError unless the campaign is running."""
+        machine = self._need_running("pause")
         return [] if machine.state.paused else machine.run(iter((m.Paused(at=max(now, machine.last_at)),)))
 
     def unpause(self, now: float) -> list[m.Event]:
-        """Goes on after a pause. CampaignError unless it runs."""
-        machine = self._need_running("continued")
+        """Ends a pause. CampaignError unless the campaign is running."""
+        machine = self._need_running("unpause")
         now = max(now, machine.last_at)
         return machine.run(iter((m.Unpaused(at=now),)), machine.settle(now)) if machine.state.paused else []
 
     def stop(self, now: float) -> list[m.Event]:
-        """Ends it: nothing more is sent but what cleans up on the devices. Again is harmless.
+        """Stops: only the requests of the clean-up are sent. A repeated stop changes nothing.
 
-        CampaignError if it was not started, or has succeeded or failed.
+        CampaignError if the campaign was not started, or has succeeded or failed.
         """
         machine = self._machine
         if machine is None or machine.state.status in (SUCCEEDED, FAILED):
-            raise CampaignError(f"campaign {self.id!r} cannot be stopped: it is {self.progress().status}")
+            raise CampaignError(f"cannot stop campaign {self.id!r}: it is {self.progress().status}")
         if machine.state.stopping or machine.state.status == STOPPED:
             return []
         self._need_image()
@@ -203,7 +206,7 @@ class Campaign:
         return machine.run(machine.on_stop(now), machine.settle(now))
 
     def resume(self, now: float) -> list[m.Event]:
-        """Goes on after a crash or an outage, once it was replayed: devices and the network have their time again."""
+        """Resumes after a replay or an outage: the deadlines of devices and of the network begin anew."""
         machine = self._going_on()
         if machine is None:
             return []
@@ -211,7 +214,7 @@ class Campaign:
         return machine.run(iter((m.Resumed(at=now),)), machine.settle(now))
 
     def _going_on(self) -> Machine | None:
-        """Its machine, unless it is over or was not begun."""
+        """Machine of the campaign; None before the start and after the end."""
         if self._machine is None or self._machine.finished:
             return None
         self._need_image()
@@ -219,18 +222,16 @@ class Campaign:
 
     def _need_running(self, verb: str) -> Machine:
         if self._machine is None or self.finished or self._machine.state.stopping:
-            raise CampaignError(f"campaign {self.id!r} cannot be {verb}: it is {self.progress().status}")
+            raise CampaignError(f"cannot {verb} campaign {self.id!r}: it is {self.progress().status}")
         return self._machine
 
     def _need_image(self) -> None:
         if self._image_len and not self._image:
-            raise CampaignError(
-                f"campaign {self.id!r} was replayed without its image: it can be looked at, not continued"
-            )
+            raise CampaignError(f"campaign {self.id!r} was replayed without its image: expected the image, to go on")
 
     @classmethod
     def replay(cls, events: Iterable[m.Event], image: bytes = b"") -> Campaign:
-        """The campaign whose events these are. Without its image it can be looked at, not continued."""
+        """Campaign of these events. Without the image its status can be read, but it cannot go on."""
         campaign: Campaign | None = None
         for event in events:
             if campaign is None:
@@ -238,18 +239,20 @@ class Campaign:
             else:
                 campaign.follow(event)
         if campaign is None:
-            raise CampaignError("there are no events to replay")
-        campaign.take_facts()  # They are in the registry, which is written with the events.
+            raise CampaignError("events: expected at least one event, Configured")
+        campaign.take_facts()  # The registry has these facts: it is written with the events.
         return campaign
 
     @classmethod
     def from_first(cls, event: m.Event, image: bytes = b"") -> Campaign:
-        """The campaign as its first event left it, to be followed event by event with `follow`."""
+        """Campaign after its first event; `follow` applies the others."""
         if not isinstance(event, m.Configured):
-            raise CampaignError(f"the first event is {type(event).__name__}, expected Configured")
+            raise CampaignError(f"events: the first is {type(event).__name__}, expected Configured")
         config = event.config
         if image and hashlib.sha256(image).digest() != event.image_sha256:
-            raise CampaignError(f"campaign {config.id!r}: this is not the image that it was started with")
+            raise CampaignError(
+                f"image: does not match the SHA-256 of campaign {config.id!r}, expected the image of its start"
+            )
         campaign = cls.__new__(cls)
         plan = make_plan(
             config,
@@ -263,50 +266,49 @@ class Campaign:
         return campaign
 
     def follow(self, event: m.Event) -> None:
-        """Takes over an event that was decided elsewhere: for whoever looks at a campaign that runs in an agent."""
+        """Applies an event that was decided elsewhere, to watch a campaign that runs in an agent."""
         assert self._machine is not None
         self._machine.apply(event)
 
     def describe(self, event: m.Event, *, dev_eui: str | None = None, group: str | None = None) -> dict[str, Any]:
-        """Its last event as plain data, with where the campaign is after it, and the device or group that it concerns.
-
-        Which that is must be said of events that only name a request.
+        """The last event as plain data, with the progress of the campaign after it, and the device or group that it
+        concerns. For events that name only a request, pass `dev_eui` or `group`.
         """
         assert self._machine is not None
         machine = self._machine
         return progress_record(event, self.progress(), machine.state, machine.phase, dev_eui=dev_eui, group=group)
 
     def status(self) -> CampaignStatus:
-        """Where it is, device by device."""
+        """Status of the campaign and of each device."""
         machine = self._machine
         if machine is None:
             return campaign_status(self.progress(), None, lambda _device: Phase.ABSENT)
         return campaign_status(self.progress(), machine.state, machine.phase)
 
     def progress(self) -> CampaignProgress:
-        """Where it is, at no cost."""
+        """Progress of the campaign, without the devices, at a cost that does not grow with their number."""
         machine = self._machine
         if machine is None:
             return progress(self._config, self._plan, None, None, None, self._stages)
         return progress(self._config, self._plan, machine.state, machine.main, machine.last_end, self._stages)
 
     def abandon(self) -> None:
-        """Takes back a start that could not be committed."""
+        """Undoes a start that could not be committed."""
         self._prepare(self._config, make_plan(self._config, len(self._image)), self._image, len(self._image))
 
-    # ---- making it ---------------------------------------------------------------------------------------
+    # ---- construction -----------------------------------------------------------------------------------
 
     def _prepare(self, config: CampaignConfig, plan: Plan, image: bytes, image_len: int) -> None:
-        """A campaign without events."""
+        """Sets up a campaign without events."""
         self._config, self._plan, self._image = config, plan, image
         self._image_len = image_len
         self._findings = None
         self._blocks = self._make_blocks(plan) if image and config.kind != "multicast" else {}
         self._stages = planned_stages(config, plan)
         self._machine: Machine | None = None
-        """Once it was started."""
+        """Machine of the campaign; None before the start."""
         self.ignored: Counter[str] = Counter()
-        """What came in and concerned nobody, by kind. Not part of the events."""
+        """Numbers of inputs that concerned no exchange, by kind. They are not part of the events."""
 
     def _begin(self, event: m.Configured) -> Machine:
         self._findings = None
@@ -314,7 +316,7 @@ class Campaign:
         return self._machine
 
     def _make_blocks(self, plan: Plan) -> dict[str, FragmentedBlock]:
-        """Groups whose frames are the same share them."""
+        """Frames by name of the group; groups with the same frames share them."""
         made: dict[tuple[int, str, tuple[int, ...]], FragmentedBlock] = {}
 
         def block(group: GroupPlan) -> FragmentedBlock:

@@ -1,4 +1,4 @@
-"""Events as JSON: the fields of an event, with its type and version kept beside them. Earlier versions are upgraded."""
+"""Events as JSON: their fields, with type and version kept beside them. Earlier versions are upgraded."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ UPGRADES: Mapping[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] =
     ("StageStarted", 1): dict,
     ("Answered", 1): dict,
 }
-"""(type, version) → the fields of the next version from those of this one. What is new in it has its default."""
+"""Type and version → function from the fields of that version to those of the next. New fields have their defaults."""
 
 
 def encode(event: Event) -> bytes:
-    """The fields of an event as JSON; bytes as base64. Its type and version are kept beside it.
+    """The fields of an event as JSON; bytes as base64. The caller keeps type and version beside them.
 
-    JournalError if what was written could not be read again, such as a time that is infinite: a campaign that cannot
-    be replayed is lost.
+    JournalError if the JSON could not be read again, for example because of an infinite time: a campaign that cannot be
+    replayed is lost.
     """
     kind = type(event).__name__
     write, read = _encoder(), _decoder(kind, event.VERSION)
@@ -39,12 +39,12 @@ def encode(event: Event) -> bytes:
         data = write(event)
         read(data)
     except (ValueError, TypeError, OverflowError, _msgspec().MsgspecError) as error:
-        raise JournalError(f"a {kind} cannot be kept in a journal: {error}") from None
+        raise JournalError(f"a {kind} cannot be written to a journal: {error}") from None
     return data
 
 
 def decode(kind: str, version: int, data: bytes | str) -> Event:
-    """The event of that type and version. JournalError if a later version of this library wrote it."""
+    """Event of a type and version. JournalError for one that a later version of this library wrote."""
     read = _decoder(kind, version)
     try:
         return read(data)
@@ -59,7 +59,7 @@ def _encoder() -> Callable[[Event], bytes]:
 
 @cache
 def _decoder(kind: str, version: int) -> Callable[[bytes | str], Event]:
-    """What reads events of a type and version; kept, as it is asked for with every event."""
+    """Reader of events of a type and version; cached, as every event needs it."""
     cls = EVENTS.get(kind)
     if cls is None or version > cls.VERSION:
         newest = "no such event" if cls is None else f"version {cls.VERSION}"

@@ -1,7 +1,7 @@
-"""Events of a campaign: what it decided or took note of. Its state is the sum of its events, applied in order.
+"""Events of a campaign: its decisions and records. The state of a campaign is the sum of its events, applied in order.
 
-`at` is the event's Unix time in seconds. Events name keys and never hold them: a command whose bytes need a key is kept
-without it, and the agent puts it in at hand-over. Every event has a version, which `event_codec` writes beside its
+`at` is the event's Unix time in seconds. Events name keys and never hold them: a command is recorded with zeros in
+place of its key, which the agent puts in at hand-over. Every event has a version, which `event_codec` writes beside its
 fields.
 """
 
@@ -16,29 +16,31 @@ from fuota_fec.campaign.facts import Known
 from fuota_fec.campaign.inputs import NetworkCapabilities
 
 RUNNING, STOPPED, SUCCEEDED, FAILED = "RUNNING", "STOPPED", "SUCCEEDED", "FAILED"
-"""Status of a campaign that was started."""
+"""Statuses of a campaign that was started."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowPlan:
-    """A group's coded fragments."""
+    """Coded fragments of a group."""
 
     rows: tuple[int, ...] = ()
-    """Row numbers in the order in which they are sent, with those that may follow."""
+    """Row numbers in the order of sending, including those of possible further rounds."""
     n_first: int = 0
-    """Coded fragments of the first round."""
+    """Number of coded fragments of the first round."""
     n_least: int = 0
-    """Adaptive: coded fragments of a further round, at least; 0: there is no further round."""
+    """Least number of coded fragments of a further round (adaptive redundancy); 0: no further round."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
+    """Base of all events."""
+
     VERSION: ClassVar[int] = 1
 
     at: float
 
     def record(self) -> dict[str, Any]:
-        """The event as plain data: its type, version and fields; bytes as hexadecimal text."""
+        """The event as plain data: type, version and fields; bytes as hexadecimal text."""
         plain = {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
         return {"event": type(self).__name__, "v": self.VERSION, **plain}
 
@@ -57,7 +59,7 @@ def _plain(value: Any) -> Any:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Configured(Event):
-    """Event 0: the whole configuration and which image; the image itself lies beside the events."""
+    """Event 0: the whole configuration, and length and hash of the image, which is stored beside the events."""
 
     VERSION: ClassVar[int] = 3
 
@@ -67,12 +69,12 @@ class Configured(Event):
     network: NetworkCapabilities
     known: Known = field(default_factory=Known)
     row_plans: dict[str, RowPlan] = field(default_factory=dict)
-    """By group: its coded fragments, where they are not those of a fixed rate."""
+    """Coded fragments by name of the group, unless they are those of a fixed rate."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """A multicast session of a group: Unix time of its start, and TimeOut (TS005: 2^time_out s, in class B 128 times
+    """Multicast session of a group: Unix time of its start, and TimeOut (TS005: 2^time_out s, in class B 128 times
     that)."""
 
     start: float
@@ -86,8 +88,8 @@ class Session:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageStarted(Event):
-    """A stage begins. `sessions`: per group, the session that is asked for, once fixed. `round`: which pass of the
-    uncoded fragments this is part of, or which helping of coded ones; `coded`: how many, by group, if it begins."""
+    """A stage begins. `sessions` are the fixed multicast sessions by group, in a session stage; `round` is the number
+    of the round, and `coded` the number of its coded fragments by group, if it begins with the stage."""
 
     VERSION: ClassVar[int] = 2
 
@@ -100,14 +102,14 @@ class StageStarted(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceHeard(Event):
-    """The first uplink of a device in the campaign, or in a stage that needs a fresh one."""
+    """A device sent its first uplink in the campaign, or in a stage that needs a fresh one."""
 
     dev_eui: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeriodMeasured(Event):
-    """The median of the intervals between a device's own uplinks, in s: from now on its P(d)."""
+    """A device has a new uplink period P(d), s: the median of the intervals between its own uplinks."""
 
     dev_eui: str
     period: float
@@ -115,12 +117,12 @@ class PeriodMeasured(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requested(Event):
-    """A downlink is to be handed over to the network: to a device, or to a group.
+    """A downlink to a device or a group is decided, and to be handed over to the network.
 
-    `command` is the payload with zeros where a key or a device's own MIC belongs; `frag_nb` names the fragment
-    otherwise. `digest` is the first 8 bytes of the SHA-256 of that payload. `ask` says what it is; a `reply` answers
-    a question of the device and expects nothing. A resend `replaces` an earlier request. Not to be sent after
-    `not_after`.
+    `command` is the payload with zeros for a key or a device's own MIC; without it `frag_nb` is the number of the
+    fragment. `digest` is the first 8 bytes of the SHA-256 of that payload. `ask` is the name of the question; a `reply`
+    answers a question of the device and expects no answer. A resend `replaces` an earlier request. The downlink must
+    not be sent after the Unix time `not_after`.
     """
 
     id: str
@@ -139,7 +141,7 @@ class Requested(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HandedOver(Event):
-    """The network has it. `f_cnt` is the counter of a multicast frame, whoever assigned it."""
+    """The network has accepted a downlink. `f_cnt` is the frame counter of a multicast frame."""
 
     id: str
     reference: str = ""
@@ -148,7 +150,7 @@ class HandedOver(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reported(Event):
-    """What became of a downlink, by the network's word or for want of it."""
+    """Outcome of a downlink: the network's report, or a timeout."""
 
     id: str
     ok: bool
@@ -157,7 +159,7 @@ class Reported(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SummaryOverdue(Event):
-    """The summary of a multicast frame takes more than five times as long as it usually does."""
+    """The summary of a multicast frame takes more than five times as long as usual."""
 
     id: str
     group: str
@@ -166,15 +168,15 @@ class SummaryOverdue(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Withdrawn(Event):
-    """A downlink is not wanted any more: it is not handed over, or taken out of the network's queue again."""
+    """A downlink is no longer wanted: it is not handed over, or is taken out of the network's queue."""
 
     id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answered(Event):
-    """A device's answer to what it was asked: it did it, or refused for a reason. `note` is a warning. `needed`: how
-    many fragments it lacks, and `loss`: what share it missed, as far as it tells."""
+    """A device answered a question: success, or refusal for a reason. `note` is a warning; `needed` is the number of
+    fragments that the device lacks, and `loss` the share that it missed, None if not reported."""
 
     VERSION: ClassVar[int] = 2
 
@@ -190,8 +192,7 @@ class Answered(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deferred(Event):
-    """An answer that is not the last word: the device is asked again, `later` or after what is named in `first`; or it
-    is asked that `instead`."""
+    """A device answered, and is asked again: `later`, or after the questions in `first`, or these `instead`."""
 
     dev_eui: str
     ask: str
@@ -204,7 +205,7 @@ class Deferred(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VersionHeard(Event):
-    """A device volunteered which firmware it runs, and that is not a verdict."""
+    """A device reported its firmware version, which decides nothing in the present stage."""
 
     dev_eui: str
     fw_version: int
@@ -212,7 +213,7 @@ class VersionHeard(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplyOwed(Event):
-    """A device asked something and waits for this answer: it goes out before any request."""
+    """A device asked a question and waits for the reply, which goes out before any request."""
 
     dev_eui: str
     ask: str
@@ -223,7 +224,7 @@ class ReplyOwed(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BlockReceived(Event):
-    """A device said that its block is complete, and whether it is the one that was announced (2.0.0)."""
+    """A device reported that its block is complete, and whether it is the announced one (2.0.0)."""
 
     dev_eui: str
     ok: bool
@@ -231,14 +232,14 @@ class BlockReceived(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unanswered(Event):
-    """The answer to a request that left is overdue."""
+    """The answer to a request that was sent is overdue."""
 
     id: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatusRepeated(Event):
-    """A group is asked for its status once more: all of its devices (`participants`), or those that lack fragments."""
+    """A group is asked for its status again: all of its devices (`participants`), or those that lack fragments."""
 
     group: str
     participants: bool
@@ -246,14 +247,14 @@ class StatusRepeated(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SilencePresumed(Event):
-    """Devices of a group that did not say that they lack fragments are taken for complete until more is known."""
+    """The silent devices of a group count as complete until more is known."""
 
     group: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GivenUp(Event):
-    """A device is not asked any more in this stage. A late answer may still count."""
+    """A device is no longer asked in this stage. A late answer may still count."""
 
     dev_eui: str
     reason: str
@@ -261,7 +262,7 @@ class GivenUp(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LateAnswer(Event):
-    """A device that had left the campaign in `stage` answered after its end. It changes nothing."""
+    """A device that had left the campaign in `stage` answered after its end. The answer changes nothing."""
 
     dev_eui: str
     stage: str
@@ -269,7 +270,7 @@ class LateAnswer(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageClosing(Event):
-    """Nothing more is asked; answers count until `until`."""
+    """A stage closes: no further questions; answers count until the Unix time `until`."""
 
     stage: str
     until: float
@@ -277,7 +278,8 @@ class StageClosing(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupDone(Event):
-    """A group's transmission is over: all frames of it sent, or why not. `n_sent` of this round."""
+    """The transmission of a group is over, completely or for a reason. `n_sent` is the number of frames of this
+    round."""
 
     group: str
     n_sent: int
@@ -286,8 +288,8 @@ class GroupDone(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StageEnded(Event):
-    """A stage is over; `successes` of the devices that took part did it. `back_to`: the earlier stage that comes next,
-    for another session or round."""
+    """A stage is over, with a number of `successes`. `back_to` is the earlier stage that comes next, for another
+    session or round; "" if the campaign does not go back."""
 
     stage: str
     successes: int
@@ -297,22 +299,22 @@ class StageEnded(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paused(Event):
-    """No request goes out until Unpaused; answers count."""
+    """The campaign is paused: no request goes out until Unpaused; answers count."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unpaused(Event):
-    """Requests go out again."""
+    """The pause is over: requests go out again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resumed(Event):
-    """The campaign goes on after a crash or an outage: what devices are given time for begins anew."""
+    """The campaign goes on after a crash or an outage: the deadlines of devices and of the network begin anew."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stopping(Event):
-    """The campaign ends as `status` (STOPPED or FAILED) once what it left on the devices is cleaned up."""
+    """The campaign ends with `status` after its clean-up."""
 
     status: str
     successes: int
@@ -321,8 +323,8 @@ class Stopping(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished(Event):
-    """The campaign's last event: `status` is SUCCEEDED, FAILED or STOPPED. `unconfirmed` devices did not confirm the
-    clean-up."""
+    """The campaign is over, as its last event: `status` is SUCCEEDED, FAILED or STOPPED. The `unconfirmed` devices did
+    not confirm the clean-up."""
 
     status: str
     successes: int
@@ -331,3 +333,4 @@ class Finished(Event):
 
 
 EVENTS: Mapping[str, type[Event]] = {cls.__name__: cls for cls in Event.__subclasses__()}
+"""Types of events by name."""

@@ -1,4 +1,4 @@
-"""Facts that outlive a campaign: what the registry says before its start, and what the campaign changes there."""
+"""Facts that outlive a campaign: the registry's facts at its start, and the changes by the campaign."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Membership:
-    """A multicast group that a device was set up with (TS005)."""
+    """Multicast group that a device was set up with (TS005)."""
 
     mc_group_id: int
     mc_addr: str
@@ -21,20 +21,20 @@ class Membership:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownDevice:
-    """What earlier campaigns left behind about a device. `session_cnt` and `session_open` are of this FragIndex."""
+    """Facts of earlier campaigns about a device. `session_cnt` and `session_open` belong to one FragIndex."""
 
     session_cnt: int | None = None
-    """The last SessionCnt that was used."""
+    """Last SessionCnt that was used."""
     session_open: bool = False
-    """It was set up with a fragmentation session that was not deleted."""
+    """Whether a fragmentation session was set up and not deleted."""
     fw_version: int | None = None
-    """What it last said it runs."""
+    """Last firmware version that the device reported."""
     memberships: tuple[Membership, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """What the registry says of a campaign's groups (by name) and devices (by DevEUI); absent means nothing."""
+    """Facts of the registry about a campaign's groups, by name, and devices, by DevEUI; absent if there are none."""
 
     next_f_cnt: Mapping[str, int] = field(default_factory=dict)
     devices: Mapping[str, KnownDevice] = field(default_factory=dict)
@@ -42,7 +42,7 @@ class Known:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupFact:
-    """The next frame counter under this address and McKey (by name)."""
+    """Next frame counter of an address and a McKey, by its name."""
 
     mc_addr: str
     key: str
@@ -51,7 +51,7 @@ class GroupFact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceFact:
-    """All that the registry keeps of a device and a FragIndex."""
+    """All facts of the registry about a device and a FragIndex."""
 
     dev_eui: str
     frag_index: int

@@ -1,4 +1,4 @@
-"""Inputs of a campaign: what a network server can do and what it reports, as the agent passes it on."""
+"""Inputs of a campaign: capabilities and reports of a network server, and uplinks."""
 
 from __future__ import annotations
 
@@ -8,27 +8,28 @@ from typing import TypeAlias
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkCapabilities:
-    """What a network server gives a campaign."""
+    """Capabilities of a network server."""
 
     owns_f_cnt: bool = False
-    """It assigns the multicast frame counter, which is learnt at hand-over; else the campaign does."""
+    """Whether the network assigns the multicast frame counter, and reports it at hand-over; otherwise the campaign
+    does."""
     sent_reports: bool = True
-    """It says when a unicast downlink left; else the next uplink heard stands for it."""
+    """Whether the network reports that a unicast downlink left; otherwise the next uplink stands for the report."""
     summaries: bool = True
-    """It says what became of a multicast downlink over all gateways."""
+    """Whether the network reports the outcome of a multicast downlink over all gateways."""
     summary_cadence: float = 60.0
-    """s from a multicast downlink to its summary, usually."""
+    """Usual time from a multicast downlink to its summary, s."""
     pacing: float = 0.0
-    """s that it leaves itself between two multicast downlinks of a group."""
+    """Least time that the network leaves between two multicast downlinks of a group, s."""
     withdraws: bool = True
-    """A downlink that it has queued can be replaced and taken out again."""
+    """Whether a queued downlink can be replaced and withdrawn."""
     clock_sync: bool = False
-    """It answers clock synchronisation (TS003) itself."""
+    """Whether the network answers clock synchronisation (TS003) itself."""
 
 
 @dataclass(frozen=True, slots=True)
 class Uplink:
-    """A frame from a device. `received_at` is Unix time of its reception by a gateway."""
+    """A frame from a device. `received_at` is the Unix time of its reception by a gateway."""
 
     dev_eui: str
     f_port: int
@@ -38,7 +39,7 @@ class Uplink:
 
 @dataclass(frozen=True, slots=True)
 class DownlinkSent:
-    """The network's report on unicast downlink `id`: it left (ok), or not and why."""
+    """Report of the network on unicast downlink `id`: sent (`ok`), or not, with the cause."""
 
     id: str
     ok: bool = True
@@ -47,7 +48,8 @@ class DownlinkSent:
 
 @dataclass(frozen=True, slots=True)
 class MulticastSummary:
-    """The network's report on multicast downlink `id`: at least one gateway sent it (ok), or none and why."""
+    """Report of the network on multicast downlink `id`: sent by at least one gateway (`ok`), or by none, with the
+    cause."""
 
     id: str
     ok: bool = True
@@ -56,7 +58,8 @@ class MulticastSummary:
 
 @dataclass(frozen=True, slots=True)
 class HandOver:
-    """The network took downlink `id`. `reference` is its own name for it, `f_cnt` the counter if it assigned one."""
+    """Acceptance of downlink `id` by the network. `reference` is the network's name for it, `f_cnt` an assigned
+    counter."""
 
     id: str
     reference: str = ""

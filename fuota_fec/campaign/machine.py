@@ -1,7 +1,7 @@
-"""The course of a campaign: what it decides about inputs and timers, and what its events change.
+"""The machine of a campaign: decisions about inputs and timers, and the changes by events.
 
-It goes through the rows of `stages` and knows none by name. Each row has its exchange, to which every input, timer and
-event is handed; what is cleaned up runs beside it.
+The machine goes through the rows of `stages` and knows none by name. Each row has an exchange, which takes the inputs,
+timers and events of the stage; the clean-up and the replies are exchanges beside it.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ _EXCHANGES: dict[str, Callable[[CampaignState, UnicastQueue, Stage, float], Exch
 
 
 class Machine:
-    """A campaign that was started. Its state changes only by `apply`; what decides is a generator of events, each of
-    which `run` applies before the generator goes on."""
+    """A campaign that was started. State changes only in `apply`; decisions are generators of events, and `run` applies
+    each event before the generator goes on."""
 
     def __init__(
         self,
@@ -56,7 +56,7 @@ class Machine:
         self.state.timers.set(DURATION, self.state.deadline)
         self.queue = UnicastQueue(self.state)
         self.main: Exchange | None = None
-        """The exchange of the present stage; None between two stages and once the campaign ends."""
+        """Exchange of the present stage; None between two stages and once the campaign ends."""
         self.clean_up = CleanUp(self.state, self.queue, event.at)
         self.replies = Replies(self.state, self.queue)
         self.uplinks = Uplinks(self.state, self.replies, ignored)
@@ -82,12 +82,12 @@ class Machine:
 
     @property
     def _decides(self) -> bool:
-        """Whether the present stage tells who passed: nothing follows that must."""
+        """Whether the present stage decides which devices pass: no stage follows that is needed."""
         return all(later.spare for later in self.stages[self.state.stage_idx + 1 :])
 
     @property
     def _successes(self) -> int:
-        """Of the stage that ended last."""
+        """Number of successes in the stage that ended last."""
         return self.last_end.successes if self.last_end is not None else 0
 
     def _exchanges(self) -> Iterator[Exchange]:
@@ -97,17 +97,18 @@ class Machine:
         yield self.replies
 
     def _exchange_of(self, device: DeviceState) -> Exchange | None:
-        """The exchange that a device is in: its clean-up, else that of the stage if it takes part."""
+        """Exchange that a device is in: the clean-up, else that of the stage if the device takes part."""
         if device.dev_eui in self.clean_up.turns:
             return self.clean_up
         return self.main if device.taking_part else None
 
     def phase(self, device: DeviceState) -> Phase:
-        """Phase of a device in the present stage."""
+        """Phase of a device in the present stage; ABSENT in the clean-up."""
         exchange = self._exchange_of(device)
         return Phase.ABSENT if exchange is None or exchange is self.clean_up else exchange.phase(device)
 
     def run(self, *decisions: Decisions) -> list[m.Event]:
+        """Runs decisions to their end, applies their events, and returns them."""
         new: list[m.Event] = []
         for decision in decisions:
             for event in decision:
@@ -116,6 +117,7 @@ class Machine:
         return new
 
     def start_stage(self, idx: int, now: float, round_no: int = 1) -> m.Event:
+        """StageStarted of a row, with its sessions and the coded fragments of a new round."""
         stage, state = self.stages[idx], self.state
         coded = coded_of_round(state, self._successes) if round_no > state.round else {}
         return m.StageStarted(
@@ -128,7 +130,7 @@ class Machine:
         )
 
     def settle(self, now: float) -> Decisions:
-        """Closes what is over and goes on to what is next, until nothing more happens at this time."""
+        """Closes and ends stages and begins the next ones, until nothing more happens at this time."""
         while not self.finished:
             if self.main is not None:
                 yield from self.main.settle(now)
@@ -142,7 +144,8 @@ class Machine:
                 return
 
     def _after_stage(self, now: float) -> Decisions:
-        """The stage has ended: back to an earlier one, on with those that succeeded, or failure."""
+        """Goes on after the end of a stage: back to an earlier one, on to the next one, or to the end of the
+        campaign."""
         state, ended = self.state, self.last_end
         if ended is not None and ended.back_to:
             idx = state.stage_names.index(ended.back_to)
@@ -159,7 +162,7 @@ class Machine:
             yield from self._end_as(FAILED, f"{done}, {state.plan.n_needed} needed{over}", now)
 
     def _end_as(self, status: str, reason: str, now: float) -> Decisions:
-        """The campaign is over, but for what is left to be cleaned up. `_settle` finishes it."""
+        """Ends the campaign but for the clean-up; `settle` finishes it."""
         yield m.Stopping(at=now, status=status, successes=self.state.n_taking_part(), reason=reason)
 
     def _finish(self, now: float) -> m.Event:
@@ -171,13 +174,14 @@ class Machine:
         )
 
     def on_stop(self, now: float) -> Decisions:
+        """Withdraws the outstanding requests and ends the campaign as STOPPED."""
         outstanding = self.main.outstanding() if self.main is not None else []
         for request_id in (*outstanding, *self.replies.outstanding()):
             yield m.Withdrawn(at=now, id=request_id)
         yield from self._end_as(STOPPED, reasons.STOPPED, now)
 
     def on_timers(self, now: float, *, before: bool = False) -> Decisions:
-        """Due timers in order; those at `now` itself come after inputs at the same time."""
+        """Fires due timers in order. With `before`, those at `now` itself wait for an input at the same time."""
         state = self.state
         timers = state.timers
         while not self.finished:
@@ -209,7 +213,8 @@ class Machine:
             yield from exchange.request(turn.device, now)
 
     def _on_duration(self, now: float) -> Decisions:
-        """A stage that was waiting for more than enough devices is over; any other fails the campaign."""
+        """Ends the stage at the maximum duration. The campaign fails unless enough devices have succeeded in a stage
+        that may succeed early, and no later stage is bounded by the duration."""
         stage, main = self._stage, self.main
         if not stage.bounded or main is None:
             return
@@ -220,6 +225,7 @@ class Machine:
             yield from self._end_as(FAILED, f"{reasons.DURATION} in {stage.name}", now)
 
     def on_input(self, item: m.Input, now: float) -> Decisions:
+        """Passes an input to the exchange that it concerns; counts it in `ignored` if it concerns none."""
         if self.finished:
             self.ignored["not running"] += 1
         elif isinstance(item, m.Uplink):
@@ -244,7 +250,7 @@ class Machine:
     # ---- what events do ----------------------------------------------------------------------------------
 
     def apply(self, event: m.Event) -> None:
-        """What the machine itself knows, or what the exchange that it concerns does."""
+        """Applies an event to the machine's own state, or to the exchange that it concerns."""
         self.last_at = event.at
         self.n_events += 1
         handler = _APPLY.get(type(event))
@@ -273,7 +279,7 @@ class Machine:
             self.state.changed_devices.add(device.dev_eui)
 
     def _apply_to_request(self, event: m.Requested | m.HandedOver | m.Reported | m.Unanswered) -> None:
-        """Applies the fate of a request to the exchange that made it."""
+        """Applies the event of a request to the exchange that made it."""
         exchange = self._asking(event) if isinstance(event, m.Requested) else self._knowing(event.id)
         self.state.n_requests += isinstance(event, m.Requested)
         if exchange is not None:
@@ -285,7 +291,7 @@ class Machine:
         return self.clean_up if (event.dev_eui or "") in self.clean_up.turns else self.main
 
     def _knowing(self, request_id: str) -> Exchange | None:
-        """Replies first: a stage's exchange takes what no other knows."""
+        """Exchange that knows a request. The exchange of the stage takes the requests that no other knows."""
         beside = (exchange for exchange in (self.replies, self.clean_up) if exchange.knows(request_id))
         return next(beside, self.main)
 
@@ -309,7 +315,7 @@ class Machine:
         self.main = _EXCHANGES[stage.exchange](state, self.queue, stage, event.at)
 
     def _apply_stage_ended(self, event: m.StageEnded) -> None:
-        """Whoever leaves while the campaign sets up is cleaned up; the last stage tells who passed."""
+        """Ends the stage's exchange, cleans up devices that left during setup, and records which devices passed."""
         state, stage = self.state, self._stage
         assert self.main is not None
         before = [d for d in state.devices.values() if d.taking_part] if stage.sets_up else []
@@ -344,7 +350,7 @@ class Machine:
         del self.owed[event.dev_eui]
 
     def _apply_withdrawn(self, event: m.Withdrawn) -> None:
-        """Replies are forgotten; the exchange that made another request ends with the next event."""
+        """Drops a reply. Exchanges that made other requests end with the next event."""
         if self.replies.knows(event.id):
             self.replies.apply(event)
 
@@ -362,9 +368,9 @@ class Machine:
         self.queue.set_pacer(event.at)
 
     def _apply_stopping(self, event: m.Stopping) -> None:
-        """The stage is left as it is; who has something to be undone is asked to.
+        """Ends the stage as it is, and begins the clean-up of devices that have something to undo.
 
-        Whoever waits for an answer gets it, unless the campaign is stopped.
+        Devices that wait for a reply get it, unless the campaign is stopped.
         """
         state, stage = self.state, self._stage
         state.stopping, state.reason, state.paused = event.status, event.reason, False
@@ -399,9 +405,9 @@ class Machine:
 LONGEST_TEXT = 200
 
 
-def _text(said: object) -> str:
-    """What the network said, as text that a journal can keep."""
-    return str(said).encode("utf-8", "replace").decode("utf-8").replace("\0", "?")[:LONGEST_TEXT]
+def _text(value: object) -> str:
+    """A value from the network as text that a journal can hold."""
+    return str(value).encode("utf-8", "replace").decode("utf-8").replace("\0", "?")[:LONGEST_TEXT]
 
 
 _APPLY: dict[type[m.Event], str] = {

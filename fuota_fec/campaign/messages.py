@@ -1,4 +1,4 @@
-"""Messages of a campaign under one name: `inputs`, `events`, `facts`, and events as JSON (`event_codec`)."""
+"""Messages of a campaign under one name: `inputs`, `events`, `facts`, and the JSON of events (`event_codec`)."""
 
 from __future__ import annotations
 

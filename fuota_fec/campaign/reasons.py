@@ -1,4 +1,4 @@
-"""Why a device did not pass: the closed list, and the sentences."""
+"""Reasons why a device did not pass: the closed list of kinds, and the texts."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ from types import MappingProxyType
 
 REASONS: Mapping[str, str] = MappingProxyType(
     {
-        "never heard": "no uplink of it came in time",
-        "no answer in": "it was asked as often as is allowed",
-        "not asked in": "the threshold was met before it was its turn",
-        "refused in": "its answer had error bits",
-        "other version in": "its packages are not of its group's versions",
-        "clock off": "it would have listened at another time",
-        "session over": "the multicast session ended before its group had all frames",
-        "missing": "fragments that it still needs",
-        "image not valid": "it has no image that it would run",
-        "wrong version": "it runs other firmware",
-        "wrong hardware": "it is other hardware",
-        "maximum duration reached": "the campaign's time was over",
-        "the campaign ended": "before it was its turn to succeed or fail",
-        "the campaign was stopped": "by the operator",
+        "never heard": "no uplink of the device came in time",
+        "no answer in": "all retries of the question are used up",
+        "not asked in": "the threshold was met before the device was asked",
+        "refused in": "the answer had error bits",
+        "other version in": "the device has other package versions than its group",
+        "clock off": "the device would have listened at another time",
+        "session over": "the multicast session ended before the group had all frames",
+        "missing": "the device still lacks fragments",
+        "image not valid": "the device has no image that it would install",
+        "wrong version": "the device runs other firmware",
+        "wrong hardware": "the device is other hardware",
+        "maximum duration reached": "the maximum duration of the campaign was over",
+        "the campaign ended": "the campaign ended before the device succeeded or failed",
+        "the campaign was stopped": "the operator stopped the campaign",
     }
 )
-"""What a reason begins with → what that means. There are no others."""
+"""Kinds of reasons: beginning of the text → meaning. There are no others."""
 
 
 def kind_of(reason: str) -> str:
-    """The entry of REASONS that a reason belongs to."""
+    """Kind of a reason: its key in REASONS."""
     return next(kind for kind in REASONS if reason.startswith(kind))
 
 
@@ -57,5 +57,5 @@ def wrong_version(version: int) -> str:
 
 
 def dotted(version: int) -> str:
-    """0x01020304 as 1.2.3.4."""
+    """A version as text: 0x01020304 as 1.2.3.4."""
     return ".".join(map(str, version.to_bytes(4, "big")))

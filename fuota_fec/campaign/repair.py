@@ -1,7 +1,6 @@
-"""Repair by unicast: the last few devices are sent coded fragments of their own, where that takes less air time than
-another round for their whole group.
+"""Repair by unicast: coded fragments for single devices, where that takes less air time than another round.
 
-Their rows are taken from the end of the group's sequence, so that a round that follows has none of them.
+Rows are taken from the end of the group's sequence, so that a later round has none of them.
 """
 
 from __future__ import annotations
@@ -14,27 +13,27 @@ from fuota_fec.radio.airtime import frame_time
 from fuota_fec.radio.regions import region
 
 STATUS_LEN = 2
-"""Bytes of a FragSessionStatusReq."""
+"""Length of a FragSessionStatusReq in bytes."""
 
 
 def rows_for(state: CampaignState, device: DeviceState) -> int:
-    """Coded fragments that neither its group nor the device was sent."""
+    """Number of coded fragments that were sent neither to the group nor to the device."""
     return state.groups[device.group.name].rows_left - device.n_repaired
 
 
 def frag_nb(state: CampaignState, device: DeviceState) -> int:
-    """Number of the fragment that it is sent next."""
+    """Number of the next fragment for a device."""
     plan = state.groups[device.group.name].plan
     return plan.frag_nb(plan.n_sequence - 1 - device.n_repaired)
 
 
 def more_for(state: CampaignState, device: DeviceState, n_needed: int) -> int:
-    """Coded fragments that a device which lacks n_needed is sent in one go; 0: none are left."""
+    """Number of coded fragments for a device that lacks n_needed, before its next status; 0: no rows are left."""
     return min(coded_needed(n_needed, device.loss, usual_loss(state)), rows_for(state, device))
 
 
 def devices_to_repair(state: CampaignState, now: float) -> set[str]:
-    """The devices that are repaired by unicast; empty: none, or a round is better."""
+    """DevEUIs of the devices to be repaired by unicast; empty if a round is better, or repair is not possible."""
     most, usual = state.config.unicast_repair_max, usual_loss(state)
     if not most:
         return set()
@@ -55,7 +54,7 @@ def devices_to_repair(state: CampaignState, now: float) -> set[str]:
 
 
 def _is_able(state: CampaignState, device: DeviceState, usual: float) -> bool:
-    """Whether rows are left for it, a downlink takes a fragment, and it tells what it has."""
+    """Whether a device can be repaired: enough rows are left, a downlink holds a fragment, the stack answers status."""
     plan = state.groups[device.group.name].plan
     if rows_for(state, device) < coded_needed(device.needed, device.loss, usual) or not device.profile.answers_status:
         return False
@@ -69,17 +68,17 @@ def _is_able(state: CampaignState, device: DeviceState, usual: float) -> bool:
 
 
 def _data_rate(device: DeviceState) -> int:
-    """Of its own downlinks; that of its group where it is not known."""
+    """Data rate of unicast downlinks to a device; that of its group if unknown."""
     return device.group.dr if device.device.downlink_dr is None else device.device.downlink_dr
 
 
 def _air_time(state: CampaignState, device: DeviceState) -> float:
-    """s of one fragment to a device."""
+    """Air time of one fragment to a device, s."""
     frag_size = state.groups[device.group.name].plan.frag_size
     return frame_time(HEADER_LEN + frag_size, region(device.group.region).data_rate(_data_rate(device)))
 
 
 def _round(state: CampaignState, coded: dict[str, int]) -> float:
-    """s on the air of a round with its status request."""
+    """Air time of a round with its status request, s."""
     plans = [(state.groups[name].plan, n) for name, n in coded.items()]
     return sum(n * plan.time.frame_time + plan.air_time(STATUS_LEN) for plan, n in plans)

@@ -1,5 +1,4 @@
-"""Multicast sessions and rounds: when a session starts and how long it lasts, which groups have frames in it, and
-whether time is left for another one."""
+"""Multicast sessions and rounds: start and length of a session, its groups, and whether another one fits."""
 
 from __future__ import annotations
 
@@ -15,10 +14,10 @@ from fuota_fec.radio.airtime import LONGEST_TIME_OUT, session_duration
 
 SESSIONS = ("McClassBSession", "McClassCSession")
 DL_FRAGMENT, FRAG_SESSION_STATUS, UNICAST_REPAIR = "DlFragment", "FragSessionStatus", "UnicastRepair"
-"""Names of the stages that others go back to."""
+"""Names of stages that later stages go back to, or from."""
 
 Coded = Mapping[str, int]
-"""Coded fragments that a further round has, by group."""
+"""Number of coded fragments of a further round, by group."""
 
 # ---- sessions --------------------------------------------------------------------------------------------
 
@@ -38,7 +37,7 @@ def _session_start(state: CampaignState, now: float) -> float:
 
 
 def groups_of_session(state: CampaignState, round_no: int, coded: Coded) -> list[GroupState]:
-    """Groups with devices that have frames to come in that round; in a campaign that sends none, all of them."""
+    """Groups that have devices, and frames to be sent in a round; all groups that have devices if no image is sent."""
     active = state.active_groups()
     sends = state.config.kind != "multicast"
     groups = [in_round(state, group, round_no, coded) for group in state.groups.values() if group.name in active]
@@ -46,7 +45,8 @@ def groups_of_session(state: CampaignState, round_no: int, coded: Coded) -> list
 
 
 def in_round(state: CampaignState, group: GroupState, round_no: int, coded: Coded) -> GroupState:
-    """The group as it is when that round begins, if it has not begun: one that lacks nothing has no part in it."""
+    """State of a group at the start of a round, if that is ahead. A group that lacks nothing has no part in the
+    round."""
     then = replace(group)
     if round_no > state.round and group.name in state.lacking_groups():
         then.begin_round(round_no, coded.get(group.name, 0))
@@ -54,7 +54,8 @@ def in_round(state: CampaignState, group: GroupState, round_no: int, coded: Code
 
 
 def multicast_sessions(state: CampaignState, now: float, round_no: int, coded: Coded) -> dict[str, Session]:
-    """One start and time-out per group, the same in every resend. A configured start is that of the first session."""
+    """Sessions by group: one start and time-out, the same in every resend. A configured start is that of the first
+    one."""
     config = state.config
     first = config.session_start if not state.sessions else None
     start = _session_start(state, now) if first is None else first
@@ -78,22 +79,22 @@ def session_stage(state: CampaignState) -> str:
 
 
 def session_fits(state: CampaignState, now: float, groups: list[GroupState]) -> bool:
-    """Whether the duration allows another session with all that these groups still have to be sent."""
+    """Whether another session with the remaining frames of these groups ends within the maximum duration."""
     start = _session_start(state, now)
     return all(start + group.remaining_time() <= state.deadline for group in groups)
 
 
 def not_repaired(state: CampaignState, at: float) -> set[str]:
-    """Devices that lack fragments, and are not sent them by unicast."""
+    """DevEUIs of devices that lack fragments and are not repaired by unicast."""
     return {device.dev_eui for device in state.devices.values() if lacks(device)} - devices_to_repair(state, at)
 
 
 def has_rounds(state: CampaignState, device: DeviceState) -> bool:
-    """Whether its group has further rounds."""
+    """Whether the group of a device has further rounds."""
     plan = state.groups[device.group.name].plan
     return plan.adaptive or not plan.fec
 
 
 def can_be_helped(state: CampaignState, device: DeviceState) -> bool:
-    """Whether its group has further rounds, or it may be repaired by unicast."""
+    """Whether the group of a device has further rounds, or repair by unicast is allowed."""
     return has_rounds(state, device) or state.config.unicast_repair_max > 0

@@ -1,8 +1,7 @@
-"""What a campaign does, stage by stage. A stage is a row: who is asked what, when it begins and ends, what comes next.
+"""Stages of a campaign, as a table. A row has the questions of a stage, its begin and end, and its clean-up.
 
-The unicast exchange carries every question through in the same way (`exchange`), the multicast exchange every frame
-(`transmission`); the machine goes from row to row and knows none by name. Rows follow each other in the order of
-the table; a row can send the campaign back to an earlier one, for another session or another round.
+The exchanges treat all questions and frames alike, and the machine knows no row by name. Stages follow each other in
+the order of the table, unless `transitions` leads back to an earlier one, for another session or another round.
 """
 
 from __future__ import annotations
@@ -33,43 +32,46 @@ from fuota_fec.devices.profiles import RebootVerb
 from fuota_fec.planning import schedule
 
 UNHEARD_PERIODS = 3
-"""Uplink periods after which a device that was not heard is given up."""
+"""Number of uplink periods after which a device that was not heard is given up."""
 
 
-def _nobody(_state: CampaignState, _device: DeviceState) -> Questions:
+def _no_questions(_state: CampaignState, _device: DeviceState) -> Questions:
     return ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
+    """Row of the table of stages."""
+
     name: str
     planned: Callable[[CampaignConfig, Plan], bool] = lambda _config, _plan: True
-    """Whether a campaign has it."""
+    """Whether a campaign has the stage."""
     exchange: Literal["unicast", "fragments", "group_status"] = "unicast"
-    questions: Callable[[CampaignState, DeviceState], Questions] = _nobody
-    """What a device is asked, one after the other; nothing: it counts as done."""
+    questions: Callable[[CampaignState, DeviceState], Questions] = _no_questions
+    """Questions to a device, in order. A device without questions has succeeded."""
     left_out: Callable[[CampaignState, float], Collection[str]] = lambda _state, _at: ()
-    """Devices that the stage, begun at a Unix time, leaves as they are."""
-    mute: Callable[[CampaignState, DeviceState], Questions] = _nobody
-    """What is asked before a device that did not answer a resend is asked again."""
+    """DevEUIs of devices that take no part in the stage, begun at a Unix time."""
+    mute: Callable[[CampaignState, DeviceState], Questions] = _no_questions
+    """Questions before the next resend to a device that did not answer the first one."""
     sessions: Callable[[CampaignState, float, int, Coded], dict[str, Session]] | None = None
-    """The sessions that are fixed when the stage begins at a Unix time for a round, by group."""
+    """Sessions, by group, that are fixed when the stage begins at a Unix time for a round."""
     ends_at: Callable[[CampaignState, float], float | None] = lambda _state, _at: None
-    """Unix time at which the stage, begun at a Unix time, is over, whoever has not answered."""
+    """Unix time of the end of the stage, begun at a Unix time; None: no such limit."""
     not_before: Callable[[CampaignState], float] | None = None
-    """Unix time before which nothing is asked, and after which a device must be heard anew; None: neither."""
+    """Unix time before which nothing is asked, and after which a device must be heard anew; None: no such limit."""
     bounded: bool = True
-    """Whether the campaign's maximum duration ends it."""
+    """Whether the campaign's maximum duration ends the stage."""
     stays: Callable[[CampaignState, DeviceState], bool] = lambda _state, _device: False
     """Whether a device that did not succeed stays when an earlier stage comes next."""
     keeps: Callable[[CampaignState, DeviceState, Phase], bool] = lambda _state, _device, _phase: False
     """Whether a device that did not succeed stays whatever comes next."""
     spare: bool = False
-    """Whether the campaign can do without it."""
+    """Whether the campaign can succeed without the stage."""
     clean_up: Callable[[CampaignState, DeviceState, float], Questions] = lambda _state, _device, _now: ()
-    """What a device is asked when the campaign is stopped in this stage."""
+    """Questions of the clean-up of a device when the campaign is stopped in this stage."""
     sets_up: bool = False
-    """Whether a campaign that fails in it, and a device that leaves in it, is cleaned up as if stopped."""
+    """Whether a failure of the campaign in this stage, and of a device with a reboot time, is cleaned up like a
+    stop."""
 
 
 # ---- clean-up --------------------------------------------------------------------------------------------
@@ -94,20 +96,20 @@ def _prevent_install(state: CampaignState, device: DeviceState, now: float) -> Q
 
 
 def _undo_session(state: CampaignState, device: DeviceState, now: float) -> Questions:
-    """A further session follows fragments: whoever stops it there stops what may have become an image."""
+    """Prevents the installation if the campaign is stopped in a further session, after fragments were sent."""
     undo = _prevent_install if device.got_fragments and state.stopping == "STOPPED" else _undo_set_up
     return undo(state, device, now)
 
 
 def _before_reboot(state: CampaignState, device: DeviceState, now: float) -> Questions:
-    """Before the reboot that it was told a device must not install the image any more; after it nothing is undone."""
+    """Before the planned reboot of a device the installation is prevented; after it nothing is undone."""
     ahead = device.reboot_at is not None and now < device.reboot_at
     return _prevent_install(state, device, now) if ahead else ()
 
 
 def tidy(state: CampaignState, device: DeviceState) -> Questions:
-    """What is deleted on a device once the verdict is there: its fragmentation session, unless that may free the
-    storage of what may be there and still wanted (an image without proof, a file), and its group."""
+    """Questions that delete the fragmentation session and the group of a device at the end. The session is kept where
+    its deletion may free the storage of data that is still wanted: an image without proof, a file."""
     config = state.config
     if not config.clean_up or config.kind == "multicast":
         return ()
@@ -118,20 +120,20 @@ def tidy(state: CampaignState, device: DeviceState) -> Questions:
     return (*([questions.CLOSE_FRAG_SESSION] * session), *([questions.MC_GROUP_DELETE] * group))
 
 
-# ---- until when --------------------------------------------------------------------------------------------
+# ---- ends --------------------------------------------------------------------------------------------
 
 
 def _configured_start(state: CampaignState, _at: float) -> float | None:
-    """A configured session start is the deadline of the stages before it."""
+    """Configured session start, which ends the stages before it."""
     return state.config.session_start
 
 
 def _first_session(state: CampaignState, _at: float) -> float | None:
-    """A session request whose start has passed is refused."""
+    """Start of the first session: devices refuse a request whose start has passed."""
     return min((state.sessions[name].start for name in state.asked_groups), default=None)
 
 
-# ---- who is asked what -----------------------------------------------------------------------------------
+# ---- questions -----------------------------------------------------------------------------------
 
 
 def _package_version_questions(state: CampaignState, device: DeviceState) -> Questions:
@@ -148,7 +150,7 @@ def _mc_group_setup_questions(state: CampaignState, device: DeviceState) -> Ques
 
 
 def _frag_session_setup_questions(_state: CampaignState, device: DeviceState) -> Questions:
-    """In dialect 1.0.0 a session that is there must be deleted first."""
+    """Setup, in dialect 1.0.0 after a delete if the device holds a session."""
     held = device.group.dialect == "1.0.0" and device.session_open and device.profile.frag_session_delete
     return (questions.FRAG_SESSION_DELETE, questions.FRAG_SESSION_SETUP) if held else (questions.FRAG_SESSION_SETUP,)
 
@@ -159,19 +161,20 @@ def _mute_in_setup(_state: CampaignState, device: DeviceState) -> Questions:
 
 
 def _session_questions(state: CampaignState, device: DeviceState) -> Questions:
-    """Whoever has the data needs no further session for it."""
+    """Session, unless the device has the data."""
     needs = device.group.name in state.asked_groups and device.data < Data.LIKELY
     return (questions.SESSION,) if needs else ()
 
 
 def _may_run_it(state: CampaignState, device: DeviceState, _phase: Phase) -> bool:
-    """Who was presumed to be complete may have rebooted, and know of no group any more: its version will tell."""
+    """Whether a device that was presumed complete stays: it may have rebooted and lost its group. Its version
+    decides."""
     adaptive = state.groups[device.group.name].plan.adaptive
     return state.config.kind == "firmware" and adaptive and device.got_fragments and not lacks(device)
 
 
 def _status_questions(state: CampaignState, device: DeviceState) -> Questions:
-    """In a firmware update it decides about a further round alone, and so is asked where there can be one."""
+    """Status, as proof of a binary transfer, or to decide about a further round of an adaptive group."""
     proves = state.config.kind == "binary" or state.groups[device.group.name].plan.adaptive
     return (questions.FRAG_SESSION_STATUS,) if proves and device.data < Data.LIKELY else ()
 
@@ -197,12 +200,12 @@ def _reboot_questions(state: CampaignState, device: DeviceState) -> Questions:
 
 
 def _may_reboot(_state: CampaignState, device: DeviceState, phase: Phase) -> bool:
-    """Who was told to and is silent may have done it: the version that runs will tell."""
+    """Whether a silent device with a reboot request stays: it may have rebooted. Its version decides."""
     return bool(device.reboot_sent) and phase is not Phase.FAILED
 
 
 def _version_questions(state: CampaignState, device: DeviceState) -> Questions:
-    """Whoever said the right version meanwhile is not asked, unless its hardware matters too."""
+    """Version, unless the device has reported the right one already and its hardware does not matter."""
     passes = device.fw_version == state.config.firmware_version and state.config.hw_version is None
     return () if passes else (questions.DEV_VERSION,)
 
@@ -211,12 +214,12 @@ def _verification_begins(state: CampaignState) -> float:
     config = state.config
     if config.reboot_time is not None:
         return config.reboot_time
-    told = (d.reboot_at for d in state.devices.values() if d.taking_part and d.reboot_at is not None)
-    return max(state.sent_until, *told, 0.0) + config.fuota_process_max_time
+    reboots = (d.reboot_at for d in state.devices.values() if d.taking_part and d.reboot_at is not None)
+    return max(state.sent_until, *reboots, 0.0) + config.fuota_process_max_time
 
 
 def _verification_ends(state: CampaignState, at: float) -> float:
-    """Reboot time, process time and one unicast stage; the last group may have ended long after the last frame."""
+    """End of the verification: one unicast stage after the reboots and the process time, or after a later begin."""
     config, slowest = state.config, state.slowest_period()
     asking = state.n_taking_part() * config.ucast_msg_delay / 1000
     stage = schedule.unicast_stage(config.msg_retries, slowest, config.delivery_timeout)
@@ -240,7 +243,7 @@ def _any_class_c(config: CampaignConfig) -> bool:
 
 
 def _session_row(name: str, planned: Callable[[CampaignConfig, Plan], bool]) -> Stage:
-    """One stage for groups of both classes, named by class C if there is one."""
+    """Row of a session stage. Groups of both classes share one stage, named after class C."""
     return Stage(
         name=name,
         planned=planned,
@@ -346,9 +349,9 @@ STAGES: tuple[Stage, ...] = (
 
 
 def planned_stages(config: CampaignConfig, plan: Plan) -> tuple[Stage, ...]:
-    """The rows of a campaign, in order."""
+    """Stages of a campaign, in order."""
     return tuple(stage for stage in STAGES if stage.planned(config, plan))
 
 
 CLEAN_UP = Stage(name="clean-up", bounded=False)
-"""The row of what is asked when a campaign ends before its purpose is reached: each device has its own questions."""
+"""Row of the clean-up, in which each device has its own questions."""

@@ -1,4 +1,4 @@
-"""The state of a campaign: what its events add up to. Changed only where events are applied."""
+"""State of a campaign: the sum of its events. It changes only where events are applied."""
 
 from __future__ import annotations
 
@@ -25,80 +25,84 @@ LAST_SESSION_CNT = 0xFFFF
 
 
 class Data(IntEnum):
-    """What is known of the block on a device."""
+    """Knowledge about the block on a device."""
 
     UNKNOWN = 0
     WRONG = 1
-    """It is complete, and not the one that was announced."""
+    """The block is complete, and not the announced one."""
     LIKELY = 2
-    """Complete, as far as the counts of its stack can be believed."""
+    """The block is complete if the counts of the stack are right."""
     COMPLETE = 3
 
 
 @dataclass(slots=True, kw_only=True)
 class DeviceState:
+    """Knowledge about one device."""
+
     device: Device
     group: Group
     profile: DeviceProfile
     period: float
-    """s between uplinks, P(d)."""
+    """Time between uplinks P(d), s."""
     taking_part: bool = True
     passed: bool = False
-    """It succeeded in the last stage."""
+    """Whether the device succeeded in the deciding stage."""
     heard: bool = False
     unreported: str | None = None
-    """The last request of all, until it is known to have left: it may still be in the network's queue."""
+    """ID of the last request of any stage, until it is known to have left the network's queue."""
     queued_until: float = 0.0
-    """Unix time after which that request does not leave any more."""
+    """Unix time after which the unreported request can no longer leave."""
     reason: str = ""
-    """Why it did not succeed, once that is known."""
+    """Reason why the device did not succeed; "" if unknown."""
     note: str = ""
-    """A warning about it."""
+    """Warning about the last answer."""
     measured_in: int = -1
-    """The stage in which its uplink period was last measured."""
+    """Index of the stage in which the uplink period was last measured; -1: none."""
     fw_version: int | None = None
-    """What it last said."""
+    """Last firmware version that the device reported."""
     old_version: int | None = None
-    """What it ran before the campaign, where that is known."""
+    """Firmware version before the campaign; None if unknown."""
     data: Data = Data.UNKNOWN
     needed: int | None = None
-    """Fragments that it lacks, as far as it has said so; None: it has not."""
+    """Number of fragments that the device lacks by its last report; None: no report of missing fragments."""
     n_repaired: int = 0
-    """Coded fragments that it was sent by unicast."""
+    """Number of coded fragments sent by unicast."""
     n_found_old: int = 0
-    """Verifications that found it with the old version, though it was not known to lack anything; `found_old_in`: the
-    round of the last one."""
+    """Number of rounds in which verification found the old version without a report of missing fragments."""
     found_old_in: int = 0
+    """Round of the last such verification."""
     loss: float | None = None
-    """Share of fragments that it missed, as far as is known."""
+    """Share of fragments that the device missed; None if unknown."""
     session_cnt: int = 0
-    """SessionCnt of its session in this campaign."""
+    """SessionCnt of the session in this campaign."""
     last_session_cnt: int | None = None
-    """The last one that was sent to it."""
+    """Last SessionCnt that was sent to the device."""
     session_raised: bool = False
+    """Whether the SessionCnt was raised after a refusal."""
     session_open: bool = False
-    """It holds a fragmentation session, as far as we know."""
+    """Whether the device is assumed to hold a fragmentation session."""
     session_set_up: bool = False
-    """It was asked to open one in this campaign."""
+    """Whether this campaign requested a fragmentation session."""
     synchronised: bool = False
-    """Its clock was corrected in this campaign."""
+    """Whether a clock synchronisation was requested after a session answer with a wrong clock."""
     memberships: tuple[Membership, ...] = ()
     group_set_up: bool = False
-    """It joined its group in this campaign."""
+    """Whether the device joined its group in this campaign."""
     reboot_sent: str = ""
-    """"time" or "countdown", once it was sent a reboot (requested, answered or not)."""
+    """Kind of the reboot that was requested, answered or not: "time" or "countdown"; "": none."""
     reboot_at: float | None = None
-    """Unix time by which that reboot will have come."""
+    """Unix time by which the requested reboot is over."""
     got_fragments: bool = False
+    """Whether fragments were sent while the device took part."""
     unconfirmed: str = ""
-    """Why it did not confirm the clean-up."""
+    """Reason of a clean-up that was not confirmed; "" otherwise."""
 
     @property
     def dev_eui(self) -> str:
         return self.device.dev_eui
 
     def known(self) -> KnownDevice:
-        """What the registry is to keep of it."""
+        """Facts about the device for the registry."""
         return KnownDevice(
             session_cnt=self.last_session_cnt,
             session_open=self.session_open,
@@ -109,19 +113,19 @@ class DeviceState:
 
 @dataclass(slots=True, kw_only=True)
 class GroupState:
-    """How far a group is."""
+    """Progress of a group."""
 
     plan: GroupPlan
     next_f_cnt: int
     n_frames: int
-    """Frames after which the present round is over."""
+    """Number of frames after which the present round is over."""
     round: int = 1
     n_requested: int = 0
-    """Frames that were requested; where rounds repeat the uncoded fragments, in the present one."""
+    """Number of frames requested so far: in the present round if rounds repeat the uncoded fragments, else in all."""
     failed: str = ""
-    """Why it does not get all of its frames."""
+    """Reason why the group does not get all of its frames; "" otherwise."""
     next_slot: float = float("-inf")
-    """Unix time before which no further frame goes out."""
+    """Unix time of the earliest next frame."""
 
     @property
     def name(self) -> str:
@@ -133,28 +137,30 @@ class GroupState:
 
     @property
     def rows_left(self) -> int:
-        """Coded fragments that no round has sent or is to send."""
+        """Number of coded fragments that no round so far includes."""
         return self.plan.n_sequence - self.n_frames
 
     def begin_round(self, round_no: int, n_coded: int) -> None:
-        """That many more coded fragments; or all uncoded ones again, where there are none."""
+        """Adds coded fragments; a group without them begins its uncoded ones again."""
         if n_coded:
             self.round, self.n_frames = round_no, self.n_frames + min(n_coded, self.rows_left)
         elif not self.plan.fec and round_no <= self.plan.rounds:
             self.round, self.n_requested, self.n_frames = round_no, 0, self.plan.n_frags
 
     def end_round(self) -> None:
-        """What of it was not sent is not needed."""
+        """Ends the round with the frames that were requested."""
         self.n_frames = self.n_requested
 
     def remaining_time(self) -> float:
-        """s that a session must last for the frames that remain, and the status request after them."""
+        """Time that a session needs for the remaining frames and the status request after them, s."""
         status = self.plan.time.spacing + self.plan.status_wait if self.plan.n_status else 0.0
         return self.plan.lead + self.remaining * self.plan.time.spacing + self.plan.slot + status
 
 
 @dataclass(slots=True, kw_only=True)
 class CampaignState:
+    """State of a started campaign."""
+
     config: CampaignConfig
     plan: Plan
     network: NetworkCapabilities
@@ -162,10 +168,10 @@ class CampaignState:
     devices: dict[str, DeviceState]
     groups: dict[str, GroupState]
     blocks: dict[str, FragmentedBlock]
-    """By group; empty without the image."""
+    """Frames by name of the group; empty without the image."""
     status: str = "RUNNING"
     stopping: str = ""
-    """As what the campaign ends once it is cleaned up."""
+    """Status with which the campaign ends after its clean-up; "" before."""
     reason: str = ""
     unconfirmed: tuple[str, ...] = ()
     paused: bool = False
@@ -174,37 +180,37 @@ class CampaignState:
     stage_names: tuple[str, ...] = ()
     round: int = 1
     n_complete_needed: int = 0
-    """Devices that must say that they have the data for the present round to end early."""
+    """Number of complete devices that ends the present round early."""
     sessions: dict[str, Session] = field(default_factory=dict)
     asked_groups: frozenset[str] = frozenset()
-    """Groups for which the last session stage asked."""
+    """Names of the groups of the last session stage."""
     sent_until: float = 0.0
-    """End of the last multicast frame."""
+    """Unix time of the end of the last multicast frame."""
     n_requests: int = 0
     timers: Timers = field(default_factory=Timers)
     changed_devices: set[str] = field(default_factory=set)
     changed_groups: set[str] = field(default_factory=set)
-    """Of whom the registry is to be told."""
+    """Devices and groups whose facts for the registry have changed."""
 
     @classmethod
     def begin(
         cls, event: Configured, plan: Plan, blocks: dict[str, FragmentedBlock], stage_names: tuple[str, ...]
     ) -> CampaignState:
-        """The state that event 0 makes."""
+        """State after event 0."""
         config = event.config
         groups = {group.name: group for group in config.groups}
         known, nothing = event.known.devices, KnownDevice()
 
         def device_state(device: Device) -> DeviceState:
             facts = known.get(device.dev_eui, nothing)
-            told = None if device.fw_version is None else firmware_version(device.fw_version)
+            configured = None if device.fw_version is None else firmware_version(device.fw_version)
             last = -1 if facts.session_cnt is None else facts.session_cnt
             return DeviceState(
                 device=device,
                 group=groups[device.group],
                 profile=profile(device.profile),
                 period=config.uplink_period_of(device),
-                old_version=told if told is not None else facts.fw_version,
+                old_version=configured if configured is not None else facts.fw_version,
                 session_cnt=min(max(config.session_cnt, last + 1), LAST_SESSION_CNT),
                 last_session_cnt=facts.session_cnt,
                 session_open=facts.session_open,
@@ -229,12 +235,12 @@ class CampaignState:
 
     @property
     def deadline(self) -> float:
-        """Unix time at which the campaign's maximum duration is over."""
+        """Unix time of the end of the campaign's maximum duration."""
         return self.started_at + self.config.max_duration
 
     @property
     def required_version(self) -> int | None:
-        """The version that devices must run for a delta."""
+        """Base version of a delta; None for a whole image."""
         required = self.config.requires_fw_version
         return None if required is None else firmware_version(required, "requires_fw_version")
 
@@ -242,15 +248,15 @@ class CampaignState:
         return f"{self.config.id}/{self.n_requests + 1}"
 
     def slowest_period(self) -> float:
-        """P(slowest) of the devices that take part."""
+        """Longest uplink period P(slowest) of the devices that take part, s."""
         return max((d.period for d in self.devices.values() if d.taking_part), default=self.plan.slowest_period)
 
     def n_taking_part(self) -> int:
         return sum(device.taking_part for device in self.devices.values())
 
     def lacking_groups(self) -> set[str]:
-        """Groups with devices that take part and, as far as is known, lack the data; where there are no coded fragments
-        it is known of devices that were asked."""
+        """Names of groups with devices that take part and are not known to have the data. Without coded fragments only
+        devices that gave a reason count."""
         return {
             d.group.name
             for d in self.devices.values()
@@ -258,13 +264,13 @@ class CampaignState:
         }
 
     def active_groups(self) -> set[str]:
-        """Groups that still have devices."""
+        """Names of groups that have devices which take part."""
         return {device.group.name for device in self.devices.values() if device.taking_part}
 
     # ---- the registry ------------------------------------------------------------------------------------
 
     def take_facts(self) -> list[Fact]:
-        """What has changed since the last time of what outlives the campaign."""
+        """Facts for the registry that have changed since the last call."""
         facts: list[Fact] = [
             GroupFact(mc_addr=g.plan.group.mc_addr, key=g.plan.group.key_name, next_f_cnt=g.next_f_cnt)
             for name in sorted(self.changed_groups)

@@ -1,4 +1,4 @@
-"""A campaign as people and programs look at it: where it is, and each device with its reason."""
+"""Views of a campaign for people and programs: its progress, and the status and reason of each device."""
 
 from __future__ import annotations
 
@@ -23,18 +23,19 @@ TRANSITIONS = (
     ("RUNNING", "RUNNING", "pause, unpause, resume"),
     ("RUNNING", STOPPING, "stop, or the last stage ended, or one failed"),
     (STOPPING, "SUCCEEDED", "the last stage met the threshold"),
-    (STOPPING, "FAILED", "a stage did not meet the threshold, and what it set up is cleaned up"),
-    (STOPPING, "STOPPED", "what the stage calls for is cleaned up"),
+    (STOPPING, "FAILED", "a stage did not meet the threshold, and its clean-up is over"),
+    (STOPPING, "STOPPED", "the clean-up of the stage is over"),
 )
-"""From which status to which, and by what. Where nothing is to be cleaned up, "stopping" lasts no time."""
+"""Transitions of the status: from, to, cause. "stopping" lasts no time if there is nothing to clean up."""
 _DISPROVED = ("missing", "image not valid", "wrong")
-"""What reasons begin with that say of the data itself, or of what became of it."""
+"""Beginnings of reasons that disprove the data or its installation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceStatus:
-    """`status`: "running"; "passed" (verified); "unverified" (the data is complete, or may be, without proof);
-    "failed"; "stopped". `reason` why, `note` a warning, `fw_version` the last version that it reported."""
+    """Status of a device: "running"; "passed" (verified); "unverified" (the data is complete, or may be, without
+    proof); "failed"; "stopped". `reason` is the cause, `note` a warning, `fw_version` the last version that was
+    reported."""
 
     dev_eui: str
     group: str
@@ -44,42 +45,43 @@ class DeviceStatus:
     data_complete: bool = False
     note: str = ""
     unconfirmed: str = ""
-    """Why it did not confirm the clean-up."""
+    """Reason of a clean-up that was not confirmed; "" otherwise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CampaignProgress:
-    """Where a campaign is. `n_done` devices have succeeded in the present or last stage, of `n_devices` in all."""
+    """Progress of a campaign: `n_done` of its `n_devices` devices have succeeded in the present or last stage."""
 
     id: str
     status: str
-    """CONFIGURED, RUNNING, STOPPED, FAILED or SUCCEEDED; "stopping" while it is cleaned up."""
+    """CONFIGURED, RUNNING, STOPPED, FAILED or SUCCEEDED; "stopping" during the clean-up at the end."""
     state: str
-    """The same, with RUNNING for "stopping"."""
+    """The status, with RUNNING in place of "stopping"."""
     reason: str
     paused: bool
     stage: str | None
     stages: tuple[str, ...]
     stage_started: float
-    """Unix time."""
+    """Unix time of the start of the stage."""
     stage_status: str
     """"running"; "closing" while only late answers count; "over"; "" before the start and after the end."""
     asks_from: float
-    """Unix time before which the stage asks nothing; 0: at once."""
+    """Unix time before which the stage asks nothing; 0: none."""
     n_stages_completed: int
     round: int
     n_devices: int
     n_done: int
     fragments: dict[str, tuple[int, int]]
-    """Frames requested and planned in this round, by group, while they are sent."""
+    """Numbers of frames requested and planned in this round, by group; empty unless they are being sent."""
     next_f_cnt: dict[str, int]
     spacing: Mapping[str, tuple[float, str]]
-    """s between two frames of a group, and the rule that sets it."""
+    """Time between two frames of a group, s, and the rule that determines it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CampaignStatus(CampaignProgress):
-    """`n_taking_part` devices have not left; `unconfirmed` ones did not confirm the clean-up."""
+    """Progress, and the status of each device: `n_taking_part` have not left, `unconfirmed` did not confirm the
+    clean-up."""
 
     n_taking_part: int
     unconfirmed: tuple[str, ...]
@@ -139,7 +141,7 @@ def progress(
 
 
 def _passed(state: CampaignState, ended: StageEnded | None) -> bool:
-    """Whether the present stage has passed, and the next has not begun."""
+    """Whether the present stage has met the threshold, and the next one has not begun."""
     return state.status == "RUNNING" and ended is not None and ended.ok and not ended.back_to
 
 
@@ -158,7 +160,7 @@ def progress_record(
     dev_eui: str | None,
     group: str | None,
 ) -> dict[str, Any]:
-    """An event as plain data, with where the campaign is after it, and the device or group that it concerns."""
+    """An event as plain data, with the progress of the campaign after it, and the device or group that it concerns."""
     record = event.record()
     about: dict[str, Any] = {
         "campaign": seen.id,

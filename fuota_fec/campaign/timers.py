@@ -1,5 +1,5 @@
-"""Deadlines by key. A heap with lazy deletion: setting, clearing and the earliest are O(log n), if not each by itself
-then on average. Deadlines that are cleared long before they are due do not pile up."""
+"""Deadlines by key: a heap with lazy deletion. Setting, clearing and finding the earliest take O(log n) on average.
+Deadlines that are cleared long before they are due do not pile up."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from enum import IntEnum
 from typing import NamedTuple
 
 LEAST = 64
-"""Entries below which the heap is left as it is."""
+"""Number of entries below which the heap is not rebuilt."""
 
 
 class TimerKind(IntEnum):
-    """Purpose of a deadline. Those of one purpose differ by the name of their device or group, or by their request."""
+    """Purpose of a deadline. Deadlines of one purpose differ by the name of a device or group, or by a request ID."""
 
     PACER = 0
     """The next unicast may leave."""
@@ -24,9 +24,9 @@ class TimerKind(IntEnum):
     CLOSING = 3
     """Late answers no longer count."""
     DEVICE = 4
-    """A device is overdue in the phase that it is in; `name` is its DevEUI."""
+    """A device is overdue in its phase; `name` is the DevEUI."""
     SLOT = 5
-    """The next frame of a group may go out."""
+    """The next frame of a group may be requested."""
     SESSION_END = 6
     """A group's multicast session is over."""
     STATUS = 7
@@ -36,11 +36,11 @@ class TimerKind(IntEnum):
     OVERDUE = 9
     """The summary of a frame takes unusually long."""
     REPLY = 10
-    """A reply was not handed over in time; `request_id` is its request."""
+    """A reply was not handed over in time; `request_id` is the ID of its request."""
 
 
 class TimerKey(NamedTuple):
-    """What a deadline is for."""
+    """Key of a deadline: its purpose and its subject."""
 
     kind: TimerKind
     name: str = ""
@@ -55,6 +55,8 @@ CLOSING = TimerKey(TimerKind.CLOSING)
 
 
 class Timers:
+    """Set of deadlines."""
+
     __slots__ = ("_due", "_heap", "_order")
 
     def __init__(self) -> None:
@@ -63,7 +65,7 @@ class Timers:
         self._order = 0
 
     def set(self, key: TimerKey, due: float) -> None:
-        """One deadline per key; a new one replaces the old. Equal times fire in the order they were set."""
+        """Sets the one deadline of a key. Deadlines at equal times fire in the order in which they were set."""
         self._order += 1
         self._due[key] = (due, self._order)
         heapq.heappush(self._heap, (due, self._order, key))
@@ -75,10 +77,11 @@ class Timers:
         self._due.pop(key, None)
 
     def due(self, key: TimerKey) -> float:
-        """Its Unix time; infinity if it is not set."""
+        """Unix time of a deadline; infinity if it is not set."""
         return self._due.get(key, (math.inf, 0))[0]
 
     def earliest(self) -> float | None:
+        """Unix time of the earliest deadline; None if none is set."""
         while self._heap:
             due, order, key = self._heap[0]
             if self._due.get(key) == (due, order):
@@ -87,7 +90,7 @@ class Timers:
         return None
 
     def pop(self) -> tuple[float, TimerKey]:
-        """The earliest deadline and its key, no longer set. Only after earliest() gave one."""
+        """Clears the earliest deadline and returns its time and key. Call only after `earliest` has returned a time."""
         due, _, key = heapq.heappop(self._heap)
         del self._due[key]
         return due, key

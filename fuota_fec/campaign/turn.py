@@ -1,4 +1,4 @@
-"""Where a device is in a unicast exchange: its questions, its phase, and the fate of its last request.
+"""The turn of a device in a unicast exchange: its questions, its phase and its last request.
 
     UNHEARD ──uplink──▶ READY ──paced──▶ REQUESTED ──network──▶ HANDED_OVER ──sent report──▶ SENT ──answer──▶ SUCCEEDED
        │                  ▲                                        │                          │                or FAILED
@@ -6,7 +6,7 @@
        │                  └──── no answer ─────────────────────────┼──────────────────────────┤
        └─────────────────────────── GIVEN_UP ◀──── no retry left ──┴──────────────────────────┘
 
-`transitions.PHASES` has every way from phase to phase.
+`transitions.PHASES` has every transition between phases.
 """
 
 from __future__ import annotations
@@ -25,60 +25,60 @@ class Phase(IntEnum):
     """Phase of a device in the unicast exchange of the present stage, or of the clean-up."""
 
     ABSENT = 0
-    """It takes no part: it left the campaign, or the stage asks nothing by unicast."""
+    """The device takes no part: it left the campaign, or the stage asks nothing by unicast."""
     UNHEARD = 1
-    """No uplink of it was heard yet, before which nothing is sent."""
+    """No uplink was heard yet; nothing is sent before the first one."""
     HELD = 2
-    """It waits for the fate of an earlier request that the network cannot take back."""
+    """The device waits for the outcome of an earlier request, which the network cannot withdraw."""
     READY = 3
-    """It is in the queue to be asked."""
+    """The device is in the queue of requests."""
     REQUESTED = 4
-    """The request is decided, not yet with the network."""
+    """The request is decided, and not yet handed over."""
     HANDED_OVER = 5
-    """The request is with the network: its sent report is due."""
+    """The network has the request: the sent report is due."""
     SENT = 6
     """The request left: the answer is due."""
     BY_MULTICAST = 7
-    """Its group is asked: the answer is due with those of the others."""
+    """The whole group is asked: the answer is due with those of the other devices."""
     STALLED = 8
     """No retry is left."""
     UNASKED = 9
-    """It was in the queue when the threshold was met."""
+    """The device was still in the queue when the threshold was met."""
     GIVEN_UP = 10
-    """It is no longer asked; a late answer still counts."""
+    """The device is no longer asked; a late answer still counts."""
     SUCCEEDED = 11
-    """It answered every question, or had none."""
+    """The device answered every question, or had none."""
     FAILED = 12
-    """It answered with a refusal."""
+    """The device refused a question."""
 
 
 OPEN = frozenset(Phase) - {Phase.ABSENT, Phase.GIVEN_UP, Phase.SUCCEEDED, Phase.FAILED}
-"""Phases in which something is still to be done about the device."""
+"""Phases of devices that are not done."""
 
 
 @dataclass(slots=True)
 class Turn:
-    """One device in one exchange."""
+    """Progress of one device in one exchange."""
 
     device: DeviceState
     questions: Questions = ()
-    """Questions that are left, the present one first."""
+    """Remaining questions, the present one first."""
     phase: Phase = Phase.ABSENT
     request_id: str | None = None
-    """The last request of the present question."""
+    """ID of the last request of the present question."""
     resends: int = 0
-    """Resends of the present question."""
+    """Number of resends of the present question."""
     noted: str | None = None
-    """The last request whose answer calls for another question."""
+    """ID of the last request whose answer was deferred."""
     handed_over_at: float = 0.0
     """Unix time of the last hand-over."""
     timer: TimerKey = field(init=False)
-    """Key of the device's deadline."""
+    """Timer key of the device's deadline."""
 
     def __post_init__(self) -> None:
         self.timer = TimerKey(TimerKind.DEVICE, self.device.dev_eui)
 
     def begin_question(self) -> None:
-        """Nothing of the present question was sent yet."""
+        """Resets the request and the resends: nothing of the present question was sent yet."""
         self.request_id = None
         self.resends = 0

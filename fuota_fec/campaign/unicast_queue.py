@@ -12,7 +12,7 @@ from fuota_fec.campaign.turn import Phase, Turn
 
 @dataclass(slots=True, kw_only=True)
 class Reply:
-    """An answer that a device waits for."""
+    """Answer that a device waits for."""
 
     dev_eui: str
     ask: str
@@ -22,33 +22,33 @@ class Reply:
 
 
 class UnicastQueue:
-    """Replies go first, then the devices that are READY, in the order in which they became so."""
+    """Queue of the campaign's unicasts: replies first, then the devices that are READY, first in, first out."""
 
     def __init__(self, state: CampaignState) -> None:
         self._state = state
         self.replies: deque[Reply] = deque()
         self.ready: deque[Turn] = deque()
-        """Turns that were READY when they were added; those that have gone on meanwhile are passed over."""
+        """Turns that were READY when they were added. Turns that have left that phase since are skipped."""
         self.n_ready = 0
         self.next_at = 0.0
-        """Unix time before which no unicast leaves."""
+        """Unix time of the earliest next unicast."""
 
     def add(self, turn: Turn, at: float) -> None:
         self.ready.append(turn)
         self.set_pacer(at)
 
     def next_turn(self) -> Turn | None:
-        """The next device to be asked."""
+        """Turn of the next device to be asked; None if no device is READY."""
         return next((turn for turn in self.ready if turn.phase is Phase.READY), None)
 
     def take(self, turn: Turn, at: float) -> None:
-        """The request to a device is decided: it leaves the queue, with those before it that are no longer READY."""
+        """Removes a device whose request is decided, and the entries before it, which are no longer READY."""
         while self.ready and self.ready.popleft() is not turn:
             pass
         self.set_next(at)
 
     def set_next(self, at: float) -> None:
-        """A unicast leaves: the next one follows after `ucast_msg_delay` (ms)."""
+        """Allows the next unicast `ucast_msg_delay` (ms) after one at a Unix time."""
         self.next_at = at + self._state.config.ucast_msg_delay / 1000
 
     def set_pacer(self, at: float) -> None:

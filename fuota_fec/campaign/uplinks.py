@@ -1,4 +1,4 @@
-"""What an uplink means to a campaign: that the device was heard, how often it is, answers, and questions of its own."""
+"""Reading of uplinks: first uplinks, uplink periods, answers, and questions of the device."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from fuota_fec.wire.clock import gps_difference, gps_from_unix, gps_to_wire
 from fuota_fec.wire.commands import Command
 
 LEAST_INTERVALS, MOST_INTERVALS = 3, 9
-"""Intervals between uplinks after which their median counts, and the last so many that count."""
+"""Numbers of intervals between uplinks: the fewest whose median counts, and the most, the last ones, that enter it."""
 FIRST_CHANGE, LATER_CHANGE = 0.01, 0.25
-"""Share by which an uplink period must be off to be said at all, and to be said anew."""
+"""Relative change of an uplink period that emits the first, and each later, PeriodMeasured."""
 
 
 class Uplinks:
-    """Reads uplinks. Remembers when devices were heard, which is no part of the campaign's state."""
+    """Reader of uplinks. Its record of reception times is not part of the campaign's state."""
 
     def __init__(self, state: CampaignState, replies: Replies, ignored: Counter[str]) -> None:
         ports = state.config.ports
@@ -35,7 +35,7 @@ class Uplinks:
         self._ports = ports
         self._packages = {ports.multicast, ports.fragmentation, ports.clock, ports.firmware}
         self._heard: dict[str, array[float]] = {}
-        """Unix times of a device's own last uplinks."""
+        """Unix times of the last uplinks of each device's own accord."""
 
     def on_uplink(
         self,
@@ -45,7 +45,7 @@ class Uplinks:
         uplink: m.Uplink,
         now: float,
     ) -> Decisions:
-        """Decides about an uplink of a device in an exchange. A device that left has none, but may owe an answer to a
+        """Decides about an uplink. A device that left the campaign has no exchange, but may owe the answer to a
         question of a stage."""
         received_at = uplink.received_at
         if not 0 < received_at <= LAST_TIME:
@@ -68,14 +68,14 @@ class Uplinks:
             return
         for command in self._decode(uplink, device):
             known = False
-            for event in self._on_question(device, command, received_at, now):
+            for event in self._on_device_question(device, command, received_at, now):
                 known = True
                 yield event
             answer = exchange.on_command(device, command, received_at, now)
             if answer is not None:
                 yield from answer
             elif isinstance(command, firmware.DevVersionAns) and command.fw_version != device.fw_version:
-                # Some devices report their version unasked after they have rebooted into new firmware.
+                # Some devices report their version by themselves after a reboot into new firmware.
                 yield m.VersionHeard(at=now, dev_eui=device.dev_eui, fw_version=command.fw_version)
             elif not known:
                 self._ignored[type(command).__name__] += 1
@@ -83,10 +83,11 @@ class Uplinks:
     def _on_late(
         self, device: DeviceState, owed: tuple[str, Question] | None, uplink: m.Uplink, now: float
     ) -> Decisions:
-        """A device that has left: the answer that it owes is one event, and its own questions are answered."""
+        """Takes an uplink of a device that has left: the answer that it owes is one event, and its questions are
+        answered."""
         self._ignored["device has left the campaign"] += 1
         for command in self._decode(uplink, device):
-            yield from self._on_question(device, command, uplink.received_at, now)
+            yield from self._on_device_question(device, command, uplink.received_at, now)
             if owed is None:
                 continue
             stage, question = owed
@@ -114,16 +115,16 @@ class Uplinks:
 
     # ---- questions of the device -------------------------------------------------------------------------
 
-    def _on_question(self, device: DeviceState, command: Command, received_at: float, now: float) -> Decisions:
+    def _on_device_question(self, device: DeviceState, command: Command, received_at: float, now: float) -> Decisions:
         if self._state.stopping == "STOPPED":
             return
         if isinstance(command, clock.AppTimeReq) and not self._state.network.clock_sync:
-            yield from self._on_time_asked(device, command, received_at, now)
+            yield from self._on_time_question(device, command, received_at, now)
         elif isinstance(command, fragmentation.FragDataBlockReceivedReq):
             yield from self._on_block(device, command, now)
 
     def _on_block(self, device: DeviceState, command: fragmentation.FragDataBlockReceivedReq, now: float) -> Decisions:
-        """Answers every request: the device repeats it until then."""
+        """Answers every report of a block: the device repeats it until then."""
         if not device.got_fragments or command.frag_index != self._state.config.frag_index:
             return
         data = Data.WRONG if command.mic_error else Data.COMPLETE
@@ -132,13 +133,14 @@ class Uplinks:
         answer = fragmentation.FragDataBlockReceivedAns(frag_index=command.frag_index)
         yield from self._replies.owe(device, "FragDataBlockReceivedAns", answer, self._ports.fragmentation, now)
 
-    def _on_time_asked(
+    def _on_time_question(
         self, device: DeviceState, command: clock.AppTimeReq, received_at: float, now: float
     ) -> Decisions:
-        """Answers by the time of reception. Small corrections only if the device wants them (TS003)."""
+        """Answers with the correction at the time of reception; a small one only if the device requires an answer
+        (TS003)."""
         try:
             correction = gps_difference(gps_to_wire(gps_from_unix(received_at)), command.device_time)
-        except (OverflowError, ValueError):  # a time of reception beyond any calendar
+        except (OverflowError, ValueError):  # Time of reception beyond the calendar.
             return
         if command.ans_required or abs(correction) > self._state.config.time_sync_tolerance:
             answer = clock.AppTimeAns(time_correction=correction, token_ans=command.token_req)
@@ -152,7 +154,7 @@ class Uplinks:
     # ---- bytes -------------------------------------------------------------------------------------------
 
     def _decode(self, uplink: m.Uplink, device: DeviceState) -> list[Command]:
-        """The commands of an uplink. An unreadable rest is counted, the commands before it still hold."""
+        """Commands of an uplink. An unreadable rest is counted; the commands before it are valid."""
         ports, payload, group = self._ports, uplink.payload, device.group
         try:
             if uplink.f_port == ports.multicast:

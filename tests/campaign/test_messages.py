@@ -230,7 +230,7 @@ def test_an_example_comes_back_as_it_was(event: m.Event) -> None:
     ],
 )
 def test_what_could_not_be_read_again_is_not_written(event: m.Event) -> None:
-    with pytest.raises(JournalError, match=f"a {named(event)} cannot be kept in a journal: "):
+    with pytest.raises(JournalError, match=f"a {named(event)} cannot be written to a journal: "):
         m.encode(event)
 
 

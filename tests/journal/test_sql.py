@@ -456,9 +456,9 @@ def test_a_full_disk_leaves_nothing_half_written(journal_url_of: Callable[[str],
 )
 def test_an_event_that_could_not_be_read_again_is_not_written(journal: Journal, event: Event) -> None:
     before = everything(journal)
-    with pytest.raises(JournalError, match=f"a {type(event).__name__} cannot be kept in a journal"):
+    with pytest.raises(JournalError, match=f"a {type(event).__name__} cannot be written to a journal"):
         journal.append("c", 3, [*heard(1), event], [GroupFact(mc_addr=MC_ADDR, key="meters", next_f_cnt=1)])
-    with pytest.raises(JournalError, match="cannot be kept"):
+    with pytest.raises(JournalError, match="cannot be written"):
         journal.create("d", b"", [*heard(1), event], devices=DEVICES)
     assert everything(journal) == before
     journal.append("c", 3, heard(1))

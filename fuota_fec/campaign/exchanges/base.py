@@ -1,8 +1,8 @@
-"""What the machine asks of an exchange: the one interface between them.
+"""Interface between the machine and an exchange.
 
-A stage has an exchange with its devices or groups; the clean-up and the replies to devices are exchanges too, which go
-on beside the stages. Decisions are generators of events: each event is applied before the generator goes on. State
-changes only in `apply`, and in the four verbs at the end, which the machine calls for events of its own.
+A stage has an exchange with its devices or groups; the clean-up and the replies to devices are exchanges that run
+beside the stages. Decisions are generators of events: each event is applied before the generator goes on. State changes
+only in `apply`, and in the four methods at the end, which the machine calls for events that it applies itself.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ Decisions = Iterator[Event]
 
 
 class Exchange(ABC):
-    """An exchange with devices or groups. What an exchange has no use for has a default that does nothing."""
+    """An exchange with devices or groups. The methods that are not abstract do nothing unless overridden."""
 
     may_succeed_early = False
-    """Whether the end of the campaign's duration leaves a success to those that have answered."""
+    """Whether devices that have answered succeed when the campaign's maximum duration ends the stage."""
     owing: Mapping[str, Question] = MappingProxyType({})
-    """Questions that devices which left with the stage may still answer, by DevEUI. Filled by StageEnded."""
+    """Questions that devices which left at the end of the stage may still answer, by DevEUI. Filled by StageEnded."""
 
     def __init__(self, state: CampaignState, queue: UnicastQueue) -> None:
         self.state = state
@@ -39,7 +39,7 @@ class Exchange(ABC):
 
     @abstractmethod
     def knows(self, request_id: str) -> bool:
-        """Whether a request is one of this exchange whose fate still matters."""
+        """Whether a request belongs to this exchange and its outcome still matters."""
 
     @abstractmethod
     def awaits_hand_over(self, request_id: str) -> bool:
@@ -50,45 +50,45 @@ class Exchange(ABC):
         """Requests that may still reach a device or a group."""
 
     def request(self, device: DeviceState, now: float) -> Decisions:
-        """The request to a device whose turn in the queue has come."""
+        """Requests the present question of a device that is first in the queue."""
         del device, now
         return iter(())
 
     # ---- inputs ------------------------------------------------------------------------------------------
 
     def on_report(self, request_id: str, ok: bool, cause: str, now: float) -> Decisions:
-        """The network's report on a request that the exchange knows."""
+        """Takes the network's report on a request that the exchange knows."""
         del request_id, ok, cause, now
         return iter(())
 
     def is_news(self, device: DeviceState, received_at: float) -> bool:
-        """Whether an uplink is the first of the device that counts here."""
+        """Whether an uplink is the first one of the device that counts in this exchange."""
         del received_at
         return not device.heard
 
     def on_uplink(self, device: DeviceState, received_at: float, now: float) -> Decisions:
-        """An uplink of a device, whatever it holds."""
+        """Takes an uplink of a device, before its commands."""
         del device, received_at, now
         return iter(())
 
     def on_command(self, device: DeviceState, command: Command, received_at: float, now: float) -> Decisions | None:
-        """A command of an uplink; None if it does not belong here."""
+        """Takes a command of an uplink; None if the command is foreign to the exchange."""
         del device, command, received_at, now
         return None
 
     @abstractmethod
     def on_timer(self, key: TimerKey, now: float) -> Decisions:
-        """A deadline of the exchange, or of one of its devices, has come."""
+        """Takes a deadline of the exchange or of one of its devices."""
 
     # ---- the stage ---------------------------------------------------------------------------------------
 
     def settle(self, now: float) -> Decisions:
-        """Closes or ends the stage if it is time."""
+        """Closes or ends the stage when nothing keeps it open."""
         del now
         return iter(())
 
     def end(self, now: float, cause: str = "") -> Decisions:
-        """Ends the stage now; `cause` is the reason of those that did not succeed."""
+        """Ends the stage now; `cause` is the reason of the devices that did not succeed."""
         del now, cause
         return iter(())
 
@@ -98,7 +98,7 @@ class Exchange(ABC):
 
     @property
     def n_done(self) -> int:
-        """Devices that have succeeded, as progress shows it."""
+        """Number of devices that have succeeded, for the progress view."""
         return self.successes().n
 
     @property
@@ -108,16 +108,16 @@ class Exchange(ABC):
 
     @property
     def not_before(self) -> float:
-        """Unix time before which nothing is asked."""
+        """Unix time before which nothing is asked; 0: none."""
         return 0.0
 
     def phase(self, device: DeviceState) -> Phase:
-        """Phase of a device here."""
+        """Phase of a device in this exchange."""
         del device
         return Phase.ABSENT
 
     def progress(self) -> dict[str, tuple[int, int]]:
-        """Frames requested and planned in this round, by group."""
+        """Numbers of frames requested and planned in this round, by group."""
         return {}
 
     # ---- what events do ----------------------------------------------------------------------------------
@@ -127,17 +127,17 @@ class Exchange(ABC):
         """Applies an event that concerns the exchange."""
 
     def on_period(self, device: DeviceState) -> None:
-        """A device's uplink period is known better: PeriodMeasured."""
+        """Takes a new uplink period of a device: PeriodMeasured."""
         del device
 
     def set_paused(self, at: float) -> None:
-        """The campaign was paused, or goes on: Paused, Unpaused."""
+        """Takes the begin or end of a pause: Paused, Unpaused."""
         del at
 
     @abstractmethod
     def restart(self, at: float) -> None:
-        """Deadlines begin anew after an outage: Resumed."""
+        """Begins deadlines anew after an outage: Resumed."""
 
     @abstractmethod
     def drop_all(self, at: float) -> None:
-        """Nothing more is sent: Stopping."""
+        """Ends all sending: Stopping."""

@@ -1,5 +1,6 @@
-"""Clean-up as a unicast exchange: each device has its own questions, is asked as often as in any stage, and is then let
-go, confirmed or not. It runs beside a stage for devices that left it, and alone when the campaign stops."""
+"""Clean-up as a unicast exchange: each device has its own questions and as many retries as in any stage, and leaves the
+exchange confirmed or not. The clean-up runs beside a stage for devices that left it, and alone when the campaign
+stops."""
 
 from __future__ import annotations
 
@@ -16,17 +17,17 @@ from fuota_fec.campaign.unicast_queue import UnicastQueue
 
 
 class CleanUp(UnicastExchange):
-    """Its outcome is `unconfirmed`: the reason of a device that left the campaign stays as it is."""
+    """Exchange that cleans up devices. Sets `DeviceState.unconfirmed`, and leaves the reason of a device as it is."""
 
     def __init__(self, state: CampaignState, queue: UnicastQueue, at: float) -> None:
         super().__init__(state, queue, CLEAN_UP, at)
 
     def participants(self) -> Iterable[DeviceState]:
-        """Devices are added one by one."""
+        """Nothing at the start: devices are added later."""
         return ()
 
     def add(self, device: DeviceState, questions: Questions, event: Event) -> None:
-        """Begins with a device that leaves the campaign by this event."""
+        """Adds a device that leaves the campaign by an event."""
         self.turns.applying = type(event)
         self._begin(device, questions, event.at)
 
@@ -35,7 +36,7 @@ class CleanUp(UnicastExchange):
         return self.turns.n_open == 0
 
     def settle(self, now: float) -> Decisions:
-        """Decides nothing: there is no threshold to meet, and the last device ends it."""
+        """Decides nothing: the clean-up has no threshold, and ends with its last device."""
         del now
         return iter(())
 
@@ -45,7 +46,7 @@ class CleanUp(UnicastExchange):
             yield GivenUp(at=now, dev_eui=turn.device.dev_eui, reason=reason)
 
     def request(self, device: DeviceState, now: float) -> Decisions:
-        """Asks the present question, unless it would come too late."""
+        """Requests the present question, unless its time is over."""
         question = self.turns[device.dev_eui].questions[0]
         limit = question.not_after(self.state, device)
         if limit is not None and now >= limit:
@@ -60,13 +61,13 @@ class CleanUp(UnicastExchange):
         if event.ok:
             turn.questions[0].done(self.state, device)
             if device.unconfirmed == reasons.no_answer(event.ask):
-                device.unconfirmed = ""  # it had been given up
+                device.unconfirmed = ""  # The device had been given up.
         else:
             device.unconfirmed = device.unconfirmed or event.reason
         self.turns.next_question(turn, event.at)
 
     def _apply_given_up(self, event: GivenUp) -> None:
-        """Silence ends the clean-up of a device; a question that would come too late is followed by the next one."""
+        """Ends the clean-up of a silent device; goes on to the next question if the present one comes too late."""
         turn = self.turns[event.dev_eui]
         turn.device.unconfirmed = turn.device.unconfirmed or event.reason
         if turn.phase is Phase.READY:

@@ -1,4 +1,4 @@
-"""The fragments of a round: a stage's exchange with its groups."""
+"""Fragments of a round: the exchange of a stage with its groups."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fuota_fec.campaign.unicast_queue import UnicastQueue
 
 
 class Fragments(Exchange):
-    """The fragments of all groups that have devices and frames to come. Uplinks do not pace frames."""
+    """Multicast of the remaining fragments to every group that has devices. Uplinks do not pace frames."""
 
     def __init__(self, state: CampaignState, queue: UnicastQueue, stage: Stage, at: float) -> None:
         super().__init__(state, queue)
@@ -35,7 +35,7 @@ class Fragments(Exchange):
 
     @property
     def n_done(self) -> int:
-        """Devices whose group has all of its frames."""
+        """Number of devices whose group has all of its frames."""
         sending = self.multicast.groups
         return sum(
             size
@@ -83,7 +83,7 @@ class Fragments(Exchange):
             self._apply_ended(event)
 
     def _apply_ended(self, event: StageEnded) -> None:
-        """Devices of a group whose session was over leave, unless it goes on; the others go on."""
+        """Removes the devices of a group whose session is over, unless the group goes on in another one."""
         for device in self.state.devices.values():
             reason = self.state.groups[device.group.name].failed
             if device.taking_part and reason and not (event.back_to and self.stage.stays(self.state, device)):

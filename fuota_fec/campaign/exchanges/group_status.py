@@ -1,12 +1,12 @@
-"""The status exchange: a group is asked by one multicast request, or its devices one by one.
+"""Status exchange: one multicast request to a group, or unicast requests to its devices.
 
-By multicast if the group has more devices than `fsession_status_threshold`, or no coded fragments, and its session is
-still open. In the first round every device answers such a request, in later rounds only those that lack fragments.
-Silence proves nothing: whoever was silent is then asked by unicast.
+A group is asked by multicast if it has more devices than `fsession_status_threshold`, or no coded fragments, and its
+session is still open. All devices answer such a request in the first round, those that lack fragments in later ones.
+Silence proves nothing: silent devices are then asked by unicast.
 
-In an adaptive group those that lack fragments are asked, again and again while that brings news, until so many have
-said so that another round is due. Otherwise the silent ones are taken for complete: in a firmware update for now, as
-the version that runs will tell; in a binary transfer they are then asked to say so.
+An adaptive group is asked for the devices that lack fragments, and asked again while new answers come, until enough
+devices have answered for another round. Otherwise silence counts as success: in a firmware update until the version
+shows the truth, in a binary transfer until the silent devices are asked as well.
 """
 
 from __future__ import annotations
@@ -42,18 +42,19 @@ from fuota_fec.campaign.unicast_queue import UnicastQueue
 class GroupStatus(UnicastExchange):
     def __init__(self, state: CampaignState, queue: UnicastQueue, stage: Stage, at: float) -> None:
         self.asked: dict[str, str] = {}
-        """The last request of a group, once the network has it."""
-        self.n_asks: Counter[str] = Counter()
+        """ID of the last request to a group that the network has."""
+        self.n_requests: Counter[str] = Counter()
+        """Number of requests to a group that the network has."""
         self.news: set[str] = set()
         """Groups with a device that answered their last request."""
         self.due: dict[str, float] = {}
-        """Until when the answers of a group are waited for."""
+        """Unix time at which the answers of a group are overdue."""
         lacking = {d.group.name for d in state.devices.values() if d.taking_part and stage.questions(state, d)}
         self.by_multicast = {name for name in lacking if _asks_together(state, state.groups[name], at)}
         super().__init__(state, queue, stage, at)
         names = [name for name in state.groups if name in self.by_multicast]
         self.all_answer = {name: state.round == 1 and not state.groups[name].plan.adaptive for name in names}
-        """Whether complete devices answer the last request of a group too."""
+        """Whether complete devices, too, answer the last request to a group."""
         commands = {name: status_request(state, participants=everybody) for name, everybody in self.all_answer.items()}
         self.multicast = Multicast(state, commands, at)
 
@@ -92,8 +93,8 @@ class GroupStatus(UnicastExchange):
         return self.multicast.on_timer(key, now)
 
     def _on_overdue(self, group: str, now: float) -> Decisions:
-        """Whoever was silent may have missed the request, or its answer got lost; or, in an adaptive group, lacks
-        nothing."""
+        """Decides about the silent devices of a group: the request or the answer was lost, or, in an adaptive group,
+        the device lacks nothing."""
         if not self.state.groups[group].plan.adaptive:
             yield Unanswered(at=now, id=self.asked[group])
             return
@@ -104,7 +105,7 @@ class GroupStatus(UnicastExchange):
         n_not_lacking = sum(device.taking_part and not lacks(device) for device in state.devices.values())
         if way_back(self.stage.name, state, now, replace(self.successes(), n=n_not_lacking)):
             yield SilencePresumed(at=now, group=group)
-        elif fits and group in self.news and self.n_asks[group] <= state.config.msg_retries:
+        elif fits and group in self.news and self.n_requests[group] <= state.config.msg_retries:
             yield StatusRepeated(at=now, group=group, participants=everybody)
         elif fits and binary and not everybody:
             yield StatusRepeated(at=now, group=group, participants=True)
@@ -138,14 +139,14 @@ class GroupStatus(UnicastExchange):
 
     def _apply_asked(self, group: str, event: HandedOver) -> None:
         self.asked[group] = event.id
-        self.n_asks[group] += 1
+        self.n_requests[group] += 1
         self.news.discard(group)
         plan = self.state.groups[group].plan
         self.due[group] = event.at + plan.slot + plan.status_wait
         self.state.timers.set(_timer(group), self.due[group])
 
     def _apply_closing(self, event: StageClosing) -> None:
-        """A group that was not asked yet is not asked any more."""
+        """Drops the requests to groups that were not asked yet."""
         super()._apply_closing(event)
         self.multicast.drop_all()
 
@@ -177,7 +178,7 @@ class GroupStatus(UnicastExchange):
         super()._apply_answered(event)
 
     def _ask_one_by_one(self, group: str, at: float) -> None:
-        """By unicast, each after its next uplink."""
+        """Asks the silent devices of a group by unicast."""
         self.by_multicast.discard(group)
         for turn in self._asked_together(group):
             self._line_up(turn, at)
@@ -186,7 +187,7 @@ class GroupStatus(UnicastExchange):
         return (t for t in self.turns if t.phase is Phase.BY_MULTICAST and t.device.group.name == group)
 
     def _answer_spread(self, device: DeviceState) -> float:
-        """Some stacks delay unicast answers too."""
+        """BlockAckDelay of the group: some stacks delay unicast answers by it, too."""
         return float(self.state.groups[device.group.name].plan.answer_spread)
 
     def _apply_ended(self, event: StageEnded) -> None:

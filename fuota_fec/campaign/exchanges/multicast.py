@@ -1,8 +1,8 @@
-"""The multicast exchange: a group's frames one after the other, paced, each with the group's next counter.
+"""Multicast of a group: paced frames in order, each with the group's next frame counter.
 
-The next frame goes out when its slot has come (the spacing, from hand-over to hand-over) and fewer than
-`summary_window` frames are without their summary report. A frame that no gateway sent goes out again before the next
-one, at most twice, as it was. Nothing is requested whose transmission would end after the group's session.
+The next frame is requested in its slot (the spacing, from hand-over to hand-over) and while fewer than `summary_window`
+frames are without a summary report. A frame that no gateway sent is repeated unchanged before the next one, at most
+twice. No frame is requested that would end after the group's session.
 """
 
 from __future__ import annotations
@@ -28,16 +28,16 @@ from fuota_fec.campaign.timers import TimerKey, TimerKind
 from fuota_fec.wire.commands import Command
 
 MAX_REPEATS = 2
-"""Times that a frame which no gateway sent is tried again."""
+"""Largest number of repeats of a frame that no gateway sent."""
 MOST_UNCONFIRMED = 8
-"""Frames that a network which gives no summaries is thought to have queued at most."""
+"""Largest number of frames that a network without summaries is assumed to have queued."""
 OVERDUE = 5
-"""Usual waits for a summary after which a frame is named."""
+"""Number of usual waits for a summary after which SummaryOverdue names the frame."""
 
 
 @dataclass(slots=True)
 class Frame:
-    """A frame on its way: `repeats` counts how often it was tried again."""
+    """A frame on its way; `repeats` is the number of its repeats so far."""
 
     frag_nb: int | None
     f_cnt: int | None
@@ -46,7 +46,7 @@ class Frame:
 
 
 class GroupTransmission:
-    """One group's frames: the fragments of its round from where it is, or one command."""
+    """Frames of one group: the remaining fragments of its round, or one command."""
 
     def __init__(
         self, state: CampaignState, group: GroupState, session: Session, command: Command | None = None
@@ -60,11 +60,11 @@ class GroupTransmission:
         self.n_frames = 1 if self.command is not None else group.n_frames
         self.outstanding: dict[str, Frame] = {}
         self.last = ""
-        """The request that was made last."""
+        """ID of the last request."""
         self.handing_over = ""
-        """The request that the network does not have yet."""
+        """ID of the request that is not handed over yet."""
         self.unconfirmed: deque[str] = deque(maxlen=MOST_UNCONFIRMED)
-        """The last frames that the network has, of which no summary tells whether they were sent."""
+        """IDs of the last frames handed over to a network without summaries: unknown whether they were sent."""
         self.again: list[Frame] = []
         self.done: GroupDone | None = None
         self.dropped = False
@@ -98,7 +98,7 @@ class GroupTransmission:
         if self._exhausted:
             yield from self.finish(now)
         elif self._enough():
-            # Nor does it matter what becomes of those on their way.
+            # The outcome of frames on their way no longer matters.
             yield GroupDone(at=now, group=self.name, n_sent=self.n_begun)
         elif now > self._last_start:
             yield self._over(now)
@@ -111,7 +111,7 @@ class GroupTransmission:
             yield from self.finish(now)
 
     def on_summary_timeout(self, request_id: str, now: float) -> Iterator[Event]:
-        """It may have been sent: it is not sent again."""
+        """Takes a frame without a summary for sent: it may have been, so it is not repeated."""
         yield from self.on_summary(request_id, True, "no summary report in time", now)
 
     def on_overdue(self, request_id: str, now: float) -> Iterator[Event]:
@@ -119,25 +119,26 @@ class GroupTransmission:
         yield SummaryOverdue(at=now, id=request_id, group=self.name, frag_nb=frame.frag_nb)
 
     def on_session_end(self, now: float) -> Iterator[Event]:
-        """Whatever is not with the network comes too late. The summaries of what is change nothing more."""
+        """Ends the group: frames not handed over come too late, and summaries of the others change nothing."""
         if not self.done:
             complete = self._exhausted and all(frame.handed_over for frame in self.outstanding.values())
             yield GroupDone(at=now, group=self.name, n_sent=self.n_begun) if complete else self._over(now)
 
     def _enough(self) -> bool:
-        """Whether devices have said of themselves (2.0.0) that no more coded fragments are needed."""
+        """Whether enough devices have reported their block complete (2.0.0), so that the round can end early."""
         if not self.plan.adaptive or self.command is not None or self.n_begun < self.plan.n_frags:
             return False
         return enough_complete(self.state, self.name)
 
     def _over(self, now: float) -> GroupDone:
-        """Of an adaptive round what was sent so far counts: status tells whether it was enough."""
+        """Ends the group with its session. A shortened adaptive round is no failure: the status shows whether it
+        sufficed."""
         cut_short = self.plan.adaptive and self.command is None and self.n_begun >= self.plan.n_frags
         reason = "" if cut_short else reasons.session_over(self.n_begun, self.n_frames)
         return GroupDone(at=now, group=self.name, n_sent=self.n_begun, reason=reason)
 
     def finish(self, now: float) -> Iterator[Event]:
-        """The group is done once nothing is left and nothing is under way."""
+        """Ends the group once all frames are requested and none is outstanding."""
         if self._exhausted and not self.outstanding and not self.done:
             yield GroupDone(at=now, group=self.name, n_sent=self.n_begun)
 
@@ -147,7 +148,7 @@ class GroupTransmission:
 
     @property
     def _last_start(self) -> float:
-        """Unix time after which a frame would end after the session: it waits for its slot, and then takes its time."""
+        """Unix time of the latest request whose frame, after its slot, ends within the session."""
         return self.session.end - self.plan.time.frame_time - self.plan.slot
 
     def _request(self, now: float) -> Requested:
@@ -236,7 +237,7 @@ class GroupTransmission:
             frame.repeats += 1
             self.again.append(frame)
             if event.id == self.last:
-                self.group.next_slot = event.at  # It was not on the air: its slot is still to be used.
+                self.group.next_slot = event.at  # The frame was not on the air: its slot is still free.
         self.set_slot(event.at)
 
     def apply_done(self, event: GroupDone) -> None:
@@ -246,7 +247,7 @@ class GroupTransmission:
         self.drop()
 
     def drop(self) -> None:
-        """Nothing more is sent."""
+        """Clears the timers: no further frame is requested."""
         self.dropped = True
         self.state.timers.clear(self._slot)
         self.state.timers.clear(self._end)
@@ -254,12 +255,12 @@ class GroupTransmission:
             self._clear_summary_timers(request_id)
 
     def forget(self) -> None:
-        """What becomes of its frames does not matter any more."""
+        """Drops the group and the frames that are outstanding."""
         self.drop()
         self.outstanding.clear()
 
     def set_slot(self, at: float) -> None:
-        """The next frame's time, or that of the end: the timer runs exactly while a frame may go out."""
+        """Sets the timer of the next frame or of the end; it runs exactly while a frame may be requested."""
         has_room = len(self.outstanding) < self.state.config.summary_window and not self.handing_over
         waits_only = self._exhausted and self.outstanding
         if has_room and not waits_only and not self.dropped and not self.state.paused:
@@ -269,10 +270,10 @@ class GroupTransmission:
 
 
 class Multicast:
-    """The frames of some groups: what a stage sends by multicast."""
+    """Multicasts of a stage: one transmission at a time for each of its groups."""
 
     def __init__(self, state: CampaignState, groups: Mapping[str, Command | None], at: float) -> None:
-        """`groups` by name, with the command that they are sent, or None for their fragments."""
+        """Begins with `groups`: a command, or None for the fragments, by name of the group."""
         self.state = state
         self.by_request: dict[str, GroupTransmission] = {}
         self.groups: dict[str, GroupTransmission] = {}
@@ -280,7 +281,7 @@ class Multicast:
             self.begin(name, command, at)
 
     def begin(self, name: str, command: Command | None, at: float) -> None:
-        """A group's fragments, or a command, now that what it was sent before is over."""
+        """Begins the transmission of a group's fragments, or of a command, in place of the one before."""
         if name in self.groups:
             self.groups[name].forget()
         self.groups[name] = GroupTransmission(self.state, self.state.groups[name], self.state.sessions[name], command)
@@ -309,12 +310,12 @@ class Multicast:
         return group.on_overdue(key.request_id, now)
 
     def outstanding(self) -> list[str]:
-        """Frames that may still be in the network's queue."""
+        """IDs of frames that may still be in the network's queue."""
         running = [group for group in self.groups.values() if not group.done]
         return [name for group in running for name in (*group.unconfirmed, *group.outstanding)]
 
     def apply(self, event: Event) -> bool:
-        """Whether the event concerned a frame or group of this transmission."""
+        """Applies an event; returns whether it concerned a frame or group of this multicast."""
         if isinstance(event, Requested) and event.group is not None:
             group = self.by_request[event.id] = self.groups[event.group]
             group.apply_requested(event)
@@ -335,7 +336,7 @@ class Multicast:
             group.drop()
 
     def restart(self, at: float) -> None:
-        """After an outage summaries have their whole time again."""
+        """Begins the deadlines of summaries anew after an outage."""
         for request_id, group in self.by_request.items():
             frame = group.outstanding.get(request_id)
             if frame is not None and frame.handed_over and not group.done:

@@ -1,7 +1,7 @@
 """Replies: answers that devices wait for, such as AppTimeAns and FragDataBlockReceivedAns.
 
-A reply goes out before any request and expects nothing: it is done once the network has it. A device has at most one
-reply of a kind on its way; repeating the question meanwhile adds nothing.
+A reply goes out before any request and expects no answer: the exchange is done with it at the hand-over. A device has
+at most one reply of a kind on its way; a repeated question adds none.
 """
 
 from __future__ import annotations
@@ -17,12 +17,14 @@ from fuota_fec.wire.commands import Command
 
 
 class Replies(Exchange):
+    """Exchange of the replies to all devices, for the whole campaign."""
+
     def __init__(self, state: CampaignState, queue: UnicastQueue) -> None:
         super().__init__(state, queue)
         self.waiting: set[tuple[str, str]] = set()
-        """(DevEUI, kind) of replies that the network does not have yet."""
+        """DevEUI and kind of replies that are not handed over yet."""
         self.by_request: dict[str, tuple[str, str]] = {}
-        """The same by request, of those that are requested."""
+        """DevEUI and kind of requested replies, by request ID."""
 
     @property
     def over(self) -> bool:
@@ -32,7 +34,7 @@ class Replies(Exchange):
     # ---- decisions ---------------------------------------------------------------------------------------
 
     def owe(self, device: DeviceState, ask: str, answer: Command, f_port: int, now: float) -> Decisions:
-        """Owes a device an answer, unless one of this kind is on its way."""
+        """Owes a device an answer, unless a reply of this kind is on its way."""
         if (device.dev_eui, ask) not in self.waiting:
             yield ReplyOwed(
                 at=now,
@@ -101,16 +103,16 @@ class Replies(Exchange):
         self.queue.set_pacer(event.at)
 
     def _forget(self, request_id: str) -> None:
-        """The network has the reply, or it is not wanted any more."""
+        """Ends a reply that was handed over, withdrawn or overdue."""
         self.waiting.discard(self.by_request.pop(request_id))
         self.state.timers.clear(_timer(request_id))
 
     def restart(self, at: float) -> None:
-        """A reply keeps its deadline: the device waits no longer because of an outage."""
+        """Leaves the deadlines of replies as they are: the device waits no longer because of an outage."""
         del at
 
     def drop_all(self, at: float) -> None:
-        """The campaign is stopped: replies that are not requested are not sent."""
+        """Drops the replies that are not requested yet: the campaign is stopped."""
         del at
         self.queue.replies.clear()
         self.waiting.clear()

@@ -1,4 +1,4 @@
-"""The turns of an exchange: its devices by DevEUI and by request, counted by phase, and moved through the table."""
+"""Turns of an exchange: by DevEUI and by request, counted by phase, and moved by the table of transitions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _FIRST_OPEN, _LAST_OPEN = min(OPEN), max(OPEN)
 
 
 class Turns:
-    """What happens to a device's questions and phase; when it happens, the exchange decides."""
+    """Changes of the questions and phases of devices. The exchange decides when they happen."""
 
     def __init__(self, state: CampaignState, queue: UnicastQueue) -> None:
         self._state = state
@@ -24,9 +24,9 @@ class Turns:
         self._n = [0] * len(Phase)
         self.by_request: dict[str, Turn] = {}
         self.applying: type[Event] = StageStarted
-        """The event that moves turns."""
+        """Type of the event that is being applied."""
         self.closing = False
-        """Whether nothing more is asked."""
+        """Whether the stage closes: no further questions, late answers count."""
 
     def __iter__(self) -> Iterator[Turn]:
         return iter(self._turns.values())
@@ -41,7 +41,7 @@ class Turns:
         return self._turns.get(dev_eui)
 
     def in_order(self) -> Iterator[Turn]:
-        """In the order of the configuration, which is not that of devices which were added one by one."""
+        """Turns in the order of the configuration. The clean-up adds devices in another order."""
         return (self._turns[dev_eui] for dev_eui in self._state.devices if dev_eui in self._turns)
 
     def phase(self, device: DeviceState) -> Phase:
@@ -49,12 +49,12 @@ class Turns:
         return Phase.ABSENT if turn is None else turn.phase
 
     def n(self, phase: Phase) -> int:
-        """Devices in a phase."""
+        """Number of devices in a phase."""
         return self._n[phase]
 
     @property
     def n_open(self) -> int:
-        """Devices about which something is still to be done."""
+        """Number of devices that are not done."""
         return sum(self._n[_FIRST_OPEN : _LAST_OPEN + 1])
 
     def add(self, device: DeviceState, questions: Questions) -> Turn:
@@ -63,7 +63,7 @@ class Turns:
         return turn
 
     def move(self, turn: Turn, phase: Phase) -> None:
-        """Changes the phase; the deadline of the phase before no longer counts."""
+        """Changes the phase, and clears the deadline of the previous one."""
         before = turn.phase
         self._state.timers.clear(turn.timer)
         if before is phase:
@@ -79,7 +79,7 @@ class Turns:
 
     def enqueue(self, turn: Turn, at: float) -> None:
         """Puts a device into the queue, or holds it back while the network may still send an earlier request that it
-        cannot withdraw. In a stage that closes it is no longer asked."""
+        cannot withdraw. In a stage that closes the device is no longer asked."""
         device = turn.device
         if self.closing:
             self.move(turn, Phase.UNASKED)
@@ -92,7 +92,7 @@ class Turns:
             self._queue.add(turn, at)
 
     def close(self, at: float) -> None:
-        """Asks nothing more: devices in the queue may still answer an earlier request."""
+        """Closes the stage: devices in the queue are no longer asked, but may still answer an earlier request."""
         self.closing = True
         for turn in self._queue.ready:
             if turn.phase is Phase.READY and self._turns.get(turn.device.dev_eui) is turn:
@@ -100,7 +100,7 @@ class Turns:
         self._queue.set_pacer(at)
 
     def request(self, turn: Turn, request_id: str, at: float) -> None:
-        """Notes the request of the present question."""
+        """Records the request of the present question."""
         self._queue.take(turn, at)
         if turn.request_id:
             self.by_request.pop(turn.request_id, None)
@@ -110,8 +110,8 @@ class Turns:
         self.move(turn, Phase.REQUESTED)
 
     def next_question(self, turn: Turn, at: float) -> None:
-        """Goes on to the device's next question, if there is one. Its tries begin anew, unless the question before it
-        came in between."""
+        """Goes on to the device's next question, if there is one. Its resends are counted anew, unless the question
+        before it was an optional one in between."""
         between, resends = turn.questions[0].optional, turn.resends
         turn.questions = turn.questions[1:]
         turn.begin_question()
@@ -124,7 +124,7 @@ class Turns:
             self._queue.set_pacer(at)
 
     def try_again(self, turn: Turn, at: float) -> None:
-        """Resends if a retry is left. An optional question has one try, and is followed by the next question."""
+        """Resends the question if a retry is left. An optional question has one try; then the next question follows."""
         if turn.questions[0].optional:
             self.next_question(turn, at)
         elif turn.resends < self._state.config.msg_retries and not self.closing:
@@ -134,7 +134,7 @@ class Turns:
             self.move(turn, Phase.STALLED)
 
     def ask_first(self, turn: Turn, first: tuple[Question, ...], *, instead: bool = False) -> None:
-        """Puts questions before the present one, or in its place. The present one keeps the count of its tries."""
+        """Puts questions before the present one, or in its place. The present question keeps its number of resends."""
         turn.questions = (*first, *turn.questions[instead:])
         if instead:
             turn.begin_question()

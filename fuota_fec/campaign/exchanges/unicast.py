@@ -1,10 +1,9 @@
-"""The unicast exchange: one stage's questions to its devices, from the first uplink heard to the answer.
+"""Unicast exchange: the questions of one stage to its devices, from the first uplink to the answer.
 
-A class A device hears nothing before it speaks, so nothing is sent before an uplink of it was heard, and a request
-waits in the network's queue for the next one. At most one request is outstanding per device: a resend replaces it. A
-device that was given up may still answer while the stage closes. Where a stage asks a device several questions, the
-answer to one makes it READY for the next. `turn` has the phases of a device, `transitions.PHASES` its ways from one to
-the next.
+A class A device receives only after its own uplinks: no request is made before the first uplink, and each request waits
+in the network's queue for the next one. At most one request is outstanding per device: a resend replaces it. A device
+that was given up may still answer while the stage closes. An answer to one of several questions makes the device READY
+for the next. `turn` has the phases of a device, `transitions.PHASES` the transitions between them.
 """
 
 from __future__ import annotations
@@ -30,11 +29,11 @@ _OVERDUE = {
     Phase.REQUESTED: "not handed over in time",
     Phase.HANDED_OVER: "no sent report in time",
 }
-"""Cause of a request that was not sent, by the phase in which its deadline came."""
+"""Cause of a request that was not sent, by the phase of the device at the deadline."""
 
 
 class UnicastExchange(Exchange):
-    """One stage's exchange with its devices: a turn for each, and what concerns all of them."""
+    """Exchange of one stage with its devices, each of which has a turn."""
 
     may_succeed_early = True
 
@@ -60,7 +59,7 @@ class UnicastExchange(Exchange):
         self.n_already = self.n_succeeded
 
     def participants(self) -> Iterable[DeviceState]:
-        """The devices that take part in the stage."""
+        """Devices that take part in the stage."""
         left_out = self.stage.left_out(self.state, self.state.stage_started)
         for device in self.state.devices.values():
             if device.taking_part and device.dev_eui not in left_out:
@@ -75,7 +74,7 @@ class UnicastExchange(Exchange):
             self._line_up(turn, at)
 
     def _line_up(self, turn: Turn, at: float) -> None:
-        """Asks the device as soon as it was heard."""
+        """Enqueues a device that was heard; otherwise waits for its first uplink."""
         heard = turn.device.heard or self.closing
         (self.turns.enqueue if heard else self._await_uplink)(turn, at)
 
@@ -109,7 +108,7 @@ class UnicastExchange(Exchange):
         return not device.heard and received_at >= self.not_before
 
     def on_uplink(self, device: DeviceState, received_at: float, now: float) -> Decisions:
-        """Where the network gives no sent reports, the first uplink heard after the hand-over stands for one."""
+        """Takes the first uplink after the hand-over for the sent report, if the network gives none."""
         turn = self.turns.get(device.dev_eui)
         if turn is None or self.state.network.sent_reports or not turn.request_id:
             return
@@ -192,7 +191,7 @@ class UnicastExchange(Exchange):
         yield from self._give_up_if_stalled(turn, now)
 
     def settle(self, now: float) -> Decisions:
-        """Closes the stage when the threshold is met or nothing is left to be done; ends it when no answer can come."""
+        """Closes the stage when the threshold is met or every device is done; ends it when no answer can come."""
         state = self.state
         if not self.closing:
             if self.turns.n_open and not (state.config.stage_end == "threshold" and self._threshold_met()):
@@ -202,7 +201,7 @@ class UnicastExchange(Exchange):
             yield from self.end(now)
 
     def _threshold_met(self) -> bool:
-        """Whether enough devices succeeded; where some had nothing to do, also enough of those that had."""
+        """Whether enough devices succeeded, and, if some had no questions, also enough of those that had some."""
         enough = not self.n_already or self.n_succeeded - self.n_already >= self.state.plan.share_of(self.n_asked)
         return enough and self.n_succeeded >= self.state.plan.n_needed
 
@@ -215,7 +214,7 @@ class UnicastExchange(Exchange):
         return now + config.stage_complete_delay * self.slowest + (config.complete_delay if last else 0.0)
 
     def end(self, now: float, cause: str = "") -> Decisions:
-        """Gives up the devices that have not answered, and ends the stage."""
+        """Gives up the devices that are not done, and ends the stage."""
         for turn in self.turns:
             if turn.phase in OPEN:
                 yield m.GivenUp(at=now, dev_eui=turn.device.dev_eui, reason=cause or self._why_open(turn))
@@ -239,7 +238,7 @@ class UnicastExchange(Exchange):
             yield m.GivenUp(at=now, dev_eui=turn.device.dev_eui, reason=reason)
 
     def request(self, device: DeviceState, now: float) -> Decisions:
-        """Asks the present question."""
+        """Requests the present question of a device."""
         state, turn = self.state, self.turns[device.dev_eui]
         question = turn.questions[0]
         frag_nb = None if question.frag_nb is None else question.frag_nb(state, device)
@@ -267,7 +266,7 @@ class UnicastExchange(Exchange):
         if (limit := question.not_after(state, device)) is not None:
             limits.append(limit)
         if not state.network.withdraws:
-            limits.append(one_try)  # It cannot be taken back, so it must have run out when another try begins.
+            limits.append(one_try)  # The request cannot be withdrawn, so it must have expired before the resend.
         return min(limits)
 
     def outstanding(self) -> list[str]:
@@ -308,7 +307,7 @@ class UnicastExchange(Exchange):
     def _apply_reported(self, event: m.Reported) -> None:
         turn = self.turns.by_request[event.id]
         device = turn.device
-        device.queued_until = 0.0  # The request has left, or will never leave.
+        device.queued_until = 0.0  # The request has left, or never will.
         if turn.phase is Phase.HELD:
             device.unreported = None if event.ok else device.unreported
             self.turns.enqueue(turn, event.at)
@@ -321,18 +320,18 @@ class UnicastExchange(Exchange):
             self.turns.move(turn, Phase.SENT)
             self._wait(turn, event.at)
         elif turn.phase is Phase.REQUESTED and self.state.paused:
-            self.turns.enqueue(turn, event.at)  # The pause held it back, which uses up no retry.
+            self.turns.enqueue(turn, event.at)  # The pause held the request back, which uses up no retry.
         else:
             self.turns.try_again(turn, event.at)
 
     def _wait(self, turn: Turn, at: float) -> None:
-        """Sets the deadline of the network's report, or of the device's answer after that."""
+        """Sets the deadline of the sent report, or of the answer once the request was sent."""
         period = turn.device.period
         wait = max(self.slowest, period) + self._answer_spread(turn.device) if turn.phase is Phase.SENT else period
         self.state.timers.set(turn.timer, at + self.state.config.delivery_timeout + wait)
 
     def _answer_spread(self, _device: DeviceState) -> float:
-        """s by which a device may delay its answer."""
+        """Longest delay of an answer by the device itself, s."""
         return 0.0
 
     def _apply_unanswered(self, event: m.Unanswered) -> None:
@@ -355,7 +354,7 @@ class UnicastExchange(Exchange):
             self.queue.set_pacer(event.at)
 
     def _apply_deferred(self, event: m.Deferred) -> None:
-        """Asks again: at once, perhaps after another question; or later, by the deadline of the answer."""
+        """Asks again: at once, perhaps after another question; or later, at the deadline of the answer."""
         turn = self.turns[event.dev_eui]
         turn.device.reason = event.reason
         turn.noted = turn.request_id
@@ -375,13 +374,13 @@ class UnicastExchange(Exchange):
         self.turns.move(turn, Phase.GIVEN_UP)
 
     def _apply_closing(self, event: m.StageClosing) -> None:
-        """Devices in the queue are no longer asked, but may still answer an earlier request."""
+        """Takes devices out of the queue. They may still answer an earlier request."""
         self.closing_until = event.until
         self.turns.close(event.at)
         self.state.timers.set(CLOSING, event.until)
 
     def _apply_ended(self, event: m.StageEnded) -> None:
-        """Devices that did not succeed leave, unless the stage has them stay."""
+        """Removes devices that did not succeed, unless the stage keeps them."""
         owing = {}
         for device in self.state.devices.values():
             phase = self.turns.phase(device)
@@ -409,7 +408,7 @@ class UnicastExchange(Exchange):
         self._clear_timers(at)
 
     def restart(self, at: float) -> None:
-        """Gives devices and the network their whole time again."""
+        """Begins the deadlines of devices and of the network anew."""
         self.turns.applying = m.Resumed
         for turn in self.turns.in_order():
             if turn.phase is Phase.UNHEARD:
@@ -417,7 +416,7 @@ class UnicastExchange(Exchange):
             elif turn.phase in (Phase.HANDED_OVER, Phase.SENT):
                 self._wait(turn, at)
             elif turn.phase is Phase.REQUESTED and self.state.timers.due(turn.timer) < at:
-                self.turns.enqueue(turn, at)  # It ran out in the outage, which uses up no retry.
+                self.turns.enqueue(turn, at)  # The request expired in the outage, which uses up no retry.
         if not self.stage.bounded and (ends_at := self.stage.ends_at(self.state, at)) is not None:
             self.ends_at = ends_at
             self.state.timers.set(STAGE_END, ends_at)

@@ -1,7 +1,7 @@
-"""What a device can be asked: the request, how the answer reads, and what both mean for what is known of it.
+"""Questions to devices: the request, the verdict on an answer, and the changes of the device's state by both.
 
-A question of a stage, of verification and of clean-up are rows of the same table. A command that a question does not
-read is foreign to it: counted, and without effect.
+The questions of stages, of verification and of the clean-up have the same form. A command that a question does not read
+is foreign to it: counted, and without effect.
 """
 
 from __future__ import annotations
@@ -65,6 +65,9 @@ __all__ = [
 ]
 
 PREPARATORY: Mapping[str, Question] = MappingProxyType(
-    {ask.name: ask for ask in (FRAG_SESSION_DELETE, FORCE_DEVICE_RESYNC, INSTALLED_VERSION, DATA_FRAGMENT)}
+    {
+        question.name: question
+        for question in (FRAG_SESSION_DELETE, FORCE_DEVICE_RESYNC, INSTALLED_VERSION, DATA_FRAGMENT)
+    }
 )
-"""What may have to be asked before a question is asked again, or instead of it."""
+"""Questions that may come before a repeated question, or in its place, by name."""

@@ -1,4 +1,4 @@
-"""TS006: reboots, images and versions."""
+"""Questions of TS006: reboots, images and versions."""
 
 from __future__ import annotations
 
@@ -14,23 +14,24 @@ from fuota_fec.wire.clock import gps_from_unix, gps_to_wire
 from fuota_fec.wire.commands import Command
 
 MOST_FOUND_OLD = 3
-"""Rounds for a device that ran the old version without a word of missing fragments: then it has something else."""
+"""Further rounds for a device that runs the old version without reporting missing fragments; its fault is another
+one."""
 LEAST_COUNTDOWN = 60
-"""s: a device that reboots at once may not answer."""
+"""Shortest countdown, s. A device that reboots at once may not answer."""
 LONGEST_COUNTDOWN = firmware.CANCEL_COUNTDOWN - 1
 
 # ---- DevRebootTime ---------------------------------------------------------------------------------------
 
 
 def _by_countdown(state: CampaignState, device: DeviceState) -> bool:
-    """A reboot that is not to be at a set time needs no clock."""
+    """Whether the device gets a countdown: its only verb, or no time is set and a countdown needs no clock."""
     verb = device.profile.reboot_verb
     return verb is RebootVerb.COUNTDOWN or (verb is RebootVerb.EITHER and state.config.reboot_time is None)
 
 
 def _reboot_at(state: CampaignState, device: DeviceState, now: float) -> float:
-    """Unix time at which a device that is told so now is to reboot: the one that is configured, or a time of its own,
-    drawn from its DevEUI, within the spread, and one that it can still hear of."""
+    """Unix time of the reboot that a request at `now` asks for: the configured time, or a time of the device's own,
+    drawn from its DevEUI, within the spread and late enough for the request to arrive."""
     config = state.config
     if config.reboot_time is not None:
         return config.reboot_time
@@ -47,27 +48,27 @@ def _reboot_request(state: CampaignState, device: DeviceState, now: float) -> Co
     return firmware.DevRebootTimeReq(reboot_time=gps_to_wire(gps_from_unix(when)))
 
 
-def _reboot_read(state: CampaignState, device: DeviceState, command: Command, _at: float) -> Verdict | None:
-    """0 means that it cannot; the acknowledgement of a cancel is not an answer to this."""
+def _reboot_read(state: CampaignState, device: DeviceState, command: Command, _received_at: float) -> Verdict | None:
+    """Takes 0 for a refusal. The acknowledgement of a cancel is foreign."""
     if _by_countdown(state, device):
         if not isinstance(command, firmware.DevRebootCountdownAns):
             return None
-        told, cancelled = command.countdown, firmware.CANCEL_COUNTDOWN
+        confirmed, cancelled = command.countdown, firmware.CANCEL_COUNTDOWN
     else:
         if not isinstance(command, firmware.DevRebootTimeAns):
             return None
-        told, cancelled = command.reboot_time, firmware.CANCEL_REBOOT
-    if told == cancelled:
+        confirmed, cancelled = command.reboot_time, firmware.CANCEL_REBOOT
+    if confirmed == cancelled:
         return None
-    if told:
+    if confirmed:
         return OK
-    # After the transfer the time is ours to choose: it may have passed while the request waited for an uplink.
+    # Without a configured time a later one can be asked for: this one may have passed in the network's queue.
     again: Literal["", "later"] = "later" if state.config.reboot_time is None else ""
     return Verdict(ok=False, reason=reasons.refused("DevRebootTime", "it cannot reboot at that time"), again=again)
 
 
 def _reboot_sent(state: CampaignState, device: DeviceState, at: float) -> None:
-    """A countdown begins when the device hears of it, after its next uplink."""
+    """Records the reboot. A countdown begins at its reception, after the next uplink."""
     by_countdown = _by_countdown(state, device)
     device.reboot_sent = "countdown" if by_countdown else "time"
     ages = state.config.reboot_time is None and by_countdown
@@ -90,8 +91,8 @@ def _cancel_request(_state: CampaignState, device: DeviceState, _now: float) -> 
     return firmware.DevRebootTimeReq(reboot_time=firmware.CANCEL_REBOOT)
 
 
-def _cancel_read(_state: CampaignState, device: DeviceState, command: Command, _at: float) -> Verdict | None:
-    """Confirmed by the value that cancels, and by no other."""
+def _cancel_read(_state: CampaignState, device: DeviceState, command: Command, _received_at: float) -> Verdict | None:
+    """Accepts only an answer with the value that cancels."""
     if device.reboot_sent == "countdown":
         right = isinstance(command, firmware.DevRebootCountdownAns) and command.countdown == firmware.CANCEL_COUNTDOWN
     else:
@@ -119,12 +120,15 @@ _NO_IMAGE = {0: "none is stored", 1: "corrupt or wrongly signed", 2: "for other 
 
 
 def _still_needed(device: DeviceState, up_image_status: int) -> int | None:
-    """A device without any image may lack fragments; what is wrong with one that it has they do not mend."""
+    """Fragments that a device without an image may lack; None if it has one, which fragments would not mend."""
     return None if up_image_status else device.needed or 1
 
 
-def _upgrade_image_read(state: CampaignState, device: DeviceState, command: Command, _at: float) -> Verdict | None:
-    """A device that reboots alone may have installed the image already: then it has none, and tells its version."""
+def _upgrade_image_read(
+    state: CampaignState, device: DeviceState, command: Command, _received_at: float
+) -> Verdict | None:
+    """Asks a device without an image for its version instead if it may have installed the image and rebooted by
+    itself."""
     if isinstance(command, firmware.DevVersionAns) and command.fw_version == state.config.firmware_version:
         return Verdict(ok=True, fw_version=command.fw_version)
     if not isinstance(command, firmware.DevUpgradeImageAns):
@@ -142,7 +146,7 @@ def _upgrade_image_read(state: CampaignState, device: DeviceState, command: Comm
 
 
 def _has_no_image(_state: CampaignState, device: DeviceState) -> None:
-    """Until its version tells that it has installed it."""
+    """Counts fragments as missing until the version shows that the image was installed."""
     device.needed = _still_needed(device, 0)
 
 
@@ -157,7 +161,7 @@ UPGRADE_IMAGE = Question(
 )
 
 
-def _installed_read(state: CampaignState, device: DeviceState, command: Command, _at: float) -> Verdict | None:
+def _installed_read(state: CampaignState, device: DeviceState, command: Command, _received_at: float) -> Verdict | None:
     if not isinstance(command, firmware.DevVersionAns):
         return None
     ok = command.fw_version == state.config.firmware_version
@@ -178,8 +182,8 @@ INSTALLED_VERSION = Question(
 # ---- CompletionVerification, DevDeleteImage --------------------------------------------------------------
 
 
-def _version_read(state: CampaignState, device: DeviceState, command: Command, _at: float) -> Verdict | None:
-    """The version from before the update, or one that may be it, is asked for again while retries remain."""
+def _version_read(state: CampaignState, device: DeviceState, command: Command, _received_at: float) -> Verdict | None:
+    """Asks again, while retries remain, a device with the version from before the update or one that may be it."""
     if not isinstance(command, firmware.DevVersionAns):
         return None
     version = command.fw_version
@@ -195,7 +199,8 @@ def _version_read(state: CampaignState, device: DeviceState, command: Command, _
 
 
 def _runs_the_old(state: CampaignState, device: DeviceState) -> None:
-    """A sign that it lacks fragments, whatever its counts said, unless further ones did not help often enough."""
+    """Takes the old version for a sign of missing fragments, whatever the counts were, in at most MOST_FOUND_OLD
+    rounds."""
     if device.data is Data.COMPLETE or device.needed is not None:
         return
     if device.found_old_in != state.round:
@@ -222,8 +227,8 @@ def _delete_request(state: CampaignState, _device: DeviceState, _now: float) -> 
     return firmware.DevDeleteImageReq(firmware_to_delete_version=version)
 
 
-def _delete_read(_state: CampaignState, _device: DeviceState, command: Command, _at: float) -> Verdict | None:
-    """Nothing to delete is as good as deleted; an image of another version is none of ours, and still there."""
+def _delete_read(_state: CampaignState, _device: DeviceState, command: Command, _received_at: float) -> Verdict | None:
+    """Takes an image that does not exist for deleted. One of another version is not the campaign's, and remains."""
     if not isinstance(command, firmware.DevDeleteImageAns):
         return None
     if command.error_invalid_version:

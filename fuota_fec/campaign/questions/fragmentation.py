@@ -1,4 +1,4 @@
-"""TS004: the fragmentation session and its status."""
+"""Questions of TS004: the fragmentation session, its status, and single fragments."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from fuota_fec.wire import fragmentation
 from fuota_fec.wire.commands import Command
 
 SESSION_CNT_STEP = 256
-"""By which a SessionCnt that was too low is raised: how much too low is not known."""
+"""Increase of a SessionCnt that was too low; the answer does not report by how much."""
 
 # ---- FragSessionSetup, FragSessionDelete -----------------------------------------------------------------
 
 
 def _frag_session_setup_request(state: CampaignState, device: DeviceState, _now: float) -> Command:
-    """In dialect 2.0.0 the device's own MIC is put in at hand-over."""
+    """Request with zeros for the MIC of dialect 2.0.0, which is put in at hand-over."""
     config, plan = state.config, state.groups[device.group.name].plan
     second = device.group.dialect == "2.0.0"
     return fragmentation.FragSessionSetupReq(
@@ -36,8 +36,11 @@ def _frag_session_setup_request(state: CampaignState, device: DeviceState, _now:
     )
 
 
-def _frag_session_setup_read(state: CampaignState, device: DeviceState, command: Command, _at: float) -> Verdict | None:
-    """SessionCntReplay, before the first fragment, means a counter that is too low: once more with a higher one."""
+def _frag_session_setup_read(
+    state: CampaignState, device: DeviceState, command: Command, _received_at: float
+) -> Verdict | None:
+    """Takes SessionCntReplay, before the first fragment, for a counter that is too low: asks once more with a higher
+    one."""
     if not isinstance(command, fragmentation.FragSessionSetupAns) or command.frag_index != state.config.frag_index:
         return None
     verdict = verdict_of(command)
@@ -70,9 +73,9 @@ FRAG_SESSION_SETUP = Question(
 
 
 def _frag_session_delete_read(
-    state: CampaignState, _device: DeviceState, command: Command, _at: float
+    state: CampaignState, _device: DeviceState, command: Command, _received_at: float
 ) -> Verdict | None:
-    """A session that is not there is as good as deleted."""
+    """Takes a session that does not exist for deleted."""
     if isinstance(command, fragmentation.FragSessionDeleteAns) and command.frag_index == state.config.frag_index:
         return OK
     return None
@@ -91,9 +94,9 @@ FRAG_SESSION_DELETE = Question(
     done=_frag_session_delete_done,
     optional=True,
 )
-"""Before a setup: whoever does not know it may do without."""
+"""Delete before a setup. Some stacks do not know the command, and need none."""
 CLOSE_FRAG_SESSION = replace(FRAG_SESSION_DELETE, optional=False)
-"""To be confirmed."""
+"""Delete in the clean-up, which the device must confirm."""
 
 
 # ---- FragSessionStatus -------------------------------------------------------------------------------------
@@ -101,8 +104,9 @@ def status_request(state: CampaignState, *, participants: bool) -> Command:
     return fragmentation.FragSessionStatusReq(frag_index=state.config.frag_index, participants=participants)
 
 
-def _status_read(state: CampaignState, device: DeviceState, command: Command, _at: float) -> Verdict | None:
-    """In the layout of 2.0.0 a session that does not exist has no index. A device may say it of itself (2.0.0)."""
+def _status_read(state: CampaignState, device: DeviceState, command: Command, _received_at: float) -> Verdict | None:
+    """Reads a status, or the unsolicited report of a block (2.0.0). In the layout of 2.0.0 the status of a session that
+    does not exist has no index."""
     if isinstance(command, fragmentation.FragDataBlockReceivedReq) and command.frag_index == state.config.frag_index:
         return Verdict(ok=False, reason="image not valid: MIC error") if command.mic_error else OK
     if not isinstance(command, fragmentation.FragSessionStatusAns):
@@ -117,7 +121,7 @@ def _status_read(state: CampaignState, device: DeviceState, command: Command, _a
     reading = read_status(device.profile, command, n_frags, n_sent=n_sent, once=once, can_be_helped=helped)
     likely = reading.completion is Completion.LIKELY
     if reading.completion is Completion.UNKNOWN and state.config.kind == "firmware":
-        likely = reading.needed is None  # The version that runs will tell.
+        likely = reading.needed is None  # The version will show it.
     ok = likely or reading.completion is Completion.COMPLETE
     return Verdict(
         ok=ok,
@@ -142,10 +146,10 @@ FRAG_SESSION_STATUS = Question(
 
 
 def _no_command(_state: CampaignState, _device: DeviceState, _now: float) -> Command:
-    raise AssertionError("a fragment is no command")
+    raise AssertionError("a fragment has no command")
 
 
-def _no_answer(_state: CampaignState, _device: DeviceState, _command: Command, _at: float) -> Verdict | None:
+def _no_answer(_state: CampaignState, _device: DeviceState, _command: Command, _received_at: float) -> Verdict | None:
     return None
 
 
@@ -163,9 +167,11 @@ DATA_FRAGMENT = Question(
 )
 
 
-def _repair_status_read(state: CampaignState, device: DeviceState, command: Command, at: float) -> Verdict | None:
-    """Whoever still lacks fragments is sent more, while there are some."""
-    verdict = _status_read(state, device, command, at)
+def _repair_status_read(
+    state: CampaignState, device: DeviceState, command: Command, received_at: float
+) -> Verdict | None:
+    """Asks again, after further fragments, a device that still lacks some, while there are any left for it."""
+    verdict = _status_read(state, device, command, received_at)
     if verdict is None or verdict.ok or verdict.needed is None:
         return verdict
     n_more = repair.more_for(state, device, verdict.needed)

@@ -1,4 +1,4 @@
-"""TS005: the multicast group and its session, with the clock that it needs (TS003)."""
+"""Questions of TS005: multicast group and session, with the clock synchronisation (TS003) that a session needs."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from fuota_fec.wire.clock import gps_from_unix, gps_to_wire
 from fuota_fec.wire.commands import Command
 
 CLOCK_MARGIN = 10.0
-"""s beyond time_tolerance up to which a device's clock is only worth a warning."""
+"""Deviation of a device's clock beyond `time_tolerance` that is accepted with a warning, s."""
 
 # ---- McGroupSetup, McGroupDelete -------------------------------------------------------------------------
 
 
 def membership(state: CampaignState, device: DeviceState) -> Membership:
-    """What the device is to be set up with: the counters cover the planned frames with room to spare."""
+    """Group that the device is to join: the counters cover the planned frames with room to spare."""
     group, known = device.group, state.groups[device.group.name]
     first = known.plan.first_f_cnt
     n_planned = known.plan.n_planned
@@ -31,7 +31,7 @@ def membership(state: CampaignState, device: DeviceState) -> Membership:
 
 
 def is_member(state: CampaignState, device: DeviceState) -> bool:
-    """Whether the registry says that it has this very group, with counters for all that is planned."""
+    """Whether the registry records the device as a member of its group, with counters for all planned frames."""
     wanted = membership(state, device)
     plan = state.groups[device.group.name].plan
     return any(
@@ -44,7 +44,7 @@ def is_member(state: CampaignState, device: DeviceState) -> bool:
 
 
 def _mc_group_setup_request(state: CampaignState, device: DeviceState, _now: float) -> Command:
-    """The McKey is put in at hand-over."""
+    """Request with zeros for the McKey, which is put in at hand-over."""
     wanted = membership(state, device)
     return multicast.McGroupSetupReq(
         mc_group_id=wanted.mc_group_id,
@@ -55,7 +55,9 @@ def _mc_group_setup_request(state: CampaignState, device: DeviceState, _now: flo
     )
 
 
-def _mc_group_setup_read(_state: CampaignState, device: DeviceState, command: Command, _at: float) -> Verdict | None:
+def _mc_group_setup_read(
+    _state: CampaignState, device: DeviceState, command: Command, _received_at: float
+) -> Verdict | None:
     if isinstance(command, multicast.McGroupSetupAns) and command.mc_group_id == device.group.mc_group_id:
         return verdict_of(command)
     return None
@@ -66,7 +68,7 @@ def _other_memberships(device: DeviceState) -> tuple[Membership, ...]:
 
 
 def _mc_group_setup_sent(state: CampaignState, device: DeviceState, _at: float) -> None:
-    """From now on it is not known what the device has there, until it answers."""
+    """Forgets the membership of this group number: it is unknown until the device answers."""
     others = _other_memberships(device)
     if len(others) != len(device.memberships):
         device.memberships = others
@@ -89,8 +91,10 @@ MC_GROUP_SETUP = Question(
 )
 
 
-def _mc_group_delete_read(_state: CampaignState, device: DeviceState, command: Command, _at: float) -> Verdict | None:
-    """A group that is not there is as good as deleted."""
+def _mc_group_delete_read(
+    _state: CampaignState, device: DeviceState, command: Command, _received_at: float
+) -> Verdict | None:
+    """Takes a group that does not exist for deleted."""
     if isinstance(command, multicast.McGroupDeleteAns) and command.mc_group_id == device.group.mc_group_id:
         return OK
     return None
@@ -139,15 +143,15 @@ def _session_request(state: CampaignState, device: DeviceState, _now: float) -> 
 _SESSION_ANSWERS = {"B": multicast.McClassBSessionAns, "C": multicast.McClassCSessionAns}
 
 
-def _session_read(state: CampaignState, device: DeviceState, command: Command, at: float) -> Verdict | None:
-    """TimeToStart is the only proof that the device's clock is right: it is held against the plan. A device whose clock
-    is off is synchronised, once, and asked again."""
+def _session_read(state: CampaignState, device: DeviceState, command: Command, received_at: float) -> Verdict | None:
+    """Compares TimeToStart, the only proof of a right clock, with the plan. A device whose clock is off is synchronised
+    once, and asked again."""
     group = device.group
     if not isinstance(command, _SESSION_ANSWERS[group.device_class]) or command.mc_group_id != group.mc_group_id:
         return None
     if command.time_to_start is None:
         return verdict_of(command)
-    off = at + command.time_to_start - state.sessions[group.name].start
+    off = received_at + command.time_to_start - state.sessions[group.name].start
     text = f"clock off by {off:.0f} s"
     if command.time_to_start == multicast.TIME_TO_START_UNKNOWN:
         text = "clock off: the device does not know the time"
@@ -171,8 +175,8 @@ SESSION = Question(
 )
 
 
-def _resync_read(_state: CampaignState, _device: DeviceState, command: Command, _at: float) -> Verdict | None:
-    """It answers by asking for the time, and is told (whatever the stage)."""
+def _resync_read(_state: CampaignState, _device: DeviceState, command: Command, _received_at: float) -> Verdict | None:
+    """Takes a question for the time as the answer; the reply to it synchronises the device."""
     return OK if isinstance(command, clock.AppTimeReq) else None
 
 

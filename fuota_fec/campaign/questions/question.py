@@ -1,4 +1,4 @@
-"""A question to a device, and what its answer can mean."""
+"""Question to a device, and verdict on its answer."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from fuota_fec.wire.commands import Command
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What an answer means: success, failure for a reason, or something to ask `again` about.
+    """Meaning of an answer: success, failure for a reason, or a reason to ask `again`.
 
-    again: "now", after what is named in `first`; "later", an uplink period on, while retries remain; or `first` is
-    asked "instead". `note` is a warning.
+    `again`: "now", after the questions in `first`; "later", an uplink period on, while retries remain; "instead", with
+    `first` in place of the question. `note` is a warning.
     """
 
     ok: bool
@@ -27,54 +27,57 @@ class Verdict:
     first: tuple[str, ...] = ()
     fw_version: int | None = None
     needed: int | None = None
-    """Fragments that the device lacks, as far as it tells."""
+    """Number of fragments that the device lacks; None if unknown."""
     loss: float | None = None
-    """Share of the fragments that it missed, as far as it tells."""
+    """Share of the fragments that the device missed; None if unknown."""
 
 
 OK = Verdict(ok=True)
 
 
 def _nothing(_state: CampaignState, _device: DeviceState, _at: float = 0.0) -> None:
-    """It changes nothing that is known of the device."""
+    """Changes nothing in the state."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
+    """A question: its request, the reading of answers, and the changes of the device's state."""
+
     name: str
     port: Callable[[Ports], int]
     request: Callable[[CampaignState, DeviceState, float], Command]
-    """The command for a device, decided on at a Unix time."""
+    """Command for a device, decided at a Unix time."""
     read: Callable[[CampaignState, DeviceState, Command, float], Verdict | None]
-    """What an answer, received at a Unix time, means; None for one that does not belong here."""
+    """Verdict on an answer received at a Unix time; None for a command that is foreign to the question."""
     sent: Callable[[CampaignState, DeviceState, float], None] = _nothing
-    """What is known of the device once this was requested at a Unix time, whether it arrives or not."""
+    """Change of the state by a request at a Unix time, whether it arrives or not."""
     done: Callable[[CampaignState, DeviceState], None] = _nothing
-    """What is known of it once it did so."""
+    """Change of the state by success."""
     again: Callable[[CampaignState, DeviceState], None] = _nothing
-    """What changes before it is asked again."""
+    """Change of the state before the question is repeated."""
     not_after: Callable[[CampaignState, DeviceState], float | None] = lambda _state, _device: None
-    """Unix time after which it makes no sense any more."""
+    """Unix time after which the question is useless; None: never."""
     frag_nb: Callable[[CampaignState, DeviceState], int] | None = None
-    """It is this fragment instead of a command, and is not answered: that it left is enough."""
+    """Number of a fragment that is sent instead of a command. It has no answer: the sent report is success."""
     optional: bool = False
-    """It is asked once; a device that does not answer is asked what comes next."""
+    """Whether the question is asked once, and silence leads to the next question."""
     volunteered: tuple[type[Command], ...] = ()
-    """Commands that count although they were not asked for."""
+    """Commands that count even if unsolicited."""
 
 
 def refusal(command: Command) -> str:
-    """The names of the error flags that are set in an answer; empty if it is none."""
+    """Names of the error flags that are set in an answer; empty for an answer without errors."""
     values = [(f.name, getattr(command, f.name)) for f in fields(command)]  # type: ignore[arg-type]
     return ", ".join(name for name, value in values if value is True or (name == "other_errors" and value))
 
 
 def verdict_of(command: Command) -> Verdict:
-    """Success, unless error flags are set."""
+    """Verdict by the error flags of an answer."""
     bits = refusal(command)
     name = type(command).__name__.removesuffix("Ans")
     return Verdict(ok=False, reason=reasons.refused(name, bits)) if bits else OK
 
 
 def data_complete(_state: CampaignState, device: DeviceState) -> None:
+    """Records that the device has the data: LIKELY if the verdict had a note, else COMPLETE."""
     device.data = max(device.data, Data.LIKELY if device.note else Data.COMPLETE)

@@ -1,4 +1,4 @@
-"""PackageVersion, and the version that a delta is made for."""
+"""Questions for package versions, and for the base version of a delta."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ def _package_version(
     versions: Mapping[int, str],
     expected: Callable[[DeviceState], str],
 ) -> Question:
-    def read(_state: CampaignState, device: DeviceState, command: Command, _at: float) -> Verdict | None:
+    def read(_state: CampaignState, device: DeviceState, command: Command, _received_at: float) -> Verdict | None:
         if not isinstance(command, PackageVersionAns) or command.package_identifier != identifier:
             return None
-        says = versions.get(command.package_version, f"version {command.package_version}")
-        if says == expected(device):
+        reported = versions.get(command.package_version, f"version {command.package_version}")
+        if reported == expected(device):
             return OK
-        reason = f"other version in PackageVersion: {name} {says}, its group's is {expected(device)}"
+        reason = f"other version in PackageVersion: {name} {reported}, its group's is {expected(device)}"
         return Verdict(ok=False, reason=reason)
 
     return Question(name=f"PackageVersion {name}", port=port, request=lambda *_: PackageVersionReq(), read=read)
@@ -49,8 +49,10 @@ PACKAGE_VERSIONS = (
 )
 
 
-def base_version_read(state: CampaignState, _device: DeviceState, command: Command, _at: float) -> Verdict | None:
-    """The base of a delta: a device with another version cannot use it."""
+def base_version_read(
+    state: CampaignState, _device: DeviceState, command: Command, _received_at: float
+) -> Verdict | None:
+    """Requires the base version of the delta: a device with another version cannot use it."""
     if not isinstance(command, firmware.DevVersionAns):
         return None
     ok = command.fw_version == state.required_version
