@@ -588,9 +588,9 @@ def test_a_paused_campaign_can_be_stopped_and_cleans_up(drive) -> None:
 def test_a_campaign_that_is_being_stopped_cannot_be_paused(drive) -> None:
     d = drive(1, stage=DATA)
     d.stop()
-    with pytest.raises(CampaignError, match="cannot pause campaign .*: it is stopping"):
+    with pytest.raises(CampaignError, match=r"cannot pause campaign .*: it is stopping"):
         d.campaign.pause(d.now)
-    with pytest.raises(CampaignError, match="cannot unpause campaign .*: it is stopping"):
+    with pytest.raises(CampaignError, match=r"cannot unpause campaign .*: it is stopping"):
         d.campaign.unpause(d.now)
 
 
