@@ -62,7 +62,7 @@ def test_counters_that_run_out_are_refused(config_of, group_of) -> None:
         plan_of(config_of(1, groups=(group_of(first_f_cnt=0xFFFFFFFF - 3),)))
 
 
-def test_the_slowest_device_is_the_slowest(config_of) -> None:
+def test_the_slowest_period_of_a_plan_is_that_of_its_slowest_device(config_of) -> None:
     devices = tuple(
         Device(dev_eui=f"{i:016x}", group="meters", uplink_period=p) for i, p in ((1, 50), (2, None), (3, 700))
     )
@@ -70,20 +70,20 @@ def test_the_slowest_device_is_the_slowest(config_of) -> None:
 
 
 @given(n_devices=st.integers(1, 400), tenths=st.integers(10, 1000))
-def test_needed_is_the_smallest_number_that_meets_the_threshold(config_of, n_devices, tenths) -> None:
+def test_the_needed_devices_are_the_fewest_that_meet_the_threshold(config_of, n_devices, tenths) -> None:
     needed = plan_of(config_of(n_devices, success_threshold=tenths / 10)).n_needed
     threshold = Fraction(tenths, 10)
     assert 100 * needed >= threshold * n_devices
     assert 100 * (needed - 1) < threshold * n_devices
 
 
-def test_a_threshold_that_is_met_exactly(config_of) -> None:
+def test_a_threshold_is_met_by_exactly_its_share(config_of) -> None:
     assert plan_of(config_of(250, success_threshold=64.4)).n_needed == 161
     assert plan_of(config_of(375, success_threshold=8.8)).n_needed == 33
 
 
 @pytest.mark.parametrize("version", ["1.0.0", "2.0.0"])
-def test_the_block_is_the_plan(config_of, group_of, version) -> None:
+def test_the_block_of_a_group_is_as_planned(config_of, group_of, version) -> None:
     config = config_of(1, groups=(group_of(version=version),), rows=(3, 1), frag_index=2, descriptor="01020304")
     plan = plan_of(config, 25).groups["meters"]
     block = make_block(config, plan, bytes(25))
@@ -158,7 +158,7 @@ def test_with_coded_fragments_there_is_one_round(config_of) -> None:
     assert (plan.fec, plan.rounds, plan.n_planned) == (True, 1, 4)
 
 
-def test_the_first_rows_are_the_default(config_of) -> None:
+def test_coded_fragments_have_the_first_rows_by_default(config_of) -> None:
     assert plan_of(config_of(1, rows="first")).groups["meters"].rows == (1, 2)
 
 
@@ -174,7 +174,7 @@ def test_a_session_holds_all_rounds_and_their_status_requests(config_of, group_o
     assert plan.session_length == pytest.approx(transmission + 2 * (plan.time.spacing + spread + 50))
 
 
-def test_what_is_asked_by_unicast_needs_no_session(config_of) -> None:
+def test_status_requests_by_unicast_need_no_session_time(config_of) -> None:
     plan = plan_of(config_of(3, kind="binary")).groups["meters"]
     assert (plan.n_status, plan.status_wait) == (0, 0)
     assert plan.session_length == pytest.approx(plan.lead + plan.time.duration)
@@ -196,3 +196,25 @@ def test_a_group_begins_where_the_registry_or_the_network_is_if_that_is_further_
     config = config_of(1, groups=(group_of(first_f_cnt=50),))
     for known, first in ((7, 50), (50, 50), (90, 90)):
         assert make_plan(config, 30, next_f_cnt={"meters": known}).groups["meters"].first_f_cnt == first
+
+
+@pytest.mark.parametrize(
+    ("n_devices", "redundancy", "asked"), [(5, "5/6", False), (6, "5/6", True), (1, 0, True), (5, "adaptive", False)]
+)
+def test_large_groups_and_groups_without_coded_fragments_are_asked_by_multicast(
+    config_of, n_devices, redundancy, asked
+) -> None:
+    """fsession_status_threshold is 5."""
+    config = config_of(n_devices, kind="binary", redundancy=redundancy, fsession_status_threshold=5)
+    plan = make_plan(config, 100).groups["meters"]
+    assert (plan.asked_by_multicast, plan.n_status > 0) == (asked, asked)
+
+
+def test_a_group_of_an_update_may_be_asked_by_multicast_without_a_planned_status(config_of) -> None:
+    plan = make_plan(config_of(1, redundancy=0), 100).groups["meters"]
+    assert (plan.asked_by_multicast, plan.n_status) == (True, 0)
+
+
+@pytest.mark.parametrize(("n_devices", "spread"), [(1, 16), (240, 16), (241, 32), (2000, 128)])
+def test_answers_of_a_group_are_spread_by_its_size(config_of, n_devices, spread) -> None:
+    assert make_plan(config_of(n_devices), 100).groups["meters"].answer_spread == spread
