@@ -116,7 +116,7 @@ def test_order_verb_leaves_an_order_for_the_owner(journal: Journal, verb: Any) -
 
 def test_order_verb_refuses_at_once_what_the_campaign_does_not_allow(journal: Journal) -> None:
     before = list(journal.events("d"))
-    with pytest.raises(CampaignError, match="cannot pause campaign .*: it is STOPPED"):
+    with pytest.raises(CampaignError, match=r"cannot pause campaign .*: it is STOPPED"):
         operations.order_verb(journal, "d", "pause")
     assert (list(journal.events("d")), journal.orders()) == (before, ())
 

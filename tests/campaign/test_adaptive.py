@@ -108,7 +108,7 @@ def verify(d: Any, answers: dict[int, Any]) -> None:
             if d.stage != VERIFY:
                 return
             phase = d.turn(i).phase
-            request = d._present_request(i) if phase in (Phase.REQUESTED, Phase.HANDED_OVER) else None
+            request = d.present_request(i) if phase in (Phase.REQUESTED, Phase.HANDED_OVER) else None
             if request is not None:
                 d.hand_over(request)
                 d.sent(request)
@@ -470,7 +470,7 @@ def test_who_has_the_data_is_not_asked_into_another_session(drive) -> None:
     unicast_status(d, {1: lacks(1, 30), 2: COMPLETE})
     assert d.stage == SESSION
     d.succeed(1)
-    assert d.asks(2) == []
+    assert d.questions(2) == []
     assert d.stage == DATA
 
 
@@ -584,7 +584,7 @@ def test_a_verification_that_finds_the_old_version_goes_back(drive) -> None:
     status(d)
     silence(d)
     verify(d, {2: NEW})
-    assert (d.status, d.asks(1)) == ("SUCCEEDED", [])
+    assert (d.status, d.questions(1)) == ("SUCCEEDED", [])
     assert fragments(d) == list(range(1, 37))
 
 

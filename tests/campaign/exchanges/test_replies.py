@@ -145,7 +145,7 @@ def test_a_device_that_does_not_know_the_time_is_synchronised_first_and_then_ask
     assert len(d.replies(1)) == 1
     d.succeed(1)
     assert d.stage == DATA
-    assert d.asks(1, SESSION) == ["McSession", "ForceDeviceResync", "McSession"]
+    assert d.questions(1, SESSION) == ["McSession", "ForceDeviceResync", "McSession"]
 
 
 def test_its_question_ends_the_synchronisation_even_if_the_network_answers_it(drive) -> None:
@@ -171,7 +171,7 @@ def test_a_clock_that_stays_unknown_is_off(drive) -> None:
     d.say(1, asks_time(0, at=d.now, required=True))
     unknown_time(d)
     assert d.device(1).reason == "clock off: the device does not know the time"
-    assert d.asks(1, SESSION).count("ForceDeviceResync") == 1
+    assert d.questions(1, SESSION).count("ForceDeviceResync") == 1
 
 
 # ---- FragDataBlockReceivedAns ----------------------------------------------------------------------------
@@ -363,7 +363,7 @@ def test_replay_knows_what_is_owed(drive, group_of) -> None:
     group = group_of(version="2.0.0", mc_version="2.0.0")
     d = drive(devices=devices, groups=(group,), ack_reception=True, ucast_msg_delay=5000, stage=VERIFY)
     checked = 0
-    original = d._keep
+    original = d.keep
 
     def keep(events: list[m.Event]) -> list[m.Event]:
         nonlocal checked
@@ -374,7 +374,7 @@ def test_replay_knows_what_is_owed(drive, group_of) -> None:
         checked += 1
         return kept
 
-    d._keep = keep
+    d.keep = keep
     for i in (1, 2, 3):
         d.say(i, complete())
         d.say(i, asks_time(100, at=d.now))

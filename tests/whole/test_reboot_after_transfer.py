@@ -37,9 +37,9 @@ def test_the_image_is_proven_then_the_reboot_planned_then_the_version_asked(driv
     d.reach(REBOOT)
     assert "DevRebootTime" not in [r.ask for r in d.of(m.Requested) if r.at < d.now]
     if redundancy != "adaptive":
-        assert d.asks(1, UPGRADE) == ["DevUpgradeImage"]
+        assert d.questions(1, UPGRADE) == ["DevUpgradeImage"]
     d.reach("end")
-    assert (d.status, d.asks(1, REBOOT)) == ("SUCCEEDED", ["DevRebootTime"])
+    assert (d.status, d.questions(1, REBOOT)) == ("SUCCEEDED", ["DevRebootTime"])
 
 
 def test_only_a_firmware_update_makes_devices_reboot(config_of) -> None:
@@ -71,7 +71,7 @@ def test_who_runs_the_new_version_already_is_asked_nothing(drive) -> None:
 def test_a_stack_that_does_not_tell_of_images_is_asked_for_its_status(drive) -> None:
     d = drive(1, stage=UPGRADE, **AFTER, **ST, allow_carousel=True, redundancy=0)
     d.sent(d.ask(1))
-    assert d.asks(1) == ["FragSessionStatus"]
+    assert d.questions(1) == ["FragSessionStatus"]
     d.say(1, fragmentation.FragSessionStatusAns(frag_index=0, nb_frag_received=1, missing_frag=0))
     assert d.stage == REBOOT
 
@@ -222,7 +222,7 @@ def test_the_old_version_of_who_has_a_valid_image_is_no_reason_for_another_round
 
 
 def asked(d: Any, i: int) -> list[str]:
-    return d.asks(i, "clean-up")
+    return d.questions(i, "clean-up")
 
 
 def test_stop_cancels_the_reboots(drive) -> None:

@@ -321,7 +321,7 @@ def test_a_campaign_that_fails_then_cleans_up_the_others_once(drive) -> None:
 def test_replay_while_a_device_is_cleaned_up_is_the_campaign(drive, stage) -> None:
     d = leaving(drive, stage)
     checked = 0
-    original = d._keep
+    original = d.keep
 
     def keep(events: list[m.Event]) -> list[m.Event]:
         nonlocal checked
@@ -330,7 +330,7 @@ def test_replay_while_a_device_is_cleaned_up_is_the_campaign(drive, stage) -> No
         checked += 1
         return kept
 
-    d._keep = keep
+    d.keep = keep
     d.succeed(2)
     d.reach("end")
     assert checked > 20
@@ -367,7 +367,7 @@ OTHER = firmware.DevVersionAns(fw_version=7, hw_version=1)
 
 
 def tidied(d: Any, i: int) -> list[str]:
-    return d.asks(i, "clean-up")
+    return d.questions(i, "clean-up")
 
 
 def verified(d: Any, answers: dict[int, Any]) -> None:
@@ -453,7 +453,7 @@ def test_who_was_a_member_before_stays_one(drive) -> None:
     verified(d, {1: NEW, 2: NEW})
     d.clean_up()
     assert tidied(d, 2) == [CLOSE, LEAVE]
-    assert tidied(d, 1) == ([CLOSE] if d.asks(1, GROUP) == [] else [CLOSE, LEAVE])
+    assert tidied(d, 1) == ([CLOSE] if d.questions(1, GROUP) == [] else [CLOSE, LEAVE])
 
 
 def test_no_session_is_as_good_as_a_deleted_one(drive) -> None:
