@@ -90,7 +90,7 @@ def test_groups_with_the_same_frames_share_them(config_of, group_of) -> None:
 
 
 @pytest.mark.parametrize("stage", [*STAGES, "end"])
-def test_replay_is_the_campaign(drive, stage) -> None:
+def test_a_replay_in_every_stage_is_the_campaign(drive, stage) -> None:
     d = drive(3)
     d.reach(stage)
     assert same(replayed(d), d.campaign)
@@ -115,7 +115,7 @@ def test_replay_after_every_event_of_a_whole_campaign(drive) -> None:
 
 @pytest.mark.parametrize("settings", KINDS, ids=lambda settings: settings["kind"])
 @pytest.mark.parametrize("stopped", [False, True])
-def test_whoever_follows_event_by_event_sees_the_campaign(drive, settings, stopped) -> None:
+def test_a_follower_of_every_event_sees_the_campaign(drive, settings, stopped) -> None:
     """Also between two events that were decided together."""
     d = drive(3, **settings)
     if stopped:
@@ -191,12 +191,12 @@ def test_replay_refuses_another_image(drive) -> None:
         Campaign.replay(drive(1).events, IMAGE[:-1] + b"\xff")
 
 
-def test_replay_without_the_image_can_be_looked_at(drive) -> None:
+def test_a_replay_without_the_image_has_the_status(drive) -> None:
     d = drive(2, stage="DlFragment")
     assert Campaign.replay(d.events).status() == d.campaign.status()
 
 
-def test_replay_without_the_image_cannot_be_continued(drive) -> None:
+def test_a_replay_without_the_image_cannot_go_on(drive) -> None:
     d = drive(2, stage="DlFragment")
     campaign = Campaign.replay(d.events)
     with pytest.raises(CampaignError):

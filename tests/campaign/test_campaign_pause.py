@@ -242,7 +242,7 @@ def test_pause_and_unpause_are_said_once(drive) -> None:
 
 
 @pytest.mark.parametrize("verb", ["pause", "unpause"])
-def test_what_does_not_run_cannot_be_paused_and_nothing_changes(drive, config_of, verb) -> None:
+def test_a_campaign_that_does_not_run_cannot_be_paused_and_does_not_change(drive, config_of, verb) -> None:
     with pytest.raises(CampaignError, match="it is CONFIGURED"):
         getattr(Campaign(config_of(1), IMAGE), verb)(T0)
     d = drive(1)

@@ -88,7 +88,7 @@ def row(values: Any) -> str:
 
 @pytest.mark.parametrize("device_class", ["B", "C"])
 @pytest.mark.parametrize(("kind", "stage", "settings", "done"), TABLE, ids=row)
-def test_what_is_done_when_it_is_stopped_in(drive, group_of, device_class, kind, stage, settings, done) -> None:
+def test_a_stop_asks_what_its_stage_calls_for(drive, group_of, device_class, kind, stage, settings, done) -> None:
     group = group_of(device_class=device_class, periodicity=7)
     d = drive(3, kind=kind, groups=(group,), stage=stage.replace("McClassC", f"McClass{device_class}"), **settings)
     d.stop()
@@ -101,7 +101,7 @@ def test_what_is_done_when_it_is_stopped_in(drive, group_of, device_class, kind,
 
 
 @pytest.mark.parametrize(("kind", "stage", "settings", "done"), TABLE, ids=row)
-def test_no_new_stage_and_no_more_fragments(drive, kind, stage, settings, done) -> None:
+def test_a_stop_begins_no_stage_and_sends_no_fragments(drive, kind, stage, settings, done) -> None:
     d = drive(2, kind=kind, stage=stage, **settings)
     if stage == DATA:
         d.wait_until(d.session().start + 6)
@@ -114,7 +114,7 @@ def test_no_new_stage_and_no_more_fragments(drive, kind, stage, settings, done) 
     assert (d.stage, d.status, d.campaign.deadline()) == (stage, "STOPPED", None)
 
 
-def test_after_the_reboot_time_there_is_nothing_to_prevent(drive) -> None:
+def test_a_stop_after_the_reboot_time_prevents_nothing(drive) -> None:
     d = drive(2, reboot=REBOOT, stage=VERIFY)
     d.wait_until(REBOOT)
     d.stop()
@@ -126,7 +126,7 @@ def test_after_the_reboot_time_there_is_nothing_to_prevent(drive) -> None:
     ("kind", "settings", "done"),
     [("firmware", {}, [DELETE, LEAVE]), ("firmware", WITH_REBOOT, [CANCEL, DELETE, LEAVE]), ("binary", {}, [])],
 )
-def test_in_a_further_session_there_may_be_an_image_already(drive, kind, settings, done) -> None:
+def test_a_stop_in_a_further_session_deletes_an_image_that_may_exist(drive, kind, settings, done) -> None:
     d = drive(2, kind=kind, stage=DATA, **settings)
     d.wait_until(d.session().end + 1)  # one fragment is out
     assert (d.stage, len(d.frames())) == (SESSION, 1)
@@ -135,7 +135,7 @@ def test_in_a_further_session_there_may_be_an_image_already(drive, kind, setting
     assert [d.questions(i) for i in (1, 2)] == [done] * 2
 
 
-def test_a_moment_before_the_reboot_time_there_is(drive) -> None:
+def test_a_stop_a_moment_before_the_reboot_time_prevents_the_installation(drive) -> None:
     d = drive(1, reboot=REBOOT, stage=VERIFY)
     d.wait_until(REBOOT - 1)
     d.stop()
@@ -195,7 +195,7 @@ def test_the_group_that_a_device_had_before_is_left_to_it(drive) -> None:
 # ---- which devices ---------------------------------------------------------------------------------------
 
 
-def test_sent_means_requested_answered_or_not(drive) -> None:
+def test_a_reboot_that_was_requested_is_cancelled_answered_or_not(drive) -> None:
     d = drive(6, reboot=REBOOT, ucast_msg_delay=1000, stage=REBOOT_TIME)
     d.wait(5)
     sent = {int(r.dev_eui, 16): r for r in d.requests()}
@@ -326,7 +326,7 @@ def test_a_cancel_is_not_repeated_after_the_reboot_time(drive) -> None:
     assert "could not arrive before the reboot time" in unconfirmed(d)[1]
 
 
-def test_what_follows_a_cancel_that_came_too_late_is_asked_all_the_same(drive) -> None:
+def test_questions_after_a_cancel_that_came_too_late_are_asked(drive) -> None:
     """A half-built image can still be deleted, and class C closed."""
     d = drive(1, reboot=REBOOT, stage=VERIFY)
     d.wait_until(REBOOT - 10)
@@ -349,7 +349,7 @@ def test_what_follows_a_cancel_that_came_too_late_is_asked_all_the_same(drive) -
         (firmware.DevDeleteImageAns(error_no_valid_image=True, error_invalid_version=True), False),
     ],
 )
-def test_no_valid_image_counts_as_confirmed_an_invalid_version_does_not(drive, answer, ok) -> None:
+def test_no_valid_image_confirms_a_deletion_and_an_invalid_version_does_not(drive, answer, ok) -> None:
     d = drive(1, stage=DATA)
     d.stop()
     confirm(d, 1, answer)
@@ -498,7 +498,7 @@ def test_a_late_confirmation_does_not_hide_an_earlier_refusal(drive) -> None:
 # ---- when it is over -------------------------------------------------------------------------------------
 
 
-def test_it_is_stopped_only_when_it_is_over(drive) -> None:
+def test_a_campaign_is_stopped_only_after_its_clean_up(drive) -> None:
     d = drive(3, stage=FRAG)
     d.stop()
     for i in (1, 2, 3):
@@ -508,7 +508,7 @@ def test_it_is_stopped_only_when_it_is_over(drive) -> None:
     assert (last_event(d).reason, d.campaign.status().reason) == ("the campaign was stopped",) * 2
 
 
-def test_it_says_which_devices_did_not_confirm(drive) -> None:
+def test_a_stopped_campaign_names_the_devices_that_did_not_confirm(drive) -> None:
     d = drive(3, msg_retries=0, stage=FRAG)
     d.stop()
     for i in (1, 3):
@@ -519,7 +519,7 @@ def test_it_says_which_devices_did_not_confirm(drive) -> None:
     assert (last_event(d).unconfirmed, d.campaign.status().unconfirmed) == (expected, expected)
 
 
-def test_it_is_bounded_by_retries_not_by_the_maximum_duration(drive) -> None:
+def test_a_stop_is_bounded_by_retries_not_by_the_maximum_duration(drive) -> None:
     """It ends at T0 + 20 000 s; an answer is due after 610 s."""
     start = T0 + 19_000
     d = drive(1, max_duration=20_000, reboot=REBOOT, session_start=start, each={"uplink_period": 600}, stage=SESSION)
@@ -534,7 +534,7 @@ def test_it_is_bounded_by_retries_not_by_the_maximum_duration(drive) -> None:
     assert d.now > d.of(m.Stopping)[0].at + 3 * 610 > T0 + 20_000
 
 
-def test_silence_cannot_keep_it_for_ever(drive) -> None:
+def test_silent_devices_cannot_keep_a_stop_for_ever(drive) -> None:
     """Nobody answers, nothing is even handed over."""
     d = drive(4, reboot=REBOOT, stage=SESSION)
     d.stop()
@@ -558,7 +558,7 @@ def test_stop_is_idempotent(drive) -> None:
     assert (len(d.events), d.status) == (n_events, "STOPPED")
 
 
-def test_what_was_not_started_or_is_over_cannot_be_stopped(drive, config_of) -> None:
+def test_a_campaign_that_was_not_started_or_is_over_cannot_be_stopped(drive, config_of) -> None:
     with pytest.raises(CampaignError, match="it is CONFIGURED"):
         Campaign(config_of(1), IMAGE).stop(T0)
     d = drive(1)
@@ -707,7 +707,7 @@ def test_replay_in_the_middle_of_a_stop_is_the_campaign(drive, kind, stage, sett
     assert checked > len(done) * 3
 
 
-def test_it_survives_a_crash_in_its_middle(drive) -> None:
+def test_a_stop_survives_a_crash_in_its_middle(drive) -> None:
     d = drive(3, reboot=REBOOT, stage=DATA)
     d.stop()
     d.sent(d.ask(1))
@@ -724,7 +724,7 @@ def test_it_survives_a_crash_in_its_middle(drive) -> None:
     assert (d.status, last_event(d).unconfirmed) == ("STOPPED", ())
 
 
-def test_an_outage_in_its_middle_uses_no_retry(drive) -> None:
+def test_an_outage_in_the_middle_of_a_stop_uses_no_retry(drive) -> None:
     d = drive(2, msg_retries=0, stage=FRAG)
     d.stop()
     d.sent(d.ask(1))

@@ -87,7 +87,7 @@ def test_an_example_comes_back_as_it_was(event: m.Event) -> None:
         m.StageStarted(at=1.0, stage="x", n_devices=1, sessions={"g": m.Session(start=float("inf"), time_out=3)}),
     ],
 )
-def test_what_could_not_be_read_again_is_not_written(event: m.Event) -> None:
+def test_an_event_that_could_not_be_read_again_is_not_written(event: m.Event) -> None:
     with pytest.raises(JournalError, match=f"a {named(event)} cannot be written to a journal: "):
         m.encode(event)
 
@@ -95,7 +95,7 @@ def test_what_could_not_be_read_again_is_not_written(event: m.Event) -> None:
 @pytest.mark.parametrize(
     ("kind", "version", "known"), [("Levitated", 1, "no such event"), ("Paused", 2, "version 1"), ("", 0, "no such")]
 )
-def test_what_a_later_version_wrote_is_refused(kind: str, version: int, known: str) -> None:
+def test_an_event_of_a_later_version_is_refused(kind: str, version: int, known: str) -> None:
     with pytest.raises(
         JournalError, match=f"{kind} of version {version}, .* knows {known}.*: it was written by a later"
     ):
@@ -105,7 +105,7 @@ def test_what_a_later_version_wrote_is_refused(kind: str, version: int, known: s
 @pytest.mark.parametrize(
     "data", [b"", b"{", b"[]", b"{}", b'{"at":"1"}', b'{"at":null,"id":"x"}', b'{"at":1,"id":5}', b"\xff"]
 )
-def test_what_is_no_event_is_refused(data: bytes) -> None:
+def test_data_of_no_event_is_refused(data: bytes) -> None:
     with pytest.raises(JournalError, match="the journal holds a Withdrawn that cannot be read: "):
         m.decode("Withdrawn", 1, data)
 
@@ -118,7 +118,7 @@ def test_a_configuration_that_is_refused_today_is_told() -> None:
         m.decode("Configured", 1, written)
 
 
-def test_what_an_earlier_version_wrote_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_event_of_an_earlier_version_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """Step by step, up to the version of today."""
     monkeypatch.setattr(m.HandedOver, "VERSION", 3)
     monkeypatch.setitem(m.UPGRADES, ("HandedOver", 1), lambda old: {**old, "name": old["their_name"]})  # type: ignore[arg-type]
@@ -136,7 +136,7 @@ def test_what_an_earlier_version_wrote_is_read(monkeypatch: pytest.MonkeyPatch) 
         event_codec._decoder.cache_clear()
 
 
-def test_there_is_a_way_up_from_every_version() -> None:
+def test_every_earlier_version_has_an_upgrade() -> None:
     assert set(m.UPGRADES) == {(kind, old) for kind, cls in m.EVENTS.items() for old in range(1, cls.VERSION)}
 
 

@@ -15,7 +15,7 @@ def named(event: m.Event) -> str:
     return type(event).__name__
 
 
-def test_there_is_an_example_of_every_event() -> None:
+def test_every_event_has_an_example() -> None:
     types = {t for t in vars(m).values() if isinstance(t, type) and issubclass(t, m.Event) and t is not m.Event}
     assert {type(example) for example in EXAMPLES} == types
     assert {cls.__name__: cls for cls in types} == m.EVENTS

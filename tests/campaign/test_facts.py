@@ -146,7 +146,7 @@ def test_a_membership_is_told_once_it_is_confirmed(drive, group_of) -> None:
     assert [fact.memberships for fact in device_facts(d)] == [(expected,)]
 
 
-def test_what_a_device_had_there_is_forgotten_as_soon_as_it_may_be_overwritten(drive) -> None:
+def test_a_membership_is_forgotten_as_soon_as_it_may_be_overwritten(drive) -> None:
     """And what it has of other groups is not."""
     other = member(mc_group_id=3, mc_addr="0badcafe")
     d = drive(1, known=known(memberships=(member(mc_addr="00000001"), other)))
@@ -190,7 +190,7 @@ def test_a_volunteered_version_is_told_too(drive, stage) -> None:
     assert device_facts(d)[-1].fw_version == OLD_VERSION
 
 
-def test_what_is_told_of_a_device_is_all_that_is_known_of_it(drive, group_of) -> None:
+def test_a_device_fact_has_everything_known_of_the_device(drive, group_of) -> None:
     """Nothing that the registry said before is lost."""
     said = known(session_cnt=40, session_open=True, fw_version=OLD_VERSION, memberships=(member(mc_group_id=1),))
     d = drive(1, groups=(group_of(version="2.0.0"),), known=said)
@@ -293,7 +293,7 @@ def test_the_registry_is_not_asked_whether_a_device_is_updated(drive) -> None:
 # ---- what the events hold --------------------------------------------------------------------------------
 
 
-def test_what_was_known_is_in_event_0(drive) -> None:
+def test_the_facts_at_the_start_are_in_event_0(drive) -> None:
     said = m.Known(next_f_cnt={"meters": 3}, devices={dev(1): m.KnownDevice(session_cnt=4, memberships=(member(),))})
     d = drive(1, known=said)
     configured = d.events[0]

@@ -71,7 +71,7 @@ def test_timers_that_were_due_earlier_come_before_an_input(drive) -> None:
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_what_is_foreign_is_counted_not_journalled(drive, stage) -> None:
+def test_foreign_inputs_are_counted_and_add_no_event(drive, stage) -> None:
     d = drive(2, stage=stage)
     n_events = len(d.events)
     d.receive(m.Uplink("ff" * 8, 200, b"\x02\x00", d.now))

@@ -226,7 +226,7 @@ def live(d: Any, rng: random.Random) -> None:
 
 
 @pytest.mark.parametrize("seed", range(100))
-def test_whatever_happens_every_reason_is_of_the_list(drive, group_of, seed) -> None:
+def test_every_reason_in_a_random_campaign_is_of_the_list(drive, group_of, seed) -> None:
     rng = random.Random(seed)
     d = some_campaign(drive, group_of, rng)
     live(d, rng)

@@ -245,7 +245,7 @@ def test_another_session_is_asked_for_when_the_old_one_is_over(drive) -> None:
     assert d.status == "SUCCEEDED"
 
 
-def test_in_the_same_session_nobody_is_asked_for_another(drive) -> None:
+def test_no_device_is_asked_for_another_session_while_a_round_fits_into_the_old_one(drive) -> None:
     d = drive(1, **FIRMWARE)
     lacking(d, 1)
     d.reach("end")
@@ -394,7 +394,7 @@ def test_a_group_in_which_nobody_lacks_anything_is_not_sent_again(drive, group_o
 
 
 @pytest.mark.parametrize("kind", ["binary", "firmware"])
-def test_nor_is_it_asked_for_another_session(drive, group_of, kind) -> None:
+def test_a_group_in_which_nobody_lacks_anything_is_not_asked_for_another_session(drive, group_of, kind) -> None:
     d = two_carousels(drive, group_of, kind)
     complete(d, 1)
     d.sent(d.ask(2))

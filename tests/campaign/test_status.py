@@ -150,7 +150,7 @@ def test_counts_are_hints_by_profile(drive, profile, answer, status) -> None:
     assert d.status == ("SUCCEEDED" if answer.missing_frag == 0 or profile == "lbm" else "FAILED")
 
 
-def test_what_passes_has_no_reason(drive) -> None:
+def test_a_device_that_passes_has_no_reason(drive) -> None:
     for kind in ("multicast", "binary", "firmware"):
         d = drive(2, kind=kind)
         d.reach("end")

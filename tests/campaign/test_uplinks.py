@@ -78,7 +78,7 @@ def test_a_repeated_or_late_uplink_is_no_interval(drive):
 
 
 @pytest.mark.parametrize("port", [200, 201, 202, 203])
-def test_what_a_device_says_because_it_was_asked_is_no_sign_of_its_period(drive, port):
+def test_an_answer_is_no_sign_of_the_uplink_period(drive, port):
     d = drive(2)
     for _ in range(6):
         d.up(1, port, b"\xff")
@@ -182,7 +182,7 @@ def test_a_truncated_answer_is_counted_and_its_device_asked_again(drive) -> None
     assert len(d.requests(1)) == 2
 
 
-def test_what_comes_before_a_truncated_command_holds(drive) -> None:
+def test_commands_before_a_truncated_one_are_read(drive) -> None:
     d = drive(1)
     d.sent(d.ask(1))
     d.up(1, 200, multicast.McGroupSetupAns(mc_group_id=0).encode() + b"\x04")

@@ -75,7 +75,7 @@ def due(d: Any, group: str = "meters") -> float:
         (6, 5, 0, True),
     ],
 )
-def test_over_multicast_if_the_group_has_more_devices_than_the_threshold_or_no_coded_fragments(
+def test_a_group_above_the_threshold_or_without_coded_fragments_is_asked_by_multicast(
     drive, n_devices, threshold, redundancy, together
 ) -> None:
     d = drive(n_devices, redundancy=redundancy, fsession_status_threshold=threshold, kind="binary", stage=STATUS)
@@ -109,20 +109,20 @@ def test_a_unicast_request_asks_whoever_hears_it(drive) -> None:
     assert request.f_port == 201
 
 
-def test_it_takes_the_groups_next_counter(drive) -> None:
+def test_a_multicast_request_takes_the_groups_next_counter(drive) -> None:
     d = drive(2, **CAROUSEL)
     assert by_multicast(d).f_cnt == 3
     assert d.campaign.next_f_cnt("meters") == 4
 
 
-def test_it_keeps_the_spacing_from_the_last_fragment(drive) -> None:
+def test_a_multicast_request_keeps_the_spacing_from_the_last_fragment(drive) -> None:
     d = drive(2, **CAROUSEL)
     last = [frame for frame in d.frames() if frame.frag_nb == 3][-1]
     request = by_multicast(d)
     assert request.at - last.at == pytest.approx(d.campaign.plan.groups["meters"].time.spacing)
 
 
-def test_it_is_a_frame_of_a_ping_slot_in_class_b(drive, group_of) -> None:
+def test_a_multicast_request_is_sent_in_a_ping_slot_in_class_b(drive, group_of) -> None:
     d = drive(2, groups=(group_of(device_class="B", periodicity=2),), **CAROUSEL)
     d.reach("end")
     assert d.status == "SUCCEEDED"
@@ -216,14 +216,14 @@ def test_a_device_that_lacks_fragments_fails_with_their_number(drive, answer, re
         ),
     ],
 )
-def test_what_only_dialect_2_can_say(drive, group_of, answer, reason) -> None:
+def test_errors_that_only_dialect_2_reports_fail_the_device(drive, group_of, answer, reason) -> None:
     d = drive(1, groups=(group_of(version="2.0.0"),), **BINARY)
     d.sent(d.ask(1))
     d.say(1, answer)
     assert (d.status, d.device(1).reason) == ("FAILED", reason)
 
 
-def test_fec_on_has_no_further_round(drive) -> None:
+def test_a_group_with_coded_fragments_has_no_further_round(drive) -> None:
     d = drive(2, datafrag_loops_max=5, **BINARY)
     for i in (1, 2):
         d.sent(d.ask(i))
@@ -248,7 +248,7 @@ def test_answers_to_a_multicast_request_are_due_after_the_spread_and_the_timeout
     assert [event.id for event in d.of(m.Unanswered)] == [handed_over]
 
 
-def test_who_is_silent_is_asked_by_unicast(drive) -> None:
+def test_a_silent_device_is_asked_by_unicast(drive) -> None:
     """Silence proves nothing: it may have missed the request, or its answer got lost."""
     d = drive(4, **CAROUSEL)
     by_multicast(d)
@@ -262,7 +262,7 @@ def test_who_is_silent_is_asked_by_unicast(drive) -> None:
     assert d.status == "SUCCEEDED"
 
 
-def test_who_is_silent_and_not_heard_either_is_waited_for(drive) -> None:
+def test_a_silent_device_that_was_not_heard_is_waited_for(drive) -> None:
     d = drive(1, **CAROUSEL)
     d.state(1).heard = False
     by_multicast(d)
@@ -272,7 +272,7 @@ def test_who_is_silent_and_not_heard_either_is_waited_for(drive) -> None:
     assert d.questions(1) == [STATUS]
 
 
-def test_the_answer_to_the_multicast_request_counts_while_it_is_asked_by_unicast(drive) -> None:
+def test_the_answer_to_the_multicast_request_counts_while_the_device_is_asked_by_unicast(drive) -> None:
     d = drive(2, **CAROUSEL)
     by_multicast(d)
     d.say(1, ans())
@@ -281,7 +281,7 @@ def test_the_answer_to_the_multicast_request_counts_while_it_is_asked_by_unicast
     assert d.status == "SUCCEEDED"
 
 
-def test_who_stays_silent_has_all_its_retries(drive) -> None:
+def test_a_device_that_stays_silent_has_all_its_retries(drive) -> None:
     d = drive(2, datafrag_loops_max=1, **CAROUSEL)
     by_multicast(d)
     d.say(1, ans())
@@ -345,7 +345,7 @@ def test_a_multicast_request_fits_into_the_session(drive) -> None:
 
 
 @pytest.mark.parametrize("left", [0.01, 0.0, -1.0])
-def test_one_that_does_not_is_asked_by_unicast(drive, left) -> None:
+def test_a_group_whose_multicast_request_does_not_fit_is_asked_by_unicast(drive, left) -> None:
     d = late_status(drive, left)
     d.wait(5)
     assert (status_frames(d), len(d.requests())) == ([], 2)
@@ -354,7 +354,7 @@ def test_one_that_does_not_is_asked_by_unicast(drive, left) -> None:
     assert d.status == "SUCCEEDED"
 
 
-def test_nor_is_one_waited_for_whose_slot_comes_too_late(drive, group_of) -> None:
+def test_a_multicast_request_whose_slot_comes_too_late_is_not_waited_for(drive, group_of) -> None:
     """At this data rate and duty cycle slots are two minutes apart."""
     d = drive(2, groups=(group_of(dr=0, frequency=868_100_000),), kind="binary", redundancy=0, stage=DATA)
     for n, left in ((1, 1000), (2, 110), (3, 60)):
@@ -368,7 +368,7 @@ def test_nor_is_one_waited_for_whose_slot_comes_too_late(drive, group_of) -> Non
     assert (status_frames(d), len(d.requests())) == ([], 2)
 
 
-def test_one_that_the_network_did_not_take_in_time_is_asked_by_unicast(drive) -> None:
+def test_a_group_whose_multicast_request_was_not_handed_over_in_time_is_asked_by_unicast(drive) -> None:
     d = late_status(drive, 20)
     d.wait(3)
     [request] = status_frames(d)
@@ -390,7 +390,7 @@ def test_answers_count_after_the_session_has_ended(drive) -> None:
     assert d.status == "SUCCEEDED"
 
 
-def test_the_session_is_planned_with_room_for_it(drive) -> None:
+def test_the_session_is_planned_with_room_for_the_multicast_request(drive) -> None:
     for settings in (CAROUSEL, BINARY | {"fsession_status_threshold": 0}):
         d = drive(2, **settings)
         plan = d.campaign.plan.groups["meters"]
@@ -418,7 +418,7 @@ def answered(d: Any) -> None:
     d.hand_over(d.replies()[-1])
 
 
-def test_a_device_that_said_that_its_block_is_complete_is_not_asked(drive, group_of) -> None:
+def test_a_device_that_reported_a_complete_block_is_not_asked(drive, group_of) -> None:
     d = second(drive, group_of, stage=DATA)
     d.say(2, complete())
     d.reach(STATUS)
@@ -427,7 +427,7 @@ def test_a_device_that_said_that_its_block_is_complete_is_not_asked(drive, group
     assert (d.device(2).data_complete, d.campaign.status().n_done) == (True, 1)
 
 
-def test_if_all_have_said_so_nobody_is_asked(drive, group_of) -> None:
+def test_no_device_is_asked_if_all_have_reported_a_complete_block(drive, group_of) -> None:
     d = second(drive, group_of, redundancy=0, stage=DATA)
     for i in (1, 2, 3):
         d.say(i, complete())
@@ -436,7 +436,7 @@ def test_if_all_have_said_so_nobody_is_asked(drive, group_of) -> None:
     assert {x.status for x in d.campaign.status().devices} == {"passed"}
 
 
-def test_it_may_say_so_while_it_is_asked(drive, group_of) -> None:
+def test_a_report_of_a_complete_block_answers_the_question_for_the_status(drive, group_of) -> None:
     d = second(drive, group_of, n_devices=1, stage=STATUS)
     d.say(1, complete())
     answered(d)
@@ -451,14 +451,14 @@ def test_a_block_with_a_mic_error_is_no_success(drive, group_of) -> None:
     assert (d.status, d.device(1).reason, d.state(1).data) == ("FAILED", "image not valid: MIC error", Data.WRONG)
 
 
-def test_a_block_with_a_mic_error_before_it_is_asked_is_not_the_last_word(drive, group_of) -> None:
+def test_a_block_with_a_mic_error_before_the_question_does_not_fail_the_device(drive, group_of) -> None:
     d = second(drive, group_of, n_devices=1, stage=DATA)
     d.say(1, complete(mic_error=True))
     d.reach(STATUS)
     assert d.asked(1) == STATUS
 
 
-def test_the_block_of_another_session_says_nothing(drive, group_of) -> None:
+def test_a_report_on_a_block_of_another_session_is_foreign(drive, group_of) -> None:
     d = second(drive, group_of, n_devices=1, stage=STATUS)
     d.say(1, complete(frag_index=3))
     assert (d.asked(1), d.state(1).data, d.replies()) == (STATUS, Data.UNKNOWN, [])
@@ -479,7 +479,7 @@ def test_late_answers_to_the_multicast_request_count_until_their_spread_is_over(
     assert (d.status, d.of(m.Finished)[0].successes) == ("SUCCEEDED", 4)
 
 
-def test_who_is_silent_is_not_asked_any_more_once_the_threshold_is_met(drive) -> None:
+def test_a_silent_device_is_no_longer_asked_once_the_threshold_is_met(drive) -> None:
     d = all_in_status(drive, 4, success_threshold=75, kind="binary", redundancy=0)
     by_multicast(d)
     for i in (1, 2, 3):
@@ -489,7 +489,7 @@ def test_who_is_silent_is_not_asked_any_more_once_the_threshold_is_met(drive) ->
     assert d.device(4).reason == "no answer in FragSessionStatus"
 
 
-def test_no_group_is_asked_any_more_once_the_threshold_is_met(drive, group_of) -> None:
+def test_no_group_is_asked_once_the_threshold_is_met(drive, group_of) -> None:
     """At its data rate and duty cycle the second group's slot comes two minutes later."""
     groups = (group_of("a"), group_of("b", mc_addr="01f3a4b6", dr=0, frequency=868_100_000))
     d = all_in_status(
@@ -546,7 +546,7 @@ def test_replay_in_every_moment_of_the_stage_is_the_campaign(drive, group_of) ->
     assert (d.status, checked > 20) == ("SUCCEEDED", True)
 
 
-def test_a_profile_that_cannot_be_believed_is_unverified(drive) -> None:
+def test_a_device_whose_counts_prove_nothing_is_unverified(drive) -> None:
     devices = tuple(
         Device(dev_eui=f"{i + 1:016x}", group="meters", profile=profile) for i, profile in enumerate(("lbm", "generic"))
     )

@@ -853,7 +853,7 @@ def test_every_request_says_until_when_it_may_be_sent(drive, stage):
         assert request.at < request.not_after <= d.of(StageStarted)[0].at + d.campaign.config.max_duration
 
 
-def test_what_cannot_be_withdrawn_runs_out_before_it_is_asked_again(drive):
+def test_a_request_that_cannot_be_withdrawn_expires_before_the_resend(drive):
     """Else two requests would be outstanding."""
     d = drive(1, network=NetworkCapabilities(withdraws=False), ucast_msg_delay=0)
     for stage in UNICAST_STAGES:

@@ -256,7 +256,7 @@ def test_a_device_that_may_reboot_alone_and_has_no_image_is_asked_for_its_versio
     assert (d.stage, d.asked(1)) == (VERIFY, "")  # it has said so
 
 
-def test_if_it_runs_the_old_version_it_takes_part_in_the_next_round(drive) -> None:
+def test_a_device_without_an_image_that_runs_the_old_version_takes_part_in_the_next_round(drive) -> None:
     d = drive(1, **FIRMWARE)
     say(d, 1, NONE_STORED)
     say(d, 1, firmware.DevVersionAns(fw_version=OLD_VERSION, hw_version=1))
@@ -275,7 +275,7 @@ def test_if_it_runs_the_old_version_it_takes_part_in_the_next_round(drive) -> No
         ("generic", {"reboot": T0 + 50_000}, False),  # it waits for its time
     ],
 )
-def test_only_a_device_that_may_reboot_alone_is(drive, profile, settings, asked) -> None:
+def test_only_a_device_that_may_reboot_alone_is_asked_for_its_version_instead(drive, profile, settings, asked) -> None:
     d = drive(1, each={"profile": profile}, allow_carousel=True, **settings, **FIRMWARE)
     say(d, 1, NONE_STORED)
     assert (d.asked(1) == "DevVersion after DevUpgradeImage") is asked

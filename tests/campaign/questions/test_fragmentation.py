@@ -98,14 +98,14 @@ def known(**device: Any) -> m.Known:
 
 
 @pytest.mark.parametrize("version", [V1, V2])
-def test_one_missing_after_a_reception_without_any_loss_is_none(drive, group_of, version):
+def test_one_missing_fragment_after_a_reception_without_loss_counts_as_none(drive, group_of, version):
     d = adaptive(drive, group_of, "lbm", version)
     d.say(1, answer(32, 1, version))
     assert last_status(d).ok
     assert d.last_stage == VERIFY
 
 
-def test_one_missing_of_a_device_that_lost_something_is_one(drive, group_of):
+def test_one_missing_fragment_after_losses_counts_as_one(drive, group_of):
     d = adaptive(drive, group_of, "lbm")
     d.say(1, answer(29, 1))
     assert (last_status(d).ok, last_status(d).needed) == (False, 1)
@@ -160,7 +160,7 @@ def test_a_mic_error_that_the_status_does_not_show_is_told_by_the_device(drive, 
 # ---- LoRaMac-node and ST ---------------------------------------------------------------------------------
 
 
-def test_losses_that_never_go_down_are_less_what_was_repaired(drive, group_of):
+def test_counted_losses_that_never_go_down_are_reduced_by_repairs(drive, group_of):
     """Three lost, and the number heard last. Of the two coded fragments nine in ten were heard."""
     d = adaptive(drive, group_of, "loramac-node", fsize=2, image=bytes(40))
     n_frags = d.campaign.plan.groups["meters"].n_frags
@@ -177,7 +177,7 @@ def test_losses_that_were_repaired_many_times_over_are_no_reason_for_another_rou
     assert goes_on(d) == VERIFY
 
 
-def test_they_do_not_prove_a_binary_transfer_either(drive, group_of):
+def test_losses_that_were_repaired_many_times_over_do_not_prove_a_binary_transfer(drive, group_of):
     d = adaptive(drive, group_of, "loramac-node", fsize=2, image=bytes(40), kind="binary", loss=0.2)
     d.say(1, answer(d.campaign.plan.groups["meters"].n_frames, 2))
     assert not last_status(d).ok

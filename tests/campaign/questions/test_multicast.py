@@ -122,7 +122,7 @@ def test_time_to_start_counts_from_the_reception(drive):
     assert d.stage == "DlFragment"
 
 
-def test_a_device_without_the_time_is_off(drive):
+def test_a_device_that_does_not_know_the_time_has_its_clock_off(drive):
     d = drive(1, stage=CLASS_C)
     d.sent(d.ask(1))
     d.say(1, multicast.McClassCSessionAns(mc_group_id=0, time_to_start=multicast.TIME_TO_START_UNKNOWN))
@@ -238,12 +238,12 @@ def test_a_device_that_already_belongs_to_the_group_is_not_asked(drive) -> None:
         {"max_mc_f_cnt": 4},
     ],
 )
-def test_it_is_set_up_again_unless_everything_is_the_same(drive, changes) -> None:
+def test_a_member_is_set_up_again_unless_its_membership_is_the_same(drive, changes) -> None:
     d = drive(1, known=known(memberships=(member(**changes),)))
     assert d.asked(1) == GROUP
 
 
-def test_its_counters_must_cover_what_is_planned_from_where_the_group_is(drive) -> None:
+def test_a_member_is_set_up_again_unless_its_counters_cover_the_planned_frames(drive) -> None:
     counters = {"meters": 100}
     for last, asked in ((104, GROUP), (105, "")):
         said = m.Known(next_f_cnt=counters, devices={dev(1): m.KnownDevice(memberships=(member(max_mc_f_cnt=last),))})
