@@ -57,7 +57,9 @@ sanitize: .venv/.dev
 		PYTHONPATH=$(CURDIR)/build/asan $(BIN)/pytest -p no:cacheprovider tests \
 		--ignore tests/c --ignore tests/report --ignore tests/whole/test_crash.py \
 		--ignore tests/journal/test_sql.py --ignore tests/journal/test_databases.py \
-		--ignore tests/campaign --ignore tests/cli --ignore tests/test_adaptive_table.py \
+		--ignore tests/campaign --ignore tests/cli --ignore tests/whole/test_adaptive_table.py \
+		--ignore tests/whole/test_every_state.py --ignore tests/whole/test_counting_devices.py \
+		--ignore tests/whole/test_reboot_after_transfer.py \
 		--ignore tests/planning/test_redundancy.py --ignore tests/planning/test_fragment_size.py \
 		--deselect tests/planning/test_selection.py::test_the_whole_table_of_published_rows_holds
 

@@ -86,8 +86,8 @@ def record(kind: str) -> list[dict[str, Any]]:
 
 def examples_of() -> list[Any]:
     """One event of each kind at least."""
-    path = Path(__file__).parent / "campaign" / "test_messages.py"
-    spec = importlib.util.spec_from_file_location("test_messages", path)
+    path = Path(__file__).parent / "support" / "event_examples.py"
+    spec = importlib.util.spec_from_file_location("event_examples", path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -108,7 +108,7 @@ def verify(d: Any, answers: dict[int, Any]) -> None:
             if d.stage != VERIFY:
                 return
             phase = d.turn(i).phase
-            request = d._present_request(i) if phase in (Phase.REQUESTED, Phase.HANDED_OVER) else None
+            request = d.present_request(i) if phase in (Phase.REQUESTED, Phase.HANDED_OVER) else None
             if request is not None:
                 d.hand_over(request)
                 d.sent(request)
@@ -201,7 +201,7 @@ def test_chosen_rows_are_sent_in_their_order(drive) -> None:
 
 
 @pytest.mark.parametrize("base", [ADAPTIVE, BINARY])
-def test_those_that_lack_fragments_are_asked(drive, base) -> None:
+def test_devices_that_lack_fragments_are_asked_for_their_status(drive, base) -> None:
     d = drive(3, stage=STATUS, **base)
     status(d)
     say(d, {1: lacks(2)})
@@ -211,7 +211,7 @@ def test_those_that_lack_fragments_are_asked(drive, base) -> None:
     assert participants(d) == [False, False]
 
 
-def test_all_are_asked_at_the_end_of_a_binary_transfer(drive) -> None:
+def test_all_devices_are_asked_at_the_end_of_a_binary_transfer(drive) -> None:
     """Silence proves nothing: who lacks nothing is asked to say so, and who is silent then by unicast."""
     d = drive(3, stage=STATUS, **BINARY)
     status(d)
@@ -257,7 +257,7 @@ def test_a_group_is_asked_again_while_that_brings_news_but_not_for_ever(drive, b
     assert len([p for p in participants(d) if not p]) == min(1 + msg_retries, 6)
 
 
-def test_no_news_no_question(drive) -> None:
+def test_a_group_without_new_answers_is_not_asked_again(drive) -> None:
     d = drive(10, stage=STATUS, success_threshold=50, msg_retries=5, **ADAPTIVE)
     status(d)
     say(d, {1: lacks(1)})
@@ -277,7 +277,7 @@ def test_a_round_that_is_due_anyway_does_not_wait_for_more_news(drive) -> None:
     assert (d.stage, len(status_frames(d))) == (DATA, 1)
 
 
-def test_who_lacks_fragments_when_enough_have_them_stays_in_a_firmware_update(drive) -> None:
+def test_a_device_that_lacks_fragments_stays_in_a_firmware_update_when_enough_are_complete(drive) -> None:
     d = drive(4, stage=STATUS, success_threshold=75, **ADAPTIVE)
     status(d)
     say(d, {1: lacks(9)})
@@ -287,7 +287,7 @@ def test_who_lacks_fragments_when_enough_have_them_stays_in_a_firmware_update(dr
     assert (d.stage, d.members()) == (VERIFY, [1, 2, 3, 4])
 
 
-def test_nobody_is_asked_any_more_once_the_threshold_is_met(drive, group_of) -> None:
+def test_no_group_is_asked_once_the_threshold_is_met(drive, group_of) -> None:
     """The time for late answers is longer than that for those to the last request, which brought news."""
     d = drive(4, stage=DATA, **{**BINARY, "success_threshold": 50, "stage_complete_delay": 10})
     d = closing_on_news(d)
@@ -385,7 +385,7 @@ def test_a_wrong_block_is_not_complete(drive, group_of) -> None:
 
 
 @pytest.mark.parametrize("base", [ADAPTIVE, BINARY, ALONE])
-def test_not_more_coded_fragments_than_frag_redundancy_max(drive, base) -> None:
+def test_no_more_coded_fragments_are_sent_than_frag_redundancy_max(drive, base) -> None:
     d = drive(1, stage=STATUS, frag_redundancy_max=10, **base)
     for _ in range(10):
         if d.stage != STATUS or d.status != "RUNNING":
@@ -404,7 +404,7 @@ def test_not_more_coded_fragments_than_frag_redundancy_max(drive, base) -> None:
         assert d.stage == VERIFY, "the version that runs will tell"
 
 
-def test_not_beyond_fragment_number_16383(config_of) -> None:
+def test_no_fragment_number_is_beyond_16383(config_of) -> None:
     campaign = Campaign(
         config_of(1, redundancy="adaptive", fsize=1, frag_redundancy_max=16382, mcast_msg_delay=0, max_duration=1e6),
         bytes(16380),
@@ -465,16 +465,16 @@ def test_a_session_that_is_over_in_a_round_cuts_it_short(drive, base) -> None:
     assert participants(d)[-1:] in ([], [False])
 
 
-def test_who_has_the_data_is_not_asked_into_another_session(drive) -> None:
+def test_a_device_that_has_the_data_is_not_asked_into_another_session(drive) -> None:
     d = short_session(drive, 2, **BINARY)
     unicast_status(d, {1: lacks(1, 30), 2: COMPLETE})
     assert d.stage == SESSION
     d.succeed(1)
-    assert d.asks(2) == []
+    assert d.questions(2) == []
     assert d.stage == DATA
 
 
-def test_who_is_presumed_complete_need_not_join_another_session(drive) -> None:
+def test_a_device_that_is_presumed_complete_need_not_join_another_session(drive) -> None:
     """It may have rebooted, and know nothing of groups any more: the version that runs will tell."""
     d = drive(2, stage=STATUS, **ADAPTIVE)
     status(d)
@@ -496,7 +496,7 @@ def test_who_is_presumed_complete_need_not_join_another_session(drive) -> None:
     assert d.status == "SUCCEEDED"
 
 
-def test_nor_need_it_if_it_says_that_it_does_not_know_the_group(drive) -> None:
+def test_a_device_that_is_presumed_complete_and_reports_no_group_need_not_join_another_session(drive) -> None:
     d = drive(2, stage=STATUS, **ADAPTIVE)
     status(d)
     say(d, {1: lacks(5, 30)})
@@ -512,7 +512,7 @@ def test_nor_need_it_if_it_says_that_it_does_not_know_the_group(drive) -> None:
     assert d.status == "SUCCEEDED"
 
 
-def test_a_binary_transfer_needs_them_all_in_another_session(drive) -> None:
+def test_a_binary_transfer_needs_every_device_in_another_session(drive) -> None:
     d = drive(2, stage=STATUS, **BINARY)
     status(d)
     say(d, {1: lacks(5, 30)})
@@ -538,7 +538,7 @@ def test_the_maximum_duration_does_not_end_a_firmware_update_while_a_group_is_as
 
 
 @pytest.mark.parametrize("n_answers", [0, 1, 2])
-def test_the_maximum_duration_ends_the_questions_not_the_firmware_update(drive, n_answers) -> None:
+def test_the_maximum_duration_ends_status_requests_not_the_firmware_update(drive, n_answers) -> None:
     """Who was silent until then may be complete, and all of them stay: the version that runs will tell."""
     d = drive(3, stage=STATUS, **ALONE)
     d = with_duration(d, d.now + 300 - T0)
@@ -549,7 +549,7 @@ def test_the_maximum_duration_ends_the_questions_not_the_firmware_update(drive, 
     assert d.status == "SUCCEEDED"
 
 
-def test_it_ends_a_binary_transfer(drive) -> None:
+def test_the_maximum_duration_ends_a_binary_transfer(drive) -> None:
     d = drive(3, stage=STATUS, **{**ALONE, "kind": "binary"})
     d = with_duration(d, d.now + 300 - T0)
     unicast_status(d, {1: COMPLETE})
@@ -573,7 +573,7 @@ def due(d: Any, group: str = "meters") -> float:
 # ---- what turns out later --------------------------------------------------------------------------------
 
 
-def test_a_verification_that_finds_the_old_version_goes_back(drive) -> None:
+def test_a_verification_that_finds_the_old_version_leads_to_another_round(drive) -> None:
     """Both were silent; device 2 had missed the request, and lacks something."""
     d = drive(2, stage=STATUS, **ADAPTIVE)
     status(d)
@@ -584,11 +584,11 @@ def test_a_verification_that_finds_the_old_version_goes_back(drive) -> None:
     status(d)
     silence(d)
     verify(d, {2: NEW})
-    assert (d.status, d.asks(1)) == ("SUCCEEDED", [])
+    assert (d.status, d.questions(1)) == ("SUCCEEDED", [])
     assert fragments(d) == list(range(1, 37))
 
 
-def test_a_verification_that_finds_another_version_does_not(drive) -> None:
+def test_a_verification_that_finds_a_third_version_leads_to_no_round(drive) -> None:
     d = drive(2, stage=STATUS, **ADAPTIVE, each={"fw_version": "1.0.0.0"})
     status(d)
     silence(d)

@@ -67,7 +67,7 @@ def test_the_last_device_is_sent_what_it_lacks_and_then_says_that_it_has_it(driv
 
 
 @pytest.mark.parametrize(("most", "repaired"), [(0, False), (1, False), (2, True), (3, True)])
-def test_not_more_devices_than_are_allowed(drive, most, repaired) -> None:
+def test_no_more_devices_are_repaired_than_are_allowed(drive, most, repaired) -> None:
     d = drive(4, stage=STATUS, **{**FIXED, "unicast_repair_max": most})
     tell(d, {1: COMPLETE, 2: lacks(2), 3: lacks(2), 4: COMPLETE})
     assert d.status == ("RUNNING" if repaired else "FAILED")
@@ -75,7 +75,7 @@ def test_not_more_devices_than_are_allowed(drive, most, repaired) -> None:
         assert (d.stage, d.asked(2), d.asked(3)) == (REPAIR, "DataFragment", "DataFragment")
 
 
-def test_only_the_quickest_that_the_threshold_needs(drive) -> None:
+def test_repair_is_for_the_quickest_devices_that_the_threshold_needs(drive) -> None:
     d = drive(4, stage=STATUS, success_threshold=75, **FIXED)
     tell(d, {1: COMPLETE, 2: lacks(5), 3: lacks(2), 4: COMPLETE})
     assert (d.stage, d.asked(3)) == (REPAIR, "DataFragment")
@@ -87,7 +87,7 @@ def test_only_the_quickest_that_the_threshold_needs(drive) -> None:
 
 
 @pytest.mark.parametrize(("settings", "stage"), [({}, REPAIR), (SLOW, DATA)], ids=["cheap", "dear"])
-def test_a_round_where_that_takes_less_air_time(drive, settings, stage) -> None:
+def test_a_round_takes_the_place_of_a_repair_that_takes_more_air_time(drive, settings, stage) -> None:
     """At data rate 0 a fragment is on the air 20 times as long."""
     d = drive(3, stage=STATUS, **{**ADAPTIVE, **settings})
     tell(d, {1: lacks(1)})
@@ -101,7 +101,7 @@ def test_two_devices_that_lack_the_same_are_better_served_by_a_round(drive) -> N
     assert d.stage == DATA
 
 
-def test_a_downlink_that_does_not_take_a_fragment_is_none(drive) -> None:
+def test_a_device_whose_downlinks_hold_no_fragment_is_not_repaired(drive) -> None:
     """60 bytes at data rate 0, 51 at most; no round is possible, so there is no help."""
     settings = {**FIXED, **SLOW, "fsize": 60}
     d = drive(2, stage=STATUS, **{**settings, "fsize": 60, "redundancy": 1}, allow_carousel=True)
@@ -109,7 +109,7 @@ def test_a_downlink_that_does_not_take_a_fragment_is_none(drive) -> None:
     assert d.stage != REPAIR
 
 
-def test_not_if_it_would_take_longer_than_the_campaign_may(drive) -> None:
+def test_a_repair_that_would_outlast_the_maximum_duration_does_not_begin(drive) -> None:
     d = drive(2, stage=STATUS, **FIXED, max_duration=2000)
     tell(d, {1: COMPLETE})
     d.wait(1200 - (d.now - 1_800_000_000))
@@ -118,7 +118,7 @@ def test_not_if_it_would_take_longer_than_the_campaign_may(drive) -> None:
     assert d.status == "FAILED"
 
 
-def test_not_a_device_whose_counts_nobody_hears(drive, config_of) -> None:
+def test_a_device_that_does_not_answer_status_is_not_repaired(drive, config_of) -> None:
     d = drive(2, stage=STATUS, **{**UPDATE, "each": {"profile": "actility-l476"}, "fsize": 2})
     d.wait(10)
     assert d.stage == STATUS
@@ -144,7 +144,7 @@ def test_a_fragment_that_did_not_leave_is_sent_again(drive) -> None:
     assert by_unicast(d) == [370, 369, 368]
 
 
-def test_a_fragment_that_never_leaves_ends_it(drive) -> None:
+def test_a_fragment_that_is_never_sent_ends_the_repair(drive) -> None:
     d = repairing(drive)
     for _ in range(3):
         d.sent(d.ask(2), ok=False)
@@ -165,7 +165,7 @@ def test_an_uplink_stands_for_the_sent_report(drive) -> None:
     assert d.status == "SUCCEEDED"
 
 
-def test_who_still_lacks_fragments_is_sent_more(drive) -> None:
+def test_a_device_that_still_lacks_fragments_is_sent_more(drive) -> None:
     d = repairing(drive)
     for n in range(4):
         fragments_leave(d, 2)
@@ -177,7 +177,7 @@ def test_who_still_lacks_fragments_is_sent_more(drive) -> None:
     assert len(numbers) > 9
 
 
-def test_it_ends_with_the_rows(drive) -> None:
+def test_repair_ends_when_no_rows_are_left(drive) -> None:
     """A device that never has enough: no number twice, none beyond frag_redundancy_max."""
     d = repairing(drive, frag_redundancy_max=12)
     for _ in range(50):
@@ -190,7 +190,7 @@ def test_it_ends_with_the_rows(drive) -> None:
     assert by_unicast(d) == list(range(42, 32, -1))
 
 
-def test_a_repeated_answer_is_not_another_one(drive) -> None:
+def test_a_repeated_answer_in_a_repair_adds_nothing(drive) -> None:
     d = repairing(drive)
     fragments_leave(d, 2)
     d.sent(d.ask(2))
@@ -202,7 +202,7 @@ def test_a_repeated_answer_is_not_another_one(drive) -> None:
     assert not d.of(m.Deferred, d.events[n:])
 
 
-def test_what_the_network_says_late_of_an_earlier_fragment_does_not_count_twice(drive) -> None:
+def test_a_late_report_on_an_earlier_fragment_does_not_count_twice(drive) -> None:
     d = repairing(drive)
     first = d.ask(2)
     d.wait(111)  # No report in time: it is tried again.
@@ -219,7 +219,7 @@ def test_what_the_network_says_late_of_an_earlier_fragment_does_not_count_twice(
 # ---- with rounds -----------------------------------------------------------------------------------------
 
 
-def test_in_a_binary_transfer_all_are_asked_for_proof_afterwards(drive) -> None:
+def test_all_devices_of_a_binary_transfer_are_asked_for_proof_after_a_repair(drive) -> None:
     """Device 1 and 3 were silent, which was enough to go on."""
     d = drive(3, stage=STATUS, **ADAPTIVE)
     tell(d, {2: lacks(1)})
@@ -234,7 +234,7 @@ def test_in_a_binary_transfer_all_are_asked_for_proof_afterwards(drive) -> None:
     assert (d.status, {x.status for x in d.campaign.status().devices}) == ("SUCCEEDED", {"passed"})
 
 
-def test_in_a_firmware_update_the_version_proves_it(drive) -> None:
+def test_the_version_proves_a_repair_in_a_firmware_update(drive) -> None:
     d = drive(3, stage=STATUS, **UPDATE)
     tell(d, {2: lacks(1)})
     d.wait(d.campaign.plan.groups["meters"].status_wait + 1)
@@ -269,7 +269,7 @@ def test_a_round_after_a_repair_has_rows_that_nobody_was_sent(drive) -> None:
     assert len(by_multicast(d)) > 32
 
 
-def test_it_is_another_row_for_each_device_in_turn(drive) -> None:
+def test_each_fragment_for_a_device_is_of_another_row(drive) -> None:
     d = drive(3, stage=STATUS, **FIXED)
     tell(d, {1: COMPLETE, 2: lacks(1), 3: lacks(1)})
     fragments_leave(d, 2)
@@ -280,7 +280,7 @@ def test_it_is_another_row_for_each_device_in_turn(drive) -> None:
 # ---- pause, stop, crash ----------------------------------------------------------------------------------
 
 
-def test_a_pause_holds_fragments_back_and_uses_up_no_retry(drive) -> None:
+def test_a_pause_holds_fragments_of_a_repair_back_and_uses_up_no_retry(drive) -> None:
     d = repairing(drive)
     d.pause()
     d.wait(5000)
@@ -291,7 +291,7 @@ def test_a_pause_holds_fragments_back_and_uses_up_no_retry(drive) -> None:
     assert by_unicast(d) == [370, 369, 368]
 
 
-def test_stop_takes_them_back(drive) -> None:
+def test_a_stop_withdraws_fragments_of_a_repair(drive) -> None:
     d = repairing(drive)
     request = d.ask(2)
     d.stop()
@@ -302,7 +302,7 @@ def test_stop_takes_them_back(drive) -> None:
 
 @pytest.mark.parametrize("n_left", range(4))
 @pytest.mark.parametrize("handed_over", [False, True])
-def test_after_a_crash_it_goes_on_with_the_next_fragment(drive, n_left, handed_over) -> None:
+def test_a_repair_goes_on_with_the_next_fragment_after_a_crash(drive, n_left, handed_over) -> None:
     d = repairing(drive)
     for _ in range(n_left):
         d.sent(d.ask(2))

@@ -91,7 +91,7 @@ def test_set_again_a_thousand_times_leaves_one_deadline() -> None:
     assert timers.as_dict() == {"a": pytest.approx(999 % 7)}
 
 
-def test_what_is_cleared_long_before_it_is_due_does_not_pile_up():
+def test_deadlines_cleared_long_before_they_are_due_do_not_pile_up():
     """A request has until the campaign's end, and is answered long before: day after day."""
     timers = Timers()
     for i in range(10_000):

@@ -14,7 +14,7 @@ import pytest
 from fuota_fec.cli.app import COMMANDS
 from fuota_fec.cli.runfile import read_run_file
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 FIRMWARE = ROOT / "examples" / "firmware.toml"
 STAGES = ["McGroupSetup", "FragSessionSetup", "McClassCSession", "DlFragment", "CompletionVerification"]
 

@@ -37,9 +37,9 @@ def test_the_image_is_proven_then_the_reboot_planned_then_the_version_asked(driv
     d.reach(REBOOT)
     assert "DevRebootTime" not in [r.ask for r in d.of(m.Requested) if r.at < d.now]
     if redundancy != "adaptive":
-        assert d.asks(1, UPGRADE) == ["DevUpgradeImage"]
+        assert d.questions(1, UPGRADE) == ["DevUpgradeImage"]
     d.reach("end")
-    assert (d.status, d.asks(1, REBOOT)) == ("SUCCEEDED", ["DevRebootTime"])
+    assert (d.status, d.questions(1, REBOOT)) == ("SUCCEEDED", ["DevRebootTime"])
 
 
 def test_only_a_firmware_update_makes_devices_reboot(config_of) -> None:
@@ -47,7 +47,7 @@ def test_only_a_firmware_update_makes_devices_reboot(config_of) -> None:
         config_of(1, kind="binary", reboot="after_transfer")
 
 
-def test_who_has_no_valid_image_is_not_told_to_reboot(drive) -> None:
+def test_a_device_without_a_valid_image_is_not_told_to_reboot(drive) -> None:
     d = drive(2, stage=UPGRADE, success_threshold=50, **AFTER)
     d.succeed(1)
     d.sent(d.ask(2))
@@ -58,7 +58,7 @@ def test_who_has_no_valid_image_is_not_told_to_reboot(drive) -> None:
     assert not [r for r in d.of(m.Requested) if r.ask == "DevRebootTime" and r.dev_eui == f"{2:016x}"]
 
 
-def test_who_runs_the_new_version_already_is_asked_nothing(drive) -> None:
+def test_a_device_that_runs_the_new_version_already_is_asked_nothing(drive) -> None:
     d = drive(2, stage=UPGRADE, **AFTER)
     d.sent(d.ask(1))
     d.say(1, NEW)
@@ -71,7 +71,7 @@ def test_who_runs_the_new_version_already_is_asked_nothing(drive) -> None:
 def test_a_stack_that_does_not_tell_of_images_is_asked_for_its_status(drive) -> None:
     d = drive(1, stage=UPGRADE, **AFTER, **ST, allow_carousel=True, redundancy=0)
     d.sent(d.ask(1))
-    assert d.asks(1) == ["FragSessionStatus"]
+    assert d.questions(1) == ["FragSessionStatus"]
     d.say(1, fragmentation.FragSessionStatusAns(frag_index=0, nb_frag_received=1, missing_frag=0))
     assert d.stage == REBOOT
 
@@ -102,7 +102,7 @@ def test_a_countdown_leaves_time_for_the_answer(drive) -> None:
 
 
 @pytest.mark.parametrize(("profile", "kind"), [("lbm", "time"), ("generic", "countdown"), ("st", "countdown")])
-def test_by_countdown_or_time_according_to_the_profile(drive, profile, kind) -> None:
+def test_a_reboot_is_by_countdown_or_time_according_to_the_profile(drive, profile, kind) -> None:
     settings = {"each": {"profile": profile}, "fsize": 40 if profile == "st" else 10}
     d = drive(1, stage=REBOOT, **AFTER, **settings, reboot_spread=0, allow_carousel=True)
     command = d.command(d.ask(1))
@@ -134,7 +134,7 @@ def silent(d: Any, seconds: float) -> None:
         d.wait_until(end if due is None else min(due, end))
 
 
-def test_silence_is_not_failure(drive) -> None:
+def test_a_device_that_is_silent_after_a_reboot_request_stays(drive) -> None:
     """Who was told may have rebooted: the version that runs will tell."""
     d = drive(2, stage=REBOOT, **AFTER)
     d.succeed(1)
@@ -145,7 +145,7 @@ def test_silence_is_not_failure(drive) -> None:
 
 
 @pytest.mark.parametrize("profile", ["lbm", "generic"])
-def test_who_cannot_reboot_at_a_time_is_told_another_and_its_version_tells_in_the_end(drive, profile) -> None:
+def test_a_device_that_cannot_reboot_at_a_time_is_given_another_and_its_version_decides(drive, profile) -> None:
     """The time may have passed while the request waited for an uplink that was heard."""
     d = drive(2, stage=REBOOT, success_threshold=50, **AFTER, each={"profile": profile}, msg_retries=2)
     d.succeed(1)
@@ -164,7 +164,7 @@ def test_who_cannot_reboot_at_a_time_is_told_another_and_its_version_tells_in_th
     assert (d.stage, d.members()) == (VERIFY, [1, 2])
 
 
-def test_who_was_not_told_does_not_stay(drive) -> None:
+def test_a_device_that_was_not_told_to_reboot_does_not_stay(drive) -> None:
     d = drive(2, stage=REBOOT, success_threshold=50, **{**AFTER, "stage_end": "threshold"}, ucast_msg_delay=600_000)
     d.succeed(1)
     d.wait(101)
@@ -222,7 +222,7 @@ def test_the_old_version_of_who_has_a_valid_image_is_no_reason_for_another_round
 
 
 def asked(d: Any, i: int) -> list[str]:
-    return d.asks(i, "clean-up")
+    return d.questions(i, "clean-up")
 
 
 def test_stop_cancels_the_reboots(drive) -> None:
@@ -275,7 +275,7 @@ def test_a_pause_moves_reboots_that_were_not_planned_yet(drive) -> None:
 @pytest.mark.parametrize(
     ("stage", "n"), [(UPGRADE, 0), (UPGRADE, 2), (REBOOT, 0), (REBOOT, 1), (REBOOT, 2), (VERIFY, 0)]
 )
-def test_it_goes_on_after_a_crash(drive, stage, n) -> None:
+def test_an_update_with_reboots_goes_on_after_a_crash(drive, stage, n) -> None:
     d = drive(3, stage=stage, **AFTER)
     for i in range(1, 1 + n):
         d.sent(d.ask(i))
@@ -296,7 +296,7 @@ def test_two_profiles_in_one_campaign(drive, config_of) -> None:
     assert d.status == "SUCCEEDED"
 
 
-def test_who_has_no_image_and_then_says_nothing_is_a_reason_for_another_round(drive) -> None:
+def test_a_silent_device_without_an_image_is_a_reason_for_another_round(drive) -> None:
     """It was silent when its group was asked who lacks fragments, and is when it is asked for its version."""
     d = drive(1, stage="FragSessionStatus", redundancy="adaptive", fsession_status_threshold=0, **AFTER)
     d.ask(1)

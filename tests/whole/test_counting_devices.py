@@ -258,7 +258,7 @@ def test_every_kind_of_network(campaign, network, kind, settings) -> None:
 
 def at_verb(d: Any, n: int, action: Any) -> None:
     """What is done once, after that many verbs."""
-    original, count = d._keep, 0
+    original, count = d.keep, 0
 
     def keep(events: list[m.Event]) -> list[m.Event]:
         nonlocal count
@@ -267,7 +267,7 @@ def at_verb(d: Any, n: int, action: Any) -> None:
             kept = [*kept, *action()]
         return kept
 
-    d._keep = keep
+    d.keep = keep
 
 
 KINDS = {

@@ -8,8 +8,11 @@ import pytest
 
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.campaign import Campaign
+from fuota_fec.campaign.config import Device
+from fuota_fec.campaign.messages import StageStarted
 from fuota_fec.campaign.state import Data
 from fuota_fec.wire import firmware, fragmentation, multicast
+from fuota_fec.wire.clock import gps_from_unix
 
 T0 = 1_800_000_000.0
 IMAGE = bytes(range(7, 37))
@@ -21,7 +24,6 @@ COMPLETE = fragmentation.FragSessionStatusAns(frag_index=0, nb_frag_received=3, 
 LACKING = fragmentation.FragSessionStatusAns(frag_index=0, nb_frag_received=2, missing_frag=1)
 READY = firmware.DevUpgradeImageAns(up_image_status=3, next_firmware_version=NEW_VERSION)
 NOT_READY = firmware.DevUpgradeImageAns(up_image_status=1)
-NONE_STORED = firmware.DevUpgradeImageAns(up_image_status=0)
 
 BINARY: dict[str, Any] = {"kind": "binary", "redundancy": 0, "stage": STATUS}
 FIRMWARE: dict[str, Any] = {"redundancy": 0, "stage": UPGRADE}
@@ -61,6 +63,22 @@ def fragments(d: Any, group: str | None = None) -> list[int | None]:
 
 def look(kind: str) -> str:
     return STATUS if kind == "binary" else UPGRADE
+
+
+SETUP, FRAG, CLASS_C, VERIFY = "McGroupSetup", "FragSessionSetup", "McClassCSession", "CompletionVerification"
+
+
+def asked(d, i=1, module=multicast, version="1.0.0"):
+    """The command of the present request to device i."""
+    [command] = module.decode(d.ask(i).command, uplink=False, version=version)
+    return command
+
+
+def session(d, group="meters"):
+    return d.of(StageStarted)[2].sessions[group]
+
+
+CLASS_B = "McClassBSession"
 
 
 # ---- FEC=off ---------------------------------------------------------------------------------------------
@@ -227,7 +245,7 @@ def test_another_session_is_asked_for_when_the_old_one_is_over(drive) -> None:
     assert d.status == "SUCCEEDED"
 
 
-def test_in_the_same_session_nobody_is_asked_for_another(drive) -> None:
+def test_no_device_is_asked_for_another_session_while_a_round_fits_into_the_old_one(drive) -> None:
     d = drive(1, **FIRMWARE)
     lacking(d, 1)
     d.reach("end")
@@ -310,114 +328,12 @@ def test_a_session_of_class_b_is_followed_by_another_too(drive, group_of) -> Non
 # ---- UpgradeImage ----------------------------------------------------------------------------------------
 
 
-def test_every_participating_device_is_asked_whether_an_image_is_ready(drive) -> None:
-    d = drive(3, **FIRMWARE)
-    for i in (1, 2, 3):
-        request = d.ask(i)
-        assert (d.command(request), request.f_port) == (firmware.DevUpgradeImageReq(), 203)
-        complete(d, i)
-    assert d.stage == VERIFY
-
-
-@pytest.mark.parametrize(
-    ("answer", "reason"),
-    [
-        (NOT_READY, "image not valid: corrupt or wrongly signed"),
-        (firmware.DevUpgradeImageAns(up_image_status=2), "image not valid: for other hardware"),
-        (
-            firmware.DevUpgradeImageAns(up_image_status=3, next_firmware_version=OLD_VERSION),
-            "image not valid: it is of version 1.0.0.0",
-        ),
-    ],
-)
-def test_a_device_that_is_not_ready_still_takes_part_and_if_it_never_is_that_is_its_reason(
-    drive, answer, reason
-) -> None:
-    d = drive(2, **FIRMWARE)
-    complete(d, 1)
-    for _ in range(2):
-        say(d, 2, answer)
-        if d.stage == DATA:
-            assert d.members() == [1, 2]
-            transmit(d)
-    assert (d.status, d.device(2).reason) == ("FAILED", reason)
-
-
-def test_a_device_that_may_reboot_alone_and_has_no_image_is_asked_for_its_version_instead(drive) -> None:
-    """It may have installed it already."""
-    d = drive(2, **FIRMWARE)
-    say(d, 1, NONE_STORED)
-    assert d.asked(1) == "DevVersion after DevUpgradeImage"
-    d.sent(d.ask(1))
-    assert d.command(d.requests(1)[-1]) == firmware.DevVersionReq()
-    d.say(1, firmware.DevVersionAns(fw_version=NEW_VERSION, hw_version=1))
-    assert (d.campaign.status().n_done, d.device(1).data_complete) == (1, True)
-    complete(d, 2)
-    assert (d.stage, d.asked(1)) == (VERIFY, "")  # it has said so
-
-
-def test_if_it_runs_the_old_version_it_takes_part_in_the_next_round(drive) -> None:
-    d = drive(1, **FIRMWARE)
-    say(d, 1, NONE_STORED)
-    say(d, 1, firmware.DevVersionAns(fw_version=OLD_VERSION, hw_version=1))
-    assert (d.stage, d.campaign.status().round, d.members()) == (DATA, 2, [1])
-    transmit(d)
-    say(d, 1, NONE_STORED)
-    say(d, 1, firmware.DevVersionAns(fw_version=OLD_VERSION, hw_version=1))
-    assert (d.status, d.device(1).reason) == ("FAILED", "image not valid: none is stored, and it runs 1.0.0.0")
-
-
-@pytest.mark.parametrize(
-    ("profile", "settings", "asked"),
-    [
-        ("generic", {}, True),  # it is not known whether it reboots alone
-        ("lbm", {}, True),
-        ("generic", {"reboot": T0 + 50_000}, False),  # it waits for its time
-    ],
-)
-def test_only_a_device_that_may_reboot_alone_is(drive, profile, settings, asked) -> None:
-    d = drive(1, each={"profile": profile}, allow_carousel=True, **settings, **FIRMWARE)
-    say(d, 1, NONE_STORED)
-    assert (d.asked(1) == "DevVersion after DevUpgradeImage") is asked
-    assert (d.stage == DATA) is not asked
-
-
-def test_a_device_that_does_not_tell_its_version_has_no_image(drive) -> None:
-    d = drive(1, datafrag_loops_max=1, **FIRMWARE)
-    say(d, 1, NONE_STORED)
-    for _ in range(3):
-        d.sent(d.ask(1))
-        d.wait(115)
-    d.wait(200)
-    assert (d.status, d.device(1).reason) == ("FAILED", "image not valid: none is stored")
-
-
-def test_the_right_version_counts_without_being_asked_for(drive) -> None:
-    d = drive(1, **FIRMWARE)
-    d.say(1, firmware.DevVersionAns(fw_version=NEW_VERSION, hw_version=1))
-    assert (d.status, d.device(1).status) == ("SUCCEEDED", "passed")
-
-
-def test_another_version_is_kept_and_is_no_verdict(drive) -> None:
-    d = drive(1, **FIRMWARE)
-    d.say(1, firmware.DevVersionAns(fw_version=OLD_VERSION, hw_version=1))
-    assert (d.stage, d.asked(1), d.device(1).fw_version) == (UPGRADE, "DevUpgradeImage", OLD_VERSION)
-
-
 def test_a_device_that_said_that_its_block_is_complete_is_not_asked(drive, group_of) -> None:
     group = group_of(version="2.0.0", mc_version="2.0.0")
     d = drive(2, groups=(group,), ack_reception=True, redundancy=0, stage=DATA)
     d.say(1, fragmentation.FragDataBlockReceivedReq(frag_index=0, mic_error=False))
     d.reach(UPGRADE)
     assert (d.asked(1), d.asked(2)) == ("", "DevUpgradeImage")
-
-
-def test_only_ready_devices_are_verified(drive) -> None:
-    d = drive(3, success_threshold=60, stage_end="all", **FIRMWARE)
-    complete(d, 1)
-    lacking(d, 2)
-    complete(d, 3)
-    assert (d.stage, d.members()) == (VERIFY, [1, 3])
 
 
 # ---- groups with and without coded fragments ----------------------------------------------------------------
@@ -478,7 +394,7 @@ def test_a_group_in_which_nobody_lacks_anything_is_not_sent_again(drive, group_o
 
 
 @pytest.mark.parametrize("kind", ["binary", "firmware"])
-def test_nor_is_it_asked_for_another_session(drive, group_of, kind) -> None:
+def test_a_group_in_which_nobody_lacks_anything_is_not_asked_for_another_session(drive, group_of, kind) -> None:
     d = two_carousels(drive, group_of, kind)
     complete(d, 1)
     d.sent(d.ask(2))
@@ -499,7 +415,7 @@ def test_nor_is_it_asked_for_another_session(drive, group_of, kind) -> None:
 def test_replay_over_rounds_and_sessions_is_the_campaign(drive, kind) -> None:
     d = drive(2, kind=kind, redundancy=0, datafrag_loops_max=3, allow_carousel=True)
     checked = 0
-    original = d._keep
+    original = d.keep
 
     def keep(events: list[m.Event]) -> list[m.Event]:
         nonlocal checked
@@ -509,7 +425,7 @@ def test_replay_over_rounds_and_sessions_is_the_campaign(drive, kind) -> None:
         checked += 1
         return kept
 
-    d._keep = keep
+    d.keep = keep
     d.reach(look(kind))
     complete(d, 1)
     lacking(d, 2)
@@ -520,3 +436,76 @@ def test_replay_over_rounds_and_sessions_is_the_campaign(drive, kind) -> None:
     lacking(d, 2)
     d.reach("end")
     assert (d.status, d.campaign.status().round, checked > 100) == ("SUCCEEDED", 3, True)
+
+
+# ---- start and time-out ---------------------------------------------------------------------------------------
+
+
+def test_the_sessions_start_leaves_time_for_all_retries(drive):
+    settings = {"ucast_msg_delay": 500, "msg_retries": 3, "delivery_timeout": 20, "mcsession_delay": 45}
+    devices = tuple(Device(dev_eui=f"{i:016x}", group="meters", uplink_period=60 * i) for i in (1, 2, 3))
+    d = drive(3, devices=devices, stage_complete_delay=2, stage=CLASS_C, **settings)
+    begun = d.of(StageStarted)[2].at
+    expected = begun + 3 * 0.5 + 4 * (2 * 180 + 2 * 20) + 2 * 180 + 45
+    assert expected <= session(d).start < expected + 1
+    assert session(d).start == int(session(d).start)
+
+
+def test_the_sessions_start_is_the_same_in_every_resend_and_for_every_device(drive):
+    d = drive(3, stage=CLASS_C)
+    commands = [asked(d, 1)]
+    for i in (2, 3):
+        d.wait(10)
+        commands.append(asked(d, i))
+    d.sent(d.requests(1)[-1], ok=False)
+    d.wait(150)
+    commands += [multicast.decode(r.command, uplink=False)[0] for r in d.requests(1)]
+    assert len(commands) == 5
+    assert all(command == commands[0] for command in commands)
+    assert commands[0].session_time == int(gps_from_unix(session(d).start)) % 2**32
+
+
+def test_a_configured_start_is_used(drive):
+    d = drive(1, session_start=1_800_020_000.0, stage=CLASS_C)
+    assert session(d).start == 1_800_020_000.0
+    assert asked(d).session_time == int(gps_from_unix(1_800_020_000)) % 2**32
+
+
+@pytest.mark.parametrize(("max_duration", "time_out"), [(1000, 8), (1815, 10), (100_000, 15)])
+def test_the_time_out_reaches_to_the_maximum_duration(drive, max_duration, time_out):
+    d = drive(1, max_duration=max_duration, stage=CLASS_C)
+    left = d.of(StageStarted)[0].at + max_duration - session(d).start
+    assert session(d).time_out == time_out
+    assert 2**time_out >= min(left, 2**15)
+    assert 2 ** (time_out - 1) < left
+
+
+@pytest.mark.parametrize("beacons", [0, 1, 2, 5])
+def test_a_class_b_session_starts_at_a_beacon_after_beacons_of_acquisition(drive, group_of, beacons):
+    d = drive(1, groups=(group_of(device_class="B"),), classb_start_beacons_delay=beacons, stage=CLASS_B)
+    c = drive(1, stage=CLASS_C)
+    computed = session(c).start - c.of(StageStarted)[2].at
+    earliest = gps_from_unix(d.of(StageStarted)[2].at + computed) + 128 * beacons
+    start = gps_from_unix(session(d).start)
+    assert start % 128 == 0
+    assert earliest <= start < earliest + 128 + 1
+    assert asked(d).session_time == start % 2**32
+
+
+def test_a_configured_start_of_class_b_is_rounded_up_to_a_beacon(drive, group_of):
+    d = drive(1, groups=(group_of(device_class="B"),), session_start=1_800_020_000.0, stage=CLASS_B)
+    start = gps_from_unix(session(d).start)
+    assert start % 128 == 0
+    assert 0 <= start - gps_from_unix(1_800_020_000) < 128
+    aligned = float(session(d).start)
+    d = drive(1, groups=(group_of(device_class="B"),), session_start=aligned, stage=CLASS_B)
+    assert session(d).start == aligned
+
+
+@pytest.mark.parametrize(("max_duration", "time_out"), [(3000, 4), (9000, 6), (100_000, 10)])
+def test_the_time_out_of_class_b_counts_beacon_periods(drive, group_of, max_duration, time_out):
+    d = drive(1, groups=(group_of(device_class="B"),), max_duration=max_duration, stage=CLASS_B)
+    left = d.of(StageStarted)[0].at + max_duration - session(d).start
+    assert session(d).time_out == asked(d).time_out == time_out
+    assert session(d).end == session(d).start + 128 * 2**time_out
+    assert 128 * 2**time_out >= left > 128 * 2 ** (time_out - 1)

@@ -88,20 +88,20 @@ def row(values: Any) -> str:
 
 @pytest.mark.parametrize("device_class", ["B", "C"])
 @pytest.mark.parametrize(("kind", "stage", "settings", "done"), TABLE, ids=row)
-def test_what_is_done_when_it_is_stopped_in(drive, group_of, device_class, kind, stage, settings, done) -> None:
+def test_a_stop_asks_what_its_stage_calls_for(drive, group_of, device_class, kind, stage, settings, done) -> None:
     group = group_of(device_class=device_class, periodicity=7)
     d = drive(3, kind=kind, groups=(group,), stage=stage.replace("McClassC", f"McClass{device_class}"), **settings)
     d.stop()
     assert d.status == ("stopping" if done else "STOPPED")
     d.clean_up()
-    assert [d.asks(i) for i in (1, 2, 3)] == [done] * 3
+    assert [d.questions(i) for i in (1, 2, 3)] == [done] * 3
     assert (d.status, last_event(d).status, last_event(d).unconfirmed) == ("STOPPED", "STOPPED", ())
     assert {x.status for x in d.campaign.status().devices} == {"stopped"}
     assert {x.reason for x in d.campaign.status().devices} == {"the campaign was stopped"}
 
 
 @pytest.mark.parametrize(("kind", "stage", "settings", "done"), TABLE, ids=row)
-def test_no_new_stage_and_no_more_fragments(drive, kind, stage, settings, done) -> None:
+def test_a_stop_begins_no_stage_and_sends_no_fragments(drive, kind, stage, settings, done) -> None:
     d = drive(2, kind=kind, stage=stage, **settings)
     if stage == DATA:
         d.wait_until(d.session().start + 6)
@@ -114,7 +114,7 @@ def test_no_new_stage_and_no_more_fragments(drive, kind, stage, settings, done) 
     assert (d.stage, d.status, d.campaign.deadline()) == (stage, "STOPPED", None)
 
 
-def test_after_the_reboot_time_there_is_nothing_to_prevent(drive) -> None:
+def test_a_stop_after_the_reboot_time_prevents_nothing(drive) -> None:
     d = drive(2, reboot=REBOOT, stage=VERIFY)
     d.wait_until(REBOOT)
     d.stop()
@@ -126,21 +126,21 @@ def test_after_the_reboot_time_there_is_nothing_to_prevent(drive) -> None:
     ("kind", "settings", "done"),
     [("firmware", {}, [DELETE, LEAVE]), ("firmware", WITH_REBOOT, [CANCEL, DELETE, LEAVE]), ("binary", {}, [])],
 )
-def test_in_a_further_session_there_may_be_an_image_already(drive, kind, settings, done) -> None:
+def test_a_stop_in_a_further_session_deletes_an_image_that_may_exist(drive, kind, settings, done) -> None:
     d = drive(2, kind=kind, stage=DATA, **settings)
     d.wait_until(d.session().end + 1)  # one fragment is out
     assert (d.stage, len(d.frames())) == (SESSION, 1)
     d.stop()
     d.clean_up()
-    assert [d.asks(i) for i in (1, 2)] == [done] * 2
+    assert [d.questions(i) for i in (1, 2)] == [done] * 2
 
 
-def test_a_moment_before_the_reboot_time_there_is(drive) -> None:
+def test_a_stop_a_moment_before_the_reboot_time_prevents_the_installation(drive) -> None:
     d = drive(1, reboot=REBOOT, stage=VERIFY)
     d.wait_until(REBOOT - 1)
     d.stop()
     d.up(1)
-    assert d.asks(1) == [CANCEL]
+    assert d.questions(1) == [CANCEL]
 
 
 def test_a_device_that_passed_keeps_its_image(drive) -> None:
@@ -149,7 +149,7 @@ def test_a_device_that_passed_keeps_its_image(drive) -> None:
     d.say(1, firmware.DevVersionAns(fw_version=NEW_VERSION, hw_version=1))
     d.stop()
     d.clean_up()
-    assert (d.asks(1), d.asks(2)) == ([CANCEL, LEAVE], [CANCEL, DELETE, LEAVE])
+    assert (d.questions(1), d.questions(2)) == ([CANCEL, LEAVE], [CANCEL, DELETE, LEAVE])
     assert (d.device(1).status, d.device(2).status) == ("passed", "stopped")
     assert last_event(d).successes == 1
 
@@ -159,7 +159,7 @@ def test_a_ready_image_is_deleted_too(drive) -> None:
     d.succeed(1)
     d.stop()
     d.clean_up()
-    assert d.asks(1) == d.asks(2) == [DELETE, LEAVE]
+    assert d.questions(1) == d.questions(2) == [DELETE, LEAVE]
 
 
 def test_the_image_to_delete_is_that_of_the_configured_version(drive) -> None:
@@ -173,7 +173,7 @@ def test_a_device_without_firmware_management_is_not_asked_to_delete_an_image(dr
     d = drive(2, fsize=48, devices=mixed("zephyr", "generic"), stage=DATA)
     d.stop()
     d.clean_up()
-    assert (d.asks(1), d.asks(2)) == ([LEAVE], [DELETE, LEAVE])
+    assert (d.questions(1), d.questions(2)) == ([LEAVE], [DELETE, LEAVE])
 
 
 def mixed(*profiles: str) -> tuple[Device, ...]:
@@ -189,13 +189,13 @@ def test_the_group_that_a_device_had_before_is_left_to_it(drive) -> None:
     d = drive(2, known=known, stage=FRAG)
     d.stop()
     d.clean_up()
-    assert (d.asks(1), d.asks(2)) == ([], [LEAVE])
+    assert (d.questions(1), d.questions(2)) == ([], [LEAVE])
 
 
 # ---- which devices ---------------------------------------------------------------------------------------
 
 
-def test_sent_means_requested_answered_or_not(drive) -> None:
+def test_a_reboot_that_was_requested_is_cancelled_answered_or_not(drive) -> None:
     d = drive(6, reboot=REBOOT, ucast_msg_delay=1000, stage=REBOOT_TIME)
     d.wait(5)
     sent = {int(r.dev_eui, 16): r for r in d.requests()}
@@ -209,7 +209,7 @@ def test_sent_means_requested_answered_or_not(drive) -> None:
     d.stop()
     assert {e.id for e in d.of(m.Withdrawn)} == {sent[4].id, sent[5].id}
     d.clean_up()
-    assert [CANCEL in d.asks(i) for i in range(1, 7)] == [True] * 5 + [False]
+    assert [CANCEL in d.questions(i) for i in range(1, 7)] == [True] * 5 + [False]
 
 
 def test_only_devices_that_were_set_up_are_asked_to_leave_the_group(drive) -> None:
@@ -218,7 +218,7 @@ def test_only_devices_that_were_set_up_are_asked_to_leave_the_group(drive) -> No
     d.ask(2)
     d.stop()
     d.clean_up()
-    assert (d.asks(1), d.asks(2), d.asks(3)) == ([LEAVE], [], [])
+    assert (d.questions(1), d.questions(2), d.questions(3)) == ([LEAVE], [], [])
 
 
 def test_devices_that_left_in_an_earlier_stage_are_cleaned_up_too(drive) -> None:
@@ -229,7 +229,7 @@ def test_devices_that_left_in_an_earlier_stage_are_cleaned_up_too(drive) -> None
     d.reach(DATA)
     d.stop()
     d.clean_up()
-    assert [d.asks(i) for i in (1, 2, 3)] == [[DELETE, LEAVE], [LEAVE], [DELETE, LEAVE]]
+    assert [d.questions(i) for i in (1, 2, 3)] == [[DELETE, LEAVE], [LEAVE], [DELETE, LEAVE]]
     assert d.device(2).reason == "refused in FragSessionSetup: not_enough_memory"
     assert [d.device(i).status for i in (1, 2, 3)] == ["stopped", "failed", "stopped"]
 
@@ -309,7 +309,7 @@ def test_a_cancel_that_cannot_arrive_before_the_reboot_time_is_shown_as_such(dri
     d.wait_until(REBOOT)
     d.up(1)
     d.clean_up()
-    assert CANCEL not in d.asks(1)
+    assert CANCEL not in d.questions(1)
     assert unconfirmed(d) == {1: "no answer in CancelReboot: it could not arrive before the reboot time"}
     assert last_event(d).unconfirmed == (f"{1:016x}",)
 
@@ -322,11 +322,11 @@ def test_a_cancel_is_not_repeated_after_the_reboot_time(drive) -> None:
     assert request.not_after == REBOOT
     d.sent(request)
     d.wait(200)
-    assert d.asks(1).count(CANCEL) == 1
+    assert d.questions(1).count(CANCEL) == 1
     assert "could not arrive before the reboot time" in unconfirmed(d)[1]
 
 
-def test_what_follows_a_cancel_that_came_too_late_is_asked_all_the_same(drive) -> None:
+def test_questions_after_a_cancel_that_came_too_late_are_asked(drive) -> None:
     """A half-built image can still be deleted, and class C closed."""
     d = drive(1, reboot=REBOOT, stage=VERIFY)
     d.wait_until(REBOOT - 10)
@@ -334,7 +334,7 @@ def test_what_follows_a_cancel_that_came_too_late_is_asked_all_the_same(drive) -
     d.wait_until(REBOOT)
     d.up(1)
     d.clean_up()
-    assert d.asks(1) == [DELETE, LEAVE]
+    assert d.questions(1) == [DELETE, LEAVE]
 
 
 # ---- DevDeleteImage --------------------------------------------------------------------------------------
@@ -349,7 +349,7 @@ def test_what_follows_a_cancel_that_came_too_late_is_asked_all_the_same(drive) -
         (firmware.DevDeleteImageAns(error_no_valid_image=True, error_invalid_version=True), False),
     ],
 )
-def test_no_valid_image_counts_as_confirmed_an_invalid_version_does_not(drive, answer, ok) -> None:
+def test_no_valid_image_confirms_a_deletion_and_an_invalid_version_does_not(drive, answer, ok) -> None:
     d = drive(1, stage=DATA)
     d.stop()
     confirm(d, 1, answer)
@@ -364,7 +364,7 @@ def test_a_refusal_is_not_asked_again(drive) -> None:
     d.stop()
     confirm(d, 1, firmware.DevDeleteImageAns(error_invalid_version=True))
     d.clean_up()
-    assert d.asks(1) == [DELETE, LEAVE]
+    assert d.questions(1) == [DELETE, LEAVE]
 
 
 # ---- McGroupDelete ---------------------------------------------------------------------------------------
@@ -405,7 +405,7 @@ def test_a_device_that_does_not_answer_is_asked_as_often_as_in_any_stage(drive, 
     for _ in range(1 + retries):
         d.sent(d.ask(1))
         d.wait(115)
-    assert d.asks(1) == [LEAVE] * (1 + retries)
+    assert d.questions(1) == [LEAVE] * (1 + retries)
     assert unconfirmed(d) == {1: "no answer in McGroupDelete"}
     assert last_event(d).unconfirmed == (f"{1:016x}",)
 
@@ -423,7 +423,7 @@ def test_a_device_that_was_never_heard_since_a_reboot_is_given_up(drive) -> None
     d = drive(1, reboot=REBOOT, stage=VERIFY)
     d.stop()
     d.wait(301)
-    assert (d.status, d.asks(1), unconfirmed(d)) == ("STOPPED", [], {1: "never heard"})
+    assert (d.status, d.questions(1), unconfirmed(d)) == ("STOPPED", [], {1: "never heard"})
 
 
 def test_nothing_is_sent_before_an_uplink(drive) -> None:
@@ -432,7 +432,7 @@ def test_nothing_is_sent_before_an_uplink(drive) -> None:
     d.wait(50)
     assert d.requests() == []
     d.up(1)
-    assert d.asks(1) == [CANCEL]
+    assert d.questions(1) == [CANCEL]
 
 
 def test_the_fresh_request_takes_the_place_of_the_one_that_still_waits(drive) -> None:
@@ -461,7 +461,7 @@ def test_uplinks_stand_for_sent_reports_in_clean_up_too(drive) -> None:
     d.up(1)
     assert d.of(m.Reported)[-1].cause == "uplink heard"
     d.wait(111)
-    assert d.asks(1) == [LEAVE] * 2
+    assert d.questions(1) == [LEAVE] * 2
 
 
 def quick_and_slow(drive: Any) -> Any:
@@ -480,7 +480,7 @@ def test_a_late_confirmation_counts_as_long_as_others_are_cleaned_up(drive) -> N
     d.say(1, DELETED)
     assert unconfirmed(d) == {}
     d.clean_up()
-    assert (last_event(d).unconfirmed, d.asks(1)) == ((), [DELETE, LEAVE])
+    assert (last_event(d).unconfirmed, d.questions(1)) == ((), [DELETE, LEAVE])
 
 
 def test_a_late_confirmation_does_not_hide_an_earlier_refusal(drive) -> None:
@@ -498,7 +498,7 @@ def test_a_late_confirmation_does_not_hide_an_earlier_refusal(drive) -> None:
 # ---- when it is over -------------------------------------------------------------------------------------
 
 
-def test_it_is_stopped_only_when_it_is_over(drive) -> None:
+def test_a_campaign_is_stopped_only_after_its_clean_up(drive) -> None:
     d = drive(3, stage=FRAG)
     d.stop()
     for i in (1, 2, 3):
@@ -508,7 +508,7 @@ def test_it_is_stopped_only_when_it_is_over(drive) -> None:
     assert (last_event(d).reason, d.campaign.status().reason) == ("the campaign was stopped",) * 2
 
 
-def test_it_says_which_devices_did_not_confirm(drive) -> None:
+def test_a_stopped_campaign_names_the_devices_that_did_not_confirm(drive) -> None:
     d = drive(3, msg_retries=0, stage=FRAG)
     d.stop()
     for i in (1, 3):
@@ -519,7 +519,7 @@ def test_it_says_which_devices_did_not_confirm(drive) -> None:
     assert (last_event(d).unconfirmed, d.campaign.status().unconfirmed) == (expected, expected)
 
 
-def test_it_is_bounded_by_retries_not_by_the_maximum_duration(drive) -> None:
+def test_a_stop_is_bounded_by_retries_not_by_the_maximum_duration(drive) -> None:
     """It ends at T0 + 20 000 s; an answer is due after 610 s."""
     start = T0 + 19_000
     d = drive(1, max_duration=20_000, reboot=REBOOT, session_start=start, each={"uplink_period": 600}, stage=SESSION)
@@ -528,13 +528,13 @@ def test_it_is_bounded_by_retries_not_by_the_maximum_duration(drive) -> None:
     for n in (1, 2, 3):
         d.sent(d.ask(1))
         d.wait(609)
-        assert (d.status, d.asks(1)) == ("stopping", [CANCEL] * n)
+        assert (d.status, d.questions(1)) == ("stopping", [CANCEL] * n)
         d.wait(2)
     assert d.status == "STOPPED"
     assert d.now > d.of(m.Stopping)[0].at + 3 * 610 > T0 + 20_000
 
 
-def test_silence_cannot_keep_it_for_ever(drive) -> None:
+def test_silent_devices_cannot_keep_a_stop_for_ever(drive) -> None:
     """Nobody answers, nothing is even handed over."""
     d = drive(4, reboot=REBOOT, stage=SESSION)
     d.stop()
@@ -558,7 +558,7 @@ def test_stop_is_idempotent(drive) -> None:
     assert (len(d.events), d.status) == (n_events, "STOPPED")
 
 
-def test_what_was_not_started_or_is_over_cannot_be_stopped(drive, config_of) -> None:
+def test_a_campaign_that_was_not_started_or_is_over_cannot_be_stopped(drive, config_of) -> None:
     with pytest.raises(CampaignError, match="it is CONFIGURED"):
         Campaign(config_of(1), IMAGE).stop(T0)
     d = drive(1)
@@ -677,7 +677,7 @@ def test_a_device_that_is_being_cleaned_up_is_not_asked_twice(drive) -> None:
     d.clean_up()
     asked = [r.ask for r in d.of(m.Requested) if r.dev_eui == f"{2:016x}"]
     assert asked == [GROUP, REBOOT_TIME, FRAG, CANCEL, LEAVE]
-    assert [d.asks(i) for i in (1, 3)] == [[CANCEL, LEAVE]] * 2
+    assert [d.questions(i) for i in (1, 3)] == [[CANCEL, LEAVE]] * 2
     assert d.status == "STOPPED"
 
 
@@ -692,7 +692,7 @@ def same(a: Campaign, b: Campaign) -> bool:
 def test_replay_in_the_middle_of_a_stop_is_the_campaign(drive, kind, stage, settings, done) -> None:
     d = drive(3, kind=kind, stage=stage, **settings)
     checked = 0
-    original = d._keep
+    original = d.keep
 
     def keep(events: list[m.Event]) -> list[m.Event]:
         nonlocal checked
@@ -701,13 +701,13 @@ def test_replay_in_the_middle_of_a_stop_is_the_campaign(drive, kind, stage, sett
         checked += 1
         return kept
 
-    d._keep = keep
+    d.keep = keep
     d.stop()
     d.clean_up()
     assert checked > len(done) * 3
 
 
-def test_it_survives_a_crash_in_its_middle(drive) -> None:
+def test_a_stop_survives_a_crash_in_its_middle(drive) -> None:
     d = drive(3, reboot=REBOOT, stage=DATA)
     d.stop()
     d.sent(d.ask(1))
@@ -715,16 +715,16 @@ def test_it_survives_a_crash_in_its_middle(drive) -> None:
     waiting = d.ask(2)
     d.now += 3000
     d.crash()
-    assert (d.status, d.asks(2)) == ("stopping", [CANCEL])
+    assert (d.status, d.questions(2)) == ("stopping", [CANCEL])
     assert d.campaign.stop(d.now) == []
     d.sent(waiting)
     d.say(2, CANCELLED)
     d.clean_up()
-    assert [d.asks(i) for i in (1, 2, 3)] == [[CANCEL, DELETE, LEAVE]] * 3
+    assert [d.questions(i) for i in (1, 2, 3)] == [[CANCEL, DELETE, LEAVE]] * 3
     assert (d.status, last_event(d).unconfirmed) == ("STOPPED", ())
 
 
-def test_an_outage_in_its_middle_uses_no_retry(drive) -> None:
+def test_an_outage_in_the_middle_of_a_stop_uses_no_retry(drive) -> None:
     d = drive(2, msg_retries=0, stage=FRAG)
     d.stop()
     d.sent(d.ask(1))

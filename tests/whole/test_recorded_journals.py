@@ -15,13 +15,13 @@ import fuota_fec as ff
 from fuota_fec.campaign.messages import EVENTS, decode, encode
 from fuota_fec.errors import JournalError
 
-FOLDER = Path(__file__).parent / "journals"
+FOLDER = Path(__file__).parents[1] / "journals"
 EXAMPLES = sorted(FOLDER.glob("*.events.jsonl"))
 JOURNALS = sorted(set(FOLDER.glob("*.jsonl")) - set(EXAMPLES))
 
 
 def recorder() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("record_journal", Path(__file__).with_name("record_journal.py"))
+    spec = importlib.util.spec_from_file_location("record_journal", FOLDER.with_name("record_journal.py"))
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

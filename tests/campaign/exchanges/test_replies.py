@@ -65,7 +65,7 @@ def test_the_tolerance_is_configured(drive, tolerance, off, answered) -> None:
 
 
 @pytest.mark.parametrize("off", [0, 1, -1])
-def test_or_if_the_device_wants_an_answer(drive, off) -> None:
+def test_a_correction_within_the_tolerance_is_answered_if_the_device_requires_it(drive, off) -> None:
     d = drive(1)
     d.say(1, asks_time(off, required=True, token=11))
     [reply] = d.replies(1)
@@ -73,7 +73,7 @@ def test_or_if_the_device_wants_an_answer(drive, off) -> None:
     assert (reply.f_port, reply.reply, reply.dev_eui, reply.group) == (202, True, f"{1:016x}", None)
 
 
-def test_the_correction_is_that_at_the_time_of_reception(drive) -> None:
+def test_the_correction_holds_at_the_time_of_reception(drive) -> None:
     """Not of processing: the uplink was under way for 40 s."""
     d = drive(1)
     d.wait(100)
@@ -90,35 +90,35 @@ def test_a_correction_that_does_not_fit_is_cut(drive) -> None:
     assert answer(d.replies(1)[0]).time_correction == (expected if expected < 2**31 else expected - 2**32)
 
 
-def test_none_if_the_network_answers_clock_synchronisation_itself(drive) -> None:
+def test_no_time_is_answered_if_the_network_does_so_itself(drive) -> None:
     d = drive(1, network=m.NetworkCapabilities(clock_sync=True))
     d.say(1, asks_time(3600, required=True))
     assert d.replies() == []
     assert d.campaign.ignored["AppTimeReq"] == 1
 
 
-def test_the_answer_goes_to_the_port_of_the_package(drive) -> None:
+def test_an_app_time_ans_goes_to_the_port_of_the_package(drive) -> None:
     d = drive(1, ports=Ports(clock=77))
     d.up(1, 77, asks_time(100).encode())
     assert d.replies(1)[0].f_port == 77
 
 
 @pytest.mark.parametrize("stage", [GROUP, FRAG, SESSION, DATA, VERIFY])
-def test_it_is_answered_in_every_stage(drive, stage) -> None:
+def test_a_question_for_the_time_is_answered_in_every_stage(drive, stage) -> None:
     d = drive(1, stage=stage)
     d.say(1, asks_time(100, at=d.now))
     d.wait(2)
     assert [reply.ask for reply in d.replies(1)] == [TIME]
 
 
-def test_a_stranger_is_not_answered(drive) -> None:
+def test_a_device_of_no_campaign_is_not_answered(drive) -> None:
     d = drive(1)
     d.receive(m.Uplink("ff" * 8, 202, asks_time(100, required=True).encode(), d.now))
     d.wait(2)
     assert d.replies() == []
 
 
-def test_a_question_counts_as_heard(drive) -> None:
+def test_a_question_for_the_time_counts_as_heard(drive) -> None:
     d = drive(1, ucast_msg_delay=0)
     d.say(1, asks_time(100))
     assert [e.ask for e in d.of(m.Requested)] == [TIME, GROUP]
@@ -145,10 +145,10 @@ def test_a_device_that_does_not_know_the_time_is_synchronised_first_and_then_ask
     assert len(d.replies(1)) == 1
     d.succeed(1)
     assert d.stage == DATA
-    assert d.asks(1, SESSION) == ["McSession", "ForceDeviceResync", "McSession"]
+    assert d.questions(1, SESSION) == ["McSession", "ForceDeviceResync", "McSession"]
 
 
-def test_its_question_ends_the_synchronisation_even_if_the_network_answers_it(drive) -> None:
+def test_a_question_for_the_time_ends_the_synchronisation_even_if_the_network_answers_it(drive) -> None:
     d = drive(1, network=m.NetworkCapabilities(clock_sync=True), stage=SESSION)
     unknown_time(d)
     d.sent(d.ask(1))
@@ -171,7 +171,7 @@ def test_a_clock_that_stays_unknown_is_off(drive) -> None:
     d.say(1, asks_time(0, at=d.now, required=True))
     unknown_time(d)
     assert d.device(1).reason == "clock off: the device does not know the time"
-    assert d.asks(1, SESSION).count("ForceDeviceResync") == 1
+    assert d.questions(1, SESSION).count("ForceDeviceResync") == 1
 
 
 # ---- FragDataBlockReceivedAns ----------------------------------------------------------------------------
@@ -190,7 +190,7 @@ def test_every_report_of_a_block_is_answered(drive, group_of, mic_error) -> None
     assert d.replies(1)[0].f_port == 201
 
 
-def test_but_it_is_one_event(drive, group_of) -> None:
+def test_a_repeated_report_of_a_block_is_one_event(drive, group_of) -> None:
     d = second(drive, group_of)
     for _ in range(3):
         d.say(1, complete())
@@ -198,7 +198,7 @@ def test_but_it_is_one_event(drive, group_of) -> None:
     assert d.device(1).data_complete
 
 
-def test_a_block_that_is_right_after_all_is_another(drive, group_of) -> None:
+def test_a_block_that_is_right_after_a_mic_error_is_another_event(drive, group_of) -> None:
     d = second(drive, group_of)
     d.say(1, complete(mic_error=True))
     assert d.state(1).data is Data.WRONG
@@ -207,7 +207,7 @@ def test_a_block_that_is_right_after_all_is_another(drive, group_of) -> None:
     assert d.state(1).data is Data.COMPLETE
 
 
-def test_the_report_of_another_session_is_not_ours(drive, group_of) -> None:
+def test_the_report_of_another_session_is_not_answered(drive, group_of) -> None:
     d = second(drive, group_of, frag_index=1)
     d.say(1, complete(frag_index=0))
     assert d.replies() == []
@@ -223,7 +223,7 @@ def test_a_report_from_before_the_first_fragment_is_of_another_campaign(drive, g
     assert d.campaign.ignored["FragDataBlockReceivedReq"] == 1
 
 
-def test_it_is_answered_even_if_the_campaign_ends_with_it(drive, group_of) -> None:
+def test_a_report_of_a_block_is_answered_even_if_the_campaign_ends_with_it(drive, group_of) -> None:
     d = second(drive, group_of, kind="binary", stage=STATUS)
     d.say(1, complete())
     d.wait(2)
@@ -241,7 +241,7 @@ def test_an_answer_that_nobody_takes_does_not_keep_the_campaign_for_ever(drive, 
 
 
 @pytest.mark.parametrize("stage", [DATA, STATUS])
-def test_it_is_answered_as_soon_as_fragments_are_sent(drive, group_of, stage) -> None:
+def test_a_report_of_a_block_is_answered_as_soon_as_fragments_are_sent(drive, group_of, stage) -> None:
     d = second(drive, group_of, kind="binary", stage=stage)
     d.say(1, complete())
     d.wait(2)
@@ -363,7 +363,7 @@ def test_replay_knows_what_is_owed(drive, group_of) -> None:
     group = group_of(version="2.0.0", mc_version="2.0.0")
     d = drive(devices=devices, groups=(group,), ack_reception=True, ucast_msg_delay=5000, stage=VERIFY)
     checked = 0
-    original = d._keep
+    original = d.keep
 
     def keep(events: list[m.Event]) -> list[m.Event]:
         nonlocal checked
@@ -374,7 +374,7 @@ def test_replay_knows_what_is_owed(drive, group_of) -> None:
         checked += 1
         return kept
 
-    d._keep = keep
+    d.keep = keep
     for i in (1, 2, 3):
         d.say(i, complete())
         d.say(i, asks_time(100, at=d.now))

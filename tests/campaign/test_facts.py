@@ -146,7 +146,7 @@ def test_a_membership_is_told_once_it_is_confirmed(drive, group_of) -> None:
     assert [fact.memberships for fact in device_facts(d)] == [(expected,)]
 
 
-def test_what_a_device_had_there_is_forgotten_as_soon_as_it_may_be_overwritten(drive) -> None:
+def test_a_membership_is_forgotten_as_soon_as_it_may_be_overwritten(drive) -> None:
     """And what it has of other groups is not."""
     other = member(mc_group_id=3, mc_addr="0badcafe")
     d = drive(1, known=known(memberships=(member(mc_addr="00000001"), other)))
@@ -190,7 +190,7 @@ def test_a_volunteered_version_is_told_too(drive, stage) -> None:
     assert device_facts(d)[-1].fw_version == OLD_VERSION
 
 
-def test_what_is_told_of_a_device_is_all_that_is_known_of_it(drive, group_of) -> None:
+def test_a_device_fact_has_everything_known_of_the_device(drive, group_of) -> None:
     """Nothing that the registry said before is lost."""
     said = known(session_cnt=40, session_open=True, fw_version=OLD_VERSION, memberships=(member(mc_group_id=1),))
     d = drive(1, groups=(group_of(version="2.0.0"),), known=said)
@@ -201,36 +201,6 @@ def test_what_is_told_of_a_device_is_all_that_is_known_of_it(drive, group_of) ->
 
 
 # ---- what the registry says: memberships ------------------------------------------------------------------
-
-
-def test_a_device_that_already_belongs_to_the_group_is_not_asked(drive) -> None:
-    d = drive(2, known=known(memberships=(member(mc_group_id=1), member())))
-    assert (d.asked(1), d.asked(2)) == ("", GROUP)
-    d.succeed(2)
-    assert d.stage == FRAG
-    assert d.requests(1, GROUP) == []
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"mc_addr": "01f3a4b6"},
-        {"key": "another"},
-        {"mc_group_id": 1},
-        {"max_mc_f_cnt": 4},
-    ],
-)
-def test_it_is_set_up_again_unless_everything_is_the_same(drive, changes) -> None:
-    d = drive(1, known=known(memberships=(member(**changes),)))
-    assert d.asked(1) == GROUP
-
-
-def test_its_counters_must_cover_what_is_planned_from_where_the_group_is(drive) -> None:
-    counters = {"meters": 100}
-    for last, asked in ((104, GROUP), (105, "")):
-        said = m.Known(next_f_cnt=counters, devices={dev(1): m.KnownDevice(memberships=(member(max_mc_f_cnt=last),))})
-        d = drive(2, known=said)
-        assert d.asked(1) == asked
 
 
 def test_a_campaign_of_members_only_goes_straight_on(drive) -> None:
@@ -291,96 +261,6 @@ def test_a_replayed_campaign_counts_from_where_the_registry_was(drive) -> None:
     assert Campaign.replay(d.events, IMAGE).next_f_cnt("meters") == 300
 
 
-# ---- session counts --------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("configured", "last", "sent"), [(1, None, 1), (1, 0, 1), (1, 40, 41), (50, 40, 50)])
-def test_the_session_count_is_larger_than_the_last_one(drive, group_of, configured, last, sent) -> None:
-    said = known(session_cnt=last)
-    d = drive(1, groups=(group_of(version="2.0.0"),), session_cnt=configured, known=said, stage=FRAG)
-    assert d.command(d.ask(1)).session_cnt == sent
-
-
-def test_each_device_has_its_own_session_count(drive, group_of) -> None:
-    said = m.Known(devices={dev(1): m.KnownDevice(session_cnt=9), dev(3): m.KnownDevice(session_cnt=77)})
-    d = drive(3, groups=(group_of(version="2.0.0"),), known=said, stage=FRAG)
-    assert [d.command(d.ask(i)).session_cnt for i in (1, 2, 3)] == [10, 1, 78]
-
-
-def test_a_resend_has_the_same_session_count(drive, group_of) -> None:
-    d = drive(1, groups=(group_of(version="2.0.0"),), known=known(session_cnt=40), stage=FRAG)
-    d.sent(d.ask(1), ok=False)
-    d.wait(2)
-    assert [d.command(request).session_cnt for request in d.requests(1)] == [41, 41]
-
-
-def test_session_counts_end_at_16_bits(drive, group_of) -> None:
-    d = drive(1, groups=(group_of(version="2.0.0"),), known=known(session_cnt=0xFFFF), stage=FRAG)
-    assert d.command(d.ask(1)).session_cnt == 0xFFFF
-
-
-# ---- sessions that are open ------------------------------------------------------------------------------
-
-
-def test_a_device_of_dialect_1_that_holds_a_session_gets_a_delete_first(drive) -> None:
-    d = drive(2, known=known(session_open=True), stage=FRAG)
-    assert (d.asked(1), d.asked(2)) == ("FragSessionDelete", FRAG)
-    assert d.command(d.ask(1)) == fragmentation.FragSessionDeleteReq(frag_index=0)
-    d.succeed(1)
-    d.succeed(2)
-    assert (d.asks(1, FRAG), d.stage) == (["FragSessionDelete", FRAG], SESSION)
-
-
-def test_a_delete_that_is_not_answered_does_not_stand_in_the_way(drive) -> None:
-    d = drive(1, known=known(session_open=True), stage=FRAG)
-    d.sent(d.ask(1))
-    d.wait(115)
-    d.succeed(1)
-    assert (d.asks(1, FRAG), d.stage) == (["FragSessionDelete", FRAG], SESSION)
-
-
-def test_a_delete_that_was_not_delivered_does_not_stand_in_the_way(drive) -> None:
-    d = drive(1, known=known(session_open=True), msg_retries=0, stage=FRAG)
-    d.sent(d.ask(1), ok=False)
-    d.succeed(1)
-    assert (d.asks(1, FRAG), d.stage) == (["FragSessionDelete", FRAG], SESSION)
-
-
-def test_in_dialect_2_a_larger_count_restarts_the_session(drive, group_of) -> None:
-    d = drive(1, groups=(group_of(version="2.0.0"),), known=known(session_open=True, session_cnt=3), stage=FRAG)
-    assert d.asked(1) == FRAG
-
-
-def test_a_device_that_is_mute_after_the_first_resend_gets_a_delete_before_the_next(drive) -> None:
-    d = drive(1, msg_retries=3, stage=FRAG)
-    for _ in range(2):
-        d.sent(d.ask(1))
-        d.wait(115)
-    d.succeed(1)
-    assert (d.asks(1, FRAG), d.stage) == ([FRAG, FRAG, "FragSessionDelete", FRAG], SESSION)
-
-
-@pytest.mark.parametrize("retries", [0, 1, 2, 4])
-def test_a_mute_device_is_asked_no_more_often_for_the_deletes_between(drive, retries) -> None:
-    d = drive(1, msg_retries=retries, stage=FRAG)
-    for _ in range(12):
-        if d.status == "RUNNING":
-            d.sent(d.ask(1))
-            d.wait(115)
-    assert d.device(1).reason == "no answer in FragSessionSetup"
-    assert d.asks(1, FRAG).count(FRAG) == 1 + retries
-    assert d.asks(1, FRAG).count("FragSessionDelete") == max(0, retries - 1)
-
-
-@pytest.mark.parametrize("version", ["1.0.0", "2.0.0"])
-def test_a_mute_device_of_dialect_2_gets_no_delete(drive, group_of, version) -> None:
-    d = drive(1, groups=(group_of(version=version),), stage=FRAG)
-    for _ in range(2):
-        d.sent(d.ask(1))
-        d.wait(115)
-    assert (d.asked(1) == FRAG) is (version == "2.0.0")
-
-
 # ---- versions --------------------------------------------------------------------------------------------
 
 
@@ -391,7 +271,7 @@ def test_the_version_from_before_is_known_and_asked_again_in_verification(drive)
     d.sent(d.ask(1))
     d.say(1, firmware.DevVersionAns(fw_version=OLD_VERSION, hw_version=1))
     d.wait(101)
-    assert d.asks(1) == ["DevVersion"] * 2
+    assert d.questions(1) == ["DevVersion"] * 2
     d.succeed(1)
     assert d.status == "SUCCEEDED"
 
@@ -413,7 +293,7 @@ def test_the_registry_is_not_asked_whether_a_device_is_updated(drive) -> None:
 # ---- what the events hold --------------------------------------------------------------------------------
 
 
-def test_what_was_known_is_in_event_0(drive) -> None:
+def test_the_facts_at_the_start_are_in_event_0(drive) -> None:
     said = m.Known(next_f_cnt={"meters": 3}, devices={dev(1): m.KnownDevice(session_cnt=4, memberships=(member(),))})
     d = drive(1, known=said)
     configured = d.events[0]

@@ -89,7 +89,7 @@ def test_a_pause_in_which_a_stage_begins_holds_it_too(drive) -> None:
     d.wait(100)
     assert (d.stage, d.requests(1)) == (FRAG, [])
     d.unpause()
-    assert d.asks(1) == [FRAG]
+    assert d.questions(1) == [FRAG]
 
 
 def test_a_transmission_that_begins_in_a_pause_waits(drive) -> None:
@@ -144,7 +144,7 @@ def test_uplinks_count_as_heard_in_a_pause(drive) -> None:
     d.wait(1000)
     assert d.of(m.GivenUp) == []
     d.unpause()
-    assert d.asks(1) == [GROUP]
+    assert d.questions(1) == [GROUP]
 
 
 def test_answers_that_devices_wait_for_go_out_in_a_pause(drive) -> None:
@@ -181,16 +181,16 @@ def test_an_overdue_answer_uses_up_a_retry_but_is_not_asked_for_again_before_the
     d.sent(d.ask(1))
     d.pause()
     d.wait(5000)
-    assert d.asks(1) == [GROUP]
+    assert d.questions(1) == [GROUP]
     d.unpause()
-    assert d.asks(1) == [GROUP] * 2
+    assert d.questions(1) == [GROUP] * 2
 
 
 @pytest.mark.parametrize("withdraws", [True, False])
 def test_a_request_that_a_pause_held_back_until_it_ran_out_uses_up_no_retry(drive, withdraws) -> None:
     d = drive(1, msg_retries=0, network=m.NetworkCapabilities(withdraws=withdraws))
     d.up(1)
-    assert d.asks(1) == [GROUP]
+    assert d.questions(1) == [GROUP]
     d.pause()
     d.wait(5000)
     assert (d.device(1).reason, d.turn(1).resends) == ("", 0)
@@ -242,7 +242,7 @@ def test_pause_and_unpause_are_said_once(drive) -> None:
 
 
 @pytest.mark.parametrize("verb", ["pause", "unpause"])
-def test_what_does_not_run_cannot_be_paused_and_nothing_changes(drive, config_of, verb) -> None:
+def test_a_campaign_that_does_not_run_cannot_be_paused_and_does_not_change(drive, config_of, verb) -> None:
     with pytest.raises(CampaignError, match="it is CONFIGURED"):
         getattr(Campaign(config_of(1), IMAGE), verb)(T0)
     d = drive(1)

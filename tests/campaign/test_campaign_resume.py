@@ -267,7 +267,7 @@ def test_resume_is_one_event_and_what_follows_from_it(drive) -> None:
     assert [type(event) for event in outage(d, 10)] == [m.Resumed]
 
 
-def test_what_was_not_started_or_is_over_has_nothing_to_resume(drive, config_of) -> None:
+def test_a_campaign_that_was_not_started_or_is_over_has_nothing_to_resume(drive, config_of) -> None:
     assert Campaign(config_of(1), IMAGE).resume(T0) == []
     d = drive(1)
     d.reach("end")

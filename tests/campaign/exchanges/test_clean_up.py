@@ -88,7 +88,7 @@ def test_a_campaign_that_fails_while_it_sets_up_is_cleaned_up(drive, stage, sett
 
 
 @pytest.mark.parametrize("kind", ["multicast", "binary"])
-def test_every_kind_of_campaign_is(drive, kind) -> None:
+def test_every_kind_of_campaign_that_fails_while_it_sets_up_is_cleaned_up(drive, kind) -> None:
     d = drive(2, kind=kind, stage=SESSION)
     d.succeed(1)
     refuse(d, 2)
@@ -96,7 +96,7 @@ def test_every_kind_of_campaign_is(drive, kind) -> None:
     assert (cleaning(d, 1), cleaning(d, 2), d.status) == ([LEAVE], [LEAVE], "FAILED")
 
 
-def test_a_campaign_whose_maximum_duration_ends_while_it_sets_up_is(drive) -> None:
+def test_a_campaign_whose_maximum_duration_ends_while_it_sets_up_is_cleaned_up(drive) -> None:
     d = drive(2, max_duration=1500, reboot=REBOOT, stage=FRAG)
     d.wait_until(T0 + 1500)
     assert (d.status, d.campaign.status().reason) == ("stopping", "maximum duration reached in FragSessionSetup")
@@ -113,7 +113,7 @@ def test_a_campaign_that_nobody_answered_in_time_is_cleaned_up_and_names_who_did
     assert d.device(1).unconfirmed == "no answer in CancelReboot"
 
 
-def test_while_it_is_cleaned_up_it_cannot_be_paused_and_a_stop_changes_nothing(drive) -> None:
+def test_a_campaign_that_is_cleaned_up_cannot_be_paused_and_a_stop_changes_nothing(drive) -> None:
     d = drive(1, stage=FRAG)
     refuse(d, 1)
     with pytest.raises(CampaignError):
@@ -144,7 +144,7 @@ LATER: list[tuple[str, str, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("kind", "stage", "settings"), LATER)
-def test_a_campaign_that_fails_later_leaves_everything_as_it_is(drive, kind, stage, settings) -> None:
+def test_a_campaign_that_fails_after_its_setup_leaves_the_devices_as_they_are(drive, kind, stage, settings) -> None:
     """Who has the image may still install it: nothing was taken back by anybody."""
     d = drive(2, kind=kind, stage=stage, **settings)
     silence(d, 100_000)
@@ -180,7 +180,7 @@ def test_a_device_that_leaves_after_it_was_sent_a_reboot_time_is_cleaned_up(driv
 
 
 @pytest.mark.parametrize("stage", [GROUP, FRAG, SESSION])
-def test_a_device_that_leaves_without_one_is_left_alone(drive, stage) -> None:
+def test_a_device_that_leaves_without_a_reboot_time_is_left_alone(drive, stage) -> None:
     settings = {} if stage != GROUP else {"reboot": REBOOT}
     d = drive(3, success_threshold=60, stage_end="all", stage=stage, **settings)
     d.succeed(1)
@@ -191,7 +191,7 @@ def test_a_device_that_leaves_without_one_is_left_alone(drive, stage) -> None:
     assert cleaning(d, 2) == []
 
 
-def test_a_device_that_leaves_later_is_left_alone(drive) -> None:
+def test_a_device_that_leaves_after_the_setup_is_left_alone(drive) -> None:
     d = drive(3, reboot=REBOOT, success_threshold=60, stage_end="all", stage=VERIFY)
     d.wait_until(REBOOT)
     d.succeed(1)
@@ -202,7 +202,7 @@ def test_a_device_that_leaves_later_is_left_alone(drive) -> None:
 
 
 @pytest.mark.parametrize("stage", LEFT_IN)
-def test_why_it_left_stays_its_reason(drive, stage) -> None:
+def test_a_device_keeps_the_reason_for_which_it_left(drive, stage) -> None:
     d = leaving(drive, stage)
     reason = d.device(2).reason
     assert reason.startswith("refused in")
@@ -210,7 +210,7 @@ def test_why_it_left_stays_its_reason(drive, stage) -> None:
     assert (d.device(2).reason, d.device(2).status) == (reason, "failed")
 
 
-def test_a_device_that_did_not_answer_at_all_is_cleaned_up_too(drive) -> None:
+def test_a_device_that_did_not_answer_its_reboot_time_is_cleaned_up_too(drive) -> None:
     """Sent means requested: it may have got it."""
     d = drive(3, reboot=REBOOT, success_threshold=60, stage_end="all", stage=REBOOT_TIME)
     d.succeed(1)
@@ -220,7 +220,7 @@ def test_a_device_that_did_not_answer_at_all_is_cleaned_up_too(drive) -> None:
     assert cleaning(d, 2)[0] == CANCEL
 
 
-def test_a_device_that_never_was_asked_is_not(drive) -> None:
+def test_a_device_that_was_never_sent_a_reboot_time_is_not_cleaned_up(drive) -> None:
     """The threshold was met before it was its turn."""
     d = drive(3, reboot=REBOOT, success_threshold=60, ucast_msg_delay=100_000, stage=GROUP, stage_complete_delay=0)
     d.succeed(1)
@@ -232,7 +232,7 @@ def test_a_device_that_never_was_asked_is_not(drive) -> None:
     assert cleaning(d, 3) == []
 
 
-def test_its_requests_are_paced_with_those_of_the_stage(drive) -> None:
+def test_requests_of_the_clean_up_are_paced_with_those_of_the_stage(drive) -> None:
     d = leaving(drive, FRAG, ucast_msg_delay=5000)
     n_before = len(d.of(m.Requested))
     d.wait(20)
@@ -241,7 +241,7 @@ def test_its_requests_are_paced_with_those_of_the_stage(drive) -> None:
     assert all(later - earlier >= 5 for earlier, later in itertools.pairwise(times))
 
 
-def test_the_stage_does_not_wait_for_it(drive) -> None:
+def test_the_stage_does_not_wait_for_the_clean_up(drive) -> None:
     d = leaving(drive, FRAG)
     d.sent(d.ask(2))
     d.succeed(1)
@@ -251,7 +251,7 @@ def test_the_stage_does_not_wait_for_it(drive) -> None:
     assert d.asked(2) == LEAVE
 
 
-def test_it_goes_on_during_the_transmission(drive) -> None:
+def test_the_clean_up_goes_on_during_the_transmission(drive) -> None:
     d = leaving(drive, SESSION)
     assert d.stage == DATA
     d.succeed(2)
@@ -260,7 +260,7 @@ def test_it_goes_on_during_the_transmission(drive) -> None:
     assert d.status == "SUCCEEDED"
 
 
-def test_its_answers_do_not_count_in_the_stage(drive) -> None:
+def test_answers_of_the_clean_up_do_not_count_in_the_stage(drive) -> None:
     d = leaving(drive, FRAG)
     n_done = d.campaign.status().n_done
     d.succeed(2)
@@ -269,7 +269,7 @@ def test_its_answers_do_not_count_in_the_stage(drive) -> None:
     assert d.campaign.status().n_done == n_done
 
 
-def test_the_campaign_is_over_only_when_it_is(drive) -> None:
+def test_the_campaign_is_over_only_after_the_clean_up(drive) -> None:
     """The others have succeeded while device 2 still is asked."""
     devices = tuple(
         Device(dev_eui=f"{i:016x}", group="meters", uplink_period=20_000 if i == 2 else 100) for i in (1, 2, 3)
@@ -286,7 +286,7 @@ def test_the_campaign_is_over_only_when_it_is(drive) -> None:
     assert [x.status for x in d.campaign.status().devices] == ["passed", "failed", "passed"]
 
 
-def test_who_did_not_confirm_is_named_at_the_end(drive) -> None:
+def test_a_device_that_did_not_confirm_is_named_at_the_end(drive) -> None:
     d = leaving(drive, SESSION)
     silence(d, 340)
     d.reach("end")
@@ -294,7 +294,7 @@ def test_who_did_not_confirm_is_named_at_the_end(drive) -> None:
     assert d.device(2).unconfirmed == "no answer in CancelReboot"
 
 
-def test_who_was_cleaned_up_has_not_passed_when_the_campaign_is_stopped_in_its_last_stage(drive) -> None:
+def test_a_cleaned_device_has_not_passed_when_the_campaign_is_stopped_in_its_last_stage(drive) -> None:
     d = leaving(drive, SESSION)
     d.sent(d.ask(2))
     d.say(2, CANCELLED)
@@ -307,7 +307,7 @@ def test_who_was_cleaned_up_has_not_passed_when_the_campaign_is_stopped_in_its_l
     assert [x.status for x in d.campaign.status().devices] == ["stopped", "failed", "stopped"]
 
 
-def test_a_campaign_that_fails_then_cleans_up_the_others_once(drive) -> None:
+def test_a_campaign_that_fails_cleans_up_the_remaining_devices_once(drive) -> None:
     d = leaving(drive, FRAG)
     d.succeed(2)
     refuse(d, 1)
@@ -321,7 +321,7 @@ def test_a_campaign_that_fails_then_cleans_up_the_others_once(drive) -> None:
 def test_replay_while_a_device_is_cleaned_up_is_the_campaign(drive, stage) -> None:
     d = leaving(drive, stage)
     checked = 0
-    original = d._keep
+    original = d.keep
 
     def keep(events: list[m.Event]) -> list[m.Event]:
         nonlocal checked
@@ -330,7 +330,7 @@ def test_replay_while_a_device_is_cleaned_up_is_the_campaign(drive, stage) -> No
         checked += 1
         return kept
 
-    d._keep = keep
+    d.keep = keep
     d.succeed(2)
     d.reach("end")
     assert checked > 20
@@ -367,7 +367,7 @@ OTHER = firmware.DevVersionAns(fw_version=7, hw_version=1)
 
 
 def tidied(d: Any, i: int) -> list[str]:
-    return d.asks(i, "clean-up")
+    return d.questions(i, "clean-up")
 
 
 def verified(d: Any, answers: dict[int, Any]) -> None:
@@ -397,7 +397,7 @@ def test_a_firmware_update_that_succeeded_closes_the_session_then_leaves_the_gro
 
 
 @pytest.mark.parametrize("kind", ["firmware", "binary"])
-def test_never_before_the_verdict(drive, kind) -> None:
+def test_nothing_is_tidied_before_the_end_of_the_last_stage(drive, kind) -> None:
     d = drive(2, kind=kind, **TIDY)
     d.reach("end")
     d.clean_up()
@@ -432,7 +432,7 @@ def test_an_image_without_proof_keeps_its_session(drive) -> None:
     assert (tidied(d, 1)[0], set(tidied(d, 2))) == (CLOSE, {LEAVE})
 
 
-def test_nothing_where_that_is_not_wanted(drive) -> None:
+def test_nothing_is_tidied_without_clean_up(drive) -> None:
     d = drive(2, **{**TIDY, "clean_up": False})
     d.reach("end")
     assert (d.status, tidied(d, 1)) == ("SUCCEEDED", [])
@@ -444,7 +444,7 @@ def test_a_multicast_setup_keeps_its_group(drive) -> None:
     assert (d.status, tidied(d, 1)) == ("SUCCEEDED", [])
 
 
-def test_who_was_a_member_before_stays_one(drive) -> None:
+def test_a_device_that_was_a_member_before_stays_one(drive) -> None:
     """Nor is a session deleted that was not asked for."""
     membership = m.Membership(mc_group_id=0, mc_addr="01f3a4b5", key="meters", min_mc_f_cnt=0, max_mc_f_cnt=60_000)
     known = m.Known(devices={f"{1:016x}": m.KnownDevice(memberships=(membership,))})
@@ -453,10 +453,10 @@ def test_who_was_a_member_before_stays_one(drive) -> None:
     verified(d, {1: NEW, 2: NEW})
     d.clean_up()
     assert tidied(d, 2) == [CLOSE, LEAVE]
-    assert tidied(d, 1) == ([CLOSE] if d.asks(1, GROUP) == [] else [CLOSE, LEAVE])
+    assert tidied(d, 1) == ([CLOSE] if d.questions(1, GROUP) == [] else [CLOSE, LEAVE])
 
 
-def test_no_session_is_as_good_as_a_deleted_one(drive) -> None:
+def test_a_session_that_does_not_exist_counts_as_deleted(drive) -> None:
     d = drive(1, **TIDY)
     d.reach(VERIFY)
     verified(d, {1: NEW})
@@ -466,7 +466,7 @@ def test_no_session_is_as_good_as_a_deleted_one(drive) -> None:
     assert (d.status, d.campaign.status().unconfirmed) == ("SUCCEEDED", ())
 
 
-def test_who_does_not_confirm_is_listed_and_has_passed(drive) -> None:
+def test_a_device_that_does_not_confirm_is_listed_and_has_passed(drive) -> None:
     d = drive(2, **TIDY)
     d.reach(VERIFY)
     verified(d, {1: NEW, 2: NEW})
@@ -479,7 +479,7 @@ def test_who_does_not_confirm_is_listed_and_has_passed(drive) -> None:
     assert tidied(d, 2) == [CLOSE] * 3
 
 
-def test_it_is_bounded_by_retries_not_by_the_maximum_duration(drive) -> None:
+def test_tidying_is_bounded_by_retries_not_by_the_maximum_duration(drive) -> None:
     d = drive(1, max_duration=3000, fuota_process_max_time=2500, **TIDY)
     d.reach(VERIFY)
     verified(d, {1: NEW})
@@ -508,7 +508,7 @@ def test_a_transfer_that_failed_is_tidied_too(drive, stage) -> None:
 
 
 @pytest.mark.parametrize("n", range(5))
-def test_it_survives_a_crash(drive, n) -> None:
+def test_tidying_survives_a_crash(drive, n) -> None:
     d = drive(2, **TIDY)
     d.reach(VERIFY)
     verified(d, {1: NEW, 2: NEW})
@@ -522,7 +522,7 @@ def test_it_survives_a_crash(drive, n) -> None:
     assert tidied(d, 1)[-2:] == tidied(d, 2)[-2:] == [CLOSE, LEAVE]
 
 
-def test_a_stop_during_it_changes_nothing(drive) -> None:
+def test_a_stop_while_devices_are_tidied_changes_nothing(drive) -> None:
     d = drive(1, **TIDY)
     d.reach(VERIFY)
     verified(d, {1: NEW})
@@ -539,7 +539,7 @@ def test_a_stopped_campaign_does_what_its_stage_calls_for(drive) -> None:
     assert (d.status, tidied(d, 1)) == ("STOPPED", [])
 
 
-def test_a_reply_that_is_owed_goes_first(drive, group_of) -> None:
+def test_an_owed_reply_goes_before_the_clean_up(drive, group_of) -> None:
     d = drive(1, kind="binary", groups=(group_of(version="2.0.0", mc_version="2.0.0"),), **TIDY)
     d.reach(STATUS)
     d.sent(d.ask(1))

@@ -8,9 +8,10 @@ import pytest
 
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.campaign import Campaign
+from fuota_fec.campaign.messages import Answered, GivenUp
 from fuota_fec.campaign.state import Data
 from fuota_fec.errors import ParameterError
-from fuota_fec.wire import firmware, fragmentation
+from fuota_fec.wire import firmware, fragmentation, multicast
 
 STATUS, DATA, VERIFY = "FragSessionStatus", "DlFragment", "CompletionVerification"
 V1, V2 = "1.0.0", "2.0.0"
@@ -53,18 +54,58 @@ def goes_on(d: Any) -> str:
     return str(d.last_stage)
 
 
+SETUP, FRAG, CLASS_C, VERIFY = "McGroupSetup", "FragSessionSetup", "McClassCSession", "CompletionVerification"
+
+
+def asked(d, i=1, module=multicast, version="1.0.0"):
+    """The command of the present request to device i."""
+    [command] = module.decode(d.ask(i).command, uplink=False, version=version)
+    return command
+
+
+REPLAY = fragmentation.FragSessionSetupAns(frag_index=0, session_cnt_replay=True)
+
+
+@pytest.fixture
+def in_setup(drive, group_of):
+    """Dialect 2.0.0, FragSessionSetup sent to device 1 with SessionCnt 7."""
+
+    def make(**settings):
+        d = drive(2, groups=(group_of(version="2.0.0"),), stage=FRAG, **{"session_cnt": 7, **settings})
+        d.sent(d.ask(1))
+        return d
+
+    return make
+
+
+def session_counts(d, i=1):
+    return [d.command(r).session_cnt for r in d.requests(i) if r.ask == FRAG]
+
+
+GROUP, FRAG, SESSION, DATA = "McGroupSetup", "FragSessionSetup", "McClassCSession", "DlFragment"
+
+
+def dev(i: int) -> str:
+    return f"{i:016x}"
+
+
+def known(**device: Any) -> m.Known:
+    """What the registry says of device 1."""
+    return m.Known(devices={dev(1): m.KnownDevice(**device)})
+
+
 # ---- LoRa Basics Modem -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("version", [V1, V2])
-def test_one_missing_after_a_reception_without_any_loss_is_none(drive, group_of, version):
+def test_one_missing_fragment_after_a_reception_without_loss_counts_as_none(drive, group_of, version):
     d = adaptive(drive, group_of, "lbm", version)
     d.say(1, answer(32, 1, version))
     assert last_status(d).ok
     assert d.last_stage == VERIFY
 
 
-def test_one_missing_of_a_device_that_lost_something_is_one(drive, group_of):
+def test_one_missing_fragment_after_losses_counts_as_one(drive, group_of):
     d = adaptive(drive, group_of, "lbm")
     d.say(1, answer(29, 1))
     assert (last_status(d).ok, last_status(d).needed) == (False, 1)
@@ -119,7 +160,7 @@ def test_a_mic_error_that_the_status_does_not_show_is_told_by_the_device(drive, 
 # ---- LoRaMac-node and ST ---------------------------------------------------------------------------------
 
 
-def test_losses_that_never_go_down_are_less_what_was_repaired(drive, group_of):
+def test_counted_losses_that_never_go_down_are_reduced_by_repairs(drive, group_of):
     """Three lost, and the number heard last. Of the two coded fragments nine in ten were heard."""
     d = adaptive(drive, group_of, "loramac-node", fsize=2, image=bytes(40))
     n_frags = d.campaign.plan.groups["meters"].n_frags
@@ -136,7 +177,7 @@ def test_losses_that_were_repaired_many_times_over_are_no_reason_for_another_rou
     assert goes_on(d) == VERIFY
 
 
-def test_they_do_not_prove_a_binary_transfer_either(drive, group_of):
+def test_losses_that_were_repaired_many_times_over_do_not_prove_a_binary_transfer(drive, group_of):
     d = adaptive(drive, group_of, "loramac-node", fsize=2, image=bytes(40), kind="binary", loss=0.2)
     d.say(1, answer(d.campaign.plan.groups["meters"].n_frames, 2))
     assert not last_status(d).ok
@@ -234,3 +275,172 @@ def test_counts_that_said_a_block_was_complete_are_no_proof_against_the_version(
         d.say(1, firmware.DevVersionAns(fw_version=OLD, hw_version=1))
         d.wait(110)
     assert d.last_stage == DATA
+
+
+# ---- session setup --------------------------------------------------------------------------------------------
+
+
+def test_frag_session_setup_describes_the_block(drive, group_of):
+    d = drive(1, groups=(group_of(mc_group_id=3),), fsize=8, frag_index=2, descriptor="0a0B0c0D", stage=FRAG)
+    command = asked(d, module=fragmentation)
+    assert command == fragmentation.FragSessionSetupReq(
+        frag_index=2,
+        mc_group_bit_mask=0b1000,
+        nb_frag=4,
+        frag_size=8,
+        block_ack_delay=0,
+        padding=2,
+        descriptor=b"\x0a\x0b\x0c\x0d",
+    )
+    assert d.requests(1)[0].f_port == 201
+
+
+def test_dialect_2_has_a_session_counter_and_room_for_the_mic(drive, group_of):
+    d = drive(1, groups=(group_of(version="2.0.0"),), session_cnt=77, stage=FRAG)
+    command = asked(d, module=fragmentation, version="2.0.0")
+    assert (command.session_cnt, command.mic, command.ack_reception) == (77, bytes(4), True)
+
+
+@pytest.mark.parametrize(
+    "flag", ["frag_algo_unsupported", "not_enough_memory", "frag_index_unsupported", "wrong_descriptor"]
+)
+def test_every_error_bit_of_frag_session_setup_is_a_reason(drive, flag):
+    d = drive(1, stage=FRAG)
+    d.sent(d.ask(1))
+    d.say(1, fragmentation.FragSessionSetupAns(frag_index=0, **{flag: True}))
+    assert len(d.requests(1, FRAG)) == 1
+    d.clean_up()
+    assert d.status == "FAILED"
+    assert flag in d.device(1).reason
+
+
+def test_an_answer_about_another_session_is_foreign(drive):
+    d = drive(1, frag_index=1, stage=FRAG)
+    d.sent(d.ask(1))
+    d.say(1, fragmentation.FragSessionSetupAns(frag_index=0))
+    assert d.stage == FRAG
+    d.say(1, fragmentation.FragSessionSetupAns(frag_index=1))
+    assert d.stage == CLASS_C
+
+
+def test_a_session_count_that_was_too_low_is_raised_and_the_setup_sent_once_more(in_setup):
+    d = in_setup()
+    d.say(1, REPLAY)
+    d.wait(2)
+    assert session_counts(d) == [7, 7 + 256]
+    d.sent(d.ask(1))
+    d.say(1, fragmentation.FragSessionSetupAns(frag_index=0))
+    assert [(e.ok, e.reason) for e in d.of(Answered)][-1] == (True, "")
+    assert d.state(2).session_cnt == 7, "each device has its own"
+
+
+def test_a_session_count_that_is_still_too_low_is_a_refusal(in_setup):
+    d = in_setup(success_threshold=50, stage_end="all")
+    for _ in range(2):
+        d.say(1, REPLAY)
+        d.wait(2)
+        d.sent(d.ask(1))
+    assert session_counts(d) == [7, 263]
+    assert d.device(1).reason == "refused in FragSessionSetup: session_cnt_replay"
+
+
+def test_to_raise_the_count_uses_up_no_retry(in_setup):
+    d = in_setup(msg_retries=0)
+    d.say(1, REPLAY)
+    d.wait(2)
+    assert session_counts(d) == [7, 263]
+    assert d.of(GivenUp) == []
+
+
+def test_a_count_that_is_raised_stays_raised_in_resends(in_setup):
+    d = in_setup(msg_retries=1)
+    d.say(1, REPLAY)
+    d.wait(2)
+    d.sent(d.ask(1), ok=False)
+    d.wait(2)
+    assert session_counts(d) == [7, 263, 263]
+
+
+def test_the_last_session_count_cannot_be_raised(in_setup):
+    d = in_setup(session_cnt=0xFFFF)
+    d.say(1, REPLAY)
+    d.wait(2)
+    assert session_counts(d) == [0xFFFF]
+    assert d.of(Answered)[-1].ok is False
+    assert d.device(1).reason == "refused in FragSessionSetup: session_cnt_replay"
+
+
+def test_a_replay_beside_another_error_is_a_refusal(in_setup):
+    d = in_setup()
+    d.say(1, fragmentation.FragSessionSetupAns(frag_index=0, session_cnt_replay=True, wrong_descriptor=True))
+    d.wait(2)
+    assert session_counts(d) == [7]
+    assert d.of(Answered)[-1].ok is False
+    assert "wrong_descriptor" in d.device(1).reason
+
+
+def test_a_repeated_replay_answer_raises_the_count_once(in_setup):
+    d = in_setup(ucast_msg_delay=20_000)
+    d.say(1, REPLAY, REPLAY)
+    d.say(1, REPLAY)
+    d.wait(50)
+    assert session_counts(d) == [7, 263]
+
+
+def test_a_device_of_dialect_1_that_holds_a_session_gets_a_delete_first(drive) -> None:
+    d = drive(2, known=known(session_open=True), stage=FRAG)
+    assert (d.asked(1), d.asked(2)) == ("FragSessionDelete", FRAG)
+    assert d.command(d.ask(1)) == fragmentation.FragSessionDeleteReq(frag_index=0)
+    d.succeed(1)
+    d.succeed(2)
+    assert (d.questions(1, FRAG), d.stage) == (["FragSessionDelete", FRAG], SESSION)
+
+
+def test_a_delete_that_is_not_answered_does_not_stand_in_the_way(drive) -> None:
+    d = drive(1, known=known(session_open=True), stage=FRAG)
+    d.sent(d.ask(1))
+    d.wait(115)
+    d.succeed(1)
+    assert (d.questions(1, FRAG), d.stage) == (["FragSessionDelete", FRAG], SESSION)
+
+
+def test_a_delete_that_was_not_delivered_does_not_stand_in_the_way(drive) -> None:
+    d = drive(1, known=known(session_open=True), msg_retries=0, stage=FRAG)
+    d.sent(d.ask(1), ok=False)
+    d.succeed(1)
+    assert (d.questions(1, FRAG), d.stage) == (["FragSessionDelete", FRAG], SESSION)
+
+
+def test_in_dialect_2_a_larger_count_restarts_the_session(drive, group_of) -> None:
+    d = drive(1, groups=(group_of(version="2.0.0"),), known=known(session_open=True, session_cnt=3), stage=FRAG)
+    assert d.asked(1) == FRAG
+
+
+def test_a_device_that_is_mute_after_the_first_resend_gets_a_delete_before_the_next(drive) -> None:
+    d = drive(1, msg_retries=3, stage=FRAG)
+    for _ in range(2):
+        d.sent(d.ask(1))
+        d.wait(115)
+    d.succeed(1)
+    assert (d.questions(1, FRAG), d.stage) == ([FRAG, FRAG, "FragSessionDelete", FRAG], SESSION)
+
+
+@pytest.mark.parametrize("retries", [0, 1, 2, 4])
+def test_a_mute_device_is_asked_no_more_often_for_the_deletes_between(drive, retries) -> None:
+    d = drive(1, msg_retries=retries, stage=FRAG)
+    for _ in range(12):
+        if d.status == "RUNNING":
+            d.sent(d.ask(1))
+            d.wait(115)
+    assert d.device(1).reason == "no answer in FragSessionSetup"
+    assert d.questions(1, FRAG).count(FRAG) == 1 + retries
+    assert d.questions(1, FRAG).count("FragSessionDelete") == max(0, retries - 1)
+
+
+@pytest.mark.parametrize("version", ["1.0.0", "2.0.0"])
+def test_a_mute_device_of_dialect_2_gets_no_delete(drive, group_of, version) -> None:
+    d = drive(1, groups=(group_of(version=version),), stage=FRAG)
+    for _ in range(2):
+        d.sent(d.ask(1))
+        d.wait(115)
+    assert (d.asked(1) == FRAG) is (version == "2.0.0")

@@ -1,0 +1,251 @@
+"""Questions of TS005: multicast group, session, and clock synchronisation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from fuota_fec.campaign import messages as m
+from fuota_fec.campaign.messages import Answered, StageStarted
+from fuota_fec.wire import clock, multicast
+from fuota_fec.wire.clock import gps_from_unix, gps_to_wire
+
+SETUP, FRAG, CLASS_C, VERIFY = "McGroupSetup", "FragSessionSetup", "McClassCSession", "CompletionVerification"
+
+
+def asked(d, i=1, module=multicast, version="1.0.0"):
+    """The command of the present request to device i."""
+    [command] = module.decode(d.ask(i).command, uplink=False, version=version)
+    return command
+
+
+def session(d, group="meters"):
+    return d.of(StageStarted)[2].sessions[group]
+
+
+CLASS_B = "McClassBSession"
+
+GROUP, FRAG, SESSION, DATA = "McGroupSetup", "FragSessionSetup", "McClassCSession", "DlFragment"
+
+
+def dev(i: int) -> str:
+    return f"{i:016x}"
+
+
+def known(**device: Any) -> m.Known:
+    """What the registry says of device 1."""
+    return m.Known(devices={dev(1): m.KnownDevice(**device)})
+
+
+def member(**changes: Any) -> m.Membership:
+    """Of the group of these campaigns, with five frames planned from counter 0."""
+    values: dict[str, Any] = {
+        "mc_group_id": 0,
+        "mc_addr": "01f3a4b5",
+        "key": "meters",
+        "min_mc_f_cnt": 0,
+        "max_mc_f_cnt": 5,
+    }
+    return m.Membership(**values | changes)
+
+
+def test_mc_group_setup_names_the_group_and_holds_no_key(drive, group_of):
+    d = drive(1, groups=(group_of(mc_group_id=2, first_f_cnt=40),), mcgroup_validity_coeff=3)
+    command = asked(d)
+    assert command == multicast.McGroupSetupReq(
+        mc_group_id=2, mc_addr=0x01F3A4B5, mc_key_encrypted=bytes(16), min_mc_fcnt=40, max_mc_fcnt=40 + 15
+    )
+    assert d.requests(1)[0].f_port == 200
+
+
+def test_the_counters_cover_all_planned_frames(drive, group_of):
+    for coefficient in (1, 1.3, 10):
+        d = drive(1, groups=(group_of(first_f_cnt=7),), mcgroup_validity_coeff=coefficient)
+        assert asked(d).max_mc_fcnt >= 7 + d.campaign.plan.groups["meters"].n_frames
+
+
+def test_the_last_counter_fits_into_32_bits(drive, group_of):
+    d = drive(1, groups=(group_of(first_f_cnt=65_500),), mcgroup_validity_coeff=1e6)
+    assert asked(d).max_mc_fcnt == min(65_500 + 5 * 10**6, 0xFFFFFFFF)
+
+
+def test_the_session_names_radio_parameters(drive, group_of):
+    d = drive(1, groups=(group_of(dr=3, frequency=868_100_000, mc_group_id=1),), stage=CLASS_C)
+    command = asked(d)
+    assert (command.mc_group_id, command.dr, command.dl_frequency_hz) == (1, 3, 868_100_000)
+
+
+def test_without_a_frequency_it_is_the_regions_default(drive, group_of):
+    d = drive(1, groups=(group_of(frequency=None),), stage=CLASS_C)
+    assert asked(d).dl_frequency_hz == 869_525_000
+
+
+@pytest.mark.parametrize(
+    ("off", "ok"), [(0, True), (2, True), (11, True), (-11, True), (12, True), (13, False), (-13, False), (5000, False)]
+)
+def test_time_to_start_may_be_time_tolerance_and_ten_seconds_off(drive, off, ok):
+    d = drive(1, stage=CLASS_C, time_tolerance=2)
+    d.sent(d.ask(1))
+    received_at = d.now = float(int(d.now) + 5)
+    time_to_start = int(session(d).start - received_at + off)
+    d.say(1, multicast.McClassCSessionAns(mc_group_id=0, time_to_start=time_to_start))
+    if ok:
+        assert d.stage == "DlFragment"
+        return
+    assert d.state(1).reason == f"clock off by {off} s"
+    assert d.asked(1) == "ForceDeviceResync"
+
+
+def test_a_clock_that_is_still_off_after_it_was_synchronised_fails_the_device(drive):
+    d = drive(1, stage=CLASS_C, stage_end="all")
+    for _ in range(2):
+        d.sent(d.ask(1))
+        d.say(1, multicast.McClassCSessionAns(mc_group_id=0, time_to_start=5))
+        if d.asked(1) == "ForceDeviceResync":
+            d.sent(d.ask(1))
+            time = gps_to_wire(gps_from_unix(d.now)) + 700
+            d.say(1, clock.AppTimeReq(device_time=time, ans_required=True, token_req=0))
+            d.wait(3)
+            assert clock.decode(d.replies(1)[0].command, uplink=False)[0].time_correction == -700
+    assert d.questions(1, CLASS_C) == ["McSession", "ForceDeviceResync", "McSession"]
+    assert "clock off by" in d.device(1).reason
+
+
+def test_time_to_start_counts_from_the_reception(drive):
+    d = drive(1, stage=CLASS_C)
+    d.sent(d.ask(1))
+    d.wait(90)
+    received_at = d.now - 80
+    answer = multicast.McClassCSessionAns(mc_group_id=0, time_to_start=int(session(d).start - received_at))
+    d.say(1, answer, received_at=received_at)
+    assert d.stage == "DlFragment"
+
+
+def test_a_device_that_does_not_know_the_time_has_its_clock_off(drive):
+    d = drive(1, stage=CLASS_C)
+    d.sent(d.ask(1))
+    d.say(1, multicast.McClassCSessionAns(mc_group_id=0, time_to_start=multicast.TIME_TO_START_UNKNOWN))
+    assert d.device(1).reason == "clock off: the device does not know the time"
+
+
+@pytest.mark.parametrize("flag", ["dr_error", "freq_error", "mc_group_undefined", "start_missed"])
+def test_every_error_bit_of_the_session_is_a_reason(drive, flag):
+    d = drive(1, stage=CLASS_C)
+    d.sent(d.ask(1))
+    d.say(1, multicast.McClassCSessionAns(mc_group_id=0, **{flag: True}))
+    assert len(d.requests(1, CLASS_C)) == 1
+    d.clean_up()
+    assert d.status == "FAILED"
+    assert flag in d.device(1).reason
+
+
+def test_errors_to_come_of_version_2_refuse_the_session(drive, group_of):
+    d = drive(1, groups=(group_of(mc_version="2.0.0"),), stage=CLASS_C)
+    d.sent(d.ask(1))
+    d.say(1, multicast.McClassCSessionAns(mc_group_id=0, other_errors=2))
+    assert "other_errors" in d.device(1).reason
+
+
+@pytest.mark.parametrize(
+    ("settings", "n_planned"),
+    [
+        ({}, 5),
+        ({"redundancy": 0, "datafrag_loops_max": 3, "allow_carousel": True}, 9),
+        ({"kind": "binary"}, 5),
+        ({"kind": "binary", "fsession_status_threshold": 0}, 6),
+        ({"kind": "binary", "redundancy": 0, "datafrag_loops_max": 3, "allow_carousel": True}, 12),
+    ],
+)
+def test_the_counters_cover_fragments_of_all_rounds_and_status_requests(drive, group_of, settings, n_planned):
+    d = drive(1, groups=(group_of(first_f_cnt=100),), mcgroup_validity_coeff=1, **settings)
+    assert d.campaign.plan.groups["meters"].n_planned == n_planned
+    assert asked(d).max_mc_fcnt == 100 + n_planned
+
+
+def test_a_class_b_request_names_ping_slots(drive, group_of):
+    groups = (group_of(device_class="B", periodicity=2, mc_group_id=3, dr=4),)
+    d = drive(1, groups=groups, stage=CLASS_B)
+    command = asked(d)
+    assert isinstance(command, multicast.McClassBSessionReq)
+    assert (command.mc_group_id, command.periodicity, command.dr) == (3, 2, 4)
+    assert command.dl_frequency_hz == 869_525_000
+
+
+def test_class_b_hops_where_the_region_does_unless_a_frequency_is_given(drive, group_of):
+    for frequency, expected in ((None, 0), (923_300_000, 923_300_000)):
+        groups = (group_of(device_class="B", region="US915", dr=8, frequency=frequency),)
+        assert asked(drive(1, groups=groups, stage=CLASS_B)).dl_frequency_hz == expected
+
+
+def test_class_c_names_one_frequency_even_where_the_region_hops(drive, group_of):
+    groups = (group_of(region="US915", dr=8, frequency=None),)
+    assert asked(drive(1, groups=groups, stage=CLASS_C)).dl_frequency_hz == 923_300_000
+
+
+@pytest.mark.parametrize("device_class", ["B", "C"])
+@pytest.mark.parametrize(
+    ("off", "note"), [(0, ""), (2, ""), (-2, ""), (3, "clock off by 3 s"), (-12, "clock off by -12 s")]
+)
+def test_a_start_that_is_off_is_a_warning(drive, group_of, device_class, off, note):
+    d = drive(1, groups=(group_of(device_class=device_class),), stage=f"McClass{device_class}Session")
+    d.sent(d.ask(1))
+    d.now = float(int(d.now) + 5)
+    answer = d.right_answer(1)
+    d.say(1, type(answer)(mc_group_id=0, time_to_start=answer.time_to_start + off))
+    [*_, answered] = d.of(Answered)
+    assert (answered.ok, answered.reason, answered.note) == (True, "", note)
+    assert d.device(1).note == note
+
+
+def test_the_tolerance_of_the_clock_is_configured(drive):
+    for tolerance, ok in ((0, False), (30, True)):
+        d = drive(1, time_tolerance=tolerance, stage=CLASS_C)
+        d.sent(d.ask(1))
+        d.now = float(int(d.now) + 5)
+        d.say(1, multicast.McClassCSessionAns(mc_group_id=0, time_to_start=int(session(d).start - d.now) + 30))
+        assert (d.stage == "DlFragment") is ok
+
+
+def test_the_answer_of_the_other_class_is_foreign(drive):
+    d = drive(1, stage=CLASS_C)
+    d.sent(d.ask(1))
+    d.say(1, multicast.McClassBSessionAns(mc_group_id=0, time_to_start=int(session(d).start - d.now)))
+    assert d.stage == CLASS_C
+    assert d.campaign.ignored["McClassBSessionAns"] == 1
+
+
+def test_a_multicast_setup_lets_the_group_count_as_far_as_it_can(drive) -> None:
+    d = drive(1, kind="multicast")
+    command = d.command(d.ask(1))
+    assert (command.min_mc_fcnt, command.max_mc_fcnt) == (0, 0xFFFFFFFF)
+
+
+def test_a_device_that_already_belongs_to_the_group_is_not_asked(drive) -> None:
+    d = drive(2, known=known(memberships=(member(mc_group_id=1), member())))
+    assert (d.asked(1), d.asked(2)) == ("", GROUP)
+    d.succeed(2)
+    assert d.stage == FRAG
+    assert d.requests(1, GROUP) == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"mc_addr": "01f3a4b6"},
+        {"key": "another"},
+        {"mc_group_id": 1},
+        {"max_mc_f_cnt": 4},
+    ],
+)
+def test_a_member_is_set_up_again_unless_its_membership_is_the_same(drive, changes) -> None:
+    d = drive(1, known=known(memberships=(member(**changes),)))
+    assert d.asked(1) == GROUP
+
+
+def test_a_member_is_set_up_again_unless_its_counters_cover_the_planned_frames(drive) -> None:
+    counters = {"meters": 100}
+    for last, asked in ((104, GROUP), (105, "")):
+        said = m.Known(next_f_cnt=counters, devices={dev(1): m.KnownDevice(memberships=(member(max_mc_f_cnt=last),))})
+        d = drive(2, known=said)
+        assert d.asked(1) == asked

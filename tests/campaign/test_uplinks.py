@@ -1,0 +1,200 @@
+"""Reading of uplinks: first uplinks, measured periods, commands that cannot be read."""
+
+from __future__ import annotations
+
+import pytest
+
+from fuota_fec.campaign import messages as m
+from fuota_fec.campaign.messages import (
+    DeviceHeard,
+    PeriodMeasured,
+    Reported,
+    Unanswered,
+)
+from fuota_fec.wire import multicast
+
+
+def speaks(d, i, *intervals):
+    """Own uplinks of a device, so many seconds apart, the first one now."""
+    d.up(i)
+    for seconds in intervals:
+        d.wait(seconds)
+        d.up(i)
+
+
+SETUP, FRAG, CLASS_C, VERIFY = "McGroupSetup", "FragSessionSetup", "McClassCSession", "CompletionVerification"
+
+
+def test_an_uplink_on_any_port_counts_as_heard(drive):
+    for port, payload in ((1, b""), (200, b""), (201, b"\xff\xff"), (203, b"\x01"), (224, b"x" * 242)):
+        d = drive(1)
+        d.up(1, port, payload)
+        assert len(d.requests(1)) == 1
+
+
+def test_heard_is_one_event_however_often_the_device_speaks(drive):
+    d = drive(2)
+    for _ in range(100):
+        d.up(1)
+        d.wait(0.5)
+    assert len(d.of(DeviceHeard)) == 1
+
+
+def test_the_period_is_the_configured_one_until_three_intervals_are_heard(drive):
+    d = drive(1)
+    speaks(d, 1, 40, 40)
+    assert d.of(PeriodMeasured) == []
+    assert d.state(1).period == 100
+    d.wait(40)
+    d.up(1)
+    assert d.state(1).period == 40
+
+
+def test_the_period_is_the_median_once_three_intervals_are_heard(drive):
+    d = drive(1)
+    speaks(d, 1, 30, 500, 50)
+    [measured] = d.of(PeriodMeasured)
+    assert (measured.dev_eui, measured.period, measured.at) == (f"{1:016x}", 50, d.now)
+    assert d.state(1).period == 50
+
+
+def test_the_time_of_reception_counts_not_that_of_arrival(drive):
+    d = drive(1)
+    start = d.now
+    for n in range(4):
+        d.up(1, received_at=start + 70 * n - 1000)
+    assert [e.period for e in d.of(PeriodMeasured)] == [70]
+
+
+def test_a_repeated_or_late_uplink_is_no_interval(drive):
+    d = drive(1)
+    start = d.now
+    d.wait(300)
+    for at in (0, 0, 60, 60, 20, 60, 120, 80, 120):
+        d.up(1, received_at=start + at)
+    assert d.of(PeriodMeasured) == []
+    d.up(1, received_at=start + 180)
+    assert [e.period for e in d.of(PeriodMeasured)] == [60]
+
+
+@pytest.mark.parametrize("port", [200, 201, 202, 203])
+def test_an_answer_is_no_sign_of_the_uplink_period(drive, port):
+    d = drive(2)
+    for _ in range(6):
+        d.up(1, port, b"\xff")
+        d.wait(3)
+    assert d.of(PeriodMeasured) == []
+
+
+@pytest.mark.parametrize("at", [0.0, -1.0, -1e308, float("inf"), float("-inf"), float("nan"), 1e12, 1e308])
+def test_an_uplink_without_a_time_that_can_be_is_counted_and_nothing_else(drive, at):
+    d = drive(1)
+    assert d.up(1, received_at=at) == []
+    assert d.campaign.ignored["uplink without a time"] == 1
+    assert not d.state(1).heard
+
+
+def test_a_gateway_whose_clock_is_ahead_does_not_stop_the_measuring(drive):
+    d = drive(1)
+    d.up(1)
+    d.wait(30)
+    d.up(1, received_at=d.now + 1e6)
+    for _ in range(2):
+        d.wait(30)
+        d.up(1)
+    assert [e.period for e in d.of(PeriodMeasured)] == [30]
+
+
+def test_a_period_is_measured_at_most_once_in_a_stage(drive):
+    d = drive(1)
+    speaks(d, 1, 10, 10, 10, 90, 90, 90, 90, 90, 90, 90)
+    assert len(d.of(PeriodMeasured)) == 1
+    d.reach("FragSessionSetup")
+    speaks(d, 1, 90)
+    assert [e.period for e in d.of(PeriodMeasured)][1:] == [90]
+
+
+def test_a_measured_period_is_what_the_sent_report_is_waited_for(drive):
+    d = drive(1)
+    speaks(d, 1, 400, 400, 400)
+    d.ask(1)
+    n_reports = len(d.of(Reported))
+    d.wait(409)
+    assert len(d.of(Reported)) == n_reports
+    d.wait(2)
+    assert d.of(Reported)[-1].cause == "no sent report in time"
+
+
+def test_a_measured_period_makes_its_device_the_slowest(drive):
+    d = drive(2)
+    d.up(2)
+    speaks(d, 1, 250, 250, 250)
+    assert d.state(1).period == 250
+    d.sent(d.ask(2))
+    sent_at = d.now
+    d.wait(500)
+    assert [e.at for e in d.of(Unanswered)] == [sent_at + 260]
+
+
+def test_an_uplink_from_before_the_campaign_is_not_heard(drive):
+    d = drive(1)
+    d.wait(5)
+    d.up(1, received_at=d.now - 10)
+    assert d.requests(1) == []
+    d.up(1, received_at=d.now - 4)
+    assert len(d.requests(1)) == 1
+
+
+def test_commands_are_read_on_the_configured_ports_only(drive):
+    from fuota_fec.campaign.config import Ports
+
+    d = drive(1, ports=Ports(multicast=10, fragmentation=11, firmware=12))
+    request = d.ask(1)
+    assert request.f_port == 10
+    d.sent(request)
+    answer = multicast.McGroupSetupAns(mc_group_id=0).encode()
+    d.up(1, 200, answer)
+    assert d.stage == SETUP
+    d.up(1, 10, answer)
+    assert d.stage == FRAG
+
+
+@pytest.mark.parametrize("port", [200, 201, 203])
+@pytest.mark.parametrize("payload", [b"\xff", b"\x02", b"\x04\x00\x01", b"\x01\x01\x02", bytes(242), b"\xff" * 242])
+def test_garbage_is_counted_and_the_campaign_goes_on(drive, port, payload) -> None:
+    d = drive(1, stage="McGroupSetup")
+    d.sent(d.ask(1))
+    d.up(1, port, payload)
+    d.wait(1)
+    if d.stage == "McGroupSetup":
+        d.say(1, d.right_answer(1))
+    d.reach("end")
+    assert d.status == "SUCCEEDED"
+
+
+def test_a_truncated_answer_is_counted_and_its_device_asked_again(drive) -> None:
+    d = drive(1, stage="McClassCSession")
+    d.sent(d.ask(1))
+    d.up(1, 200, d.right_answer(1).encode()[:-1])
+    assert d.campaign.ignored["unreadable uplink"] == 1
+    assert d.of(m.Answered)[-1].at <= d.requests(1)[0].at
+    d.wait(112)
+    assert len(d.requests(1)) == 2
+
+
+def test_commands_before_a_truncated_one_are_read(drive) -> None:
+    d = drive(1)
+    d.sent(d.ask(1))
+    d.up(1, 200, multicast.McGroupSetupAns(mc_group_id=0).encode() + b"\x04")
+    assert d.stage == "FragSessionSetup"
+    assert d.campaign.ignored["unreadable uplink"] == 1
+
+
+def test_a_device_that_left_is_foreign(drive) -> None:
+    d = drive(2, success_threshold=50, stage_end="all")
+    d.succeed(1)
+    d.sent(d.ask(2))
+    d.say(2, multicast.McGroupSetupAns(mc_group_id=0, id_error=True))
+    assert d.stage == "FragSessionSetup"
+    assert d.say(2, multicast.McGroupSetupAns(mc_group_id=0)) == []
+    assert d.campaign.ignored["device has left the campaign"] == 1
