@@ -315,16 +315,17 @@ class Machine:
         self.main = _EXCHANGES[stage.exchange](state, self.queue, stage, event.at)
 
     def _apply_stage_ended(self, event: m.StageEnded) -> None:
-        """Ends the stage's exchange, cleans up devices that left during setup, and records which devices passed."""
+        """Ends the stage's exchange, cleans up devices that left with a reboot ahead, records which passed."""
         state, stage = self.state, self._stage
         assert self.main is not None
-        before = [d for d in state.devices.values() if d.taking_part] if stage.sets_up else []
+        before = [device for device in state.devices.values() if device.taking_part]
         self.main.apply(event)
         self.owed.update({dev_eui: (stage.name, question) for dev_eui, question in self.main.owing.items()})
         self.main, self.last_end = None, event
         for device in before:
-            if not device.taking_part and device.reboot_sent:
-                self.clean_up.add(device, stage.clean_up(state, device, event.at), event)
+            undoes = device.reboot_sent if stage.sets_up else device.reboots_after(event.at)
+            if undoes and not device.taking_part and (questions := stage.clean_up(state, device, event.at)):
+                self.clean_up.add(device, questions, event)
         if self._decides and not event.back_to:
             for device in state.devices.values():
                 device.passed = device.taking_part
@@ -383,10 +384,11 @@ class Machine:
                     device.passed = device.taking_part and self.phase(device) is Phase.SUCCEEDED
             self.main.drop_all(event.at)
             self.main = None
-        undoes = event.status == STOPPED or (event.status == FAILED and stage.sets_up)
+        stopped, failed = event.status == STOPPED, event.status == FAILED
         for device in state.devices.values():
-            if event.status == STOPPED and device.taking_part and not device.passed:
+            if stopped and device.taking_part and not device.passed:
                 device.reason = reasons.STOPPED
+            undoes = stopped or (failed and (stage.sets_up or device.reboots_after(event.at)))
             questions = stage.clean_up(state, device, event.at) if undoes else tidy(state, device)
             if questions and device.dev_eui not in self.clean_up.turns:
                 self.clean_up.add(device, questions, event)

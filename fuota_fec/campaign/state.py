@@ -101,6 +101,10 @@ class DeviceState:
     def dev_eui(self) -> str:
         return self.device.dev_eui
 
+    def reboots_after(self, at: float) -> bool:
+        """Whether a reboot that the campaign asked for lies ahead."""
+        return bool(self.reboot_sent) and self.reboot_at is not None and at < self.reboot_at
+
     def known(self) -> KnownDevice:
         """Facts about the device for the registry."""
         return KnownDevice(

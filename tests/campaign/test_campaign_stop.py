@@ -10,6 +10,7 @@ import pytest
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.config import Device
+from fuota_fec.campaign.state import Data
 from fuota_fec.errors import CampaignError
 from fuota_fec.wire import firmware, fragmentation, multicast
 
@@ -483,6 +484,18 @@ def test_a_late_confirmation_counts_as_long_as_others_are_cleaned_up(drive) -> N
     assert (last_event(d).unconfirmed, d.questions(1)) == ((), [DELETE, LEAVE])
 
 
+def test_what_stays_unconfirmed_is_named_after_a_late_confirmation_of_another_action(drive) -> None:
+    d = quick_and_slow(drive)
+    d.stop()
+    d.sent(d.ask(2))
+    d.sent(d.ask(1))
+    d.wait(115)
+    d.sent(d.ask(1))
+    d.wait(115)
+    d.say(1, DELETED)
+    assert unconfirmed(d) == {1: "no answer in McGroupDelete"}
+
+
 def test_a_late_confirmation_does_not_hide_an_earlier_refusal(drive) -> None:
     d = quick_and_slow(drive)
     d.stop()
@@ -525,13 +538,28 @@ def test_a_stop_is_bounded_by_retries_not_by_the_maximum_duration(drive) -> None
     d = drive(1, max_duration=20_000, reboot=REBOOT, session_start=start, each={"uplink_period": 600}, stage=SESSION)
     d.wait_until(start - 10)
     d.stop()
-    for n in (1, 2, 3):
+    asked = [CANCEL] * 3 + [LEAVE] * 3
+    for n in range(1, 7):
         d.sent(d.ask(1))
         d.wait(609)
-        assert (d.status, d.questions(1)) == ("stopping", [CANCEL] * n)
+        assert (d.status, d.questions(1)) == ("stopping", asked[:n])
         d.wait(2)
     assert d.status == "STOPPED"
-    assert d.now > d.of(m.Stopping)[0].at + 3 * 610 > T0 + 20_000
+    assert d.now > d.of(m.Stopping)[0].at + 6 * 610 > T0 + 20_000
+
+
+@pytest.mark.parametrize("stage", [DATA, "UpgradeImage"])
+def test_the_image_is_deleted_also_where_the_cancel_of_the_reboot_was_not_confirmed(drive, stage) -> None:
+    d = drive(2, reboot=REBOOT, redundancy=0, stage=stage)
+    d.stop()
+    for _ in range(3):
+        d.sent(d.ask(1))
+        d.wait(1000)
+    assert unconfirmed(d)[1] == "no answer in CancelReboot"
+    d.sent(d.ask(1))
+    d.say(1, DELETED)
+    assert d.questions(1)[:4] == [CANCEL] * 3 + [DELETE]
+    assert d.state(1).data is Data.UNKNOWN
 
 
 def test_silent_devices_cannot_keep_a_stop_for_ever(drive) -> None:

@@ -137,7 +137,6 @@ LATER: list[tuple[str, str, dict[str, Any]]] = [
     ("binary", STATUS, {}),
     ("binary", STATUS, {"redundancy": 0, "datafrag_loops_max": 1}),
     ("firmware", UPGRADE, {"redundancy": 0, "datafrag_loops_max": 1}),
-    ("firmware", UPGRADE, {"redundancy": 0, "datafrag_loops_max": 1, "reboot": REBOOT}),
     ("firmware", VERIFY, {}),
     ("firmware", VERIFY, {"reboot": REBOOT}),
 ]
@@ -150,6 +149,14 @@ def test_a_campaign_that_fails_after_its_setup_leaves_the_devices_as_they_are(dr
     silence(d, 100_000)
     assert d.status == "FAILED"
     assert cleaning(d, 1) == cleaning(d, 2) == []
+
+
+def test_a_campaign_that_fails_while_a_reboot_lies_ahead_prevents_the_installation(drive) -> None:
+    d = drive(2, stage=UPGRADE, redundancy=0, datafrag_loops_max=1, reboot=REBOOT)
+    while d.status == "RUNNING":
+        silence(d, 60)
+    d.clean_up()
+    assert (d.status, cleaning(d, 1), cleaning(d, 2)) == ("FAILED", [CANCEL, DELETE, LEAVE], [CANCEL, DELETE, LEAVE])
 
 
 # ---- a device leaves, the campaign goes on ---------------------------------------------------------------
@@ -476,7 +483,7 @@ def test_a_device_that_does_not_confirm_is_listed_and_has_passed(drive) -> None:
     assert (d.status, d.of(m.Finished)[0].successes) == ("SUCCEEDED", 2)
     assert d.campaign.status().unconfirmed == (f"{2:016x}",)
     assert (d.device(2).status, d.device(2).unconfirmed) == ("passed", "no answer in FragSessionDelete")
-    assert tidied(d, 2) == [CLOSE] * 3
+    assert tidied(d, 2) == [CLOSE] * 3 + [LEAVE] * 3
 
 
 def test_tidying_is_bounded_by_retries_not_by_the_maximum_duration(drive) -> None:
