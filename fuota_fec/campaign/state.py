@@ -83,6 +83,8 @@ class DeviceState:
     """Whether the device is assumed to hold a fragmentation session."""
     session_set_up: bool = False
     """Whether this campaign requested a fragmentation session."""
+    set_up_again: bool = False
+    """Whether McGroupSetup was repeated, as the device reported that it has no such group."""
     synchronised: bool = False
     """Whether a clock synchronisation was requested after a session answer with a wrong clock."""
     memberships: tuple[Membership, ...] = ()
