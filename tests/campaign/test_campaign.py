@@ -12,9 +12,7 @@ from fuota_fec.errors import CampaignError, ParameterError
 from fuota_fec.wire import multicast
 
 T0 = 1_800_000_000.0
-
 IMAGE = bytes(range(7, 37))
-
 STAGES = ["McGroupSetup", "FragSessionSetup", "McClassCSession", "DlFragment", "CompletionVerification"]
 
 

@@ -19,9 +19,8 @@ from fuota_fec.wire.commands import Command, PackageVersionAns
 T0 = 1_800_000_000.0
 REBOOT = T0 + 15_000
 OLD_VERSION, NEW_VERSION = 0x01000000, 0x02000000
-GROUP, FRAG, SESSION, DATA = "McGroupSetup", "FragSessionSetup", "McClassCSession", "DlFragment"
-STATUS, UPGRADE, VERIFY = "FragSessionStatus", "UpgradeImage", "CompletionVerification"
-
+FRAG, SESSION, DATA, STATUS = "FragSessionSetup", "McClassCSession", "DlFragment", "FragSessionStatus"
+UPGRADE, VERIFY = "UpgradeImage", "CompletionVerification"
 RIGHT_VERSION = firmware.DevVersionAns(fw_version=NEW_VERSION, hw_version=1)
 COMPLETE = fragmentation.FragDataBlockReceivedReq(frag_index=0, mic_error=False)
 

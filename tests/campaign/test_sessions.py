@@ -18,13 +18,11 @@ T0 = 1_800_000_000.0
 IMAGE = bytes(range(7, 37))
 OLD_VERSION, NEW_VERSION = 0x01000000, 0x02000000
 GROUP, FRAG, SESSION, DATA = "McGroupSetup", "FragSessionSetup", "McClassCSession", "DlFragment"
-STATUS, UPGRADE, VERIFY = "FragSessionStatus", "UpgradeImage", "CompletionVerification"
-
+STATUS, UPGRADE, VERIFY, CLASS_C = "FragSessionStatus", "UpgradeImage", "CompletionVerification", "McClassCSession"
 COMPLETE = fragmentation.FragSessionStatusAns(frag_index=0, nb_frag_received=3, missing_frag=0)
 LACKING = fragmentation.FragSessionStatusAns(frag_index=0, nb_frag_received=2, missing_frag=1)
 READY = firmware.DevUpgradeImageAns(up_image_status=3, next_firmware_version=NEW_VERSION)
 NOT_READY = firmware.DevUpgradeImageAns(up_image_status=1)
-
 BINARY: dict[str, Any] = {"kind": "binary", "redundancy": 0, "stage": STATUS}
 FIRMWARE: dict[str, Any] = {"redundancy": 0, "stage": UPGRADE}
 LOOK: dict[str, dict[str, Any]] = {"binary": BINARY, "firmware": FIRMWARE}
@@ -63,9 +61,6 @@ def fragments(d: Any, group: str | None = None) -> list[int | None]:
 
 def look(kind: str) -> str:
     return STATUS if kind == "binary" else UPGRADE
-
-
-SETUP, FRAG, CLASS_C, VERIFY = "McGroupSetup", "FragSessionSetup", "McClassCSession", "CompletionVerification"
 
 
 def asked(d, i=1, module=multicast, version="1.0.0"):

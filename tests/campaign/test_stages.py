@@ -29,11 +29,8 @@ def session(d, group="meters"):
 
 
 T0 = 1_800_000_000.0
-
 REBOOT = T0 + 50_000
-
 DATA = ["FragSessionSetup", "McClassCSession", "DlFragment"]
-
 EXPECTED = [
     ("multicast", {}, ["McGroupSetup", "McClassCSession"]),
     ("multicast", {"redundancy": 0}, ["McGroupSetup", "McClassCSession"]),

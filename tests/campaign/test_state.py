@@ -8,7 +8,7 @@ import pytest
 
 from fuota_fec.campaign import messages as m
 
-GROUP, FRAG, SESSION, DATA = "McGroupSetup", "FragSessionSetup", "McClassCSession", "DlFragment"
+FRAG = "FragSessionSetup"
 
 
 def dev(i: int) -> str:

@@ -11,15 +11,9 @@ from fuota_fec.wire import firmware, fragmentation
 from fuota_fec.wire.commands import Command
 
 STAGES = ["McGroupSetup", "FragSessionSetup", "McClassCSession", "DlFragment", "CompletionVerification"]
-
 T0 = 1_800_000_000.0
-
 OLD_VERSION, NEW_VERSION = 0x01000000, 0x02000000
-
-GROUP, FRAG, SESSION, DATA = "McGroupSetup", "FragSessionSetup", "McClassCSession", "DlFragment"
-
-STATUS, UPGRADE, VERIFY = "FragSessionStatus", "UpgradeImage", "CompletionVerification"
-
+DATA, STATUS, UPGRADE, VERIFY = "DlFragment", "FragSessionStatus", "UpgradeImage", "CompletionVerification"
 COMPLETE = fragmentation.FragDataBlockReceivedReq(frag_index=0, mic_error=False)
 
 

@@ -10,7 +10,7 @@ from fuota_fec.campaign.messages import Requested, StageStarted
 from fuota_fec.wire import firmware, fragmentation, multicast
 from fuota_fec.wire.clock import gps_from_unix
 
-SETUP, FRAG, CLASS_C, VERIFY = "McGroupSetup", "FragSessionSetup", "McClassCSession", "CompletionVerification"
+FRAG, VERIFY, DATA, UPGRADE = "FragSessionSetup", "CompletionVerification", "DlFragment", "UpgradeImage"
 
 
 def asked(d, i=1, module=multicast, version="1.0.0"):
@@ -20,25 +20,13 @@ def asked(d, i=1, module=multicast, version="1.0.0"):
 
 
 REBOOT = 1_800_050_000.0
-
 T0 = 1_800_000_000.0
-
 OLD_VERSION, NEW_VERSION = 0x01000000, 0x02000000
-
-GROUP, FRAG, SESSION, DATA = "McGroupSetup", "FragSessionSetup", "McClassCSession", "DlFragment"
-
-STATUS, UPGRADE, VERIFY = "FragSessionStatus", "UpgradeImage", "CompletionVerification"
-
 COMPLETE = fragmentation.FragSessionStatusAns(frag_index=0, nb_frag_received=3, missing_frag=0)
-
 LACKING = fragmentation.FragSessionStatusAns(frag_index=0, nb_frag_received=2, missing_frag=1)
-
 READY = firmware.DevUpgradeImageAns(up_image_status=3, next_firmware_version=NEW_VERSION)
-
 NOT_READY = firmware.DevUpgradeImageAns(up_image_status=1)
-
 NONE_STORED = firmware.DevUpgradeImageAns(up_image_status=0)
-
 FIRMWARE: dict[str, Any] = {"redundancy": 0, "stage": UPGRADE}
 
 

@@ -13,8 +13,8 @@ from fuota_fec.campaign.state import Data
 from fuota_fec.errors import ParameterError
 from fuota_fec.wire import firmware, fragmentation, multicast
 
-STATUS, DATA, VERIFY = "FragSessionStatus", "DlFragment", "CompletionVerification"
-V1, V2 = "1.0.0", "2.0.0"
+STATUS, DATA, VERIFY, V1, V2 = "FragSessionStatus", "DlFragment", "CompletionVerification", "1.0.0", "2.0.0"
+FRAG, CLASS_C, SESSION = "FragSessionSetup", "McClassCSession", "McClassCSession"
 N_FRAGS = 30
 OLD, NEW = 0x01000000, 0x02000000
 
@@ -54,9 +54,6 @@ def goes_on(d: Any) -> str:
     return str(d.last_stage)
 
 
-SETUP, FRAG, CLASS_C, VERIFY = "McGroupSetup", "FragSessionSetup", "McClassCSession", "CompletionVerification"
-
-
 def asked(d, i=1, module=multicast, version="1.0.0"):
     """The command of the present request to device i."""
     [command] = module.decode(d.ask(i).command, uplink=False, version=version)
@@ -80,9 +77,6 @@ def in_setup(drive, group_of):
 
 def session_counts(d, i=1):
     return [d.command(r).session_cnt for r in d.requests(i) if r.ask == FRAG]
-
-
-GROUP, FRAG, SESSION, DATA = "McGroupSetup", "FragSessionSetup", "McClassCSession", "DlFragment"
 
 
 def dev(i: int) -> str:

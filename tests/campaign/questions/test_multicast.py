@@ -11,7 +11,7 @@ from fuota_fec.campaign.messages import Answered, StageStarted
 from fuota_fec.wire import clock, multicast
 from fuota_fec.wire.clock import gps_from_unix, gps_to_wire
 
-SETUP, FRAG, CLASS_C, VERIFY = "McGroupSetup", "FragSessionSetup", "McClassCSession", "CompletionVerification"
+FRAG, CLASS_C, GROUP = "FragSessionSetup", "McClassCSession", "McGroupSetup"
 
 
 def asked(d, i=1, module=multicast, version="1.0.0"):
@@ -25,8 +25,6 @@ def session(d, group="meters"):
 
 
 CLASS_B = "McClassBSession"
-
-GROUP, FRAG, SESSION, DATA = "McGroupSetup", "FragSessionSetup", "McClassCSession", "DlFragment"
 
 
 def dev(i: int) -> str:
