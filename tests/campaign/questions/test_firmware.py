@@ -320,7 +320,7 @@ def test_a_reboot_time_is_confirmed_refused_or_foreign(drive) -> None:
 
 
 def test_a_countdown_is_confirmed_refused_or_foreign(drive) -> None:
-    d = drive(1, reboot="after_transfer", each={"profile": "st"})
+    d = drive(1, reboot="after_transfer", each={"profile": "st"}, fsize=40, image=bytes(120))
     question = questions.DEV_REBOOT_TIME
     refused = read(d, question, firmware.DevRebootCountdownAns(countdown=0))
     assert read(d, question, firmware.DevRebootCountdownAns(countdown=9)) is questions.OK
