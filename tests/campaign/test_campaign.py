@@ -114,7 +114,7 @@ def test_replay_after_every_event_of_a_whole_campaign(drive) -> None:
 @pytest.mark.parametrize("settings", KINDS, ids=lambda settings: settings["kind"])
 @pytest.mark.parametrize("stopped", [False, True])
 def test_a_follower_of_every_event_sees_the_campaign(drive, settings, stopped) -> None:
-    """Also between two events that were decided together."""
+    """A journal may end between two events that were decided together."""
     d = drive(3, **settings)
     if stopped:
         d.reach(d.campaign.status().stages[-1])

@@ -1,4 +1,4 @@
-"""A pause: no request goes out, answers count, and what an operator may not do changes nothing."""
+"""Pause and unpause of a campaign: no request goes out, answers count, illegal verbs change nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Resume: after a crash or an outage devices and the network have their whole time again, and no retry is lost."""
+"""Resume of a campaign after a crash or an outage: deadlines begin anew, and no retry is lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stop: what is done in which stage, to which devices, how often, and when it is over."""
+"""Stop of a campaign: the clean-up by stage and device, its retries, and its end."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def test_a_stop_a_moment_before_the_reboot_time_prevents_the_installation(drive)
 
 
 def test_a_device_that_passed_keeps_its_image(drive) -> None:
-    """It said the new version although the reboot is ahead: only that and the group are undone."""
+    """The device reported the new version before its reboot: only the reboot and the group are undone."""
     d = drive(2, reboot=REBOOT, stage=VERIFY)
     d.say(1, firmware.DevVersionAns(fw_version=NEW_VERSION, hw_version=1))
     d.stop()
@@ -419,7 +419,7 @@ def test_a_request_that_was_not_delivered_uses_up_a_retry(drive) -> None:
 
 
 def test_a_device_that_was_never_heard_since_a_reboot_is_given_up(drive) -> None:
-    """In verification nothing is sent before a fresh uplink; clean-up holds to that."""
+    """Verification and clean-up send nothing before a fresh uplink."""
     d = drive(1, reboot=REBOOT, stage=VERIFY)
     d.stop()
     d.wait(301)
@@ -520,7 +520,7 @@ def test_a_stopped_campaign_names_the_devices_that_did_not_confirm(drive) -> Non
 
 
 def test_a_stop_is_bounded_by_retries_not_by_the_maximum_duration(drive) -> None:
-    """It ends at T0 + 20 000 s; an answer is due after 610 s."""
+    """The maximum duration ends at T0 + 20 000 s; an answer is due after 610 s."""
     start = T0 + 19_000
     d = drive(1, max_duration=20_000, reboot=REBOOT, session_start=start, each={"uplink_period": 600}, stage=SESSION)
     d.wait_until(start - 10)
@@ -661,7 +661,7 @@ def test_replies_that_are_not_handed_over_are_withdrawn(drive, group_of) -> None
 
 
 def test_a_device_that_is_being_cleaned_up_is_not_asked_twice(drive) -> None:
-    """It left after it was sent a reboot time; then the campaign is stopped."""
+    """The device left after it was sent a reboot time; then the campaign is stopped."""
     d = drive(3, reboot=REBOOT, success_threshold=60, stage_end="all", stage=FRAG)
     d.sent(d.ask(2))
     d.say(2, fragmentation.FragSessionSetupAns(frag_index=0, wrong_descriptor=True))

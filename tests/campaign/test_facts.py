@@ -1,4 +1,4 @@
-"""State that outlives a campaign: what the registry is told of it, and what a campaign makes of what it says."""
+"""Facts that outlive a campaign: those for the registry, and the use of those from it."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def dev(i: int) -> str:
 
 
 def known(**device: Any) -> m.Known:
-    """What the registry says of device 1."""
+    """Facts of the registry about device 1."""
     return m.Known(devices={dev(1): m.KnownDevice(**device)})
 
 
 def member(**changes: Any) -> m.Membership:
-    """Of the group of these campaigns, with five frames planned from counter 0."""
+    """Membership in the group of these campaigns, with five frames planned from counter 0."""
     values: dict[str, Any] = {
         "mc_group_id": 0,
         "mc_addr": "01f3a4b5",
@@ -65,7 +65,7 @@ def test_before_the_start_there_is_nothing_to_tell(config_of) -> None:
 
 
 def test_a_replayed_campaign_tells_only_what_is_new(drive) -> None:
-    """What it was told before was written with the events."""
+    """Earlier facts were written with the events."""
     d = drive(1, stage=DATA)
     again = Campaign.replay(d.events, IMAGE)
     assert again.take_facts() == []
@@ -147,7 +147,7 @@ def test_a_membership_is_told_once_it_is_confirmed(drive, group_of) -> None:
 
 
 def test_a_membership_is_forgotten_as_soon_as_it_may_be_overwritten(drive) -> None:
-    """And what it has of other groups is not."""
+    """Memberships in other groups are kept."""
     other = member(mc_group_id=3, mc_addr="0badcafe")
     d = drive(1, known=known(memberships=(member(mc_addr="00000001"), other)))
     d.up(1)
@@ -265,7 +265,7 @@ def test_a_replayed_campaign_counts_from_where_the_registry_was(drive) -> None:
 
 
 def test_the_version_from_before_is_known_and_asked_again_in_verification(drive) -> None:
-    """It may still be flashing."""
+    """The device may still be installing the image."""
     d = drive(1, known=known(fw_version=OLD_VERSION), stage=VERIFY)
     d.wait(30)
     d.sent(d.ask(1))
@@ -285,7 +285,7 @@ def test_another_version_than_that_from_before_is_a_verdict(drive) -> None:
 
 
 def test_the_registry_is_not_asked_whether_a_device_is_updated(drive) -> None:
-    """It said so before this campaign; only what a device says now is a proof."""
+    """The version was reported before this campaign; only a report in the campaign is a proof."""
     d = drive(1, known=known(fw_version=NEW_VERSION), stage=VERIFY)
     assert d.asked(1) == "DevVersion"
 

@@ -1,4 +1,4 @@
-"""Why a device did not pass: a closed list, and "unverified" apart from passed and failed."""
+"""Reasons why a device did not pass: a closed list."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Further rounds, further sessions, UpgradeImage: what comes after a transmission that did not reach everybody."""
+"""Sessions and rounds: start and time-out, further rounds, further sessions."""
 
 from __future__ import annotations
 
@@ -248,7 +248,7 @@ def test_no_device_is_asked_for_another_session_while_a_round_fits_into_the_old_
 
 
 def started(drive: Any, **settings: Any) -> Any:
-    """In the middle of its fragments: two of five are out."""
+    """The session ends after two of five fragments."""
     d = drive(**{"n_devices": 2, "stage": DATA} | settings)
     d.wait_until(d.session().start + 5)
     for n in range(2):

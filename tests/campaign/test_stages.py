@@ -1,4 +1,4 @@
-"""What each stage asks, and how its answers read."""
+"""Stages: their order by kind of campaign, their limits, and their questions."""
 
 from __future__ import annotations
 

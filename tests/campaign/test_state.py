@@ -17,7 +17,7 @@ def dev(i: int) -> str:
 
 
 def known(**device: Any) -> m.Known:
-    """What the registry says of device 1."""
+    """Facts of the registry about device 1."""
     return m.Known(devices={dev(1): m.KnownDevice(**device)})
 
 

@@ -78,6 +78,13 @@ def make_config(n_devices: int = 3, **changes: Any) -> CampaignConfig:
     return CampaignConfig(**{**settings, **changes})
 
 
+def machine_of(campaign: Campaign) -> Machine:
+    """Machine of a campaign, read from a private attribute: no view of a campaign has phases and counters."""
+    machine = campaign._machine
+    assert machine is not None
+    return machine
+
+
 class Driver:
     """Feeds a campaign of any kind and records its events. A multicast setup sends no image."""
 
@@ -253,10 +260,7 @@ class Driver:
 
     @property
     def machine(self) -> Machine:
-        """Machine of the campaign, read from a private attribute: no view of a campaign has phases and counters."""
-        machine = self.campaign._machine
-        assert machine is not None
-        return machine
+        return machine_of(self.campaign)
 
     def state(self, i: int) -> DeviceState:
         """State of device i."""
@@ -463,7 +467,7 @@ _RIGHT: dict[str, Callable[[Driver, DeviceState, Group], Command]] = {
     "DevUpgradeImage": _image_valid,
     "DevDeleteImage": lambda *_: firmware.DevDeleteImageAns(),
 }
-"""By what is asked."""
+"""Right answers by name of the question."""
 
 _FIRST_OF = {
     "PackageVersion": "PackageVersion TS005",
@@ -478,7 +482,7 @@ _FIRST_OF = {
     "CompletionVerification": "DevVersion",
     CLEAN_UP: "McGroupDelete",
 }
-"""By stage, what is asked first."""
+"""Name of the first question by stage."""
 
 
 @pytest.fixture(scope="session")

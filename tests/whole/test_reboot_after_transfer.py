@@ -135,7 +135,7 @@ def silent(d: Any, seconds: float) -> None:
 
 
 def test_a_device_that_is_silent_after_a_reboot_request_stays(drive) -> None:
-    """Who was told may have rebooted: the version that runs will tell."""
+    """A device with a reboot request may have rebooted: its version decides."""
     d = drive(2, stage=REBOOT, **AFTER)
     d.succeed(1)
     silent(d, 5000)
@@ -226,7 +226,7 @@ def asked(d: Any, i: int) -> list[str]:
 
 
 def test_stop_cancels_the_reboots(drive) -> None:
-    """Of those who were told, whether they answered or not; a countdown by a countdown."""
+    """Every requested reboot is cancelled, answered or not; a countdown by a countdown."""
     d = drive(3, stage=REBOOT, **AFTER, reboot_spread=50_000)
     d.succeed(1)
     d.sent(d.ask(2))
@@ -297,7 +297,7 @@ def test_two_profiles_in_one_campaign(drive, config_of) -> None:
 
 
 def test_a_silent_device_without_an_image_is_a_reason_for_another_round(drive) -> None:
-    """It was silent when its group was asked who lacks fragments, and is when it is asked for its version."""
+    """The device is silent when its group is asked for missing fragments, and when it is asked for its version."""
     d = drive(1, stage="FragSessionStatus", redundancy="adaptive", fsession_status_threshold=0, **AFTER)
     d.ask(1)
     d.wait(d.campaign.plan.groups["meters"].status_wait + 1)

@@ -1,4 +1,4 @@
-"""Answers that a device waits for: AppTimeAns (TS003) and FragDataBlockReceivedAns (TS004)."""
+"""Replies to devices: AppTimeAns (TS003) and FragDataBlockReceivedAns (TS004)."""
 
 from __future__ import annotations
 

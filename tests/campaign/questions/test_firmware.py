@@ -234,7 +234,7 @@ def test_a_device_that_is_not_ready_still_takes_part_and_if_it_never_is_that_is_
 
 
 def test_a_device_that_may_reboot_alone_and_has_no_image_is_asked_for_its_version_instead(drive) -> None:
-    """It may have installed it already."""
+    """The device may have installed the image already."""
     d = drive(2, **FIRMWARE)
     say(d, 1, NONE_STORED)
     assert d.asked(1) == "DevVersion after DevUpgradeImage"

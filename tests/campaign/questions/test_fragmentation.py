@@ -1,4 +1,4 @@
-"""What real stacks say that is not so (TS004, Divergences): an adaptive campaign, and a binary transfer, end right."""
+"""Questions of TS004: session setup, status by stacks that count in their own way (Divergences), and fragments."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def dev(i: int) -> str:
 
 
 def known(**device: Any) -> m.Known:
-    """What the registry says of device 1."""
+    """Facts of the registry about device 1."""
     return m.Known(devices={dev(1): m.KnownDevice(**device)})
 
 

@@ -33,12 +33,12 @@ def dev(i: int) -> str:
 
 
 def known(**device: Any) -> m.Known:
-    """What the registry says of device 1."""
+    """Facts of the registry about device 1."""
     return m.Known(devices={dev(1): m.KnownDevice(**device)})
 
 
 def member(**changes: Any) -> m.Membership:
-    """Of the group of these campaigns, with five frames planned from counter 0."""
+    """Membership in the group of these campaigns, with five frames planned from counter 0."""
     values: dict[str, Any] = {
         "mc_group_id": 0,
         "mc_addr": "01f3a4b5",

@@ -90,7 +90,7 @@ def test_a_device_that_is_known_to_run_the_base_is_not_asked_for_it(drive) -> No
 
 
 def test_a_device_that_is_thought_to_run_another_version_is_asked_all_the_same(drive) -> None:
-    """It may have been updated meanwhile by somebody else."""
+    """The device may have been updated by other means."""
     d = drive(devices=devices({"fw_version": "0.9.0.0"}), requires_fw_version="1.0.0.0", stage="PackageVersion")
     d.succeed(1)
     assert d.stage == "McGroupSetup"
