@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from campaign_driver import NEW_VERSION, OLD_VERSION, T0
 
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.campaign import Campaign
@@ -14,12 +15,10 @@ from fuota_fec.campaign.turn import Phase
 from fuota_fec.wire import firmware, fragmentation, multicast
 
 SESSION, DATA, STATUS, VERIFY = "McClassCSession", "DlFragment", "FragSessionStatus", "CompletionVerification"
-T0 = 1_800_000_000.0
 N_FRAGS = 30
 """Number of fragments of one byte."""
 FIRST, LEAST = 2, 2
 """Coded fragments of the first round, and of a further one at least."""
-OLD_VERSION, NEW_VERSION = 0x01000000, 0x02000000
 ADAPTIVE: dict[str, Any] = {"redundancy": "adaptive", "fsession_status_threshold": 0, "fsize": 1, "stage_end": "all"}
 BINARY = {**ADAPTIVE, "kind": "binary"}
 ALONE = {**ADAPTIVE, "fsession_status_threshold": 1000}

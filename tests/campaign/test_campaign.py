@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
+from campaign_driver import IMAGE, T0, replayed, same
 
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.errors import CampaignError, ParameterError
 from fuota_fec.wire import multicast
 
-T0 = 1_800_000_000.0
-IMAGE = bytes(range(7, 37))
 STAGES = ["McGroupSetup", "FragSessionSetup", "McClassCSession", "DlFragment", "CompletionVerification"]
-
-
-def replayed(d: Any) -> Campaign:
-    return Campaign.replay(d.events, d.image)
-
-
-def same(a: Campaign, b: Campaign) -> bool:
-    return (a.status(), a.deadline(), a.n_events, a.finished) == (b.status(), b.deadline(), b.n_events, b.finished)
 
 
 KINDS = [

@@ -6,6 +6,7 @@ import itertools
 from typing import Any
 
 import pytest
+from campaign_driver import IMAGE, NEW_VERSION, T0, same
 
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.campaign import Campaign
@@ -13,10 +14,7 @@ from fuota_fec.campaign.config import Device
 from fuota_fec.errors import CampaignError
 from fuota_fec.wire import firmware, fragmentation, multicast
 
-T0 = 1_800_000_000.0
 REBOOT = T0 + 50_000
-IMAGE = bytes(range(7, 37))
-OLD_VERSION, NEW_VERSION = 0x01000000, 0x02000000
 CANCELLED = firmware.DevRebootTimeAns(reboot_time=0xFFFFFFFF)
 DELETED = firmware.DevDeleteImageAns()
 
@@ -682,10 +680,6 @@ def test_a_device_that_is_being_cleaned_up_is_not_asked_twice(drive) -> None:
 
 
 # ---- replay ----------------------------------------------------------------------------------------------
-
-
-def same(a: Campaign, b: Campaign) -> bool:
-    return (a.status(), a.deadline(), a.n_events, a.finished) == (b.status(), b.deadline(), b.n_events, b.finished)
 
 
 @pytest.mark.parametrize(("kind", "stage", "settings", "done"), TABLE, ids=row)

@@ -5,38 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from campaign_driver import IMAGE, NEW_VERSION, OLD_VERSION, T0, dev, known, member
 
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.errors import CampaignError
 from fuota_fec.wire import firmware, fragmentation
 
-T0 = 1_800_000_000.0
-IMAGE = bytes(range(7, 37))
-OLD_VERSION, NEW_VERSION = 0x01000000, 0x02000000
 GROUP, FRAG, SESSION, DATA = "McGroupSetup", "FragSessionSetup", "McClassCSession", "DlFragment"
 VERIFY = "CompletionVerification"
-
-
-def dev(i: int) -> str:
-    return f"{i:016x}"
-
-
-def known(**device: Any) -> m.Known:
-    """Facts of the registry about device 1."""
-    return m.Known(devices={dev(1): m.KnownDevice(**device)})
-
-
-def member(**changes: Any) -> m.Membership:
-    """Membership in the group of these campaigns, with five frames planned from counter 0."""
-    values: dict[str, Any] = {
-        "mc_group_id": 0,
-        "mc_addr": "01f3a4b5",
-        "key": "meters",
-        "min_mc_f_cnt": 0,
-        "max_mc_f_cnt": 5,
-    }
-    return m.Membership(**values | changes)
 
 
 def device_facts(d: Any, i: int = 1) -> list[m.KnownDevice]:

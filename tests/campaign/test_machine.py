@@ -7,7 +7,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from campaign_driver import machine_of
+from campaign_driver import T0, machine_of, replayed, same
 from hypothesis import HealthCheck, settings
 from hypothesis import Phase as Step
 from hypothesis import strategies as st
@@ -22,7 +22,6 @@ from fuota_fec.errors import CampaignError
 from fuota_fec.wire import clock, firmware, fragmentation, multicast
 from fuota_fec.wire.commands import Command, PackageVersionAns
 
-T0 = 1_800_000_000.0
 STAGES = ["McGroupSetup", "FragSessionSetup", "McClassCSession", "DlFragment", "CompletionVerification"]
 PORTS = {"multicast": 200, "fragmentation": 201, "clock": 202, "firmware": 203}
 
@@ -89,14 +88,6 @@ def test_foreign_inputs_are_counted_and_add_no_event(drive, stage) -> None:
 
 
 # ---- replay ----------------------------------------------------------------------------------------------
-
-
-def replayed(d: Any) -> Campaign:
-    return Campaign.replay(d.events, d.image)
-
-
-def same(a: Campaign, b: Campaign) -> bool:
-    return (a.status(), a.deadline(), a.n_events, a.finished) == (b.status(), b.deadline(), b.n_events, b.finished)
 
 
 # ---- whatever comes, whenever ----------------------------------------------------------------------------

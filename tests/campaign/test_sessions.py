@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from campaign_driver import IMAGE, NEW_VERSION, T0
 
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.campaign import Campaign
@@ -14,9 +15,6 @@ from fuota_fec.campaign.state import Data
 from fuota_fec.wire import firmware, fragmentation, multicast
 from fuota_fec.wire.clock import gps_from_unix
 
-T0 = 1_800_000_000.0
-IMAGE = bytes(range(7, 37))
-OLD_VERSION, NEW_VERSION = 0x01000000, 0x02000000
 GROUP, FRAG, SESSION, DATA = "McGroupSetup", "FragSessionSetup", "McClassCSession", "DlFragment"
 STATUS, UPGRADE, VERIFY, CLASS_C = "FragSessionStatus", "UpgradeImage", "CompletionVerification", "McClassCSession"
 COMPLETE = fragmentation.FragSessionStatusAns(frag_index=0, nb_frag_received=3, missing_frag=0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from campaign_driver import T0
 
 from fuota_fec.campaign.messages import (
     Configured,
@@ -28,7 +29,6 @@ def session(d, group="meters"):
     return d.of(StageStarted)[2].sessions[group]
 
 
-T0 = 1_800_000_000.0
 REBOOT = T0 + 50_000
 DATA = ["FragSessionSetup", "McClassCSession", "DlFragment"]
 EXPECTED = [

@@ -5,20 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from campaign_driver import dev, known
 
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.state import Data, GroupState
 
 FRAG = "FragSessionSetup"
-
-
-def dev(i: int) -> str:
-    return f"{i:016x}"
-
-
-def known(**device: Any) -> m.Known:
-    """Facts of the registry about device 1."""
-    return m.Known(devices={dev(1): m.KnownDevice(**device)})
 
 
 @pytest.mark.parametrize(("configured", "last", "sent"), [(1, None, 1), (1, 0, 1), (1, 40, 41), (50, 40, 50)])

@@ -19,6 +19,8 @@ from fuota_fec.campaign.messages import (
     HandOver,
     Input,
     Known,
+    KnownDevice,
+    Membership,
     MulticastSummary,
     NetworkCapabilities,
     Requested,
@@ -76,6 +78,32 @@ def make_config(n_devices: int = 3, **changes: Any) -> CampaignConfig:
         "clean_up": False,
     }
     return CampaignConfig(**{**settings, **changes})
+
+
+def known(**device: Any) -> Known:
+    """Facts of the registry about device 1."""
+    return Known(devices={dev(1): KnownDevice(**device)})
+
+
+def member(**changes: Any) -> Membership:
+    """Membership in the group of these campaigns, with five frames planned from counter 0."""
+    values: dict[str, Any] = {
+        "mc_group_id": 0,
+        "mc_addr": "01f3a4b5",
+        "key": "meters",
+        "min_mc_f_cnt": 0,
+        "max_mc_f_cnt": 5,
+    }
+    return Membership(**values | changes)
+
+
+def replayed(driver: Driver) -> Campaign:
+    return Campaign.replay(driver.events, driver.image)
+
+
+def same(a: Campaign, b: Campaign) -> bool:
+    """Whether two campaigns look alike and go on at the same time."""
+    return (a.status(), a.deadline(), a.n_events, a.finished) == (b.status(), b.deadline(), b.n_events, b.finished)
 
 
 def machine_of(campaign: Campaign) -> Machine:

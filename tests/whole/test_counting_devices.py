@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from campaign_driver import NEW_VERSION, OLD_VERSION
 
 from fuota_fec.campaign import messages as m
 from fuota_fec.wire import firmware, fragmentation, multicast
@@ -17,7 +18,6 @@ IMAGE = bytes(range(240)) * 4
 FSIZE = 48
 """Fragment size that every profile takes: 20 fragments."""
 N_FRAGS = 20
-OLD_VERSION, NEW_VERSION = 0x01000000, 0x02000000
 PERIOD = 100.0
 STATUS, DATA = "FragSessionStatus", "DlFragment"
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from campaign_driver import machine_of
+from campaign_driver import T0, machine_of
 
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.campaign import Campaign
@@ -21,7 +21,6 @@ from fuota_fec.wire import clock, firmware, fragmentation, multicast
 from fuota_fec.wire.clock import gps_from_unix, gps_to_wire
 from fuota_fec.wire.commands import Command, PackageVersionAns, PackageVersionReq
 
-T0 = 1_800_000_000.0
 OLD, NEW, OTHER = 0x01000000, 0x02000000, 7
 PORTS = {200: multicast, 201: fragmentation, 202: clock, 203: firmware}
 COUNTER = {"mc_group_id": 0, "mc_addr": 1, "mc_key_encrypted": bytes(16), "min_mc_fcnt": 0, "max_mc_fcnt": 9}

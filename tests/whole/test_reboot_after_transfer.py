@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from campaign_driver import NEW_VERSION, OLD_VERSION, T0
 
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.config import Device
@@ -13,8 +14,6 @@ from fuota_fec.errors import ParameterError
 from fuota_fec.wire import firmware, fragmentation
 from fuota_fec.wire.clock import gps_from_unix, gps_to_wire
 
-T0 = 1_800_000_000.0
-NEW_VERSION, OLD_VERSION = 0x02000000, 0x01000000
 DATA, UPGRADE, REBOOT, VERIFY = "DlFragment", "UpgradeImage", "Reboot", "CompletionVerification"
 AFTER: dict[str, Any] = {"reboot": "after_transfer", "stage_end": "all"}
 NEW = firmware.DevVersionAns(fw_version=NEW_VERSION, hw_version=1)

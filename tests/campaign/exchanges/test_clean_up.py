@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from campaign_driver import NEW_VERSION, T0, same
 
 from fuota_fec.campaign import config as config_module
 from fuota_fec.campaign import messages as m
@@ -16,9 +17,7 @@ from fuota_fec.devices import profiles
 from fuota_fec.errors import CampaignError
 from fuota_fec.wire import clock, firmware, fragmentation, multicast
 
-T0 = 1_800_000_000.0
 REBOOT = T0 + 50_000
-NEW_VERSION = 0x02000000
 CANCEL, DELETE, LEAVE = "CancelReboot", "DevDeleteImage", "McGroupDelete"
 PROBE, GROUP, REBOOT_TIME, FRAG = "PackageVersion", "McGroupSetup", "DevRebootTime", "FragSessionSetup"
 SESSION, DATA, STATUS = "McClassCSession", "DlFragment", "FragSessionStatus"
@@ -54,10 +53,6 @@ def silence(d: Any, seconds: float) -> None:
                 d.sent(request)
         due = d.campaign.deadline()
         d.wait_until(end if due is None else min(due, end))
-
-
-def same(a: Campaign, b: Campaign) -> bool:
-    return (a.status(), a.deadline(), a.n_events, a.finished) == (b.status(), b.deadline(), b.n_events, b.finished)
 
 
 # ---- the campaign fails ----------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 
 import pytest
+from campaign_driver import OLD_VERSION
 
 from fuota_fec.campaign.config import Device
 from fuota_fec.campaign.messages import (
@@ -26,7 +27,6 @@ from fuota_fec.campaign.messages import (
 )
 from fuota_fec.wire import firmware, fragmentation, multicast
 
-OLD_VERSION = 0x01000000
 OK = multicast.McGroupSetupAns(mc_group_id=0)
 REFUSED = multicast.McGroupSetupAns(mc_group_id=0, id_error=True)
 UNICAST_STAGES = ["McGroupSetup", "FragSessionSetup", "McClassCSession", "CompletionVerification"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from campaign_driver import NEW_VERSION, OLD_VERSION, T0
 
 from fuota_fec.campaign import questions
 from fuota_fec.campaign.messages import Requested, StageStarted
@@ -22,8 +23,6 @@ def asked(d, i=1, module=multicast, version="1.0.0"):
 
 
 REBOOT = 1_800_050_000.0
-T0 = 1_800_000_000.0
-OLD_VERSION, NEW_VERSION = 0x01000000, 0x02000000
 COMPLETE = fragmentation.FragSessionStatusAns(frag_index=0, nb_frag_received=3, missing_frag=0)
 LACKING = fragmentation.FragSessionStatusAns(frag_index=0, nb_frag_received=2, missing_frag=1)
 READY = firmware.DevUpgradeImageAns(up_image_status=3, next_firmware_version=NEW_VERSION)

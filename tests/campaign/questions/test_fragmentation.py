@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from campaign_driver import known
 
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign import questions
@@ -79,15 +80,6 @@ def in_setup(drive, group_of):
 
 def session_counts(d, i=1):
     return [d.command(r).session_cnt for r in d.requests(i) if r.ask == FRAG]
-
-
-def dev(i: int) -> str:
-    return f"{i:016x}"
-
-
-def known(**device: Any) -> m.Known:
-    """Facts of the registry about device 1."""
-    return m.Known(devices={dev(1): m.KnownDevice(**device)})
 
 
 # ---- LoRa Basics Modem -----------------------------------------------------------------------------------

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
+from campaign_driver import dev, known, member
 
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign import questions
@@ -26,27 +25,6 @@ def session(d, group="meters"):
 
 
 CLASS_B = "McClassBSession"
-
-
-def dev(i: int) -> str:
-    return f"{i:016x}"
-
-
-def known(**device: Any) -> m.Known:
-    """Facts of the registry about device 1."""
-    return m.Known(devices={dev(1): m.KnownDevice(**device)})
-
-
-def member(**changes: Any) -> m.Membership:
-    """Membership in the group of these campaigns, with five frames planned from counter 0."""
-    values: dict[str, Any] = {
-        "mc_group_id": 0,
-        "mc_addr": "01f3a4b5",
-        "key": "meters",
-        "min_mc_f_cnt": 0,
-        "max_mc_f_cnt": 5,
-    }
-    return m.Membership(**values | changes)
 
 
 def test_mc_group_setup_names_the_group_and_holds_no_key(drive, group_of):

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from campaign_driver import NEW_VERSION, OLD_VERSION
 
 from fuota_fec.campaign import questions
 from fuota_fec.campaign.config import Device
 from fuota_fec.campaign.messages import Known, KnownDevice
 from fuota_fec.wire import firmware, fragmentation
 from fuota_fec.wire.commands import PackageVersionAns, PackageVersionReq
-
-OLD_VERSION, NEW_VERSION = 0x01000000, 0x02000000
 
 
 def devices(*settings: dict[str, Any]) -> tuple[Device, ...]:
