@@ -22,7 +22,7 @@ def speaks(d, i, *intervals):
         d.up(i)
 
 
-SETUP, FRAG, CLASS_C, VERIFY = "McGroupSetup", "FragSessionSetup", "McClassCSession", "CompletionVerification"
+SETUP, FRAG = "McGroupSetup", "FragSessionSetup"
 
 
 def test_an_uplink_on_any_port_counts_as_heard(drive):

@@ -1,10 +1,11 @@
-"""Answers that a device waits for: AppTimeAns (TS003) and FragDataBlockReceivedAns (TS004)."""
+"""Replies to devices: AppTimeAns (TS003) and FragDataBlockReceivedAns (TS004)."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
+from campaign_driver import IMAGE, T0
 
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.campaign import Campaign
@@ -13,8 +14,6 @@ from fuota_fec.campaign.state import Data
 from fuota_fec.wire import clock, fragmentation, multicast
 from fuota_fec.wire.clock import gps_from_unix, gps_to_wire
 
-T0 = 1_800_000_000.0
-IMAGE = bytes(range(7, 37))
 GROUP, FRAG, SESSION, DATA = "McGroupSetup", "FragSessionSetup", "McClassCSession", "DlFragment"
 STATUS, VERIFY = "FragSessionStatus", "CompletionVerification"
 TIME, BLOCK = "AppTimeAns", "FragDataBlockReceivedAns"

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
+from campaign_driver import dev, known, member
 
 from fuota_fec.campaign import messages as m
+from fuota_fec.campaign import questions
 from fuota_fec.campaign.messages import Answered, StageStarted
 from fuota_fec.wire import clock, multicast
 from fuota_fec.wire.clock import gps_from_unix, gps_to_wire
 
-SETUP, FRAG, CLASS_C, VERIFY = "McGroupSetup", "FragSessionSetup", "McClassCSession", "CompletionVerification"
+FRAG, CLASS_C, GROUP = "FragSessionSetup", "McClassCSession", "McGroupSetup"
 
 
 def asked(d, i=1, module=multicast, version="1.0.0"):
@@ -25,29 +25,6 @@ def session(d, group="meters"):
 
 
 CLASS_B = "McClassBSession"
-
-GROUP, FRAG, SESSION, DATA = "McGroupSetup", "FragSessionSetup", "McClassCSession", "DlFragment"
-
-
-def dev(i: int) -> str:
-    return f"{i:016x}"
-
-
-def known(**device: Any) -> m.Known:
-    """What the registry says of device 1."""
-    return m.Known(devices={dev(1): m.KnownDevice(**device)})
-
-
-def member(**changes: Any) -> m.Membership:
-    """Of the group of these campaigns, with five frames planned from counter 0."""
-    values: dict[str, Any] = {
-        "mc_group_id": 0,
-        "mc_addr": "01f3a4b5",
-        "key": "meters",
-        "min_mc_f_cnt": 0,
-        "max_mc_f_cnt": 5,
-    }
-    return m.Membership(**values | changes)
 
 
 def test_mc_group_setup_names_the_group_and_holds_no_key(drive, group_of):
@@ -314,3 +291,59 @@ def test_a_member_is_set_up_again_unless_its_counters_cover_the_planned_frames(d
         said = m.Known(next_f_cnt=counters, devices={dev(1): m.KnownDevice(memberships=(member(max_mc_f_cnt=last),))})
         d = drive(2, known=said)
         assert d.asked(1) == asked
+
+
+# ---- changes of the device's state -----------------------------------------------------------------------
+
+
+def test_a_group_setup_that_is_requested_makes_the_membership_unknown(drive) -> None:
+    d = drive(1)
+    device, other = d.state(1), member(mc_group_id=2)
+    device.memberships = (member(), other)
+    questions.MC_GROUP_SETUP.sent(d.machine.state, device, d.now)
+    assert device.memberships == (other,)
+    assert device.dev_eui in d.machine.state.changed_devices
+
+
+def test_a_group_setup_that_succeeds_records_the_membership(drive) -> None:
+    d = drive(1)
+    device = d.state(1)
+    questions.MC_GROUP_SETUP.done(d.machine.state, device)
+    assert device.group_set_up
+    assert [(m.mc_group_id, m.mc_addr, m.key) for m in device.memberships] == [(0, "01f3a4b5", "meters")]
+    assert questions.is_member(d.machine.state, device)
+
+
+def test_a_group_delete_that_succeeds_ends_the_membership(drive) -> None:
+    d = drive(1)
+    device = d.state(1)
+    questions.MC_GROUP_SETUP.done(d.machine.state, device)
+    questions.MC_GROUP_DELETE.done(d.machine.state, device)
+    assert (device.group_set_up, device.memberships) == (False, ())
+
+
+@pytest.mark.parametrize("undefined", [False, True])
+def test_a_group_delete_succeeds_whether_the_group_existed_or_not(drive, undefined) -> None:
+    d = drive(1)
+    answer = multicast.McGroupDeleteAns(mc_group_id=0, mc_group_undefined=undefined)
+    assert questions.MC_GROUP_DELETE.read(d.machine.state, d.state(1), answer, d.now) is questions.OK
+
+
+def test_a_session_is_asked_again_after_one_synchronisation_only(drive) -> None:
+    d = drive(1, stage=CLASS_C)
+    state, device = d.machine.state, d.state(1)
+    answer = multicast.McClassCSessionAns(mc_group_id=0, time_to_start=5)
+    first = questions.SESSION.read(state, device, answer, d.now)
+    questions.SESSION.again(state, device)
+    second = questions.SESSION.read(state, device, answer, d.now)
+    assert (first.ok, first.again, first.first) == (False, "now", ("ForceDeviceResync",))
+    assert (second.ok, second.again, second.reason) == (False, "", first.reason)
+    assert device.synchronised
+
+
+def test_a_synchronisation_is_asked_once(drive) -> None:
+    assert questions.FORCE_DEVICE_RESYNC.optional
+    assert [name for name, q in vars(questions).items() if isinstance(q, questions.Question) and q.optional] == [
+        "FRAG_SESSION_DELETE",
+        "FORCE_DEVICE_RESYNC",
+    ]
