@@ -139,6 +139,8 @@ class Machine:
             if not self.state.stopping:
                 yield from self._after_stage(now)
             elif self.clean_up.over and self.replies.over:
+                for request_id in self.replies.outstanding():
+                    yield m.Withdrawn(at=now, id=request_id)
                 yield self._finish(now)
             else:
                 return
@@ -204,8 +206,8 @@ class Machine:
         return exchange.on_timer(key, now) if exchange is not None else iter(())
 
     def _on_pacer(self, now: float) -> Decisions:
-        """Requests the next unicast: replies before questions."""
-        if self.queue.replies:
+        """Requests the next unicast, a reply or a question."""
+        if self.queue.reply_is_next:
             yield from self.replies.next_request(now)
         elif (turn := self.queue.next_turn()) is not None:
             exchange = self._exchange_of(turn.device)
@@ -378,6 +380,7 @@ class Machine:
         state.timers.clear(DURATION)
         if event.status == STOPPED:
             self.replies.drop_all(event.at)
+        self.replies.hold_end()
         if self.main is not None:
             if self._decides:
                 for device in state.devices.values():
@@ -399,6 +402,7 @@ class Machine:
         if event.status == SUCCEEDED:
             state.stage_idx = len(self.stages)
         state.status, state.reason, state.unconfirmed = event.status, event.reason, event.unconfirmed
+        self.replies.drop_all(event.at)
         for device in state.devices.values():
             if device.taking_part and not device.passed and not device.reason:
                 device.reason = "the campaign ended before it was verified"

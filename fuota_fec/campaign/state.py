@@ -83,6 +83,8 @@ class DeviceState:
     """Whether the device is assumed to hold a fragmentation session."""
     session_set_up: bool = False
     """Whether this campaign requested a fragmentation session."""
+    awaits_time: bool = False
+    """Whether the campaign asked the device to synchronise its clock, and owes it the time."""
     set_up_again: bool = False
     """Whether McGroupSetup was repeated, as the device reported that it has no such group."""
     synchronised: bool = False

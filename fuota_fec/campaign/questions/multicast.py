@@ -199,7 +199,7 @@ def _believe(state: CampaignState, device: DeviceState, reason: str) -> None:
 
 
 def _synchronise(_state: CampaignState, device: DeviceState, _at: float) -> None:
-    device.synchronised = True
+    device.synchronised = device.awaits_time = True
 
 
 SESSION = Question(
