@@ -334,7 +334,7 @@ def test_a_session_is_asked_again_after_one_synchronisation_only(drive) -> None:
     state, device = d.machine.state, d.state(1)
     answer = multicast.McClassCSessionAns(mc_group_id=0, time_to_start=5)
     first = questions.SESSION.read(state, device, answer, d.now)
-    questions.SESSION.again(state, device)
+    questions.FORCE_DEVICE_RESYNC.sent(state, device, d.now)
     second = questions.SESSION.read(state, device, answer, d.now)
     assert (first.ok, first.again, first.first) == (False, "now", ("ForceDeviceResync",))
     assert (second.ok, second.again, second.reason) == (False, "", first.reason)

@@ -44,6 +44,7 @@ ANSWERS: dict[str, tuple[type[Command], ...]] = {
     "INSTALLED_VERSION": (firmware.DevVersionAns,),
     "MC_GROUP_DELETE": (multicast.McGroupDeleteAns,),
     "MC_GROUP_SETUP": (multicast.McGroupSetupAns,),
+    "REPEATED_GROUP_SETUP": (multicast.McGroupSetupAns,),
     "REPAIR_STATUS": (fragmentation.FragSessionStatusAns, fragmentation.FragDataBlockReceivedReq),
     "SESSION": (multicast.McClassCSessionAns,),
     "UPGRADE_IMAGE": (firmware.DevUpgradeImageAns, firmware.DevVersionAns),
