@@ -305,9 +305,9 @@ def test_a_device_that_does_not_take_the_second_session_leaves(drive) -> None:
     d = started(drive, success_threshold=50, stage_end="all")
     over(d)
     d.succeed(1)
-    say(d, 2, multicast.McClassCSessionAns(mc_group_id=0, start_missed=True))
+    say(d, 2, multicast.McClassCSessionAns(mc_group_id=0, dr_error=True))
     assert (d.stage, d.members()) == (DATA, [1])
-    assert d.device(2).reason == "refused in McClassCSession: start_missed"
+    assert d.device(2).reason == "refused in McClassCSession: dr_error"
 
 
 def test_a_session_of_class_b_is_followed_by_another_too(drive, group_of) -> None:
