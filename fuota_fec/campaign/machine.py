@@ -19,6 +19,7 @@ from fuota_fec.campaign.exchanges.fragments import Fragments
 from fuota_fec.campaign.exchanges.group_status import GroupStatus
 from fuota_fec.campaign.exchanges.replies import Replies
 from fuota_fec.campaign.exchanges.unicast import UnicastExchange
+from fuota_fec.campaign.inputs import is_well_formed
 from fuota_fec.campaign.plan import Plan
 from fuota_fec.campaign.questions.question import Question
 from fuota_fec.campaign.stages import Stage, tidy
@@ -227,6 +228,9 @@ class Machine:
             yield from self._end_as(FAILED, f"{reasons.DURATION} in {stage.name}", now)
 
     def on_input(self, item: m.Input, now: float) -> Decisions:
+        if not is_well_formed(item):
+            self.ignored["malformed input"] += 1
+            return
         """Passes an input to the exchange that it concerns; counts it in `ignored` if it concerns none."""
         if self.finished:
             self.ignored["not running"] += 1
@@ -332,13 +336,18 @@ class Machine:
             for device in state.devices.values():
                 device.passed = device.taking_part
 
+    def _apply_foreign_clock(self, _event: m.ForeignClock) -> None:
+        self.state.foreign_clock = True
+
     def _apply_version_heard(self, event: m.VersionHeard) -> None:
+        self.state.devices[event.dev_eui].n_own_accord += 1
         self._take_version(self.state.devices[event.dev_eui], event.fw_version)
 
     def _apply_block_received(self, event: m.BlockReceived) -> None:
         self.uplinks.apply_block_received(event)
 
     def _apply_reply_owed(self, event: m.ReplyOwed) -> None:
+        self.state.devices[event.dev_eui].n_own_accord += 1
         self.replies.apply(event)
 
     def _apply_period_measured(self, event: m.PeriodMeasured) -> None:
@@ -424,6 +433,7 @@ _APPLY: dict[type[m.Event], str] = {
     m.StageStarted: "_apply_stage_started",
     m.StageEnded: "_apply_stage_ended",
     m.VersionHeard: "_apply_version_heard",
+    m.ForeignClock: "_apply_foreign_clock",
     m.BlockReceived: "_apply_block_received",
     m.ReplyOwed: "_apply_reply_owed",
     m.PeriodMeasured: "_apply_period_measured",

@@ -289,4 +289,4 @@ def test_a_question_of_the_device_is_answered_before_what_waits_for_the_end_of_t
     d.unpause()
     d.wait(30)
     asks = [e.ask for e in d.of(m.Requested) if e.dev_eui is not None and e.at >= d.of(m.Paused)[0].at]
-    assert asks[:3] == ["FragDataBlockReceivedAns", "FragDataBlockReceivedAns", "DevVersion"]
+    assert asks[:3] == ["FragDataBlockReceivedAns", "DevVersion", "FragDataBlockReceivedAns"]

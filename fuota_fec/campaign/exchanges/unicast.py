@@ -158,7 +158,7 @@ class UnicastExchange(Exchange):
                 later=verdict.again == "later",
                 fw_version=version,
             )
-        elif version is not None and version != device.fw_version:
+        elif version is not None and version != device.fw_version and device.may_volunteer:
             yield m.VersionHeard(at=now, dev_eui=device.dev_eui, fw_version=version)
 
     def knows(self, request_id: str) -> bool:

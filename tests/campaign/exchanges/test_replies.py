@@ -74,11 +74,23 @@ def test_a_correction_within_the_tolerance_is_answered_if_the_device_requires_it
 
 
 def test_the_correction_holds_at_the_time_of_reception(drive) -> None:
-    """Not of processing: the uplink was under way for 40 s."""
+    """The uplink was under way for 8 s."""
     d = drive(1)
     d.wait(100)
-    received_at = d.now - 40
+    received_at = d.now - 8
     d.say(1, asks_time(7, at=received_at), received_at=received_at)
+    assert answer(d.replies(1)[0]).time_correction == -7
+
+
+@pytest.mark.parametrize("off", [-10.5, -30, -100_000, 1.5, 30])
+def test_the_time_of_a_foreign_clock_corrects_no_device_and_is_reported_once(drive, off) -> None:
+    d = drive(2)
+    d.wait(100)
+    for i in (1, 2, 1):
+        d.say(i, asks_time(7, at=d.now + off), received_at=d.now + off)
+    assert (d.replies(), [(e.dev_eui, e.off) for e in d.of(m.ForeignClock)]) == ([], [(f"{1:016x}", off)])
+    assert d.campaign.ignored["time of reception far from the arrival"] == 3
+    d.say(1, asks_time(7, at=d.now))
     assert answer(d.replies(1)[0]).time_correction == -7
 
 

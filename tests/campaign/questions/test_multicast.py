@@ -93,7 +93,7 @@ def test_time_to_start_counts_from_the_reception(drive):
     d = drive(1, stage=CLASS_C)
     d.sent(d.ask(1))
     d.wait(90)
-    received_at = d.now - 80
+    received_at = d.now - 9
     answer = multicast.McClassCSessionAns(mc_group_id=0, time_to_start=int(session(d).start - received_at))
     d.say(1, answer, received_at=received_at)
     assert d.stage == "DlFragment"
