@@ -91,6 +91,7 @@ def test_the_time_of_a_foreign_clock_corrects_no_device_and_is_reported_once(dri
     assert (d.replies(), [(e.dev_eui, e.off) for e in d.of(m.ForeignClock)]) == ([], [(f"{1:016x}", off)])
     assert d.campaign.ignored["time of reception far from the arrival"] == 3
     d.say(1, asks_time(7, at=d.now))
+    d.wait(2)
     assert answer(d.replies(1)[0]).time_correction == -7
 
 
