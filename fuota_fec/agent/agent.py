@@ -2,37 +2,41 @@
 
 `step(now)` reads the network, lets the campaigns decide, commits their events, and only then hands over the requests
 among them: a request is on disk before it is on the air. `drive` calls `step` by the wall clock or in virtual time.
-
 A campaign object is never ahead of the journal for longer than one turn: if a commit fails the object is discarded, and
-replayed in the next step. A request is handed over only while the campaign's lease lasts long enough.
+replayed later. A request is handed over only while the campaign's lease lasts long enough.
+
+Foreign code is called through `ports`. An error there suspends its campaign, or fails one downlink; the others go on.
+`lost_time` has the rules for time in which nothing could be heard or sent.
 """
 
 from __future__ import annotations
 
-import logging
 import os
 import socket
 import time
 import uuid
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
+from functools import partial
 
 from fuota_fec.agent import drive
+from fuota_fec.agent.commit import Commit, log
 from fuota_fec.agent.downlinks import DownlinkBuilder
 from fuota_fec.agent.duty_cycle import DutyCycle
-from fuota_fec.agent.launch import missing_keys, open_groups, refusals, reopen_groups
-from fuota_fec.agent.outbox import Outbox, UnbuildableError
+from fuota_fec.agent.faults import Faults
+from fuota_fec.agent.health import Health
+from fuota_fec.agent.launch import KeyCheck, reopen_groups, start
+from fuota_fec.agent.lost_time import LONGEST_SILENCE, Reach, Turns
+from fuota_fec.agent.outbox import NETWORK_RETRY, Outbox
 from fuota_fec.agent.ownership import Ownership
+from fuota_fec.agent.ports import JournalPort, KeyPort, LeasePort, NetworkPort, Observer, ObserverPort
 from fuota_fec.agent.running import RunningCampaign
+from fuota_fec.agent.suspended import LONGEST_PAUSE, Suspension, Suspensions
 from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.config import KeyRing
-from fuota_fec.campaign.messages import Event, Input, Uplink
-from fuota_fec.errors import CampaignError, FuotaError, JournalError, NetworkError, ParameterError
-from fuota_fec.journal.base import FenceError, Journal, Lease, Verb
+from fuota_fec.campaign.messages import Input, Paused, Uplink
+from fuota_fec.errors import CampaignError, JournalError, NetworkError, ParameterError
+from fuota_fec.journal.base import Journal, Verb
 from fuota_fec.networks.base import Network
-
-log = logging.getLogger("fuota_fec.agent")
-
-Observer = Callable[[Campaign, Event], None]
 
 LEASE_TTL = 60.0
 """s for which a lease lasts without being renewed."""
@@ -45,7 +49,8 @@ class Agent:
 
     `name` identifies the agent among those on one journal; `lease_ttl` is how long (s) a campaign waits for an agent
     that is gone, before another one on the same network takes it over. `network_name` identifies that network, or
-    describes how to reach it.
+    describes how to reach it. A time without turns, or without the network, that is longer than `longest_silence` (s)
+    does not count in its campaigns.
     """
 
     def __init__(
@@ -58,18 +63,30 @@ class Agent:
         name: str | None = None,
         network_name: str = "",
         lease_ttl: float = LEASE_TTL,
+        longest_silence: float = LONGEST_SILENCE,
     ) -> None:
-        self._journal = journal
-        self._network = network
-        self._key_ring = key_ring
-        self._builder = DownlinkBuilder(key_ring)
-        self._observer = observer
+        self._faults = Faults()
+        self._journal = JournalPort(journal, self._faults)
+        self._network = NetworkPort(network, self._faults)
+        self._keys = KeyPort(key_ring, self._faults)
+        self._builder = DownlinkBuilder(self._keys)
+        self._observe = ObserverPort(observer, self._faults)
         self.name = name or f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
         self._seek_every = lease_ttl / 2
-        self._ownership = Ownership(journal, self.name, network_name, lease_ttl)
+        self._ownership = Ownership(self._journal, self.name, network_name, lease_ttl)
         self._duty_cycle = DutyCycle()
+        self._reach = Reach()
+        self._turns = Turns(longest_silence)
+        self._longest_silence = longest_silence
+        self._poll_interval = float("inf")
+        """Longest time between two turns, as the driver promises, s."""
         self._running: dict[str, RunningCampaign] = {}
-        """Held campaigns, but for those whose last commit failed: they are to be replayed."""
+        """Held campaigns that run; the other ones are suspended."""
+        self._suspended = Suspensions(self._faults)
+        self._trouble: JournalError | None = None
+        """Failure of the journal in this turn, to be raised at its end."""
+        self._deaf = False
+        self._committed_at: float | None = None
         self._orders_read_at = self._sought_at = float("-inf")
 
     # ---- campaigns begin ---------------------------------------------------------------------------------
@@ -78,29 +95,22 @@ class Agent:
         """Starts a campaign.
 
         CampaignError if it may not start, also because another unfinished campaign holds one of its devices or groups;
-        ParameterError with what the pre-flight check refuses, missing keys included. After an error the only trace is
-        groups that the network knows.
+        ParameterError with what the pre-flight check refuses, and the keys that are missing or cannot be used. After an
+        error the only trace is groups that the network knows.
         """
-        held = self._ownership.conflicts(campaign.config)
-        refused = refusals(campaign, self._key_ring, self._network.capabilities, now)
-        if held:
-            raise CampaignError("\n".join([*held, *refused]))
-        if refused:
-            raise ParameterError("\n".join(refused))
-        known = open_groups(campaign, self._journal, self._network, self._builder)
-        events = campaign.start(now, self._network.capabilities, known)
         try:
-            self._ownership.store(campaign, events)
+            events = start(campaign, self._ownership, self._journal, self._network, self._keys, now)
         except Exception:
-            campaign.abandon()
+            self._faults.forget(campaign.id)
             raise
         # The campaign is in the journal now. It goes on here, or later, or in another agent.
         try:
             if (lease := self._ownership.acquire(campaign.id)) is not None:
-                running = RunningCampaign(campaign, self._outbox(campaign, lease), n_committed=len(events))
+                outbox = self._outbox(campaign, lease)
+                running = RunningCampaign(campaign, outbox, n_committed=len(events), since=now)
                 running.outbox.take(events)
                 self._running[campaign.id] = running
-                self._observe([(running, events)])
+                self._observe(campaign, events)
                 self._finish_step(now)
         except JournalError as error:
             log.error("campaign %s is stored, and waits for the journal: %s", campaign.id, error)
@@ -112,53 +122,92 @@ class Agent:
         be taken over (a key is missing, the network is down, a later version wrote it) is left to other agents; with
         `only` its error is raised.
         """
+        return self._adopt(now, list(self._ownership.without_agent(only)), raises=only is not None)
+
+    def _adopt(self, now: float, names: Iterable[str], *, raises: bool = False) -> list[str]:
         adopted = []
-        for name in self._ownership.without_agent(only):
-            if (lease := self._ownership.acquire(name)) is None:
-                continue
+        for name in names:
             try:
+                if (lease := self._ownership.acquire(name)) is None:
+                    continue
                 self._replay(name, lease, now)
                 adopted.append(name)
-            except FuotaError as error:
-                log.warning("campaign %s was not taken over: %s", name, error)
+                self._suspended.left.pop(name, None)
+            except Exception as error:
                 self._ownership.release(name)
-                if only is not None:
+                self._suspended.leave(name, error, now)
+                if raises:
                     raise
         if adopted:
             self._finish_step(now)
         return adopted
 
-    def _replay(self, name: str, lease: Lease, now: float) -> None:
+    def _seek(self, now: float) -> None:
+        """Takes over campaigns without an agent, but for those that failed a short while ago."""
+        self._sought_at = now
+        self._adopt(now, self._suspended.to_take_over(list(self._ownership.without_agent()), now))
+
+    def _replay(self, name: str, lease: LeasePort, now: float, stopped: Suspension | None = None) -> None:
         """Makes a campaign from its events in the journal, and resumes it."""
-        events = list(self._journal.events(name))
+        events = self._journal.events(name)
         campaign = Campaign.replay(events, self._journal.image(name))
-        if missing := missing_keys(campaign, self._key_ring):
+        if stopped is None and (missing := KeyCheck(campaign.config, self._keys).prevents()):
             raise ParameterError("\n".join(missing))
         reopen_groups(campaign, self._network, self._builder)
-        running = RunningCampaign(campaign, self._outbox(campaign, lease), n_committed=len(events))
+        running = RunningCampaign(campaign, self._outbox(campaign, lease), n_committed=len(events), since=now)
         running.outbox.restore(events)
-        running.resume(now)
+        if stopped is None:
+            self._network.reconnect(name)
+            running.resume(now, 0.0)
+            if campaign.paused:
+                running.wait(next(event.at for event in reversed(events) if isinstance(event, Paused)), "paused")
+        else:
+            running.n_suspended = stopped.n
+            running.resume(now, max(0.0, now - stopped.since))
         self._running[name] = running
+        for item in stopped.inputs if stopped is not None else ():
+            if self._running.get(name) is running:
+                self._receive(running, item, now)
+            else:  # An input before it suspended the campaign again.
+                self._suspended.keep(name, item)
 
-    def _outbox(self, campaign: Campaign, lease: Lease) -> Outbox:
-        return Outbox(campaign, lease, self._network, self._builder, self._duty_cycle)
+    def _outbox(self, campaign: Campaign, lease: LeasePort) -> Outbox:
+        return Outbox(campaign, lease, self._network, self._builder, self._duty_cycle, self._reach)
 
     def close(self) -> None:
         """Gives up its campaigns in the state of the journal: another agent may take them at once."""
-        self._running = {}
+        self._running, self._suspended = {}, Suspensions(self._faults)
         self._ownership.release_all()
 
     # ---- campaigns run -----------------------------------------------------------------------------------
 
     @property
     def idle(self) -> bool:
-        """Whether no campaign runs."""
+        """Whether no campaign runs, or is to run again."""
         return not self._ownership.held
 
     @property
     def paused(self) -> bool:
         """Whether campaigns run and all of them are paused."""
         return bool(self._running) and all(running.campaign.paused for running in self._running.values())
+
+    @property
+    def suspended(self) -> dict[str, str]:
+        """Reason by the name of each campaign that this agent cannot run. It tries again, at growing intervals."""
+        return self._suspended.reasons()
+
+    def health(self) -> Health:
+        """What is wrong now, and the number of errors since the start."""
+        ports = {port: self._faults.present(port) for port in ("network", "journal", "keys", "observer")}
+        return Health(
+            **ports,
+            suspended=self.suspended,
+            waits={name: r.waits_for for name, r in self._running.items() if r.waits_since is not None},
+            n_errors=dict(self._faults.n),
+            n_running=len(self._running),
+            last_poll=self._turns.heard_at,
+            last_commit=self._committed_at,
+        )
 
     def campaign(self, name: str) -> Campaign | None:
         """A campaign that this agent runs, or None."""
@@ -168,8 +217,9 @@ class Agent:
     def carry_out(self, campaign: str, verb: Verb, now: float) -> None:
         """Carries out an operator's verb for a campaign that this agent runs. CampaignError if it is not allowed."""
         if campaign not in self._running:
-            raise CampaignError(f"campaign {campaign!r} is not run by this agent")
-        self._running[campaign].carry_out(verb, now)
+            why = f": it is suspended: {self.suspended[campaign]}" if campaign in self.suspended else ""
+            raise CampaignError(f"campaign {campaign!r} is not run by this agent{why}")
+        self._running[campaign].carry_out(verb, now, self._longest_silence)
         self._finish_step(now)
 
     async def run(
@@ -180,46 +230,66 @@ class Agent:
         `forever`: stays when no campaign runs, and takes over those whose agent is gone. A journal that fails is tried
         again for a minute before its JournalError is raised.
         """
-        await drive.run(self, poll_interval=poll_interval, clock=clock, forever=forever)
+        self._poll_interval = poll_interval
+        try:
+            await drive.run(self, poll_interval=poll_interval, clock=clock, forever=forever)
+        finally:
+            self._poll_interval = float("inf")
 
     def step(self, now: float) -> float | None:
         """Takes one turn at time `now`. Returns when the next is due; None if only an input can bring it.
 
-        JournalError if the journal fails: then no request of this turn is handed over, and the next turn begins with
-        the state of the journal.
+        JournalError if the journal fails, after the turn: no request that is not committed is handed over, and the next
+        turn begins with the state of the journal.
         """
+        slept_since = self._turns.begin(now)
+        self._turns.expect(now + self._poll_interval)
         self._keep_leases()
-        self._replay_held(now)
+        self._replay_suspended(now)
         if not _lies_within(self._seek_every, self._sought_at, now):
-            self._sought_at = now
-            self.adopt(now)
+            self._try(self._seek, now)
         if not _lies_within(ORDERS_EVERY, self._orders_read_at, now):
-            self._carry_out_orders(now)
-        self._read_network(now)
-        for running in self._running.values():
-            running.tick(now)
-        return self._finish_step(now)
+            self._try(self._carry_out_orders, now)
+        self._read_network(now, slept_since)
+        for running in list(self._running.values()):
+            self._decide(running, now, running.tick)
+        due = self._finish_step(now)
+        if due is not None:
+            self._turns.expect(min(due, now + self._poll_interval))
+        return due
 
     def tend(self, now: float) -> None:
         """Renews leases and carries out orders, while time stands still."""
         self._keep_leases()
-        self._carry_out_orders(now)
+        self._try(self._carry_out_orders, now)
         self._finish_step(now)
 
     # ---- parts of a turn ---------------------------------------------------------------------------------
+
+    def _try(self, part: Callable[[float], None], now: float) -> None:
+        """Does a part of the turn. If the journal fails the turn goes on, and ends with the error."""
+        try:
+            part(now)
+        except JournalError as error:
+            self._trouble = self._trouble or error
 
     def _keep_leases(self) -> None:
         """Renews leases. A campaign whose lease is lost belongs to another agent."""
         for name in self._ownership.renew():
             self._running.pop(name, None)
+            self._suspended.forget(name)
 
-    def _replay_held(self, now: float) -> None:
-        """Replays campaigns that were discarded because their commit failed."""
-        for name in [name for name in self._ownership.held if name not in self._running]:
+    def _replay_suspended(self, now: float) -> None:
+        """Replays campaigns that were discarded or suspended, when their time has come."""
+        for name, stopped in list(self._suspended.held.items()):
+            if not stopped.due(now):
+                continue
             try:
-                self._replay(name, self._ownership.lease(name), now)
-            except NetworkError as error:
-                log.warning("campaign %s waits for the network: %s", name, error)
+                self._replay(name, self._ownership.lease(name), now, stopped)
+                if name in self._running:
+                    self._suspended.forget(name)
+            except Exception as error:
+                self._hold(name, error, now, stopped.since, n=stopped.n, inputs=stopped.inputs)
 
     def _carry_out_orders(self, now: float) -> None:
         """Carries out operators' orders for the campaigns that it runs."""
@@ -228,84 +298,151 @@ class Agent:
             running = self._running.get(order.campaign)
             if running is None:
                 continue
+            running.orders.append(order.number)
             try:
-                running.carry_out(order.verb, now)
+                running.carry_out(order.verb, now, self._longest_silence)
             except CampaignError as error:
                 log.warning("campaign %s: order %s refused: %s", order.campaign, order.verb, error)
-            running.orders.append(order.number)
+            except Exception as error:
+                self._suspend(running, error, now)
 
-    def _read_network(self, now: float) -> None:
-        if len(self._running) < len(self._ownership.held):
-            return  # A poll acknowledges the last one, whose inputs a campaign to be replayed may have lost.
-        try:
-            for item in self._network.poll(now):
-                self._route(item, now)
-        except NetworkError as error:
-            log.warning("cannot read from the network: %s", error)
+    def _read_network(self, now: float, slept_since: float | None) -> None:
+        """Reads the network. Campaigns whose time stood still resume before they take what waited."""
+        inputs: list[Input] = []
+        if self._running or not self._suspended.held:  # Otherwise the network keeps the inputs: no campaign takes them.
+            try:
+                inputs = self._network.poll(now)
+                self._deaf, self._turns.heard_at = False, now
+            except NetworkError:
+                self._deaf = True
+        away_since = self._away_since(now)
+        for running in list(self._running.values()):
+            if slept_since is not None:
+                running.wait(slept_since, "the agent took no turns")
+            if self._deaf:
+                running.wait(self._turns.since_heard(now), self._faults.present("network"))
+            elif away_since is not None:
+                running.wait(away_since, f"the network takes no downlinks: {self._reach.reason}")
+            elif running.campaign.paused:
+                running.wait(now, "paused")
+            else:
+                self._decide(running, now, partial(running.go_on, longest=self._longest_silence))
+        for item in inputs:
+            self._route(item, now)
+
+    def _away_since(self, now: float) -> float | None:
+        """Unix time since which the network takes no downlink; None if it does, or if there is none left to try."""
+        since = self._reach.away_since(now, self._longest_silence)
+        if since is not None and not any(r.outbox.tries_again(now) for r in self._running.values()):
+            self._reach.succeeded()  # Until the next hand-over fails.
+            return None
+        return since
 
     def _route(self, item: Input, now: float) -> None:
         """Gives an uplink to every campaign, a report to the campaign that its id names."""
         if isinstance(item, Uplink):
-            for running in self._running.values():
-                running.receive(item, now)
-        elif (owner := self._running.get(item.id.rpartition("/")[0])) is not None:
-            owner.receive(item, now)
+            suspended = list(self._suspended.held)
+            for running in list(self._running.values()):
+                self._receive(running, item, now)
+            for name in suspended:
+                self._suspended.keep(name, item)
+        elif (owner := item.id.rpartition("/")[0]) in self._running:
+            self._receive(self._running[owner], item, now)
+        else:
+            self._suspended.keep(owner, item)
+
+    def _receive(self, running: RunningCampaign, item: Input, now: float) -> None:
+        self._decide(running, now, partial(running.receive, item))
+
+    def _decide(self, running: RunningCampaign, now: float, decide: Callable[[float], None]) -> None:
+        """Lets a campaign decide. An error in it suspends this campaign."""
+        try:
+            decide(now)
+        except Exception as error:
+            self._faults.n["campaign"] += 1
+            self._suspend(running, error, now)
 
     def _finish_step(self, now: float) -> float | None:
-        """Commits, then hands over what was requested and commits that. Returns when the next step is due."""
-        self._commit()
+        """Commits, then hands over what was requested and commits that. Returns when the next step is due.
+
+        JournalError, at the end, if the journal failed in this turn.
+        """
+        self._commit(now)
         for running in self._running.values():
             running.outbox.withdraw(now)
         while self._hand_over(now):
-            self._commit()
-        self._commit()
+            self._commit(now)
+        self._commit(now)
         for name in [name for name, running in self._running.items() if running.over]:
             self._give_up(name)
-        campaigns = [running.campaign.deadline() for running in self._running.values()]
-        outboxes = [running.outbox.due(now) for running in self._running.values()]
-        return min((at for at in (*campaigns, *outboxes) if at is not None), default=None)
+        trouble, self._trouble = self._trouble, None
+        if trouble is not None:
+            raise trouble
+        times = [running.deadline() for running in self._running.values()]
+        times += [running.outbox.due(now) for running in self._running.values()]
+        times += [stopped.retry_at for stopped in self._suspended.held.values()]
+        if self._deaf and self._running:
+            times.append(now + NETWORK_RETRY)
+        return min((at for at in times if at is not None), default=None)
 
     def _hand_over(self, now: float) -> bool:
         """Hands over what may go now. Returns whether there are new events to commit."""
-        for name, running in list(self._running.items()):
+        for running in list(self._running.values()):
             try:
-                for handed_over in running.outbox.hand_over(now):
-                    running.receive(handed_over, now)
-            except UnbuildableError as error:
-                log.error("campaign %s suspended: %s", name, error)
-                self._give_up(name)
+                for result in running.outbox.hand_over(now):
+                    running.receive(result, now)
+            except Exception as error:
+                self._suspend(running, error, now)
         return any(running.ready() for running in self._running.values())
 
-    def _commit(self) -> None:
+    def _commit(self, now: float) -> None:
         """Commits the events of all campaigns together, and reports them to the observer.
 
-        A failure discards the campaigns that are ahead of the journal. A campaign that another agent has written to is
-        given up.
+        A campaign whose events cannot be committed is ahead of the journal: its object is discarded. A campaign that
+        another agent has written to is given up.
         """
-        changed = [running for running in self._running.values() if running.changed]
+        changed = {name: running for name, running in self._running.items() if running.changed}
+        for name, running in self._running.items():
+            if name not in changed and not running.uncommitted:
+                running.inputs = []
         if not changed:
             return
-        try:
-            self._journal.append_all([running.append() for running in changed])
-        except JournalError as error:
-            for running in changed:
-                del self._running[running.campaign.id]
-            if isinstance(error, FenceError):
-                log.warning("campaign %s is run by another agent now: %s", error.campaign, error)
-                self._ownership.release(error.campaign)
-            raise
-        self._observe([(running, running.committed()) for running in changed])
+        commit = Commit(self._journal, {name: running.append() for name, running in changed.items()})
+        self._trouble = self._trouble or commit.trouble
+        for name in commit.fenced:
+            self._give_up(name)
+        for name, error in commit.failed.items():
+            at_once = commit.trouble is not None and len(self._running) == len(changed)
+            self._suspend(changed[name], error, now, at_once=at_once)
+        if commit.committed:
+            self._committed_at = now
+        noted = [(changed[name], changed[name].committed()) for name in commit.committed]
+        for running, events in noted:
+            self._observe(running.campaign, events)
 
-    def _observe(self, committed: list[tuple[RunningCampaign, list[Event]]]) -> None:
-        """Reports committed events to the observer, after all of them are recorded."""
-        if self._observer is not None:
-            for running, events in committed:
-                for event in events:
-                    self._observer(running.campaign, event)
+    # ---- campaigns end, or do not go on ------------------------------------------------------------------
+
+    def _suspend(self, running: RunningCampaign, error: Exception, now: float, *, at_once: bool = False) -> None:
+        """Discards a campaign object. The campaign is replayed after a pause, or `at_once` in the next turn."""
+        name = running.campaign.id
+        del self._running[name]
+        since = now if running.waits_since is None else running.waits_since
+        n = 0 if now - running.since > 2 * LONGEST_PAUSE else running.n_suspended
+        self._hold(name, error, now, since, n=n, inputs=running.inputs)
+        if at_once and name in self._suspended.held:
+            self._suspended.held[name].retry_at, self._suspended.held[name].n = now, 0
+
+    def _hold(self, name: str, error: Exception, now: float, since: float, *, n: int, inputs: list[Input]) -> None:
+        if not self._suspended.hold(name, error, now, since, n=n, inputs=inputs):
+            self._ownership.release(name)
 
     def _give_up(self, name: str) -> None:
-        del self._running[name]
+        self._running.pop(name, None)
+        self._suspended.forget(name)
+        self._faults.forget(name)
         self._ownership.release(name)
+        if not self._running:
+            self._faults.forget_port("keys")  # Names of keys belong to no campaign.
 
 
 def _lies_within(seconds: float, since: float, now: float) -> bool:

@@ -7,19 +7,30 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
+from typing import Protocol
 
 from fuota_fec.campaign.campaign import Campaign
-from fuota_fec.campaign.config import Device, KeyRing
+from fuota_fec.campaign.config import Device
 from fuota_fec.campaign.messages import Requested
 from fuota_fec.errors import CampaignError
 from fuota_fec.networks.base import Downlink, MulticastGroup
 from fuota_fec.wire import fragmentation, keys, multicast
 
 
+class Keys(Protocol):
+    """Keys by name, as `KeyRing`."""
+
+    def root_key(self, name: str) -> keys.Key:
+        """A device's GenAppKey (LoRaWAN 1.0.x) or AppKey (1.1). ParameterError if there is none."""
+
+    def mc_key(self, name: str) -> keys.Key:
+        """A group's McKey. ParameterError if there is none."""
+
+
 class DownlinkBuilder:
     """Builds downlinks and multicast groups with the keys of a ring."""
 
-    def __init__(self, key_ring: KeyRing) -> None:
+    def __init__(self, key_ring: Keys) -> None:
         self._keys = key_ring
 
     def downlink(self, campaign: Campaign, request: Requested) -> Downlink:

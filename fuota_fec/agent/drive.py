@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from fuota_fec.errors import JournalError, ParameterError
+from fuota_fec.journal.base import FenceError
 from fuota_fec.networks.base import Network
 
 log = logging.getLogger("fuota_fec.agent")
@@ -57,6 +58,8 @@ async def run(agent: Stepper, *, poll_interval: float, clock: Callable[[], float
         try:
             due = agent.step(now)
             n_failures = 0
+        except FenceError:
+            continue  # The agent has given that campaign up; the others go on.
         except JournalError as error:
             n_failures += 1
             if n_failures > MOST_JOURNAL_FAILURES:

@@ -6,49 +6,95 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from fuota_fec.agent.downlinks import DownlinkBuilder
+from fuota_fec.agent.ownership import Ownership
+from fuota_fec.agent.ports import JournalPort, KeyPort, NetworkPort, NoKeyError
 from fuota_fec.campaign.campaign import Campaign
-from fuota_fec.campaign.config import KeyRing
-from fuota_fec.campaign.messages import Known, NetworkCapabilities
+from fuota_fec.campaign.config import CampaignConfig
+from fuota_fec.campaign.messages import Event, Known, NetworkCapabilities
 from fuota_fec.campaign.preflight import check
 from fuota_fec.errors import CampaignError, ParameterError
-from fuota_fec.journal.base import Journal
-from fuota_fec.networks.base import Network
+
+MOST_KEYS_NAMED = 20
+"""Most keys that cannot be used and get a line each."""
 
 
-def refusals(campaign: Campaign, key_ring: KeyRing, network: NetworkCapabilities, now: float) -> list[str]:
-    """A line for each finding of the pre-flight check that forbids the start, missing keys included."""
-    return check.refusals(
-        check.find(
-            campaign.config,
-            campaign.plan,
-            len(campaign.image),
-            now=now,
-            network=network,
-            root_key_known=lambda device: _has(key_ring.root_key, device.key_name),
-            mc_key_known=lambda group: _has(key_ring.mc_key, group.key_name),
-        )
-    )
+class KeyCheck:
+    """Problems of the keys that a campaign needs, each read once. Texts are empty for keys that can be used."""
+
+    def __init__(self, config: CampaignConfig, keys: KeyPort) -> None:
+        self.root_keys = {name: _problem(keys.root_key, name) for name in sorted({d.key_name for d in config.devices})}
+        self.mc_keys = {name: _problem(keys.mc_key, name) for name in sorted({g.key_name for g in config.groups})}
+
+    def unusable(self) -> list[str]:
+        """A line for each key that cannot be used."""
+        return [text for text in (*self.root_keys.values(), *self.mc_keys.values()) if text]
+
+    def prevents(self) -> list[str]:
+        """A line for each key without which a campaign that runs cannot go on: a group's McKey, or the root keys of all
+        devices. A device without a key leaves the campaign alone."""
+        missing = [text for text in self.mc_keys.values() if text]
+        return missing + ([] if "" in self.root_keys.values() else list(self.root_keys.values()))
 
 
-def missing_keys(campaign: Campaign, key_ring: KeyRing) -> list[str]:
-    """A line for each key of a campaign that the key ring does not have."""
-    config = campaign.config
-    root_keys = sorted({d.key_name for d in config.devices if not _has(key_ring.root_key, d.key_name)})
-    mc_keys = sorted({g.key_name for g in config.groups if not _has(key_ring.mc_key, g.key_name)})
-    return [f"key ring: there is no root key named {name!r}" for name in root_keys] + [
-        f"key ring: there is no multicast key named {name!r}" for name in mc_keys
-    ]
-
-
-def _has(read: Callable[[str], object], name: str) -> bool:
+def _problem(read: Callable[[str], object], name: str) -> str:
     try:
         read(name)
-    except ParameterError:
-        return False
-    return True
+    except NoKeyError as error:
+        return str(error)
+    return ""
 
 
-def open_groups(campaign: Campaign, journal: Journal, network: Network, builder: DownlinkBuilder) -> Known:
+def refusals(campaign: Campaign, keys: KeyPort, network: NetworkCapabilities, now: float) -> list[str]:
+    """A line for each finding of the pre-flight check that forbids the start, and for each key that cannot be used."""
+    checked = KeyCheck(campaign.config, keys)
+    findings = check.find(
+        campaign.config,
+        campaign.plan,
+        len(campaign.image),
+        now=now,
+        network=network,
+        root_key_known=lambda device: not checked.root_keys[device.key_name],
+        mc_key_known=lambda group: not checked.mc_keys[group.key_name],
+    )
+    return [*check.refusals(findings), *_first(checked.unusable())]
+
+
+def _first(lines: list[str]) -> list[str]:
+    """The first lines; the number of the others."""
+    others = len(lines) - MOST_KEYS_NAMED
+    return lines if others <= 0 else [*lines[:MOST_KEYS_NAMED], f"key ring: {others} more keys cannot be used"]
+
+
+def start(
+    campaign: Campaign,
+    ownership: Ownership,
+    journal: JournalPort,
+    network: NetworkPort,
+    keys: KeyPort,
+    now: float,
+) -> list[Event]:
+    """Starts a campaign and stores it in the journal. Returns its first events.
+
+    CampaignError with the devices and groups that other campaigns hold, ParameterError with the refusals. After an
+    error the campaign can be started again.
+    """
+    held = ownership.conflicts(campaign.config)
+    refused = refusals(campaign, keys, network.capabilities, now)
+    if held:
+        raise CampaignError("\n".join([*held, *refused]))
+    if refused:
+        raise ParameterError("\n".join(refused))
+    try:
+        known = open_groups(campaign, journal, network, DownlinkBuilder(keys))
+        events = campaign.start(now, network.capabilities, known)
+        ownership.store(campaign, events)
+    except Exception:
+        campaign.abandon()
+        raise
+    return events
+
+
+def open_groups(campaign: Campaign, journal: JournalPort, network: NetworkPort, builder: DownlinkBuilder) -> Known:
     """Opens the groups of a new campaign on the network. Returns the registry's entries, with the next frame counters
     of a network server that assigns them.
 
@@ -59,7 +105,7 @@ def open_groups(campaign: Campaign, journal: Journal, network: Network, builder:
     for name, plan in campaign.plan.groups.items():
         used_up_to = known.next_f_cnt.get(name, 0)
         group = builder.multicast_group(campaign, name, max(plan.first_f_cnt, used_up_to))
-        counter = network.open_group(group)
+        counter = network.open_group(campaign.id, group)
         if network.capabilities.owns_f_cnt and counter is not None:
             counters[name] = counter
             if counter < used_up_to:
@@ -70,8 +116,7 @@ def open_groups(campaign: Campaign, journal: Journal, network: Network, builder:
     return replace(known, next_f_cnt={**known.next_f_cnt, **counters})
 
 
-def reopen_groups(campaign: Campaign, network: Network, builder: DownlinkBuilder) -> None:
-    """Opens the groups of a replayed campaign again, and has the network repeat what its last poll returned."""
+def reopen_groups(campaign: Campaign, network: NetworkPort, builder: DownlinkBuilder) -> None:
+    """Opens the groups of a replayed campaign again."""
     for name in campaign.plan.groups:
-        network.open_group(builder.multicast_group(campaign, name, campaign.next_f_cnt(name)))
-    network.reconnect()
+        network.open_group(campaign.id, builder.multicast_group(campaign, name, campaign.next_f_cnt(name)))

@@ -2,44 +2,53 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Iterator
 
 from fuota_fec.agent.downlinks import DownlinkBuilder
 from fuota_fec.agent.duty_cycle import DutyCycle
+from fuota_fec.agent.lost_time import Reach
+from fuota_fec.agent.ports import LeasePort, NetworkPort, NoKeyError
 from fuota_fec.campaign.campaign import Campaign
-from fuota_fec.campaign.messages import Event, HandOver, Reported, Requested, Withdrawn
-from fuota_fec.errors import CampaignError, FuotaError, NetworkError, ParameterError
-from fuota_fec.journal.base import Lease
-from fuota_fec.networks.base import Network
-
-log = logging.getLogger("fuota_fec.agent")
+from fuota_fec.campaign.messages import DownlinkSent, Event, HandOver, Reported, Requested, Withdrawn
+from fuota_fec.errors import FuotaError, JournalError, NetworkError
 
 NETWORK_RETRY = 5.0
 """s between two attempts to hand over a request or to withdraw downlinks."""
+KEY_PATIENCE = 60.0
+"""s for which a key is asked for that the ring cannot read now; then the request counts as not delivered."""
 LEASE_MARGIN = 5.0
 """s that the lease must still last for a hand-over."""
 
 
 class UnbuildableError(FuotaError):
-    """The downlink of a committed request cannot be built."""
+    """The downlink of a committed request cannot be built, for another reason than a key."""
 
 
 class Outbox:
     """Hands requests over in order, while the lease lasts and the sub-band is free, and tries again after a failure."""
 
     def __init__(
-        self, campaign: Campaign, lease: Lease, network: Network, builder: DownlinkBuilder, duty_cycle: DutyCycle
+        self,
+        campaign: Campaign,
+        lease: LeasePort,
+        network: NetworkPort,
+        builder: DownlinkBuilder,
+        duty_cycle: DutyCycle,
+        reach: Reach,
     ) -> None:
         self._campaign = campaign
         self._lease = lease
         self._network = network
         self._builder = builder
         self._duty_cycle = duty_cycle
+        self._reach = reach
         self._pending: dict[str, Requested] = {}
         self._to_withdraw: list[str] = []
         self._retry_at: dict[str, float] = {}
         """Time of the next attempt, of requests whose hand-over failed."""
+        self._without_key_since: dict[str, float] = {}
+        """Time since which the key of a request cannot be read."""
+        self._withdraw_at = float("-inf")
         self._last_unicast_at = float("-inf")
 
     def take(self, events: Iterable[Event]) -> None:
@@ -67,28 +76,35 @@ class Outbox:
 
     def withdraw(self, now: float) -> None:
         """Takes withdrawn downlinks out of the network's queues, or leaves them for the next attempt."""
-        if not self._to_withdraw:
+        if not self._to_withdraw or _waits(self._withdraw_at, now):
             return
         try:
-            self._network.withdraw(self._to_withdraw, now)
+            self._network.withdraw(self._campaign.id, self._to_withdraw, now)
             self._to_withdraw = []
-        except NetworkError as error:
-            log.warning("campaign %s: withdrawal failed, to be tried again: %s", self._campaign.id, error)
+        except NetworkError:
+            self._withdraw_at = now + NETWORK_RETRY
 
-    def hand_over(self, now: float) -> Iterator[HandOver]:
-        """Hands over what may go now. The campaign must receive each hand-over before the next one is asked for.
+    def hand_over(self, now: float) -> Iterator[HandOver | DownlinkSent]:
+        """Hands over what may go now. The campaign must receive each result before the next one is asked for: the
+        hand-over, or the report that a request cannot be delivered for want of a key.
 
         UnbuildableError for a request whose downlink cannot be built.
         """
         for request in tuple(self._pending.values()):
             if not self._campaign.awaits_hand_over(request.id):
                 self._drop(request)
-            elif self._may_go(request, now) and (handed_over := self._submit(request, now)) is not None:
-                yield handed_over
+                self._network.drop(self._campaign.id, request.dev_eui or f"{self._campaign.id}/{request.group}")
+            elif self._may_go(request, now) and (result := self._submit(request, now)) is not None:
+                yield result
+
+    def tries_again(self, now: float) -> bool:
+        """Whether a hand-over that failed is to be tried again."""
+        pending, awaited = self._pending, self._campaign.awaits_hand_over
+        return any(now <= pending[name].not_after and awaited(name) for name in self._retry_at)
 
     def due(self, now: float) -> float | None:
         """Time of the next attempt, as far as it is known now."""
-        times = [now + NETWORK_RETRY] if self._to_withdraw else []
+        times = [self._withdraw_at if self._withdraw_at > now else now + NETWORK_RETRY] if self._to_withdraw else []
         if self._pending:
             free = (self._free_at(request, now) for request in self._pending.values())
             times += [at for at in (*free, *self._retry_at.values()) if at > now]
@@ -97,11 +113,15 @@ class Outbox:
     def _may_go(self, request: Requested, now: float) -> bool:
         if self._campaign.paused and not request.reply:
             return False
-        retry_at = self._retry_at.get(request.id, now)
-        waits = now < retry_at <= now + NETWORK_RETRY  # A later time is of a clock that went back.
-        if waits or self._free_at(request, now) > now:
+        if _waits(self._retry_at.get(request.id, now), now) or self._free_at(request, now) > now:
             return False
-        return now <= request.not_after and self._lease.left() > LEASE_MARGIN
+        return now <= request.not_after and self._lease_lasts()
+
+    def _lease_lasts(self) -> bool:
+        try:
+            return self._lease.left() > LEASE_MARGIN
+        except JournalError:
+            return False
 
     def _free_at(self, request: Requested, now: float) -> float:
         """Time from which the request may be sent: a multicast frame by the duty cycle of its sub-band, a unicast by
@@ -111,17 +131,20 @@ class Outbox:
         delay = self._campaign.config.ucast_msg_delay / 1000
         return self._last_unicast_at + delay if self._last_unicast_at <= now else float("-inf")
 
-    def _submit(self, request: Requested, now: float) -> HandOver | None:
+    def _submit(self, request: Requested, now: float) -> HandOver | DownlinkSent | None:
         try:
             downlink = self._builder.downlink(self._campaign, request)
-        except (ParameterError, CampaignError) as error:
+        except NoKeyError as error:
+            return self._without_key(request, error, now)
+        except Exception as error:
             raise UnbuildableError(f"downlink {request.id} cannot be built: {error}") from error
         try:
-            result = self._network.submit(downlink, now)
+            result = self._network.submit(self._campaign.id, downlink, now)
         except NetworkError as error:
-            log.warning("downlink %s: hand-over failed, to be tried again: %s", request.id, error)
+            self._reach.failed(downlink.dev_eui or downlink.group or "", error, now)
             self._retry_at[request.id] = now + NETWORK_RETRY
             return None
+        self._reach.succeeded()
         self._drop(request)
         if request.group is None:
             self._last_unicast_at = now
@@ -133,6 +156,21 @@ class Outbox:
         f_cnt = result.f_cnt if result.f_cnt is not None else request.f_cnt
         return HandOver(id=request.id, reference=result.reference, f_cnt=f_cnt)
 
+    def _without_key(self, request: Requested, error: NoKeyError, now: float) -> DownlinkSent | None:
+        """Waits for a key that cannot be read now. Reports a request as not delivered whose key there is not."""
+        since = min(self._without_key_since.setdefault(request.id, now), now)
+        if not error.definite and now - since < KEY_PATIENCE:
+            self._retry_at[request.id] = now + NETWORK_RETRY
+            return None
+        self._drop(request)
+        return DownlinkSent(request.id, False, f"no key: {error}")
+
     def _drop(self, request: Requested) -> None:
         del self._pending[request.id]
         self._retry_at.pop(request.id, None)
+        self._without_key_since.pop(request.id, None)
+
+
+def _waits(until: float, now: float) -> bool:
+    """Whether an attempt is still ahead. A time that is later than the next attempt is of a clock that went back."""
+    return now < until <= now + NETWORK_RETRY

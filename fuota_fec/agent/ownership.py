@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection, Iterator, Sequence
 
+from fuota_fec.agent.ports import JournalPort, LeasePort
 from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.config import CampaignConfig
 from fuota_fec.campaign.messages import Event
 from fuota_fec.errors import JournalError
-from fuota_fec.journal.base import RUNNING, Journal, Lease, campaign_exists_error, describe_holders
+from fuota_fec.journal.base import RUNNING, campaign_exists_error, describe_holders
 
 log = logging.getLogger("fuota_fec.agent")
 
@@ -20,12 +21,12 @@ class Ownership:
     `lease_ttl` is how long (s) a campaign waits for an agent that is gone; a lease is renewed at half of that.
     """
 
-    def __init__(self, journal: Journal, name: str, network_name: str, lease_ttl: float) -> None:
+    def __init__(self, journal: JournalPort, name: str, network_name: str, lease_ttl: float) -> None:
         self._journal = journal
         self._name = name
         self._network_name = network_name
         self._ttl = lease_ttl
-        self._leases: dict[str, Lease] = {}
+        self._leases: dict[str, LeasePort] = {}
 
     # ---- claims ------------------------------------------------------------------------------------------
 
@@ -56,11 +57,11 @@ class Ownership:
         """Names of the campaigns whose leases this agent holds."""
         return self._leases.keys()
 
-    def lease(self, campaign: str) -> Lease:
+    def lease(self, campaign: str) -> LeasePort:
         """The lease of a campaign that is held."""
         return self._leases[campaign]
 
-    def acquire(self, campaign: str) -> Lease | None:
+    def acquire(self, campaign: str) -> LeasePort | None:
         """Takes the lease of a campaign; None while another agent holds it."""
         lease = self._journal.lease(campaign, self._name, self._ttl)
         if lease is not None:
@@ -68,9 +69,14 @@ class Ownership:
         return lease
 
     def renew(self) -> Iterator[str]:
-        """Renews leases at half time. Yields each campaign that another agent has taken; it is no longer held."""
+        """Renews leases at half time. Yields each campaign that another agent has taken; it is no longer held. A lease
+        that cannot be renewed now is held until it expires."""
         for name, lease in list(self._leases.items()):
-            if lease.left() < self._ttl / 2 and not lease.renew():
+            try:
+                taken = lease.left() < self._ttl / 2 and not lease.renew()
+            except JournalError:
+                continue
+            if taken:
                 log.warning("campaign %s was taken over by another agent", name)
                 del self._leases[name]
                 yield name

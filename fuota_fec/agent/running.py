@@ -22,24 +22,62 @@ class RunningCampaign:
     uncommitted: list[Event] = field(default_factory=list)
     orders: list[int] = field(default_factory=list)
     """Numbers of the orders that the uncommitted events carry out."""
+    inputs: list[Input] = field(default_factory=list)
+    """Inputs whose events are not committed."""
+    waits_since: float | None = None
+    """Unix time at which the campaign's time stopped; None while it goes on."""
+    waits_for: str = ""
+    """Reason of the wait."""
+    n_suspended: int = 0
+    """Number of suspensions in a row before this run."""
+    since: float = 0.0
+    """Unix time at which this run began."""
+    counted_until: float = float("-inf")
+    """Unix time up to which lost time was counted."""
 
     def receive(self, item: Input, now: float) -> None:
-        self.uncommitted += self.campaign.receive(item, now)
+        """Takes an input. Timers wait for `tick`: inputs that waited come before them."""
+        self.uncommitted += self.campaign.receive(item, now, timers=False)
+        self.inputs.append(item)  # Not if it raised: then it would raise again.
 
     def tick(self, now: float) -> None:
-        self.uncommitted += self.campaign.tick(now)
+        if self.waits_since is None:
+            self.uncommitted += self.campaign.tick(now)
 
-    def resume(self, now: float) -> None:
-        self.uncommitted += self.campaign.resume(now)
+    def resume(self, now: float, lost: float) -> None:
+        self.counted_until = now
+        self.uncommitted += self.campaign.resume(now, lost=lost)
 
-    def carry_out(self, verb: Verb, now: float) -> None:
-        """CampaignError if the verb is unknown, or not allowed in the campaign's present state."""
+    def wait(self, since: float, why: str) -> None:
+        """Stops the campaign's time: no timer fires."""
+        self.waits_for = why
+        since = max(since, self.counted_until)
+        self.waits_since = since if self.waits_since is None else min(self.waits_since, since)
+
+    def go_on(self, now: float, longest: float) -> None:
+        """Lets the campaign's time go on. A wait of `longest` seconds or more is lost time."""
+        since, self.waits_since = self.waits_since, None
+        if since is not None and now - since >= longest:
+            self.resume(now, now - since)
+
+    def deadline(self) -> float | None:
+        """Unix time of the next `tick`; None while the campaign waits."""
+        return self.campaign.deadline() if self.waits_since is None else None
+
+    def carry_out(self, verb: Verb, now: float, longest: float) -> None:
+        """CampaignError if the verb is unknown, or not allowed in the campaign's present state. After a pause of
+        `longest` seconds or more the campaign resumes."""
         campaign = self.campaign
+        paused = campaign.paused
         verbs: dict[str, Callable[[float], list[Event]]]
         verbs = {"pause": campaign.pause, "unpause": campaign.unpause, "stop": campaign.stop}
         if verb not in verbs:
             raise CampaignError(f"order: {verb!r} is not a verb, expected {', '.join(verbs)}")
         self.uncommitted += verbs[verb](now)
+        if campaign.paused and not paused:
+            self.wait(now, "paused")
+        elif paused and not campaign.paused:
+            self.go_on(now, longest)
 
     def ready(self) -> list[Event]:
         """Events to commit now. The end of a campaign waits until its downlinks are withdrawn: no agent takes over a
@@ -68,6 +106,7 @@ class RunningCampaign:
         events, self.orders = self.ready(), []
         self.uncommitted = self.uncommitted[len(events) :]
         self.n_committed += len(events)
+        self.inputs = []
         self.outbox.take(events)
         return events
 

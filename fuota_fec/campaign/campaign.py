@@ -159,14 +159,18 @@ class Campaign:
         machine = self._begin(first)
         return [first, *machine.run(iter((machine.start_stage(0, now),)), machine.settle(now))]
 
-    def receive(self, item: m.Input, now: float) -> list[m.Event]:
-        """Takes an input. No input raises: foreign ones are counted in `ignored`."""
+    def receive(self, item: m.Input, now: float, *, timers: bool = True) -> list[m.Event]:
+        """Takes an input. No input raises: foreign ones are counted in `ignored`.
+
+        `timers`: timers that were due before `now` fire first. Without it they wait for `tick`.
+        """
         machine = self._going_on()
         if machine is None:
             self.ignored["not running"] += 1
             return []
         now = max(now, machine.last_at)
-        return machine.run(machine.on_timers(now, before=True), machine.on_input(item, now), machine.settle(now))
+        before = machine.on_timers(now, before=True) if timers else iter(())
+        return machine.run(before, machine.on_input(item, now), machine.settle(now))
 
     def tick(self, now: float) -> list[m.Event]:
         """Fires the timers that are due."""
@@ -205,8 +209,10 @@ class Campaign:
         now = max(now, machine.last_at)
         return machine.run(machine.on_stop(now), machine.settle(now))
 
-    def resume(self, now: float) -> list[m.Event]:
-        """Resumes after a replay or an outage: the deadlines of devices and of the network begin anew."""
+    def resume(self, now: float, *, lost: float = 0.0) -> list[m.Event]:
+        """Resumes after a replay or an outage: the deadlines of devices and of the network begin anew. `lost` is the
+        time (s) in which nothing could be heard or sent."""
+        del lost
         machine = self._going_on()
         if machine is None:
             return []

@@ -58,7 +58,9 @@ class Network(Protocol):
     """A network server. Each agent has an object of its own, which returns the inputs of all devices of the server:
     agents that share an object would take each other's inputs.
 
-    Every call may raise NetworkError; the agent repeats that call with the same arguments.
+    Every call may raise NetworkError; the agent repeats that call with the same arguments. While the server cannot be
+    reached `poll` raises it: that time does not count in campaigns. Any other error, and any result that is not of the
+    declared type, is an error of the adapter: it fails the call alone, and is counted.
     """
 
     capabilities: NetworkCapabilities

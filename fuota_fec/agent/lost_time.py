@@ -1,0 +1,73 @@
+"""Time in which nothing could be heard or sent: it does not count in a campaign.
+
+Three things stop the time of an agent's campaigns: the agent did not take its turns, the network could not be read, or
+it took no downlink. A campaign that waits fires no timer; it takes inputs and orders. When it goes on, the time that it
+waited is lost time: its deadlines begin anew before its timers fire.
+"""
+
+from __future__ import annotations
+
+from fuota_fec.agent.ports import BrokenAdapterError
+from fuota_fec.errors import NetworkError
+
+LONGEST_SILENCE = 30.0
+"""s without a turn or a poll that still count as time. Longer than a turn in which network and database time out, so
+that slow turns do not stop a campaign for good; half of the shortest wait for a device (`delivery_timeout` by default),
+so that no device is given up for a silence that counts."""
+FEWEST_FAILURES = 2
+"""Devices and groups in a row to which nothing could be handed over, after which the network counts as away. A single
+one may be refused for its own sake: its campaign must end."""
+
+
+class Turns:
+    """Turns of an agent, and the polls in them."""
+
+    def __init__(self, longest_silence: float) -> None:
+        self._longest = longest_silence
+        self._last_at: float | None = None
+        self._expected_at = float("inf")
+        self.heard_at: float | None = None
+        """Unix time of the last good poll."""
+
+    def begin(self, now: float) -> float | None:
+        """Begins a turn. Unix time since which the agent took none, if that is much longer than expected."""
+        last_at, self._last_at = self._last_at, now
+        late = last_at is not None and now - max(self._expected_at, last_at) > self._longest
+        return last_at if late else None
+
+    def expect(self, at: float) -> None:
+        """Ends a turn: the next one is expected at this time, or before it."""
+        self._expected_at = at
+
+    def since_heard(self, now: float) -> float:
+        """Unix time since which the network could not be read, if it cannot be read now."""
+        return now if self.heard_at is None else min(self.heard_at, now)
+
+
+class Reach:
+    """Whether the network takes downlinks, from the hand-overs of all campaigns."""
+
+    def __init__(self) -> None:
+        self._failed: set[str] = set()
+        self._since = 0.0
+        self.reason = ""
+        """Last error."""
+
+    def failed(self, target: str, error: NetworkError, now: float) -> None:
+        """Takes a failed hand-over to a device or group. An error of the adapter itself proves nothing about the
+        network."""
+        if isinstance(error, BrokenAdapterError):
+            return
+        self._since = now if not self._failed else min(self._since, now)
+        self._failed.add(target)
+        self.reason = str(error)
+
+    def succeeded(self) -> None:
+        self._failed.clear()
+
+    def away_since(self, now: float, longest: float) -> float | None:
+        """Unix time since which every hand-over failed; None while the network takes downlinks, for all that is known,
+        and for `longest` seconds after that: so long a request may wait."""
+        if len(self._failed) < FEWEST_FAILURES or now - self._since < longest:
+            return None
+        return self._since

@@ -1,0 +1,111 @@
+"""Suspended campaigns: their reasons, when they are tried again, and the inputs that they have not taken."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
+
+from fuota_fec.agent.faults import Faults, describe, stack
+from fuota_fec.campaign.messages import Input
+from fuota_fec.errors import FuotaError
+
+log = logging.getLogger("fuota_fec.agent")
+
+FIRST_PAUSE = 5.0
+"""s until a suspended campaign is tried again; twice as long after each failure."""
+LONGEST_PAUSE = 300.0
+MOST_ATTEMPTS = 10
+"""Failures in a row after which the campaign is left to other agents: after about half an hour."""
+MOST_INPUTS = 10_000
+"""Most inputs that are kept for one campaign."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Suspension:
+    """A campaign that is not run now, and is to be replayed."""
+
+    reason: str
+    since: float
+    """Unix time since which the campaign's time stands still."""
+    retry_at: float
+    n: int = 0
+    """Number of failures in a row."""
+    inputs: list[Input] = field(default_factory=list)
+    """Inputs to be given to the campaign once it is replayed."""
+
+    def due(self, now: float) -> bool:
+        """Whether it is to be tried again. A later time than the longest pause is of a clock that went back."""
+        return not now < self.retry_at <= now + LONGEST_PAUSE
+
+
+class Suspensions:
+    """Campaigns that an agent does not run, though they are not finished."""
+
+    def __init__(self, faults: Faults) -> None:
+        self._faults = faults
+        self.held: dict[str, Suspension] = {}
+        """Campaigns whose lease is held, to be replayed."""
+        self.left: dict[str, Suspension] = {}
+        """Campaigns that could not be taken over, or were left to other agents."""
+
+    def reasons(self) -> dict[str, str]:
+        """Reason by the name of each campaign."""
+        return {name: suspension.reason for name, suspension in (*self.left.items(), *self.held.items())}
+
+    def hold(self, name: str, error: Exception, now: float, since: float, *, n: int, inputs: list[Input]) -> bool:
+        """Suspends a campaign after `n` failures in a row. False after many: then it is left to other agents."""
+        suspension = _again(name, error, now, self.held.pop(name, None), since=since, n=n, inputs=inputs)
+        if suspension.n < MOST_ATTEMPTS:
+            self.held[name] = suspension
+            return True
+        log.error("campaign %s is left to other agents: %s", name, suspension.reason)
+        self.left[name] = suspension
+        return False
+
+    def leave(self, name: str, error: Exception, now: float) -> None:
+        """Records that a campaign could not be taken over."""
+        before = self.left.get(name)
+        n = before.n if before is not None else 0
+        self.left[name] = _again(name, error, now, before, since=now, n=n, what="was not taken over")
+
+    def to_take_over(self, names: Collection[str], now: float) -> list[str]:
+        """Those of the campaigns without an agent that are to be taken over now: not the ones that failed a short while
+        ago. Campaigns that are not among them any more are forgotten."""
+        self.left = {name: left for name, left in self.left.items() if name in names}
+        return [name for name in names if name not in self.left or self.left[name].due(now)]
+
+    def keep(self, name: str, item: Input) -> None:
+        """Keeps an input for a campaign that is to be replayed."""
+        suspension = self.held.get(name)
+        if suspension is None:
+            return
+        if len(suspension.inputs) < MOST_INPUTS:
+            suspension.inputs.append(item)
+        else:
+            self._faults.n["input dropped"] += 1
+
+    def forget(self, name: str) -> None:
+        self.held.pop(name, None)
+        self.left.pop(name, None)
+
+
+def _again(
+    name: str,
+    error: Exception,
+    now: float,
+    before: Suspension | None,
+    *,
+    since: float,
+    n: int = 0,
+    inputs: Sequence[Input] = (),
+    what: str = "suspended",
+) -> Suspension:
+    """Suspension for an error, after `n` failures in a row. A reason that is still the same is not logged again."""
+    reason = describe(error)
+    if before is None or before.reason != reason:
+        trace = "" if isinstance(error, FuotaError) else f"\n{stack(error)}"
+        log.error("campaign %s %s: %s%s", name, what, reason, trace)
+    pause = min(FIRST_PAUSE * 2 ** min(n, MOST_ATTEMPTS), LONGEST_PAUSE)
+    kept = list(inputs[:MOST_INPUTS])
+    return Suspension(reason=reason, since=since, retry_at=now + pause, n=n + 1, inputs=kept)
