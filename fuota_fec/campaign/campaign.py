@@ -211,13 +211,12 @@ class Campaign:
 
     def resume(self, now: float, *, lost: float = 0.0) -> list[m.Event]:
         """Resumes after a replay or an outage: the deadlines of devices and of the network begin anew. `lost` is the
-        time (s) in which nothing could be heard or sent."""
-        del lost
+        time (s) in which nothing could be heard or sent: the maximum duration ends that much later."""
         machine = self._going_on()
         if machine is None:
             return []
         now = max(now, machine.last_at)
-        return machine.run(iter((m.Resumed(at=now),)), machine.settle(now))
+        return machine.run(iter((m.Resumed(at=now, lost=lost),)), machine.settle(now))
 
     def _going_on(self) -> Machine | None:
         """Machine of the campaign; None before the start and after the end."""
