@@ -494,19 +494,3 @@ def test_run_goes_on_whatever_is_raised_for_one_campaign(config_of, desk_of) -> 
     shown = iter(range(1, 100_000))
     asyncio.run(desk.agent.run(poll_interval=0, clock=lambda: T0 + 10 * next(shown)))
     assert {e.status for name in "ab" for e in desk.of(m.Finished, name)} == {"FAILED"}
-
-
-def test_health_counts_what_runs_and_when_it_was_read(config_of, desk_of) -> None:
-    desk = desk_of(config_of())
-    health = desk.agent.health()
-    assert (health.ok, health.n_running, health.last_poll, dict(health.n_errors)) == (True, 1, None, {})
-    desk.hears(1)
-    health = desk.agent.health()
-    assert (health.ok, health.last_poll, health.last_commit) == (True, T0, T0)
-    desk.network.deaf = True
-    desk.step(1)
-    health = desk.agent.health()
-    assert (health.ok, health.network) == (False, "cannot read from the network: no connection")
-    desk.network.deaf = False
-    desk.step(1)
-    assert desk.agent.health().ok
