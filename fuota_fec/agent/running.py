@@ -40,8 +40,10 @@ class RunningCampaign:
 
     def receive(self, item: Input, now: float) -> None:
         """Takes an input. Timers wait for `tick`: inputs that waited come before them."""
+        kept = not self.campaign.finished
         self.uncommitted += self.campaign.receive(item, now, timers=False)
-        self.inputs.append(item)  # Not if it raised: then it would raise again.
+        if kept:
+            self.inputs.append(item)  # Not if it raised: then it would raise again.
 
     def tick(self, now: float) -> None:
         if self.waits_since is None:
