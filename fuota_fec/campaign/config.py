@@ -149,6 +149,8 @@ class CampaignConfig:
     """Largest accepted error of a device's clock, s."""
     time_sync_tolerance: float = field(default=1, metadata=between(0, 1e6))
     """Clock synchronisation (TS003): a correction up to this, s, is sent only if the device requires an answer."""
+    reply_interval: float = field(default=30, metadata=between(0, 1e6))
+    """Time in which a device gets at most one answer of a kind to its own questions, s."""
     answer_spread_max: float = field(default=128, metadata=between(0, 2048))
     """Longest spread of the answers to a multicast request, s, up to 2048."""
     fsession_status_threshold: int = field(default=5, metadata=between(0, 1e7))

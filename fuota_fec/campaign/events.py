@@ -223,6 +223,15 @@ class ReplyOwed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ForeignClock(Event):
+    """First time of reception that lies more than 10 s from the arrival of its uplink: `off` s after it, or before it
+    if negative. The arrival counts from now on wherever that is so."""
+
+    dev_eui: str
+    off: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BlockReceived(Event):
     """A device reported that its block is complete, and whether it is the announced one (2.0.0)."""
 

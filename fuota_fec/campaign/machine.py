@@ -19,6 +19,7 @@ from fuota_fec.campaign.exchanges.fragments import Fragments
 from fuota_fec.campaign.exchanges.group_status import GroupStatus
 from fuota_fec.campaign.exchanges.replies import Replies
 from fuota_fec.campaign.exchanges.unicast import UnicastExchange
+from fuota_fec.campaign.inputs import is_well_formed
 from fuota_fec.campaign.plan import Plan
 from fuota_fec.campaign.questions.question import Question
 from fuota_fec.campaign.stages import Stage, tidy
@@ -139,6 +140,8 @@ class Machine:
             if not self.state.stopping:
                 yield from self._after_stage(now)
             elif self.clean_up.over and self.replies.over:
+                for request_id in self.replies.outstanding():
+                    yield m.Withdrawn(at=now, id=request_id)
                 yield self._finish(now)
             else:
                 return
@@ -204,8 +207,8 @@ class Machine:
         return exchange.on_timer(key, now) if exchange is not None else iter(())
 
     def _on_pacer(self, now: float) -> Decisions:
-        """Requests the next unicast: replies before questions."""
-        if self.queue.replies:
+        """Requests the next unicast, a reply or a question."""
+        if self.queue.reply_is_next:
             yield from self.replies.next_request(now)
         elif (turn := self.queue.next_turn()) is not None:
             exchange = self._exchange_of(turn.device)
@@ -225,6 +228,9 @@ class Machine:
             yield from self._end_as(FAILED, f"{reasons.DURATION} in {stage.name}", now)
 
     def on_input(self, item: m.Input, now: float) -> Decisions:
+        if not is_well_formed(item):
+            self.ignored["malformed input"] += 1
+            return
         """Passes an input to the exchange that it concerns; counts it in `ignored` if it concerns none."""
         if self.finished:
             self.ignored["not running"] += 1
@@ -315,27 +321,33 @@ class Machine:
         self.main = _EXCHANGES[stage.exchange](state, self.queue, stage, event.at)
 
     def _apply_stage_ended(self, event: m.StageEnded) -> None:
-        """Ends the stage's exchange, cleans up devices that left during setup, and records which devices passed."""
+        """Ends the stage's exchange, cleans up devices that left with a reboot ahead, records which passed."""
         state, stage = self.state, self._stage
         assert self.main is not None
-        before = [d for d in state.devices.values() if d.taking_part] if stage.sets_up else []
+        before = [device for device in state.devices.values() if device.taking_part]
         self.main.apply(event)
         self.owed.update({dev_eui: (stage.name, question) for dev_eui, question in self.main.owing.items()})
         self.main, self.last_end = None, event
         for device in before:
-            if not device.taking_part and device.reboot_sent:
-                self.clean_up.add(device, stage.clean_up(state, device, event.at), event)
+            undoes = device.reboot_sent if stage.sets_up else device.reboots_after(event.at)
+            if undoes and not device.taking_part and (questions := stage.clean_up(state, device, event.at)):
+                self.clean_up.add(device, questions, event)
         if self._decides and not event.back_to:
             for device in state.devices.values():
                 device.passed = device.taking_part
 
+    def _apply_foreign_clock(self, _event: m.ForeignClock) -> None:
+        self.state.foreign_clock = True
+
     def _apply_version_heard(self, event: m.VersionHeard) -> None:
+        self.state.devices[event.dev_eui].n_own_accord += 1
         self._take_version(self.state.devices[event.dev_eui], event.fw_version)
 
     def _apply_block_received(self, event: m.BlockReceived) -> None:
         self.uplinks.apply_block_received(event)
 
     def _apply_reply_owed(self, event: m.ReplyOwed) -> None:
+        self.state.devices[event.dev_eui].n_own_accord += 1
         self.replies.apply(event)
 
     def _apply_period_measured(self, event: m.PeriodMeasured) -> None:
@@ -377,16 +389,18 @@ class Machine:
         state.timers.clear(DURATION)
         if event.status == STOPPED:
             self.replies.drop_all(event.at)
+        self.replies.hold_end()
         if self.main is not None:
             if self._decides:
                 for device in state.devices.values():
                     device.passed = device.taking_part and self.phase(device) is Phase.SUCCEEDED
             self.main.drop_all(event.at)
             self.main = None
-        undoes = event.status == STOPPED or (event.status == FAILED and stage.sets_up)
+        stopped, failed = event.status == STOPPED, event.status == FAILED
         for device in state.devices.values():
-            if event.status == STOPPED and device.taking_part and not device.passed:
+            if stopped and device.taking_part and not device.passed:
                 device.reason = reasons.STOPPED
+            undoes = stopped or (failed and (stage.sets_up or device.reboots_after(event.at)))
             questions = stage.clean_up(state, device, event.at) if undoes else tidy(state, device)
             if questions and device.dev_eui not in self.clean_up.turns:
                 self.clean_up.add(device, questions, event)
@@ -397,6 +411,7 @@ class Machine:
         if event.status == SUCCEEDED:
             state.stage_idx = len(self.stages)
         state.status, state.reason, state.unconfirmed = event.status, event.reason, event.unconfirmed
+        self.replies.drop_all(event.at)
         for device in state.devices.values():
             if device.taking_part and not device.passed and not device.reason:
                 device.reason = "the campaign ended before it was verified"
@@ -418,6 +433,7 @@ _APPLY: dict[type[m.Event], str] = {
     m.StageStarted: "_apply_stage_started",
     m.StageEnded: "_apply_stage_ended",
     m.VersionHeard: "_apply_version_heard",
+    m.ForeignClock: "_apply_foreign_clock",
     m.BlockReceived: "_apply_block_received",
     m.ReplyOwed: "_apply_reply_owed",
     m.PeriodMeasured: "_apply_period_measured",

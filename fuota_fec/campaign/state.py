@@ -22,6 +22,8 @@ from fuota_fec.codec.block import FragmentedBlock
 from fuota_fec.devices.profiles import DeviceProfile, profile
 
 LAST_SESSION_CNT = 0xFFFF
+MOST_OWN_ACCORD = 64
+"""Events that one device may cause of its own accord in a campaign: versions, block reports, replies."""
 
 
 class Data(IntEnum):
@@ -83,6 +85,10 @@ class DeviceState:
     """Whether the device is assumed to hold a fragmentation session."""
     session_set_up: bool = False
     """Whether this campaign requested a fragmentation session."""
+    awaits_time: bool = False
+    """Whether the campaign asked the device to synchronise its clock, and owes it the time."""
+    set_up_again: bool = False
+    """Whether McGroupSetup was repeated, as the device reported that it has no such group."""
     synchronised: bool = False
     """Whether a clock synchronisation was requested after a session answer with a wrong clock."""
     memberships: tuple[Membership, ...] = ()
@@ -92,6 +98,8 @@ class DeviceState:
     """Kind of the reboot that was requested, answered or not: "time" or "countdown"; "": none."""
     reboot_at: float | None = None
     """Unix time by which the requested reboot is over."""
+    n_own_accord: int = 0
+    """Events that the device caused of its own accord."""
     got_fragments: bool = False
     """Whether fragments were sent while the device took part."""
     unconfirmed: str = ""
@@ -100,6 +108,15 @@ class DeviceState:
     @property
     def dev_eui(self) -> str:
         return self.device.dev_eui
+
+    @property
+    def may_volunteer(self) -> bool:
+        """Whether the device may cause a further event of its own accord."""
+        return self.n_own_accord < MOST_OWN_ACCORD
+
+    def reboots_after(self, at: float) -> bool:
+        """Whether a reboot that the campaign asked for lies ahead."""
+        return bool(self.reboot_sent) and self.reboot_at is not None and at < self.reboot_at
 
     def known(self) -> KnownDevice:
         """Facts about the device for the registry."""
@@ -187,6 +204,8 @@ class CampaignState:
     sent_until: float = 0.0
     """Unix time of the end of the last multicast frame."""
     n_requests: int = 0
+    foreign_clock: bool = False
+    """Whether a time of reception was found to be wrong."""
     timers: Timers = field(default_factory=Timers)
     changed_devices: set[str] = field(default_factory=set)
     changed_groups: set[str] = field(default_factory=set)

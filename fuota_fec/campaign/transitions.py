@@ -243,6 +243,7 @@ PHASE_ROWS: tuple[PhaseTransition, ...] = (
     PhaseTransition((_UNHEARD, _STALLED), GivenUp, (_GIVEN_UP,), "never heard, or no retry is left"),
     PhaseTransition(tuple(sorted(OPEN - {_UNHEARD, _STALLED})), GivenUp, (_GIVEN_UP,), "the stage is over"),
     PhaseTransition((_READY,), GivenUp, (_SUCCEEDED,), "too late for the last question of the clean-up"),
+    PhaseTransition((_STALLED,), GivenUp, (_READY, _HELD), "silent: the next question of the clean-up"),
     PhaseTransition((_REQUESTED,), Resumed, (_READY, _UNASKED), "the request expired in the outage"),
     PhaseTransition(_OVER, StageEnded, (_ABSENT,), "the stage ends"),
     PhaseTransition(tuple(phase for phase in Phase if phase is not _ABSENT), Stopping, (_ABSENT,), "the campaign ends"),

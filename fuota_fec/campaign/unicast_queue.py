@@ -22,7 +22,8 @@ class Reply:
 
 
 class UnicastQueue:
-    """Queue of the campaign's unicasts: replies first, then the devices that are READY, first in, first out."""
+    """Queue of the campaign's unicasts: replies first, then the devices that are READY, first in, first out. While both
+    wait, they take turns."""
 
     def __init__(self, state: CampaignState) -> None:
         self._state = state
@@ -30,6 +31,8 @@ class UnicastQueue:
         self.ready: deque[Turn] = deque()
         """Turns that were READY when they were added. Turns that have left that phase since are skipped."""
         self.n_ready = 0
+        self._after_reply = False
+        """Whether the last unicast was a reply."""
         self.next_at = 0.0
         """Unix time of the earliest next unicast."""
 
@@ -41,10 +44,23 @@ class UnicastQueue:
         """Turn of the next device to be asked; None if no device is READY."""
         return next((turn for turn in self.ready if turn.phase is Phase.READY), None)
 
+    @property
+    def reply_is_next(self) -> bool:
+        """Whether the next unicast is a reply."""
+        requests_wait = self.n_ready and not self._state.paused
+        return bool(self.replies) and not (self._after_reply and requests_wait)
+
+    def take_reply(self, at: float) -> Reply:
+        """Removes the reply that has waited longest, as it is requested."""
+        self._after_reply = True
+        self.set_next(at)
+        return self.replies.popleft()
+
     def take(self, turn: Turn, at: float) -> None:
         """Removes a device whose request is decided, and the entries before it, which are no longer READY."""
         while self.ready and self.ready.popleft() is not turn:
             pass
+        self._after_reply = False
         self.set_next(at)
 
     def set_next(self, at: float) -> None:

@@ -20,6 +20,8 @@ from fuota_fec.wire.commands import Command
 
 LEAST_INTERVALS, MOST_INTERVALS = 3, 9
 """Numbers of intervals between uplinks: the fewest whose median counts, and the most, the last ones, that enter it."""
+MOST_DELAY = 10.0
+"""Delay of an uplink, s, up to which its time of reception is relied on."""
 FIRST_CHANGE, LATER_CHANGE = 0.01, 0.25
 """Relative change of an uplink period that emits the first, and each later, PeriodMeasured."""
 
@@ -47,8 +49,7 @@ class Uplinks:
     ) -> Decisions:
         """Decides about an uplink. A device that left the campaign has no exchange, but may owe the answer to a
         question of a stage."""
-        received_at = uplink.received_at
-        if not 0 < received_at <= LAST_TIME:
+        if not 0 < uplink.received_at <= LAST_TIME:
             self._ignored["uplink without a time"] += 1
         elif exchange is not None:
             yield from self._on_heard(device, exchange, uplink, now)
@@ -57,10 +58,23 @@ class Uplinks:
         else:
             yield from self._on_late(device, owed, uplink, now)
 
+    def _received_at(self, device: DeviceState, uplink: m.Uplink, now: float) -> tuple[float, bool, Decisions]:
+        """Time of reception, and whether it can be relied on. A time after the arrival, or more than MOST_DELAY before
+        it, is that of a foreign clock, or the uplink was delayed: the arrival counts instead, and one event reports it.
+        """
+        off = uplink.received_at - now
+        if -MOST_DELAY <= off <= self._state.config.time_sync_tolerance:
+            return uplink.received_at, True, iter(())
+        self._ignored["time of reception far from the arrival"] += 1
+        known = self._state.foreign_clock
+        warning = () if known else (m.ForeignClock(at=now, dev_eui=device.dev_eui, off=off),)
+        return now, False, iter(warning)
+
     def _on_heard(self, device: DeviceState, exchange: Exchange, uplink: m.Uplink, now: float) -> Decisions:
-        received_at = uplink.received_at
+        received_at, exact, warning = self._received_at(device, uplink, now)
+        yield from warning
         if uplink.f_port not in self._packages:
-            yield from self._measure(device, min(received_at, now), now)
+            yield from self._measure(device, received_at, now)
         if exchange.is_news(device, received_at):
             yield m.DeviceHeard(at=now, dev_eui=device.dev_eui)
         yield from exchange.on_uplink(device, received_at, now)
@@ -68,7 +82,7 @@ class Uplinks:
             return
         for command in self._decode(uplink, device):
             known = False
-            for event in self._on_device_question(device, command, received_at, now):
+            for event in self._on_device_question(device, command, received_at if exact else None, now):
                 known = True
                 yield event
             answer = exchange.on_command(device, command, received_at, now)
@@ -76,7 +90,8 @@ class Uplinks:
                 yield from answer
             elif isinstance(command, firmware.DevVersionAns) and command.fw_version != device.fw_version:
                 # Some devices report their version by themselves after a reboot into new firmware.
-                yield m.VersionHeard(at=now, dev_eui=device.dev_eui, fw_version=command.fw_version)
+                event = m.VersionHeard(at=now, dev_eui=device.dev_eui, fw_version=command.fw_version)
+                yield from self._own_accord(device, event)
             elif not known:
                 self._ignored[type(command).__name__] += 1
 
@@ -86,12 +101,14 @@ class Uplinks:
         """Takes an uplink of a device that has left: the answer that it owes is one event, and its questions are
         answered."""
         self._ignored["device has left the campaign"] += 1
+        received_at, exact, warning = self._received_at(device, uplink, now)
+        yield from warning
         for command in self._decode(uplink, device):
-            yield from self._on_device_question(device, command, uplink.received_at, now)
+            yield from self._on_device_question(device, command, received_at if exact else None, now)
             if owed is None:
                 continue
             stage, question = owed
-            if question.read(self._state, device, command, uplink.received_at) is not None:
+            if question.read(self._state, device, command, received_at) is not None:
                 yield m.LateAnswer(at=now, dev_eui=device.dev_eui, stage=stage)
                 return
 
@@ -115,10 +132,13 @@ class Uplinks:
 
     # ---- questions of the device -------------------------------------------------------------------------
 
-    def _on_device_question(self, device: DeviceState, command: Command, received_at: float, now: float) -> Decisions:
+    def _on_device_question(
+        self, device: DeviceState, command: Command, received_at: float | None, now: float
+    ) -> Decisions:
+        """Answers a question of a device. Without a time of reception to rely on, the time is not answered."""
         if self._state.stopping == "STOPPED":
             return
-        if isinstance(command, clock.AppTimeReq) and not self._state.network.clock_sync:
+        if isinstance(command, clock.AppTimeReq) and not self._state.network.clock_sync and received_at is not None:
             yield from self._on_time_question(device, command, received_at, now)
         elif isinstance(command, fragmentation.FragDataBlockReceivedReq):
             yield from self._on_block(device, command, now)
@@ -129,9 +149,11 @@ class Uplinks:
             return
         data = Data.WRONG if command.mic_error else Data.COMPLETE
         if device.data is not data:
-            yield m.BlockReceived(at=now, dev_eui=device.dev_eui, ok=not command.mic_error)
+            event = m.BlockReceived(at=now, dev_eui=device.dev_eui, ok=not command.mic_error)
+            yield from self._own_accord(device, event)
         answer = fragmentation.FragDataBlockReceivedAns(frag_index=command.frag_index)
-        yield from self._replies.owe(device, "FragDataBlockReceivedAns", answer, self._ports.fragmentation, now)
+        for owed in self._replies.owe(device, "FragDataBlockReceivedAns", answer, self._ports.fragmentation, now):
+            yield from self._own_accord(device, owed)
 
     def _on_time_question(
         self, device: DeviceState, command: clock.AppTimeReq, received_at: float, now: float
@@ -144,12 +166,22 @@ class Uplinks:
             return
         if command.ans_required or abs(correction) > self._state.config.time_sync_tolerance:
             answer = clock.AppTimeAns(time_correction=correction, token_ans=command.token_req)
-            yield from self._replies.owe(device, "AppTimeAns", answer, self._ports.clock, now)
+            for owed in self._replies.owe(device, "AppTimeAns", answer, self._ports.clock, now):
+                yield from self._own_accord(device, owed)
+
+    def _own_accord(self, device: DeviceState, event: m.Event) -> Decisions:
+        """An event that a device causes of its own accord; beyond MOST_OWN_ACCORD it is counted instead."""
+        if device.may_volunteer or device.awaits_time:
+            yield event
+        else:
+            self._ignored["more than a device may report of its own accord"] += 1
 
     # ---- what events do ----------------------------------------------------------------------------------
 
     def apply_block_received(self, event: m.BlockReceived) -> None:
-        self._state.devices[event.dev_eui].data = Data.COMPLETE if event.ok else Data.WRONG
+        device = self._state.devices[event.dev_eui]
+        device.data = Data.COMPLETE if event.ok else Data.WRONG
+        device.n_own_accord += 1
 
     # ---- bytes -------------------------------------------------------------------------------------------
 

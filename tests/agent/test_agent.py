@@ -185,7 +185,7 @@ def test_reports_of_unknown_downlinks_are_ignored(config_of, desk_of) -> None:
 
 
 def test_counters_sessions_versions_and_groups_outlive_a_campaign(config_of, desk_of, finish) -> None:
-    config = config_of("c", (1, 2), group={"version": "2.0.0"}, ack_reception=False)
+    config = config_of("c", (1, 2), group={"version": "2.0.0"}, ack_reception=False, clean_up=False)
     desk = desk_of(config)
     finish(desk, "c", (1, 2))
     assert desk.of(m.Finished)[0].status == "SUCCEEDED"

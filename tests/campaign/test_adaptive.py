@@ -1,4 +1,4 @@
-"""redundancy = "adaptive": coded fragments in rounds, and between them who still lacks some."""
+"""Adaptive redundancy: coded fragments in rounds, with the status of the devices between them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from campaign_driver import NEW_VERSION, OLD_VERSION, T0
 
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.campaign import Campaign
@@ -14,12 +15,10 @@ from fuota_fec.campaign.turn import Phase
 from fuota_fec.wire import firmware, fragmentation, multicast
 
 SESSION, DATA, STATUS, VERIFY = "McClassCSession", "DlFragment", "FragSessionStatus", "CompletionVerification"
-T0 = 1_800_000_000.0
 N_FRAGS = 30
-"""Of one byte."""
+"""Number of fragments of one byte."""
 FIRST, LEAST = 2, 2
 """Coded fragments of the first round, and of a further one at least."""
-OLD_VERSION, NEW_VERSION = 0x01000000, 0x02000000
 ADAPTIVE: dict[str, Any] = {"redundancy": "adaptive", "fsession_status_threshold": 0, "fsize": 1, "stage_end": "all"}
 BINARY = {**ADAPTIVE, "kind": "binary"}
 ALONE = {**ADAPTIVE, "fsession_status_threshold": 1000}
@@ -172,7 +171,7 @@ def test_a_round_is_for_the_quickest_that_the_threshold_needs(drive) -> None:
 
 
 def test_devices_that_told_of_their_losses_are_reckoned_with_them(drive) -> None:
-    """Who lacks more but hears better may be the quicker one."""
+    """A device that lacks more but hears better may be the quicker one."""
     d = drive(2, stage=STATUS, success_threshold=50, **ALONE)
     unicast_status(d, {1: lacks(4, 8), 2: lacks(8, 32)})
     assert sizes(d) == [10]
@@ -434,7 +433,7 @@ def test_a_device_cannot_lack_more_than_all(drive) -> None:
 
 
 def short_session(drive: Any, n_devices: int, **settings: Any) -> Any:
-    """In the second half of the coded fragments of round 1 the session is over."""
+    """The session is over in the second half of the coded fragments of round 1."""
     d = drive(n_devices, stage=DATA, loss=0.5, **settings)
     served = 0
     d.wait_until(d.campaign.deadline())
@@ -450,7 +449,7 @@ def short_session(drive: Any, n_devices: int, **settings: Any) -> Any:
 
 @pytest.mark.parametrize("base", [ADAPTIVE, BINARY])
 def test_a_session_that_is_over_in_a_round_cuts_it_short(drive, base) -> None:
-    """What was sent may be enough: they are asked, by unicast."""
+    """The frames that were sent may be enough: devices are asked by unicast."""
     d = short_session(drive, 2, **base, max_duration=100_000)
     assert d.stage == STATUS
     n_sent = len(fragments(d))
@@ -475,7 +474,7 @@ def test_a_device_that_has_the_data_is_not_asked_into_another_session(drive) -> 
 
 
 def test_a_device_that_is_presumed_complete_need_not_join_another_session(drive) -> None:
-    """It may have rebooted, and know nothing of groups any more: the version that runs will tell."""
+    """The device may have rebooted and lost its group: its version decides."""
     d = drive(2, stage=STATUS, **ADAPTIVE)
     status(d)
     say(d, {1: lacks(5, 30)})
@@ -539,7 +538,7 @@ def test_the_maximum_duration_does_not_end_a_firmware_update_while_a_group_is_as
 
 @pytest.mark.parametrize("n_answers", [0, 1, 2])
 def test_the_maximum_duration_ends_status_requests_not_the_firmware_update(drive, n_answers) -> None:
-    """Who was silent until then may be complete, and all of them stay: the version that runs will tell."""
+    """Silent devices may be complete, and all of them stay: their version decides."""
     d = drive(3, stage=STATUS, **ALONE)
     d = with_duration(d, d.now + 300 - T0)
     unicast_status(d, dict.fromkeys(range(1, 1 + n_answers), COMPLETE))
@@ -598,7 +597,7 @@ def test_a_verification_that_finds_a_third_version_leads_to_no_round(drive) -> N
 
 @pytest.mark.parametrize("base", [ADAPTIVE, ALONE])
 def test_three_presumptions_are_enough(drive, base) -> None:
-    """It has another problem than missing fragments."""
+    """The fault of the device is not missing fragments."""
     d = drive(2, stage=STATUS, **base)
     for _ in range(6):
         if d.status != "RUNNING":
@@ -679,7 +678,7 @@ def test_one_group_of_two_is_adaptive(drive, group_of, base, redundancy) -> None
 
 
 def test_a_binary_transfer_does_not_succeed_by_silence(drive, group_of) -> None:
-    """What was presumed of one group while the other was asked is still to be said."""
+    """A presumption about one group, made while the other was asked, is still to be proved."""
     groups = tuple(group_of(name, mc_addr=f"01f3a4b{i}", **NEW_DIALECT) for i, name in enumerate(("meters", "other")))
     d = drive(4, stage=STATUS, **BINARY, groups=groups)
     status(d)

@@ -1,10 +1,11 @@
-"""Resume: after a crash or an outage devices and the network have their whole time again, and no retry is lost."""
+"""Resume of a campaign after a crash or an outage: deadlines begin anew, and no retry is lost."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
+from campaign_driver import IMAGE, T0
 
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.campaign import Campaign
@@ -13,9 +14,7 @@ from fuota_fec.campaign.turn import Phase
 from fuota_fec.errors import CampaignError
 from fuota_fec.wire import clock, multicast
 
-T0 = 1_800_000_000.0
 REBOOT = T0 + 50_000
-IMAGE = bytes(range(7, 37))
 OUTAGE = 20_000.0
 GROUP, FRAG, SESSION, DATA = "McGroupSetup", "FragSessionSetup", "McClassCSession", "DlFragment"
 STATUS, UPGRADE, VERIFY = "FragSessionStatus", "UpgradeImage", "CompletionVerification"

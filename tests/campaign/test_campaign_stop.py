@@ -1,4 +1,4 @@
-"""Stop: what is done in which stage, to which devices, how often, and when it is over."""
+"""Stop of a campaign: the clean-up by stage and device, its retries, and its end."""
 
 from __future__ import annotations
 
@@ -6,17 +6,16 @@ import itertools
 from typing import Any
 
 import pytest
+from campaign_driver import IMAGE, NEW_VERSION, T0, same
 
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.config import Device
+from fuota_fec.campaign.state import Data
 from fuota_fec.errors import CampaignError
 from fuota_fec.wire import firmware, fragmentation, multicast
 
-T0 = 1_800_000_000.0
 REBOOT = T0 + 50_000
-IMAGE = bytes(range(7, 37))
-OLD_VERSION, NEW_VERSION = 0x01000000, 0x02000000
 CANCELLED = firmware.DevRebootTimeAns(reboot_time=0xFFFFFFFF)
 DELETED = firmware.DevDeleteImageAns()
 
@@ -144,7 +143,7 @@ def test_a_stop_a_moment_before_the_reboot_time_prevents_the_installation(drive)
 
 
 def test_a_device_that_passed_keeps_its_image(drive) -> None:
-    """It said the new version although the reboot is ahead: only that and the group are undone."""
+    """The device reported the new version before its reboot: only the reboot and the group are undone."""
     d = drive(2, reboot=REBOOT, stage=VERIFY)
     d.say(1, firmware.DevVersionAns(fw_version=NEW_VERSION, hw_version=1))
     d.stop()
@@ -419,7 +418,7 @@ def test_a_request_that_was_not_delivered_uses_up_a_retry(drive) -> None:
 
 
 def test_a_device_that_was_never_heard_since_a_reboot_is_given_up(drive) -> None:
-    """In verification nothing is sent before a fresh uplink; clean-up holds to that."""
+    """Verification and clean-up send nothing before a fresh uplink."""
     d = drive(1, reboot=REBOOT, stage=VERIFY)
     d.stop()
     d.wait(301)
@@ -483,6 +482,18 @@ def test_a_late_confirmation_counts_as_long_as_others_are_cleaned_up(drive) -> N
     assert (last_event(d).unconfirmed, d.questions(1)) == ((), [DELETE, LEAVE])
 
 
+def test_what_stays_unconfirmed_is_named_after_a_late_confirmation_of_another_action(drive) -> None:
+    d = quick_and_slow(drive)
+    d.stop()
+    d.sent(d.ask(2))
+    d.sent(d.ask(1))
+    d.wait(115)
+    d.sent(d.ask(1))
+    d.wait(115)
+    d.say(1, DELETED)
+    assert unconfirmed(d) == {1: "no answer in McGroupDelete"}
+
+
 def test_a_late_confirmation_does_not_hide_an_earlier_refusal(drive) -> None:
     d = quick_and_slow(drive)
     d.stop()
@@ -520,18 +531,33 @@ def test_a_stopped_campaign_names_the_devices_that_did_not_confirm(drive) -> Non
 
 
 def test_a_stop_is_bounded_by_retries_not_by_the_maximum_duration(drive) -> None:
-    """It ends at T0 + 20 000 s; an answer is due after 610 s."""
+    """The maximum duration ends at T0 + 20 000 s; an answer is due after 610 s."""
     start = T0 + 19_000
     d = drive(1, max_duration=20_000, reboot=REBOOT, session_start=start, each={"uplink_period": 600}, stage=SESSION)
     d.wait_until(start - 10)
     d.stop()
-    for n in (1, 2, 3):
+    asked = [CANCEL] * 3 + [LEAVE] * 3
+    for n in range(1, 7):
         d.sent(d.ask(1))
         d.wait(609)
-        assert (d.status, d.questions(1)) == ("stopping", [CANCEL] * n)
+        assert (d.status, d.questions(1)) == ("stopping", asked[:n])
         d.wait(2)
     assert d.status == "STOPPED"
-    assert d.now > d.of(m.Stopping)[0].at + 3 * 610 > T0 + 20_000
+    assert d.now > d.of(m.Stopping)[0].at + 6 * 610 > T0 + 20_000
+
+
+@pytest.mark.parametrize("stage", [DATA, "UpgradeImage"])
+def test_the_image_is_deleted_also_where_the_cancel_of_the_reboot_was_not_confirmed(drive, stage) -> None:
+    d = drive(2, reboot=REBOOT, redundancy=0, stage=stage)
+    d.stop()
+    for _ in range(3):
+        d.sent(d.ask(1))
+        d.wait(1000)
+    assert unconfirmed(d)[1] == "no answer in CancelReboot"
+    d.sent(d.ask(1))
+    d.say(1, DELETED)
+    assert d.questions(1)[:4] == [CANCEL] * 3 + [DELETE]
+    assert d.state(1).data is Data.UNKNOWN
 
 
 def test_silent_devices_cannot_keep_a_stop_for_ever(drive) -> None:
@@ -661,7 +687,7 @@ def test_replies_that_are_not_handed_over_are_withdrawn(drive, group_of) -> None
 
 
 def test_a_device_that_is_being_cleaned_up_is_not_asked_twice(drive) -> None:
-    """It left after it was sent a reboot time; then the campaign is stopped."""
+    """The device left after it was sent a reboot time; then the campaign is stopped."""
     d = drive(3, reboot=REBOOT, success_threshold=60, stage_end="all", stage=FRAG)
     d.sent(d.ask(2))
     d.say(2, fragmentation.FragSessionSetupAns(frag_index=0, wrong_descriptor=True))
@@ -682,10 +708,6 @@ def test_a_device_that_is_being_cleaned_up_is_not_asked_twice(drive) -> None:
 
 
 # ---- replay ----------------------------------------------------------------------------------------------
-
-
-def same(a: Campaign, b: Campaign) -> bool:
-    return (a.status(), a.deadline(), a.n_events, a.finished) == (b.status(), b.deadline(), b.n_events, b.finished)
 
 
 @pytest.mark.parametrize(("kind", "stage", "settings", "done"), TABLE, ids=row)

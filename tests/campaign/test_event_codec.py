@@ -1,4 +1,4 @@
-"""Inputs and events: frozen, plain data, without keys, and the same again after a journal."""
+"""Events as JSON: written and read again, earlier versions upgraded, later ones refused."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ PLAIN: dict[Any, st.SearchStrategy[Any]] = {
 
 
 def values(hint: Any) -> st.SearchStrategy[Any]:
-    """Whatever a field of that type may hold."""
+    """Values of a field by its type."""
     if hint in PLAIN:
         return PLAIN[hint]
     origin, args = get_origin(hint), get_args(hint)
@@ -111,7 +111,7 @@ def test_data_of_no_event_is_refused(data: bytes) -> None:
 
 
 def test_a_configuration_that_is_refused_today_is_told() -> None:
-    """By its reason, not by a traceback of whoever reads it."""
+    """The message has the problem of the configuration, and there is no other traceback."""
     [event] = [e for e in EXAMPLES if isinstance(e, m.Configured) and e.config is SMALL]
     written = m.encode(event).replace(b'"max_duration":100000', b'"max_duration":-1')
     with pytest.raises(JournalError, match="a Configured that cannot be read: max_duration: -1"):
@@ -123,7 +123,7 @@ def test_an_event_of_an_earlier_version_is_read(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(m.HandedOver, "VERSION", 3)
     monkeypatch.setitem(m.UPGRADES, ("HandedOver", 1), lambda old: {**old, "name": old["their_name"]})  # type: ignore[arg-type]
     monkeypatch.setitem(m.UPGRADES, ("HandedOver", 2), lambda old: {**old, "reference": old["name"]})  # type: ignore[arg-type]
-    event_codec._decoder.cache_clear()
+    event_codec._decoder.cache_clear()  # Readers are cached for the life of the process.
     try:
         expected = m.HandedOver(at=1.0, id="c/1", reference="x")
         assert m.decode("HandedOver", 1, b'{"at":1,"id":"c/1","their_name":"x"}') == expected

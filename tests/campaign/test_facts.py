@@ -1,42 +1,19 @@
-"""State that outlives a campaign: what the registry is told of it, and what a campaign makes of what it says."""
+"""Facts that outlive a campaign: those for the registry, and the use of those from it."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
+from campaign_driver import IMAGE, NEW_VERSION, OLD_VERSION, T0, dev, known, member
 
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.errors import CampaignError
 from fuota_fec.wire import firmware, fragmentation
 
-T0 = 1_800_000_000.0
-IMAGE = bytes(range(7, 37))
-OLD_VERSION, NEW_VERSION = 0x01000000, 0x02000000
 GROUP, FRAG, SESSION, DATA = "McGroupSetup", "FragSessionSetup", "McClassCSession", "DlFragment"
 VERIFY = "CompletionVerification"
-
-
-def dev(i: int) -> str:
-    return f"{i:016x}"
-
-
-def known(**device: Any) -> m.Known:
-    """What the registry says of device 1."""
-    return m.Known(devices={dev(1): m.KnownDevice(**device)})
-
-
-def member(**changes: Any) -> m.Membership:
-    """Of the group of these campaigns, with five frames planned from counter 0."""
-    values: dict[str, Any] = {
-        "mc_group_id": 0,
-        "mc_addr": "01f3a4b5",
-        "key": "meters",
-        "min_mc_f_cnt": 0,
-        "max_mc_f_cnt": 5,
-    }
-    return m.Membership(**values | changes)
 
 
 def device_facts(d: Any, i: int = 1) -> list[m.KnownDevice]:
@@ -65,7 +42,7 @@ def test_before_the_start_there_is_nothing_to_tell(config_of) -> None:
 
 
 def test_a_replayed_campaign_tells_only_what_is_new(drive) -> None:
-    """What it was told before was written with the events."""
+    """Earlier facts were written with the events."""
     d = drive(1, stage=DATA)
     again = Campaign.replay(d.events, IMAGE)
     assert again.take_facts() == []
@@ -147,7 +124,7 @@ def test_a_membership_is_told_once_it_is_confirmed(drive, group_of) -> None:
 
 
 def test_a_membership_is_forgotten_as_soon_as_it_may_be_overwritten(drive) -> None:
-    """And what it has of other groups is not."""
+    """Memberships in other groups are kept."""
     other = member(mc_group_id=3, mc_addr="0badcafe")
     d = drive(1, known=known(memberships=(member(mc_addr="00000001"), other)))
     d.up(1)
@@ -265,7 +242,7 @@ def test_a_replayed_campaign_counts_from_where_the_registry_was(drive) -> None:
 
 
 def test_the_version_from_before_is_known_and_asked_again_in_verification(drive) -> None:
-    """It may still be flashing."""
+    """The device may still be installing the image."""
     d = drive(1, known=known(fw_version=OLD_VERSION), stage=VERIFY)
     d.wait(30)
     d.sent(d.ask(1))
@@ -285,7 +262,7 @@ def test_another_version_than_that_from_before_is_a_verdict(drive) -> None:
 
 
 def test_the_registry_is_not_asked_whether_a_device_is_updated(drive) -> None:
-    """It said so before this campaign; only what a device says now is a proof."""
+    """The version was reported before this campaign; only a report in the campaign is a proof."""
     d = drive(1, known=known(fw_version=NEW_VERSION), stage=VERIFY)
     assert d.asked(1) == "DevVersion"
 

@@ -1,4 +1,4 @@
-"""The campaign as a whole: its verbs, replay, and whatever comes in whenever it likes."""
+"""The machine: order of inputs and timers, foreign inputs, and any input at any time (a state machine test)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from campaign_driver import T0, machine_of, replayed, same
 from hypothesis import HealthCheck, settings
 from hypothesis import Phase as Step
 from hypothesis import strategies as st
@@ -21,7 +22,6 @@ from fuota_fec.errors import CampaignError
 from fuota_fec.wire import clock, firmware, fragmentation, multicast
 from fuota_fec.wire.commands import Command, PackageVersionAns
 
-T0 = 1_800_000_000.0
 STAGES = ["McGroupSetup", "FragSessionSetup", "McClassCSession", "DlFragment", "CompletionVerification"]
 PORTS = {"multicast": 200, "fragmentation": 201, "clock": 202, "firmware": 203}
 
@@ -88,14 +88,6 @@ def test_foreign_inputs_are_counted_and_add_no_event(drive, stage) -> None:
 
 
 # ---- replay ----------------------------------------------------------------------------------------------
-
-
-def replayed(d: Any) -> Campaign:
-    return Campaign.replay(d.events, d.image)
-
-
-def same(a: Campaign, b: Campaign) -> bool:
-    return (a.status(), a.deadline(), a.n_events, a.finished) == (b.status(), b.deadline(), b.n_events, b.finished)
 
 
 # ---- whatever comes, whenever ----------------------------------------------------------------------------
@@ -169,17 +161,16 @@ receptions = st.one_of(
     st.sampled_from([0.0, 0.0, 0.0, 30.0, -30.0, float("nan"), float("inf"), float("-inf"), 1e308, -1e308, 4e9]),
     st.floats(0, 500),
 )
-"""How long before now a gateway says that it received something."""
+"""Times of reception before now, s."""
 devices = st.integers(1, 5)
 """Four are in the campaign."""
 CLEANING = {"CancelReboot", "McGroupDelete", "DevDeleteImage"}
-"""What is asked to undo things."""
+"""Questions of the clean-up."""
 
 
 def inside(campaign: Campaign) -> Any:
     """All that decides what a campaign does next."""
-    machine = campaign._machine  # Phases and counters are no part of what a campaign shows.
-    assert machine is not None
+    machine = machine_of(campaign)
     state, queue, replies = machine.state, machine.queue, machine.replies
     exchanges = {"main": machine.main, "clean-up": machine.clean_up}
     unicast = {name: x for name, x in exchanges.items() if isinstance(x, UnicastExchange)}
@@ -301,9 +292,9 @@ class AnythingMachine(RuleBasedStateMachine):
         self.begin(campaign)
 
     def replayed(self) -> Campaign:
-        """Only when devices were heard is not among the events: a replayed campaign measures anew."""
+        """Replays the campaign, with the times of uplinks: they are no events, and a replay measures anew."""
         campaign = replayed(self.d)
-        campaign._machine.uplinks._heard = copy.deepcopy(self.d.machine.uplinks._heard)
+        machine_of(campaign).uplinks._heard = copy.deepcopy(self.d.machine.uplinks._heard)
         return campaign
 
     def feed(self, item: m.Input) -> None:
@@ -325,7 +316,7 @@ class AnythingMachine(RuleBasedStateMachine):
     @running
     @rule(seconds=delays)
     def time_passes(self, seconds: float) -> None:
-        """Or goes back."""
+        """Sets the clock back."""
         self.d.now += seconds
         self.tick()
 
@@ -386,7 +377,7 @@ class AnythingMachine(RuleBasedStateMachine):
     @running
     @rule()
     def all_say_the_right_thing(self) -> None:
-        """What they were asked is sent, and they answer."""
+        """Reports the requests to the devices as sent, and has the devices answer."""
         self.the_network_takes_everything()
         for i in range(1, 5):
             self.a_device_says_the_right_thing(i)
@@ -445,7 +436,7 @@ class AnythingMachine(RuleBasedStateMachine):
     @running
     @rule(verb=st.sampled_from(["unpause", "pause", "stop", "resume"]), seldom=st.integers(0, 1))
     def an_operator_says_something(self, verb: str, seldom: int) -> None:
-        """What is not allowed raises, and changes nothing."""
+        """Calls a verb. An illegal one raises and changes nothing."""
         if verb == "stop" and seldom:
             return
         before = inside(self.d.campaign)
@@ -511,7 +502,7 @@ class AnythingMachine(RuleBasedStateMachine):
 
     @invariant()
     def nothing_is_to_be_handed_over_once_it_ends(self) -> None:
-        """But what undoes things; and, unless it is stopped, replies."""
+        """Only requests of the clean-up go out, and replies unless the campaign is stopped."""
         stopping = self.d.of(m.Stopping)
         if stopping:
             idx = self.d.events.index(stopping[0])
@@ -545,14 +536,14 @@ class Model:
         """The last request of a device, unless it is known to have left."""
         self.question_of: dict[str, tuple[Any, ...]] = {}
         self.asked: Counter[tuple[Any, ...]] = Counter()
-        """How often the network took a question to a device."""
+        """Number of hand-overs of a question to a device."""
         self.deferred: Counter[tuple[Any, ...]] = Counter()
         self.last_unicast = float("-inf")
         self.on_air: dict[str, dict[str, float]] = {}
-        """By group, when frames went out, but for those that did not."""
+        """Unix times of the frames of a group, without those that were not sent."""
         self.n_sent: Counter[tuple[Any, ...]] = Counter()
         self.repeated: Counter[tuple[Any, ...]] = Counter()
-        """How often a group is to be asked for its status once more."""
+        """Number of repeated status requests to a group that are still to be made."""
         self.payload_of: dict[tuple[str, int], bytes] = {}
         self.sessions: dict[str, m.Session] = {}
 

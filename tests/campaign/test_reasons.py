@@ -1,4 +1,4 @@
-"""Why a device did not pass: a closed list, and "unverified" apart from passed and failed."""
+"""Reasons why a device did not pass: a closed list."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from campaign_driver import NEW_VERSION, OLD_VERSION, T0
 
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.campaign import Campaign
@@ -16,12 +17,9 @@ from fuota_fec.campaign.turn import Phase
 from fuota_fec.wire import clock, firmware, fragmentation, multicast
 from fuota_fec.wire.commands import Command, PackageVersionAns
 
-T0 = 1_800_000_000.0
 REBOOT = T0 + 15_000
-OLD_VERSION, NEW_VERSION = 0x01000000, 0x02000000
-GROUP, FRAG, SESSION, DATA = "McGroupSetup", "FragSessionSetup", "McClassCSession", "DlFragment"
-STATUS, UPGRADE, VERIFY = "FragSessionStatus", "UpgradeImage", "CompletionVerification"
-
+FRAG, SESSION, DATA, STATUS = "FragSessionSetup", "McClassCSession", "DlFragment", "FragSessionStatus"
+UPGRADE, VERIFY = "UpgradeImage", "CompletionVerification"
 RIGHT_VERSION = firmware.DevVersionAns(fw_version=NEW_VERSION, hw_version=1)
 COMPLETE = fragmentation.FragDataBlockReceivedReq(frag_index=0, mic_error=False)
 

@@ -246,7 +246,7 @@ def test_the_version_proves_a_repair_in_a_firmware_update(drive) -> None:
 
 
 def test_a_round_after_a_repair_has_rows_that_nobody_was_sent(drive) -> None:
-    """It still does not run the new version; meanwhile device 1 lacks something too, and a round is cheaper."""
+    """The repaired device still runs the old version, device 1 lacks fragments too, and a round is cheaper."""
     d = drive(2, stage=STATUS, **UPDATE)
     tell(d, {2: lacks(1)})
     d.wait(d.campaign.plan.groups["meters"].status_wait + 1)

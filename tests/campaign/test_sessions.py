@@ -1,10 +1,11 @@
-"""Further rounds, further sessions, UpgradeImage: what comes after a transmission that did not reach everybody."""
+"""Sessions and rounds: start and time-out, further rounds, further sessions."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
+from campaign_driver import IMAGE, NEW_VERSION, T0
 
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.campaign import Campaign
@@ -14,17 +15,12 @@ from fuota_fec.campaign.state import Data
 from fuota_fec.wire import firmware, fragmentation, multicast
 from fuota_fec.wire.clock import gps_from_unix
 
-T0 = 1_800_000_000.0
-IMAGE = bytes(range(7, 37))
-OLD_VERSION, NEW_VERSION = 0x01000000, 0x02000000
 GROUP, FRAG, SESSION, DATA = "McGroupSetup", "FragSessionSetup", "McClassCSession", "DlFragment"
-STATUS, UPGRADE, VERIFY = "FragSessionStatus", "UpgradeImage", "CompletionVerification"
-
+STATUS, UPGRADE, VERIFY, CLASS_C = "FragSessionStatus", "UpgradeImage", "CompletionVerification", "McClassCSession"
 COMPLETE = fragmentation.FragSessionStatusAns(frag_index=0, nb_frag_received=3, missing_frag=0)
 LACKING = fragmentation.FragSessionStatusAns(frag_index=0, nb_frag_received=2, missing_frag=1)
 READY = firmware.DevUpgradeImageAns(up_image_status=3, next_firmware_version=NEW_VERSION)
 NOT_READY = firmware.DevUpgradeImageAns(up_image_status=1)
-
 BINARY: dict[str, Any] = {"kind": "binary", "redundancy": 0, "stage": STATUS}
 FIRMWARE: dict[str, Any] = {"redundancy": 0, "stage": UPGRADE}
 LOOK: dict[str, dict[str, Any]] = {"binary": BINARY, "firmware": FIRMWARE}
@@ -63,9 +59,6 @@ def fragments(d: Any, group: str | None = None) -> list[int | None]:
 
 def look(kind: str) -> str:
     return STATUS if kind == "binary" else UPGRADE
-
-
-SETUP, FRAG, CLASS_C, VERIFY = "McGroupSetup", "FragSessionSetup", "McClassCSession", "CompletionVerification"
 
 
 def asked(d, i=1, module=multicast, version="1.0.0"):
@@ -253,7 +246,7 @@ def test_no_device_is_asked_for_another_session_while_a_round_fits_into_the_old_
 
 
 def started(drive: Any, **settings: Any) -> Any:
-    """In the middle of its fragments: two of five are out."""
+    """The session ends after two of five fragments."""
     d = drive(**{"n_devices": 2, "stage": DATA} | settings)
     d.wait_until(d.session().start + 5)
     for n in range(2):
@@ -312,9 +305,9 @@ def test_a_device_that_does_not_take_the_second_session_leaves(drive) -> None:
     d = started(drive, success_threshold=50, stage_end="all")
     over(d)
     d.succeed(1)
-    say(d, 2, multicast.McClassCSessionAns(mc_group_id=0, start_missed=True))
+    say(d, 2, multicast.McClassCSessionAns(mc_group_id=0, dr_error=True))
     assert (d.stage, d.members()) == (DATA, [1])
-    assert d.device(2).reason == "refused in McClassCSession: start_missed"
+    assert d.device(2).reason == "refused in McClassCSession: dr_error"
 
 
 def test_a_session_of_class_b_is_followed_by_another_too(drive, group_of) -> None:

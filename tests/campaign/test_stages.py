@@ -1,10 +1,11 @@
-"""What each stage asks, and how its answers read."""
+"""Stages: their order by kind of campaign, their limits, and their questions."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
+from campaign_driver import T0
 
 from fuota_fec.campaign.messages import (
     Configured,
@@ -28,12 +29,8 @@ def session(d, group="meters"):
     return d.of(StageStarted)[2].sessions[group]
 
 
-T0 = 1_800_000_000.0
-
 REBOOT = T0 + 50_000
-
 DATA = ["FragSessionSetup", "McClassCSession", "DlFragment"]
-
 EXPECTED = [
     ("multicast", {}, ["McGroupSetup", "McClassCSession"]),
     ("multicast", {"redundancy": 0}, ["McGroupSetup", "McClassCSession"]),

@@ -5,19 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from campaign_driver import dev, known
 
 from fuota_fec.campaign import messages as m
+from fuota_fec.campaign.state import Data, GroupState
 
-GROUP, FRAG, SESSION, DATA = "McGroupSetup", "FragSessionSetup", "McClassCSession", "DlFragment"
-
-
-def dev(i: int) -> str:
-    return f"{i:016x}"
-
-
-def known(**device: Any) -> m.Known:
-    """What the registry says of device 1."""
-    return m.Known(devices={dev(1): m.KnownDevice(**device)})
+FRAG = "FragSessionSetup"
 
 
 @pytest.mark.parametrize(("configured", "last", "sent"), [(1, None, 1), (1, 0, 1), (1, 40, 41), (50, 40, 50)])
@@ -43,3 +36,105 @@ def test_a_resend_has_the_same_session_count(drive, group_of) -> None:
 def test_session_counts_end_at_16_bits(drive, group_of) -> None:
     d = drive(1, groups=(group_of(version="2.0.0"),), known=known(session_cnt=0xFFFF), stage=FRAG)
     assert d.command(d.ask(1)).session_cnt == 0xFFFF
+
+
+# ---- groups ----------------------------------------------------------------------------------------------
+
+
+def group_state(d: Any) -> GroupState:
+    return d.machine.state.groups["meters"]
+
+
+def test_a_group_begins_with_the_frames_of_the_first_round(drive) -> None:
+    group = group_state(drive(1))
+    assert (group.n_frames, group.n_requested, group.remaining, group.rows_left) == (5, 0, 5, 0)
+
+
+def test_a_round_with_coded_fragments_adds_them_as_far_as_rows_are_left(drive) -> None:
+    group = group_state(drive(1, redundancy="adaptive", kind="binary"))
+    before, left = group.n_frames, group.rows_left
+    group.begin_round(2, 1)
+    assert (group.round, group.n_frames, group.rows_left) == (2, before + 1, left - 1)
+    group.begin_round(3, 10 * left)
+    assert (group.round, group.n_frames, group.rows_left) == (3, before + left, 0)
+
+
+def test_a_round_without_coded_fragments_begins_the_uncoded_ones_again(drive) -> None:
+    group = group_state(drive(1, redundancy=0))
+    group.n_requested = 3
+    group.begin_round(2, 0)
+    assert (group.round, group.n_requested, group.n_frames) == (2, 0, 3)
+
+
+def test_a_group_has_no_more_rounds_than_planned(drive) -> None:
+    group = group_state(drive(1, redundancy=0))
+    group.begin_round(group.plan.rounds + 1, 0)
+    assert group.round == 1
+
+
+def test_a_round_that_ends_early_keeps_the_frames_that_were_requested(drive) -> None:
+    group = group_state(drive(1))
+    group.n_requested = 4
+    group.end_round()
+    assert (group.n_frames, group.remaining, group.rows_left) == (4, 0, 1)
+
+
+def test_the_remaining_time_falls_by_the_spacing_with_each_frame(drive) -> None:
+    group = group_state(drive(1))
+    before = group.remaining_time()
+    group.n_requested += 1
+    assert before - group.remaining_time() == pytest.approx(group.plan.time.spacing)
+
+
+# ---- the campaign ----------------------------------------------------------------------------------------
+
+
+def test_the_state_begins_with_the_facts_of_the_registry(drive) -> None:
+    d = drive(1, known=known(session_cnt=7, session_open=True, fw_version=5))
+    device = d.state(1)
+    assert (device.session_cnt, device.last_session_cnt, device.session_open, device.old_version) == (8, 7, True, 5)
+    assert device.known() == m.KnownDevice(session_cnt=7, session_open=True, fw_version=5)
+
+
+def test_a_configured_version_goes_before_that_of_the_registry(drive) -> None:
+    d = drive(1, known=known(fw_version=5), each={"fw_version": "1.2.3.4"})
+    assert d.state(1).old_version == 0x01020304
+
+
+def test_request_ids_count_the_requests_of_the_campaign(drive) -> None:
+    state = drive(1).machine.state
+    assert state.next_request_id() == "c/1"
+    state.n_requests = 41
+    assert state.next_request_id() == "c/42"
+
+
+def test_the_slowest_period_is_of_devices_that_take_part(drive) -> None:
+    state = drive(2).machine.state
+    first, second = state.devices.values()
+    first.period, second.period = 100.0, 900.0
+    assert state.slowest_period() == 900
+    second.taking_part = False
+    assert (state.slowest_period(), state.n_taking_part(), state.active_groups()) == (100, 1, {"meters"})
+    first.taking_part = False
+    assert (state.slowest_period(), state.active_groups()) == (state.plan.slowest_period, set())
+
+
+@pytest.mark.parametrize(
+    ("redundancy", "reason", "lacks"), [(2, "", True), (0, "", False), (0, "missing 1 fragments", True)]
+)
+def test_a_group_lacks_fragments_if_a_device_may_lack_some(drive, redundancy, reason, lacks) -> None:
+    state = drive(1, redundancy=redundancy).machine.state
+    [device] = state.devices.values()
+    device.reason = reason
+    assert state.lacking_groups() == ({"meters"} if lacks else set())
+    device.data = Data.LIKELY
+    assert state.lacking_groups() == set()
+
+
+def test_facts_are_taken_once(drive) -> None:
+    state = drive(2).machine.state
+    state.changed_devices.add(dev(2))
+    state.changed_groups.add("meters")
+    group, device = state.take_facts()
+    assert (group.mc_addr, device.dev_eui) == ("01f3a4b5", dev(2))
+    assert state.take_facts() == []

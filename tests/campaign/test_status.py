@@ -5,21 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from campaign_driver import NEW_VERSION, OLD_VERSION, T0
 
 from fuota_fec.campaign import messages as m
 from fuota_fec.wire import firmware, fragmentation
 from fuota_fec.wire.commands import Command
 
 STAGES = ["McGroupSetup", "FragSessionSetup", "McClassCSession", "DlFragment", "CompletionVerification"]
-
-T0 = 1_800_000_000.0
-
-OLD_VERSION, NEW_VERSION = 0x01000000, 0x02000000
-
-GROUP, FRAG, SESSION, DATA = "McGroupSetup", "FragSessionSetup", "McClassCSession", "DlFragment"
-
-STATUS, UPGRADE, VERIFY = "FragSessionStatus", "UpgradeImage", "CompletionVerification"
-
+DATA, STATUS, UPGRADE, VERIFY = "DlFragment", "FragSessionStatus", "UpgradeImage", "CompletionVerification"
 COMPLETE = fragmentation.FragDataBlockReceivedReq(frag_index=0, mic_error=False)
 
 

@@ -6,12 +6,19 @@ import pytest
 
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.messages import (
+    BlockReceived,
     DeviceHeard,
+    DownlinkSent,
+    HandOver,
+    MulticastSummary,
     PeriodMeasured,
+    ReplyOwed,
     Reported,
     Unanswered,
+    Uplink,
+    VersionHeard,
 )
-from fuota_fec.wire import multicast
+from fuota_fec.wire import firmware, fragmentation, multicast
 
 
 def speaks(d, i, *intervals):
@@ -22,7 +29,7 @@ def speaks(d, i, *intervals):
         d.up(i)
 
 
-SETUP, FRAG, CLASS_C, VERIFY = "McGroupSetup", "FragSessionSetup", "McClassCSession", "CompletionVerification"
+SETUP, FRAG = "McGroupSetup", "FragSessionSetup"
 
 
 def test_an_uplink_on_any_port_counts_as_heard(drive):
@@ -61,18 +68,74 @@ def test_the_period_is_the_median_once_three_intervals_are_heard(drive):
 def test_the_time_of_reception_counts_not_that_of_arrival(drive):
     d = drive(1)
     start = d.now
-    for n in range(4):
-        d.up(1, received_at=start + 70 * n - 1000)
+    for n, delay in enumerate((0, 8, 0, 9)):
+        d.wait_until(start + 70 * n + delay)
+        d.up(1, received_at=start + 70 * n)
     assert [e.period for e in d.of(PeriodMeasured)] == [70]
+
+
+def test_an_uplink_with_a_time_of_reception_far_from_its_arrival_counts_by_its_arrival(drive):
+    d = drive(1)
+    start = d.now
+    for n in range(4):
+        d.wait_until(start + 70 * n)
+        d.up(1, received_at=d.now - 30 * n - 20)
+    assert [e.period for e in d.of(PeriodMeasured)] == [70]
+
+
+MALFORMED = [
+    *(None, 7, "uplink", b"", object(), ("id",), {"dev_eui": f"{1:016x}"}),
+    *(Uplink(None, 1, b"", 1.0), Uplink(f"{1:016x}", None, b"", 1.0), Uplink(f"{1:016x}", 1, "text", 1.0)),
+    *(Uplink(f"{1:016x}", 1, None, 1.0), Uplink(f"{1:016x}", 1, b"", None), Uplink(f"{1:016x}", 1, b"", "now")),
+    *(DownlinkSent(None), DownlinkSent(["c/1"]), DownlinkSent("c/1", None), MulticastSummary(7)),
+    *(HandOver(None), HandOver("c/1", f_cnt="5"), HandOver("c/1", f_cnt=-1), HandOver("c/1", f_cnt=2**32)),
+    *(HandOver("c/1", f_cnt=True), HandOver("c/1", f_cnt=float("nan"))),
+]
+
+
+@pytest.mark.parametrize("item", MALFORMED, ids=repr)
+def test_malformed_input_is_counted_and_changes_nothing(drive, item):
+    d = drive(1)
+    d.up(1)
+    assert d.receive(item) == []
+    assert d.campaign.ignored["malformed input"] == 1
+
+
+@pytest.mark.parametrize("received_at", [float("nan"), float("inf"), -float("inf"), -1.0, 0.0, 1e300])
+def test_an_uplink_without_a_time_that_a_calendar_knows_is_counted(drive, received_at):
+    d = drive(1)
+    assert d.up(1, received_at=received_at) == []
+    assert d.campaign.ignored["uplink without a time"] == 1
+
+
+def test_a_device_that_changes_its_version_with_each_uplink_causes_a_bounded_number_of_events(drive):
+    d = drive(2)
+    for version in range(1000):
+        d.say(1, firmware.DevVersionAns(fw_version=version, hw_version=1))
+    assert len(d.of(VersionHeard)) == 64
+    assert d.campaign.ignored["more than a device may report of its own accord"] == 936
+    d.say(2, firmware.DevVersionAns(fw_version=7, hw_version=1))
+    assert len(d.of(VersionHeard)) == 65
+
+
+def test_a_block_whose_status_flips_causes_a_bounded_number_of_events(drive, group_of):
+    d = drive(1, groups=(group_of(version="2.0.0"),), ack_reception=True, reply_interval=0)
+    d.reach("CompletionVerification")
+    for n in range(300):
+        d.say(1, fragmentation.FragDataBlockReceivedReq(frag_index=0, mic_error=bool(n % 2)))
+        for reply in d.replies(1):
+            d.hand_over(reply)
+    assert len(d.of((BlockReceived, ReplyOwed))) == 64
 
 
 def test_a_repeated_or_late_uplink_is_no_interval(drive):
     d = drive(1)
     start = d.now
-    d.wait(300)
-    for at in (0, 0, 60, 60, 20, 60, 120, 80, 120):
-        d.up(1, received_at=start + at)
+    for arrival, received_at in ((0, 0), (1, 0), (60, 60), (61, 60), (62, 55), (120, 120), (121, 115), (122, 120)):
+        d.wait_until(start + arrival)
+        d.up(1, received_at=start + received_at)
     assert d.of(PeriodMeasured) == []
+    d.wait_until(start + 181)
     d.up(1, received_at=start + 180)
     assert [e.period for e in d.of(PeriodMeasured)] == [60]
 

@@ -19,6 +19,8 @@ from fuota_fec.campaign.messages import (
     HandOver,
     Input,
     Known,
+    KnownDevice,
+    Membership,
     MulticastSummary,
     NetworkCapabilities,
     Requested,
@@ -76,6 +78,39 @@ def make_config(n_devices: int = 3, **changes: Any) -> CampaignConfig:
         "clean_up": False,
     }
     return CampaignConfig(**{**settings, **changes})
+
+
+def known(**device: Any) -> Known:
+    """Facts of the registry about device 1."""
+    return Known(devices={dev(1): KnownDevice(**device)})
+
+
+def member(**changes: Any) -> Membership:
+    """Membership in the group of these campaigns, with five frames planned from counter 0."""
+    values: dict[str, Any] = {
+        "mc_group_id": 0,
+        "mc_addr": "01f3a4b5",
+        "key": "meters",
+        "min_mc_f_cnt": 0,
+        "max_mc_f_cnt": 5,
+    }
+    return Membership(**values | changes)
+
+
+def replayed(driver: Driver) -> Campaign:
+    return Campaign.replay(driver.events, driver.image)
+
+
+def same(a: Campaign, b: Campaign) -> bool:
+    """Whether two campaigns look alike and go on at the same time."""
+    return (a.status(), a.deadline(), a.n_events, a.finished) == (b.status(), b.deadline(), b.n_events, b.finished)
+
+
+def machine_of(campaign: Campaign) -> Machine:
+    """Machine of a campaign, read from a private attribute: no view of a campaign has phases and counters."""
+    machine = campaign._machine
+    assert machine is not None
+    return machine
 
 
 class Driver:
@@ -253,10 +288,7 @@ class Driver:
 
     @property
     def machine(self) -> Machine:
-        """Machine of the campaign, read from a private attribute: no view of a campaign has phases and counters."""
-        machine = self.campaign._machine
-        assert machine is not None
-        return machine
+        return machine_of(self.campaign)
 
     def state(self, i: int) -> DeviceState:
         """State of device i."""
@@ -463,7 +495,7 @@ _RIGHT: dict[str, Callable[[Driver, DeviceState, Group], Command]] = {
     "DevUpgradeImage": _image_valid,
     "DevDeleteImage": lambda *_: firmware.DevDeleteImageAns(),
 }
-"""By what is asked."""
+"""Right answers by name of the question."""
 
 _FIRST_OF = {
     "PackageVersion": "PackageVersion TS005",
@@ -478,7 +510,7 @@ _FIRST_OF = {
     "CompletionVerification": "DevVersion",
     CLEAN_UP: "McGroupDelete",
 }
-"""By stage, what is asked first."""
+"""Name of the first question by stage."""
 
 
 @pytest.fixture(scope="session")

@@ -6,9 +6,9 @@ import pickle
 from typing import Any
 
 import pytest
-from fuota_fec.downlinks import Sealer
 
 from fuota_fec.agent import Agent, run_virtual
+from fuota_fec.agent.downlinks import DownlinkBuilder
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.config import CampaignConfig, Device, Group
@@ -135,7 +135,7 @@ def test_a_group_that_is_opened_again_in_its_transmission_continues() -> None:
         agent.launch(campaign, simulation.start)
         run_virtual(agent, world.network, simulation.start, until=simulation.start + 3600)
         if again:
-            sealer = Sealer(world.key_ring)
+            sealer = DownlinkBuilder(world.key_ring)
             for name in campaign.plan.groups:
                 world.network.open_group(sealer.multicast_group(campaign, name, 0))
         run_virtual(agent, world.network, simulation.start + 3600)

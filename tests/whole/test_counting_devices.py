@@ -9,15 +9,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from campaign_driver import NEW_VERSION, OLD_VERSION
 
 from fuota_fec.campaign import messages as m
 from fuota_fec.wire import firmware, fragmentation, multicast
 
 IMAGE = bytes(range(240)) * 4
 FSIZE = 48
-"""Which every profile takes: 20 fragments."""
+"""Fragment size that every profile takes: 20 fragments."""
 N_FRAGS = 20
-OLD_VERSION, NEW_VERSION = 0x01000000, 0x02000000
 PERIOD = 100.0
 STATUS, DATA = "FragSessionStatus", "DlFragment"
 
@@ -36,7 +36,7 @@ class Device:
     last: int = 0
     """Number heard last."""
     dead: bool = False
-    """It never runs the new version."""
+    """Whether the device never runs the new version."""
     numbers: set[int] = field(default_factory=set)
 
     def take(self, frag_nb: int) -> None:
@@ -61,7 +61,7 @@ class Device:
         return 0 if self.complete else max(1, self.lost - self.coded)
 
     def status(self, version: str) -> fragmentation.FragSessionStatusAns | None:
-        """What it says of itself."""
+        """Counts of the status of the device."""
         missing, received = self.lacks, self.heard + self.coded
         if self.profile == "lbm":
             missing, received = 1 if self.lost == 0 else self.lacks % 256, max(self.last - self.lost, 0)
@@ -186,7 +186,7 @@ def test_a_binary_transfer_ends_right_where_counts_tell(campaign, name) -> None:
 
 @pytest.mark.parametrize("name", ["loramac-node", "st", "st-v2"])
 def test_a_binary_transfer_over_stacks_that_do_not_tell_does_not_pass_anybody_without_proof(campaign, name) -> None:
-    """Who lost nothing says so; what the others say is nothing to go by."""
+    """Devices without losses report that; counts of the others prove nothing."""
     d, devices = campaign(name, [0.0, 0.0, 0.2, 0.3], kind="binary")
     live(d, devices)
     statuses = [x.status for x in d.campaign.status().devices]
@@ -257,7 +257,7 @@ def test_every_kind_of_network(campaign, network, kind, settings) -> None:
 
 
 def at_verb(d: Any, n: int, action: Any) -> None:
-    """What is done once, after that many verbs."""
+    """Runs a verb once, after a number of others."""
     original, count = d.keep, 0
 
     def keep(events: list[m.Event]) -> list[m.Event]:

@@ -1,4 +1,4 @@
-"""Every row of the stage table, with devices in every phase, and every input: what belongs there, what is foreign."""
+"""Every stage, with devices in every phase, and every input: the events that it causes, or none if it is foreign."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from campaign_driver import T0, machine_of
 
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.campaign import Campaign
@@ -20,7 +21,6 @@ from fuota_fec.wire import clock, firmware, fragmentation, multicast
 from fuota_fec.wire.clock import gps_from_unix, gps_to_wire
 from fuota_fec.wire.commands import Command, PackageVersionAns, PackageVersionReq
 
-T0 = 1_800_000_000.0
 OLD, NEW, OTHER = 0x01000000, 0x02000000, 7
 PORTS = {200: multicast, 201: fragmentation, 202: clock, 203: firmware}
 COUNTER = {"mc_group_id": 0, "mc_addr": 1, "mc_key_encrypted": bytes(16), "min_mc_fcnt": 0, "max_mc_fcnt": 9}
@@ -168,12 +168,12 @@ VOLUNTEERED = {
     "DevUpgradeImage": firmware.DevVersionAns,
     "DevVersion": firmware.DevVersionAns,
 }
-"""What counts before it was asked for, in the stages that ask it for its own sake."""
+"""Commands that count before the question, by stage."""
 GONE = (Phase.ABSENT, Phase.SUCCEEDED, Phase.FAILED)
 
 
 def meant(d: Any, device: Any, command: Any) -> set[type]:
-    """Of which kinds an event may be that a command causes; none at all for what is foreign."""
+    """Types of events that a command may cause; none for a foreign command."""
     kinds: set[type] = set()
     state, turn = d.machine.state, d.turn(int(device.dev_eui, 16))
     if state.stopping != "STOPPED":
@@ -198,7 +198,7 @@ def meant(d: Any, device: Any, command: Any) -> set[type]:
 
 FOLLOW = {m.StageClosing, m.StageEnded, m.StageStarted, m.Stopping, m.Finished, m.GivenUp, m.Requested}
 FOLLOW |= {m.StatusRepeated, m.SilencePresumed}
-"""What may follow at once from an answer."""
+"""Events that may follow an answer at once."""
 
 # ---- the states ------------------------------------------------------------------------------------------
 
@@ -321,7 +321,7 @@ def legal(d: Any) -> None:
     assert {x.status for x in status.devices} <= {"running", "passed", "failed", "stopped", "unverified"}
     assert all(kind_of(x.reason) for x in status.devices if x.reason)
     again = Campaign.replay(d.events, d.image)
-    replayed = again._machine  # as Driver.machine
+    replayed = machine_of(again)
     assert replayed.state.timers.as_dict() == state.timers.as_dict()
     assert (replayed.state.devices, replayed.state.groups) == (state.devices, state.groups)
     assert turns_of(replayed) == turns_of(d.machine)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from campaign_driver import NEW_VERSION, OLD_VERSION, T0
 
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.config import Device
@@ -13,8 +14,6 @@ from fuota_fec.errors import ParameterError
 from fuota_fec.wire import firmware, fragmentation
 from fuota_fec.wire.clock import gps_from_unix, gps_to_wire
 
-T0 = 1_800_000_000.0
-NEW_VERSION, OLD_VERSION = 0x02000000, 0x01000000
 DATA, UPGRADE, REBOOT, VERIFY = "DlFragment", "UpgradeImage", "Reboot", "CompletionVerification"
 AFTER: dict[str, Any] = {"reboot": "after_transfer", "stage_end": "all"}
 NEW = firmware.DevVersionAns(fw_version=NEW_VERSION, hw_version=1)
@@ -135,7 +134,7 @@ def silent(d: Any, seconds: float) -> None:
 
 
 def test_a_device_that_is_silent_after_a_reboot_request_stays(drive) -> None:
-    """Who was told may have rebooted: the version that runs will tell."""
+    """A device with a reboot request may have rebooted: its version decides."""
     d = drive(2, stage=REBOOT, **AFTER)
     d.succeed(1)
     silent(d, 5000)
@@ -226,7 +225,7 @@ def asked(d: Any, i: int) -> list[str]:
 
 
 def test_stop_cancels_the_reboots(drive) -> None:
-    """Of those who were told, whether they answered or not; a countdown by a countdown."""
+    """Every requested reboot is cancelled, answered or not; a countdown by a countdown."""
     d = drive(3, stage=REBOOT, **AFTER, reboot_spread=50_000)
     d.succeed(1)
     d.sent(d.ask(2))
@@ -297,7 +296,7 @@ def test_two_profiles_in_one_campaign(drive, config_of) -> None:
 
 
 def test_a_silent_device_without_an_image_is_a_reason_for_another_round(drive) -> None:
-    """It was silent when its group was asked who lacks fragments, and is when it is asked for its version."""
+    """The device is silent when its group is asked for missing fragments, and when it is asked for its version."""
     d = drive(1, stage="FragSessionStatus", redundancy="adaptive", fsession_status_threshold=0, **AFTER)
     d.ask(1)
     d.wait(d.campaign.plan.groups["meters"].status_wait + 1)

@@ -1,4 +1,4 @@
-"""Journals of earlier releases are read, and say what they said then. One of this release is among them."""
+"""Journals of earlier releases replay to the status of their time. One of this release is among them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whole campaigns over devices that behave as their stacks do: whoever passes holds the image, and enough do."""
+"""Whole campaigns over devices that behave as their stacks do: enough pass, and each of them holds the image."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_an_adaptive_firmware_update(stack, version, seed):
 @pytest.mark.parametrize("seed", range(2))
 @pytest.mark.parametrize(("stack", "version"), [c for c in CASES if PROFILES[c[0]].answers_status])
 def test_an_adaptive_binary_transfer_passes_nobody_who_does_not_have_the_file(stack, version, seed):
-    """Where a stack's counts prove nothing its devices are "unverified" at best."""
+    """Devices of a stack whose counts prove nothing are "unverified" at best."""
     result = run(stack, version, seed, kind="binary", fw_version=None, redundancy="adaptive", reboot="device")
     assert result.wrong == []
     assert result.campaign.finished

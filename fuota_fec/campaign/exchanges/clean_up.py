@@ -10,10 +10,12 @@ from fuota_fec.campaign import reasons
 from fuota_fec.campaign.exchanges.base import Decisions
 from fuota_fec.campaign.exchanges.unicast import UnicastExchange
 from fuota_fec.campaign.messages import Answered, Event, GivenUp
+from fuota_fec.campaign.questions import Question
 from fuota_fec.campaign.stages import CLEAN_UP
 from fuota_fec.campaign.state import CampaignState, DeviceState
 from fuota_fec.campaign.turn import Phase, Questions, Turn
 from fuota_fec.campaign.unicast_queue import UnicastQueue
+from fuota_fec.wire.commands import Command
 
 
 class CleanUp(UnicastExchange):
@@ -21,6 +23,10 @@ class CleanUp(UnicastExchange):
 
     def __init__(self, state: CampaignState, queue: UnicastQueue, at: float) -> None:
         super().__init__(state, queue, CLEAN_UP, at)
+        self._silent: dict[str, list[Question]] = {}
+        """Questions that a device did not answer and that others followed, by DevEUI."""
+        self._open: dict[str, dict[str, str]] = {}
+        """Reasons why a device did not confirm, by question."""
 
     def participants(self) -> Iterable[DeviceState]:
         """Nothing at the start: devices are added later."""
@@ -55,23 +61,49 @@ class CleanUp(UnicastExchange):
         else:
             yield from super().request(device, now)
 
+    def on_command(self, device: DeviceState, command: Command, received_at: float, now: float) -> Decisions | None:
+        """Reads an answer to the present question, or a late one to a question that was given up."""
+        answer = super().on_command(device, command, received_at, now)
+        if answer is not None:
+            return answer
+        for question in self._silent.get(device.dev_eui, ()):
+            verdict = question.read(self.state, device, command, received_at)
+            if verdict is not None and verdict.ok:
+                return iter((Answered(at=now, dev_eui=device.dev_eui, ask=question.name, ok=True),))
+        return None
+
     def _apply_answered(self, event: Answered) -> None:
         turn = self.turns[event.dev_eui]
-        device = turn.device
-        if event.ok:
-            turn.questions[0].done(self.state, device)
-            if device.unconfirmed == reasons.no_answer(event.ask):
-                device.unconfirmed = ""  # The device had been given up.
-        else:
-            device.unconfirmed = device.unconfirmed or event.reason
-        self.turns.next_question(turn, event.at)
+        late = next((q for q in self._silent.get(event.dev_eui, ()) if q.name == event.ask), None)
+        present = bool(turn.questions) and turn.questions[0].name == event.ask
+        question = turn.questions[0] if present else late
+        if event.ok and question is not None:
+            question.done(self.state, turn.device)
+            self._open.get(event.dev_eui, {}).pop(event.ask, None)
+            self._show(turn.device)
+        elif not event.ok:
+            self._leave_open(turn.device, event.ask, event.reason)
+        if present:
+            self.turns.next_question(turn, event.at)
 
     def _apply_given_up(self, event: GivenUp) -> None:
-        """Ends the clean-up of a silent device; goes on to the next question if the present one comes too late."""
+        """Goes on to the next question after silence, or if the present one comes too late: each is asked with its own
+        tries, whatever became of the others. A device that was never heard, or has no further question, is let go."""
         turn = self.turns[event.dev_eui]
-        turn.device.unconfirmed = turn.device.unconfirmed or event.reason
+        question = turn.questions[0]
+        self._leave_open(turn.device, question.name, event.reason)
         if turn.phase is Phase.READY:
+            self.turns.next_question(turn, event.at)
+        elif turn.phase is Phase.STALLED and len(turn.questions) > 1:
+            self._silent.setdefault(event.dev_eui, []).append(question)
             self.turns.next_question(turn, event.at)
         else:
             self.turns.move(turn, Phase.GIVEN_UP)
             self.queue.set_pacer(event.at)
+
+    def _leave_open(self, device: DeviceState, ask: str, reason: str) -> None:
+        self._open.setdefault(device.dev_eui, {}).setdefault(ask, reason)
+        self._show(device)
+
+    def _show(self, device: DeviceState) -> None:
+        device.unconfirmed = next(iter(self._open.get(device.dev_eui, {}).values()), "")

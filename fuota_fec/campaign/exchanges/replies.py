@@ -1,12 +1,14 @@
 """Replies: answers that devices wait for, such as AppTimeAns and FragDataBlockReceivedAns.
 
-A reply goes out before any request and expects no answer: the exchange is done with it at the hand-over. A device has
-at most one reply of a kind on its way; a repeated question adds none.
+A reply goes out before any request, but never takes more than every other slot while requests wait, and expects no
+answer: the exchange is done with it at the hand-over. A device gets at most one reply of a kind in `reply_interval`. A
+campaign that ends sends the replies that it owed by then; questions that come later hold up nothing.
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 
 from fuota_fec.campaign.exchanges.base import Decisions, Exchange
 from fuota_fec.campaign.messages import Event, HandedOver, ReplyOwed, Reported, Requested, Withdrawn
@@ -25,17 +27,24 @@ class Replies(Exchange):
         """DevEUI and kind of replies that are not handed over yet."""
         self.by_request: dict[str, tuple[str, str]] = {}
         """DevEUI and kind of requested replies, by request ID."""
+        self.holding: set[tuple[str, str]] = set()
+        """DevEUI and kind of replies that the end of the campaign waits for."""
+        self._owed_at: dict[tuple[str, str], float] = {}
+        """Unix time of the last reply, by DevEUI and kind."""
 
     @property
     def over(self) -> bool:
-        """Whether the network has every reply."""
-        return not self.waiting
+        """Whether no reply holds up the end of the campaign."""
+        return not self.holding
 
     # ---- decisions ---------------------------------------------------------------------------------------
 
     def owe(self, device: DeviceState, ask: str, answer: Command, f_port: int, now: float) -> Decisions:
-        """Owes a device an answer, unless a reply of this kind is on its way."""
-        if (device.dev_eui, ask) not in self.waiting:
+        """Owes a device an answer, unless a reply of this kind is on its way or was owed lately. An answer that the
+        campaign itself has asked for is not withheld."""
+        kind = (device.dev_eui, ask)
+        lately = now < self._owed_at.get(kind, -math.inf) + self.state.config.reply_interval
+        if kind not in self.waiting and not (lately and not device.awaits_time):
             yield ReplyOwed(
                 at=now,
                 dev_eui=device.dev_eui,
@@ -92,30 +101,39 @@ class Replies(Exchange):
                 not_after=event.not_after,
             )
         )
-        self.waiting.add((event.dev_eui, event.ask))
+        kind = (event.dev_eui, event.ask)
+        self.waiting.add(kind)
+        self._owed_at[kind] = event.at
+        self.state.devices[event.dev_eui].awaits_time = False
         self.queue.set_pacer(event.at)
 
     def _apply_requested(self, event: Requested) -> None:
-        reply = self.queue.replies.popleft()
-        self.queue.set_next(event.at)
+        reply = self.queue.take_reply(event.at)
         self.by_request[event.id] = (reply.dev_eui, reply.ask)
         self.state.timers.set(_timer(event.id), event.not_after)
         self.queue.set_pacer(event.at)
 
     def _forget(self, request_id: str) -> None:
         """Ends a reply that was handed over, withdrawn or overdue."""
-        self.waiting.discard(self.by_request.pop(request_id))
+        kind = self.by_request.pop(request_id)
+        self.waiting.discard(kind)
+        self.holding.discard(kind)
         self.state.timers.clear(_timer(request_id))
 
     def restart(self, at: float) -> None:
         """Leaves the deadlines of replies as they are: the device waits no longer because of an outage."""
         del at
 
+    def hold_end(self) -> None:
+        """Makes the end of the campaign wait for the replies that are owed now."""
+        self.holding = set(self.waiting)
+
     def drop_all(self, at: float) -> None:
-        """Drops the replies that are not requested yet: the campaign is stopped."""
-        del at
+        """Drops the replies that are not requested yet: the campaign was stopped, or is over."""
         self.queue.replies.clear()
         self.waiting.clear()
+        self.holding.clear()
+        self.queue.set_pacer(at)
 
 
 def _timer(request_id: str) -> TimerKey:

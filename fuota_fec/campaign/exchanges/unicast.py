@@ -158,7 +158,7 @@ class UnicastExchange(Exchange):
                 later=verdict.again == "later",
                 fw_version=version,
             )
-        elif version is not None and version != device.fw_version:
+        elif version is not None and version != device.fw_version and device.may_volunteer:
             yield m.VersionHeard(at=now, dev_eui=device.dev_eui, fw_version=version)
 
     def knows(self, request_id: str) -> bool:
@@ -350,6 +350,7 @@ class UnicastExchange(Exchange):
             turn.questions[0].done(self.state, device)
             self.turns.next_question(turn, event.at)
         else:
+            turn.questions[0].refused(self.state, device, event.reason)
             self.turns.move(turn, Phase.FAILED)
             self.queue.set_pacer(event.at)
 
@@ -358,6 +359,7 @@ class UnicastExchange(Exchange):
         turn = self.turns[event.dev_eui]
         turn.device.reason = event.reason
         turn.noted = turn.request_id
+        turn.questions[0].refused(self.state, turn.device, event.reason)
         turn.questions[0].again(self.state, turn.device)
         if event.later:
             self.turns.move(turn, Phase.SENT)

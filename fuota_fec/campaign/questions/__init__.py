@@ -30,6 +30,7 @@ from fuota_fec.campaign.questions.multicast import (
     FORCE_DEVICE_RESYNC,
     MC_GROUP_DELETE,
     MC_GROUP_SETUP,
+    REPEATED_GROUP_SETUP,
     SESSION,
     is_member,
 )
@@ -55,6 +56,7 @@ __all__ = [
     "PACKAGE_VERSIONS",
     "PREPARATORY",
     "REPAIR_STATUS",
+    "REPEATED_GROUP_SETUP",
     "SESSION",
     "UPGRADE_IMAGE",
     "Question",
@@ -64,10 +66,7 @@ __all__ = [
     "status_request",
 ]
 
-PREPARATORY: Mapping[str, Question] = MappingProxyType(
-    {
-        question.name: question
-        for question in (FRAG_SESSION_DELETE, FORCE_DEVICE_RESYNC, INSTALLED_VERSION, DATA_FRAGMENT)
-    }
-)
+_PREPARATORY = (FRAG_SESSION_DELETE, FORCE_DEVICE_RESYNC, REPEATED_GROUP_SETUP, INSTALLED_VERSION, DATA_FRAGMENT)
+
+PREPARATORY: Mapping[str, Question] = MappingProxyType({question.name: question for question in _PREPARATORY})
 """Questions that may come before a repeated question, or in its place, by name."""

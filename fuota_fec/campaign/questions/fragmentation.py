@@ -81,6 +81,12 @@ def _frag_session_delete_read(
     return None
 
 
+def _frag_session_delete_sent(state: CampaignState, device: DeviceState, _at: float) -> None:
+    """Forgets the session: it is unknown whether the device has it until it answers."""
+    device.session_open = False
+    state.changed_devices.add(device.dev_eui)
+
+
 def _frag_session_delete_done(state: CampaignState, device: DeviceState) -> None:
     device.session_open = device.session_set_up = False
     state.changed_devices.add(device.dev_eui)
@@ -91,6 +97,7 @@ FRAG_SESSION_DELETE = Question(
     port=lambda ports: ports.fragmentation,
     request=lambda state, _device, _now: fragmentation.FragSessionDeleteReq(frag_index=state.config.frag_index),
     read=_frag_session_delete_read,
+    sent=_frag_session_delete_sent,
     done=_frag_session_delete_done,
     optional=True,
 )

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 from fuota_fec.campaign.messages import Membership
-from fuota_fec.campaign.questions.question import OK, Question, Verdict, verdict_of
+from fuota_fec.campaign.questions.question import OK, Question, Verdict, refusal, verdict_of
 from fuota_fec.campaign.state import CampaignState, DeviceState
 from fuota_fec.wire import clock, multicast
 from fuota_fec.wire.clock import gps_from_unix, gps_to_wire
 from fuota_fec.wire.commands import Command
 
+UNDEFINED = "mc_group_undefined"
 CLOCK_MARGIN = 10.0
 """Deviation of a device's clock beyond `time_tolerance` that is accepted with a warning, s."""
 
@@ -67,7 +71,7 @@ def _other_memberships(device: DeviceState) -> tuple[Membership, ...]:
     return tuple(m for m in device.memberships if m.mc_group_id != device.group.mc_group_id)
 
 
-def _mc_group_setup_sent(state: CampaignState, device: DeviceState, _at: float) -> None:
+def _forget_membership(state: CampaignState, device: DeviceState, _at: float = 0.0) -> None:
     """Forgets the membership of this group number: it is unknown until the device answers."""
     others = _other_memberships(device)
     if len(others) != len(device.memberships):
@@ -86,9 +90,18 @@ MC_GROUP_SETUP = Question(
     port=lambda ports: ports.multicast,
     request=_mc_group_setup_request,
     read=_mc_group_setup_read,
-    sent=_mc_group_setup_sent,
+    sent=_forget_membership,
     done=_mc_group_setup_done,
 )
+
+
+def _set_up_again(state: CampaignState, device: DeviceState, at: float) -> None:
+    device.set_up_again = True
+    _forget_membership(state, device, at)
+
+
+REPEATED_GROUP_SETUP = replace(MC_GROUP_SETUP, sent=_set_up_again)
+"""McGroupSetup in the session stage, for a device that reports that it has no such group."""
 
 
 def _mc_group_delete_read(
@@ -111,6 +124,7 @@ MC_GROUP_DELETE = Question(
     port=lambda ports: ports.multicast,
     request=lambda _state, device, _now: multicast.McGroupDeleteReq(mc_group_id=device.group.mc_group_id),
     read=_mc_group_delete_read,
+    sent=_forget_membership,
     done=_mc_group_delete_done,
 )
 
@@ -150,7 +164,7 @@ def _session_read(state: CampaignState, device: DeviceState, command: Command, r
     if not isinstance(command, _SESSION_ANSWERS[group.device_class]) or command.mc_group_id != group.mc_group_id:
         return None
     if command.time_to_start is None:
-        return verdict_of(command)
+        return _session_refused(state, device, command, received_at)
     off = received_at + command.time_to_start - state.sessions[group.name].start
     text = f"clock off by {off:.0f} s"
     if command.time_to_start == multicast.TIME_TO_START_UNKNOWN:
@@ -162,8 +176,30 @@ def _session_read(state: CampaignState, device: DeviceState, command: Command, r
     return Verdict(ok=False, reason=text, again="now", first=(FORCE_DEVICE_RESYNC.name,))
 
 
-def _synchronised(_state: CampaignState, device: DeviceState) -> None:
-    device.synchronised = True
+def _session_refused(state: CampaignState, device: DeviceState, command: Any, received_at: float) -> Verdict:
+    """Tries each remedy once where a refusal contradicts a belief, and the start still lies ahead. A group that is not
+    defined is set up again; a missed start means a wrong clock, which some stacks report as an undefined group."""
+    verdict = verdict_of(command)
+    undefined, missed = command.mc_group_undefined, command.start_missed
+    others = set(refusal(command).split(", ")) - {UNDEFINED, "start_missed"}
+    if others or received_at >= state.sessions[device.group.name].start:
+        return verdict
+    remedies = [] if device.synchronised else [FORCE_DEVICE_RESYNC.name]
+    if undefined and not device.set_up_again:
+        remedies.insert(1 if device.group_set_up else 0, REPEATED_GROUP_SETUP.name)
+    if remedies:
+        return Verdict(ok=False, reason=verdict.reason, again="now", first=(remedies[0],))
+    return Verdict(ok=False, reason="clock off: the device reports a missed start") if missed else verdict
+
+
+def _believe(state: CampaignState, device: DeviceState, reason: str) -> None:
+    """Forgets a membership that the device does not have."""
+    if UNDEFINED in reason:
+        _forget_membership(state, device)
+
+
+def _synchronise(_state: CampaignState, device: DeviceState, _at: float) -> None:
+    device.synchronised = device.awaits_time = True
 
 
 SESSION = Question(
@@ -171,7 +207,7 @@ SESSION = Question(
     port=lambda ports: ports.multicast,
     request=_session_request,
     read=_session_read,
-    again=_synchronised,
+    refused=_believe,
 )
 
 
@@ -185,5 +221,6 @@ FORCE_DEVICE_RESYNC = Question(
     port=lambda ports: ports.clock,
     request=lambda *_: clock.ForceDeviceResyncCmd(nb_transmissions=1),
     read=_resync_read,
+    sent=_synchronise,
     optional=True,
 )

@@ -55,6 +55,8 @@ class Question:
     """Change of the state by success."""
     again: Callable[[CampaignState, DeviceState], None] = _nothing
     """Change of the state before the question is repeated."""
+    refused: Callable[[CampaignState, DeviceState, str], None] = lambda _state, _device, _reason: None
+    """Change of the state by an answer that is no success, with its reason: the device's word corrects beliefs."""
     not_after: Callable[[CampaignState, DeviceState], float | None] = lambda _state, _device: None
     """Unix time after which the question is useless; None: never."""
     frag_nb: Callable[[CampaignState, DeviceState], int] | None = None

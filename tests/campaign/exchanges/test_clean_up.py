@@ -1,4 +1,4 @@
-"""Clean-up without a stop: campaigns that fail while they set up, and devices that leave with a reboot time."""
+"""Clean-up: campaigns that fail while they set up, devices that leave with a reboot time, and tidying at the end."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from campaign_driver import NEW_VERSION, T0, same
 
 from fuota_fec.campaign import config as config_module
 from fuota_fec.campaign import messages as m
@@ -16,9 +17,7 @@ from fuota_fec.devices import profiles
 from fuota_fec.errors import CampaignError
 from fuota_fec.wire import clock, firmware, fragmentation, multicast
 
-T0 = 1_800_000_000.0
 REBOOT = T0 + 50_000
-NEW_VERSION = 0x02000000
 CANCEL, DELETE, LEAVE = "CancelReboot", "DevDeleteImage", "McGroupDelete"
 PROBE, GROUP, REBOOT_TIME, FRAG = "PackageVersion", "McGroupSetup", "DevRebootTime", "FragSessionSetup"
 SESSION, DATA, STATUS = "McClassCSession", "DlFragment", "FragSessionStatus"
@@ -40,7 +39,7 @@ def refuse(d: Any, i: int) -> None:
 
 
 def cleaning(d: Any, i: int) -> list[str]:
-    """What device i was asked to undo, whenever."""
+    """Questions of the clean-up to device i, in the whole campaign."""
     return [e.ask for e in d.of(m.Requested) if e.dev_eui == f"{i:016x}" and e.ask in CLEANING]
 
 
@@ -54,10 +53,6 @@ def silence(d: Any, seconds: float) -> None:
                 d.sent(request)
         due = d.campaign.deadline()
         d.wait_until(end if due is None else min(due, end))
-
-
-def same(a: Campaign, b: Campaign) -> bool:
-    return (a.status(), a.deadline(), a.n_events, a.finished) == (b.status(), b.deadline(), b.n_events, b.finished)
 
 
 # ---- the campaign fails ----------------------------------------------------------------------------------
@@ -137,7 +132,6 @@ LATER: list[tuple[str, str, dict[str, Any]]] = [
     ("binary", STATUS, {}),
     ("binary", STATUS, {"redundancy": 0, "datafrag_loops_max": 1}),
     ("firmware", UPGRADE, {"redundancy": 0, "datafrag_loops_max": 1}),
-    ("firmware", UPGRADE, {"redundancy": 0, "datafrag_loops_max": 1, "reboot": REBOOT}),
     ("firmware", VERIFY, {}),
     ("firmware", VERIFY, {"reboot": REBOOT}),
 ]
@@ -145,11 +139,19 @@ LATER: list[tuple[str, str, dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("kind", "stage", "settings"), LATER)
 def test_a_campaign_that_fails_after_its_setup_leaves_the_devices_as_they_are(drive, kind, stage, settings) -> None:
-    """Who has the image may still install it: nothing was taken back by anybody."""
+    """A device with the image may still install it: the operator did not stop the campaign."""
     d = drive(2, kind=kind, stage=stage, **settings)
     silence(d, 100_000)
     assert d.status == "FAILED"
     assert cleaning(d, 1) == cleaning(d, 2) == []
+
+
+def test_a_campaign_that_fails_while_a_reboot_lies_ahead_prevents_the_installation(drive) -> None:
+    d = drive(2, stage=UPGRADE, redundancy=0, datafrag_loops_max=1, reboot=REBOOT)
+    while d.status == "RUNNING":
+        silence(d, 60)
+    d.clean_up()
+    assert (d.status, cleaning(d, 1), cleaning(d, 2)) == ("FAILED", [CANCEL, DELETE, LEAVE], [CANCEL, DELETE, LEAVE])
 
 
 # ---- a device leaves, the campaign goes on ---------------------------------------------------------------
@@ -378,7 +380,7 @@ def verified(d: Any, answers: dict[int, Any]) -> None:
             d.sent(d.ask(i))
             d.say(i, answer)
     if d.stage == VERIFY and d.status == "RUNNING":
-        d.wait_until(d.campaign._machine.main.ends_at + 1)
+        d.wait_until(d.machine.main.ends_at + 1)
 
 
 NEW = firmware.DevVersionAns(fw_version=NEW_VERSION, hw_version=1)
@@ -420,7 +422,7 @@ def test_a_file_that_has_arrived_keeps_its_session(drive) -> None:
 
 
 def test_an_image_without_proof_keeps_its_session(drive) -> None:
-    """It has the image and runs another version: its boot loader may still want it."""
+    """The device has the image and runs another version: the boot loader may still use the image."""
     d = drive(2, redundancy=0, success_threshold=50, **TIDY)
     d.reach(VERIFY)
     d.wait_until(d.campaign.progress().asks_from + 10)
@@ -476,7 +478,7 @@ def test_a_device_that_does_not_confirm_is_listed_and_has_passed(drive) -> None:
     assert (d.status, d.of(m.Finished)[0].successes) == ("SUCCEEDED", 2)
     assert d.campaign.status().unconfirmed == (f"{2:016x}",)
     assert (d.device(2).status, d.device(2).unconfirmed) == ("passed", "no answer in FragSessionDelete")
-    assert tidied(d, 2) == [CLOSE] * 3
+    assert tidied(d, 2) == [CLOSE] * 3 + [LEAVE] * 3
 
 
 def test_tidying_is_bounded_by_retries_not_by_the_maximum_duration(drive) -> None:

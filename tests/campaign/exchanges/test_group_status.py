@@ -1,4 +1,4 @@
-"""FragSessionStatus: who is asked by multicast, who by unicast, and what the answers mean."""
+"""Status exchange: groups asked by multicast, devices asked by unicast, and their answers."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ def test_answers_to_a_multicast_request_count_from_its_hand_over(drive) -> None:
 
 
 def test_a_device_need_not_be_heard_before_it_answers_a_multicast_request(drive) -> None:
-    """It listens; silence in its uplinks was no reason to leave it out."""
+    """A device without uplinks may hear the multicast."""
     d = drive(2, **CAROUSEL)
     for i in (1, 2):
         d.state(i).heard = False
@@ -495,7 +495,7 @@ def test_no_group_is_asked_once_the_threshold_is_met(drive, group_of) -> None:
     d = all_in_status(
         drive, 4, groups=groups, success_threshold=50, stage_complete_delay=2, kind="binary", redundancy=0
     )
-    assert 60 < d.campaign._machine.state.groups["b"].next_slot - d.now < 150
+    assert 60 < d.machine.state.groups["b"].next_slot - d.now < 150
     by_multicast(d, "a")
     d.say(1, ans())
     d.say(3, ans())

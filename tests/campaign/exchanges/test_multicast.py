@@ -1,4 +1,4 @@
-"""The multicast exchange, rule by rule."""
+"""Multicast of a group: spacing, summaries, repeats, counters, and the end of the session."""
 
 from __future__ import annotations
 

@@ -1,10 +1,12 @@
-"""Answers that a device waits for: AppTimeAns (TS003) and FragDataBlockReceivedAns (TS004)."""
+"""Replies to devices: AppTimeAns (TS003) and FragDataBlockReceivedAns (TS004)."""
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
+from campaign_driver import IMAGE, T0
 
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.campaign import Campaign
@@ -13,8 +15,6 @@ from fuota_fec.campaign.state import Data
 from fuota_fec.wire import clock, fragmentation, multicast
 from fuota_fec.wire.clock import gps_from_unix, gps_to_wire
 
-T0 = 1_800_000_000.0
-IMAGE = bytes(range(7, 37))
 GROUP, FRAG, SESSION, DATA = "McGroupSetup", "FragSessionSetup", "McClassCSession", "DlFragment"
 STATUS, VERIFY = "FragSessionStatus", "CompletionVerification"
 TIME, BLOCK = "AppTimeAns", "FragDataBlockReceivedAns"
@@ -74,11 +74,24 @@ def test_a_correction_within_the_tolerance_is_answered_if_the_device_requires_it
 
 
 def test_the_correction_holds_at_the_time_of_reception(drive) -> None:
-    """Not of processing: the uplink was under way for 40 s."""
+    """The uplink was under way for 8 s."""
     d = drive(1)
     d.wait(100)
-    received_at = d.now - 40
+    received_at = d.now - 8
     d.say(1, asks_time(7, at=received_at), received_at=received_at)
+    assert answer(d.replies(1)[0]).time_correction == -7
+
+
+@pytest.mark.parametrize("off", [-10.5, -30, -100_000, 1.5, 30])
+def test_the_time_of_a_foreign_clock_corrects_no_device_and_is_reported_once(drive, off) -> None:
+    d = drive(2)
+    d.wait(100)
+    for i in (1, 2, 1):
+        d.say(i, asks_time(7, at=d.now + off), received_at=d.now + off)
+    assert (d.replies(), [(e.dev_eui, e.off) for e in d.of(m.ForeignClock)]) == ([], [(f"{1:016x}", off)])
+    assert d.campaign.ignored["time of reception far from the arrival"] == 3
+    d.say(1, asks_time(7, at=d.now))
+    d.wait(2)
     assert answer(d.replies(1)[0]).time_correction == -7
 
 
@@ -179,13 +192,16 @@ def test_a_clock_that_stays_unknown_is_off(drive) -> None:
 
 @pytest.mark.parametrize("mic_error", [False, True])
 def test_every_report_of_a_block_is_answered(drive, group_of, mic_error) -> None:
-    """ST repeats it every 1.5 s until then."""
+    """ST repeats it every 1.5 s until then: once in `reply_interval`."""
     d = second(drive, group_of)
     for n in range(1, 4):
         d.say(1, complete(mic_error))
         d.wait(2)
         assert len(d.replies(1)) == n
         d.hand_over(d.replies(1)[-1])
+        d.say(1, complete(mic_error))
+        d.wait(28)
+        assert len(d.replies(1)) == n
     assert answer(d.replies(1)[0]) == fragmentation.FragDataBlockReceivedAns(frag_index=0)
     assert d.replies(1)[0].f_port == 201
 
@@ -267,7 +283,82 @@ def test_replies_are_paced_with_everything_else(drive) -> None:
         d.say(i, asks_time(100))
     d.wait(60)
     assert [e.at - T0 for e in d.of(m.Requested)] == [0, 5, 10, 15, 20, 25]
-    assert [e.ask for e in d.of(m.Requested)] == [TIME] * 3 + [GROUP] * 3
+    assert [e.ask for e in d.of(m.Requested)] == [TIME, GROUP] * 3
+
+
+def test_a_device_that_asks_every_second_leaves_every_other_slot_to_requests(drive) -> None:
+    d = drive(30, reply_interval=0)
+    for i in range(2, 31):
+        d.up(i)
+    for _ in range(60):
+        d.say(1, asks_time(100))
+        d.wait(1)
+        for reply in d.replies(1):
+            d.hand_over(reply)
+    kinds = [e.ask for e in d.of(m.Requested)][:58]
+    assert kinds.count(GROUP) == kinds.count(TIME) == 29
+
+
+def test_replies_wait_no_longer_than_requests_in_a_campaign_that_is_paused(drive) -> None:
+    d = drive(3)
+    for i in (1, 2):
+        d.up(i)
+    d.pause()
+    for _ in range(3):
+        d.say(3, asks_time(100))
+        d.wait(31)
+        d.hand_over(d.replies(3)[-1])
+    assert len(d.replies(3)) == 3
+
+
+def test_a_device_gets_one_answer_of_a_kind_in_the_reply_interval(drive) -> None:
+    d = drive(1, reply_interval=100)
+    for _ in range(25):
+        d.say(1, asks_time(100))
+        d.wait(10)
+        for reply in d.replies(1):
+            d.hand_over(reply)
+    times = [e.at for e in d.of(m.ReplyOwed)]
+    assert len(times) == 3
+    assert all(100 <= later - earlier <= 110 for earlier, later in pairwise(times))
+
+
+def test_a_device_that_is_to_synchronise_gets_the_time_whenever_it_was_answered_last(drive) -> None:
+    d = drive(1, stage="McClassCSession")
+    d.say(1, asks_time(100))
+    d.wait(1)
+    d.hand_over(d.replies(1)[-1])
+    d.sent(d.ask(1))
+    d.say(1, multicast.McClassCSessionAns(mc_group_id=0, time_to_start=5))
+    d.sent(d.ask(1))
+    d.say(1, asks_time(100))
+    assert len(d.of(m.ReplyOwed)) == 2
+
+
+def test_questions_that_come_once_a_campaign_ends_hold_up_nothing(drive) -> None:
+    d = drive(40, kind="multicast", stage="McClassCSession", clean_up=True)
+    for i in range(1, 41):
+        d.say(i, asks_time(100))
+    d.stop()
+    for n in range(400):
+        d.say(1 + n % 40, asks_time(100))
+        d.wait(5)
+        if d.campaign.finished:
+            break
+        for i in d.cleaned()[:2]:
+            d.succeed(i)
+    assert d.status == "STOPPED"
+
+
+def test_a_campaign_that_succeeds_sends_the_replies_that_it_owed_by_then(drive, group_of) -> None:
+    """ST repeats its report until it is answered, and the last report ends the campaign."""
+    d = second(drive, group_of, kind="binary", stage="FragSessionStatus", clean_up=False, complete_delay=0)
+    d.sent(d.ask(1))
+    d.say(1, complete(False))
+    assert (d.status, len(d.of(m.ReplyOwed))) == ("stopping", 1)
+    d.wait(1)
+    d.hand_over(d.replies(1)[0])
+    assert (d.status, len(d.replies(1))) == ("SUCCEEDED", 1)
 
 
 def test_a_question_is_not_answered_twice_while_an_answer_waits(drive) -> None:
@@ -280,6 +371,7 @@ def test_a_question_is_not_answered_twice_while_an_answer_waits(drive) -> None:
     d.say(1, asks_time(100))  # the answer is requested, and not handed over
     assert len(d.of(m.ReplyOwed)) == len(d.replies(1)) == 1
     d.hand_over(d.replies(1)[0])
+    d.wait(25)
     d.say(1, asks_time(100))
     assert len(d.of(m.ReplyOwed)) == 2
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from campaign_driver import NEW_VERSION, OLD_VERSION, T0
 
+from fuota_fec.campaign import questions
 from fuota_fec.campaign.messages import Requested, StageStarted
+from fuota_fec.campaign.state import Data
 from fuota_fec.wire import firmware, fragmentation, multicast
 from fuota_fec.wire.clock import gps_from_unix
 
-SETUP, FRAG, CLASS_C, VERIFY = "McGroupSetup", "FragSessionSetup", "McClassCSession", "CompletionVerification"
+FRAG, VERIFY, DATA, UPGRADE = "FragSessionSetup", "CompletionVerification", "DlFragment", "UpgradeImage"
 
 
 def asked(d, i=1, module=multicast, version="1.0.0"):
@@ -20,25 +23,11 @@ def asked(d, i=1, module=multicast, version="1.0.0"):
 
 
 REBOOT = 1_800_050_000.0
-
-T0 = 1_800_000_000.0
-
-OLD_VERSION, NEW_VERSION = 0x01000000, 0x02000000
-
-GROUP, FRAG, SESSION, DATA = "McGroupSetup", "FragSessionSetup", "McClassCSession", "DlFragment"
-
-STATUS, UPGRADE, VERIFY = "FragSessionStatus", "UpgradeImage", "CompletionVerification"
-
 COMPLETE = fragmentation.FragSessionStatusAns(frag_index=0, nb_frag_received=3, missing_frag=0)
-
 LACKING = fragmentation.FragSessionStatusAns(frag_index=0, nb_frag_received=2, missing_frag=1)
-
 READY = firmware.DevUpgradeImageAns(up_image_status=3, next_firmware_version=NEW_VERSION)
-
 NOT_READY = firmware.DevUpgradeImageAns(up_image_status=1)
-
 NONE_STORED = firmware.DevUpgradeImageAns(up_image_status=0)
-
 FIRMWARE: dict[str, Any] = {"redundancy": 0, "stage": UPGRADE}
 
 
@@ -244,7 +233,7 @@ def test_a_device_that_is_not_ready_still_takes_part_and_if_it_never_is_that_is_
 
 
 def test_a_device_that_may_reboot_alone_and_has_no_image_is_asked_for_its_version_instead(drive) -> None:
-    """It may have installed it already."""
+    """The device may have installed the image already."""
     d = drive(2, **FIRMWARE)
     say(d, 1, NONE_STORED)
     assert d.asked(1) == "DevVersion after DevUpgradeImage"
@@ -310,3 +299,135 @@ def test_only_ready_devices_are_verified(drive) -> None:
     lacking(d, 2)
     complete(d, 3)
     assert (d.stage, d.members()) == (VERIFY, [1, 3])
+
+
+# ---- verdicts and changes of the device's state ----------------------------------------------------------
+
+
+def read(d: Any, question: questions.Question, command: Any) -> questions.Verdict | None:
+    return question.read(d.machine.state, d.state(1), command, d.now)
+
+
+def test_a_reboot_time_is_confirmed_refused_or_foreign(drive) -> None:
+    d = drive(1, reboot=REBOOT)
+    question = questions.DEV_REBOOT_TIME
+    refused = read(d, question, firmware.DevRebootTimeAns(reboot_time=0))
+    assert read(d, question, firmware.DevRebootTimeAns(reboot_time=9)) is questions.OK
+    assert (refused.ok, refused.again) == (False, "")
+    assert read(d, question, firmware.DevRebootTimeAns(reboot_time=firmware.CANCEL_REBOOT)) is None
+    assert read(d, question, firmware.DevRebootCountdownAns(countdown=9)) is None
+
+
+def test_a_countdown_is_confirmed_refused_or_foreign(drive) -> None:
+    d = drive(1, reboot="after_transfer", each={"profile": "st"}, fsize=40, image=bytes(120))
+    question = questions.DEV_REBOOT_TIME
+    refused = read(d, question, firmware.DevRebootCountdownAns(countdown=0))
+    assert read(d, question, firmware.DevRebootCountdownAns(countdown=9)) is questions.OK
+    assert (refused.ok, refused.again) == (False, "later")
+    assert read(d, question, firmware.DevRebootCountdownAns(countdown=firmware.CANCEL_COUNTDOWN)) is None
+    assert read(d, question, firmware.DevRebootTimeAns(reboot_time=9)) is None
+
+
+def test_a_reboot_that_is_requested_is_recorded_and_a_cancel_ends_it(drive) -> None:
+    d = drive(1, reboot=REBOOT)
+    state, device = d.machine.state, d.state(1)
+    questions.DEV_REBOOT_TIME.sent(state, device, d.now)
+    assert (device.reboot_sent, device.reboot_at) == ("time", REBOOT)
+    assert questions.DEV_REBOOT_TIME.not_after(state, device) == REBOOT
+    assert questions.CANCEL_REBOOT.not_after(state, device) == REBOOT
+    questions.CANCEL_REBOOT.done(state, device)
+    assert (device.reboot_sent, device.reboot_at) == ("", None)
+
+
+@pytest.mark.parametrize(
+    ("answer", "ok", "reason", "needed"),
+    [
+        ({"up_image_status": 0}, False, "image not valid: none is stored", 1),
+        ({"up_image_status": 1}, False, "image not valid: corrupt or wrongly signed", None),
+        ({"up_image_status": 2}, False, "image not valid: for other hardware", None),
+        ({"up_image_status": 3, "next_firmware_version": NEW_VERSION}, True, "", None),
+        (
+            {"up_image_status": 3, "next_firmware_version": OLD_VERSION},
+            False,
+            "image not valid: it is of version 1.0.0.0",
+            None,
+        ),
+    ],
+)
+def test_every_status_of_an_image_has_its_verdict(drive, answer, ok, reason, needed) -> None:
+    d = drive(1, reboot=REBOOT)
+    verdict = read(d, questions.UPGRADE_IMAGE, firmware.DevUpgradeImageAns(**answer))
+    assert (verdict.ok, verdict.reason, verdict.needed, verdict.again) == (ok, reason, needed, "")
+
+
+def test_a_device_that_may_have_rebooted_is_asked_for_its_version_instead_of_its_image(drive) -> None:
+    d = drive(1)
+    verdict = read(d, questions.UPGRADE_IMAGE, NONE_STORED)
+    assert (verdict.again, verdict.first) == ("instead", ("DevVersion after DevUpgradeImage",))
+    questions.UPGRADE_IMAGE.again(d.machine.state, d.state(1))
+    assert d.state(1).needed == 1
+
+
+@pytest.mark.parametrize(
+    ("version", "ok", "needed", "reason"),
+    [
+        (NEW_VERSION, True, None, ""),
+        (OLD_VERSION, False, 1, "image not valid: none is stored, and it runs 1.0.0.0"),
+    ],
+)
+def test_the_version_in_place_of_an_image_is_a_verdict(drive, version, ok, needed, reason) -> None:
+    d = drive(1)
+    verdict = read(d, questions.INSTALLED_VERSION, firmware.DevVersionAns(fw_version=version, hw_version=1))
+    assert (verdict.ok, verdict.needed, verdict.reason, verdict.fw_version) == (ok, needed, reason, version)
+
+
+@pytest.mark.parametrize(
+    ("old", "version", "ok", "again"),
+    [
+        (None, NEW_VERSION, True, ""),
+        (None, OLD_VERSION, False, "later"),
+        (OLD_VERSION, OLD_VERSION, False, "later"),
+        (OLD_VERSION, 0x03000000, False, ""),
+    ],
+)
+def test_a_version_is_asked_again_if_it_may_be_the_one_from_before(drive, old, version, ok, again) -> None:
+    d = drive(1)
+    d.state(1).old_version = old
+    verdict = read(d, questions.DEV_VERSION, firmware.DevVersionAns(fw_version=version, hw_version=1))
+    assert (verdict.ok, verdict.again, verdict.fw_version) == (ok, again, version)
+
+
+def test_the_old_version_is_a_sign_of_missing_fragments_in_three_rounds(drive) -> None:
+    d = drive(1)
+    state, device = d.machine.state, d.state(1)
+    for round_no in range(1, 5):
+        state.round = round_no
+        for _ in range(2):  # The second answer of a round counts no further.
+            device.data, device.needed = Data.LIKELY, None
+            questions.DEV_VERSION.again(state, device)
+        assert device.n_found_old == round_no
+        assert (device.data, device.needed) == ((Data.UNKNOWN, 1) if round_no <= 3 else (Data.LIKELY, None))
+
+
+def test_the_old_version_is_no_sign_of_missing_fragments_on_a_device_with_a_complete_block(drive) -> None:
+    d = drive(1)
+    device = d.state(1)
+    device.data = Data.COMPLETE
+    questions.DEV_VERSION.again(d.machine.state, device)
+    assert (device.data, device.needed, device.n_found_old) == (Data.COMPLETE, None, 0)
+
+
+@pytest.mark.parametrize(
+    ("answer", "ok"),
+    [({}, True), ({"error_no_valid_image": True}, True), ({"error_invalid_version": True}, False)],
+)
+def test_an_image_is_deleted_unless_it_is_of_another_version(drive, answer, ok) -> None:
+    d = drive(1)
+    assert read(d, questions.DEV_DELETE_IMAGE, firmware.DevDeleteImageAns(**answer)).ok is ok
+
+
+def test_a_deleted_image_leaves_no_data(drive) -> None:
+    d = drive(1)
+    d.state(1).data = Data.COMPLETE
+    questions.DEV_DELETE_IMAGE.done(d.machine.state, d.state(1))
+    assert d.state(1).data is Data.UNKNOWN

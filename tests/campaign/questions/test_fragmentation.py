@@ -1,20 +1,23 @@
-"""What real stacks say that is not so (TS004, Divergences): an adaptive campaign, and a binary transfer, end right."""
+"""Questions of TS004: session setup, status by stacks that count in their own way (Divergences), and fragments."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from campaign_driver import known
 
 from fuota_fec.campaign import messages as m
+from fuota_fec.campaign import questions
 from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.messages import Answered, GivenUp
 from fuota_fec.campaign.state import Data
 from fuota_fec.errors import ParameterError
 from fuota_fec.wire import firmware, fragmentation, multicast
 
-STATUS, DATA, VERIFY = "FragSessionStatus", "DlFragment", "CompletionVerification"
-V1, V2 = "1.0.0", "2.0.0"
+STATUS, DATA, VERIFY, V1, V2 = "FragSessionStatus", "DlFragment", "CompletionVerification", "1.0.0", "2.0.0"
+FRAG, CLASS_C, SESSION = "FragSessionSetup", "McClassCSession", "McClassCSession"
 N_FRAGS = 30
 OLD, NEW = 0x01000000, 0x02000000
 
@@ -54,9 +57,6 @@ def goes_on(d: Any) -> str:
     return str(d.last_stage)
 
 
-SETUP, FRAG, CLASS_C, VERIFY = "McGroupSetup", "FragSessionSetup", "McClassCSession", "CompletionVerification"
-
-
 def asked(d, i=1, module=multicast, version="1.0.0"):
     """The command of the present request to device i."""
     [command] = module.decode(d.ask(i).command, uplink=False, version=version)
@@ -80,18 +80,6 @@ def in_setup(drive, group_of):
 
 def session_counts(d, i=1):
     return [d.command(r).session_cnt for r in d.requests(i) if r.ask == FRAG]
-
-
-GROUP, FRAG, SESSION, DATA = "McGroupSetup", "FragSessionSetup", "McClassCSession", "DlFragment"
-
-
-def dev(i: int) -> str:
-    return f"{i:016x}"
-
-
-def known(**device: Any) -> m.Known:
-    """What the registry says of device 1."""
-    return m.Known(devices={dev(1): m.KnownDevice(**device)})
 
 
 # ---- LoRa Basics Modem -----------------------------------------------------------------------------------
@@ -444,3 +432,72 @@ def test_a_mute_device_of_dialect_2_gets_no_delete(drive, group_of, version) -> 
         d.sent(d.ask(1))
         d.wait(115)
     assert (d.asked(1) == FRAG) is (version == "2.0.0")
+
+
+# ---- changes of the device's state -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("version", "last"), [("1.0.0", None), ("2.0.0", 1)])
+def test_a_session_setup_that_is_requested_counts_as_an_open_session(drive, group_of, version, last) -> None:
+    d = drive(1, groups=(group_of(version=version),))
+    device = d.state(1)
+    questions.FRAG_SESSION_SETUP.sent(d.machine.state, device, d.now)
+    assert (device.session_open, device.session_set_up, device.last_session_cnt) == (True, True, last)
+    assert device.dev_eui in d.machine.state.changed_devices
+
+
+def test_a_raised_session_count_is_raised_by_256_and_ends_at_16_bits(drive, group_of) -> None:
+    d = drive(1, groups=(group_of(version="2.0.0"),))
+    device = d.state(1)
+    questions.FRAG_SESSION_SETUP.again(d.machine.state, device)
+    assert (device.session_cnt, device.session_raised) == (257, True)
+    device.session_cnt = 0xFFF0
+    questions.FRAG_SESSION_SETUP.again(d.machine.state, device)
+    assert device.session_cnt == 0xFFFF
+
+
+@pytest.mark.parametrize("question", [questions.FRAG_SESSION_DELETE, questions.CLOSE_FRAG_SESSION])
+@pytest.mark.parametrize("missing", [False, True])
+def test_a_session_delete_succeeds_whether_the_session_existed_or_not(drive, question, missing) -> None:
+    d = drive(1, stage="McClassCSession")
+    state, device = d.machine.state, d.state(1)
+    assert device.session_open
+    answer = fragmentation.FragSessionDeleteAns(frag_index=0, session_does_not_exist=missing)
+    assert question.read(state, device, answer, d.now) is questions.OK
+    question.done(state, device)
+    assert (device.session_open, device.session_set_up) == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("mic_error", "ok", "reason"), [(False, True, ""), (True, False, "image not valid: MIC error")]
+)
+def test_a_report_of_a_block_is_a_verdict(drive, mic_error, ok, reason) -> None:
+    d = drive(1)
+    report = fragmentation.FragDataBlockReceivedReq(frag_index=0, mic_error=mic_error)
+    verdict = questions.FRAG_SESSION_STATUS.read(d.machine.state, d.state(1), report, d.now)
+    assert (verdict.ok, verdict.reason) == (ok, reason)
+    assert questions.FRAG_SESSION_STATUS.volunteered == (fragmentation.FragDataBlockReceivedReq,)
+
+
+def test_a_fragment_has_a_number_in_place_of_a_command_and_no_answer(drive) -> None:
+    d = drive(1)
+    state, device = d.machine.state, d.state(1)
+    assert questions.DATA_FRAGMENT.frag_nb is not None
+    assert questions.DATA_FRAGMENT.frag_nb(state, device) == 5
+    questions.DATA_FRAGMENT.done(state, device)
+    assert device.n_repaired == 1
+    assert questions.DATA_FRAGMENT.frag_nb(state, device) == 4
+    with pytest.raises(AssertionError, match="a fragment has no command"):
+        questions.DATA_FRAGMENT.request(state, device, d.now)
+
+
+def test_the_status_after_a_repair_asks_for_more_fragments_while_rows_are_left(drive) -> None:
+    d = drive(1, kind="binary", redundancy="adaptive", unicast_repair_max=1, stage="McClassCSession", session_cnt=1)
+    state, device = d.machine.state, d.state(1)
+    lacking = fragmentation.FragSessionStatusAns(frag_index=0, nb_frag_received=2, missing_frag=1)
+    plain = questions.FRAG_SESSION_STATUS.read(state, device, lacking, d.now)
+    more = questions.REPAIR_STATUS.read(state, device, lacking, d.now)
+    assert (plain.again, more.again, set(more.first)) == ("", "now", {"DataFragment"})
+    assert replace(more, again="", first=()) == plain
+    device.n_repaired = state.groups["meters"].rows_left
+    assert questions.REPAIR_STATUS.read(state, device, lacking, d.now).again == ""

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from campaign_driver import NEW_VERSION, OLD_VERSION
 
+from fuota_fec.campaign import questions
 from fuota_fec.campaign.config import Device
 from fuota_fec.campaign.messages import Known, KnownDevice
 from fuota_fec.wire import firmware, fragmentation
 from fuota_fec.wire.commands import PackageVersionAns, PackageVersionReq
-
-OLD_VERSION, NEW_VERSION = 0x01000000, 0x02000000
 
 
 def devices(*settings: dict[str, Any]) -> tuple[Device, ...]:
@@ -89,7 +89,7 @@ def test_a_device_that_is_known_to_run_the_base_is_not_asked_for_it(drive) -> No
 
 
 def test_a_device_that_is_thought_to_run_another_version_is_asked_all_the_same(drive) -> None:
-    """It may have been updated meanwhile by somebody else."""
+    """The device may have been updated by other means."""
     d = drive(devices=devices({"fw_version": "0.9.0.0"}), requires_fw_version="1.0.0.0", stage="PackageVersion")
     d.succeed(1)
     assert d.stage == "McGroupSetup"
@@ -99,3 +99,34 @@ def test_the_packages_versions_come_before_the_firmwares(drive) -> None:
     d = drive(1, each={"probe": True}, requires_fw_version="1.0.0.0")
     d.succeed(1)
     assert d.questions(1, "PackageVersion") == ["PackageVersion TS005", "PackageVersion TS004", "DevVersion"]
+
+
+# ---- verdicts --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("question", "identifier", "version", "reason"),
+    [
+        (0, 2, 1, ""),
+        (0, 2, 2, "other version in PackageVersion: TS005 2.0.0, its group's is 1.0.0"),
+        (0, 2, 9, "other version in PackageVersion: TS005 version 9, its group's is 1.0.0"),
+        (1, 3, 1, ""),
+        (1, 3, 2, "other version in PackageVersion: TS004 2.0.0, its group's is 1.0.0"),
+        (0, 3, 1, None),
+        (1, 2, 1, None),
+    ],
+)
+def test_a_package_version_is_compared_with_that_of_the_group(drive, question, identifier, version, reason) -> None:
+    d = drive(1)
+    answer = PackageVersionAns(package_identifier=identifier, package_version=version)
+    verdict = questions.PACKAGE_VERSIONS[question].read(d.machine.state, d.state(1), answer, d.now)
+    assert (verdict and verdict.reason) == reason
+    assert verdict is None or verdict.ok is (reason == "")
+
+
+@pytest.mark.parametrize(("version", "reason"), [(OLD_VERSION, ""), (NEW_VERSION, "wrong version 2.0.0.0")])
+def test_the_base_version_is_compared_with_that_of_the_delta(drive, version, reason) -> None:
+    d = drive(1, requires_fw_version="1.0.0.0")
+    answer = firmware.DevVersionAns(fw_version=version, hw_version=1)
+    verdict = questions.BASE_VERSION.read(d.machine.state, d.state(1), answer, d.now)
+    assert (verdict.ok, verdict.reason, verdict.fw_version) == (not reason, reason, version)
