@@ -49,8 +49,7 @@ class Agent:
 
     `name` identifies the agent among those on one journal; `lease_ttl` is how long (s) a campaign waits for an agent
     that is gone, before another one on the same network takes it over. `network_name` identifies that network, or
-    describes how to reach it. A time without turns, or without the network, that is longer than `longest_silence` (s)
-    does not count in its campaigns.
+    describes how to reach it. Time without turns or network does not count if it is longer than `longest_silence` (s).
     """
 
     def __init__(
@@ -86,6 +85,7 @@ class Agent:
         self._trouble: JournalError | None = None
         """Failure of the journal in this turn, to be raised at its end."""
         self._deaf = False
+        """Whether the network could not be read in the last turn."""
         self._committed_at: float | None = None
         self._orders_read_at = self._sought_at = float("-inf")
 
@@ -162,7 +162,7 @@ class Agent:
             if campaign.paused:
                 running.wait(next(event.at for event in reversed(events) if isinstance(event, Paused)), "paused")
         else:
-            running.n_suspended = stopped.n
+            running.suspended = stopped
             running.resume(now, max(0.0, now - stopped.since))
         self._running[name] = running
         for item in stopped.inputs if stopped is not None else ():
@@ -289,7 +289,7 @@ class Agent:
                 if name in self._running:
                     self._suspended.forget(name)
             except Exception as error:
-                self._hold(name, error, now, stopped.since, n=stopped.n, inputs=stopped.inputs)
+                self._hold(name, error, now, stopped.since, stopped, stopped.inputs)
 
     def _carry_out_orders(self, now: float) -> None:
         """Carries out operators' orders for the campaigns that it runs."""
@@ -315,13 +315,13 @@ class Agent:
                 self._deaf, self._turns.heard_at = False, now
             except NetworkError:
                 self._deaf = True
-        away_since = self._away_since(now)
+        away_since = self._reach.away_since(now, self._longest_silence)
         for running in list(self._running.values()):
             if slept_since is not None:
                 running.wait(slept_since, "the agent took no turns")
             if self._deaf:
                 running.wait(self._turns.since_heard(now), self._faults.present("network"))
-            elif away_since is not None:
+            elif away_since is not None and running.outbox.tries_again(now):
                 running.wait(away_since, f"the network takes no downlinks: {self._reach.reason}")
             elif running.campaign.paused:
                 running.wait(now, "paused")
@@ -329,14 +329,6 @@ class Agent:
                 self._decide(running, now, partial(running.go_on, longest=self._longest_silence))
         for item in inputs:
             self._route(item, now)
-
-    def _away_since(self, now: float) -> float | None:
-        """Unix time since which the network takes no downlink; None if it does, or if there is none left to try."""
-        since = self._reach.away_since(now, self._longest_silence)
-        if since is not None and not any(r.outbox.tries_again(now) for r in self._running.values()):
-            self._reach.succeeded()  # Until the next hand-over fails.
-            return None
-        return since
 
     def _route(self, item: Input, now: float) -> None:
         """Gives an uplink to every campaign, a report to the campaign that its id names."""
@@ -368,7 +360,7 @@ class Agent:
         JournalError, at the end, if the journal failed in this turn.
         """
         self._commit(now)
-        for running in self._running.values():
+        for running in self._running.values() if not self._deaf else ():
             running.outbox.withdraw(now)
         while self._hand_over(now):
             self._commit(now)
@@ -426,14 +418,15 @@ class Agent:
         """Discards a campaign object. The campaign is replayed after a pause, or `at_once` in the next turn."""
         name = running.campaign.id
         del self._running[name]
-        since = now if running.waits_since is None else running.waits_since
-        n = 0 if now - running.since > 2 * LONGEST_PAUSE else running.n_suspended
-        self._hold(name, error, now, since, n=n, inputs=running.inputs)
-        if at_once and name in self._suspended.held:
-            self._suspended.held[name].retry_at, self._suspended.held[name].n = now, 0
+        recent = running.suspended if now - running.since <= 2 * LONGEST_PAUSE else None
+        self._hold(name, error, now, running.stopped_since(now), recent, running.inputs)
+        if at_once and (held := self._suspended.held.get(name)) is not None:
+            held.retry_at, held.n = now, 0
 
-    def _hold(self, name: str, error: Exception, now: float, since: float, *, n: int, inputs: list[Input]) -> None:
-        if not self._suspended.hold(name, error, now, since, n=n, inputs=inputs):
+    def _hold(
+        self, name: str, error: Exception, now: float, since: float, before: Suspension | None, inputs: list[Input]
+    ) -> None:
+        if not self._suspended.hold(name, error, now, since, before, inputs):
             self._ownership.release(name)
 
     def _give_up(self, name: str) -> None:

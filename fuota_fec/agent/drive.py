@@ -87,9 +87,12 @@ def run_virtual(
     seconds of virtual time per second; without it, as fast as possible.
     """
     now = start
+    event: float | None = None
     while not agent.idle and now <= until:
-        due = agent.step(now)
-        known = [at for at in (due, network.deadline()) if at is not None]
+        due, before = agent.step(now), event
+        event = network.deadline()
+        unread = event is not None and event == before and event <= now  # The network could not be read.
+        known = [at for at in (due, event if not unread else None) if at is not None]
         if agent.idle or not known:
             break
         upcoming = min(known)

@@ -65,6 +65,11 @@ class Reach:
     def succeeded(self) -> None:
         self._failed.clear()
 
+    @property
+    def failing(self) -> bool:
+        """Whether the last hand-over failed."""
+        return bool(self._failed)
+
     def away_since(self, now: float, longest: float) -> float | None:
         """Unix time since which every hand-over failed; None while the network takes downlinks, for all that is known,
         and for `longest` seconds after that: so long a request may wait."""

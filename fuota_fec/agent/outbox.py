@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator
 
 from fuota_fec.agent.downlinks import DownlinkBuilder
@@ -12,8 +13,13 @@ from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.messages import DownlinkSent, Event, HandOver, Reported, Requested, Withdrawn
 from fuota_fec.errors import FuotaError, JournalError, NetworkError
 
+log = logging.getLogger("fuota_fec.agent")
+
 NETWORK_RETRY = 5.0
 """s between two attempts to hand over a request or to withdraw downlinks."""
+MOST_WITHDRAWALS = 720
+"""Failed attempts to withdraw downlinks, an hour in which the network took others, after which they are left to expire:
+the end of a campaign waits for the withdrawal."""
 KEY_PATIENCE = 60.0
 """s for which a key is asked for that the ring cannot read now; then the request counts as not delivered."""
 LEASE_MARGIN = 5.0
@@ -49,6 +55,8 @@ class Outbox:
         self._without_key_since: dict[str, float] = {}
         """Time since which the key of a request cannot be read."""
         self._withdraw_at = float("-inf")
+        self._n_withdrawals = 0
+        """Number of failed withdrawals in a row while the network took downlinks."""
         self._last_unicast_at = float("-inf")
 
     def take(self, events: Iterable[Event]) -> None:
@@ -80,9 +88,16 @@ class Outbox:
             return
         try:
             self._network.withdraw(self._campaign.id, self._to_withdraw, now)
-            self._to_withdraw = []
-        except NetworkError:
+        except NetworkError as error:
             self._withdraw_at = now + NETWORK_RETRY
+            self._n_withdrawals += not self._reach.failing
+            if self._n_withdrawals < MOST_WITHDRAWALS:
+                return
+            n_left = len(self._to_withdraw)
+            log.error(
+                "campaign %s: %d downlinks are not withdrawn and left to expire: %s", self._campaign.id, n_left, error
+            )
+        self._to_withdraw, self._n_withdrawals = [], 0
 
     def hand_over(self, now: float) -> Iterator[HandOver | DownlinkSent]:
         """Hands over what may go now. The campaign must receive each result before the next one is asked for: the

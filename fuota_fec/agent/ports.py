@@ -13,7 +13,7 @@ from fuota_fec.agent.inputs import valid_f_cnt, well_formed
 from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.config import CampaignConfig, KeyRing
 from fuota_fec.campaign.messages import Event, Fact, HandOver, Input, Known, NetworkCapabilities
-from fuota_fec.errors import CampaignError, FuotaError, JournalError, NetworkError, ParameterError
+from fuota_fec.errors import CampaignError, JournalError, NetworkError, ParameterError
 from fuota_fec.journal.base import Append, CampaignRecord, Claim, FenceError, Journal, Lease, Order
 from fuota_fec.networks.base import Downlink, MulticastGroup, Network
 from fuota_fec.wire.keys import Key
@@ -99,7 +99,7 @@ class NetworkPort:
             if isinstance(error, NetworkError):
                 raise
             # What connections raise is an outage; anything else is an error of the adapter.
-            kind = NetworkError if isinstance(error, (OSError, FuotaError)) else BrokenAdapterError
+            kind = NetworkError if isinstance(error, OSError) else BrokenAdapterError
             raise kind(describe(error)) from error
         self._faults.over(place, campaign, target)
         return result

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from fuota_fec.agent.outbox import Outbox
+from fuota_fec.agent.suspended import Suspension
 from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.messages import Event, Input, Withdrawn
 from fuota_fec.errors import CampaignError
@@ -28,17 +29,21 @@ class RunningCampaign:
     """Unix time at which the campaign's time stopped; None while it goes on."""
     waits_for: str = ""
     """Reason of the wait."""
-    n_suspended: int = 0
-    """Number of suspensions in a row before this run."""
+    suspended: Suspension | None = None
+    """Suspension before this run."""
     since: float = 0.0
     """Unix time at which this run began."""
+    n_commits: int = 0
+    """Number of commits in this run."""
     counted_until: float = float("-inf")
     """Unix time up to which lost time was counted."""
 
     def receive(self, item: Input, now: float) -> None:
         """Takes an input. Timers wait for `tick`: inputs that waited come before them."""
+        kept = not self.campaign.finished
         self.uncommitted += self.campaign.receive(item, now, timers=False)
-        self.inputs.append(item)  # Not if it raised: then it would raise again.
+        if kept:
+            self.inputs.append(item)  # Not if it raised: then it would raise again.
 
     def tick(self, now: float) -> None:
         if self.waits_since is None:
@@ -106,9 +111,18 @@ class RunningCampaign:
         events, self.orders = self.ready(), []
         self.uncommitted = self.uncommitted[len(events) :]
         self.n_committed += len(events)
+        self.n_commits += 1
         self.inputs = []
         self.outbox.take(events)
         return events
+
+    def stopped_since(self, now: float) -> float:
+        """Unix time since which the campaign's time stands still, for a suspension now. A run without a commit did not
+        end the one before it."""
+        times = [now] if self.waits_since is None else [self.waits_since]
+        if self.suspended is not None and not self.n_commits:
+            times.append(self.suspended.since)
+        return min(times)
 
     @property
     def over(self) -> bool:

@@ -53,9 +53,12 @@ class Suspensions:
         """Reason by the name of each campaign."""
         return {name: suspension.reason for name, suspension in (*self.left.items(), *self.held.items())}
 
-    def hold(self, name: str, error: Exception, now: float, since: float, *, n: int, inputs: list[Input]) -> bool:
-        """Suspends a campaign after `n` failures in a row. False after many: then it is left to other agents."""
-        suspension = _again(name, error, now, self.held.pop(name, None), since=since, n=n, inputs=inputs)
+    def hold(
+        self, name: str, error: Exception, now: float, since: float, before: Suspension | None, inputs: Sequence[Input]
+    ) -> bool:
+        """Suspends a campaign, perhaps again. False after many failures in a row: then it is left to other agents."""
+        self.held.pop(name, None)
+        suspension = _again(name, error, now, since, before, inputs)
         if suspension.n < MOST_ATTEMPTS:
             self.held[name] = suspension
             return True
@@ -65,9 +68,7 @@ class Suspensions:
 
     def leave(self, name: str, error: Exception, now: float) -> None:
         """Records that a campaign could not be taken over."""
-        before = self.left.get(name)
-        n = before.n if before is not None else 0
-        self.left[name] = _again(name, error, now, before, since=now, n=n, what="was not taken over")
+        self.left[name] = _again(name, error, now, now, self.left.get(name), what="was not taken over")
 
     def to_take_over(self, names: Collection[str], now: float) -> list[str]:
         """Those of the campaigns without an agent that are to be taken over now: not the ones that failed a short while
@@ -94,18 +95,17 @@ def _again(
     name: str,
     error: Exception,
     now: float,
-    before: Suspension | None,
-    *,
     since: float,
-    n: int = 0,
+    before: Suspension | None,
     inputs: Sequence[Input] = (),
     what: str = "suspended",
 ) -> Suspension:
-    """Suspension for an error, after `n` failures in a row. A reason that is still the same is not logged again."""
+    """Suspension for an error. A reason that is still the same is not logged again."""
     reason = describe(error)
     if before is None or before.reason != reason:
         trace = "" if isinstance(error, FuotaError) else f"\n{stack(error)}"
         log.error("campaign %s %s: %s%s", name, what, reason, trace)
+    n = before.n if before is not None else 0
     pause = min(FIRST_PAUSE * 2 ** min(n, MOST_ATTEMPTS), LONGEST_PAUSE)
     kept = list(inputs[:MOST_INPUTS])
     return Suspension(reason=reason, since=since, retry_at=now + pause, n=n + 1, inputs=kept)

@@ -10,8 +10,8 @@ from fuota_fec.agent import Agent, drive, run_virtual
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.config import KeyRing
-from fuota_fec.errors import JournalError, ParameterError
-from fuota_fec.journal import MemoryJournal
+from fuota_fec.errors import JournalError, NetworkError, ParameterError
+from fuota_fec.journal import FenceError, MemoryJournal
 
 T0 = 1_800_000_000.0
 IMAGE = bytes(range(7, 37))
@@ -103,6 +103,36 @@ def test_run_tries_a_failing_journal_again(monkeypatch, caplog) -> None:
     asyncio.run(drive.run(agent, poll_interval=0, clock=lambda: T0, forever=False))
     assert agent.idle
     assert "journal unavailable, no downlinks are sent until it recovers: disk full" in caplog.text
+
+
+def test_run_goes_on_at_once_after_a_fence() -> None:
+    """A campaign that another agent runs is no failure of the journal: there is no pause, and no last try."""
+
+    class Fenced(FailingStepper):
+        def step(self, _now: float) -> float | None:
+            if self.n_left:
+                self.n_left -= 1
+                raise FenceError("another agent", campaign="c")
+            self.idle = True
+            return None
+
+    agent = Fenced(drive.MOST_JOURNAL_FAILURES + 5)
+    asyncio.run(drive.run(agent, poll_interval=0, clock=lambda: T0, forever=False))
+    assert agent.idle
+
+
+def test_run_virtual_ends_when_the_network_cannot_be_read(config_of, ring_of, virtual_network) -> None:
+    """Its next event stays in the past; time goes on from one attempt to the next."""
+    config = config_of()
+    network = virtual_network([config])
+
+    def away(_now: float) -> None:
+        raise NetworkError("away")
+
+    network.poll = away
+    agent = Agent(MemoryJournal(), network, ring_of(config))
+    agent.launch(Campaign(config, IMAGE), T0)
+    assert run_virtual(agent, network, T0, until=T0 + 1000) > T0 + 1000
 
 
 def test_run_raises_the_error_of_a_journal_that_keeps_failing(monkeypatch) -> None:
