@@ -27,7 +27,7 @@ from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.config import KeyRing
 from fuota_fec.campaign.messages import Event, Input, Uplink
 from fuota_fec.errors import CampaignError, FuotaError, JournalError, NetworkError, ParameterError
-from fuota_fec.journal.base import FenceError, Journal, Lease, Verb
+from fuota_fec.journal.base import FenceError, Journal, Lease, Verb, claims_held_error
 from fuota_fec.networks.base import Network
 
 log = logging.getLogger("fuota_fec.agent")
@@ -77,14 +77,14 @@ class Agent:
     def launch(self, campaign: Campaign, now: float) -> None:
         """Starts a campaign.
 
-        CampaignError if it may not start, also because another unfinished campaign holds one of its devices or groups;
-        ParameterError with what the pre-flight check refuses, missing keys included. After an error the only trace is
-        groups that the network knows.
+        CampaignExistsError if its id is in use, DeviceBusyError if another unfinished campaign holds one of its devices
+        or groups, CampaignError if it may not start for another reason, ParameterError with what the pre-flight check
+        refuses, missing keys included. After an error the only trace is groups that the network knows.
         """
         held = self._ownership.conflicts(campaign.config)
         refused = refusals(campaign, self._key_ring, self._network.capabilities, now)
         if held:
-            raise CampaignError("\n".join([*held, *refused]))
+            raise claims_held_error(held, refused)
         if refused:
             raise ParameterError("\n".join(refused))
         known = open_groups(campaign, self._journal, self._network, self._builder)

@@ -13,7 +13,7 @@ from typing import Literal, Protocol, TypeAlias
 
 from fuota_fec.campaign.config import CampaignConfig
 from fuota_fec.campaign.messages import Event, Fact, Finished, Known
-from fuota_fec.errors import CampaignError, JournalError
+from fuota_fec.errors import CampaignError, CampaignExistsError, DeviceBusyError, JournalError
 
 Verb: TypeAlias = Literal["pause", "unpause", "stop"]
 
@@ -101,8 +101,8 @@ class Journal(Protocol):
         """Stores a new campaign with its first events.
 
         It claims these devices (DevEUIs) and groups (McAddrs) until it is finished. `network` is text that tells a
-        later agent how to reach the network. JournalError if the name is in use; CampaignError, a line each, for
-        devices and groups that another unfinished campaign claims.
+        later agent how to reach the network. CampaignExistsError if the name is in use; DeviceBusyError, a line each,
+        for devices and groups that another unfinished campaign claims.
         """
 
     def holders(self, devices: Sequence[str], groups: Sequence[str]) -> Mapping[Claim, str]:
@@ -187,16 +187,21 @@ def describe_holders(holders: Mapping[Claim, str]) -> list[str]:
     return lines
 
 
-def claims_held_error(holders: Mapping[Claim, str]) -> CampaignError:
-    return CampaignError("\n".join(describe_holders(holders)))
+def claims_held_error(holders: Mapping[Claim, str], others: Sequence[str] = ()) -> DeviceBusyError:
+    """Error that names the devices and groups in use; `others` are further lines of its message."""
+    return DeviceBusyError(
+        "\n".join([*describe_holders(holders), *others]),
+        devices=[name for kind, name in holders if kind == "device"],
+        groups=[name for kind, name in holders if kind == "group"],
+    )
 
 
 def unknown_campaign_error(campaign: str) -> JournalError:
     return JournalError(f"there is no campaign {campaign!r}")
 
 
-def campaign_exists_error(campaign: str) -> JournalError:
-    return JournalError(f"there is a campaign {campaign!r} already")
+def campaign_exists_error(campaign: str) -> CampaignExistsError:
+    return CampaignExistsError(f"there is a campaign {campaign!r} already", campaign=campaign)
 
 
 def campaign_finished_error(campaign: str, status: str) -> CampaignError:

@@ -27,7 +27,7 @@ from fuota_fec.campaign.messages import (
     Session,
     StageStarted,
 )
-from fuota_fec.errors import CampaignError, FuotaError, JournalError
+from fuota_fec.errors import CampaignError, CampaignExistsError, DeviceBusyError, FuotaError, JournalError
 from fuota_fec.journal import Append, CampaignRecord, FenceError, Journal, Order, open_journal
 
 DEVICES = [f"fe5e00000000000{i}" for i in range(4)]
@@ -255,8 +255,9 @@ def test_one_of_several_threads_that_append_at_the_same_number_wins(journal: Jou
 def test_a_campaign_name_is_used_once(journal: Journal) -> None:
     journal.append("c", 0, heard(1))
     before = everything(journal)
-    with pytest.raises(JournalError, match="a campaign 'c' already"):
+    with pytest.raises(CampaignExistsError, match="a campaign 'c' already") as caught:
         journal.create("c", b"", heard(2), facts=[group_fact(1)], devices=DEVICES, groups=MC_ADDRS, network="x")
+    assert caught.value.campaign == "c"
     assert everything(journal) == before
     journal.create("d", b"", devices=DEVICES, groups=MC_ADDRS)
 
@@ -265,8 +266,9 @@ def test_create_names_the_holder_of_each_claimed_device_and_group(journal: Journ
     journal.create("x", b"", devices=DEVICES[:2], groups=MC_ADDRS[:1])
     journal.create("it's y", b"", devices=DEVICES[2:3], groups=[])
     before = everything(journal)
-    with pytest.raises(CampaignError) as caught:
+    with pytest.raises(DeviceBusyError) as caught:
         journal.create("z", b"", heard(1), facts=[group_fact(1)], devices=DEVICES[::-1], groups=MC_ADDRS)
+    assert (caught.value.devices, caught.value.groups) == (tuple(DEVICES[:3]), tuple(MC_ADDRS[:1]))
     assert str(caught.value).splitlines() == [
         f"device {DEVICES[0]} is in campaign 'x', which is not finished",
         f"device {DEVICES[1]} is in campaign 'x', which is not finished",

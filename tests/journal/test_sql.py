@@ -263,7 +263,7 @@ def test_one_of_several_processes_wins_each_race(journal_url: str) -> None:
     with closing(open_journal(journal_url)) as journal:
         assert names.count("") == 1
         assert journal.image("name") == str(names.index("")).encode()
-        assert sorted(names)[1:] == ["JournalError: there is a campaign 'name' already"] * 2
+        assert sorted(names)[1:] == ["CampaignExistsError: there is a campaign 'name' already"] * 2
 
         winner = f"device {devices.index('')}"
         assert journal.campaigns() == ("name", winner)
@@ -271,7 +271,7 @@ def test_one_of_several_processes_wins_each_race(journal_url: str) -> None:
             f"{what} is in campaign {winner!r}, which is not finished"
             for what in ("device 01", "device 02", "group 03")
         ]
-        assert sorted(devices) == ["", *["CampaignError: " + "\n".join(held)] * 2]
+        assert sorted(devices) == ["", *["DeviceBusyError: " + "\n".join(held)] * 2]
 
         events = list(journal.events("name"))
         assert len(events) == 45
