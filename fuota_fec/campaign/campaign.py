@@ -24,7 +24,7 @@ from fuota_fec.campaign.state import DeviceState
 from fuota_fec.campaign.status import CampaignProgress, CampaignStatus, campaign_status, progress, progress_record
 from fuota_fec.campaign.turn import Phase
 from fuota_fec.codec.block import FragmentedBlock
-from fuota_fec.errors import CampaignError, ParameterError
+from fuota_fec.errors import CampaignError, EventError, ParameterError
 
 __all__ = ["FAILED", "RUNNING", "STOPPED", "SUCCEEDED", "Campaign"]
 
@@ -266,9 +266,14 @@ class Campaign:
         return campaign
 
     def follow(self, event: m.Event) -> None:
-        """Applies an event that was decided elsewhere, to watch a campaign that runs in an agent."""
+        """Applies an event that was decided elsewhere. EventError if it does not fit the events before it."""
         assert self._machine is not None
-        self._machine.apply(event)
+        try:
+            self._machine.apply(event)
+        except Exception as error:
+            number = self.n_events - 1
+            text = f"campaign {self.id!r}: event {number} ({type(event).__name__}) does not fit the events before it"
+            raise EventError(f"{text}: {error!r}", campaign=self.id, number=number) from error
 
     def describe(self, event: m.Event, *, dev_eui: str | None = None, group: str | None = None) -> dict[str, Any]:
         """The last event as plain data, with the progress of the campaign after it, and the device or group that it

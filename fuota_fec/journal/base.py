@@ -14,6 +14,7 @@ from typing import Literal, Protocol, TypeAlias
 from fuota_fec.campaign.config import CampaignConfig
 from fuota_fec.campaign.messages import Event, Fact, Finished, Known
 from fuota_fec.errors import CampaignError, CampaignExistsError, DeviceBusyError, JournalError
+from fuota_fec.journal.chain import StoredEvent
 
 Verb: TypeAlias = Literal["pause", "unpause", "stop"]
 
@@ -119,7 +120,13 @@ class Journal(Protocol):
         """
 
     def events(self, campaign: str, start: int = 0) -> Iterable[Event]:
-        """Events of a campaign in order, from number `start`. JournalError if the campaign does not exist."""
+        """Events of a campaign in order, from number `start`, checked against their digests.
+
+        JournalError if the campaign does not exist, EventError at an event that is not the one that was written.
+        """
+
+    def stored(self, campaign: str, start: int = 0) -> Iterable[StoredEvent]:
+        """The events as `events`, in the form that is stored."""
 
     def image(self, campaign: str) -> bytes:
         """Image that the campaign was created with."""

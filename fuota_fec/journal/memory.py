@@ -10,7 +10,7 @@ from itertools import count
 from threading import Lock
 
 from fuota_fec.campaign.config import CampaignConfig
-from fuota_fec.campaign.messages import Event, Fact, GroupFact, Known, KnownDevice
+from fuota_fec.campaign.messages import Event, Fact, GroupFact, Known, KnownDevice, encode
 from fuota_fec.journal.base import (
     RUNNING,
     Append,
@@ -29,6 +29,7 @@ from fuota_fec.journal.base import (
     final_status,
     unknown_campaign_error,
 )
+from fuota_fec.journal.chain import StoredEvent, first_digest, next_digest
 
 
 @dataclass(slots=True)
@@ -120,6 +121,16 @@ class MemoryJournal:
 
     def events(self, campaign: str, start: int = 0) -> Sequence[Event]:
         return tuple(self._get(campaign).events[start:])
+
+    def stored(self, campaign: str, start: int = 0) -> Sequence[StoredEvent]:
+        """The events in the form of a database. Their digests are computed here: objects need no check."""
+        stored = []
+        digest = first_digest(campaign, 0)
+        for number, event in enumerate(self.events(campaign)):
+            kind, data = type(event).__name__, encode(event).decode()
+            digest = next_digest(digest, number, kind, event.VERSION, data)
+            stored.append(StoredEvent(number, kind, event.VERSION, data, digest))
+        return tuple(stored[start:])
 
     def image(self, campaign: str) -> bytes:
         return self._get(campaign).image
