@@ -1,4 +1,4 @@
-"""An operator's work with the campaigns of a journal: list, show, order, resume, retry, archive.
+"""An operator's work with the campaigns of a journal: list, show, order, resume, retry, archive, verify, export.
 
 The command line and a service call these functions. They print nothing and run no campaign: an order is carried out by
 the agent that runs the campaign, now or later. An unknown campaign is a JournalError in each of them.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, Literal
 
@@ -84,6 +84,8 @@ class Ordered:
 
     owner: str
     """Agent that will carry it out; empty: the next one that takes the campaign over."""
+    lease_left: float = field(default=0.0, compare=False)
+    """Seconds until that agent's lease runs out, unless it is alive and renews it."""
     already_stopped: bool = False
     """The campaign is stopped already: no order was left."""
 
@@ -97,18 +99,18 @@ def order_verb(journal: Journal, campaign: str, verb: Verb, progress: Progress |
     if record.status == STOPPED:
         return Ordered(owner=record.owner, already_stopped=True)
     journal.order(campaign, verb)
-    return Ordered(owner=record.owner)
+    return Ordered(owner=record.owner, lease_left=record.lease_left)
 
 
 def order_resume(journal: Journal, campaign: str, progress: Progress | None = None) -> Ordered:
     """Leaves an order to unpause a campaign that is paused or about to be. CampaignError if it is finished."""
-    owner = find_campaign(journal, campaign).owner
+    record = find_campaign(journal, campaign)
     copy = replay_campaign(journal, campaign, progress=progress)
     if copy.finished:
         raise CampaignError(f"campaign {campaign!r} cannot be resumed: it is {copy.progress().status}")
     if copy.paused or any(order.campaign == campaign and order.verb == "pause" for order in journal.orders()):
         journal.order(campaign, "unpause")
-    return Ordered(owner=owner)
+    return Ordered(owner=record.owner, lease_left=record.lease_left)
 
 
 OwnerState = Literal["obeyed", "alive", "gone"]
@@ -131,6 +133,27 @@ def await_owner(journal: Journal, campaign: str, timeout: float, poll_interval: 
             return "alive"
         time.sleep(poll_interval)
     return "gone"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokenLease:
+    """A lease that an operator has broken."""
+
+    owner: str
+    """Agent that held it; empty if there was no valid lease."""
+    lease_left: float
+    """Seconds that it would have lasted."""
+
+
+def break_lease(journal: Journal, campaign: str) -> BrokenLease:
+    """Ends the lease of a campaign, so that another agent may take it over at once.
+
+    For an agent that is certain to be gone: one that is alive goes on until it renews its lease or commits, and two
+    agents may send meanwhile.
+    """
+    record = find_campaign(journal, campaign)
+    journal.break_lease(campaign)
+    return BrokenLease(owner=record.owner, lease_left=record.lease_left)
 
 
 # ---- afterwards ------------------------------------------------------------------------------------------

@@ -78,6 +78,7 @@ def test_find_campaign_finds_archived_ones(journal: Journal) -> None:
         lambda journal, name: operations.order_verb(journal, name, "stop"),
         operations.order_resume,
         lambda journal, name: operations.await_owner(journal, name, 0.0),
+        operations.break_lease,
         operations.retry_campaign,
         operations.archive_campaign,
     ],
@@ -173,6 +174,23 @@ def test_await_owner_reports_an_expired_lease(journal: Journal) -> None:
     assert operations.await_owner(journal, "c", 10.0) == "gone"
     assert journal.lease("c", "agent", 0.01) is not None
     assert operations.await_owner(journal, "c", 10.0, poll_interval=0.001) == "gone"
+
+
+def test_orders_name_the_time_that_the_lease_of_the_owner_lasts(journal: Journal) -> None:
+    assert operations.order_resume(journal, "c").lease_left == 0.0
+    assert journal.lease("c", "agent", 100) is not None
+    assert 90 < operations.order_resume(journal, "c").lease_left <= 100
+    assert 90 < operations.order_verb(journal, "c", "pause").lease_left <= 100
+
+
+def test_break_lease_names_the_owner_and_frees_the_campaign(journal: Journal) -> None:
+    assert operations.break_lease(journal, "c") == operations.BrokenLease(owner="", lease_left=0.0)
+    assert journal.lease("c", "agent", 100) is not None
+    broken = operations.break_lease(journal, "c")
+    assert broken.owner == "agent"
+    assert 90 < broken.lease_left <= 100
+    assert operations.find_campaign(journal, "c").owner == ""
+    assert journal.lease("c", "other", 100) is not None
 
 
 # ---- afterwards ------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
 
 from fuota_fec.campaign.config import CampaignConfig
@@ -19,6 +19,11 @@ from fuota_fec.journal.chain import StoredEvent
 Verb: TypeAlias = Literal["pause", "unpause", "stop"]
 
 RUNNING = "RUNNING"
+
+MOST_TTLS = 10
+"""A lease that lasts longer than this many times its ttl was dated by a clock that was wrong: it has run out."""
+UNKNOWN_TTL = 60.0
+"""s taken for the ttl of leases that earlier versions left without it."""
 
 Claim: TypeAlias = tuple[str, str]
 """Device or group that an unfinished campaign holds: ("device", DevEUI) or ("group", McAddr)."""
@@ -61,6 +66,8 @@ class CampaignRecord:
     """Unix time of the last event; 0 without events."""
     owner: str = ""
     """Agent that holds a valid lease, or empty."""
+    lease_left: float = field(default=0.0, compare=False)
+    """Seconds until the lease of that agent runs out, by the journal's clock; 0 without an owner."""
     archived: bool = False
 
 
@@ -156,7 +163,16 @@ class Journal(Protocol):
         """Open orders, oldest first."""
 
     def lease(self, campaign: str, owner: str, ttl: float) -> Lease | None:
-        """Lease of `ttl` seconds by the journal's own clock; None while another owner holds one."""
+        """Lease of `ttl` seconds by the journal's own clock; None while another owner holds one.
+
+        A lease that is dated further ahead than MOST_TTLS times its ttl has run out.
+        """
+
+    def break_lease(self, campaign: str) -> None:
+        """Ends the lease of a campaign, whoever holds it. JournalError if the campaign does not exist.
+
+        An agent that holds it notices at its next renewal, or at its next commit after another agent's.
+        """
 
     def close(self) -> None:
         """Closes files and connections."""

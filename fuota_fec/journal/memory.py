@@ -12,6 +12,7 @@ from threading import Lock
 from fuota_fec.campaign.config import CampaignConfig
 from fuota_fec.campaign.messages import Event, Fact, GroupFact, Known, KnownDevice, encode
 from fuota_fec.journal.base import (
+    MOST_TTLS,
     RUNNING,
     Append,
     CampaignRecord,
@@ -43,6 +44,12 @@ class _Stored:
     archived: bool = False
     owner: str = ""
     lease_until: float = 0.0  # By the monotonic clock.
+    lease_ttl: float = 0.0
+
+    def lease_left(self, now: float) -> float:
+        """Seconds until the lease runs out; 0 without a lease."""
+        left = self.lease_until - now
+        return left if self.owner and 0 < left <= MOST_TTLS * self.lease_ttl else 0.0
 
 
 class MemoryJournal:
@@ -150,7 +157,8 @@ class MemoryJournal:
                 n_events=len(stored.events),
                 created_at=stored.events[0].at if stored.events else 0.0,
                 changed_at=stored.events[-1].at if stored.events else 0.0,
-                owner=stored.owner if now < stored.lease_until else "",
+                owner=stored.owner if stored.lease_left(now) else "",
+                lease_left=stored.lease_left(now),
                 archived=stored.archived,
             )
             for name, stored in tuple(self._campaigns.items())
@@ -189,9 +197,14 @@ class MemoryJournal:
     def _hold(self, stored: _Stored, owner: str, ttl: float, first: bool) -> bool:
         with self._lock:
             now = time.monotonic()
-            if stored.owner == owner or (first and (not stored.owner or stored.lease_until < now)):
-                stored.owner, stored.lease_until = owner, now + ttl
+            if stored.owner == owner or (first and not stored.lease_left(now)):
+                stored.owner, stored.lease_until, stored.lease_ttl = owner, now + ttl, ttl
             return stored.owner == owner
+
+    def break_lease(self, campaign: str) -> None:
+        stored = self._get(campaign)
+        with self._lock:
+            stored.owner = ""
 
     def _drop(self, stored: _Stored, owner: str) -> None:
         with self._lock:

@@ -14,7 +14,7 @@ ADVISORY_LOCK = 0x46554F5441
 """PostgreSQL lock that serializes the creation of tables."""
 
 NEW_COLUMNS: Mapping[int, Sequence[Column[Any]]] = {
-    2: (EVENTS.c.digest, CAMPAIGNS.c.chained_from),
+    2: (EVENTS.c.digest, CAMPAIGNS.c.chained_from, CAMPAIGNS.c.lease_ttl),
 }
 """Columns by the version that added them, all of them nullable."""
 

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import msgspec
 from sqlalchemy import (
     Column,
+    ColumnElement,
     Connection,
     Engine,
     Select,
@@ -319,13 +320,18 @@ class SqlJournal:
             CAMPAIGNS.c.n_events,
             func.coalesce(CAMPAIGNS.c.created_at, 0.0).label("created_at"),
             func.coalesce(CAMPAIGNS.c.changed_at, 0.0).label("changed_at"),
-            case((CAMPAIGNS.c.lease_until >= self._dialect.now, CAMPAIGNS.c.owner), else_="").label("owner"),
+            CAMPAIGNS.c.owner,
+            self._lease_left.label("lease_left"),
             CAMPAIGNS.c.archived,
         ).order_by(CAMPAIGNS.c.number)
         if not archived:
             query = query.where(~CAMPAIGNS.c.archived)
         with self._reading() as connection:
-            return tuple(CampaignRecord(**row) for row in connection.execute(query).mappings())
+            rows = [dict(row) for row in connection.execute(query).mappings()]
+        for row in rows:
+            if row["lease_left"] <= 0 or not row["owner"]:
+                row |= {"owner": "", "lease_left": 0.0}
+        return tuple(CampaignRecord(**row) for row in rows)
 
     def known(self, config: CampaignConfig) -> Known:
         groups = {(group.mc_addr, group.key_name): group.name for group in config.groups}
@@ -366,14 +372,26 @@ class SqlJournal:
         self._read(CAMPAIGNS.c.number, campaign)
         return None
 
+    @property
+    def _lease_left(self) -> ColumnElement[float]:
+        """Seconds until a lease runs out; 0 or less if it has, or if it is dated too far ahead."""
+        left = CAMPAIGNS.c.lease_until - self._dialect.now
+        return case((left <= base.MOST_TTLS * func.coalesce(CAMPAIGNS.c.lease_ttl, base.UNKNOWN_TTL), left), else_=0.0)
+
     def _hold(self, campaign: str, owner: str, ttl: float, first: bool) -> bool:
         now = self._dialect.now
         ours = CAMPAIGNS.c.owner == owner
         if first:
-            ours = or_(ours, CAMPAIGNS.c.owner == "", CAMPAIGNS.c.lease_until < now)
+            ours = or_(ours, CAMPAIGNS.c.owner == "", self._lease_left <= 0)
         statement = update(CAMPAIGNS).where(CAMPAIGNS.c.campaign == campaign, ours)
         with self._writing() as connection:
-            return connection.execute(statement.values(owner=owner, lease_until=now + ttl)).rowcount == 1
+            return connection.execute(statement.values(owner=owner, lease_until=now + ttl, lease_ttl=ttl)).rowcount == 1
+
+    def break_lease(self, campaign: str) -> None:
+        with self._writing() as connection:
+            broken = update(CAMPAIGNS).where(CAMPAIGNS.c.campaign == campaign).values(owner="")
+            if not connection.execute(broken).rowcount:
+                raise base.unknown_campaign_error(campaign)
 
     def _drop(self, campaign: str, owner: str) -> None:
         ours = and_(CAMPAIGNS.c.campaign == campaign, CAMPAIGNS.c.owner == owner)

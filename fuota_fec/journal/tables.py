@@ -48,6 +48,7 @@ CAMPAIGNS = _table(
     _value("archived", Boolean),
     _value("owner"),
     _value("lease_until", Double),
+    _value("lease_ttl", Double, nullable=True),
     _value("chained_from", BigInteger, nullable=True),
     sqlite_autoincrement=True,
 )

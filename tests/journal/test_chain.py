@@ -51,6 +51,7 @@ def forget_chain(url: str) -> None:
         url,
         "ALTER TABLE fuota_events DROP COLUMN digest",
         "ALTER TABLE fuota_campaigns DROP COLUMN chained_from",
+        "ALTER TABLE fuota_campaigns DROP COLUMN lease_ttl",
         "UPDATE fuota_schema SET version = 1",
     )
 
