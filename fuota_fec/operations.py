@@ -9,16 +9,22 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from itertools import count
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from fuota_fec.campaign.campaign import STOPPED, Campaign
 from fuota_fec.campaign.config import CampaignConfig
-from fuota_fec.campaign.messages import Event
+from fuota_fec.campaign.messages import Configured, Event
 from fuota_fec.campaign.retry import retry_config
 from fuota_fec.campaign.status import CampaignStatus
-from fuota_fec.errors import CampaignError
+from fuota_fec.errors import CampaignError, EventError, ParameterError
+from fuota_fec.journal import chain
 from fuota_fec.journal.base import CampaignRecord, Journal, Verb, unknown_campaign_error
+from fuota_fec.journal.chain import StoredEvent
+from fuota_fec.journal.export import read_export, write_export
+
+T = TypeVar("T")
 
 Progress = Callable[[float, float], None]
 """Called now and then with how much is done, and of how much."""
@@ -49,7 +55,7 @@ def read_events(journal: Journal, campaign: str, progress: Progress | None = Non
     return iter(events) if progress is None else _counted(events, n_events, progress)
 
 
-def _counted(events: Iterable[Event], n_events: int, progress: Progress) -> Iterator[Event]:
+def _counted(events: Iterable[T], n_events: int, progress: Progress) -> Iterator[T]:
     for n, event in enumerate(events):
         if n % PROGRESS_EVERY == 0:
             progress(n, n_events)
@@ -186,3 +192,67 @@ def retry_campaign(
 def archive_campaign(journal: Journal, campaign: str) -> None:
     """Removes a finished campaign from the list; it stays in the journal. CampaignError unless it is finished."""
     journal.archive(campaign)
+
+
+# ---- integrity -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verified:
+    """A campaign whose events are those that were written, as far as they are chained, and which can be replayed."""
+
+    campaign: str
+    status: str
+    n_events: int
+    chained_from: int | None
+    """Number of the first event with a digest; None without any."""
+    digest: str
+    """Digest of the last event; empty without any. Kept elsewhere, it shows that this end was not cut off."""
+
+
+def verify_campaign(journal: Journal, campaign: str, progress: Progress | None = None) -> Verified:
+    """Checks digests, image and replay of a campaign. EventError names the first event that is wrong."""
+    n_events, stored = find_campaign(journal, campaign).n_events, journal.stored(campaign)
+    return _verify(
+        campaign, journal.image(campaign), stored if progress is None else _counted(stored, n_events, progress)
+    )
+
+
+def export_campaign(journal: Journal, campaign: str, progress: Progress | None = None) -> bytes:
+    """A file of JSON lines with everything that a campaign is made of; `journal.export` describes it."""
+    n_events, stored = find_campaign(journal, campaign).n_events, journal.stored(campaign)
+    image = journal.image(campaign)
+    return write_export(campaign, image, stored if progress is None else _counted(stored, n_events, progress))
+
+
+def verify_export(data: bytes) -> Verified:
+    """Checks the file of a campaign, as `verify_campaign` does in a journal. JournalError if it is no such file."""
+    exported = read_export(data)
+    return _verify(exported.campaign, exported.image, exported.events)
+
+
+def _verify(campaign: str, image: bytes, stored: Iterable[StoredEvent]) -> Verified:
+    first: int | None = None
+    last = ""
+
+    def noted() -> Iterator[StoredEvent]:
+        nonlocal first, last
+        for event in stored:
+            if event.digest is not None:
+                first, last = event.number if first is None else first, event.digest
+            yield event
+
+    def checked() -> Iterator[Event]:
+        for event in chain.read_events(campaign, noted()):
+            if isinstance(event, Configured) and sha256(image).digest() != event.image_sha256:
+                raise chain.image_error(campaign)
+            yield event
+
+    try:
+        copy = Campaign.replay(checked(), image)
+        if copy.id != campaign:
+            raise CampaignError(f"it is of campaign {copy.id!r}")
+    except (CampaignError, ParameterError) as error:
+        raise EventError(f"campaign {campaign!r}: event 0: {error}", campaign=campaign, number=0) from error
+    status = copy.progress().status
+    return Verified(campaign=campaign, status=status, n_events=copy.n_events, chained_from=first, digest=last)

@@ -10,7 +10,7 @@ from fuota_fec import operations
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.config import CampaignConfig, Device, Group
-from fuota_fec.errors import CampaignError, JournalError
+from fuota_fec.errors import CampaignError, EventError, JournalError
 from fuota_fec.journal import Journal, MemoryJournal
 
 T0 = 1_800_000_000.0
@@ -79,6 +79,8 @@ def test_find_campaign_finds_archived_ones(journal: Journal) -> None:
         operations.order_resume,
         lambda journal, name: operations.await_owner(journal, name, 0.0),
         operations.break_lease,
+        operations.verify_campaign,
+        operations.export_campaign,
         operations.retry_campaign,
         operations.archive_campaign,
     ],
@@ -219,3 +221,41 @@ def test_retry_campaign_refuses_an_unfinished_one(journal: Journal) -> None:
 def test_archive_campaign_refuses_an_unfinished_one(journal: Journal) -> None:
     with pytest.raises(CampaignError, match="'c' is not finished"):
         operations.archive_campaign(journal, "c")
+
+
+# ---- integrity -------------------------------------------------------------------------------------------
+
+
+def test_verify_campaign_counts_events_and_gives_the_last_digest(journal: Journal) -> None:
+    stored = list(journal.stored("d"))
+    verified = operations.verify_campaign(journal, "d")
+    assert verified == operations.Verified(
+        campaign="d", status="STOPPED", n_events=len(stored), chained_from=0, digest=stored[-1].digest or ""
+    )
+    assert operations.verify_export(operations.export_campaign(journal, "d")) == verified
+
+
+def test_verify_and_export_report_their_progress(journal: Journal) -> None:
+    for operation in (operations.verify_campaign, operations.export_campaign):
+        reported: list[float] = []
+        operation(journal, "d", lambda _, total, reported=reported: reported.append(total))  # type: ignore[misc]
+        assert reported == [len(list(journal.events("d")))]
+
+
+def test_verify_campaign_refuses_events_that_are_no_campaign() -> None:
+    campaign = make_campaign()
+    events = campaign.start(T0)
+    other = [*events, m.Answered(at=T0, dev_eui="ffffffffffffffff", ask="McGroupSetup", ok=True)]
+    for name, image, stored, number in (
+        ("x", IMAGE, events, 0),
+        ("c", IMAGE[1:], events, 0),
+        ("c", b"", events, 0),
+        ("c", IMAGE, events[1:], 0),
+        ("c", IMAGE, [], 0),
+        ("c", IMAGE, other, len(events)),
+    ):
+        journal = MemoryJournal()
+        journal.create(name, image, stored)
+        with pytest.raises(EventError, match=f"^campaign '{name}': ") as caught:
+            operations.verify_campaign(journal, name)
+        assert caught.value.number == number

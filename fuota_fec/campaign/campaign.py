@@ -245,7 +245,7 @@ class Campaign:
 
     @classmethod
     def from_first(cls, event: m.Event, image: bytes = b"") -> Campaign:
-        """Campaign after its first event; `follow` applies the others."""
+        """Campaign after its first event; `follow` applies the others. EventError if no campaign can begin with it."""
         if not isinstance(event, m.Configured):
             raise CampaignError(f"events: the first is {type(event).__name__}, expected Configured")
         config = event.config
@@ -254,15 +254,19 @@ class Campaign:
                 f"image: does not match the SHA-256 of campaign {config.id!r}, expected the image of its start"
             )
         campaign = cls.__new__(cls)
-        plan = make_plan(
-            config,
-            event.image_len,
-            network=event.network,
-            next_f_cnt=event.known.next_f_cnt,
-            row_plans=event.row_plans,
-        )
-        campaign._prepare(config, plan, image, event.image_len)
-        campaign._begin(event)
+        try:
+            plan = make_plan(
+                config,
+                event.image_len,
+                network=event.network,
+                next_f_cnt=event.known.next_f_cnt,
+                row_plans=event.row_plans,
+            )
+            campaign._prepare(config, plan, image, event.image_len)
+            campaign._begin(event)
+        except Exception as error:
+            text = f"campaign {config.id!r}: event 0 (Configured) cannot be used: {error!r}"
+            raise EventError(text, campaign=config.id, number=0) from error
         return campaign
 
     def follow(self, event: m.Event) -> None:

@@ -22,6 +22,7 @@ from fuota_fec.campaign.config import CampaignConfig
 from fuota_fec.campaign.messages import Event
 from fuota_fec.campaign.status import CampaignStatus
 from fuota_fec.cli.console import plain_console
+from fuota_fec.cli.integrity import export_command, verify_command
 from fuota_fec.cli.journals import DB, STORAGE, db_option, existing_journal
 from fuota_fec.cli.options import Number
 from fuota_fec.cli.output import json_option, print_json
@@ -323,6 +324,8 @@ def show_command(name: str, with_events: bool, url: str, as_json: bool) -> None:
 
 
 campaign_command.add_command(report_command)
+campaign_command.add_command(verify_command)
+campaign_command.add_command(export_command)
 
 
 def _print_events(journal: Journal, name: str, as_json: bool) -> None:

@@ -97,3 +97,8 @@ def changed_error(campaign: str, number: int, *, covers_others: bool = False) ->
 
 def missing_error(campaign: str, number: int) -> EventError:
     return EventError(f"campaign {campaign!r}: event {number} is missing", campaign=campaign, number=number)
+
+
+def image_error(campaign: str) -> EventError:
+    text = f"campaign {campaign!r}: the image is not the one that event 0 names"
+    return EventError(text, campaign=campaign, number=0)
