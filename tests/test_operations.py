@@ -236,10 +236,10 @@ def test_verify_campaign_counts_events_and_gives_the_last_digest(journal: Journa
 
 
 def test_verify_and_export_report_their_progress(journal: Journal) -> None:
-    for operation in (operations.verify_campaign, operations.export_campaign):
-        reported: list[float] = []
-        operation(journal, "d", lambda _, total, reported=reported: reported.append(total))  # type: ignore[misc]
-        assert reported == [len(list(journal.events("d")))]
+    reported: list[tuple[float, float]] = []
+    operations.verify_campaign(journal, "d", lambda *done: reported.append(done))
+    operations.export_campaign(journal, "d", lambda *done: reported.append(done))
+    assert reported == [(0, len(list(journal.events("d"))))] * 2
 
 
 def test_verify_campaign_refuses_events_that_are_no_campaign() -> None:
