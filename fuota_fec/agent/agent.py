@@ -94,9 +94,10 @@ class Agent:
     def launch(self, campaign: Campaign, now: float) -> None:
         """Starts a campaign.
 
-        CampaignError if it may not start, also because another unfinished campaign holds one of its devices or groups;
-        ParameterError with what the pre-flight check refuses, and the keys that are missing or cannot be used. After an
-        error the only trace is groups that the network knows.
+        CampaignExistsError if its id is in use, DeviceBusyError if another unfinished campaign holds one of its devices
+        or groups, CampaignError if it may not start for another reason; ParameterError with what the pre-flight check
+        refuses, and the keys that are missing or cannot be used. After an error the only trace is groups that the
+        network knows.
         """
         try:
             events = start(campaign, self._ownership, self._journal, self._network, self._keys, now)

@@ -24,7 +24,7 @@ from fuota_fec.campaign.state import DeviceState
 from fuota_fec.campaign.status import CampaignProgress, CampaignStatus, campaign_status, progress, progress_record
 from fuota_fec.campaign.turn import Phase
 from fuota_fec.codec.block import FragmentedBlock
-from fuota_fec.errors import CampaignError, ParameterError
+from fuota_fec.errors import CampaignError, EventError, ParameterError
 
 __all__ = ["FAILED", "RUNNING", "STOPPED", "SUCCEEDED", "Campaign"]
 
@@ -250,7 +250,7 @@ class Campaign:
 
     @classmethod
     def from_first(cls, event: m.Event, image: bytes = b"") -> Campaign:
-        """Campaign after its first event; `follow` applies the others."""
+        """Campaign after its first event; `follow` applies the others. EventError if no campaign can begin with it."""
         if not isinstance(event, m.Configured):
             raise CampaignError(f"events: the first is {type(event).__name__}, expected Configured")
         config = event.config
@@ -259,21 +259,30 @@ class Campaign:
                 f"image: does not match the SHA-256 of campaign {config.id!r}, expected the image of its start"
             )
         campaign = cls.__new__(cls)
-        plan = make_plan(
-            config,
-            event.image_len,
-            network=event.network,
-            next_f_cnt=event.known.next_f_cnt,
-            row_plans=event.row_plans,
-        )
-        campaign._prepare(config, plan, image, event.image_len)
-        campaign._begin(event)
+        try:
+            plan = make_plan(
+                config,
+                event.image_len,
+                network=event.network,
+                next_f_cnt=event.known.next_f_cnt,
+                row_plans=event.row_plans,
+            )
+            campaign._prepare(config, plan, image, event.image_len)
+            campaign._begin(event)
+        except Exception as error:
+            text = f"campaign {config.id!r}: event 0 (Configured) cannot be used: {error!r}"
+            raise EventError(text, campaign=config.id, number=0) from error
         return campaign
 
     def follow(self, event: m.Event) -> None:
-        """Applies an event that was decided elsewhere, to watch a campaign that runs in an agent."""
+        """Applies an event that was decided elsewhere. EventError if it does not fit the events before it."""
         assert self._machine is not None
-        self._machine.apply(event)
+        try:
+            self._machine.apply(event)
+        except Exception as error:
+            number = self.n_events - 1
+            text = f"campaign {self.id!r}: event {number} ({type(event).__name__}) does not fit the events before it"
+            raise EventError(f"{text}: {error!r}", campaign=self.id, number=number) from error
 
     def describe(self, event: m.Event, *, dev_eui: str | None = None, group: str | None = None) -> dict[str, Any]:
         """The last event as plain data, with the progress of the campaign after it, and the device or group that it
