@@ -390,6 +390,7 @@ class Machine:
 
     def _apply_resumed(self, event: m.Resumed) -> None:
         self.state.lost += event.lost
+        self.state.resumed_at, self.state.waited_since = event.at, event.at - event.lost
         if event.lost and self.state.timers.due(DURATION) < math.inf:
             self.state.timers.set(DURATION, self.state.deadline)
         if self.main is not None:

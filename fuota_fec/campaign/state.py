@@ -208,6 +208,10 @@ class CampaignState:
     n_requests: int = 0
     lost: float = 0.0
     """Time in which nothing could be heard or sent, s."""
+    resumed_at: float = 0.0
+    """Unix time of the end of the last such time."""
+    waited_since: float = 0.0
+    """Unix time from which uplinks may have waited in it."""
     foreign_clock: bool = False
     """Whether a time of reception was found to be wrong."""
     timers: Timers = field(default_factory=Timers)

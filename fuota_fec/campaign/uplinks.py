@@ -66,6 +66,8 @@ class Uplinks:
         off = uplink.received_at - now
         if -MOST_DELAY <= off <= self._state.config.time_sync_tolerance:
             return uplink.received_at, True, iter(())
+        if now == self._state.resumed_at and self._state.waited_since - MOST_DELAY <= uplink.received_at <= now:
+            return uplink.received_at, False, iter(())  # It waited while nothing could be read.
         self._ignored["time of reception far from the arrival"] += 1
         known = self._state.foreign_clock
         warning = () if known else (m.ForeignClock(at=now, dev_eui=device.dev_eui, off=off),)
