@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, and_, bindparam, select, update
 
 from fuota_fec.errors import JournalError
 from fuota_fec.journal.base import unknown_campaign_error
@@ -21,8 +21,10 @@ READ_EVENTS = (
     .where(EVENTS.c.seq >= bindparam("start"), EVENTS.c.seq < bindparam("end"))
     .order_by(EVENTS.c.seq)
 )
-READ_DIGEST = select(EVENTS.c.digest).where(
-    EVENTS.c.campaign == bindparam("campaign"), EVENTS.c.seq == bindparam("number")
+READ_LAST = (
+    select(CAMPAIGNS.c.chained_from, EVENTS.c.seq, EVENTS.c.digest)
+    .outerjoin(EVENTS, and_(EVENTS.c.campaign == CAMPAIGNS.c.campaign, EVENTS.c.seq == bindparam("number")))
+    .where(CAMPAIGNS.c.campaign == bindparam("campaign"))
 )
 # One statement, which sees all or none of another writer's commit.
 READ_HEAD = select(
@@ -68,8 +70,12 @@ def read_rows(connection: Connection, campaign: str, first: int, n_events: int) 
 
 def read_digest(connection: Connection, campaign: str, number: int) -> str:
     """Digest of an event of a chain. EventError if it has none."""
-    row = connection.execute(READ_DIGEST, {"campaign": campaign, "number": number}).first()
-    if row is None:
+    row = connection.execute(READ_LAST, {"campaign": campaign, "number": number}).one()
+    return _digest_of(row, campaign, number)
+
+
+def _digest_of(row: Any, campaign: str, number: int) -> str:
+    if row.seq is None:
         raise missing_error(campaign, number)
     if not isinstance(row.digest, str):
         raise changed_error(campaign, number)
@@ -78,14 +84,12 @@ def read_digest(connection: Connection, campaign: str, number: int) -> str:
 
 def last_digest(connection: Connection, campaign: str, n_events: int) -> str:
     """Digest of the last of n_events, for an append. A chain begins here if an earlier version wrote these events."""
-    chained_from = connection.execute(
-        select(CAMPAIGNS.c.chained_from).where(CAMPAIGNS.c.campaign == campaign)
-    ).scalar_one()
-    if chained_from is None:
+    row = connection.execute(READ_LAST, {"campaign": campaign, "number": n_events - 1}).one()
+    if row.chained_from is None:
         return _begin_chain(connection, campaign, n_events)
     if n_events == 0:
-        return first_digest(campaign, chained_from)
-    return read_digest(connection, campaign, n_events - 1)
+        return first_digest(campaign, row.chained_from)
+    return _digest_of(row, campaign, n_events - 1)
 
 
 def _begin_chain(connection: Connection, campaign: str, n_events: int) -> str:
