@@ -101,7 +101,8 @@ class Agent:
         try:
             events = start(campaign, self._ownership, self._journal, self._network, self._keys, now)
         except Exception:
-            self._faults.forget(campaign.id)
+            self._faults.forget(campaign.id)  # The caller has the error.
+            self._faults.forget_port("keys")
             raise
         # The campaign is in the journal now. It goes on here, or later, or in another agent.
         try:
