@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from fuota_fec.agent.ports import BrokenAdapterError
 from fuota_fec.errors import NetworkError
+from fuota_fec.networks.base import RefusedError
 
 LONGEST_SILENCE = 30.0
 """s without a turn or a poll that still count as time. Longer than a turn in which network and database time out, so
@@ -17,6 +18,12 @@ so that no device is given up for a silence that counts."""
 FEWEST_FAILURES = 2
 """Devices and groups in a row to which nothing could be handed over, after which the network counts as away. A single
 one may be refused for its own sake: its campaign must end."""
+
+
+LONGEST_AWAY = 86_400.0
+"""s for which time stands still at most while the network can be read and takes no downlink. A server that refuses the
+last devices of a campaign, by an error that does not say so, must not keep the campaign for good."""
+_WITHDRAWAL = "withdrawal"
 
 
 class Turns:
@@ -54,13 +61,17 @@ class Reach:
         """Last error."""
 
     def failed(self, target: str, error: NetworkError, now: float) -> None:
-        """Takes a failed hand-over to a device or group. An error of the adapter itself proves nothing about the
-        network."""
-        if isinstance(error, BrokenAdapterError):
+        """Takes a failed hand-over to a device or group. An error of the adapter and the refusal of one downlink prove
+        nothing about the network."""
+        if isinstance(error, (BrokenAdapterError, RefusedError)):
             return
         self._since = now if not self._failed else min(self._since, now)
         self._failed.add(target)
         self.reason = str(error)
+
+    def not_withdrawn(self, error: NetworkError, now: float) -> None:
+        """Takes a failed withdrawal."""
+        self.failed(_WITHDRAWAL, error, now)
 
     def succeeded(self) -> None:
         self._failed.clear()
@@ -68,11 +79,10 @@ class Reach:
     @property
     def failing(self) -> bool:
         """Whether the last hand-over failed."""
-        return bool(self._failed)
+        return bool(self._failed - {_WITHDRAWAL})
 
     def away_since(self, now: float, longest: float) -> float | None:
-        """Unix time since which every hand-over failed; None while the network takes downlinks, for all that is known,
-        and for `longest` seconds after that: so long a request may wait."""
-        if len(self._failed) < FEWEST_FAILURES or now - self._since < longest:
-            return None
-        return self._since
+        """Unix time since which every call failed; None while the network takes downlinks, for all that is known, for
+        `longest` seconds after that, in which a request may wait, and after LONGEST_AWAY."""
+        away = len(self._failed) >= FEWEST_FAILURES and longest <= now - self._since <= LONGEST_AWAY
+        return self._since if away else None
