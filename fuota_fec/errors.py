@@ -54,6 +54,32 @@ class JournalError(FuotaError):
     """The journal could not be read or written. Downlinks that are not in the journal are not sent."""
 
 
+class CampaignExistsError(JournalError):
+    """The journal has a campaign of this id already. Nothing was changed."""
+
+    def __init__(self, message: str, *, campaign: str) -> None:
+        super().__init__(message)
+        self.campaign = campaign
+
+
+class DeviceBusyError(CampaignError):
+    """Another unfinished campaign holds `devices` (DevEUIs) or `groups` (McAddrs). Nothing was changed."""
+
+    def __init__(self, message: str, *, devices: Sequence[str] = (), groups: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.devices = tuple(devices)
+        self.groups = tuple(groups)
+
+
+class EventError(JournalError):
+    """Event `number` of `campaign` is missing, is not the one that was written, or does not fit its campaign."""
+
+    def __init__(self, message: str, *, campaign: str, number: int) -> None:
+        super().__init__(message)
+        self.campaign = campaign
+        self.number = number
+
+
 class NetworkError(FuotaError):
     """The network server could not be reached, or refused a request. The request is not handed over yet."""
 

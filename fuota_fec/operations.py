@@ -1,4 +1,4 @@
-"""An operator's work with the campaigns of a journal: list, show, order, resume, retry, archive.
+"""An operator's work with the campaigns of a journal: list, show, order, resume, retry, archive, verify, export.
 
 The command line and a service call these functions. They print nothing and run no campaign: an order is carried out by
 the agent that runs the campaign, now or later. An unknown campaign is a JournalError in each of them.
@@ -8,17 +8,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from hashlib import sha256
 from itertools import count
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from fuota_fec.campaign.campaign import STOPPED, Campaign
 from fuota_fec.campaign.config import CampaignConfig
-from fuota_fec.campaign.messages import Event
+from fuota_fec.campaign.messages import Configured, Event
 from fuota_fec.campaign.retry import retry_config
 from fuota_fec.campaign.status import CampaignStatus
-from fuota_fec.errors import CampaignError
+from fuota_fec.errors import CampaignError, EventError, ParameterError
+from fuota_fec.journal import chain
 from fuota_fec.journal.base import CampaignRecord, Journal, Verb, unknown_campaign_error
+from fuota_fec.journal.chain import StoredEvent
+from fuota_fec.journal.export import read_export, write_export
+
+T = TypeVar("T")
 
 Progress = Callable[[float, float], None]
 """Called now and then with how much is done, and of how much."""
@@ -49,7 +55,7 @@ def read_events(journal: Journal, campaign: str, progress: Progress | None = Non
     return iter(events) if progress is None else _counted(events, n_events, progress)
 
 
-def _counted(events: Iterable[Event], n_events: int, progress: Progress) -> Iterator[Event]:
+def _counted(events: Iterable[T], n_events: int, progress: Progress) -> Iterator[T]:
     for n, event in enumerate(events):
         if n % PROGRESS_EVERY == 0:
             progress(n, n_events)
@@ -84,6 +90,8 @@ class Ordered:
 
     owner: str
     """Agent that will carry it out; empty: the next one that takes the campaign over."""
+    lease_left: float = field(default=0.0, compare=False)
+    """Seconds until that agent's lease runs out, unless it is alive and renews it."""
     already_stopped: bool = False
     """The campaign is stopped already: no order was left."""
 
@@ -97,18 +105,18 @@ def order_verb(journal: Journal, campaign: str, verb: Verb, progress: Progress |
     if record.status == STOPPED:
         return Ordered(owner=record.owner, already_stopped=True)
     journal.order(campaign, verb)
-    return Ordered(owner=record.owner)
+    return Ordered(owner=record.owner, lease_left=record.lease_left)
 
 
 def order_resume(journal: Journal, campaign: str, progress: Progress | None = None) -> Ordered:
     """Leaves an order to unpause a campaign that is paused or about to be. CampaignError if it is finished."""
-    owner = find_campaign(journal, campaign).owner
+    record = find_campaign(journal, campaign)
     copy = replay_campaign(journal, campaign, progress=progress)
     if copy.finished:
         raise CampaignError(f"campaign {campaign!r} cannot be resumed: it is {copy.progress().status}")
     if copy.paused or any(order.campaign == campaign and order.verb == "pause" for order in journal.orders()):
         journal.order(campaign, "unpause")
-    return Ordered(owner=owner)
+    return Ordered(owner=record.owner, lease_left=record.lease_left)
 
 
 OwnerState = Literal["obeyed", "alive", "gone"]
@@ -131,6 +139,27 @@ def await_owner(journal: Journal, campaign: str, timeout: float, poll_interval: 
             return "alive"
         time.sleep(poll_interval)
     return "gone"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokenLease:
+    """A lease that an operator has broken."""
+
+    owner: str
+    """Agent that held it; empty if there was no valid lease."""
+    lease_left: float
+    """Seconds that it would have lasted."""
+
+
+def break_lease(journal: Journal, campaign: str) -> BrokenLease:
+    """Ends the lease of a campaign, so that another agent may take it over at once.
+
+    For an agent that is certain to be gone: one that is alive goes on until it renews its lease or commits, and two
+    agents may send meanwhile.
+    """
+    record = find_campaign(journal, campaign)
+    journal.break_lease(campaign)
+    return BrokenLease(owner=record.owner, lease_left=record.lease_left)
 
 
 # ---- afterwards ------------------------------------------------------------------------------------------
@@ -163,3 +192,67 @@ def retry_campaign(
 def archive_campaign(journal: Journal, campaign: str) -> None:
     """Removes a finished campaign from the list; it stays in the journal. CampaignError unless it is finished."""
     journal.archive(campaign)
+
+
+# ---- integrity -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verified:
+    """A campaign whose events are those that were written, as far as they are chained, and which can be replayed."""
+
+    campaign: str
+    status: str
+    n_events: int
+    chained_from: int | None
+    """Number of the first event with a digest; None without any."""
+    digest: str
+    """Digest of the last event; empty without any. Kept elsewhere, it shows that this end was not cut off."""
+
+
+def verify_campaign(journal: Journal, campaign: str, progress: Progress | None = None) -> Verified:
+    """Checks digests, image and replay of a campaign. EventError names the first event that is wrong."""
+    n_events, stored = find_campaign(journal, campaign).n_events, journal.stored(campaign)
+    return _verify(
+        campaign, journal.image(campaign), stored if progress is None else _counted(stored, n_events, progress)
+    )
+
+
+def export_campaign(journal: Journal, campaign: str, progress: Progress | None = None) -> bytes:
+    """A file of JSON lines with everything that a campaign is made of; `journal.export` describes it."""
+    n_events, stored = find_campaign(journal, campaign).n_events, journal.stored(campaign)
+    image = journal.image(campaign)
+    return write_export(campaign, image, stored if progress is None else _counted(stored, n_events, progress))
+
+
+def verify_export(data: bytes) -> Verified:
+    """Checks the file of a campaign, as `verify_campaign` does in a journal. JournalError if it is no such file."""
+    exported = read_export(data)
+    return _verify(exported.campaign, exported.image, exported.events)
+
+
+def _verify(campaign: str, image: bytes, stored: Iterable[StoredEvent]) -> Verified:
+    first: int | None = None
+    last = ""
+
+    def noted() -> Iterator[StoredEvent]:
+        nonlocal first, last
+        for event in stored:
+            if event.digest is not None:
+                first, last = event.number if first is None else first, event.digest
+            yield event
+
+    def checked() -> Iterator[Event]:
+        for event in chain.read_events(campaign, noted()):
+            if isinstance(event, Configured) and sha256(image).digest() != event.image_sha256:
+                raise chain.image_error(campaign)
+            yield event
+
+    try:
+        copy = Campaign.replay(checked(), image)
+        if copy.id != campaign:
+            raise CampaignError(f"it is of campaign {copy.id!r}")
+    except (CampaignError, ParameterError) as error:
+        raise EventError(f"campaign {campaign!r}: event 0: {error}", campaign=campaign, number=0) from error
+    status = copy.progress().status
+    return Verified(campaign=campaign, status=status, n_events=copy.n_events, chained_from=first, digest=last)

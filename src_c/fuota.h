@@ -28,7 +28,7 @@ extern "C" {
 
 /* Version of the package that this header belongs to. */
 #define FUOTA_VERSION_MAJOR 0
-#define FUOTA_VERSION_MINOR 2
+#define FUOTA_VERSION_MINOR 3
 #define FUOTA_VERSION_PATCH 0
 
 #define FUOTA_MAX_FRAG_NB 16383u /* the 14 bits of N in IndexAndN, TS004 DataFragment */

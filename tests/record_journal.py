@@ -3,7 +3,7 @@
     python tests/record_journal.py VERSION    writes tests/journals/VERSION-KIND.jsonl
 
 A line is an event as journals keep it (type, version, fields as JSON). The first line holds the image, the last the
-status that a replay must come to.
+status that a replay must come to. VERSION.export.jsonl is what `campaign export` writes, with digests of the events.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from fuota_fec import operations
 from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.config import CampaignConfig
 from fuota_fec.campaign.messages import Event, encode
-from fuota_fec.simulation import Simulation, simulate_campaign
+from fuota_fec.simulation import Simulation, SimulationResult, simulate_campaign
 
 JOURNALS = Path(__file__).parent / "journals"
 KINDS = ("firmware", "binary", "multicast", "adaptive")
@@ -75,11 +76,14 @@ def line_of(event: Event) -> dict[str, Any]:
     return {"event": type(event).__name__, "v": event.VERSION, "fields": json.loads(encode(event))}
 
 
-def record(kind: str) -> list[dict[str, Any]]:
+def run(kind: str) -> SimulationResult:
     config, fleet = recorded_campaign(kind)
-    result = simulate_campaign(config, b"" if kind == "multicast" else IMAGE, fleet)
+    return simulate_campaign(config, b"" if kind == "multicast" else IMAGE, fleet)
+
+
+def record(result: SimulationResult) -> list[dict[str, Any]]:
     lines: list[dict[str, Any]] = [{"image": base64.b64encode(result.campaign.image).decode()}]
-    for event in result.journal.events(config.id):
+    for event in result.journal.events(result.campaign.id):
         lines.append(line_of(event))
     return [*lines, status_of(result.campaign)]
 
@@ -99,8 +103,12 @@ def main() -> int:
     version = sys.argv[1]
     JOURNALS.mkdir(exist_ok=True)
     for kind in KINDS:
-        text = "".join(json.dumps(line) + "\n" for line in record(kind))
+        result = run(kind)
+        text = "".join(json.dumps(line) + "\n" for line in record(result))
         (JOURNALS / f"{version}-{kind}.jsonl").write_text(text, encoding="utf-8")
+        if kind == KINDS[0]:
+            exported = operations.export_campaign(result.journal, result.campaign.id)
+            (JOURNALS / f"{version}.export.jsonl").write_bytes(exported)
     examples = [
         {"event": type(event).__name__, "v": event.VERSION, "fields": json.loads(encode(event))}
         for event in examples_of()

@@ -19,6 +19,9 @@ MADE = [
     errors.UndecodableError("a sentence", missing=7),
     errors.CampaignError("a sentence"),
     errors.JournalError("a sentence"),
+    errors.CampaignExistsError("a sentence", campaign="c"),
+    errors.DeviceBusyError("a sentence", devices=["01"], groups=["02"]),
+    errors.EventError("a sentence", campaign="c", number=12),
     errors.NetworkError("a sentence"),
     errors.MissingExtraError("a sentence", extra="sql"),
 ]
@@ -47,14 +50,23 @@ def test_errors_have_the_built_in_base_classes():
         errors.UndecodableError: set(),
         errors.CampaignError: set(),
         errors.JournalError: set(),
+        errors.CampaignExistsError: set(),
+        errors.DeviceBusyError: set(),
+        errors.EventError: set(),
         errors.NetworkError: set(),
         errors.MissingExtraError: {ImportError},
     }
 
 
-def test_every_error_derives_directly_from_fuota_error():
+def test_errors_derive_from_fuota_error_or_from_the_kind_that_they_refine():
+    """Handlers of the wider kind catch the narrower one."""
+    kinds = {
+        errors.CampaignExistsError: errors.JournalError,
+        errors.DeviceBusyError: errors.CampaignError,
+        errors.EventError: errors.JournalError,
+    }
     for error in MADE[1:]:
-        assert type(error).__bases__[0] is errors.FuotaError
+        assert type(error).__bases__[0] is kinds.get(type(error), errors.FuotaError)
 
 
 def test_facts_of_errors_are_attributes():
@@ -64,6 +76,12 @@ def test_facts_of_errors_are_attributes():
     assert (plain.offset, plain.field, plain.commands) == (0, "", ())
     assert errors.UndecodableError("need more", missing=3).missing == 3
     assert errors.MissingExtraError("install it", extra="cli").extra == "cli"
+    assert errors.CampaignExistsError("used", campaign="c").campaign == "c"
+    busy = errors.DeviceBusyError("busy", devices=iter(["01"]), groups=["02"])
+    assert (busy.devices, busy.groups) == (("01",), ("02",))
+    assert (errors.DeviceBusyError("busy").devices, errors.DeviceBusyError("busy").groups) == ((), ())
+    damaged = errors.EventError("changed", campaign="c", number=12)
+    assert (damaged.campaign, damaged.number) == ("c", 12)
 
 
 def test_facts_of_errors_are_required():
@@ -82,7 +100,7 @@ def test_an_error_survives_copy_and_pickle(error, again):
     other = again(error)
     assert type(other) is type(error)
     assert str(other) == str(error)
-    for fact in ("offset", "field", "commands", "missing", "extra"):
+    for fact in ("offset", "field", "commands", "missing", "extra", "campaign", "devices", "groups", "number"):
         assert getattr(other, fact, None) == getattr(error, fact, None)
 
 

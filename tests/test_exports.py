@@ -12,8 +12,8 @@ import fuota_fec as ff
 
 CODEC = ["Decoder", "FragmentedBlock", "ParityMatrix", "decode", "encode", "kernel", "kernels", "prepare"]
 ERRORS = [
-    *("CampaignError", "FuotaError", "JournalError", "MissingExtraError", "NetworkError", "ParameterError"),
-    *("UndecodableError", "WireError"),
+    *("CampaignError", "CampaignExistsError", "DeviceBusyError", "EventError", "FuotaError", "JournalError"),
+    *("MissingExtraError", "NetworkError", "ParameterError", "UndecodableError", "WireError"),
 ]
 CAMPAIGN = [
     *(

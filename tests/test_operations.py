@@ -10,7 +10,7 @@ from fuota_fec import operations
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.config import CampaignConfig, Device, Group
-from fuota_fec.errors import CampaignError, JournalError
+from fuota_fec.errors import CampaignError, EventError, JournalError
 from fuota_fec.journal import Journal, MemoryJournal
 
 T0 = 1_800_000_000.0
@@ -78,6 +78,9 @@ def test_find_campaign_finds_archived_ones(journal: Journal) -> None:
         lambda journal, name: operations.order_verb(journal, name, "stop"),
         operations.order_resume,
         lambda journal, name: operations.await_owner(journal, name, 0.0),
+        operations.break_lease,
+        operations.verify_campaign,
+        operations.export_campaign,
         operations.retry_campaign,
         operations.archive_campaign,
     ],
@@ -175,6 +178,23 @@ def test_await_owner_reports_an_expired_lease(journal: Journal) -> None:
     assert operations.await_owner(journal, "c", 10.0, poll_interval=0.001) == "gone"
 
 
+def test_orders_name_the_time_that_the_lease_of_the_owner_lasts(journal: Journal) -> None:
+    assert operations.order_resume(journal, "c").lease_left == 0.0
+    assert journal.lease("c", "agent", 100) is not None
+    assert 90 < operations.order_resume(journal, "c").lease_left <= 100
+    assert 90 < operations.order_verb(journal, "c", "pause").lease_left <= 100
+
+
+def test_break_lease_names_the_owner_and_frees_the_campaign(journal: Journal) -> None:
+    assert operations.break_lease(journal, "c") == operations.BrokenLease(owner="", lease_left=0.0)
+    assert journal.lease("c", "agent", 100) is not None
+    broken = operations.break_lease(journal, "c")
+    assert broken.owner == "agent"
+    assert 90 < broken.lease_left <= 100
+    assert operations.find_campaign(journal, "c").owner == ""
+    assert journal.lease("c", "other", 100) is not None
+
+
 # ---- afterwards ------------------------------------------------------------------------------------------
 
 
@@ -201,3 +221,41 @@ def test_retry_campaign_refuses_an_unfinished_one(journal: Journal) -> None:
 def test_archive_campaign_refuses_an_unfinished_one(journal: Journal) -> None:
     with pytest.raises(CampaignError, match="'c' is not finished"):
         operations.archive_campaign(journal, "c")
+
+
+# ---- integrity -------------------------------------------------------------------------------------------
+
+
+def test_verify_campaign_counts_events_and_gives_the_last_digest(journal: Journal) -> None:
+    stored = list(journal.stored("d"))
+    verified = operations.verify_campaign(journal, "d")
+    assert verified == operations.Verified(
+        campaign="d", status="STOPPED", n_events=len(stored), chained_from=0, digest=stored[-1].digest or ""
+    )
+    assert operations.verify_export(operations.export_campaign(journal, "d")) == verified
+
+
+def test_verify_and_export_report_their_progress(journal: Journal) -> None:
+    reported: list[tuple[float, float]] = []
+    operations.verify_campaign(journal, "d", lambda *done: reported.append(done))
+    operations.export_campaign(journal, "d", lambda *done: reported.append(done))
+    assert reported == [(0, len(list(journal.events("d"))))] * 2
+
+
+def test_verify_campaign_refuses_events_that_are_no_campaign() -> None:
+    campaign = make_campaign()
+    events = campaign.start(T0)
+    other = [*events, m.Answered(at=T0, dev_eui="ffffffffffffffff", ask="McGroupSetup", ok=True)]
+    for name, image, stored, number in (
+        ("x", IMAGE, events, 0),
+        ("c", IMAGE[1:], events, 0),
+        ("c", b"", events, 0),
+        ("c", IMAGE, events[1:], 0),
+        ("c", IMAGE, [], 0),
+        ("c", IMAGE, other, len(events)),
+    ):
+        journal = MemoryJournal()
+        journal.create(name, image, stored)
+        with pytest.raises(EventError, match=f"^campaign '{name}': ") as caught:
+            operations.verify_campaign(journal, name)
+        assert caught.value.number == number

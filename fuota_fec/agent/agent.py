@@ -94,9 +94,10 @@ class Agent:
     def launch(self, campaign: Campaign, now: float) -> None:
         """Starts a campaign.
 
-        CampaignError if it may not start, also because another unfinished campaign holds one of its devices or groups;
-        ParameterError with what the pre-flight check refuses, and the keys that are missing or cannot be used. After an
-        error the only trace is groups that the network knows.
+        CampaignExistsError if its id is in use, DeviceBusyError if another unfinished campaign holds one of its devices
+        or groups, CampaignError if it may not start for another reason; ParameterError with what the pre-flight check
+        refuses, and the keys that are missing or cannot be used. After an error the only trace is groups that the
+        network knows.
         """
         try:
             events = start(campaign, self._ownership, self._journal, self._network, self._keys, now)
@@ -244,7 +245,7 @@ class Agent:
         turn begins with the state of the journal.
         """
         slept_since = self._turns.begin(now)
-        self._turns.expect(now + self._poll_interval)
+        self._turns.expect(float("inf"), now + self._poll_interval)
         self._keep_leases()
         self._replay_suspended(now)
         if not _lies_within(self._seek_every, self._sought_at, now):
@@ -256,7 +257,7 @@ class Agent:
             self._decide(running, now, running.tick)
         due = self._finish_step(now)
         if due is not None:
-            self._turns.expect(min(due, now + self._poll_interval))
+            self._turns.expect(due, now + self._poll_interval)
         return due
 
     def tend(self, now: float) -> None:

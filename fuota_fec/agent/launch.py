@@ -13,6 +13,7 @@ from fuota_fec.campaign.config import CampaignConfig
 from fuota_fec.campaign.messages import Event, Known, NetworkCapabilities
 from fuota_fec.campaign.preflight import check
 from fuota_fec.errors import CampaignError, ParameterError
+from fuota_fec.journal.base import claims_held_error
 
 MOST_KEYS_NAMED = 20
 """Most keys that cannot be used and get a line each."""
@@ -75,13 +76,13 @@ def start(
 ) -> list[Event]:
     """Starts a campaign and stores it in the journal. Returns its first events.
 
-    CampaignError with the devices and groups that other campaigns hold, ParameterError with the refusals. After an
+    DeviceBusyError with the devices and groups that other campaigns hold, ParameterError with the refusals. After an
     error the campaign can be started again.
     """
     held = ownership.conflicts(campaign.config)
     refused = refusals(campaign, keys, network.capabilities, now)
     if held:
-        raise CampaignError("\n".join([*held, *refused]))
+        raise claims_held_error(held, refused)
     if refused:
         raise ParameterError("\n".join(refused))
     try:

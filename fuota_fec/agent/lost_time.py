@@ -15,6 +15,9 @@ LONGEST_SILENCE = 30.0
 """s without a turn or a poll that still count as time. Longer than a turn in which network and database time out, so
 that slow turns do not stop a campaign for good; half of the shortest wait for a device (`delivery_timeout` by default),
 so that no device is given up for a silence that counts."""
+LONGEST_DELAY = 3600.0
+"""s by which a turn may be late if no driver promises its time: a program that steps the agent itself may keep a slower
+pace than the agent asks for."""
 FEWEST_FAILURES = 2
 """Devices and groups in a row to which nothing could be handed over, after which the network counts as away. A single
 one may be refused for its own sake: its campaign must end."""
@@ -33,18 +36,21 @@ class Turns:
         self._longest = longest_silence
         self._last_at: float | None = None
         self._expected_at = float("inf")
+        self._promised = False
         self.heard_at: float | None = None
         """Unix time of the last good poll."""
 
     def begin(self, now: float) -> float | None:
         """Begins a turn. Unix time since which the agent took none, if that is much longer than expected."""
         last_at, self._last_at = self._last_at, now
-        late = last_at is not None and now - max(self._expected_at, last_at) > self._longest
+        longest = self._longest if self._promised else max(self._longest, LONGEST_DELAY)
+        late = last_at is not None and now - max(self._expected_at, last_at) > longest
         return last_at if late else None
 
-    def expect(self, at: float) -> None:
-        """Ends a turn: the next one is expected at this time, or before it."""
-        self._expected_at = at
+    def expect(self, due: float, promised: float) -> None:
+        """Ends a turn: the next one is due at a time, and promised for another one by the driver, or never."""
+        self._expected_at = min(due, promised)
+        self._promised = promised < float("inf")
 
     def since_heard(self, now: float) -> float:
         """Unix time since which the network could not be read, if it cannot be read now."""

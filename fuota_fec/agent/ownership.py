@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from fuota_fec.agent.ports import JournalPort, LeasePort
 from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.config import CampaignConfig
 from fuota_fec.campaign.messages import Event
 from fuota_fec.errors import JournalError
-from fuota_fec.journal.base import RUNNING, campaign_exists_error, describe_holders
+from fuota_fec.journal.base import RUNNING, Claim, campaign_exists_error
 
 log = logging.getLogger("fuota_fec.agent")
 
@@ -30,12 +30,11 @@ class Ownership:
 
     # ---- claims ------------------------------------------------------------------------------------------
 
-    def conflicts(self, config: CampaignConfig) -> list[str]:
-        """A line for each device and group that another unfinished campaign holds. JournalError if the campaign's name
-        is in use."""
+    def conflicts(self, config: CampaignConfig) -> Mapping[Claim, str]:
+        """Unfinished campaigns that hold its devices and groups. CampaignExistsError if its name is in use."""
         if config.id in self._journal.campaigns():
             raise campaign_exists_error(config.id)
-        return describe_holders(self._journal.holders(*_claimed(config)))
+        return self._journal.holders(*_claimed(config))
 
     def store(self, campaign: Campaign, events: Sequence[Event]) -> None:
         """Creates a started campaign in the journal, with its claims and this agent's network."""

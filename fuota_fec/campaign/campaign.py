@@ -24,7 +24,7 @@ from fuota_fec.campaign.state import DeviceState
 from fuota_fec.campaign.status import CampaignProgress, CampaignStatus, campaign_status, progress, progress_record
 from fuota_fec.campaign.turn import Phase
 from fuota_fec.codec.block import FragmentedBlock
-from fuota_fec.errors import CampaignError, ParameterError
+from fuota_fec.errors import CampaignError, EventError, ParameterError
 
 __all__ = ["FAILED", "RUNNING", "STOPPED", "SUCCEEDED", "Campaign"]
 
@@ -211,13 +211,12 @@ class Campaign:
 
     def resume(self, now: float, *, lost: float = 0.0) -> list[m.Event]:
         """Resumes after a replay or an outage: the deadlines of devices and of the network begin anew. `lost` is the
-        time (s) in which nothing could be heard or sent."""
-        del lost
+        time (s) in which nothing could be heard or sent: the maximum duration ends that much later."""
         machine = self._going_on()
         if machine is None:
             return []
         now = max(now, machine.last_at)
-        return machine.run(iter((m.Resumed(at=now),)), machine.settle(now))
+        return machine.run(iter((m.Resumed(at=now, lost=lost),)), machine.settle(now))
 
     def _going_on(self) -> Machine | None:
         """Machine of the campaign; None before the start and after the end."""
@@ -251,7 +250,7 @@ class Campaign:
 
     @classmethod
     def from_first(cls, event: m.Event, image: bytes = b"") -> Campaign:
-        """Campaign after its first event; `follow` applies the others."""
+        """Campaign after its first event; `follow` applies the others. EventError if no campaign can begin with it."""
         if not isinstance(event, m.Configured):
             raise CampaignError(f"events: the first is {type(event).__name__}, expected Configured")
         config = event.config
@@ -260,21 +259,30 @@ class Campaign:
                 f"image: does not match the SHA-256 of campaign {config.id!r}, expected the image of its start"
             )
         campaign = cls.__new__(cls)
-        plan = make_plan(
-            config,
-            event.image_len,
-            network=event.network,
-            next_f_cnt=event.known.next_f_cnt,
-            row_plans=event.row_plans,
-        )
-        campaign._prepare(config, plan, image, event.image_len)
-        campaign._begin(event)
+        try:
+            plan = make_plan(
+                config,
+                event.image_len,
+                network=event.network,
+                next_f_cnt=event.known.next_f_cnt,
+                row_plans=event.row_plans,
+            )
+            campaign._prepare(config, plan, image, event.image_len)
+            campaign._begin(event)
+        except Exception as error:
+            text = f"campaign {config.id!r}: event 0 (Configured) cannot be used: {error!r}"
+            raise EventError(text, campaign=config.id, number=0) from error
         return campaign
 
     def follow(self, event: m.Event) -> None:
-        """Applies an event that was decided elsewhere, to watch a campaign that runs in an agent."""
+        """Applies an event that was decided elsewhere. EventError if it does not fit the events before it."""
         assert self._machine is not None
-        self._machine.apply(event)
+        try:
+            self._machine.apply(event)
+        except Exception as error:
+            number = self.n_events - 1
+            text = f"campaign {self.id!r}: event {number} ({type(event).__name__}) does not fit the events before it"
+            raise EventError(f"{text}: {error!r}", campaign=self.id, number=number) from error
 
     def describe(self, event: m.Event, *, dev_eui: str | None = None, group: str | None = None) -> dict[str, Any]:
         """The last event as plain data, with the progress of the campaign after it, and the device or group that it

@@ -23,6 +23,10 @@ UPGRADES: Mapping[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] =
     ("Configured", 2): lambda values: {**values, "config": _with_dialects(values["config"])},
     ("StageStarted", 1): dict,
     ("Answered", 1): dict,
+    ("DeviceHeard", 1): dict,
+    ("StageEnded", 1): dict,
+    ("Stopping", 1): dict,
+    ("Resumed", 1): dict,
 }
 """Type and version → function from the fields of that version to those of the next. New fields have their defaults."""
 

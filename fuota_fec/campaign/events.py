@@ -104,7 +104,11 @@ class StageStarted(Event):
 class DeviceHeard(Event):
     """A device sent its first uplink in the campaign, or in a stage that needs a fresh one."""
 
+    VERSION: ClassVar[int] = 2
+
     dev_eui: str
+    set_aside: bool = False
+    """Whether the device had been given up unheard in this stage, and is asked after all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,6 +227,15 @@ class ReplyOwed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Returned(Event):
+    """A device that had left is heard again: it is asked for its version, or reported `fw_version`, the target, and
+    passes."""
+
+    dev_eui: str
+    fw_version: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ForeignClock(Event):
     """First time of reception that lies more than 10 s from the arrival of its uplink: `off` s after it, or before it
     if negative. The arrival counts from now on wherever that is so."""
@@ -300,10 +313,15 @@ class StageEnded(Event):
     """A stage is over, with a number of `successes`. `back_to` is the earlier stage that comes next, for another
     session or round; "" if the campaign does not go back."""
 
+    VERSION: ClassVar[int] = 2
+
     stage: str
     successes: int
     ok: bool
     back_to: str = ""
+    rules: int = 1
+    """Rules of the clean-up. 1: devices that leave during setup are cleaned up; 2: also devices that leave later while
+    a reboot lies ahead."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -318,16 +336,26 @@ class Unpaused(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resumed(Event):
-    """The campaign goes on after a crash or an outage: the deadlines of devices and of the network begin anew."""
+    """The campaign goes on after a crash or an outage: the deadlines of devices and of the network begin anew. The
+    `lost` seconds, in which nothing could be heard or sent, do not count in its duration."""
+
+    VERSION: ClassVar[int] = 2
+
+    lost: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stopping(Event):
     """The campaign ends with `status` after its clean-up."""
 
+    VERSION: ClassVar[int] = 2
+
     status: str
     successes: int
     reason: str = ""
+    rules: int = 1
+    """Rules of the clean-up. 1: a campaign that fails during setup prevents reboots; 2: also one that fails later, and
+    silent devices are asked for their version."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

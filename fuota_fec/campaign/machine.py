@@ -6,6 +6,7 @@ timers and events of the stage; the clean-up and the replies are exchanges besid
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Iterator
 
@@ -22,8 +23,8 @@ from fuota_fec.campaign.exchanges.unicast import UnicastExchange
 from fuota_fec.campaign.inputs import is_well_formed
 from fuota_fec.campaign.plan import Plan
 from fuota_fec.campaign.questions.question import Question
-from fuota_fec.campaign.stages import Stage, tidy
-from fuota_fec.campaign.state import CampaignState, DeviceState
+from fuota_fec.campaign.stages import RULES, Stage, tidy
+from fuota_fec.campaign.state import CampaignState, Data, DeviceState
 from fuota_fec.campaign.timers import DURATION, TimerKey, TimerKind
 from fuota_fec.campaign.transitions import NEXT, begins_round, way_on
 from fuota_fec.campaign.turn import Phase
@@ -166,7 +167,7 @@ class Machine:
 
     def _end_as(self, status: str, reason: str, now: float) -> Decisions:
         """Ends the campaign but for the clean-up; `settle` finishes it."""
-        yield m.Stopping(at=now, status=status, successes=self.state.n_taking_part(), reason=reason)
+        yield m.Stopping(at=now, status=status, successes=self.state.n_taking_part(), reason=reason, rules=RULES)
 
     def _finish(self, now: float) -> m.Event:
         state = self.state
@@ -240,7 +241,7 @@ class Machine:
                 self.ignored["device not in the campaign"] += 1
             else:
                 owed = self.owed.get(device.dev_eui)
-                yield from self.uplinks.on_uplink(device, self._exchange_of(device), owed, item, now)
+                yield from self.uplinks.on_uplink(device, self._exchange_of(device), self.main, owed, item, now)
         elif isinstance(item, m.HandOver):
             if self.awaits_hand_over(item.id):
                 yield m.HandedOver(at=now, id=item.id, reference=_text(item.reference), f_cnt=item.f_cnt)
@@ -329,12 +330,26 @@ class Machine:
         self.owed.update({dev_eui: (stage.name, question) for dev_eui, question in self.main.owing.items()})
         self.main, self.last_end = None, event
         for device in before:
-            undoes = device.reboot_sent if stage.sets_up else device.reboots_after(event.at)
+            ahead = event.rules >= 2 and device.reboots_after(event.at)
+            undoes = device.reboot_sent if stage.sets_up else ahead
             if undoes and not device.taking_part and (questions := stage.clean_up(state, device, event.at)):
                 self.clean_up.add(device, questions, event)
         if self._decides and not event.back_to:
             for device in state.devices.values():
                 device.passed = device.taking_part
+
+    def _apply_returned(self, event: m.Returned) -> None:
+        """Takes a device back. The target version makes it pass, whatever it had left for."""
+        device = self.state.devices[event.dev_eui]
+        device.left_reason, device.reason = device.reason, ""
+        self.owed.pop(event.dev_eui, None)
+        if event.fw_version is not None:
+            self._take_version(device, event.fw_version)
+            device.data = Data.COMPLETE
+        device.passed = bool(self.state.stopping)
+        if self.main is not None:
+            device.taking_part = True
+            self.main.readmit(device, event)
 
     def _apply_foreign_clock(self, _event: m.ForeignClock) -> None:
         self.state.foreign_clock = True
@@ -374,6 +389,9 @@ class Machine:
             self.main.set_paused(event.at)
 
     def _apply_resumed(self, event: m.Resumed) -> None:
+        self.state.lost += event.lost
+        if event.lost and self.state.timers.due(DURATION) < math.inf:
+            self.state.timers.set(DURATION, self.state.deadline)
         if self.main is not None:
             self.main.restart(event.at)
         self.clean_up.restart(event.at)
@@ -400,8 +418,9 @@ class Machine:
         for device in state.devices.values():
             if stopped and device.taking_part and not device.passed:
                 device.reason = reasons.STOPPED
-            undoes = stopped or (failed and (stage.sets_up or device.reboots_after(event.at)))
-            questions = stage.clean_up(state, device, event.at) if undoes else tidy(state, device)
+            ahead = event.rules >= 2 and device.reboots_after(event.at)
+            undoes = stopped or (failed and (stage.sets_up or ahead))
+            questions = stage.clean_up(state, device, event.at) if undoes else tidy(state, device, event.rules)
             if questions and device.dev_eui not in self.clean_up.turns:
                 self.clean_up.add(device, questions, event)
         self.queue.set_pacer(event.at)
@@ -434,6 +453,7 @@ _APPLY: dict[type[m.Event], str] = {
     m.StageEnded: "_apply_stage_ended",
     m.VersionHeard: "_apply_version_heard",
     m.ForeignClock: "_apply_foreign_clock",
+    m.Returned: "_apply_returned",
     m.BlockReceived: "_apply_block_received",
     m.ReplyOwed: "_apply_reply_owed",
     m.PeriodMeasured: "_apply_period_measured",

@@ -32,6 +32,8 @@ def kind_of(reason: str) -> str:
 
 
 NEVER_HEARD = "never heard"
+SILENCE = ("never heard", "no answer in", "not asked in")
+"""Beginnings of reasons that prove nothing about a device."""
 STOPPED = "the campaign was stopped"
 DURATION = "maximum duration reached"
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Literal
 
-from fuota_fec.campaign import questions
+from fuota_fec.campaign import questions, reasons
 from fuota_fec.campaign.adaptive import lacks
 from fuota_fec.campaign.config import CampaignConfig
 from fuota_fec.campaign.messages import Session
@@ -65,6 +65,8 @@ class Stage:
     """Whether a device that did not succeed stays when an earlier stage comes next."""
     keeps: Callable[[CampaignState, DeviceState, Phase], bool] = lambda _state, _device, _phase: False
     """Whether a device that did not succeed stays whatever comes next."""
+    readmits: bool = False
+    """Whether a device that left is asked once it is heard again."""
     spare: bool = False
     """Whether the campaign can succeed without the stage."""
     clean_up: Callable[[CampaignState, DeviceState, float], Questions] = lambda _state, _device, _now: ()
@@ -107,9 +109,14 @@ def _before_reboot(state: CampaignState, device: DeviceState, now: float) -> Que
     return _prevent_install(state, device, now) if ahead else ()
 
 
-def tidy(state: CampaignState, device: DeviceState) -> Questions:
-    """Questions that delete the fragmentation session and the group of a device at the end. The session is kept where
-    its deletion may free the storage of data that is still wanted: an image without proof, a file."""
+RULES = 2
+"""Rules of the clean-up (StageEnded, Stopping)."""
+
+
+def tidy(state: CampaignState, device: DeviceState, rules: int = RULES) -> Questions:
+    """Questions at the end: the version of a device that was silent, and the deletion of its fragmentation session and
+    its group. The session is kept where its deletion may free the storage of data that is still wanted: an image
+    without proof, a file."""
     config = state.config
     if not config.clean_up or config.kind == "multicast":
         return ()
@@ -117,7 +124,13 @@ def tidy(state: CampaignState, device: DeviceState) -> Questions:
     has_nothing = not device.got_fragments or device.needed is not None or device.data is Data.WRONG
     session = device.session_set_up and device.profile.frag_session_delete and (runs_it or has_nothing)
     group = device.group_set_up and device.profile.mc_group_delete
-    return (*([questions.CLOSE_FRAG_SESSION] * session), *([questions.MC_GROUP_DELETE] * group))
+    silent = device.got_fragments and not device.passed and device.reason.startswith(reasons.SILENCE)
+    asks_version = rules >= 2 and config.kind == "firmware" and silent and device.profile.ts006 is not False
+    return (
+        *([questions.LAST_VERSION] * asks_version),
+        *([questions.CLOSE_FRAG_SESSION] * session),
+        *([questions.MC_GROUP_DELETE] * group),
+    )
 
 
 # ---- ends --------------------------------------------------------------------------------------------
@@ -337,6 +350,7 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="CompletionVerification",
+        readmits=True,
         planned=lambda config, _plan: config.kind == "firmware",
         questions=_version_questions,
         not_before=_verification_begins,

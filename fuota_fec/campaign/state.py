@@ -56,6 +56,8 @@ class DeviceState:
     """Unix time after which the unreported request can no longer leave."""
     reason: str = ""
     """Reason why the device did not succeed; "" if unknown."""
+    left_reason: str = ""
+    """Reason why it had left, once it has returned."""
     note: str = ""
     """Warning about the last answer."""
     measured_in: int = -1
@@ -204,6 +206,8 @@ class CampaignState:
     sent_until: float = 0.0
     """Unix time of the end of the last multicast frame."""
     n_requests: int = 0
+    lost: float = 0.0
+    """Time in which nothing could be heard or sent, s."""
     foreign_clock: bool = False
     """Whether a time of reception was found to be wrong."""
     timers: Timers = field(default_factory=Timers)
@@ -255,7 +259,7 @@ class CampaignState:
     @property
     def deadline(self) -> float:
         """Unix time of the end of the campaign's maximum duration."""
-        return self.started_at + self.config.max_duration
+        return self.started_at + self.config.max_duration + self.lost
 
     @property
     def required_version(self) -> int | None:

@@ -210,7 +210,7 @@ def device_status(state: CampaignState, device: DeviceState, phase: Phase) -> De
         reason="" if device.passed else device.reason,
         fw_version=device.fw_version,
         data_complete=device.data >= Data.LIKELY,
-        note=device.note,
+        note="; ".join(filter(None, (device.note, f"had left: {device.left_reason}" * bool(device.left_reason)))),
         unconfirmed=device.unconfirmed,
     )
 

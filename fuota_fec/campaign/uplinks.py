@@ -43,6 +43,7 @@ class Uplinks:
         self,
         device: DeviceState,
         exchange: Exchange | None,
+        main: Exchange | None,
         owed: tuple[str, Question] | None,
         uplink: m.Uplink,
         now: float,
@@ -56,7 +57,7 @@ class Uplinks:
         elif device.taking_part:
             self._ignored["between stages"] += 1
         else:
-            yield from self._on_late(device, owed, uplink, now)
+            yield from self._on_late(device, main, owed, uplink, now)
 
     def _received_at(self, device: DeviceState, uplink: m.Uplink, now: float) -> tuple[float, bool, Decisions]:
         """Time of reception, and whether it can be relied on. A time after the arrival, or more than MOST_DELAY before
@@ -76,7 +77,7 @@ class Uplinks:
         if uplink.f_port not in self._packages:
             yield from self._measure(device, received_at, now)
         if exchange.is_news(device, received_at):
-            yield m.DeviceHeard(at=now, dev_eui=device.dev_eui)
+            yield m.DeviceHeard(at=now, dev_eui=device.dev_eui, set_aside=exchange.takes_back(device))
         yield from exchange.on_uplink(device, received_at, now)
         if uplink.f_port not in self._packages:
             return
@@ -88,6 +89,8 @@ class Uplinks:
             answer = exchange.on_command(device, command, received_at, now)
             if answer is not None:
                 yield from answer
+            elif isinstance(command, firmware.DevVersionAns) and self._passes_late(device, command):
+                yield m.Returned(at=now, dev_eui=device.dev_eui, fw_version=command.fw_version)
             elif isinstance(command, firmware.DevVersionAns) and command.fw_version != device.fw_version:
                 # Some devices report their version by themselves after a reboot into new firmware.
                 event = m.VersionHeard(at=now, dev_eui=device.dev_eui, fw_version=command.fw_version)
@@ -96,21 +99,41 @@ class Uplinks:
                 self._ignored[type(command).__name__] += 1
 
     def _on_late(
-        self, device: DeviceState, owed: tuple[str, Question] | None, uplink: m.Uplink, now: float
+        self,
+        device: DeviceState,
+        main: Exchange | None,
+        owed: tuple[str, Question] | None,
+        uplink: m.Uplink,
+        now: float,
     ) -> Decisions:
-        """Takes an uplink of a device that has left: the answer that it owes is one event, and its questions are
-        answered."""
-        self._ignored["device has left the campaign"] += 1
+        """Takes an uplink of a device that has left. Its questions are answered. The target version makes it pass, and
+        a stage that verifies versions asks for it. The answer that it owes is one event."""
         received_at, exact, warning = self._received_at(device, uplink, now)
         yield from warning
-        for command in self._decode(uplink, device):
+        commands = self._decode(uplink, device)
+        for command in commands:
             yield from self._on_device_question(device, command, received_at if exact else None, now)
-            if owed is None:
-                continue
-            stage, question = owed
-            if question.read(self._state, device, command, received_at) is not None:
-                yield m.LateAnswer(at=now, dev_eui=device.dev_eui, stage=stage)
-                return
+        running = next((c for c in commands if self._passes_late(device, c)), None)
+        if isinstance(running, firmware.DevVersionAns):
+            yield m.Returned(at=now, dev_eui=device.dev_eui, fw_version=running.fw_version)
+        elif main is not None and self._state.config.kind == "firmware" and main.readmits(device, received_at):
+            yield m.Returned(at=now, dev_eui=device.dev_eui)
+        else:
+            self._ignored["device has left the campaign"] += 1
+            if owed is not None:
+                stage, question = owed
+                if any(question.read(self._state, device, c, received_at) is not None for c in commands):
+                    yield m.LateAnswer(at=now, dev_eui=device.dev_eui, stage=stage)
+
+    def _passes_late(self, device: DeviceState, command: Command) -> bool:
+        """Whether a device that left, or that the end of the campaign found without a verdict, runs the target."""
+        state = self._state
+        without_verdict = not device.passed and (not device.taking_part or bool(state.stopping))
+        if not (without_verdict and state.stopping != "STOPPED" and isinstance(command, firmware.DevVersionAns)):
+            return False
+        wanted = state.config.hw_version
+        right = command.fw_version == state.config.firmware_version and wanted in (None, command.hw_version)
+        return right and state.config.kind == "firmware"
 
     def _measure(self, device: DeviceState, received_at: float, now: float) -> Decisions:
         """Reports the median of the last intervals, once there are three and at most once in a stage."""

@@ -9,7 +9,7 @@ import click
 
 import fuota_fec
 from fuota_fec.cli.output import drop_unwritten
-from fuota_fec.errors import FuotaError, UndecodableError, WireError
+from fuota_fec.errors import EventError, FuotaError, UndecodableError, WireError
 
 WRONG_INPUT, FAILED = 2, 1
 
@@ -56,7 +56,7 @@ class Commands(click.Group):
         """
         try:
             return super().main(*args, **kwargs)
-        except (UndecodableError, WireError) as error:
+        except (UndecodableError, WireError, EventError) as error:
             _fail(str(error) or type(error).__name__, FAILED)
         except OSError as error:
             drop_unwritten()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -21,6 +22,7 @@ from fuota_fec.campaign.config import CampaignConfig
 from fuota_fec.campaign.messages import Event
 from fuota_fec.campaign.status import CampaignStatus
 from fuota_fec.cli.console import plain_console
+from fuota_fec.cli.integrity import export_command, verify_command
 from fuota_fec.cli.journals import DB, STORAGE, db_option, existing_journal
 from fuota_fec.cli.options import Number
 from fuota_fec.cli.output import json_option, print_json
@@ -32,7 +34,6 @@ from fuota_fec.journal import Journal, Verb, open_journal
 from fuota_fec.report.formatting import duration
 from fuota_fec.report.tables import DEVICE_COLUMNS, device_rows, reason_counts
 from fuota_fec.simulation import (
-    LEASE_TTL,
     SimulationResult,
     describe_world,
     read_world,
@@ -40,8 +41,8 @@ from fuota_fec.simulation import (
     simulate_campaign,
 )
 
-LEASE_WAIT = LEASE_TTL + 2
-"""s after which the lease of a process that was killed has expired."""
+LEASE_MARGIN = 2.0
+"""s to wait longer than a lease lasts. If it is still valid then, its owner has renewed it."""
 
 _db_or_memory_option = click.option("--db", "url", default=":memory:", help=f"{STORAGE}; in memory if not given.", **DB)
 _speed_option = click.option(
@@ -117,10 +118,12 @@ def resume_command(name: str, url: str, speed: float | None, as_json: bool) -> N
 
     with closing(existing_journal(url)) as journal:
         with LateProgress("reading") as progress:
-            owner = operations.order_resume(journal, name, progress).owner
-        if owner:
-            click.echo(f"waiting for {owner}, which has campaign {name}", err=True)
-            state = operations.await_owner(journal, name, LEASE_WAIT)
+            ordered = operations.order_resume(journal, name, progress)
+        if owner := ordered.owner:
+            wait = f"{math.ceil(ordered.lease_left)} s, until its lease runs out"
+            click.echo(f"waiting for {owner}, which has campaign {name}: if it is gone, at most {wait}", err=True)
+            click.echo(f"if it is certain to be gone, `campaign release {name}` ends the wait", err=True)
+            state = operations.await_owner(journal, name, ordered.lease_left + LEASE_MARGIN)
             if state != "gone":
                 verb = "goes on, run" if state == "obeyed" else "is run"
                 _print_result(f"campaign {name} {verb} by {owner}", as_json, campaign=name, owner=owner)
@@ -250,6 +253,24 @@ def stop_command(name: str, url: str, as_json: bool) -> None:
     _order(name, url, as_json, "stop", "stops")
 
 
+@campaign_command.command("release")
+@click.argument("name", metavar="ID")
+@db_option
+@json_option
+def release_command(name: str, url: str, as_json: bool) -> None:
+    """Break the lease of an agent that is gone: another one may take the campaign over at once."""
+    with closing(existing_journal(url)) as journal:
+        broken = operations.break_lease(journal, name)
+    if broken.owner:
+        click.echo(
+            f"warning: campaign {name}: the lease of {broken.owner} is broken, {broken.lease_left:.0f} s before its "
+            "end; if that agent is alive, it may still send",
+            err=True,
+        )
+    text = f"campaign {name}: " + ("free to be resumed" if broken.owner else "no agent held a lease")
+    _print_result(text, as_json, campaign=name, owner=broken.owner, lease_left=round(broken.lease_left, 3))
+
+
 @campaign_command.command("archive")
 @click.argument("name", metavar="ID")
 @db_option
@@ -303,6 +324,8 @@ def show_command(name: str, with_events: bool, url: str, as_json: bool) -> None:
 
 
 campaign_command.add_command(report_command)
+campaign_command.add_command(verify_command)
+campaign_command.add_command(export_command)
 
 
 def _print_events(journal: Journal, name: str, as_json: bool) -> None:

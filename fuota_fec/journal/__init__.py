@@ -6,6 +6,7 @@ Journals in databases (`sql`) need SQLAlchemy; `open_journal` loads them for a d
 from __future__ import annotations
 
 from fuota_fec.journal.base import Append, CampaignRecord, Claim, FenceError, Journal, Lease, Order, Verb
+from fuota_fec.journal.chain import StoredEvent
 from fuota_fec.journal.memory import MemoryJournal
 from fuota_fec.journal.open import open_journal
 
@@ -18,6 +19,7 @@ __all__ = [
     "Lease",
     "MemoryJournal",
     "Order",
+    "StoredEvent",
     "Verb",
     "open_journal",
 ]

@@ -8,16 +8,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, Protocol, TypeAlias
 
 from fuota_fec.campaign.config import CampaignConfig
 from fuota_fec.campaign.messages import Event, Fact, Finished, Known
-from fuota_fec.errors import CampaignError, JournalError
+from fuota_fec.errors import CampaignError, CampaignExistsError, DeviceBusyError, JournalError
+from fuota_fec.journal.chain import StoredEvent
 
 Verb: TypeAlias = Literal["pause", "unpause", "stop"]
 
 RUNNING = "RUNNING"
+
+MOST_TTLS = 10
+"""A lease that lasts longer than this many times its ttl was dated by a clock that was wrong: it has run out."""
+UNKNOWN_TTL = 60.0
+"""s taken for the ttl of leases that earlier versions left without it."""
 
 Claim: TypeAlias = tuple[str, str]
 """Device or group that an unfinished campaign holds: ("device", DevEUI) or ("group", McAddr)."""
@@ -60,6 +66,8 @@ class CampaignRecord:
     """Unix time of the last event; 0 without events."""
     owner: str = ""
     """Agent that holds a valid lease, or empty."""
+    lease_left: float = field(default=0.0, compare=False)
+    """Seconds until the lease of that agent runs out, by the journal's clock; 0 without an owner."""
     archived: bool = False
 
 
@@ -101,8 +109,8 @@ class Journal(Protocol):
         """Stores a new campaign with its first events.
 
         It claims these devices (DevEUIs) and groups (McAddrs) until it is finished. `network` is text that tells a
-        later agent how to reach the network. JournalError if the name is in use; CampaignError, a line each, for
-        devices and groups that another unfinished campaign claims.
+        later agent how to reach the network. CampaignExistsError if the name is in use; DeviceBusyError, a line each,
+        for devices and groups that another unfinished campaign claims.
         """
 
     def holders(self, devices: Sequence[str], groups: Sequence[str]) -> Mapping[Claim, str]:
@@ -119,7 +127,13 @@ class Journal(Protocol):
         """
 
     def events(self, campaign: str, start: int = 0) -> Iterable[Event]:
-        """Events of a campaign in order, from number `start`. JournalError if the campaign does not exist."""
+        """Events of a campaign in order, from number `start`, checked against their digests.
+
+        JournalError if the campaign does not exist, EventError at an event that is not the one that was written.
+        """
+
+    def stored(self, campaign: str, start: int = 0) -> Iterable[StoredEvent]:
+        """The events as `events`, in the form that is stored."""
 
     def image(self, campaign: str) -> bytes:
         """Image that the campaign was created with."""
@@ -149,7 +163,16 @@ class Journal(Protocol):
         """Open orders, oldest first."""
 
     def lease(self, campaign: str, owner: str, ttl: float) -> Lease | None:
-        """Lease of `ttl` seconds by the journal's own clock; None while another owner holds one."""
+        """Lease of `ttl` seconds by the journal's own clock; None while another owner holds one.
+
+        A lease that is dated further ahead than MOST_TTLS times its ttl has run out.
+        """
+
+    def break_lease(self, campaign: str) -> None:
+        """Ends the lease of a campaign, whoever holds it. JournalError if the campaign does not exist.
+
+        An agent that holds it notices at its next renewal, or at its next commit after another agent's.
+        """
 
     def close(self) -> None:
         """Closes files and connections."""
@@ -187,16 +210,21 @@ def describe_holders(holders: Mapping[Claim, str]) -> list[str]:
     return lines
 
 
-def claims_held_error(holders: Mapping[Claim, str]) -> CampaignError:
-    return CampaignError("\n".join(describe_holders(holders)))
+def claims_held_error(holders: Mapping[Claim, str], others: Sequence[str] = ()) -> DeviceBusyError:
+    """Error that names the devices and groups in use; `others` are further lines of its message."""
+    return DeviceBusyError(
+        "\n".join([*describe_holders(holders), *others]),
+        devices=[name for kind, name in holders if kind == "device"],
+        groups=[name for kind, name in holders if kind == "group"],
+    )
 
 
 def unknown_campaign_error(campaign: str) -> JournalError:
     return JournalError(f"there is no campaign {campaign!r}")
 
 
-def campaign_exists_error(campaign: str) -> JournalError:
-    return JournalError(f"there is a campaign {campaign!r} already")
+def campaign_exists_error(campaign: str) -> CampaignExistsError:
+    return CampaignExistsError(f"there is a campaign {campaign!r} already", campaign=campaign)
 
 
 def campaign_finished_error(campaign: str, status: str) -> CampaignError:

@@ -10,8 +10,9 @@ from itertools import count
 from threading import Lock
 
 from fuota_fec.campaign.config import CampaignConfig
-from fuota_fec.campaign.messages import Event, Fact, GroupFact, Known, KnownDevice
+from fuota_fec.campaign.messages import Event, Fact, GroupFact, Known, KnownDevice, encode
 from fuota_fec.journal.base import (
+    MOST_TTLS,
     RUNNING,
     Append,
     CampaignRecord,
@@ -29,6 +30,7 @@ from fuota_fec.journal.base import (
     final_status,
     unknown_campaign_error,
 )
+from fuota_fec.journal.chain import StoredEvent, first_digest, next_digest
 
 
 @dataclass(slots=True)
@@ -42,6 +44,12 @@ class _Stored:
     archived: bool = False
     owner: str = ""
     lease_until: float = 0.0  # By the monotonic clock.
+    lease_ttl: float = 0.0
+
+    def lease_left(self, now: float) -> float:
+        """Seconds until the lease runs out; 0 without a lease."""
+        left = self.lease_until - now
+        return left if self.owner and 0 < left <= MOST_TTLS * self.lease_ttl else 0.0
 
 
 class MemoryJournal:
@@ -121,6 +129,16 @@ class MemoryJournal:
     def events(self, campaign: str, start: int = 0) -> Sequence[Event]:
         return tuple(self._get(campaign).events[start:])
 
+    def stored(self, campaign: str, start: int = 0) -> Sequence[StoredEvent]:
+        """The events in the form of a database. Their digests are computed here: objects need no check."""
+        stored = []
+        digest = first_digest(campaign, 0)
+        for number, event in enumerate(self.events(campaign)):
+            kind, data = type(event).__name__, encode(event).decode()
+            digest = next_digest(digest, number, kind, event.VERSION, data)
+            stored.append(StoredEvent(number, kind, event.VERSION, data, digest))
+        return tuple(stored[start:])
+
     def image(self, campaign: str) -> bytes:
         return self._get(campaign).image
 
@@ -139,7 +157,8 @@ class MemoryJournal:
                 n_events=len(stored.events),
                 created_at=stored.events[0].at if stored.events else 0.0,
                 changed_at=stored.events[-1].at if stored.events else 0.0,
-                owner=stored.owner if now < stored.lease_until else "",
+                owner=stored.owner if stored.lease_left(now) else "",
+                lease_left=stored.lease_left(now),
                 archived=stored.archived,
             )
             for name, stored in tuple(self._campaigns.items())
@@ -178,9 +197,14 @@ class MemoryJournal:
     def _hold(self, stored: _Stored, owner: str, ttl: float, first: bool) -> bool:
         with self._lock:
             now = time.monotonic()
-            if stored.owner == owner or (first and (not stored.owner or stored.lease_until < now)):
-                stored.owner, stored.lease_until = owner, now + ttl
+            if stored.owner == owner or (first and not stored.lease_left(now)):
+                stored.owner, stored.lease_until, stored.lease_ttl = owner, now + ttl, ttl
             return stored.owner == owner
+
+    def break_lease(self, campaign: str) -> None:
+        stored = self._get(campaign)
+        with self._lock:
+            stored.owner = ""
 
     def _drop(self, stored: _Stored, owner: str) -> None:
         with self._lock:

@@ -8,25 +8,25 @@ writers cannot deadlock. Reading takes short transactions and blocks no writer.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
 import msgspec
 from sqlalchemy import (
     Column,
+    ColumnElement,
     Connection,
     Engine,
     Select,
     Table,
     and_,
-    bindparam,
     case,
     delete,
     func,
     insert,
-    inspect,
     literal,
     or_,
     select,
@@ -35,11 +35,13 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from fuota_fec.campaign.config import CampaignConfig
-from fuota_fec.campaign.messages import Event, Fact, Known, KnownDevice, decode
+from fuota_fec.campaign.messages import Event, Fact, Known, KnownDevice
 from fuota_fec.errors import JournalError
-from fuota_fec.journal import base
+from fuota_fec.journal import base, event_table, schema
 from fuota_fec.journal.base import RUNNING, Append, CampaignRecord, Claim, FenceError, Lease, Order, TimedLease, Verb
+from fuota_fec.journal.chain import Chain, StoredEvent, next_digest, read_events
 from fuota_fec.journal.databases import DIALECTS, engine_of
+from fuota_fec.journal.event_table import last_digest, read_digest, read_head, read_rows
 from fuota_fec.journal.tables import (
     CAMPAIGNS,
     CLAIMS,
@@ -48,9 +50,7 @@ from fuota_fec.journal.tables import (
     GROUPS,
     IMAGES,
     ORDERS,
-    SCHEMA,
     SESSIONS,
-    TABLES,
     VERSION,
     Row,
     event_rows,
@@ -58,21 +58,10 @@ from fuota_fec.journal.tables import (
     registry_rows,
 )
 
-N_EVENTS = 5000
-"""Events read in one transaction."""
 N_TRIES = 5
 """Attempts to create a campaign when other writers take its name, a device or a group at the same moment."""
 UNCONVERTIBLE = (ValueError, OverflowError, msgspec.MsgspecError)
 """Errors of drivers and decoders for values that a column cannot hold or that cannot be read."""
-ADVISORY_LOCK = 0x46554F5441
-"""PostgreSQL lock that serializes the creation of tables."""
-
-READ_EVENTS = (
-    select(EVENTS.c.type, EVENTS.c.version, EVENTS.c.data)
-    .where(EVENTS.c.campaign == bindparam("campaign"))
-    .where(EVENTS.c.seq >= bindparam("start"), EVENTS.c.seq < bindparam("end"))
-    .order_by(EVENTS.c.seq)
-)
 
 
 class _Commit(NamedTuple):
@@ -134,26 +123,10 @@ class SqlJournal:
 
     def _make_tables(self) -> None:
         with self._reading() as connection:
-            if self._has_tables(connection):
+            if schema.present_version(connection, self._name) == VERSION:
                 return
         with self._writing() as connection:
-            if connection.dialect.name == "postgresql":
-                connection.execute(select(func.pg_advisory_xact_lock(ADVISORY_LOCK)))
-            if not self._has_tables(connection):
-                TABLES.create_all(connection)
-                connection.execute(insert(SCHEMA).values(version=VERSION))
-
-    def _has_tables(self, connection: Connection) -> bool:
-        """Whether the tables exist. JournalError if they are of a later version."""
-        if not inspect(connection).has_table(SCHEMA.name):
-            return False
-        version = connection.execute(select(SCHEMA.c.version)).scalar_one()
-        if version > VERSION:
-            raise JournalError(
-                f"journal {self._name} has tables of version {version}, expected version {VERSION} or earlier: a later "
-                f"version of fuota_fec has written it"
-            )
-        return True
+            schema.bring_up_to_date(connection, self._name)
 
     # ---- writing -----------------------------------------------------------------------------------------
 
@@ -189,7 +162,7 @@ class SqlJournal:
         if holders := self._holders(connection, wanted):
             raise base.claims_held_error(holders)
         values = {"campaign": campaign, "status": RUNNING, "n_events": 0, "archived": False}
-        connection.execute(insert(CAMPAIGNS).values(**values, owner="", lease_until=0.0))
+        connection.execute(insert(CAMPAIGNS).values(**values, owner="", lease_until=0.0, chained_from=0))
         for kind, names in wanted.items():
             rows = names.add_columns(literal(kind), literal(campaign))
             connection.execute(insert(CLAIMS).from_select(["name", "kind", "campaign"], rows))
@@ -254,9 +227,13 @@ class SqlJournal:
 
     def _insert_events(self, connection: Connection, append: Append, rows: Sequence[Row]) -> None:
         """The second fence: events with these numbers must not exist."""
+        if not rows:
+            return
+        digest = last_digest(connection, append.campaign, append.expected_seq)
+        for row in rows:
+            digest = row["digest"] = next_digest(digest, row["seq"], row["type"], row["version"], row["data"])
         try:
-            if rows:
-                connection.execute(insert(EVENTS), rows)
+            connection.execute(insert(EVENTS), rows)
         except IntegrityError:
             text = f"campaign {append.campaign!r} already has events from number {append.expected_seq} on"
             raise FenceError(text, campaign=append.campaign) from None
@@ -299,18 +276,32 @@ class SqlJournal:
             return self._get(connection, column, campaign)
 
     def events(self, campaign: str, start: int = 0) -> Iterator[Event]:
-        """Events committed up to now, read in portions: no transaction stays open in between."""
-        return self._decoded(campaign, start, self._read(CAMPAIGNS.c.n_events, campaign))
+        return read_events(campaign, self._checked(campaign, start))
 
-    def _decoded(self, campaign: str, start: int, n_events: int) -> Iterator[Event]:
-        for first in range(start, n_events, N_EVENTS):
-            end = min(first + N_EVENTS, n_events)
+    def stored(self, campaign: str, start: int = 0) -> Iterator[StoredEvent]:
+        return map(StoredEvent._make, self._checked(campaign, start))
+
+    def _checked(self, campaign: str, start: int) -> Iterator[Sequence[Any]]:
+        """Rows of the events committed up to now, read in portions: no transaction stays open in between."""
+        previous = None
+        with self._reading() as connection:
+            head = read_head(connection, campaign)
+            if head.chained_from is not None and head.chained_from < start < head.n_events:
+                previous = read_digest(connection, campaign, start - 1)
+        check = Chain(campaign, head.chained_from, previous)
+        # The first digest of a chain covers all events before it.
+        first = 0 if previous is None and head.chained_from is not None else start
+        portions = self._portions(check, campaign, range(first, head.n_events, event_table.N_EVENTS), head.n_events)
+        return islice(chain.from_iterable(portions), start - first, None)
+
+    def _portions(
+        self, check: Chain, campaign: str, firsts: Iterable[int], n_events: int
+    ) -> Iterator[Sequence[Sequence[Any]]]:
+        for first in firsts:
             with self._reading() as connection:
-                rows = connection.execute(READ_EVENTS, {"campaign": campaign, "start": first, "end": end}).all()
-            if len(rows) != end - first:
-                raise JournalError(f"journal {self._name} lacks events of campaign {campaign!r} after number {first}")
-            for kind, version, data in rows:
-                yield decode(kind, version, data)
+                rows = read_rows(connection, campaign, first, n_events)
+            check.check(first, rows)
+            yield rows
 
     def image(self, campaign: str) -> bytes:
         return bytes(self._read(IMAGES.c.image, campaign))
@@ -329,13 +320,18 @@ class SqlJournal:
             CAMPAIGNS.c.n_events,
             func.coalesce(CAMPAIGNS.c.created_at, 0.0).label("created_at"),
             func.coalesce(CAMPAIGNS.c.changed_at, 0.0).label("changed_at"),
-            case((CAMPAIGNS.c.lease_until >= self._dialect.now, CAMPAIGNS.c.owner), else_="").label("owner"),
+            CAMPAIGNS.c.owner,
+            self._lease_left.label("lease_left"),
             CAMPAIGNS.c.archived,
         ).order_by(CAMPAIGNS.c.number)
         if not archived:
             query = query.where(~CAMPAIGNS.c.archived)
         with self._reading() as connection:
-            return tuple(CampaignRecord(**row) for row in connection.execute(query).mappings())
+            rows = [dict(row) for row in connection.execute(query).mappings()]
+        for row in rows:
+            if row["lease_left"] <= 0 or not row["owner"]:
+                row |= {"owner": "", "lease_left": 0.0}
+        return tuple(CampaignRecord(**row) for row in rows)
 
     def known(self, config: CampaignConfig) -> Known:
         groups = {(group.mc_addr, group.key_name): group.name for group in config.groups}
@@ -376,14 +372,26 @@ class SqlJournal:
         self._read(CAMPAIGNS.c.number, campaign)
         return None
 
+    @property
+    def _lease_left(self) -> ColumnElement[float]:
+        """Seconds until a lease runs out; 0 or less if it has, or if it is dated too far ahead."""
+        left = CAMPAIGNS.c.lease_until - self._dialect.now
+        return case((left <= base.MOST_TTLS * func.coalesce(CAMPAIGNS.c.lease_ttl, base.UNKNOWN_TTL), left), else_=0.0)
+
     def _hold(self, campaign: str, owner: str, ttl: float, first: bool) -> bool:
         now = self._dialect.now
         ours = CAMPAIGNS.c.owner == owner
         if first:
-            ours = or_(ours, CAMPAIGNS.c.owner == "", CAMPAIGNS.c.lease_until < now)
+            ours = or_(ours, CAMPAIGNS.c.owner == "", self._lease_left <= 0)
         statement = update(CAMPAIGNS).where(CAMPAIGNS.c.campaign == campaign, ours)
         with self._writing() as connection:
-            return connection.execute(statement.values(owner=owner, lease_until=now + ttl)).rowcount == 1
+            return connection.execute(statement.values(owner=owner, lease_until=now + ttl, lease_ttl=ttl)).rowcount == 1
+
+    def break_lease(self, campaign: str) -> None:
+        with self._writing() as connection:
+            broken = update(CAMPAIGNS).where(CAMPAIGNS.c.campaign == campaign).values(owner="")
+            if not connection.execute(broken).rowcount:
+                raise base.unknown_campaign_error(campaign)
 
     def _drop(self, campaign: str, owner: str) -> None:
         ours = and_(CAMPAIGNS.c.campaign == campaign, CAMPAIGNS.c.owner == owner)

@@ -11,7 +11,7 @@ from sqlalchemy import BigInteger, Boolean, Column, Double, Integer, LargeBinary
 from fuota_fec.campaign.messages import Fact, GroupFact, KnownDevice, Membership, encode
 from fuota_fec.journal.base import Append
 
-VERSION = 1
+VERSION = 2
 """Version of the table schema. A journal of a later version is not opened."""
 
 Row = dict[str, Any]
@@ -48,6 +48,8 @@ CAMPAIGNS = _table(
     _value("archived", Boolean),
     _value("owner"),
     _value("lease_until", Double),
+    _value("lease_ttl", Double, nullable=True),
+    _value("chained_from", BigInteger, nullable=True),
     sqlite_autoincrement=True,
 )
 # Apart from CAMPAIGNS: every commit changes n_events, and SQLite would write the image again with it.
@@ -59,6 +61,7 @@ EVENTS = _table(
     _value("type"),
     _value("version", Integer),
     _value("data"),
+    _value("digest", nullable=True),
     sqlite_with_rowid=False,
 )
 GROUPS = _table("groups", _key("mc_addr"), _key("key"), _value("next_f_cnt", BigInteger), sqlite_with_rowid=False)
@@ -93,6 +96,7 @@ def json_text(value: Any) -> str:
 
 
 def event_rows(append: Append) -> list[Row]:
+    """Rows of the events, without their digests."""
     return [
         {
             "campaign": append.campaign,

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fuota_fec.agent import Agent, run_virtual
-from fuota_fec.agent.lost_time import LONGEST_AWAY, LONGEST_SILENCE, Reach, Turns
+from fuota_fec.agent.lost_time import LONGEST_AWAY, LONGEST_DELAY, LONGEST_SILENCE, Reach, Turns
 from fuota_fec.agent.ports import BrokenAdapterError
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.campaign import Campaign
@@ -298,10 +298,19 @@ def test_a_clock_that_goes_back_loses_no_time(config_of, desk_of, lost) -> None:
 def test_turns_report_a_suspension_by_its_begin() -> None:
     turns = Turns(30.0)
     assert turns.begin(100.0) is None
-    turns.expect(101.0)
+    turns.expect(500.0, promised=101.0)
     assert turns.begin(131.0) is None, "30 s late"
-    turns.expect(132.0)
+    turns.expect(500.0, promised=132.0)
     assert turns.begin(162.1) == 131.0
+
+
+def test_turns_that_nobody_promised_may_be_an_hour_late() -> None:
+    turns = Turns(30.0)
+    turns.begin(100.0)
+    turns.expect(200.0, promised=float("inf"))
+    assert turns.begin(200.0 + LONGEST_DELAY) is None
+    turns.expect(4000.0, promised=float("inf"))
+    assert turns.begin(4001.0 + LONGEST_DELAY) == 200.0 + LONGEST_DELAY
 
 
 def test_turns_without_an_expected_time_are_never_late() -> None:

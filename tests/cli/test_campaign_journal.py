@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -125,7 +126,7 @@ def test_the_journal_may_be_named_by_the_environment(
     assert [row["id"] for row in lines_of(fuota("campaign", "list", "--json"))] == ["small"]
 
 
-@pytest.mark.parametrize("verb", ["resume", "pause", "stop", "show", "archive"])
+@pytest.mark.parametrize("verb", ["resume", "pause", "stop", "show", "archive", "release"])
 def test_commands_refuse_an_unknown_campaign(fuota: Fuota, url: str, verb: str):
     open_journal(url).close()
     result = fuota("campaign", verb, "nobody", "--db", url)
@@ -283,8 +284,10 @@ def test_resume_waits_for_the_lease_of_a_killed_process(
 
     with running(campaign_file(campaign=SLOW), url, clean_env) as process:
         wait_for(begun, "the campaign does not begin")
-        monkeypatch.setattr(commands, "LEASE_WAIT", 0.0)
-        assert "is run by" in fuota("campaign", "resume", "small", "--db", url).stdout, "the process is alive"
+        monkeypatch.setattr(commands, "LEASE_MARGIN", -1000.0)
+        alive = fuota("campaign", "resume", "small", "--db", url)
+        assert "is run by" in alive.stdout, "the process is alive"
+        assert re.search(r"if it is gone, at most \d+ s, until its lease runs out", alive.stderr)
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
     monkeypatch.undo()
@@ -294,6 +297,25 @@ def test_resume_waits_for_the_lease_of_a_killed_process(
     result = fuota("campaign", "resume", "small", "--db", url)
     assert result.exit_code == 0, result.output
     assert "resumed" in result.stdout
+
+
+def test_release_breaks_a_lease_and_names_its_owner(
+    fuota: Fuota, campaign_file: CampaignFile, url: str, monkeypatch: pytest.MonkeyPatch
+):
+    interrupted(fuota, campaign_file(campaign=SLOW), url, 40, monkeypatch)
+    with closing(open_journal(url)) as journal:
+        assert journal.lease("small", "agent-1", 1000.0) is not None
+    released = fuota("campaign", "release", "small", "--db", url)
+    assert released.exit_code == 0
+    assert released.stdout == "campaign small: free to be resumed\n"
+    assert re.search(r"^warning: campaign small: the lease of agent-1 is broken, \d+ s before its end", released.stderr)
+    again = fuota("campaign", "release", "small", "--db", url)
+    assert (again.exit_code, again.stdout, again.stderr) == (0, "campaign small: no agent held a lease\n", "")
+    [facts] = lines_of(fuota("campaign", "release", "small", "--db", url, "--json"))
+    assert facts == {"campaign": "small", "owner": "", "lease_left": 0.0}
+    resumed = fuota("campaign", "resume", "small", "--db", url)
+    assert resumed.exit_code == 0
+    assert "waiting" not in resumed.stderr
 
 
 def test_resume_cancels_a_pause_that_was_not_carried_out(

@@ -10,6 +10,7 @@ from contextlib import closing
 from typing import Any
 
 import pytest
+import sqlalchemy
 
 from fuota_fec.campaign.config import CampaignConfig, Device, Group
 from fuota_fec.campaign.messages import (
@@ -27,8 +28,8 @@ from fuota_fec.campaign.messages import (
     Session,
     StageStarted,
 )
-from fuota_fec.errors import CampaignError, FuotaError, JournalError
-from fuota_fec.journal import Append, CampaignRecord, FenceError, Journal, Order, open_journal
+from fuota_fec.errors import CampaignError, CampaignExistsError, DeviceBusyError, FuotaError, JournalError
+from fuota_fec.journal import Append, CampaignRecord, FenceError, Journal, MemoryJournal, Order, open_journal
 
 DEVICES = [f"fe5e00000000000{i}" for i in range(4)]
 MC_ADDRS = ["01f3a4b5", "01f3a4b6"]
@@ -80,9 +81,16 @@ def everything(journal: Journal) -> dict[str, Any]:
     }
 
 
+@pytest.fixture
+def urls() -> list[str]:
+    """URLs of the journals that were opened."""
+    return []
+
+
 @pytest.fixture(params=["memory", "sqlite", "postgresql"])
-def empty(request: pytest.FixtureRequest, journal_url_of: Callable[[str], str]) -> Iterator[Journal]:
+def empty(request: pytest.FixtureRequest, journal_url_of: Callable[[str], str], urls: list[str]) -> Iterator[Journal]:
     url = ":memory:" if request.param == "memory" else journal_url_of(request.param)
+    urls.append(url)
     with closing(open_journal(url)) as journal:
         yield journal
 
@@ -92,6 +100,22 @@ def journal(empty: Journal) -> Journal:
     """A journal with a campaign c that has no events."""
     empty.create("c", b"image")
     return empty
+
+
+@pytest.fixture
+def move_lease(journal: Journal, urls: list[str]) -> Callable[[float], None]:
+    """Dates the lease of every campaign later, as a wrong clock does."""
+
+    def move(seconds: float) -> None:
+        if isinstance(journal, MemoryJournal):
+            for stored in journal._campaigns.values():  # No port leads to the clock of a journal in memory.
+                stored.lease_until += seconds
+        else:
+            statement = "UPDATE fuota_campaigns SET lease_until = lease_until + :seconds"
+            with sqlalchemy.create_engine(urls[-1], poolclass=sqlalchemy.NullPool).begin() as connection:
+                connection.execute(sqlalchemy.text(statement), {"seconds": seconds})
+
+    return move
 
 
 # ---- events ----------------------------------------------------------------------------------------------
@@ -218,6 +242,8 @@ def test_campaign_names_may_be_any_text(empty: Journal) -> None:
         lambda journal: journal.archive("x"),
         lambda journal: journal.order("x", "stop"),
         lambda journal: journal.lease("x", "me", 10),
+        lambda journal: journal.break_lease("x"),
+        lambda journal: journal.stored("x"),
     ],
 )
 def test_an_unknown_campaign_raises_an_error_that_names_it(journal: Journal, verb: Callable[[Journal], object]) -> None:
@@ -255,8 +281,9 @@ def test_one_of_several_threads_that_append_at_the_same_number_wins(journal: Jou
 def test_a_campaign_name_is_used_once(journal: Journal) -> None:
     journal.append("c", 0, heard(1))
     before = everything(journal)
-    with pytest.raises(JournalError, match="a campaign 'c' already"):
+    with pytest.raises(CampaignExistsError, match="a campaign 'c' already") as caught:
         journal.create("c", b"", heard(2), facts=[group_fact(1)], devices=DEVICES, groups=MC_ADDRS, network="x")
+    assert caught.value.campaign == "c"
     assert everything(journal) == before
     journal.create("d", b"", devices=DEVICES, groups=MC_ADDRS)
 
@@ -265,8 +292,9 @@ def test_create_names_the_holder_of_each_claimed_device_and_group(journal: Journ
     journal.create("x", b"", devices=DEVICES[:2], groups=MC_ADDRS[:1])
     journal.create("it's y", b"", devices=DEVICES[2:3], groups=[])
     before = everything(journal)
-    with pytest.raises(CampaignError) as caught:
+    with pytest.raises(DeviceBusyError) as caught:
         journal.create("z", b"", heard(1), facts=[group_fact(1)], devices=DEVICES[::-1], groups=MC_ADDRS)
+    assert (caught.value.devices, caught.value.groups) == (tuple(DEVICES[:3]), tuple(MC_ADDRS[:1]))
     assert str(caught.value).splitlines() == [
         f"device {DEVICES[0]} is in campaign 'x', which is not finished",
         f"device {DEVICES[1]} is in campaign 'x', which is not finished",
@@ -528,6 +556,57 @@ def test_a_lease_is_measured_from_before_the_request(journal: Journal, monkeypat
     ticks = iter([1000, 1020, 1050, 1050, 1050])
     assert lease.renew()
     assert lease.left() <= 80
+
+
+@pytest.mark.parametrize("factor", [1.0, 9.5])
+def test_a_lease_within_ten_times_its_ttl_is_valid(
+    journal: Journal, move_lease: Callable[[float], None], factor: float
+) -> None:
+    assert journal.lease("c", "me", 100) is not None
+    move_lease(100 * (factor - 1))
+    assert owner(journal) == "me"
+    assert 100 * factor - 10 < journal.list()[0].lease_left <= 100 * factor
+    assert journal.lease("c", "you", 100) is None
+
+
+@pytest.mark.parametrize("ahead", [1010.0, 10 * 365 * 86400.0])
+def test_a_lease_dated_beyond_ten_times_its_ttl_has_run_out(
+    journal: Journal, move_lease: Callable[[float], None], ahead: float
+) -> None:
+    mine = journal.lease("c", "me", 100)
+    assert mine is not None
+    move_lease(ahead - 100)
+    assert (owner(journal), journal.list()[0].lease_left) == ("", 0.0)
+    yours = journal.lease("c", "you", 10)
+    assert yours is not None
+    assert not mine.renew()
+    assert owner(journal) == "you"
+    assert 0 < journal.list()[0].lease_left <= 10
+
+
+def test_a_record_shows_how_long_its_lease_lasts(journal: Journal) -> None:
+    assert journal.list()[0].lease_left == 0.0
+    lease = journal.lease("c", "me", 100)
+    assert lease is not None
+    assert 90 < journal.list()[0].lease_left <= 100
+    lease.release()
+    assert journal.list()[0].lease_left == 0.0
+
+
+def test_a_broken_lease_is_free(journal: Journal) -> None:
+    mine = journal.lease("c", "me", 100)
+    assert mine is not None
+    journal.create("d", b"")
+    assert journal.lease("d", "me", 100) is not None
+    journal.break_lease("c")
+    assert [record.owner for record in journal.list()] == ["", "me"]
+    assert not mine.renew()
+    assert journal.lease("c", "you", 100) is not None
+    mine.release()
+    assert owner(journal) == "you"
+    for _ in range(2):
+        journal.break_lease("c")
+        assert owner(journal) == ""
 
 
 # ---- shared rules ----------------------------------------------------------------------------------------

@@ -32,7 +32,7 @@ from fuota_fec.campaign.messages import (
     Withdrawn,
 )
 from fuota_fec.errors import CampaignError, FuotaError, JournalError
-from fuota_fec.journal import Append, FenceError, Journal, MemoryJournal, databases, open_journal, sql
+from fuota_fec.journal import Append, FenceError, Journal, MemoryJournal, databases, event_table, open_journal
 
 DEVICES = [f"fe5e00000000000{i}" for i in range(3)]
 MC_ADDR = "01f3a4b5"
@@ -140,7 +140,7 @@ def test_two_journals_on_one_database_see_each_others_writes(journal_url: str) -
 
 @pytest.mark.parametrize("n_events", range(8))
 def test_events_are_read_in_portions(journal_url: str, n_events: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sql, "N_EVENTS", 3)
+    monkeypatch.setattr(event_table, "N_EVENTS", 3)
     with closing(open_journal(journal_url)) as journal:
         journal.create("b", b"", heard(9))
         journal.create("c", b"", heard(n_events))
@@ -150,7 +150,7 @@ def test_events_are_read_in_portions(journal_url: str, n_events: int, monkeypatc
 
 def test_an_unfinished_read_blocks_no_writer(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
     """A reader that stops halfway keeps no transaction open."""
-    monkeypatch.setattr(sql, "N_EVENTS", 2)
+    monkeypatch.setattr(event_table, "N_EVENTS", 2)
     events = iter(journal.events("c"))
     assert next(events) == heard(1)[0]
     journal.append("c", 3, [finished()])
@@ -263,7 +263,7 @@ def test_one_of_several_processes_wins_each_race(journal_url: str) -> None:
     with closing(open_journal(journal_url)) as journal:
         assert names.count("") == 1
         assert journal.image("name") == str(names.index("")).encode()
-        assert sorted(names)[1:] == ["JournalError: there is a campaign 'name' already"] * 2
+        assert sorted(names)[1:] == ["CampaignExistsError: there is a campaign 'name' already"] * 2
 
         winner = f"device {devices.index('')}"
         assert journal.campaigns() == ("name", winner)
@@ -271,7 +271,7 @@ def test_one_of_several_processes_wins_each_race(journal_url: str) -> None:
             f"{what} is in campaign {winner!r}, which is not finished"
             for what in ("device 01", "device 02", "group 03")
         ]
-        assert sorted(devices) == ["", *["CampaignError: " + "\n".join(held)] * 2]
+        assert sorted(devices) == ["", *["DeviceBusyError: " + "\n".join(held)] * 2]
 
         events = list(journal.events("name"))
         assert len(events) == 45
@@ -487,10 +487,10 @@ def test_counters_that_a_database_cannot_hold_are_refused(journal: Journal) -> N
 
 def test_tables_of_a_later_version_are_refused_and_unchanged(journal_url: str) -> None:
     open_journal(journal_url).close()
-    execute(journal_url, "UPDATE fuota_schema SET version = 2")
+    execute(journal_url, "UPDATE fuota_schema SET version = 3")
     with pytest.raises(
         JournalError,
-        match="tables of version 2, expected version 1 or earlier: a later version",
+        match="tables of version 3, expected version 2 or earlier: a later version",
     ):
         open_journal(journal_url)
     for table in tables(journal_url) - {"fuota_schema"}:
@@ -507,27 +507,36 @@ def test_tables_without_a_version_are_refused(journal_url: str) -> None:
         open_journal(journal_url)
 
 
+def unchain(url: str) -> None:
+    """Makes the events those of an earlier version of this library."""
+    execute(url, "UPDATE fuota_campaigns SET chained_from = NULL")
+    execute(url, "UPDATE fuota_events SET digest = NULL")
+
+
 def test_a_later_version_of_an_event_is_refused(journal: Journal, journal_url: str) -> None:
+    unchain(journal_url)
     execute(journal_url, "UPDATE fuota_events SET version = 2 WHERE seq = 1")
-    with pytest.raises(JournalError, match=r"DeviceHeard of version 2, .* knows version 1"):
+    with pytest.raises(JournalError, match=r"'c': event 1: .*DeviceHeard of version 2, .* knows version 1"):
         list(journal.events("c"))
     execute(journal_url, "UPDATE fuota_events SET type = 'Levitated' WHERE seq = 2")
-    with pytest.raises(JournalError, match=r"Levitated of version 1, .* knows no such event"):
+    with pytest.raises(JournalError, match=r"'c': event 2: .*Levitated of version 1, .* knows no such event"):
         list(journal.events("c", 2))
     events = iter(journal.events("c"))
     assert next(events) == heard(1)[0]
 
 
 def test_an_event_with_unreadable_data_is_refused(journal: Journal, journal_url: str) -> None:
+    unchain(journal_url)
     execute(journal_url, "UPDATE fuota_events SET data = '{}' WHERE seq = 1")
-    with pytest.raises(JournalError, match="a DeviceHeard that cannot be read"):
+    with pytest.raises(JournalError, match=r"'c': event 1: .*a DeviceHeard that cannot be read"):
         list(journal.events("c"))
 
 
 @pytest.mark.parametrize("seq", range(3))
 def test_a_gap_in_the_events_is_noticed(journal: Journal, journal_url: str, seq: int) -> None:
+    unchain(journal_url)
     execute(journal_url, "DELETE FROM fuota_events WHERE seq = :seq", seq=seq)
-    with pytest.raises(JournalError, match="lacks events of campaign 'c'"):
+    with pytest.raises(JournalError, match=f"campaign 'c': event {seq} is missing"):
         list(journal.events("c"))
 
 

@@ -81,8 +81,9 @@ class CleanUp(UnicastExchange):
             question.done(self.state, turn.device)
             self._open.get(event.dev_eui, {}).pop(event.ask, None)
             self._show(turn.device)
-        elif not event.ok:
-            self._leave_open(turn.device, event.ask, event.reason)
+        elif not event.ok and question is not None:
+            question.refused(self.state, turn.device, event.reason)
+            self._leave_open(turn.device, question, event.reason)
         if present:
             self.turns.next_question(turn, event.at)
 
@@ -91,7 +92,7 @@ class CleanUp(UnicastExchange):
         tries, whatever became of the others. A device that was never heard, or has no further question, is let go."""
         turn = self.turns[event.dev_eui]
         question = turn.questions[0]
-        self._leave_open(turn.device, question.name, event.reason)
+        self._leave_open(turn.device, question, event.reason)
         if turn.phase is Phase.READY:
             self.turns.next_question(turn, event.at)
         elif turn.phase is Phase.STALLED and len(turn.questions) > 1:
@@ -101,9 +102,10 @@ class CleanUp(UnicastExchange):
             self.turns.move(turn, Phase.GIVEN_UP)
             self.queue.set_pacer(event.at)
 
-    def _leave_open(self, device: DeviceState, ask: str, reason: str) -> None:
-        self._open.setdefault(device.dev_eui, {}).setdefault(ask, reason)
-        self._show(device)
+    def _leave_open(self, device: DeviceState, question: Question, reason: str) -> None:
+        if question.undoes:
+            self._open.setdefault(device.dev_eui, {}).setdefault(question.name, reason)
+            self._show(device)
 
     def _show(self, device: DeviceState) -> None:
         device.unconfirmed = next(iter(self._open.get(device.dev_eui, {}).values()), "")

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 from fuota_fec.campaign.exchanges.base import Exchange
 from fuota_fec.campaign.exchanges.multicast import Multicast
-from fuota_fec.campaign.messages import Event, GroupDone, StageEnded
-from fuota_fec.campaign.stages import Stage
-from fuota_fec.campaign.state import CampaignState
+from fuota_fec.campaign.messages import Event, GroupDone, Returned, StageEnded
+from fuota_fec.campaign.stages import RULES, Stage
+from fuota_fec.campaign.state import CampaignState, DeviceState
 from fuota_fec.campaign.timers import TimerKey
 from fuota_fec.campaign.transitions import Successes, way_back
 from fuota_fec.campaign.unicast_queue import UnicastQueue
@@ -46,6 +46,9 @@ class Fragments(Exchange):
     def progress(self) -> dict[str, tuple[int, int]]:
         return {name: (group.n_begun, group.n_frames) for name, group in self.multicast.groups.items()}
 
+    def readmit(self, device: DeviceState, _event: Returned) -> None:
+        self.sizes[device.group.name] += 1
+
     def knows(self, request_id: str) -> bool:
         return request_id in self.multicast.by_request
 
@@ -70,7 +73,7 @@ class Fragments(Exchange):
         successes = self.successes()
         ok = successes.n >= self.state.plan.n_needed
         back_to = "" if cause else way_back(self.stage.name, self.state, now, successes)
-        yield StageEnded(at=now, stage=self.stage.name, successes=successes.n, ok=ok, back_to=back_to)
+        yield StageEnded(at=now, stage=self.stage.name, successes=successes.n, ok=ok, back_to=back_to, rules=RULES)
 
     def outstanding(self) -> list[str]:
         return self.multicast.outstanding()

@@ -16,7 +16,7 @@ from fuota_fec.campaign import reasons
 from fuota_fec.campaign.exchanges.base import Decisions, Exchange
 from fuota_fec.campaign.exchanges.turns import Turns
 from fuota_fec.campaign.questions import PREPARATORY, Question, Verdict
-from fuota_fec.campaign.stages import UNHEARD_PERIODS, Stage
+from fuota_fec.campaign.stages import RULES, UNHEARD_PERIODS, Stage
 from fuota_fec.campaign.state import CampaignState, DeviceState
 from fuota_fec.campaign.timers import CLOSING, STAGE_END, TimerKey, TimerKind
 from fuota_fec.campaign.transitions import Successes, way_back
@@ -103,6 +103,22 @@ class UnicastExchange(Exchange):
         return self.turns.phase(device)
 
     # ---- decisions ---------------------------------------------------------------------------------------
+
+    def readmits(self, device: DeviceState, received_at: float) -> bool:
+        fresh = received_at >= self.not_before and device.dev_eui not in self.turns
+        return self.stage.readmits and fresh and not self.closing
+
+    def readmit(self, device: DeviceState, event: m.Returned) -> None:
+        self.turns.applying = m.Returned
+        device.heard = True
+        questions = self.stage.questions(self.state, device) if event.fw_version is None else ()
+        self.n_asked += bool(questions)
+        self._begin(device, questions, event.at)
+
+    def takes_back(self, device: DeviceState) -> bool:
+        turn = self.turns.get(device.dev_eui)
+        set_aside = turn is not None and turn.phase is Phase.GIVEN_UP and turn.request_id is None
+        return set_aside and not self.closing
 
     def is_news(self, device: DeviceState, received_at: float) -> bool:
         return not device.heard and received_at >= self.not_before
@@ -220,7 +236,9 @@ class UnicastExchange(Exchange):
                 yield m.GivenUp(at=now, dev_eui=turn.device.dev_eui, reason=cause or self._why_open(turn))
         back_to = "" if cause else way_back(self.stage.name, self.state, now, self.successes())
         ok = self.n_succeeded >= self.state.plan.n_needed
-        yield m.StageEnded(at=now, stage=self.stage.name, successes=self.n_succeeded, ok=ok, back_to=back_to)
+        yield m.StageEnded(
+            at=now, stage=self.stage.name, successes=self.n_succeeded, ok=ok, back_to=back_to, rules=RULES
+        )
 
     def _why_open(self, turn: Turn) -> str:
         if turn.phase is Phase.UNHEARD:
@@ -287,7 +305,11 @@ class UnicastExchange(Exchange):
         device = self.state.devices[event.dev_eui]
         device.heard = True
         turn = self.turns.get(event.dev_eui)
-        if turn is not None and turn.phase is Phase.UNHEARD:
+        if turn is None:
+            return
+        if event.set_aside:
+            device.reason = ""
+        if event.set_aside or turn.phase is Phase.UNHEARD:
             self.turns.enqueue(turn, event.at)
 
     def _apply_requested(self, event: m.Requested) -> None:

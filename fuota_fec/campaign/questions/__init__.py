@@ -15,6 +15,7 @@ from fuota_fec.campaign.questions.firmware import (
     DEV_REBOOT_TIME,
     DEV_VERSION,
     INSTALLED_VERSION,
+    LAST_VERSION,
     UPGRADE_IMAGE,
 )
 from fuota_fec.campaign.questions.fragmentation import (
@@ -50,6 +51,7 @@ __all__ = [
     "FRAG_SESSION_SETUP",
     "FRAG_SESSION_STATUS",
     "INSTALLED_VERSION",
+    "LAST_VERSION",
     "MC_GROUP_DELETE",
     "MC_GROUP_SETUP",
     "OK",

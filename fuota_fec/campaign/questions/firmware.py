@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from dataclasses import replace
 from typing import Literal
 
 from fuota_fec.campaign import reasons
@@ -219,6 +220,37 @@ DEV_VERSION = Question(
     again=_runs_the_old,
     volunteered=(firmware.DevVersionAns,),
 )
+
+
+def _last_version_read(
+    state: CampaignState, device: DeviceState, command: Command, received_at: float
+) -> Verdict | None:
+    """Reads the version once: any other than the target is a verdict."""
+    verdict = _version_read(state, device, command, received_at)
+    return verdict if verdict is None else replace(verdict, again="")
+
+
+def _pass_after_all(state: CampaignState, device: DeviceState) -> None:
+    device.left_reason, device.reason = device.reason, ""
+    device.passed = True
+    data_complete(state, device)
+
+
+def _fail(_state: CampaignState, device: DeviceState, reason: str) -> None:
+    device.reason = reason
+
+
+LAST_VERSION = Question(
+    name="DevVersion at the end",
+    port=lambda ports: ports.firmware,
+    request=lambda *_: firmware.DevVersionReq(),
+    read=_last_version_read,
+    done=_pass_after_all,
+    refused=_fail,
+    volunteered=(firmware.DevVersionAns,),
+    undoes=False,
+)
+"""For a device that was silent when its version was asked, or before: its version decides, as long as there is time."""
 
 
 def _delete_request(state: CampaignState, _device: DeviceState, _now: float) -> Command:

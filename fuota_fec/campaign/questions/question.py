@@ -61,6 +61,8 @@ class Question:
     """Unix time after which the question is useless; None: never."""
     frag_nb: Callable[[CampaignState, DeviceState], int] | None = None
     """Number of a fragment that is sent instead of a command. It has no answer: the sent report is success."""
+    undoes: bool = True
+    """Whether a device that does not answer it in the clean-up counts as one that did not confirm."""
     optional: bool = False
     """Whether the question is asked once, and silence leads to the next question."""
     volunteered: tuple[type[Command], ...] = ()

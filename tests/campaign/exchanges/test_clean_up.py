@@ -11,6 +11,7 @@ from campaign_driver import NEW_VERSION, T0, same
 
 from fuota_fec.campaign import config as config_module
 from fuota_fec.campaign import messages as m
+from fuota_fec.campaign import reasons
 from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.config import Device
 from fuota_fec.devices import profiles
@@ -19,6 +20,7 @@ from fuota_fec.wire import clock, firmware, fragmentation, multicast
 
 REBOOT = T0 + 50_000
 CANCEL, DELETE, LEAVE = "CancelReboot", "DevDeleteImage", "McGroupDelete"
+LAST = "DevVersion at the end"
 PROBE, GROUP, REBOOT_TIME, FRAG = "PackageVersion", "McGroupSetup", "DevRebootTime", "FragSessionSetup"
 SESSION, DATA, STATUS = "McClassCSession", "DlFragment", "FragSessionStatus"
 UPGRADE, VERIFY = "UpgradeImage", "CompletionVerification"
@@ -431,7 +433,41 @@ def test_an_image_without_proof_keeps_its_session(drive) -> None:
     d.up(2)
     silence(d, 20_000)
     assert (d.status, d.device(2).status) == ("SUCCEEDED", "unverified")
-    assert (tidied(d, 1)[0], set(tidied(d, 2))) == (CLOSE, {LEAVE})
+    assert (tidied(d, 1)[0], set(tidied(d, 2))) == (CLOSE, {LEAVE, LAST})
+
+
+def test_a_device_that_was_silent_is_asked_for_its_version_at_the_end_and_passes(drive) -> None:
+    d = drive(2, redundancy=0, success_threshold=50, **TIDY)
+    d.reach(VERIFY)
+    d.wait_until(d.campaign.progress().asks_from + 10)
+    d.sent(d.ask(1))
+    d.say(1, NEW)
+    d.up(2)
+    while d.status == "RUNNING":
+        silence(d, 60)
+    assert (d.device(2).status, d.asked(2)) == ("unverified", LAST)
+    d.sent(d.ask(2))
+    d.say(2, NEW)
+    assert (d.device(2).status, d.device(2).note) == ("passed", "had left: no answer in CompletionVerification")
+    d.clean_up()
+    assert (d.status, d.of(m.Finished)[0].successes, d.campaign.status().unconfirmed) == ("SUCCEEDED", 2, ())
+
+
+@pytest.mark.parametrize("version", [0x01000000, 7])
+def test_a_silent_device_that_reports_another_version_at_the_end_fails_with_it(drive, version) -> None:
+    d = drive(2, redundancy=0, success_threshold=50, **TIDY)
+    d.reach(VERIFY)
+    d.wait_until(d.campaign.progress().asks_from + 10)
+    d.sent(d.ask(1))
+    d.say(1, NEW)
+    d.up(2)
+    while d.status == "RUNNING":
+        silence(d, 60)
+    d.sent(d.ask(2))
+    d.say(2, firmware.DevVersionAns(fw_version=version, hw_version=1))
+    assert (d.device(2).status, d.device(2).reason) == ("failed", f"wrong version {reasons.dotted(version)}")
+    d.clean_up()
+    assert d.campaign.status().unconfirmed == ()
 
 
 def test_nothing_is_tidied_without_clean_up(drive) -> None:

@@ -42,6 +42,7 @@ ANSWERS: dict[str, tuple[type[Command], ...]] = {
     "FRAG_SESSION_SETUP": (fragmentation.FragSessionSetupAns,),
     "FRAG_SESSION_STATUS": (fragmentation.FragSessionStatusAns, fragmentation.FragDataBlockReceivedReq),
     "INSTALLED_VERSION": (firmware.DevVersionAns,),
+    "LAST_VERSION": (firmware.DevVersionAns,),
     "MC_GROUP_DELETE": (multicast.McGroupDeleteAns,),
     "MC_GROUP_SETUP": (multicast.McGroupSetupAns,),
     "REPEATED_GROUP_SETUP": (multicast.McGroupSetupAns,),

@@ -1,0 +1,111 @@
+"""Devices that had left, and are heard again before the campaign is over."""
+
+from __future__ import annotations
+
+import pytest
+
+from fuota_fec.campaign import messages as m
+from fuota_fec.wire import firmware
+
+SETUP, FRAG, SESSION, VERIFY = "McGroupSetup", "FragSessionSetup", "McClassCSession", "CompletionVerification"
+RUNS = firmware.DevVersionAns(fw_version=0x02000000, hw_version=1)
+OTHER = firmware.DevVersionAns(fw_version=7, hw_version=1)
+
+
+def without_device_3(drive, stage=SESSION, **settings):
+    """Three devices, of which the third leaves unheard in McGroupSetup; the others go on to a stage."""
+    d = drive(3, success_threshold=60, stage_end="all", **settings)
+    for i in (1, 2):
+        d.succeed(i)
+    d.wait(1000)
+    d.reach(stage)
+    assert (d.device(3).status, d.device(3).reason) == ("failed", "never heard")
+    return d
+
+
+def test_a_device_that_is_heard_while_its_stage_goes_on_is_asked_after_all(drive):
+    d = drive(2, stage_end="all", each={"uplink_period": 100})
+    d.up(1)
+    d.wait(400)
+    assert d.device(2).reason == "never heard"
+    d.up(2)
+    d.succeed(2)
+    d.succeed(1)
+    assert (d.stage, d.device(2).status, d.device(2).reason) == (FRAG, "running", "")
+    assert [e.set_aside for e in d.of(m.DeviceHeard)] == [False, True]
+
+
+def test_a_device_that_is_heard_once_its_stage_closes_is_not_asked(drive):
+    d = drive(3, success_threshold=60, each={"uplink_period": 100})
+    d.up(1)
+    d.up(2)
+    d.wait(400)
+    d.succeed(1)
+    d.succeed(2)
+    assert d.closing
+    d.up(3)
+    assert (d.device(3).reason, d.requests(3)) == ("never heard", [])
+
+
+def test_a_device_that_left_is_asked_for_its_version_in_the_verification_and_passes(drive):
+    d = without_device_3(drive, VERIFY)
+    d.wait_until(d.campaign.progress().asks_from + 10)
+    d.up(3)
+    d.sent(d.ask(3))
+    d.say(3, RUNS)
+    for i in (1, 2):
+        d.succeed(i)
+    d.clean_up()
+    assert (d.status, d.of(m.Finished)[0].successes) == ("SUCCEEDED", 3)
+    assert (d.device(3).status, d.device(3).reason, d.device(3).note) == ("passed", "", "had left: never heard")
+
+
+def test_a_device_that_left_and_runs_other_firmware_fails_with_that(drive):
+    d = without_device_3(drive, VERIFY)
+    d.wait_until(d.campaign.progress().asks_from + 10)
+    d.up(3)
+    d.sent(d.ask(3))
+    d.say(3, OTHER)
+    assert d.requests(3)[-1].ask == "DevVersion"
+    for i in (1, 2):
+        d.succeed(i)
+    while not d.campaign.finished:
+        d.wait(500)
+    assert (d.device(3).status, d.device(3).reason[:13]) == ("failed", "wrong version")
+
+
+@pytest.mark.parametrize("stage", [SESSION, "DlFragment", VERIFY])
+def test_a_device_that_left_and_reports_the_target_version_passes_in_any_stage(drive, stage):
+    d = without_device_3(drive, stage)
+    d.say(3, RUNS)
+    assert [(e.dev_eui, e.fw_version) for e in d.of(m.Returned)] == [(f"{3:016x}", 0x02000000)]
+    d.reach("end")
+    d.clean_up()
+    assert (d.status, d.device(3).status, d.device(3).note) == ("SUCCEEDED", "passed", "had left: never heard")
+    assert d.requests(3) == []
+
+
+def test_a_device_that_reports_the_target_version_during_the_clean_up_passes(drive):
+    d = without_device_3(drive, VERIFY, clean_up=True)
+    d.wait_until(d.campaign.progress().asks_from + 10)
+    for i in (1, 2):
+        d.succeed(i)
+    while d.status == "RUNNING":
+        d.wait(10)
+    assert d.status == "stopping"
+    d.say(3, RUNS)
+    d.clean_up()
+    assert (d.device(3).status, d.of(m.Finished)[0].successes) == ("passed", 3)
+
+
+def test_the_target_version_on_other_hardware_does_not_pass(drive):
+    d = without_device_3(drive, SESSION, hw_version=9)
+    d.say(3, RUNS)
+    assert (d.of(m.Returned), d.device(3).status) == ([], "failed")
+
+
+def test_a_stopped_campaign_takes_nobody_back(drive):
+    d = without_device_3(drive, SESSION)
+    d.stop()
+    d.say(3, RUNS)
+    assert d.of(m.Returned) == []
