@@ -102,7 +102,8 @@ class Agent:
         try:
             events = start(campaign, self._ownership, self._journal, self._network, self._keys, now)
         except Exception:
-            self._faults.forget(campaign.id)
+            self._faults.forget(campaign.id)  # The caller has the error.
+            self._faults.forget_port("keys")
             raise
         # The campaign is in the journal now. It goes on here, or later, or in another agent.
         try:
@@ -244,7 +245,7 @@ class Agent:
         turn begins with the state of the journal.
         """
         slept_since = self._turns.begin(now)
-        self._turns.expect(now + self._poll_interval)
+        self._turns.expect(float("inf"), now + self._poll_interval)
         self._keep_leases()
         self._replay_suspended(now)
         if not _lies_within(self._seek_every, self._sought_at, now):
@@ -256,7 +257,7 @@ class Agent:
             self._decide(running, now, running.tick)
         due = self._finish_step(now)
         if due is not None:
-            self._turns.expect(min(due, now + self._poll_interval))
+            self._turns.expect(due, now + self._poll_interval)
         return due
 
     def tend(self, now: float) -> None:

@@ -9,14 +9,24 @@ from __future__ import annotations
 
 from fuota_fec.agent.ports import BrokenAdapterError
 from fuota_fec.errors import NetworkError
+from fuota_fec.networks.base import RefusedError
 
 LONGEST_SILENCE = 30.0
 """s without a turn or a poll that still count as time. Longer than a turn in which network and database time out, so
 that slow turns do not stop a campaign for good; half of the shortest wait for a device (`delivery_timeout` by default),
 so that no device is given up for a silence that counts."""
+LONGEST_DELAY = 3600.0
+"""s by which a turn may be late if no driver promises its time: a program that steps the agent itself may keep a slower
+pace than the agent asks for."""
 FEWEST_FAILURES = 2
 """Devices and groups in a row to which nothing could be handed over, after which the network counts as away. A single
 one may be refused for its own sake: its campaign must end."""
+
+
+LONGEST_AWAY = 86_400.0
+"""s for which time stands still at most while the network can be read and takes no downlink. A server that refuses the
+last devices of a campaign, by an error that does not say so, must not keep the campaign for good."""
+_WITHDRAWAL = "withdrawal"
 
 
 class Turns:
@@ -26,18 +36,21 @@ class Turns:
         self._longest = longest_silence
         self._last_at: float | None = None
         self._expected_at = float("inf")
+        self._promised = False
         self.heard_at: float | None = None
         """Unix time of the last good poll."""
 
     def begin(self, now: float) -> float | None:
         """Begins a turn. Unix time since which the agent took none, if that is much longer than expected."""
         last_at, self._last_at = self._last_at, now
-        late = last_at is not None and now - max(self._expected_at, last_at) > self._longest
+        longest = self._longest if self._promised else max(self._longest, LONGEST_DELAY)
+        late = last_at is not None and now - max(self._expected_at, last_at) > longest
         return last_at if late else None
 
-    def expect(self, at: float) -> None:
-        """Ends a turn: the next one is expected at this time, or before it."""
-        self._expected_at = at
+    def expect(self, due: float, promised: float) -> None:
+        """Ends a turn: the next one is due at a time, and promised for another one by the driver, or never."""
+        self._expected_at = min(due, promised)
+        self._promised = promised < float("inf")
 
     def since_heard(self, now: float) -> float:
         """Unix time since which the network could not be read, if it cannot be read now."""
@@ -54,13 +67,17 @@ class Reach:
         """Last error."""
 
     def failed(self, target: str, error: NetworkError, now: float) -> None:
-        """Takes a failed hand-over to a device or group. An error of the adapter itself proves nothing about the
-        network."""
-        if isinstance(error, BrokenAdapterError):
+        """Takes a failed hand-over to a device or group. An error of the adapter and the refusal of one downlink prove
+        nothing about the network."""
+        if isinstance(error, (BrokenAdapterError, RefusedError)):
             return
         self._since = now if not self._failed else min(self._since, now)
         self._failed.add(target)
         self.reason = str(error)
+
+    def not_withdrawn(self, error: NetworkError, now: float) -> None:
+        """Takes a failed withdrawal."""
+        self.failed(_WITHDRAWAL, error, now)
 
     def succeeded(self) -> None:
         self._failed.clear()
@@ -68,11 +85,10 @@ class Reach:
     @property
     def failing(self) -> bool:
         """Whether the last hand-over failed."""
-        return bool(self._failed)
+        return bool(self._failed - {_WITHDRAWAL})
 
     def away_since(self, now: float, longest: float) -> float | None:
-        """Unix time since which every hand-over failed; None while the network takes downlinks, for all that is known,
-        and for `longest` seconds after that: so long a request may wait."""
-        if len(self._failed) < FEWEST_FAILURES or now - self._since < longest:
-            return None
-        return self._since
+        """Unix time since which every call failed; None while the network takes downlinks, for all that is known, for
+        `longest` seconds after that, in which a request may wait, and after LONGEST_AWAY."""
+        away = len(self._failed) >= FEWEST_FAILURES and longest <= now - self._since <= LONGEST_AWAY
+        return self._since if away else None

@@ -88,8 +88,10 @@ class Outbox:
             return
         try:
             self._network.withdraw(self._campaign.id, self._to_withdraw, now)
+            self._reach.succeeded()
         except NetworkError as error:
             self._withdraw_at = now + NETWORK_RETRY
+            self._reach.not_withdrawn(error, now)
             self._n_withdrawals += not self._reach.failing
             if self._n_withdrawals < MOST_WITHDRAWALS:
                 return

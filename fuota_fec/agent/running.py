@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from fuota_fec.agent.lost_time import LONGEST_SILENCE
 from fuota_fec.agent.outbox import Outbox
 from fuota_fec.agent.suspended import Suspension
 from fuota_fec.campaign.campaign import Campaign
@@ -69,7 +70,7 @@ class RunningCampaign:
         """Unix time of the next `tick`; None while the campaign waits."""
         return self.campaign.deadline() if self.waits_since is None else None
 
-    def carry_out(self, verb: Verb, now: float, longest: float) -> None:
+    def carry_out(self, verb: Verb, now: float, longest: float = LONGEST_SILENCE) -> None:
         """CampaignError if the verb is unknown, or not allowed in the campaign's present state. After a pause of
         `longest` seconds or more the campaign resumes."""
         campaign = self.campaign

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from fuota_fec.campaign.messages import HandOver, Input, NetworkCapabilities
+from fuota_fec.errors import NetworkError
 from fuota_fec.wire.keys import Key
 
-__all__ = ["Downlink", "HandOver", "Input", "MulticastGroup", "Network", "NetworkCapabilities"]
+__all__ = ["Downlink", "HandOver", "Input", "MulticastGroup", "Network", "NetworkCapabilities", "RefusedError"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,13 +55,18 @@ class Downlink:
     """Multicast frame counter, where the campaign assigns it."""
 
 
+class RefusedError(NetworkError):
+    """The network server was reached, and refuses this downlink or group. It counts as present for other ones."""
+
+
 class Network(Protocol):
     """A network server. Each agent has an object of its own, which returns the inputs of all devices of the server:
     agents that share an object would take each other's inputs.
 
     Every call may raise NetworkError; the agent repeats that call with the same arguments. While the server cannot be
-    reached `poll` raises it: that time does not count in campaigns. Any other error, and any result that is not of the
-    declared type, is an error of the adapter: it fails the call alone, and is counted.
+    reached `poll` raises it: that time does not count in campaigns. A server that was reached and refuses a call is a
+    RefusedError. Any other error, and any result that is not of the declared type, is an error of the adapter: it fails
+    the call alone, and is counted.
     """
 
     capabilities: NetworkCapabilities

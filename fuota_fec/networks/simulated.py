@@ -25,11 +25,11 @@ from fuota_fec.campaign.messages import (
     NetworkCapabilities,
     Uplink,
 )
-from fuota_fec.errors import NetworkError, ParameterError, WireError
+from fuota_fec.errors import ParameterError, WireError
 from fuota_fec.fleet.batched_delivery import GroupDelivery
 from fuota_fec.fleet.channel import Devices, LossModel
 from fuota_fec.fleet.device import VirtualDevice
-from fuota_fec.networks.base import Downlink, MulticastGroup
+from fuota_fec.networks.base import Downlink, MulticastGroup, RefusedError
 from fuota_fec.radio.airtime import next_ping_slot
 from fuota_fec.wire import clock
 
@@ -182,7 +182,7 @@ class SimulatedNetwork:
             return self._submit_multicast(downlink)
         station = self._stations.get(downlink.dev_eui or "")
         if station is None:
-            raise NetworkError(f"{downlink.id}: device {downlink.dev_eui} is unknown to the server")
+            raise RefusedError(f"{downlink.id}: device {downlink.dev_eui} is unknown to the server")
         if downlink.replaces is not None and self.capabilities.withdraws:
             self._take_out(station, {downlink.replaces})
         station.queue.append(downlink)
@@ -195,7 +195,7 @@ class SimulatedNetwork:
     def _submit_multicast(self, downlink: Downlink) -> HandOver:
         group = self._groups.get(downlink.group or "")
         if group is None:
-            raise NetworkError(f"{downlink.id}: group {downlink.group} is unknown to the server")
+            raise RefusedError(f"{downlink.id}: group {downlink.group} is unknown to the server")
         if self.capabilities.owns_f_cnt:
             f_cnt = group.next_f_cnt
             group.next_f_cnt += 1

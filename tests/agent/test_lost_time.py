@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from fuota_fec.agent import Agent, run_virtual
-from fuota_fec.agent.lost_time import LONGEST_SILENCE, Reach, Turns
+from fuota_fec.agent.lost_time import LONGEST_AWAY, LONGEST_DELAY, LONGEST_SILENCE, Reach, Turns
 from fuota_fec.agent.ports import BrokenAdapterError
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.errors import JournalError, NetworkError
 from fuota_fec.journal import MemoryJournal
+from fuota_fec.networks.base import RefusedError
 from fuota_fec.wire import multicast
 
 T0 = 1_800_000_000.0
@@ -151,10 +152,10 @@ def test_a_short_silence_of_the_broker_adds_no_event(config_of, desk_of, lost) -
     assert lost == []
 
 
+@pytest.mark.parametrize("numbers", [(1,), (1, 2, 3, 4)])
 @pytest.mark.parametrize("away", ["deaf", "down"])
-def test_a_stop_waits_for_a_network_that_is_away(config_of, desk_of, lost, away: str) -> None:
+def test_a_stop_waits_for_a_network_that_is_away(config_of, desk_of, lost, away: str, numbers: tuple[int, ...]) -> None:
     """Nobody was asked, and all were unconfirmed, when the time of the clean-up went on without the network."""
-    numbers = (1, 2, 3, 4)
     desk = desk_of(config_of(devices=numbers, reboot=T0 + 90_000, ucast_msg_delay=0))
     desk.hears(*numbers)
     for i in numbers:
@@ -195,6 +196,16 @@ def test_hand_overs_that_fail_use_no_retry(config_of, desk_of) -> None:
     desk.network.down = False
     desk.step(30)
     assert len(desk.network.taken) == 3
+
+
+def test_devices_that_are_refused_for_good_do_not_keep_their_campaign(config_of, desk_of) -> None:
+    """The network can be read, and takes the downlinks of no device."""
+    desk = desk_of(config_of(devices=(1, 2), msg_retries=0, ucast_msg_delay=0))
+    desk.network.down = True
+    desk.hears(1, 2)
+    for _ in range(4000):
+        desk.step(60)
+    assert [event.status for event in desk.of(m.Finished)] == ["FAILED"]
 
 
 def test_a_journal_that_fails_for_hours_stops_the_time(config_of, desk_of, lost) -> None:
@@ -287,10 +298,19 @@ def test_a_clock_that_goes_back_loses_no_time(config_of, desk_of, lost) -> None:
 def test_turns_report_a_suspension_by_its_begin() -> None:
     turns = Turns(30.0)
     assert turns.begin(100.0) is None
-    turns.expect(101.0)
+    turns.expect(500.0, promised=101.0)
     assert turns.begin(131.0) is None, "30 s late"
-    turns.expect(132.0)
+    turns.expect(500.0, promised=132.0)
     assert turns.begin(162.1) == 131.0
+
+
+def test_turns_that_nobody_promised_may_be_an_hour_late() -> None:
+    turns = Turns(30.0)
+    turns.begin(100.0)
+    turns.expect(200.0, promised=float("inf"))
+    assert turns.begin(200.0 + LONGEST_DELAY) is None
+    turns.expect(4000.0, promised=float("inf"))
+    assert turns.begin(4001.0 + LONGEST_DELAY) == 200.0 + LONGEST_DELAY
 
 
 def test_turns_without_an_expected_time_are_never_late() -> None:
@@ -306,6 +326,7 @@ def test_turns_without_an_expected_time_are_never_late() -> None:
         ("aa", NetworkError, False),
         ("a", NetworkError, False),
         ("ab", BrokenAdapterError, False),
+        ("ab", RefusedError, False),
     ],
 )
 def test_the_network_is_away_when_it_refuses_two_targets(
@@ -316,5 +337,14 @@ def test_the_network_is_away_when_it_refuses_two_targets(
         reach.failed(target, error("no connection"), 100.0 + n)
     assert reach.away_since(129.0, 30.0) is None
     assert (reach.away_since(130.0, 30.0) == 100.0) is away
+    assert reach.away_since(101.0 + LONGEST_AWAY, 30.0) is None, "not for good"
     reach.succeeded()
     assert reach.away_since(200.0, 30.0) is None
+
+
+def test_a_withdrawal_that_fails_as_well_shows_that_the_network_is_away() -> None:
+    reach = Reach()
+    reach.not_withdrawn(NetworkError("x"), 100.0)
+    assert not reach.failing
+    reach.failed("device", NetworkError("x"), 110.0)
+    assert (reach.failing, reach.away_since(140.0, 30.0)) == (True, 100.0)

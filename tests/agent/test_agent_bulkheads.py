@@ -140,7 +140,7 @@ def test_a_network_that_takes_no_downlink_of_one_campaign(pair: Pair, error: Cal
 
 @any_error
 def test_a_network_that_cannot_be_read_for_an_hour(pair: Pair, error: Callable[[], Exception]) -> None:
-    pair.network = Saboteur(pair.network, "poll", error, lambda now: T0 + 200 < now < T0 + 3800)
+    pair.network = Saboteur(pair.network, "poll", error, lambda now: T0 + 20 < now < T0 + 3620)
     agent = pair.run()
     pair.check_b()
     assert pair.status("a").status == "SUCCEEDED"
@@ -290,9 +290,11 @@ def test_a_key_of_the_wrong_type_is_refused_at_launch(pair: Pair, kind: str, wro
 @any_error
 def test_a_key_that_cannot_be_read_refuses_the_launch(pair: Pair, error: Callable[[], Exception]) -> None:
     pair.ring = Saboteur(pair.ring, "root_key", error, lambda name: int(name, 16) == 1)
+    agent = Agent(pair.journal, pair.network, pair.ring)
     with pytest.raises(ParameterError):
-        Agent(pair.journal, pair.network, pair.ring).launch(Campaign(pair.a, IMAGE), T0)
+        agent.launch(Campaign(pair.a, IMAGE), T0)
     assert pair.journal.campaigns() == ()
+    assert agent.health().ok, "the caller of launch has the error"
 
 
 def test_many_keys_that_cannot_be_used_are_counted(config_of, network_of) -> None:
