@@ -16,6 +16,9 @@ SESSIONS = ("McClassBSession", "McClassCSession")
 DL_FRAGMENT, FRAG_SESSION_STATUS, UNICAST_REPAIR = "DlFragment", "FragSessionStatus", "UnicastRepair"
 """Names of stages that later stages go back to, or from."""
 
+SESSION_MARGIN, SESSION_EXTRA = 1.25, 60.0
+"""Factor and s by which a session lasts longer than what is to be sent in it."""
+
 Coded = Mapping[str, int]
 """Number of coded fragments of a further round, by group."""
 
@@ -67,10 +70,30 @@ def multicast_sessions(state: CampaignState, now: float, round_no: int, coded: C
             begins = schedule.beacon_start(start, config.classb_start_beacons_delay if first is None else 0)
         needed = group.plan.session_length if not state.sessions else group.remaining_time()
         needed = min(needed, float(session_duration(LONGEST_TIME_OUT, device_class=device_class)))
-        wanted = max(needed, state.deadline - begins)
+        wanted = max(needed, state.deadline - begins if _lasts_for_duration(state) else _time_to_send(state, group))
         time_out = schedule.session_time_out(needed, wanted, device_class)
         sessions[group.name] = Session(start=begins, time_out=time_out, device_class=device_class)
     return sessions
+
+
+def _lasts_for_duration(state: CampaignState) -> bool:
+    """Whether sessions last as long as the campaign may. Those of a setup alone do: their frames are not known."""
+    return state.config.session_length == "duration" or state.config.kind == "multicast"
+
+
+def _time_to_send(state: CampaignState, group: GroupState) -> float:
+    """Time for the frames and status requests that remain to a group and one further round, at the slowest pacing that
+    applies, with a margin, s."""
+    plan, config, network = group.plan, state.config, state.network
+    pacing = plan.time.spacing
+    if network.summaries and not config.summary_reports_disabled:
+        pacing = max(pacing, network.summary_cadence / config.summary_window)
+    further = max(plan.row_plan.n_first, plan.row_plan.n_least) if plan.adaptive else 0
+    n_rounds = 1 + bool(further) + max(0, plan.rounds - group.round)
+    n_frames = group.remaining + further + max(0, plan.rounds - group.round) * plan.n_frags
+    n_status = n_rounds * (1 + config.msg_retries) if plan.n_status else 0
+    needed = plan.lead + plan.slot + n_frames * pacing + n_status * (pacing + plan.status_wait)
+    return needed * SESSION_MARGIN + SESSION_EXTRA
 
 
 def session_stage(state: CampaignState) -> str:

@@ -164,7 +164,7 @@ receptions = st.one_of(
 """Times of reception before now, s."""
 devices = st.integers(1, 5)
 """Four are in the campaign."""
-CLEANING = {"CancelReboot", "McGroupDelete", "DevDeleteImage"}
+CLEANING = {"CancelReboot", "McGroupDelete", "DevDeleteImage", "DevVersion at the end"}
 """Questions of the clean-up."""
 
 
