@@ -502,3 +502,41 @@ def test_the_time_out_of_class_b_counts_beacon_periods(drive, group_of, max_dura
     assert session(d).time_out == asked(d).time_out == time_out
     assert session(d).end == session(d).start + 128 * 2**time_out
     assert 128 * 2**time_out >= left > 128 * 2 ** (time_out - 1)
+
+
+# ---- how long a session lasts ------------------------------------------------------------------------------
+
+
+def time_out(d) -> int:
+    return d.session().time_out
+
+
+QUIET = m.NetworkCapabilities(summaries=False)
+
+
+def test_a_session_lasts_for_its_frames_with_a_margin(drive):
+    """5 s before the first of five frames, one every 2 s: 15 s · 1.25 + 60 s are 79 s, and 2^7 s are enough."""
+    d = drive(2, session_length="need", network=QUIET, stage=SESSION)
+    assert time_out(d) == 7
+
+
+def test_a_session_lasts_as_long_as_the_campaign_may_where_that_is_configured(drive):
+    assert time_out(drive(2, session_length="duration", network=QUIET, stage=SESSION)) == 15
+
+
+def test_a_session_of_a_setup_alone_lasts_as_long_as_the_campaign_may(drive):
+    assert time_out(drive(2, session_length="need", kind="multicast", network=QUIET, stage=SESSION)) == 15
+
+
+@pytest.mark.parametrize(("cadence", "window", "expected"), [(60.0, 1, 9), (60.0, 10, 7), (1.0, 1, 7)])
+def test_a_session_allows_for_the_summaries_that_frames_wait_for(drive, cadence, window, expected):
+    network = m.NetworkCapabilities(summary_cadence=cadence)
+    d = drive(2, session_length="need", network=network, summary_window=window, stage=SESSION)
+    assert time_out(d) == expected
+
+
+def test_a_campaign_whose_sessions_are_as_long_as_needed_succeeds_without_another_one(drive):
+    d = drive(2, session_length="need", network=QUIET)
+    d.reach("end")
+    assert d.status == "SUCCEEDED"
+    assert [e.stage for e in d.of(m.StageStarted)].count(SESSION) == 1
