@@ -76,7 +76,7 @@ class ShownCampaign:
 
 
 def show_campaign(journal: Journal, campaign: str, progress: Progress | None = None) -> ShownCampaign:
-    """Where a campaign is, and each device with its reason."""
+    """Progress of a campaign, and each device with its reason."""
     status = replay_campaign(journal, campaign, progress=progress).status()
     return ShownCampaign(status=status, owner=find_campaign(journal, campaign).owner)
 

@@ -208,7 +208,7 @@ def test_too_little_redundancy_fails_with_its_reason() -> None:
     assert reasons(result)["wrong version 1.0.0.0"] >= 10
 
 
-def test_devices_with_wrong_clocks_fail() -> None:
+def test_devices_with_wrong_clocks_leave_and_pass_if_they_run_the_image() -> None:
     """A device that does not take the time leaves when its clock is off a second time."""
     config = make_config(success_threshold=1, ports=Ports(clock=90))
     world = World(Campaign(config, IMAGE), Simulation(seed=4, clock_error=30))
@@ -218,7 +218,8 @@ def test_devices_with_wrong_clocks_fail() -> None:
     campaign = Campaign(config, IMAGE)
     agent.launch(campaign, 1.8e9)
     run_virtual(agent, world.network, 1.8e9)
-    assert any("had left: clock off by" in d.note for d in campaign.status().devices)
+    left = [d for d in campaign.status().devices if "had left: clock off by" in d.note]
+    assert {d.status for d in left} == {"passed"}, "the session was long enough for their clocks"
     assert campaign.status().status == "SUCCEEDED"
 
 

@@ -199,7 +199,7 @@ class Agent:
         return self._suspended.reasons()
 
     def health(self) -> Health:
-        """What is wrong now, and the number of errors since the start."""
+        """Present faults, and the number of errors since the start."""
         ports = {port: self._faults.present(port) for port in ("network", "journal", "keys", "observer")}
         return Health(
             **ports,

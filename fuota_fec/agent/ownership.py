@@ -1,4 +1,4 @@
-"""Which campaigns an agent runs: claims of new ones, leases, and campaigns that may be taken over."""
+"""Ownership of campaigns by an agent: claims of new ones, leases, and campaigns that may be taken over."""
 
 from __future__ import annotations
 

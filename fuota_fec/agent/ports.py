@@ -98,7 +98,7 @@ class NetworkPort:
             self._faults.failed(place, campaign, error, text, target)
             if isinstance(error, NetworkError):
                 raise
-            # What connections raise is an outage; anything else is an error of the adapter.
+            # Errors of connections are an outage; anything else is an error of the adapter.
             kind = NetworkError if isinstance(error, OSError) else BrokenAdapterError
             raise kind(describe(error)) from error
         self._faults.over(place, campaign, target)

@@ -71,8 +71,8 @@ class Suspensions:
         self.left[name] = _again(name, error, now, now, self.left.get(name), what="was not taken over")
 
     def to_take_over(self, names: Collection[str], now: float) -> list[str]:
-        """Those of the campaigns without an agent that are to be taken over now: not the ones that failed a short while
-        ago. Campaigns that are not among them any more are forgotten."""
+        """Campaigns without an agent that are to be taken over now: not those that failed a short while
+        ago. Other campaigns are forgotten."""
         self.left = {name: left for name, left in self.left.items() if name in names}
         return [name for name in names if name not in self.left or self.left[name].due(now)]
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from fuota_fec.campaign.adaptive import coded_needed, coded_of_round, lacks, usual_loss
 from fuota_fec.campaign.state import CampaignState, DeviceState
-from fuota_fec.codec.block import HEADER_LEN
 from fuota_fec.errors import ParameterError
 from fuota_fec.radio.airtime import frame_time
 from fuota_fec.radio.regions import region
+from fuota_fec.wire.limits import DATA_FRAGMENT_HEADER_LEN
 
 STATUS_LEN = 2
 """Length of a FragSessionStatusReq in bytes."""
@@ -64,7 +64,7 @@ def _is_able(state: CampaignState, device: DeviceState, usual: float) -> bool:
         )
     except ParameterError:
         return False
-    return most >= HEADER_LEN + plan.frag_size
+    return most >= DATA_FRAGMENT_HEADER_LEN + plan.frag_size
 
 
 def _data_rate(device: DeviceState) -> int:
@@ -75,7 +75,7 @@ def _data_rate(device: DeviceState) -> int:
 def _air_time(state: CampaignState, device: DeviceState) -> float:
     """Air time of one fragment to a device, s."""
     frag_size = state.groups[device.group.name].plan.frag_size
-    return frame_time(HEADER_LEN + frag_size, region(device.group.region).data_rate(_data_rate(device)))
+    return frame_time(DATA_FRAGMENT_HEADER_LEN + frag_size, region(device.group.region).data_rate(_data_rate(device)))
 
 
 def _round(state: CampaignState, coded: dict[str, int]) -> float:

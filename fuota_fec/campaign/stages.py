@@ -223,6 +223,11 @@ def _version_questions(state: CampaignState, device: DeviceState) -> Questions:
     return () if passes else (questions.DEV_VERSION,)
 
 
+def _may_get_more(state: CampaignState, device: DeviceState) -> bool:
+    """Whether another round may help a device: one that had left is in no session."""
+    return state.groups[device.group.name].plan.adaptive and not device.left_reason
+
+
 def _verification_begins(state: CampaignState) -> float:
     config = state.config
     if config.reboot_time is not None:
@@ -356,7 +361,7 @@ STAGES: tuple[Stage, ...] = (
         not_before=_verification_begins,
         ends_at=_verification_ends,
         bounded=False,
-        stays=lambda state, device: state.groups[device.group.name].plan.adaptive,
+        stays=_may_get_more,
         clean_up=_before_reboot,
     ),
 )

@@ -13,7 +13,7 @@ from fuota_fec.errors import ParameterError
 
 Columns = npt.NDArray[np.uint64]
 Needed = npt.NDArray[np.int32]
-"""For each device the coded fragments sent until it completes: 0 if it lost nothing, -1 if all are not enough."""
+"""Coded fragments sent until each device completes: 0 if it lost nothing, -1 if all are not enough."""
 Lost = npt.NDArray[np.bool_]
 """(devices, M + R): true where the device loses the fragment, in the order in which fragments are sent."""
 

@@ -60,18 +60,20 @@ def test_a_device_that_left_is_asked_for_its_version_in_the_verification_and_pas
     assert (d.device(3).status, d.device(3).reason, d.device(3).note) == ("passed", "", "had left: never heard")
 
 
-def test_a_device_that_left_and_runs_other_firmware_fails_with_that(drive):
-    d = without_device_3(drive, VERIFY)
+@pytest.mark.parametrize("redundancy", [2, "adaptive"])
+def test_a_device_that_left_and_runs_other_firmware_keeps_the_reason_and_begins_no_round(drive, redundancy):
+    d = without_device_3(drive, VERIFY, redundancy=redundancy)
     d.wait_until(d.campaign.progress().asks_from + 10)
     d.up(3)
     d.sent(d.ask(3))
     d.say(3, OTHER)
-    assert d.requests(3)[-1].ask == "DevVersion"
+    assert d.questions(3) == ["DevVersion at the end"]
     for i in (1, 2):
         d.succeed(i)
     while not d.campaign.finished:
         d.wait(500)
-    assert (d.device(3).status, d.device(3).reason[:13]) == ("failed", "wrong version")
+    assert (d.device(3).status, d.device(3).reason, d.device(3).fw_version) == ("failed", "never heard", 7)
+    assert [e.stage for e in d.of(m.StageStarted)].count("DlFragment") == 1
 
 
 @pytest.mark.parametrize("stage", [SESSION, "DlFragment", VERIFY])

@@ -15,7 +15,7 @@ from fuota_fec.campaign import messages as m
 from fuota_fec.campaign import reasons
 from fuota_fec.campaign.exchanges.base import Decisions, Exchange
 from fuota_fec.campaign.exchanges.turns import Turns
-from fuota_fec.campaign.questions import PREPARATORY, Question, Verdict
+from fuota_fec.campaign.questions import LAST_VERSION, PREPARATORY, Question, Verdict
 from fuota_fec.campaign.stages import RULES, UNHEARD_PERIODS, Stage
 from fuota_fec.campaign.state import CampaignState, DeviceState
 from fuota_fec.campaign.timers import CLOSING, STAGE_END, TimerKey, TimerKind
@@ -111,7 +111,7 @@ class UnicastExchange(Exchange):
     def readmit(self, device: DeviceState, event: m.Returned) -> None:
         self.turns.applying = m.Returned
         device.heard = True
-        questions = self.stage.questions(self.state, device) if event.fw_version is None else ()
+        questions = (LAST_VERSION,) if event.fw_version is None else ()
         self.n_asked += bool(questions)
         self._begin(device, questions, event.at)
 
@@ -415,6 +415,8 @@ class UnicastExchange(Exchange):
             if self.stage.keeps(self.state, device, phase):
                 continue
             device.taking_part = False
+            if device.left_reason:
+                device.reason, device.left_reason = device.left_reason, ""  # It did not pass after all.
             if phase is Phase.GIVEN_UP and (turn := self.turns[device.dev_eui]).request_id:
                 owing[device.dev_eui] = turn.questions[0]
         self.owing = owing

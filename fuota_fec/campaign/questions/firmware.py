@@ -231,7 +231,7 @@ def _last_version_read(
 
 
 def _pass_after_all(state: CampaignState, device: DeviceState) -> None:
-    device.left_reason, device.reason = device.reason, ""
+    device.left_reason, device.reason = device.left_reason or device.reason, ""
     device.passed = True
     data_complete(state, device)
 
@@ -250,7 +250,7 @@ LAST_VERSION = Question(
     volunteered=(firmware.DevVersionAns,),
     undoes=False,
 )
-"""For a device that was silent when its version was asked, or before: its version decides, as long as there is time."""
+"""Last question to a device that was silent before: its version decides, as long as there is time."""
 
 
 def _delete_request(state: CampaignState, _device: DeviceState, _now: float) -> Command:
