@@ -329,3 +329,15 @@ def test_importing_a_port_loads_no_planner_and_no_campaign_machine(port):
     assert [name for name in loaded if name.partition(".")[0] == "planning"] == []
     in_campaign = {name.partition(".")[2] for name in loaded if name.startswith("campaign.")}
     assert in_campaign <= DATA_OF_CAMPAIGNS
+
+
+# ---- size ----------------------------------------------------------------------------------------------------
+
+MOST_LINES = 450
+LONG_FOR_A_REASON = {"wire.fragmentation", "wire.multicast"}
+"""One class per command of a package, which belong together."""
+
+
+@pytest.mark.parametrize("module", sorted(set(MODULES) - LONG_FOR_A_REASON))
+def test_a_module_is_one_idea_of_at_most_450_lines(module):
+    assert len(MODULES[module].read_text(encoding="utf-8").splitlines()) <= MOST_LINES

@@ -228,7 +228,7 @@ class ReplyOwed(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Returned(Event):
-    """A device that had left is heard again: it is asked for its version, or reported `fw_version`, the target, and
+    """A device that had left is heard again: it is asked for its version, or it reported `fw_version`, the target, and
     passes."""
 
     dev_eui: str

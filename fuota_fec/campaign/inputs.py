@@ -72,13 +72,23 @@ Input: TypeAlias = Uplink | DownlinkSent | MulticastSummary | HandOver
 def is_well_formed(item: object) -> bool:
     """Whether an item is an input with fields of the right types. A network may give anything: the rest is counted."""
     if isinstance(item, Uplink):
-        numbers = isinstance(item.f_port, int) and isinstance(item.received_at, (int, float))
+        numbers = type(item.f_port) is int and isinstance(item.received_at, (int, float))
         return numbers and isinstance(item.dev_eui, str) and isinstance(item.payload, (bytes, bytearray, memoryview))
     if isinstance(item, (DownlinkSent, MulticastSummary)):
         return isinstance(item.id, str) and isinstance(item.ok, bool)
     if isinstance(item, HandOver):
         return isinstance(item.id, str) and (item.f_cnt is None or _is_counter(item.f_cnt))
     return False
+
+
+LONGEST_TEXT = 200
+
+
+def text_of(value: object) -> str:
+    """A text of the network as a journal can hold it; empty for anything else."""
+    if not isinstance(value, str):
+        return ""
+    return value.encode("utf-8", "replace").decode("utf-8").replace("\0", "?")[:LONGEST_TEXT]
 
 
 def _is_counter(value: object) -> bool:

@@ -20,11 +20,11 @@ from fuota_fec.campaign.exchanges.fragments import Fragments
 from fuota_fec.campaign.exchanges.group_status import GroupStatus
 from fuota_fec.campaign.exchanges.replies import Replies
 from fuota_fec.campaign.exchanges.unicast import UnicastExchange
-from fuota_fec.campaign.inputs import is_well_formed
+from fuota_fec.campaign.inputs import is_well_formed, text_of
 from fuota_fec.campaign.plan import Plan
-from fuota_fec.campaign.questions.question import Question
+from fuota_fec.campaign.questions import LAST_VERSION, Question
 from fuota_fec.campaign.stages import RULES, Stage, tidy
-from fuota_fec.campaign.state import CampaignState, Data, DeviceState
+from fuota_fec.campaign.state import CampaignState, DeviceState
 from fuota_fec.campaign.timers import DURATION, TimerKey, TimerKind
 from fuota_fec.campaign.transitions import NEXT, begins_round, way_on
 from fuota_fec.campaign.turn import Phase
@@ -161,13 +161,13 @@ class Machine:
         elif to == SUCCEEDED:
             yield from self._end_as(SUCCEEDED, "", now)
         else:
-            done = f"{state.n_taking_part()} of {len(state.devices)} devices succeeded in {self._stage.name}"
+            done = f"{state.n_may_pass()} of {len(state.devices)} devices succeeded in {self._stage.name}"
             over = "".join(f"; group {g.name}: {g.failed}" for g in state.groups.values() if g.failed)
             yield from self._end_as(FAILED, f"{done}, {state.plan.n_needed} needed{over}", now)
 
     def _end_as(self, status: str, reason: str, now: float) -> Decisions:
         """Ends the campaign but for the clean-up; `settle` finishes it."""
-        yield m.Stopping(at=now, status=status, successes=self.state.n_taking_part(), reason=reason, rules=RULES)
+        yield m.Stopping(at=now, status=status, successes=self.state.n_may_pass(), reason=reason, rules=RULES)
 
     def _finish(self, now: float) -> m.Event:
         state = self.state
@@ -224,16 +224,15 @@ class Machine:
             return
         more = any(later.bounded and not later.spare for later in self.stages[self.state.stage_idx + 1 :])
         yield from main.end(now, reasons.DURATION)
-        enough = main.may_succeed_early and self.state.n_taking_part() >= self.state.plan.n_needed
+        enough = main.may_succeed_early and self.state.n_may_pass() >= self.state.plan.n_needed
         if more or not enough:
             yield from self._end_as(FAILED, f"{reasons.DURATION} in {stage.name}", now)
 
     def on_input(self, item: m.Input, now: float) -> Decisions:
+        """Passes an input to the exchange that it concerns; counts it in `ignored` if it concerns none."""
         if not is_well_formed(item):
             self.ignored["malformed input"] += 1
-            return
-        """Passes an input to the exchange that it concerns; counts it in `ignored` if it concerns none."""
-        if self.finished:
+        elif self.finished:
             self.ignored["not running"] += 1
         elif isinstance(item, m.Uplink):
             device = self.state.devices.get(item.dev_eui)
@@ -244,13 +243,13 @@ class Machine:
                 yield from self.uplinks.on_uplink(device, self._exchange_of(device), self.main, owed, item, now)
         elif isinstance(item, m.HandOver):
             if self.awaits_hand_over(item.id):
-                yield m.HandedOver(at=now, id=item.id, reference=_text(item.reference), f_cnt=item.f_cnt)
+                yield m.HandedOver(at=now, id=item.id, reference=text_of(item.reference), f_cnt=item.f_cnt)
             else:
                 self.ignored["HandOver"] += 1
         elif self.main is not None and self.main.knows(item.id):
-            yield from self.main.on_report(item.id, item.ok, _text(item.cause), now)
+            yield from self.main.on_report(item.id, item.ok, text_of(item.cause), now)
         elif self.clean_up.knows(item.id):
-            yield from self.clean_up.on_report(item.id, item.ok, _text(item.cause), now)
+            yield from self.clean_up.on_report(item.id, item.ok, text_of(item.cause), now)
         else:
             self.ignored[type(item).__name__] += 1
 
@@ -271,19 +270,12 @@ class Machine:
     def _apply_to_device(self, event: m.DeviceHeard | m.Answered | m.Deferred | m.GivenUp) -> None:
         device = self.state.devices[event.dev_eui]
         if isinstance(event, (m.Answered, m.Deferred)) and event.fw_version is not None:
-            self._take_version(device, event.fw_version)
+            self.state.take_version(device, event.fw_version)
         exchange = self._exchange_of(device)
         if exchange is not None:
             exchange.apply(event)
         if isinstance(event, m.DeviceHeard):
             device.heard = True
-
-    def _take_version(self, device: DeviceState, version: int) -> None:
-        if not device.got_fragments and version != self.config.firmware_version:
-            device.old_version = version
-        if version != device.fw_version:
-            device.fw_version = version
-            self.state.changed_devices.add(device.dev_eui)
 
     def _apply_to_request(self, event: m.Requested | m.HandedOver | m.Reported | m.Unanswered) -> None:
         """Applies the event of a request to the exchange that made it."""
@@ -336,27 +328,24 @@ class Machine:
                 self.clean_up.add(device, questions, event)
         if self._decides and not event.back_to:
             for device in state.devices.values():
-                device.passed = device.taking_part
+                device.passed = device.taking_part or device.runs_target
 
     def _apply_returned(self, event: m.Returned) -> None:
-        """Takes a device back. The target version makes it pass, whatever it had left for."""
+        """Asks a device that had left for its version, beside the stage; the target version makes it pass."""
         device = self.state.devices[event.dev_eui]
-        device.left_reason, device.reason = device.reason, ""
-        self.owed.pop(event.dev_eui, None)
-        if event.fw_version is not None:
-            self._take_version(device, event.fw_version)
-            device.data = Data.COMPLETE
-        device.passed = bool(self.state.stopping)
-        if self.main is not None:
-            device.taking_part = True
-            self.main.readmit(device, event)
+        device.heard = True
+        if event.fw_version is None:
+            self.clean_up.add(device, (LAST_VERSION,), event)
+        else:
+            self.state.take_version(device, event.fw_version)
+            LAST_VERSION.done(self.state, device)
 
     def _apply_foreign_clock(self, _event: m.ForeignClock) -> None:
         self.state.foreign_clock = True
 
     def _apply_version_heard(self, event: m.VersionHeard) -> None:
         self.state.devices[event.dev_eui].n_own_accord += 1
-        self._take_version(self.state.devices[event.dev_eui], event.fw_version)
+        self.state.take_version(self.state.devices[event.dev_eui], event.fw_version)
 
     def _apply_block_received(self, event: m.BlockReceived) -> None:
         self.uplinks.apply_block_received(event)
@@ -412,7 +401,8 @@ class Machine:
         if self.main is not None:
             if self._decides:
                 for device in state.devices.values():
-                    device.passed = device.taking_part and self.phase(device) is Phase.SUCCEEDED
+                    succeeded = device.taking_part and self.phase(device) is Phase.SUCCEEDED
+                    device.passed = succeeded or device.runs_target
             self.main.drop_all(event.at)
             self.main = None
         stopped, failed = event.status == STOPPED, event.status == FAILED
@@ -435,14 +425,6 @@ class Machine:
         for device in state.devices.values():
             if device.taking_part and not device.passed and not device.reason:
                 device.reason = "the campaign ended before it was verified"
-
-
-LONGEST_TEXT = 200
-
-
-def _text(value: object) -> str:
-    """A value from the network as text that a journal can hold."""
-    return str(value).encode("utf-8", "replace").decode("utf-8").replace("\0", "?")[:LONGEST_TEXT]
 
 
 _APPLY: dict[type[m.Event], str] = {

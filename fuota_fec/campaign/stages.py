@@ -15,6 +15,7 @@ from fuota_fec.campaign.adaptive import lacks
 from fuota_fec.campaign.config import CampaignConfig
 from fuota_fec.campaign.messages import Session
 from fuota_fec.campaign.plan import Plan
+from fuota_fec.campaign.questions.question import Question
 from fuota_fec.campaign.repair import more_for
 from fuota_fec.campaign.sessions import (
     DL_FRAGMENT,
@@ -66,7 +67,7 @@ class Stage:
     keeps: Callable[[CampaignState, DeviceState, Phase], bool] = lambda _state, _device, _phase: False
     """Whether a device that did not succeed stays whatever comes next."""
     readmits: bool = False
-    """Whether a device that left is asked once it is heard again."""
+    """Whether a device that left is asked for its version once it is heard again."""
     spare: bool = False
     """Whether the campaign can succeed without the stage."""
     clean_up: Callable[[CampaignState, DeviceState, float], Questions] = lambda _state, _device, _now: ()
@@ -74,6 +75,18 @@ class Stage:
     sets_up: bool = False
     """Whether a failure of the campaign in this stage, and of a device with a reboot time, is cleaned up like a
     stop."""
+
+    def not_after(
+        self, state: CampaignState, question: Question, device: DeviceState, ends_at: float | None, now: float
+    ) -> float:
+        """Unix time after which a request that is decided now must not leave, in a stage that ends at `ends_at`."""
+        one_try = now + state.config.delivery_timeout + device.period
+        limits = [state.deadline if self.bounded else one_try] if ends_at is None else [ends_at]
+        if (limit := question.not_after(state, device)) is not None:
+            limits.append(limit)
+        if not state.network.withdraws:
+            limits.append(one_try)  # The network cannot withdraw it: it must have run out before the next try.
+        return min(limits)
 
 
 # ---- clean-up --------------------------------------------------------------------------------------------
@@ -223,11 +236,6 @@ def _version_questions(state: CampaignState, device: DeviceState) -> Questions:
     return () if passes else (questions.DEV_VERSION,)
 
 
-def _may_get_more(state: CampaignState, device: DeviceState) -> bool:
-    """Whether another round may help a device: one that had left is in no session."""
-    return state.groups[device.group.name].plan.adaptive and not device.left_reason
-
-
 def _verification_begins(state: CampaignState) -> float:
     config = state.config
     if config.reboot_time is not None:
@@ -361,7 +369,7 @@ STAGES: tuple[Stage, ...] = (
         not_before=_verification_begins,
         ends_at=_verification_ends,
         bounded=False,
-        stays=_may_get_more,
+        stays=lambda state, device: state.groups[device.group.name].plan.adaptive,
         clean_up=_before_reboot,
     ),
 )

@@ -56,6 +56,8 @@ class DeviceState:
     """Unix time after which the unreported request can no longer leave."""
     reason: str = ""
     """Reason why the device did not succeed; "" if unknown."""
+    runs_target: bool = False
+    """Whether it reported the target version after it had left: it passes, and takes part in no stage."""
     left_reason: str = ""
     """Reason why it had left, once it has returned."""
     note: str = ""
@@ -271,12 +273,23 @@ class CampaignState:
         required = self.config.requires_fw_version
         return None if required is None else firmware_version(required, "requires_fw_version")
 
+    def take_version(self, device: DeviceState, version: int) -> None:
+        if not device.got_fragments and version != self.config.firmware_version:
+            device.old_version = version
+        if version != device.fw_version:
+            device.fw_version = version
+            self.changed_devices.add(device.dev_eui)
+
     def next_request_id(self) -> str:
         return f"{self.config.id}/{self.n_requests + 1}"
 
     def slowest_period(self) -> float:
         """Longest uplink period P(slowest) of the devices that take part, s."""
         return max((d.period for d in self.devices.values() if d.taking_part), default=self.plan.slowest_period)
+
+    def n_may_pass(self) -> int:
+        """Devices that take part, or have passed although they left."""
+        return sum(device.taking_part or device.runs_target for device in self.devices.values())
 
     def n_taking_part(self) -> int:
         return sum(device.taking_part for device in self.devices.values())

@@ -78,7 +78,7 @@ class StageTransition:
 
 
 def _always(_state: CampaignState, _now: float, _successes: Successes) -> bool:
-    """None."""
+    """Always."""
     return True
 
 
@@ -185,7 +185,7 @@ def begins_round(stage: str, back_to: str) -> bool:
 
 def way_on(state: CampaignState, now: float) -> str:
     """NEXT, SUCCEEDED or FAILED after a stage that does not go back, by the number of devices that still take part."""
-    successes = Successes(state.n_taking_part())
+    successes = Successes(state.n_may_pass())
     return _taken((row for row in STAGES if row.stage == ANY), state, now, successes).to
 
 
@@ -215,7 +215,7 @@ PHASE_ROWS: tuple[PhaseTransition, ...] = (
     PhaseTransition((_ABSENT,), StageStarted, (_SUCCEEDED, _UNHEARD, _READY, _HELD), "the stage begins"),
     PhaseTransition((_ABSENT,), StageStarted, (_BY_MULTICAST,), "the stage begins, the whole group is asked"),
     PhaseTransition((_ABSENT,), StageEnded, (_UNHEARD, _READY, _HELD), "left the campaign: clean-up begins"),
-    PhaseTransition((_ABSENT,), Returned, (_SUCCEEDED, _READY, _HELD), "it had left, and is heard again"),
+    PhaseTransition((_ABSENT,), Returned, (_READY, _HELD), "it had left, and is asked for its version"),
     PhaseTransition((_ABSENT,), Stopping, (_UNHEARD, _READY, _HELD), "clean-up begins"),
     PhaseTransition((_UNHEARD,), DeviceHeard, _QUEUED, "first uplink"),
     PhaseTransition((_GIVEN_UP,), DeviceHeard, (_READY, _HELD), "heard after all, while the stage goes on"),

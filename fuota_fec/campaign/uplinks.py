@@ -10,7 +10,7 @@ from statistics import median
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.config import LAST_TIME
 from fuota_fec.campaign.exchanges.base import Decisions, Exchange
-from fuota_fec.campaign.exchanges.replies import Replies
+from fuota_fec.campaign.exchanges.replies import APP_TIME_ANS, Replies
 from fuota_fec.campaign.questions.question import Question
 from fuota_fec.campaign.state import CampaignState, Data, DeviceState
 from fuota_fec.errors import WireError
@@ -118,7 +118,7 @@ class Uplinks:
         running = next((c for c in commands if self._passes_late(device, c)), None)
         if isinstance(running, firmware.DevVersionAns):
             yield m.Returned(at=now, dev_eui=device.dev_eui, fw_version=running.fw_version)
-        elif main is not None and self._state.config.kind == "firmware" and main.readmits(device, received_at):
+        elif main is not None and self._state.config.kind == "firmware" and main.readmits(received_at):
             yield m.Returned(at=now, dev_eui=device.dev_eui)
         else:
             self._ignored["device has left the campaign"] += 1
@@ -191,12 +191,13 @@ class Uplinks:
             return
         if command.ans_required or abs(correction) > self._state.config.time_sync_tolerance:
             answer = clock.AppTimeAns(time_correction=correction, token_ans=command.token_req)
-            for owed in self._replies.owe(device, "AppTimeAns", answer, self._ports.clock, now):
+            for owed in self._replies.owe(device, APP_TIME_ANS, answer, self._ports.clock, now):
                 yield from self._own_accord(device, owed)
 
     def _own_accord(self, device: DeviceState, event: m.Event) -> Decisions:
         """An event that a device causes of its own accord; beyond MOST_OWN_ACCORD it is counted instead."""
-        if device.may_volunteer or device.awaits_time:
+        asked_for = device.awaits_time and isinstance(event, m.ReplyOwed) and event.ask == APP_TIME_ANS
+        if device.may_volunteer or asked_for:
             yield event
         else:
             self._ignored["more than a device may report of its own accord"] += 1

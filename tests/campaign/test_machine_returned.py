@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from campaign_driver import T0
 
 from fuota_fec.campaign import messages as m
-from fuota_fec.wire import firmware
+from fuota_fec.wire import firmware, fragmentation
 
 SETUP, FRAG, SESSION, VERIFY = "McGroupSetup", "FragSessionSetup", "McClassCSession", "CompletionVerification"
+LAST = "DevVersion at the end"
 RUNS = firmware.DevVersionAns(fw_version=0x02000000, hw_version=1)
 OTHER = firmware.DevVersionAns(fw_version=7, hw_version=1)
 
@@ -53,6 +55,7 @@ def test_a_device_that_left_is_asked_for_its_version_in_the_verification_and_pas
     d.up(3)
     d.sent(d.ask(3))
     d.say(3, RUNS)
+    assert d.questions(3) == [LAST]
     for i in (1, 2):
         d.succeed(i)
     d.clean_up()
@@ -61,19 +64,62 @@ def test_a_device_that_left_is_asked_for_its_version_in_the_verification_and_pas
 
 
 @pytest.mark.parametrize("redundancy", [2, "adaptive"])
-def test_a_device_that_left_and_runs_other_firmware_keeps_the_reason_and_begins_no_round(drive, redundancy):
+def test_a_device_that_left_and_runs_other_firmware_fails_with_that_and_begins_no_round(drive, redundancy):
     d = without_device_3(drive, VERIFY, redundancy=redundancy)
     d.wait_until(d.campaign.progress().asks_from + 10)
     d.up(3)
     d.sent(d.ask(3))
     d.say(3, OTHER)
-    assert d.questions(3) == ["DevVersion at the end"]
+    assert d.questions(3) == [LAST]
     for i in (1, 2):
         d.succeed(i)
     while not d.campaign.finished:
         d.wait(500)
-    assert (d.device(3).status, d.device(3).reason, d.device(3).fw_version) == ("failed", "never heard", 7)
+    assert (d.device(3).status, d.device(3).reason) == ("failed", "wrong version 0.0.0.7")
+    assert d.device(3).note == "had left: never heard"
     assert [e.stage for e in d.of(m.StageStarted)].count("DlFragment") == 1
+
+
+@pytest.mark.parametrize("stage", [SESSION, "DlFragment", VERIFY])
+@pytest.mark.parametrize("redundancy", [2, "adaptive"])
+def test_the_only_device_of_a_group_that_returns_opens_no_session_and_gets_no_frame(drive, group_of, stage, redundancy):
+    groups = (group_of("a"), group_of("b", mc_addr="01f3a4b6", mc_group_id=1))
+    d = drive(4, groups=groups, success_threshold=50, stage_end="all", redundancy=redundancy)
+    for i in (1, 3):
+        d.succeed(i)
+    d.wait(1000)
+    d.reach(stage)
+    for i in (2, 4):
+        d.say(i, RUNS)
+    d.reach("end")
+    d.clean_up()
+    assert (d.status, {d.device(i).status for i in range(1, 5)}) == ("SUCCEEDED", {"passed"})
+    assert d.frames("b") == []
+    assert [e.stage for e in d.of(m.StageStarted)].count(SESSION) == 1
+
+
+def test_a_device_that_is_cleaned_up_and_reports_the_target_passes_and_is_asked_nothing_more(drive):
+    d = drive(3, success_threshold=60, stage_end="all", hw_version=1, reboot=T0 + 50_000, stage=FRAG)
+    d.sent(d.ask(3))
+    d.say(3, fragmentation.FragSessionSetupAns(frag_index=0, not_enough_memory=True))
+    for i in (1, 2):
+        d.succeed(i)
+    while d.cleaned():
+        d.succeed(3)
+    d.say(3, RUNS)
+    d.reach("end")
+    d.clean_up()
+    assert (d.status, d.device(3).status) == ("SUCCEEDED", "passed")
+    assert "DevVersion" not in d.questions(3)
+
+
+def test_a_device_that_returned_has_passed_also_where_the_campaign_fails(drive):
+    d = without_device_3(drive, "DlFragment")
+    d.say(3, RUNS)
+    d.wait_until(d.session().end + 200_000)
+    while not d.campaign.finished:
+        d.wait(5000)
+    assert (d.status, d.device(3).status, d.of(m.Finished)[0].successes) == ("FAILED", "passed", 1)
 
 
 @pytest.mark.parametrize("stage", [SESSION, "DlFragment", VERIFY])

@@ -118,6 +118,16 @@ def test_a_device_that_changes_its_version_with_each_uplink_causes_a_bounded_num
     assert len(d.of(VersionHeard)) == 65
 
 
+def test_a_device_that_never_asks_for_the_time_it_was_promised_is_bounded_like_others(drive):
+    d = drive(1, stage="McClassCSession")
+    d.sent(d.ask(1))
+    d.say(1, multicast.McClassCSessionAns(mc_group_id=0, time_to_start=5))
+    d.sent(d.ask(1))
+    for version in range(300):
+        d.say(1, firmware.DevVersionAns(fw_version=version, hw_version=1))
+    assert len(d.of(VersionHeard)) == 64
+
+
 def test_a_block_whose_status_flips_causes_a_bounded_number_of_events(drive, group_of):
     d = drive(1, groups=(group_of(version="2.0.0"),), ack_reception=True, reply_interval=0)
     d.reach("CompletionVerification")

@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
-from fuota_fec.campaign.messages import Event, Returned
+from fuota_fec.campaign.messages import Event
 from fuota_fec.campaign.questions.question import Question
 from fuota_fec.campaign.state import CampaignState, DeviceState
 from fuota_fec.campaign.timers import TimerKey
@@ -61,14 +61,10 @@ class Exchange(ABC):
         del request_id, ok, cause, now
         return iter(())
 
-    def readmits(self, device: DeviceState, received_at: float) -> bool:
-        """Whether a device that left the campaign is asked, as an uplink of it was received."""
-        del device, received_at
+    def readmits(self, received_at: float) -> bool:
+        """Whether devices that left are asked for their version, as an uplink was received at that time."""
+        del received_at
         return False
-
-    def readmit(self, device: DeviceState, event: Returned) -> None:
-        """Takes a device back that had left."""
-        del device, event
 
     def takes_back(self, device: DeviceState) -> bool:
         """Whether a device that was given up unheard is asked once it is heard."""

@@ -69,8 +69,12 @@ class CleanUp(UnicastExchange):
         for question in self._silent.get(device.dev_eui, ()):
             verdict = question.read(self.state, device, command, received_at)
             if verdict is not None and verdict.ok:
-                return iter((Answered(at=now, dev_eui=device.dev_eui, ask=question.name, ok=True),))
+                version = verdict.fw_version
+                return iter((Answered(at=now, dev_eui=device.dev_eui, ask=question.name, ok=True, fw_version=version),))
         return None
+
+    def _take_back(self, device: DeviceState) -> None:
+        """Leaves the reason of a device as it is."""
 
     def _apply_answered(self, event: Answered) -> None:
         turn = self.turns[event.dev_eui]
@@ -79,6 +83,8 @@ class CleanUp(UnicastExchange):
         question = turn.questions[0] if present else late
         if event.ok and question is not None:
             question.done(self.state, turn.device)
+            if question is late:
+                self._silent[event.dev_eui].remove(late)
             self._open.get(event.dev_eui, {}).pop(event.ask, None)
             self._show(turn.device)
         elif not event.ok and question is not None:

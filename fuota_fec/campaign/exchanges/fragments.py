@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 from fuota_fec.campaign.exchanges.base import Exchange
 from fuota_fec.campaign.exchanges.multicast import Multicast
-from fuota_fec.campaign.messages import Event, GroupDone, Returned, StageEnded
+from fuota_fec.campaign.messages import Event, GroupDone, StageEnded
 from fuota_fec.campaign.stages import RULES, Stage
-from fuota_fec.campaign.state import CampaignState, DeviceState
+from fuota_fec.campaign.state import CampaignState
 from fuota_fec.campaign.timers import TimerKey
 from fuota_fec.campaign.transitions import Successes, way_back
 from fuota_fec.campaign.unicast_queue import UnicastQueue
@@ -45,9 +45,6 @@ class Fragments(Exchange):
 
     def progress(self) -> dict[str, tuple[int, int]]:
         return {name: (group.n_begun, group.n_frames) for name, group in self.multicast.groups.items()}
-
-    def readmit(self, device: DeviceState, _event: Returned) -> None:
-        self.sizes[device.group.name] += 1
 
     def knows(self, request_id: str) -> bool:
         return request_id in self.multicast.by_request

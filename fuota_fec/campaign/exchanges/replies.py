@@ -17,6 +17,9 @@ from fuota_fec.campaign.timers import TimerKey, TimerKind
 from fuota_fec.campaign.unicast_queue import Reply, UnicastQueue
 from fuota_fec.wire.commands import Command
 
+APP_TIME_ANS = "AppTimeAns"
+"""Kind of the reply that has the time."""
+
 
 class Replies(Exchange):
     """Exchange of the replies to all devices, for the whole campaign."""
@@ -44,7 +47,7 @@ class Replies(Exchange):
         campaign itself has asked for is not withheld."""
         kind = (device.dev_eui, ask)
         lately = now < self._owed_at.get(kind, -math.inf) + self.state.config.reply_interval
-        if kind not in self.waiting and not (lately and not device.awaits_time):
+        if kind not in self.waiting and not (lately and not (device.awaits_time and ask == APP_TIME_ANS)):
             yield ReplyOwed(
                 at=now,
                 dev_eui=device.dev_eui,
@@ -104,7 +107,8 @@ class Replies(Exchange):
         kind = (event.dev_eui, event.ask)
         self.waiting.add(kind)
         self._owed_at[kind] = event.at
-        self.state.devices[event.dev_eui].awaits_time = False
+        if event.ask == APP_TIME_ANS:
+            self.state.devices[event.dev_eui].awaits_time = False
         self.queue.set_pacer(event.at)
 
     def _apply_requested(self, event: Requested) -> None:

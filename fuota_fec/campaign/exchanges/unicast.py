@@ -2,8 +2,7 @@
 
 A class A device receives only after its own uplinks: no request is made before the first uplink, and each request waits
 in the network's queue for the next one. At most one request is outstanding per device: a resend replaces it. A device
-that was given up may still answer while the stage closes. An answer to one of several questions makes the device READY
-for the next. `turn` has the phases of a device, `transitions.PHASES` the transitions between them.
+that was given up may still answer while the stage closes. `transitions.PHASES` has the ways from phase to phase.
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from fuota_fec.campaign import messages as m
 from fuota_fec.campaign import reasons
 from fuota_fec.campaign.exchanges.base import Decisions, Exchange
 from fuota_fec.campaign.exchanges.turns import Turns
-from fuota_fec.campaign.questions import LAST_VERSION, PREPARATORY, Question, Verdict
+from fuota_fec.campaign.questions import PREPARATORY, Verdict
 from fuota_fec.campaign.stages import RULES, UNHEARD_PERIODS, Stage
 from fuota_fec.campaign.state import CampaignState, DeviceState
 from fuota_fec.campaign.timers import CLOSING, STAGE_END, TimerKey, TimerKind
@@ -104,16 +103,8 @@ class UnicastExchange(Exchange):
 
     # ---- decisions ---------------------------------------------------------------------------------------
 
-    def readmits(self, device: DeviceState, received_at: float) -> bool:
-        fresh = received_at >= self.not_before and device.dev_eui not in self.turns
-        return self.stage.readmits and fresh and not self.closing
-
-    def readmit(self, device: DeviceState, event: m.Returned) -> None:
-        self.turns.applying = m.Returned
-        device.heard = True
-        questions = (LAST_VERSION,) if event.fw_version is None else ()
-        self.n_asked += bool(questions)
-        self._begin(device, questions, event.at)
+    def readmits(self, received_at: float) -> bool:
+        return self.stage.readmits and received_at >= self.not_before
 
     def takes_back(self, device: DeviceState) -> bool:
         turn = self.turns.get(device.dev_eui)
@@ -273,19 +264,9 @@ class UnicastExchange(Exchange):
             command=command,
             frag_nb=frag_nb,
             digest=hashlib.sha256(payload).digest()[:8],
-            not_after=self._not_after(question, device, now),
+            not_after=self.stage.not_after(state, question, device, self.ends_at, now),
             replaces=turn.request_id or device.unreported,
         )
-
-    def _not_after(self, question: Question, device: DeviceState, now: float) -> float:
-        """Unix time after which a request decided now must not leave."""
-        state, one_try = self.state, now + self.state.config.delivery_timeout + device.period
-        limits = [state.deadline if self.stage.bounded else one_try] if self.ends_at is None else [self.ends_at]
-        if (limit := question.not_after(state, device)) is not None:
-            limits.append(limit)
-        if not state.network.withdraws:
-            limits.append(one_try)  # The request cannot be withdrawn, so it must have expired before the resend.
-        return min(limits)
 
     def outstanding(self) -> list[str]:
         waiting = (Phase.REQUESTED, Phase.HANDED_OVER)
@@ -308,9 +289,13 @@ class UnicastExchange(Exchange):
         if turn is None:
             return
         if event.set_aside:
-            device.reason = ""
+            self._take_back(device)
         if event.set_aside or turn.phase is Phase.UNHEARD:
             self.turns.enqueue(turn, event.at)
+
+    def _take_back(self, device: DeviceState) -> None:
+        """A device that was given up unheard is asked after all."""
+        device.reason = ""
 
     def _apply_requested(self, event: m.Requested) -> None:
         turn = self.turns[event.dev_eui or ""]
@@ -410,13 +395,10 @@ class UnicastExchange(Exchange):
             phase = self.turns.phase(device)
             if not device.taking_part or phase is Phase.SUCCEEDED:
                 continue
-            if event.back_to and self.stage.stays(self.state, device):
-                continue
-            if self.stage.keeps(self.state, device, phase):
+            stays = event.back_to and self.stage.stays(self.state, device)
+            if stays or self.stage.keeps(self.state, device, phase):
                 continue
             device.taking_part = False
-            if device.left_reason:
-                device.reason, device.left_reason = device.left_reason, ""  # It did not pass after all.
             if phase is Phase.GIVEN_UP and (turn := self.turns[device.dev_eui]).request_id:
                 owing[device.dev_eui] = turn.questions[0]
         self.owing = owing

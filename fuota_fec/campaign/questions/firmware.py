@@ -232,12 +232,12 @@ def _last_version_read(
 
 def _pass_after_all(state: CampaignState, device: DeviceState) -> None:
     device.left_reason, device.reason = device.left_reason or device.reason, ""
-    device.passed = True
+    device.passed = device.runs_target = True
     data_complete(state, device)
 
 
 def _fail(_state: CampaignState, device: DeviceState, reason: str) -> None:
-    device.reason = reason
+    device.left_reason, device.reason = device.left_reason or device.reason, reason
 
 
 LAST_VERSION = Question(

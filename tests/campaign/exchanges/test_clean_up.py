@@ -453,6 +453,34 @@ def test_a_device_that_was_silent_is_asked_for_its_version_at_the_end_and_passes
     assert (d.status, d.of(m.Finished)[0].successes, d.campaign.status().unconfirmed) == ("SUCCEEDED", 2, ())
 
 
+def test_a_late_answer_in_the_clean_up_is_one_event_and_has_its_version(drive) -> None:
+    d = drive(3, redundancy=0, success_threshold=30, each={"uplink_period": 100}, msg_retries=0, **TIDY)
+    d.reach(VERIFY)
+    d.wait_until(d.campaign.progress().asks_from + 10)
+    d.sent(d.ask(1))
+    d.say(1, NEW)
+    d.up(2)
+    while d.status == "RUNNING":
+        silence(d, 60)
+    d.sent(d.ask(2))
+    d.wait(125)
+    assert d.asked(2) == LEAVE
+    for _ in range(20):
+        d.say(2, NEW)
+    answered = [e for e in d.of(m.Answered) if e.ask == LAST]
+    assert [(e.ok, e.fw_version) for e in answered] == [(True, NEW_VERSION)]
+    assert (d.device(2).status, d.device(2).fw_version) == ("passed", NEW_VERSION)
+
+
+def test_a_device_that_is_heard_late_in_the_clean_up_keeps_its_reason(drive) -> None:
+    d = drive(2, kind="multicast", stage="McClassCSession")
+    d.stop()
+    before = d.device(1).reason
+    d.wait(1000)
+    d.up(1)
+    assert d.device(1).reason == before == "the campaign was stopped"
+
+
 @pytest.mark.parametrize("version", [0x01000000, 7])
 def test_a_silent_device_that_reports_another_version_at_the_end_fails_with_it(drive, version) -> None:
     d = drive(2, redundancy=0, success_threshold=50, **TIDY)
