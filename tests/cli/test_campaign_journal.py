@@ -42,7 +42,7 @@ def interrupted(fuota: Fuota, path: Path, url: str, n_events: int, monkeypatch: 
     """Runs a campaign until the journal has n_events, then raises as Ctrl-C does."""
     append_all = SqlJournal.append_all
 
-    class Interrupted(Exception):
+    class Interrupted(BaseException):
         pass
 
     def counting(self, appends):

@@ -16,7 +16,7 @@ from fuota_fec.journal import open_journal
 
 Fuota = Callable[..., Result]
 FOLDER = Path(__file__).parents[1] / "journals"
-JOURNALS = sorted(path for path in FOLDER.glob("*.jsonl") if not path.name.endswith(".events.jsonl"))
+JOURNALS = sorted(path for path in FOLDER.glob("*.jsonl") if not path.name.endswith((".events.jsonl", ".export.jsonl")))
 
 
 def kept(path: Path, tmp_path: Path) -> tuple[str, str, str]:

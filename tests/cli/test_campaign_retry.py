@@ -85,7 +85,7 @@ def test_an_interrupted_retry_is_resumed(fuota: Fuota, failed: None, url: str, m
     """Its devices are in the state that the first campaign left them in."""
     append_all = SqlJournal.append_all
 
-    class Interrupted(Exception):
+    class Interrupted(BaseException):
         pass
 
     def counting(self: Any, appends: Any) -> None:

@@ -107,8 +107,8 @@ def test_every_event_of_a_new_campaign_has_the_digest_of_the_chain(url: str) -> 
         assert list(read_events("c", stored)) == list(journal.events("c")) == heard(N_EVENTS)
     digest = first_digest("c", 0)
     for number, event in enumerate(stored):
-        digest = next_digest(digest, number, "DeviceHeard", 1, event.data)
-        assert event == StoredEvent(number, "DeviceHeard", 1, event.data, digest)
+        digest = next_digest(digest, number, "DeviceHeard", DeviceHeard.VERSION, event.data)
+        assert event == StoredEvent(number, "DeviceHeard", DeviceHeard.VERSION, event.data, digest)
     assert chained_from(stored) == 0
 
 
@@ -122,8 +122,8 @@ def test_memory_gives_the_digests_of_a_database(url: str) -> None:
 
 def test_an_event_that_cannot_be_read_is_named_by_its_number() -> None:
     stored = [
-        StoredEvent(0, "DeviceHeard", 1, '{"at":1.0,"dev_eui":"01"}', None),
-        StoredEvent(1, "DeviceHeard", 1, "{}", None),
+        StoredEvent(0, "DeviceHeard", DeviceHeard.VERSION, '{"at":1.0,"dev_eui":"01"}', None),
+        StoredEvent(1, "DeviceHeard", DeviceHeard.VERSION, "{}", None),
     ]
     with pytest.raises(EventError, match=r"^campaign 'c': event 1: .*a DeviceHeard that cannot be read") as caught:
         list(read_events("c", stored))
@@ -142,7 +142,7 @@ def test_an_event_that_cannot_be_read_is_named_by_its_number() -> None:
     [
         "data = replace(data, 'dev_eui\":\"0', 'dev_eui\":\"1')",
         "type = 'DeviceRemoved'",
-        "version = 2",
+        "version = 1",
         "digest = (SELECT digest FROM fuota_events WHERE campaign = 'd' AND seq = 0)",
     ],
 )
@@ -228,7 +228,7 @@ def test_events_from_a_number_on_are_checked_against_the_one_before(
     monkeypatch.setattr(event_table, "N_EVENTS", 3)
     with closing(open_journal(url)) as journal:
         assert list(journal.events("c", start)) == heard(N_EVENTS - start, start)
-        execute(url, "UPDATE fuota_events SET version = 2 WHERE campaign = 'c' AND seq = :seq", seq=start)
+        execute(url, "UPDATE fuota_events SET version = 1 WHERE campaign = 'c' AND seq = :seq", seq=start)
         with pytest.raises(EventError, match=f"event {start} is not the one"):
             list(journal.events("c", start))
 

@@ -515,11 +515,11 @@ def unchain(url: str) -> None:
 
 def test_a_later_version_of_an_event_is_refused(journal: Journal, journal_url: str) -> None:
     unchain(journal_url)
-    execute(journal_url, "UPDATE fuota_events SET version = 2 WHERE seq = 1")
-    with pytest.raises(JournalError, match=r"'c': event 1: .*DeviceHeard of version 2, .* knows version 1"):
+    execute(journal_url, "UPDATE fuota_events SET version = 9 WHERE seq = 1")
+    with pytest.raises(JournalError, match=r"'c': event 1: .*DeviceHeard of version 9, .* knows version 2"):
         list(journal.events("c"))
     execute(journal_url, "UPDATE fuota_events SET type = 'Levitated' WHERE seq = 2")
-    with pytest.raises(JournalError, match=r"'c': event 2: .*Levitated of version 1, .* knows no such event"):
+    with pytest.raises(JournalError, match=r"'c': event 2: .*Levitated of version 2, .* knows no such event"):
         list(journal.events("c", 2))
     events = iter(journal.events("c"))
     assert next(events) == heard(1)[0]
