@@ -141,7 +141,7 @@ class CampaignConfig:
     """Margin before the start of a multicast session, s."""
     session_start: float | None = field(default=None, metadata=between(0, LAST_TIME))
     """Unix time at which the multicast session starts, before February 2106; computed if not given."""
-    session_length: Literal["need", "duration"] = "need"
+    session_length: Literal["need", "duration"] = "duration"
     """Length of a multicast session: "need" for the frames and status requests in it and one further round, with a
     margin; "duration" until the end of max_duration. A device listens, and uses its battery, until the session ends."""
     classb_start_beacons_delay: int = field(default=2, metadata=between(0, 1000))
