@@ -54,7 +54,9 @@ def from_table(cls: type[T], table: Mapping[str, Any], where: str) -> T:
     kind: type = cls
     known = {f.name: f for f in fields(kind)}
     hints = _hints(kind)
-    written = {name: older for older, name in _older_names(cls).items() if older in table}  # As the file names it.
+    written = {
+        name: older for older, name in _older_names(cls).items() if older in table
+    }  # Name of the setting in the file.
     problems: list[str] = []
     try:
         table = with_current_names(cls, table)

@@ -46,7 +46,7 @@ class KeyRing:
             try:
                 rings[kind] = {name: Key.from_hex(text) for name, text in tables.get(kind, {}).items()}
             except (ParameterError, TypeError, AttributeError):
-                # Without the text itself: a mistyped key is still a key.
+                # The text itself is left out: a mistyped key is still a key.
                 raise ParameterError(f"{path}: {kind}: expected names with 32 hexadecimal digits each") from None
         return cls(**rings)
 

@@ -45,7 +45,7 @@ class Campaign:
         image = bytes(image)
         plan = make_plan(config, len(image))
         self._prepare(config, plan, image, len(image))
-        # With a configured time, findings depend on the time of the start: `start` checks them.
+        # Findings on a configured time depend on the time of the start: `start` checks them.
         if config.session_start is None and (refused := refusals(self.findings)):
             raise ParameterError("\n".join(refused))
 

@@ -113,7 +113,7 @@ def _read(
 
 
 def _lost_nothing(received: int, n_frags: int, n_sent: int) -> bool:
-    """For stacks that report 1 instead of 0: true if the device received every fragment, or enough coded ones that a
+    """True, for stacks that report 1 instead of 0, if the device received every fragment, or enough coded ones that a
     real loss is unlikely."""
     short = max(0, n_sent - received)
     return short == 0 or n_sent - n_frags >= short + ENOUGH_EXTRA

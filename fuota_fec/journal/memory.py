@@ -43,7 +43,7 @@ class _Stored:
     status: str = RUNNING
     archived: bool = False
     owner: str = ""
-    lease_until: float = 0.0  # By the monotonic clock.
+    lease_until: float = 0.0  # Time of the monotonic clock.
     lease_ttl: float = 0.0
 
     def lease_left(self, now: float) -> float:

@@ -201,7 +201,7 @@ class FleetSample:
         smooth = self._smoothed(n_coded)
         share = self.fleet.sizes * np.sqrt(smooth * (1 - smooth))
         share = share / share.sum() + _EVERYWHERE * self.fleet.sizes / self.fleet.n_devices
-        ways = N_WAYS if rare else 1  # As many trials in each; see _raised.
+        ways = N_WAYS if rare else 1  # Each has as many trials; see _raised.
         counts = ways * np.maximum(1, np.rint(n_trials / ways * share / share.sum())).astype(np.int64)
         n = int(counts.sum())
         losses, limits = self.fleet.draw(counts, np.random.default_rng([self._seed, self.n_trials, 1]))

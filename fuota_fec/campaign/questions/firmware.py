@@ -63,7 +63,7 @@ def _reboot_read(state: CampaignState, device: DeviceState, command: Command, _r
         return None
     if confirmed:
         return OK
-    # Without a configured time a later one can be asked for: this one may have passed in the network's queue.
+    # A later time can be asked for if none is configured: this one may have passed in the network's queue.
     again: Literal["", "later"] = "later" if state.config.reboot_time is None else ""
     return Verdict(ok=False, reason=reasons.refused("DevRebootTime", "it cannot reboot at that time"), again=again)
 
