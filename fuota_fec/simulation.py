@@ -39,7 +39,7 @@ from fuota_fec.fleet.channel import (
 from fuota_fec.fleet.device import VirtualDevice
 from fuota_fec.fleet.quirks import nearest_version
 from fuota_fec.journal import Journal, open_journal
-from fuota_fec.networks.simulated import SimulatedNetwork
+from fuota_fec.networks.simulated import SUMMARY_CADENCE, SimulatedNetwork
 from fuota_fec.wire.keys import Key
 
 ALL_FULL = 500
@@ -216,6 +216,7 @@ class World:
             repeat=simulation.repeat,
             capabilities=m.NetworkCapabilities(
                 owns_f_cnt=simulation.owns_f_cnt,
+                summary_cadence=SUMMARY_CADENCE,
                 sent_reports=simulation.sent_reports,
                 summaries=simulation.summaries,
             ),

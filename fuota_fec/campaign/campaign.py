@@ -297,14 +297,16 @@ class Campaign:
         machine = self._machine
         if machine is None:
             return campaign_status(self.progress(), None, lambda _device: Phase.ABSENT)
-        return campaign_status(self.progress(), machine.state, machine.phase)
+        return campaign_status(self.progress(), machine.state, machine.phase, machine.wait())
 
     def progress(self) -> CampaignProgress:
         """Progress of the campaign, without the devices, at a cost that does not grow with their number."""
         machine = self._machine
         if machine is None:
-            return progress(self._config, self._plan, None, None, None, self._stages)
-        return progress(self._config, self._plan, machine.state, machine.main, machine.last_end, self._stages)
+            return progress(self._config, self._plan, None, None, None, self._stages, 0.0)
+        return progress(
+            self._config, self._plan, machine.state, machine.main, machine.last_end, self._stages, machine.last_at
+        )
 
     def abandon(self) -> None:
         """Undoes a start that could not be committed."""

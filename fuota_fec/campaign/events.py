@@ -87,17 +87,27 @@ class Session:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Wait:
+    """Unix time until which a campaign waits at most, and the reason."""
+
+    until: float
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StageStarted(Event):
     """A stage begins. `sessions` are the fixed multicast sessions by group, in a session stage; `round` is the number
-    of the round, and `coded` the number of its coded fragments by group, if it begins with the stage."""
+    of the round, and `coded` the number of its coded fragments by group, if it begins with the stage. `wait` is the
+    time that the stage waits for, if it does."""
 
-    VERSION: ClassVar[int] = 2
+    VERSION: ClassVar[int] = 3
 
     stage: str
     n_devices: int
     round: int = 1
     sessions: dict[str, Session] | None = None
     coded: dict[str, int] = field(default_factory=dict)
+    wait: Wait | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,7 @@ from fuota_fec.campaign.exchanges.unicast import UnicastExchange
 from fuota_fec.campaign.inputs import is_well_formed, text_of
 from fuota_fec.campaign.plan import Plan
 from fuota_fec.campaign.questions import LAST_VERSION, Question
-from fuota_fec.campaign.stages import RULES, Stage, tidy
+from fuota_fec.campaign.stages import RULES, Stage, begin, tidy
 from fuota_fec.campaign.state import CampaignState, DeviceState
 from fuota_fec.campaign.timers import DURATION, TimerKey, TimerKind
 from fuota_fec.campaign.transitions import NEXT, begins_round, way_on
@@ -120,16 +120,14 @@ class Machine:
 
     def start_stage(self, idx: int, now: float, round_no: int = 1) -> m.Event:
         """StageStarted of a row, with its sessions and the coded fragments of a new round."""
-        stage, state = self.stages[idx], self.state
-        coded = coded_of_round(state, self._successes) if round_no > state.round else {}
-        return m.StageStarted(
-            at=now,
-            stage=stage.name,
-            n_devices=state.n_taking_part(),
-            round=round_no,
-            sessions=stage.sessions(state, now, round_no, coded) if stage.sessions else None,
-            coded=coded,
-        )
+        coded = coded_of_round(self.state, self._successes) if round_no > self.state.round else {}
+        return begin(self.stages[idx], self.state, now, round_no, coded)
+
+    def wait(self) -> m.Wait | None:
+        """Answers or reports that the campaign waits for."""
+        if self.finished or self.main is not None:
+            return None if self.main is None else self.main.wait()
+        return self.clean_up.wait()
 
     def settle(self, now: float) -> Decisions:
         """Closes and ends stages and begins the next ones, until nothing more happens at this time."""
@@ -275,7 +273,7 @@ class Machine:
         if exchange is not None:
             exchange.apply(event)
         if isinstance(event, m.DeviceHeard):
-            device.heard = True
+            device.heard = device.ever_heard = True
 
     def _apply_to_request(self, event: m.Requested | m.HandedOver | m.Reported | m.Unanswered) -> None:
         """Applies the event of a request to the exchange that made it."""
@@ -297,7 +295,7 @@ class Machine:
     def _apply_stage_started(self, event: m.StageStarted) -> None:
         state = self.state
         state.stage_idx = state.stage_names.index(event.stage)
-        state.stage_started = event.at
+        state.stage_started, state.wait = event.at, event.wait
         stage = self._stage
         if event.sessions is not None:
             state.sessions.update(event.sessions)
@@ -320,7 +318,7 @@ class Machine:
         before = [device for device in state.devices.values() if device.taking_part]
         self.main.apply(event)
         self.owed.update({dev_eui: (stage.name, question) for dev_eui, question in self.main.owing.items()})
-        self.main, self.last_end = None, event
+        self.main, self.last_end, state.wait = None, event, None
         for device in before:
             ahead = event.rules >= 2 and device.reboots_after(event.at)
             undoes = device.reboot_sent if stage.sets_up else ahead
@@ -333,7 +331,7 @@ class Machine:
     def _apply_returned(self, event: m.Returned) -> None:
         """Asks a device that had left for its version, beside the stage; the target version makes it pass."""
         device = self.state.devices[event.dev_eui]
-        device.heard = True
+        device.heard = device.ever_heard = True
         if event.fw_version is None:
             self.clean_up.add(device, (LAST_VERSION,), event)
         else:
@@ -393,7 +391,7 @@ class Machine:
         Devices that wait for a reply get it, unless the campaign is stopped.
         """
         state, stage = self.state, self._stage
-        state.stopping, state.reason, state.paused = event.status, event.reason, False
+        state.stopping, state.reason, state.paused, state.wait = event.status, event.reason, False, None
         state.timers.clear(DURATION)
         if event.status == STOPPED:
             self.replies.drop_all(event.at)

@@ -36,6 +36,7 @@ from fuota_fec.campaign.events import (
     Unanswered,
     Unpaused,
     VersionHeard,
+    Wait,
     Withdrawn,
 )
 from fuota_fec.campaign.facts import DeviceFact, Fact, GroupFact, Known, KnownDevice, Membership
@@ -87,6 +88,7 @@ __all__ = [
     "Unpaused",
     "Uplink",
     "VersionHeard",
+    "Wait",
     "Withdrawn",
     "decode",
     "encode",

@@ -15,7 +15,7 @@ from fuota_fec.campaign.row_plan import plan_rows
 from fuota_fec.codec.block import FragmentedBlock, prepare
 from fuota_fec.devices.profiles import profile
 from fuota_fec.errors import ParameterError
-from fuota_fec.planning.schedule import block_ack_delay, fragment_size, session_time_out
+from fuota_fec.planning.schedule import block_ack_delay, fragment_size, session_need, session_time_out
 from fuota_fec.radio.airtime import TransmissionTime, frame_time, ping_spacing, transmission_time
 from fuota_fec.radio.regions import region
 from fuota_fec.wire.limits import DATA_FRAGMENT_HEADER_LEN, MAX_FRAG_NB
@@ -52,6 +52,9 @@ class GroupPlan:
     """Duration of the first round, and the rule that sets the spacing."""
     lead: float
     """s from the session's start to its first frame."""
+    pacing: float
+    """Time between two frames, s: their spacing, or the usual wait for summaries if that is longer."""
+    msg_retries: int
     status_wait: float
     """s for which the answers to a multicast status request are awaited."""
     session_length: float
@@ -101,6 +104,21 @@ class GroupPlan:
     def slot(self) -> float:
         """Longest wait of a frame for its slot in class B, s."""
         return ping_spacing(self.group.periodicity) if self.group.device_class == "B" else 0.0
+
+    def session_need(self, n_remaining: int, round_no: int) -> float:
+        """Length of a session for the remaining frames of a round, one further round and the status requests, with a
+        margin, s."""
+        later = max(0, self.rounds - round_no)
+        further = max(self.row_plan.n_first, self.row_plan.n_least) if self.adaptive else 0
+        n_rounds = 1 + bool(further) + later
+        return session_need(
+            lead=self.lead,
+            slot=self.slot,
+            n_frames=n_remaining + further + later * self.n_frags,
+            pacing=self.pacing,
+            n_status=n_rounds * (1 + self.msg_retries) if self.n_status else 0,
+            status_wait=self.status_wait,
+        )
 
     def frag_nb(self, idx: int) -> int:
         """N of the fragment that is sent as frame `idx` (from 0): the uncoded ones, then the rows."""
@@ -253,9 +271,18 @@ def _plan_group(
         duty_cycle=duty_cycle,
         time=time_of(n_frames),
         lead=lead,
+        pacing=_pacing(config, network, time_of(1).spacing),
+        msg_retries=config.msg_retries,
         status_wait=status_wait,
         session_length=session_length,
     )
+
+
+def _pacing(config: CampaignConfig, network: NetworkCapabilities | None, spacing: float) -> float:
+    """Time between two frames, s. The next one waits for the summary of an earlier one where the network gives them."""
+    if network is None or not network.summaries or config.summary_reports_disabled:
+        return spacing
+    return max(spacing, network.summary_cadence / config.summary_window)
 
 
 def _frag_size(config: CampaignConfig, group: Group, profile_names: set[str]) -> int:

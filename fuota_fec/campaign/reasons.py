@@ -7,7 +7,8 @@ from types import MappingProxyType
 
 REASONS: Mapping[str, str] = MappingProxyType(
     {
-        "never heard": "no uplink of the device came in time",
+        "never heard": "no uplink of the device came in the whole campaign",
+        "not heard in": "no uplink of the device came in time in the stage",
         "no answer in": "all retries of the question are used up",
         "not asked in": "the threshold was met before the device was asked",
         "refused in": "the answer had error bits",
@@ -31,11 +32,14 @@ def kind_of(reason: str) -> str:
     return next(kind for kind in REASONS if reason.startswith(kind))
 
 
-NEVER_HEARD = "never heard"
-SILENCE = ("never heard", "no answer in", "not asked in")
+SILENCE = ("never heard", "not heard in", "no answer in", "not asked in")
 """Beginnings of reasons that prove nothing about a device."""
 STOPPED = "the campaign was stopped"
 DURATION = "maximum duration reached"
+
+
+def unheard(stage: str, *, ever_heard: bool) -> str:
+    return f"not heard in {stage}" if ever_heard else "never heard"
 
 
 def no_answer(stage: str) -> str:

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 
 from fuota_fec.campaign.adaptive import lacks
-from fuota_fec.campaign.messages import Session
+from fuota_fec.campaign.config import CampaignConfig
+from fuota_fec.campaign.messages import Session, Wait
 from fuota_fec.campaign.repair import devices_to_repair
 from fuota_fec.campaign.state import CampaignState, DeviceState, GroupState
 from fuota_fec.planning import schedule
+from fuota_fec.planning.unicast import assumed_loss
 from fuota_fec.radio.airtime import LONGEST_TIME_OUT, session_duration
 
 SESSIONS = ("McClassBSession", "McClassCSession")
 DL_FRAGMENT, FRAG_SESSION_STATUS, UNICAST_REPAIR = "DlFragment", "FragSessionStatus", "UnicastRepair"
 """Names of stages that later stages go back to, or from."""
-
-SESSION_MARGIN, SESSION_EXTRA = 1.25, 60.0
-"""Factor and s by which a session lasts longer than what is to be sent in it."""
 
 Coded = Mapping[str, int]
 """Number of coded fragments of a further round, by group."""
@@ -25,17 +25,21 @@ Coded = Mapping[str, int]
 # ---- sessions --------------------------------------------------------------------------------------------
 
 
-def _session_start(state: CampaignState, now: float) -> float:
+def planned_start(state: CampaignState, now: float) -> schedule.SessionStart:
+    """Start of a session whose requests begin now, from the tries that the campaign has made so far."""
     config, slowest = state.config, state.slowest_period()
+    periods = Counter(device.period for device in state.devices.values() if device.taking_part)
+    losses = (device.loss for device in state.devices.values() if device.taking_part)
     return schedule.session_start(
         now,
-        n_devices=state.n_taking_part(),
+        periods=periods or {slowest: 1},
+        losses=state.tries.losses(assumed_loss(losses)),
         ucast_msg_delay=config.ucast_msg_delay / 1000,
         msg_retries=config.msg_retries,
-        slowest_period=slowest,
         delivery_timeout=config.delivery_timeout,
         late_answer_time=config.stage_complete_delay * slowest,
         margin=config.mcsession_delay,
+        answer_delay=state.answer_delay,
     )
 
 
@@ -61,7 +65,7 @@ def multicast_sessions(state: CampaignState, now: float, round_no: int, coded: C
     one."""
     config = state.config
     first = config.session_start if not state.sessions else None
-    start = _session_start(state, now) if first is None else first
+    start = planned_start(state, now).at if first is None else first
     sessions = {}
     for group in groups_of_session(state, round_no, coded):
         device_class = group.plan.group.device_class
@@ -70,30 +74,30 @@ def multicast_sessions(state: CampaignState, now: float, round_no: int, coded: C
             begins = schedule.beacon_start(start, config.classb_start_beacons_delay if first is None else 0)
         needed = group.plan.session_length if not state.sessions else group.remaining_time()
         needed = min(needed, float(session_duration(LONGEST_TIME_OUT, device_class=device_class)))
-        wanted = max(needed, state.deadline - begins if _lasts_for_duration(state) else _time_to_send(state, group))
+        need = group.plan.session_need(group.remaining, group.round)
+        wanted = max(needed, state.deadline - begins if lasts_for_duration(config) else need)
         time_out = schedule.session_time_out(needed, wanted, device_class)
         sessions[group.name] = Session(start=begins, time_out=time_out, device_class=device_class)
     return sessions
 
 
-def _lasts_for_duration(state: CampaignState) -> bool:
+def session_wait(state: CampaignState, sessions: Mapping[str, Session], now: float) -> Wait:
+    """Start of sessions that are asked for now, and the reason for it."""
+    configured = state.config.session_start is not None and not state.sessions
+    why = "session_start is configured" if configured else planned_start(state, now).reason
+    return Wait(until=min(session.start for session in sessions.values()), why=why)
+
+
+def frames_wait(state: CampaignState, at: float) -> Wait | None:
+    """Start of the sessions, if frames that are to be sent from now on wait for it."""
+    starts = [state.sessions[name].start for name in state.active_groups() if name in state.sessions]
+    until = min(starts, default=at)
+    return Wait(until=until, why="the multicast session begins") if until > at else None
+
+
+def lasts_for_duration(config: CampaignConfig) -> bool:
     """Whether sessions last as long as the campaign may. Those of a setup alone do: their frames are not known."""
-    return state.config.session_length == "duration" or state.config.kind == "multicast"
-
-
-def _time_to_send(state: CampaignState, group: GroupState) -> float:
-    """Time for the frames and status requests that remain to a group and one further round, at the slowest pacing that
-    applies, with a margin, s."""
-    plan, config, network = group.plan, state.config, state.network
-    pacing = plan.time.spacing
-    if network.summaries and not config.summary_reports_disabled:
-        pacing = max(pacing, network.summary_cadence / config.summary_window)
-    further = max(plan.row_plan.n_first, plan.row_plan.n_least) if plan.adaptive else 0
-    n_rounds = 1 + bool(further) + max(0, plan.rounds - group.round)
-    n_frames = group.remaining + further + max(0, plan.rounds - group.round) * plan.n_frags
-    n_status = n_rounds * (1 + config.msg_retries) if plan.n_status else 0
-    needed = plan.lead + plan.slot + n_frames * pacing + n_status * (pacing + plan.status_wait)
-    return needed * SESSION_MARGIN + SESSION_EXTRA
+    return config.session_length == "duration" or config.kind == "multicast"
 
 
 def session_stage(state: CampaignState) -> str:
@@ -103,7 +107,7 @@ def session_stage(state: CampaignState) -> str:
 
 def session_fits(state: CampaignState, now: float, groups: list[GroupState]) -> bool:
     """Whether another session with the remaining frames of these groups ends within the maximum duration."""
-    start = _session_start(state, now)
+    start = planned_start(state, now).at
     return all(start + group.remaining_time() <= state.deadline for group in groups)
 
 

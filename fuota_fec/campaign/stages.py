@@ -13,7 +13,7 @@ from typing import Literal
 from fuota_fec.campaign import questions, reasons
 from fuota_fec.campaign.adaptive import lacks
 from fuota_fec.campaign.config import CampaignConfig
-from fuota_fec.campaign.messages import Session
+from fuota_fec.campaign.messages import Session, StageStarted, Wait
 from fuota_fec.campaign.plan import Plan
 from fuota_fec.campaign.questions.question import Question
 from fuota_fec.campaign.repair import more_for
@@ -23,14 +23,16 @@ from fuota_fec.campaign.sessions import (
     UNICAST_REPAIR,
     Coded,
     can_be_helped,
+    frames_wait,
     has_rounds,
     multicast_sessions,
     not_repaired,
+    session_wait,
 )
 from fuota_fec.campaign.state import CampaignState, Data, DeviceState
 from fuota_fec.campaign.turn import Phase, Questions
 from fuota_fec.devices.profiles import RebootVerb
-from fuota_fec.planning import schedule
+from fuota_fec.planning.unicast import unicast_stage
 
 UNHEARD_PERIODS = 3
 """Number of uplink periods after which a device that was not heard is given up."""
@@ -58,6 +60,8 @@ class Stage:
     """Sessions, by group, that are fixed when the stage begins at a Unix time for a round."""
     ends_at: Callable[[CampaignState, float], float | None] = lambda _state, _at: None
     """Unix time of the end of the stage, begun at a Unix time; None: no such limit."""
+    wait: Callable[[CampaignState, float], Wait | None] = lambda _state, _at: None
+    """Wait of the stage, begun at a Unix time, for a time."""
     not_before: Callable[[CampaignState], float] | None = None
     """Unix time before which nothing is asked, and after which a device must be heard anew; None: no such limit."""
     bounded: bool = True
@@ -236,6 +240,11 @@ def _version_questions(state: CampaignState, device: DeviceState) -> Questions:
     return () if passes else (questions.DEV_VERSION,)
 
 
+def _verification_wait(state: CampaignState, at: float) -> Wait | None:
+    until = _verification_begins(state)
+    return Wait(until=until, why="time for the devices to install the image and to reboot") if until > at else None
+
+
 def _verification_begins(state: CampaignState) -> float:
     config = state.config
     if config.reboot_time is not None:
@@ -248,7 +257,7 @@ def _verification_ends(state: CampaignState, at: float) -> float:
     """End of the verification: one unicast stage after the reboots and the process time, or after a later begin."""
     config, slowest = state.config, state.slowest_period()
     asking = state.n_taking_part() * config.ucast_msg_delay / 1000
-    stage = schedule.unicast_stage(config.msg_retries, slowest, config.delivery_timeout)
+    stage = unicast_stage(config.msg_retries, slowest, config.delivery_timeout)
     begins = max(at, _verification_begins(state)) + config.fuota_process_max_time
     return begins + UNHEARD_PERIODS * slowest + asking + stage
 
@@ -321,6 +330,7 @@ STAGES: tuple[Stage, ...] = (
         name=DL_FRAGMENT,
         planned=lambda config, _plan: config.kind != "multicast",
         exchange="fragments",
+        wait=frames_wait,
         stays=lambda state, device: (
             not state.groups[device.group.name].failed or state.groups[device.group.name].remaining > 0
         ),
@@ -367,6 +377,7 @@ STAGES: tuple[Stage, ...] = (
         planned=lambda config, _plan: config.kind == "firmware",
         questions=_version_questions,
         not_before=_verification_begins,
+        wait=_verification_wait,
         ends_at=_verification_ends,
         bounded=False,
         stays=lambda state, device: state.groups[device.group.name].plan.adaptive,
@@ -378,6 +389,20 @@ STAGES: tuple[Stage, ...] = (
 def planned_stages(config: CampaignConfig, plan: Plan) -> tuple[Stage, ...]:
     """Stages of a campaign, in order."""
     return tuple(stage for stage in STAGES if stage.planned(config, plan))
+
+
+def begin(stage: Stage, state: CampaignState, now: float, round_no: int, coded: Coded) -> StageStarted:
+    """StageStarted of a stage that begins now, with its sessions and its wait."""
+    sessions = stage.sessions(state, now, round_no, coded) if stage.sessions else None
+    return StageStarted(
+        at=now,
+        stage=stage.name,
+        n_devices=state.n_taking_part(),
+        round=round_no,
+        sessions=sessions,
+        coded=dict(coded),
+        wait=session_wait(state, sessions, now) if sessions else stage.wait(state, now),
+    )
 
 
 CLEAN_UP = Stage(name="clean-up", bounded=False)

@@ -15,11 +15,13 @@ from fuota_fec.campaign.messages import (
     Membership,
     NetworkCapabilities,
     Session,
+    Wait,
 )
 from fuota_fec.campaign.plan import GroupPlan, Plan
 from fuota_fec.campaign.timers import Timers
 from fuota_fec.codec.block import FragmentedBlock
 from fuota_fec.devices.profiles import DeviceProfile, profile
+from fuota_fec.planning.unicast import Tries
 
 LAST_SESSION_CNT = 0xFFFF
 MOST_OWN_ACCORD = 64
@@ -50,6 +52,9 @@ class DeviceState:
     passed: bool = False
     """Whether the device succeeded in the deciding stage."""
     heard: bool = False
+    """Whether the device was heard; in a stage that needs a fresh uplink, since it may be asked."""
+    ever_heard: bool = False
+    """Whether the device was heard in this campaign."""
     unreported: str | None = None
     """ID of the last request of any stage, until it is known to have left the network's queue."""
     queued_until: float = 0.0
@@ -205,6 +210,12 @@ class CampaignState:
     sessions: dict[str, Session] = field(default_factory=dict)
     asked_groups: frozenset[str] = frozenset()
     """Names of the groups of the last session stage."""
+    wait: Wait | None = None
+    """Time that the present stage waits for."""
+    tries: Tries = field(default_factory=Tries)
+    """Tries of unicast requests so far."""
+    answer_delay: float = 0.0
+    """Longest time so far from a request that was sent to its answer, s."""
     sent_until: float = 0.0
     """Unix time of the end of the last multicast frame."""
     n_requests: int = 0

@@ -8,7 +8,7 @@ from typing import Any
 
 from fuota_fec.campaign.config import CampaignConfig
 from fuota_fec.campaign.exchanges.base import Exchange
-from fuota_fec.campaign.messages import Event, StageEnded
+from fuota_fec.campaign.messages import Event, StageEnded, Wait
 from fuota_fec.campaign.plan import Plan
 from fuota_fec.campaign.stages import Stage
 from fuota_fec.campaign.state import CampaignState, Data, DeviceState
@@ -67,6 +67,8 @@ class CampaignProgress:
     """"running"; "closing" while only late answers count; "over"; "" before the start and after the end."""
     asks_from: float
     """Unix time before which the stage asks nothing; 0: none."""
+    wait: Wait | None
+    """Unix time until which the stage waits, and the reason; None if it does not wait for a time."""
     n_stages_completed: int
     round: int
     n_devices: int
@@ -81,7 +83,7 @@ class CampaignProgress:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CampaignStatus(CampaignProgress):
     """Progress, and the status of each device: `n_taking_part` have not left, `unconfirmed` did not confirm the
-    clean-up."""
+    clean-up. `wait` also has answers and reports that the campaign waits for."""
 
     n_taking_part: int
     unconfirmed: tuple[str, ...]
@@ -95,7 +97,9 @@ def progress(
     main: Exchange | None,
     ended: StageEnded | None,
     stages: tuple[Stage, ...],
+    at: float,
 ) -> CampaignProgress:
+    """Progress of a campaign whose last event was at the Unix time `at`."""
     names = tuple(stage.name for stage in stages)
     spacing = {name: (group.time.spacing, group.time.rule) for name, group in plan.groups.items()}
     if state is None:
@@ -110,6 +114,7 @@ def progress(
             stage_started=0.0,
             stage_status="",
             asks_from=0.0,
+            wait=None,
             n_stages_completed=0,
             round=1,
             n_devices=len(config.devices),
@@ -130,6 +135,7 @@ def progress(
         stage_started=state.stage_started,
         stage_status=_stage_status(state, main),
         asks_from=main.not_before if main is not None else 0.0,
+        wait=state.wait if state.wait is not None and state.wait.until > at else None,
         n_stages_completed=max(state.stage_idx, 0) + (main is None and _passed(state, ended)),
         round=state.round,
         n_devices=len(config.devices),
@@ -191,8 +197,12 @@ def progress_record(
     return {**record, **about}
 
 
-def campaign_status(seen: CampaignProgress, state: CampaignState | None, phase_of: PhaseOf) -> CampaignStatus:
+def campaign_status(
+    seen: CampaignProgress, state: CampaignState | None, phase_of: PhaseOf, wait: Wait | None = None
+) -> CampaignStatus:
+    """Status of a campaign; `wait` is the wait of its exchange, if it has one."""
     values = {name: getattr(seen, name) for name in CampaignProgress.__dataclass_fields__}
+    values["wait"] = seen.wait or wait
     devices = list(state.devices.values()) if state is not None else []
     return CampaignStatus(
         **values,

@@ -72,6 +72,8 @@ class Turn:
     """ID of the last request whose answer was deferred."""
     handed_over_at: float = 0.0
     """Unix time of the last hand-over."""
+    sent_at: float = 0.0
+    """Unix time of the last sent report."""
     timer: TimerKey = field(init=False)
     """Timer key of the device's deadline."""
 

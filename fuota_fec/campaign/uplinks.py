@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from itertools import pairwise
-from statistics import median
 
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.config import LAST_TIME
 from fuota_fec.campaign.exchanges.base import Decisions, Exchange
 from fuota_fec.campaign.exchanges.replies import APP_TIME_ANS, Replies
+from fuota_fec.campaign.periods import MOST_INTERVALS, uplink_period
 from fuota_fec.campaign.questions.question import Question
 from fuota_fec.campaign.state import CampaignState, Data, DeviceState
 from fuota_fec.errors import WireError
@@ -18,8 +17,6 @@ from fuota_fec.wire import clock, firmware, fragmentation, multicast
 from fuota_fec.wire.clock import gps_difference, gps_from_unix, gps_to_wire
 from fuota_fec.wire.commands import Command
 
-LEAST_INTERVALS, MOST_INTERVALS = 3, 9
-"""Numbers of intervals between uplinks: the fewest whose median counts, and the most, the last ones, that enter it."""
 MOST_DELAY = 10.0
 """Delay of an uplink, s, up to which its time of reception is relied on."""
 FIRST_CHANGE, LATER_CHANGE = 0.01, 0.25
@@ -138,19 +135,16 @@ class Uplinks:
         return right and state.config.kind == "firmware"
 
     def _measure(self, device: DeviceState, received_at: float, now: float) -> Decisions:
-        """Reports the median of the last intervals, once there are three and at most once in a stage."""
+        """Reports the period that the last uplinks show, at most once in a stage."""
         times = self._heard.get(device.dev_eui)
         if times is None:
             times = self._heard[device.dev_eui] = array("d")
         if times and received_at <= times[-1]:
             return
         times.append(received_at)
-        if len(times) <= LEAST_INTERVALS:
-            return
         del times[: -MOST_INTERVALS - 1]
-        if device.measured_in == self._state.stage_idx:
+        if device.measured_in == self._state.stage_idx or (period := uplink_period(times, device.period)) is None:
             return
-        period = max(1.0, median(later - earlier for earlier, later in pairwise(times)))
         change = FIRST_CHANGE if device.measured_in < 0 else LATER_CHANGE
         if abs(period - device.period) > change * device.period:
             yield m.PeriodMeasured(at=now, dev_eui=device.dev_eui, period=period)

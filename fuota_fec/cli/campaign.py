@@ -348,6 +348,8 @@ def _print_status(console: Console, status: CampaignStatus, owner: str) -> None:
     console.print(f"campaign {status.id}: {status.status}{paused}{where}", soft_wrap=True)
     if where:
         console.print(f"stage {status.n_stages_completed + 1} of {len(status.stages)}, {done}", soft_wrap=True)
+    if status.wait is not None:
+        console.print(f"waits until {_when(status.wait.until)}: {status.wait.why}", soft_wrap=True)
     for name, (sent, planned) in status.fragments.items():
         console.print(f"group {name}: {sent} of {planned} frames", soft_wrap=True)
     for name, f_cnt in status.next_f_cnt.items():

@@ -104,7 +104,11 @@ class StageReport:
             plans = list(campaign.plan.groups.values())
             to_come = sum(planned - begun for begun, planned in campaign.progress().fragments.values())
             total = to_come if sending else event.n_devices
-            self._progress.reset(self._task, description=event.stage, total=total, visible=True)
+            later = event.wait is not None and event.wait.until - event.at >= 1
+            until = f" until {clock(event.wait.until)}" if event.wait is not None and later else ""
+            self._progress.reset(self._task, description=f"{event.stage}{until}", total=total, visible=True)
+            if event.wait is not None and until:
+                self._line(event.at, f"{event.stage:<23} waits{until}: {event.wait.why}")
             for plan in plans if sending else ():
                 self._line(
                     event.at,

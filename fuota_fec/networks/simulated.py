@@ -39,6 +39,8 @@ MULTICAST_DELAY = 0.2
 """s from the hand-over of a multicast frame until it is ready to be sent."""
 SUMMARY_DELAY = 1.0
 """s from the transmission of a multicast frame to its summary report."""
+SUMMARY_CADENCE = 2.0
+"""s from a multicast downlink to its summary report, where no frame is before it."""
 REORDER_DELAY = 5.0
 """Longest delay of an uplink or report that is given out of order, s."""
 JITTER = 0.1

@@ -17,12 +17,11 @@ from typing import Literal, get_args
 
 from fuota_fec.checks import integer, shown
 from fuota_fec.errors import ParameterError
-from fuota_fec.planning.schedule import fragment_size
+from fuota_fec.planning.schedule import fragment_size, session_need, session_time_out
 from fuota_fec.radio.airtime import (
     TransmissionTime,
     ping_spacing,
     session_duration,
-    session_time_out,
     transmission_time,
 )
 from fuota_fec.radio.regions import BEACON_PERIOD, DataRate, region
@@ -133,9 +132,13 @@ class EnergyModel:
 
     def listening(self, time: TransmissionTime, session_length: float, sending: Sending) -> float:
         """Time, s, for which the receiver of a device is on during a session."""
-        time_out = _time_out(session_length, sending.device_class)
+        time_out = _time_out(time, session_length, sending)
         if self.until_time_out and time_out is not None:
             session_length = session_duration(time_out, device_class=sending.device_class)
+        return self.receiving(time, session_length, sending)
+
+    def receiving(self, time: TransmissionTime, session_length: float, sending: Sending) -> float:
+        """Time, s, for which the receiver of a device is on that listens for `session_length` s."""
         if sending.periodicity is None:
             return session_length
         n_empty = max(0, math.ceil(session_length / ping_spacing(sending.periodicity)) - time.n_frames)
@@ -328,7 +331,7 @@ def _group(
     )
     lead = sending.lead if sending.periodicity is None else ping_spacing(sending.periodicity)
     session_length = lead + time.duration
-    time_out = _time_out(session_length, sending.device_class)
+    time_out = _time_out(time, session_length, sending)
     problem = ""
     if n_frags > sending.frags_max:
         problem = f"{n_frags} fragments of {frag_size} bytes, the devices accept at most {sending.frags_max}"
@@ -355,10 +358,16 @@ def _group(
     )
 
 
-def _time_out(session_length: float, device_class: Literal["B", "C"]) -> int | None:
-    """TimeOut exponent of a session; None if no session is long enough."""
+def _time_out(time: TransmissionTime, session_length: float, sending: Sending) -> int | None:
+    """TimeOut exponent of a session for these frames, as in a campaign; None if no session is long enough."""
+    need = session_need(
+        lead=session_length - time.duration,
+        slot=0.0 if sending.periodicity is None else ping_spacing(sending.periodicity),
+        n_frames=time.n_frames,
+        pacing=time.spacing,
+    )
     try:
-        return session_time_out(session_length, device_class=device_class)
+        return session_time_out(session_length, need, sending.device_class)
     except ParameterError:
         return None
 

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Literal
 
 from fuota_fec.errors import ParameterError
+from fuota_fec.planning.unicast import TryLosses, answered_by, unicast_stage
 from fuota_fec.radio.airtime import LONGEST_TIME_OUT, session_duration
 from fuota_fec.radio.regions import BEACON_PERIOD
 from fuota_fec.wire.clock import gps_from_unix, unix_from_gps
 from fuota_fec.wire.limits import DATA_FRAGMENT_HEADER_LEN, MAX_FRAG_SIZE
+
+CONFIDENCE = 0.995
+"""Probability with which all devices that can succeed have confirmed before a computed session start."""
+SESSION_MARGIN, SESSION_EXTRA = 1.25, 60.0
+"""Factor and s by which a session lasts longer than what is to be sent in it."""
 
 
 def fragment_size(max_app_payload: int, *, fsize: int | None = None, multiple_of: int = 0) -> int:
@@ -36,29 +44,49 @@ def block_ack_delay(n_devices: int, answer_spread_max: float) -> int:
     return next((b for b in range(7) if 2 ** (b + 4) >= wanted), 7)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionStart:
+    """Start of a multicast session whose requests begin now, and the reason for it."""
+
+    at: float
+    """Unix time, a whole second, as SessionTime is."""
+    reason: str
+
+
 def session_start(
     now: float,
     *,
-    n_devices: int,
+    periods: Mapping[float, int],
+    losses: TryLosses,
     ucast_msg_delay: float,
     msg_retries: int,
-    slowest_period: float,
     delivery_timeout: float,
     late_answer_time: float,
     margin: float,
-) -> float:
-    """Unix time of a multicast session whose requests begin now: the time by which the last resend is answered.
+    answer_delay: float = 0.0,
+) -> SessionStart:
+    """Start of a multicast session whose requests begin at the Unix time `now`.
 
-    All arguments are in seconds, `ucast_msg_delay` too (ms in a campaign's configuration). The result is a whole
-    second, as SessionTime is.
+    It is the time by which, with a probability of CONFIDENCE, every device that can succeed has confirmed; not before
+    the next uplink of the slowest device, and not after the time by which the last resend to it is answered. `periods`:
+    number of devices by uplink period, s. All times are in seconds, `ucast_msg_delay` too (ms in a campaign's
+    configuration).
     """
-    answering = unicast_stage(msg_retries, slowest_period, delivery_timeout)
-    return math.ceil(now + n_devices * ucast_msg_delay + answering + late_answer_time + margin)
-
-
-def unicast_stage(msg_retries: int, slowest_period: float, delivery_timeout: float) -> float:
-    """Longest duration, s, of a unicast request to the slowest device: all resends, and the answer to the last."""
-    return (1 + msg_retries) * (2 * slowest_period + 2 * delivery_timeout)
+    n_devices, slowest = sum(periods.values()), max(periods)
+    confirmed = answered_by(
+        periods,
+        losses,
+        share=1 - (1 - CONFIDENCE) / n_devices,
+        msg_retries=msg_retries,
+        delivery_timeout=delivery_timeout,
+        answer_delay=answer_delay,
+    )
+    likely = n_devices * ucast_msg_delay / losses.success + max(confirmed, slowest)
+    longest = n_devices * ucast_msg_delay + unicast_stage(msg_retries, slowest, delivery_timeout) + late_answer_time
+    reason = f"time for {n_devices} devices to confirm, with an uplink every {slowest:.0f} s or less"
+    if likely < longest:
+        reason += f" and {100 * (1 - losses.success):.0f} % of tries lost"
+    return SessionStart(at=math.ceil(now + min(likely, longest) + margin), reason=reason)
 
 
 def beacon_start(start: float, n_beacons: int) -> float:
@@ -68,6 +96,18 @@ def beacon_start(start: float, n_beacons: int) -> float:
     """
     gps = gps_from_unix(start) + n_beacons * BEACON_PERIOD
     return unix_from_gps(math.ceil(gps / BEACON_PERIOD) * BEACON_PERIOD)
+
+
+def session_need(
+    *, lead: float, slot: float, n_frames: int, pacing: float, n_status: int = 0, status_wait: float = 0.0
+) -> float:
+    """Length of a session that is to hold so many frames and status requests, with a margin, s.
+
+    `lead`: time before the first frame. `slot`: longest wait for a ping slot in class B, else 0. `pacing`: time between
+    two frames. `status_wait`: wait for the answers to a status request. All are in seconds.
+    """
+    sending = lead + slot + n_frames * pacing + n_status * (pacing + status_wait)
+    return sending * SESSION_MARGIN + SESSION_EXTRA
 
 
 def session_time_out(needed: float, wanted: float, device_class: Literal["B", "C"] = "C") -> int:

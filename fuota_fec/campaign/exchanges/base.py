@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
-from fuota_fec.campaign.messages import Event
+from fuota_fec.campaign.messages import Event, Wait
 from fuota_fec.campaign.questions.question import Question
 from fuota_fec.campaign.state import CampaignState, DeviceState
 from fuota_fec.campaign.timers import TimerKey
@@ -120,6 +120,10 @@ class Exchange(ABC):
     def not_before(self) -> float:
         """Unix time before which nothing is asked; 0: none."""
         return 0.0
+
+    def wait(self) -> Wait | None:
+        """Answers or reports that the exchange waits for: the latest deadline, and what it waits for."""
+        return None
 
     def phase(self, device: DeviceState) -> Phase:
         """Phase of a device in this exchange."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from fuota_fec.campaign.exchanges.base import Exchange
 from fuota_fec.campaign.exchanges.multicast import Multicast
-from fuota_fec.campaign.messages import Event, GroupDone, StageEnded
+from fuota_fec.campaign.messages import Event, GroupDone, StageEnded, Wait
 from fuota_fec.campaign.stages import RULES, Stage
 from fuota_fec.campaign.state import CampaignState
 from fuota_fec.campaign.timers import TimerKey
@@ -45,6 +45,9 @@ class Fragments(Exchange):
 
     def progress(self) -> dict[str, tuple[int, int]]:
         return {name: (group.n_begun, group.n_frames) for name, group in self.multicast.groups.items()}
+
+    def wait(self) -> Wait | None:
+        return self.multicast.wait()
 
     def knows(self, request_id: str) -> bool:
         return request_id in self.multicast.by_request

@@ -29,6 +29,7 @@ from fuota_fec.campaign.messages import (
     StageEnded,
     StatusRepeated,
     Unanswered,
+    Wait,
 )
 from fuota_fec.campaign.questions import status_request
 from fuota_fec.campaign.stages import Stage
@@ -116,6 +117,11 @@ class GroupStatus(UnicastExchange):
 
     def _closes_at(self, now: float) -> float:
         return max(super()._closes_at(now), *self.due.values(), now)
+
+    def wait(self) -> Wait | None:
+        if not self.due:
+            return super().wait()
+        return Wait(until=max(self.due.values()), why=f"answers of group {', '.join(self.due)}")
 
     def outstanding(self) -> list[str]:
         return [*super().outstanding(), *self.multicast.outstanding()]

@@ -22,6 +22,7 @@ from fuota_fec.campaign.messages import (
     Requested,
     Session,
     SummaryOverdue,
+    Wait,
 )
 from fuota_fec.campaign.state import CampaignState, GroupState
 from fuota_fec.campaign.timers import TimerKey, TimerKind
@@ -109,6 +110,15 @@ class GroupTransmission:
         if request_id in self.outstanding:
             yield Reported(at=now, id=request_id, ok=ok, cause=cause)
             yield from self.finish(now)
+
+    def wait(self) -> Wait | None:
+        """The summary without which no further frame is requested; until the end of the session, if for ever."""
+        if not self._waits_for_summary or len(self.outstanding) < self.state.config.summary_window:
+            return None
+        request_id, frame = next(iter(self.outstanding.items()))
+        until = min(self.state.timers.due(TimerKey(TimerKind.SUMMARY, self.name, request_id)), self.session.end)
+        what = f"fragment {frame.frag_nb}" if frame.frag_nb else "the status request"
+        return Wait(until=until, why=f"the summary of {what} of group {self.name}")
 
     def on_summary_timeout(self, request_id: str, now: float) -> Iterator[Event]:
         """Takes a frame without a summary for sent: it may have been, so it is not repeated."""
@@ -290,6 +300,11 @@ class Multicast:
     @property
     def over(self) -> bool:
         return all(group.done for group in self.groups.values())
+
+    def wait(self) -> Wait | None:
+        """The summary that is waited for the longest; None if none is."""
+        waits = [wait for group in self.groups.values() if not group.done and (wait := group.wait()) is not None]
+        return max(waits, key=lambda wait: wait.until, default=None)
 
     def awaits_hand_over(self, request_id: str) -> bool:
         group = self.by_request.get(request_id)

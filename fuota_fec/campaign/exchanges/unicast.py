@@ -8,6 +8,7 @@ that was given up may still answer while the stage closes. `transitions.PHASES` 
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterable
 
 from fuota_fec.campaign import messages as m
@@ -97,6 +98,12 @@ class UnicastExchange(Exchange):
 
     def successes(self) -> Successes:
         return Successes(self.n_succeeded, lambda: (t.device for t in self.turns if t.phase is Phase.SUCCEEDED))
+
+    def wait(self) -> m.Wait | None:
+        due = [self.state.timers.due(turn.timer) for turn in self.turns if turn.phase in OPEN]
+        latest = max((at for at in due if at < math.inf), default=self.state.deadline)
+        until = latest if self.ends_at is None else self.ends_at
+        return m.Wait(until=until, why=f"answers of {len(due)} devices") if due else None
 
     def phase(self, device: DeviceState) -> Phase:
         return self.turns.phase(device)
@@ -189,7 +196,7 @@ class UnicastExchange(Exchange):
 
     def _on_device_timer(self, turn: Turn, now: float) -> Decisions:
         if turn.phase is Phase.UNHEARD:
-            yield m.GivenUp(at=now, dev_eui=turn.device.dev_eui, reason=reasons.NEVER_HEARD)
+            yield m.GivenUp(at=now, dev_eui=turn.device.dev_eui, reason=self._why_open(turn))
         elif turn.phase is Phase.SENT:
             yield m.Unanswered(at=now, id=turn.request_id or "")
         elif turn.phase in _OVERDUE:
@@ -233,7 +240,7 @@ class UnicastExchange(Exchange):
 
     def _why_open(self, turn: Turn) -> str:
         if turn.phase is Phase.UNHEARD:
-            return reasons.NEVER_HEARD
+            return reasons.unheard(self.stage.name, ever_heard=turn.device.ever_heard)
         if turn.phase in (Phase.READY, Phase.UNASKED, Phase.BY_MULTICAST) and not self._was_asked(turn):
             return reasons.not_asked(self.stage.name) if self.closing else reasons.no_answer(self.stage.name)
         return turn.device.reason or reasons.no_answer(self.stage.name)
@@ -313,22 +320,25 @@ class UnicastExchange(Exchange):
 
     def _apply_reported(self, event: m.Reported) -> None:
         turn = self.turns.by_request[event.id]
-        device = turn.device
+        device, tries = turn.device, self.state.tries
         device.queued_until = 0.0  # The request has left, or never will.
         if turn.phase is Phase.HELD:
             device.unreported = None if event.ok else device.unreported
             self.turns.enqueue(turn, event.at)
         elif event.ok and turn.questions[0].frag_nb is not None:
+            tries.n_sent += 1
             device.unreported = None
             turn.questions[0].done(self.state, device)
             self.turns.next_question(turn, event.at)
         elif event.ok:
-            device.unreported = None
+            tries.n_sent += 1
+            device.unreported, turn.sent_at = None, event.at
             self.turns.move(turn, Phase.SENT)
             self._wait(turn, event.at)
         elif turn.phase is Phase.REQUESTED and self.state.paused:
             self.turns.enqueue(turn, event.at)  # The pause held the request back, which uses up no retry.
         else:
+            tries.n_not_sent += 1
             self.turns.try_again(turn, event.at)
 
     def _wait(self, turn: Turn, at: float) -> None:
@@ -343,6 +353,7 @@ class UnicastExchange(Exchange):
 
     def _apply_unanswered(self, event: m.Unanswered) -> None:
         turn = self.turns.by_request[event.id]
+        self.state.tries.n_unanswered += 1
         mute = bool(turn.resends) and not turn.questions[0].optional
         self.turns.try_again(turn, event.at)
         if mute and turn.phase is Phase.READY:
@@ -353,6 +364,8 @@ class UnicastExchange(Exchange):
         device = turn.device
         device.reason, device.note, device.needed = event.reason, event.note, event.needed
         device.loss = device.loss if event.loss is None else event.loss
+        if turn.phase is Phase.SENT:
+            self.state.answer_delay = max(self.state.answer_delay, event.at - turn.sent_at)
         if event.ok:
             turn.questions[0].done(self.state, device)
             self.turns.next_question(turn, event.at)
@@ -385,6 +398,7 @@ class UnicastExchange(Exchange):
     def _apply_closing(self, event: m.StageClosing) -> None:
         """Takes devices out of the queue. They may still answer an earlier request."""
         self.closing_until = event.until
+        self.state.wait = m.Wait(until=event.until, why="late answers")
         self.turns.close(event.at)
         self.state.timers.set(CLOSING, event.until)
 

@@ -57,9 +57,14 @@ class Context:
         return None if reboot is None or self.now is None else reboot - self.now
 
     @cached_property
+    def needed_periods(self) -> tuple[float, ...]:
+        """Uplink periods of the devices that a stage cannot do without, increasing."""
+        return tuple(sorted(map(self.config.uplink_period_of, self.config.devices))[: self.plan.n_needed])
+
+    @property
     def needed_period(self) -> float:
         """Uplink period of the slowest device that a stage cannot do without."""
-        return sorted(map(self.config.uplink_period_of, self.config.devices))[self.plan.n_needed - 1]
+        return self.needed_periods[-1]
 
     @property
     def ucast_spacing(self) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import takewhile
@@ -9,7 +10,8 @@ from types import MappingProxyType
 
 from fuota_fec.campaign.preflight.context import Context
 from fuota_fec.campaign.stages import Stage, planned_stages
-from fuota_fec.planning.schedule import session_start
+from fuota_fec.planning.schedule import SessionStart, session_start
+from fuota_fec.planning.unicast import Tries, assumed_loss
 from fuota_fec.radio.regions import BEACON_PERIOD
 
 BEACON_ACQUISITION = 2.0 * BEACON_PERIOD
@@ -38,19 +40,32 @@ def transmission_end(context: Context) -> float:
 
 def session_wait(context: Context) -> float:
     """Time from the first request of a multicast session to its start, where no start is configured."""
+    wait = planned_start(context).at
+    class_b = any(group.device_class == "B" for group in context.config.groups)
+    return max(wait, BEACON_ACQUISITION) if class_b else wait
+
+
+def planned_start(context: Context) -> SessionStart:
+    """Start of a multicast session whose requests begin at 0, after setup stages in which nothing was lost."""
     config, plan = context.config, context.plan
-    wait = session_start(
+    periods = context.needed_periods
+    asked = Tries(n_sent=_n_setup_stages(context) * len(periods))
+    return session_start(
         0,
-        n_devices=plan.n_needed,
+        periods=Counter(periods),
+        losses=asked.losses(assumed_loss(map(config.loss_of, config.devices))),
         ucast_msg_delay=context.ucast_spacing,
         msg_retries=config.msg_retries,
-        slowest_period=context.needed_period,
         delivery_timeout=config.delivery_timeout,
         late_answer_time=config.stage_complete_delay * plan.slowest_period,
         margin=config.mcsession_delay,
     )
-    class_b = any(group.device_class == "B" for group in config.groups)
-    return max(wait, BEACON_ACQUISITION) if class_b else wait
+
+
+def session_begins(context: Context) -> float:
+    """Time from the start of the campaign to that of the multicast session: configured, or at least."""
+    start = context.session_start_in
+    return setup_time(context) + session_wait(context) if start is None else start
 
 
 def setup_time(context: Context) -> float:

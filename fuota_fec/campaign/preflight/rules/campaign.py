@@ -34,14 +34,17 @@ def _session_start(context: Context) -> Findings:
     start = context.session_start_in
     if start is None:
         return
-    pacing, answered = setup_pacing(context), setup_time(context) + context.needed_period
+    begins = f"the session starts in {start:.0f} s"
+    pacing, received = setup_pacing(context), setup_time(context) + context.needed_period
+    likely = setup_time(context) + session_wait(context)
     remedy = "Set a later session_start, or none to have it computed, or lower ucast_msg_delay (ms)."
     if start < pacing:
-        what = f"the requests before it take {pacing:.0f} s to leave"
-        yield refuse(f"the session starts in {start:.0f} s, {what}", remedy)
-    elif start < answered:
-        what = f"the slowest needed device, with an uplink every {context.needed_period:g} s, has received all "
-        yield warn(f"the session starts in {start:.0f} s; {what}requests after {answered:.0f} s", remedy)
+        yield refuse(f"{begins}, the requests before it take {pacing:.0f} s to leave", remedy)
+    elif start < received:
+        what = f"the slowest needed device, with an uplink every {context.needed_period:g} s, has received all requests"
+        yield refuse(f"{begins}, {what} after {received:.0f} s", remedy)
+    elif start < likely:
+        yield warn(f"{begins}, a computed start would leave {likely:.0f} s for lost requests and answers", remedy)
 
 
 def _reboot_time(context: Context) -> Findings:

@@ -8,7 +8,11 @@ from types import MappingProxyType
 
 from fuota_fec.campaign.plan import GroupPlan
 from fuota_fec.campaign.preflight.context import ANY, TRANSFER, Context, n_counters
+from fuota_fec.campaign.preflight.durations import session_begins
 from fuota_fec.campaign.preflight.finding import Findings, info, refuse, warn
+from fuota_fec.planning.fleet_schedule import EnergyModel, Sending
+from fuota_fec.planning.schedule import session_time_out
+from fuota_fec.radio.airtime import session_duration
 from fuota_fec.radio.regions import region
 from fuota_fec.wire.limits import DATA_FRAGMENT_HEADER_LEN
 from fuota_fec.wire.multicast import LAST_F_CNT
@@ -101,6 +105,27 @@ def _frames(_context: Context, plan: GroupPlan) -> Findings:
     )
 
 
+def _session(context: Context, plan: GroupPlan) -> Findings:
+    """TimeOut of the first session, and the energy of a device that listens until its end, for both lengths."""
+    rest = context.config.max_duration - session_begins(context)
+    lengths = {"need": plan.session_need(plan.n_frames, 1), "duration": rest}
+    chosen = context.config.session_length
+    [other] = set(lengths) - {chosen}
+    yield info(
+        f"session: {_listening(plan, lengths[chosen])}; with session_length = {other!r}: "
+        f"{_listening(plan, lengths[other])}"
+    )
+
+
+def _listening(plan: GroupPlan, wanted: float) -> str:
+    device_class = plan.group.device_class
+    time_out = session_time_out(plan.session_length, max(wanted, plan.session_length), device_class)
+    length = session_duration(time_out, device_class=device_class)
+    sending = Sending(periodicity=plan.group.periodicity if device_class == "B" else None)
+    energy = EnergyModel().energy(EnergyModel().receiving(plan.time, length, sending), length)
+    return f"TimeOut {time_out}, {length} s, {energy:.0f} J for a device that listens until its end"
+
+
 Check = Callable[[Context, GroupPlan], Findings]
 
 RULES: Mapping[str, tuple[frozenset[str], Check]] = MappingProxyType(
@@ -113,5 +138,6 @@ RULES: Mapping[str, tuple[frozenset[str], Check]] = MappingProxyType(
         "no_mic": (TRANSFER, _no_mic),
         "answer_rate": (ANY, _answer_rate),
         "frames": (TRANSFER, _frames),
+        "session": (TRANSFER, _session),
     }
 )

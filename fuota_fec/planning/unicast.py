@@ -1,0 +1,132 @@
+"""Duration of a unicast stage: the longest, and the time by which nearly all devices have answered.
+
+A request waits for the next uplink of its device. A try fails if no uplink is heard in time, or if no answer to the
+request that was sent is; either takes its deadline. Times are in seconds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import product
+from statistics import fmean
+
+import numpy as np
+
+from fuota_fec.errors import ParameterError
+
+_NEGLIGIBLE = 1e-9
+"""Probability below which a number of failed tries is left out."""
+_MOST_FAILED = 40
+"""Number of failed tries beyond which no try is expected to succeed."""
+_RESOLUTION = 0.5
+"""Resolution of times, s."""
+_PRIOR_TRIES = 20
+"""Number of tries that the assumed losses count as, beside those that were made."""
+ASSUMED_LOSS = 0.1
+"""Share of frames that is assumed to be lost in each direction as long as nothing is known."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TryLosses:
+    """Probabilities that a try fails: no uplink of the device is heard in time; the request was sent and no answer is
+    heard. ParameterError unless both are from 0 to below 1."""
+
+    not_sent: float
+    unanswered: float
+
+    def __post_init__(self) -> None:
+        for name in ("not_sent", "unanswered"):
+            value = getattr(self, name)
+            if not 0 <= value < 1:
+                raise ParameterError(f"{name}: {value} is not a probability, expected 0 to below 1")
+
+    @property
+    def success(self) -> float:
+        """Probability that a try succeeds."""
+        return (1 - self.not_sent) * (1 - self.unanswered)
+
+
+@dataclass(slots=True)
+class Tries:
+    """Numbers of tries of unicast requests, and of those that failed."""
+
+    n_not_sent: int = 0
+    n_sent: int = 0
+    n_unanswered: int = 0
+
+    def losses(self, assumed: float = ASSUMED_LOSS) -> TryLosses:
+        """Probabilities that a try fails, from the tries so far and an `assumed` share of lost frames."""
+        lost_answer = 1 - (1 - assumed) ** 2
+        not_sent = self.n_not_sent + _PRIOR_TRIES * assumed
+        unanswered = self.n_unanswered + _PRIOR_TRIES * lost_answer
+        return TryLosses(
+            not_sent=not_sent / (self.n_not_sent + self.n_sent + _PRIOR_TRIES),
+            unanswered=unanswered / (self.n_sent + _PRIOR_TRIES),
+        )
+
+
+def assumed_loss(losses: Iterable[float | None]) -> float:
+    """Share of frames that is assumed to be lost in each direction: the mean of the `losses` that are known."""
+    known = [loss for loss in losses if loss is not None]
+    return fmean(known) if known else ASSUMED_LOSS
+
+
+def unicast_stage(msg_retries: int, slowest_period: float, delivery_timeout: float) -> float:
+    """Longest duration, s, of a unicast request to the slowest device: all resends, and the answer to the last."""
+    return (1 + msg_retries) * (2 * slowest_period + 2 * delivery_timeout)
+
+
+def answered_by(
+    periods: Mapping[float, int],
+    losses: TryLosses,
+    *,
+    share: float,
+    msg_retries: int,
+    delivery_timeout: float,
+    answer_delay: float = 0.0,
+) -> float:
+    """Time, s, from the first requests by which a `share` of the devices that can succeed have answered.
+
+    `periods`: number of devices by uplink period P(d). Devices that use up `msg_retries` resends do not count. An
+    answer is heard `answer_delay` s after its request was sent.
+    """
+    slowest = max(periods)
+    counts = _rounded_up(periods)
+    ways = _failed_tries(losses, msg_retries)
+    period = np.repeat([*counts], len(ways))
+    a, b, p = np.tile(np.array(ways).T, len(counts))
+    begins = a * (period + delivery_timeout) + b * period * np.ceil((slowest + delivery_timeout) / period)
+    weight = p * np.repeat([*counts.values()], len(ways))
+    wanted = share * weight.sum()
+    low, high = 0.0, float((begins + period).max())
+    while high - low > _RESOLUTION:
+        middle = (low + high) / 2
+        # The uplink that a request waits for comes at any time of a period.
+        answered = float(weight @ np.clip((middle - begins) / period, 0, 1))
+        low, high = (low, middle) if answered >= wanted else (middle, high)
+    return high + answer_delay
+
+
+def _rounded_up(periods: Mapping[float, int]) -> dict[float, int]:
+    """Numbers of devices by period, with periods that differ by less than 2 % taken together."""
+    counts: dict[float, int] = {}
+    for period, n in periods.items():
+        step = 1.02 ** math.ceil(math.log(period, 1.02))
+        counts[step] = counts.get(step, 0) + n
+    return counts
+
+
+def _failed_tries(losses: TryLosses, msg_retries: int) -> list[tuple[int, int, float]]:
+    """Numbers of tries that were not sent and that were unanswered before the one that succeeds, and the probability,
+    given that one succeeds."""
+    sent_in_vain = (1 - losses.not_sent) * losses.unanswered
+    most = min(msg_retries, _MOST_FAILED)
+    ways = [
+        (a, b, math.comb(a + b, a) * losses.not_sent**a * sent_in_vain**b)
+        for a, b in product(range(most + 1), repeat=2)
+        if a + b <= most
+    ]
+    total = sum(p for _, _, p in ways)
+    return [(a, b, p / total) for a, b, p in ways if p > _NEGLIGIBLE * total]
