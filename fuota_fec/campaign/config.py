@@ -191,8 +191,8 @@ class CampaignConfig:
     """True to send frames without waiting for summaries."""
     summary_window: int = field(default=1, metadata=between(1, 16383))
     """Largest number of frames whose summaries are outstanding."""
-    summary_report_timeout: float = field(default=0, metadata=between(0, 1e7))
-    """Timeout for a summary, s, longer in large groups; 0 = no timeout."""
+    summary_report_timeout: float | None = field(default=None, metadata=between(0, 1e7))
+    """Timeout for a summary, s, longer in large groups; 0 = no timeout. Default: 5 times the network's usual time."""
     mcgroup_validity_coeff: float = field(default=10, metadata=between(1, 1e6))
     """Number of frame counters that a group is set up for, as a multiple of its planned frames."""
     fsize: int | None = field(default=None, metadata=between(1, 255))
