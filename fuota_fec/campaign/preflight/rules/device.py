@@ -135,6 +135,16 @@ def _carousel(context: Context, plan: GroupPlan, device: DeviceTraits) -> Findin
     )
 
 
+def _late_repeats(context: Context, plan: GroupPlan, device: DeviceTraits) -> Findings:
+    window = context.config.summary_window
+    if device.profile.late_uncoded is LateUncoded.CORRUPTS and plan.fec and window > 1:
+        yield warn(
+            f"summary_window = {window}: a fragment that no gateway sent is repeated after later ones; "
+            f"{device.profile.name} devices {_CAROUSEL[LateUncoded.CORRUPTS][1]}",
+            "Set summary_window = 1.",
+        )
+
+
 def _rows(_context: Context, plan: GroupPlan, device: DeviceTraits) -> Findings:
     last_row = max(plan.sent_rows, default=0)
     if last_row > len(plan.sent_rows) and device.profile.any_row is Evidence.UNKNOWN:
@@ -337,6 +347,7 @@ RULES: Mapping[str, tuple[frozenset[str], Check]] = MappingProxyType(
         "image_len": (TRANSFER, _image_len),
         "solvable_losses": (TRANSFER, _solvable_losses),
         "carousel": (TRANSFER, _carousel),
+        "late_repeats": (TRANSFER, _late_repeats),
         "rows": (TRANSFER, _rows),
         "frag_index": (TRANSFER, _frag_index),
         "mic": (TRANSFER, _mic),
