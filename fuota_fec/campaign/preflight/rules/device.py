@@ -121,7 +121,13 @@ _CAROUSEL: Mapping[LateUncoded, tuple[Severity, str]] = MappingProxyType(
 
 
 def _carousel(context: Context, plan: GroupPlan, device: DeviceTraits) -> Findings:
-    late = device.profile.late_uncoded
+    late, window = device.profile.late_uncoded, context.config.summary_window
+    if late is LateUncoded.CORRUPTS and plan.fec and window > 1:
+        yield warn(
+            f"summary_window = {window}: a fragment that no gateway sent is repeated after later ones; "
+            f"{device.profile.name} devices {_CAROUSEL[late][1]}",
+            "Set summary_window = 1.",
+        )
     if plan.rounds < 2 or late not in _CAROUSEL:
         return
     severity, what = _CAROUSEL[late]
@@ -133,16 +139,6 @@ def _carousel(context: Context, plan: GroupPlan, device: DeviceTraits) -> Findin
         message=f"{plan.rounds} rounds of uncoded fragments: {device.profile.name} devices {what}",
         remedy="Send the uncoded fragments once, and repair with coded ones (redundancy).",
     )
-
-
-def _late_repeats(context: Context, plan: GroupPlan, device: DeviceTraits) -> Findings:
-    window = context.config.summary_window
-    if device.profile.late_uncoded is LateUncoded.CORRUPTS and plan.fec and window > 1:
-        yield warn(
-            f"summary_window = {window}: a fragment that no gateway sent is repeated after later ones; "
-            f"{device.profile.name} devices {_CAROUSEL[LateUncoded.CORRUPTS][1]}",
-            "Set summary_window = 1.",
-        )
 
 
 def _rows(_context: Context, plan: GroupPlan, device: DeviceTraits) -> Findings:
@@ -347,7 +343,6 @@ RULES: Mapping[str, tuple[frozenset[str], Check]] = MappingProxyType(
         "image_len": (TRANSFER, _image_len),
         "solvable_losses": (TRANSFER, _solvable_losses),
         "carousel": (TRANSFER, _carousel),
-        "late_repeats": (TRANSFER, _late_repeats),
         "rows": (TRANSFER, _rows),
         "frag_index": (TRANSFER, _frag_index),
         "mic": (TRANSFER, _mic),
