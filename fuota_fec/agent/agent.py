@@ -362,10 +362,10 @@ class Agent:
         JournalError, at the end, if the journal failed in this turn.
         """
         self._commit(now)
-        for running in self._running.values() if not self._deaf else ():
-            running.outbox.withdraw(now)
+        self._withdraw(now)
         while self._hand_over(now):
             self._commit(now)
+            self._withdraw(now)
         self._commit(now)
         for name in [name for name, running in self._running.items() if running.over]:
             self._give_up(name)
@@ -378,6 +378,10 @@ class Agent:
         if self._deaf and self._running:
             times.append(now + NETWORK_RETRY)
         return min((at for at in times if at is not None), default=None)
+
+    def _withdraw(self, now: float) -> None:
+        for running in self._running.values() if not self._deaf else ():
+            running.outbox.withdraw(now)
 
     def _hand_over(self, now: float) -> bool:
         """Hands over what may go now. Returns whether there are new events to commit."""

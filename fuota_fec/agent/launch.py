@@ -99,13 +99,14 @@ def open_groups(campaign: Campaign, journal: JournalPort, network: NetworkPort, 
     """Opens the groups of a new campaign on the network. Returns the registry's entries, with the next frame counters
     of a network server that assigns them.
 
-    CampaignError if the server's counter is behind the registry's: counters would be used again with the same McKey.
+    CampaignError if the server's counter is behind the registry's or the configured one: counters would be used again
+    with the same McKey.
     """
     known = journal.known(campaign.config)
     counters = {}
     for name, plan in campaign.plan.groups.items():
-        used_up_to = known.next_f_cnt.get(name, 0)
-        group = builder.multicast_group(campaign, name, max(plan.first_f_cnt, used_up_to))
+        used_up_to = max(plan.first_f_cnt, known.next_f_cnt.get(name, 0))
+        group = builder.multicast_group(campaign, name, used_up_to)
         counter = network.open_group(campaign.id, group)
         if network.capabilities.owns_f_cnt and counter is not None:
             counters[name] = counter

@@ -24,7 +24,7 @@ def lacks(device: DeviceState) -> bool:
 
 def rows_left(state: CampaignState) -> dict[str, int]:
     """Number of coded fragments not sent yet, neither by multicast nor by unicast, by adaptive group."""
-    left = {name: group.rows_left for name, group in state.groups.items() if group.plan.adaptive}
+    left = {name: group.rows_left for name, group in state.groups.items() if group.plan.adaptive and not group.barred}
     repaired = dict.fromkeys(state.groups, 0)
     for device in state.devices.values():
         if device.n_repaired:

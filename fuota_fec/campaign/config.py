@@ -141,7 +141,7 @@ class CampaignConfig:
     """Margin before the start of a multicast session, s."""
     session_start: float | None = field(default=None, metadata=between(0, LAST_TIME))
     """Unix time at which the multicast session starts, before February 2106; computed if not given."""
-    session_length: Literal["need", "duration"] = "duration"
+    session_length: Literal["need", "duration"] = "need"
     """Length of a multicast session: "need" for the frames and status requests in it and one further round, with a
     margin; "duration" until the end of max_duration. A device listens, and uses its battery, until the session ends."""
     classb_start_beacons_delay: int = field(default=2, metadata=between(0, 1000))
@@ -191,8 +191,8 @@ class CampaignConfig:
     """True to send frames without waiting for summaries."""
     summary_window: int = field(default=1, metadata=between(1, 16383))
     """Largest number of frames whose summaries are outstanding."""
-    summary_report_timeout: float = field(default=0, metadata=between(0, 1e7))
-    """Timeout for a summary, s, longer in large groups; 0 = no timeout."""
+    summary_report_timeout: float | None = field(default=None, metadata=between(0, 1e7))
+    """Timeout for a summary, s, longer in large groups; 0 = no timeout. Default: 5 times the network's usual time."""
     mcgroup_validity_coeff: float = field(default=10, metadata=between(1, 1e6))
     """Number of frame counters that a group is set up for, as a multiple of its planned frames."""
     fsize: int | None = field(default=None, metadata=between(1, 255))

@@ -10,21 +10,22 @@ from fuota_fec.campaign.events import EVENTS, Event
 from fuota_fec.errors import JournalError, MissingExtraError
 
 
-def _with_dialects(config: dict[str, Any]) -> dict[str, Any]:
-    """The `version` of a group is its `dialect` from version 3 on."""
+def _of_0_2(config: dict[str, Any]) -> dict[str, Any]:
+    """The `version` of a group is its `dialect` from version 3 on, and sessions lasted for the duration before."""
     groups = [
         {"dialect" if name == "version" else name: value for name, value in group.items()} for group in config["groups"]
     ]
-    return {**config, "groups": groups}
+    return {"session_length": "duration", **config, "groups": groups}
 
 
 UPGRADES: Mapping[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] = {
     ("Configured", 1): lambda values: {**values, "config": {"clean_up": False, **values["config"]}},
-    ("Configured", 2): lambda values: {**values, "config": _with_dialects(values["config"])},
+    ("Configured", 2): lambda values: {**values, "config": _of_0_2(values["config"])},
     ("StageStarted", 1): dict,
     ("StageStarted", 2): dict,
     ("Answered", 1): dict,
     ("DeviceHeard", 1): dict,
+    ("GroupDone", 1): dict,
     ("StageEnded", 1): dict,
     ("Stopping", 1): dict,
     ("Resumed", 1): dict,

@@ -311,11 +311,16 @@ class StageClosing(Event):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupDone(Event):
     """The transmission of a group is over, completely or for a reason. `n_sent` is the number of frames of this
-    round."""
+    round that were requested. The fragments in `again` were requested and not sent: the next session begins with them.
+    Nothing more is sent to a `barred` group by multicast."""
+
+    VERSION: ClassVar[int] = 2
 
     group: str
     n_sent: int
     reason: str = ""
+    again: tuple[int, ...] = ()
+    barred: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

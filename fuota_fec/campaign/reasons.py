@@ -15,6 +15,8 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "other version in": "the device has other package versions than its group",
         "clock off": "the device would have listened at another time",
         "session over": "the multicast session ended before the group had all frames",
+        "frame counters used up": "devices refuse the next frame counter of their group",
+        "frame counter seen before": "the network server assigned a frame counter of the group again",
         "missing": "the device still lacks fragments",
         "image not valid": "the device has no image that it would install",
         "wrong version": "the device runs other firmware",
@@ -56,6 +58,14 @@ def refused(ask: str, bits: str) -> str:
 
 def session_over(n_sent: int, n_frames: int) -> str:
     return f"session over after {n_sent} of {n_frames} fragments"
+
+
+def counters_used_up(n_sent: int, n_frames: int) -> str:
+    return f"frame counters used up after {n_sent} of {n_frames} fragments"
+
+
+def counter_seen(f_cnt: int, next_f_cnt: int) -> str:
+    return f"frame counter seen before: the network assigned {f_cnt}, expected {next_f_cnt} or more for this McKey"
 
 
 def wrong_version(version: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import NamedTuple
 
 from fuota_fec.campaign.config import CampaignConfig, Device, Group, firmware_version
 from fuota_fec.campaign.messages import (
@@ -22,6 +23,7 @@ from fuota_fec.campaign.timers import Timers
 from fuota_fec.codec.block import FragmentedBlock
 from fuota_fec.devices.profiles import DeviceProfile, profile
 from fuota_fec.planning.unicast import Tries
+from fuota_fec.wire.multicast import LAST_F_CNT
 
 LAST_SESSION_CNT = 0xFFFF
 MOST_OWN_ACCORD = 64
@@ -137,6 +139,16 @@ class DeviceState:
         )
 
 
+class Unsent(NamedTuple):
+    """A fragment that was requested and not sent when its session ended."""
+
+    frag_nb: int
+    f_cnt: int | None
+    """Counter of the last request."""
+    repeats: int
+    """Number of repeats, as no gateway sent it."""
+
+
 @dataclass(slots=True, kw_only=True)
 class GroupState:
     """Progress of a group."""
@@ -148,8 +160,12 @@ class GroupState:
     round: int = 1
     n_requested: int = 0
     """Number of frames requested so far: in the present round if rounds repeat the uncoded fragments, else in all."""
+    unsent: tuple[Unsent, ...] = ()
+    """Fragments that were requested and not sent: the next session begins with them."""
     failed: str = ""
     """Reason why the group does not get all of its frames; "" otherwise."""
+    barred: str = ""
+    """Reason why nothing more is sent to the group by multicast; "" otherwise."""
     next_slot: float = float("-inf")
     """Unix time of the earliest next frame."""
 
@@ -159,7 +175,8 @@ class GroupState:
 
     @property
     def remaining(self) -> int:
-        return self.n_frames - self.n_requested
+        """Number of frames to be sent in the present round; 0 if nothing more may be sent."""
+        return 0 if self.barred else self.n_frames - self.n_requested + len(self.unsent)
 
     @property
     def rows_left(self) -> int:
@@ -168,10 +185,12 @@ class GroupState:
 
     def begin_round(self, round_no: int, n_coded: int) -> None:
         """Adds coded fragments; a group without them begins its uncoded ones again."""
+        if self.barred:
+            return
         if n_coded:
             self.round, self.n_frames = round_no, self.n_frames + min(n_coded, self.rows_left)
         elif not self.plan.fec and round_no <= self.plan.rounds:
-            self.round, self.n_requested, self.n_frames = round_no, 0, self.plan.n_frags
+            self.round, self.n_requested, self.n_frames, self.unsent = round_no, 0, self.plan.n_frags, ()
 
     def end_round(self) -> None:
         """Ends the round with the frames that were requested."""
@@ -181,6 +200,13 @@ class GroupState:
         """Time that a session needs for the remaining frames and the status request after them, s."""
         status = self.plan.time.spacing + self.plan.status_wait if self.plan.n_status else 0.0
         return self.plan.lead + self.remaining * self.plan.time.spacing + self.plan.slot + status
+
+
+def end_of_counters(state: CampaignState, group: GroupState) -> int:
+    """First frame counter that a device of the group refuses: the least maxMcFCnt among those that take part."""
+    own, members = group.plan.group, (d for d in state.devices.values() if d.taking_part and d.group.name == group.name)
+    joined = (m for d in members for m in d.memberships if (m.mc_group_id, m.mc_addr) == (own.mc_group_id, own.mc_addr))
+    return min((m.max_mc_f_cnt for m in joined), default=LAST_F_CNT)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -134,6 +134,16 @@ def test_a_server_that_counts_continues_after_the_last_campaign_of_a_group(confi
     assert used == [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9]]
 
 
+def test_a_launch_refuses_a_server_that_counts_below_the_configured_counter(config_of, ring_of, network_of) -> None:
+    config = config_of("c", (1,), group={"first_f_cnt": 500})
+    network = network_of(owns_f_cnt=True)
+    network.counters = {"c/g": 499}
+    with pytest.raises(CampaignError, match="counts from 499, this McKey was used up to 500"):
+        Agent(MemoryJournal(), network, ring_of(config)).launch(Campaign(config, IMAGE), T0)
+    network.counters = {"c/g": 500}
+    Agent(MemoryJournal(), network, ring_of(config)).launch(Campaign(config, IMAGE), T0)
+
+
 def test_a_launch_refuses_a_server_that_would_repeat_counters(config_of, ring_of, network_of) -> None:
     config = config_of("c", (1,))
     journal, network = MemoryJournal(), network_of(owns_f_cnt=True)

@@ -9,8 +9,9 @@ import pytest
 
 from fuota_fec.agent import Agent, run_virtual
 from fuota_fec.campaign import messages as m
+from fuota_fec.campaign import reasons
 from fuota_fec.campaign.campaign import Campaign
-from fuota_fec.errors import NetworkError
+from fuota_fec.errors import CampaignError, NetworkError
 from fuota_fec.journal import MemoryJournal
 from fuota_fec.wire import multicast
 
@@ -230,3 +231,78 @@ def test_a_suspended_campaign_hands_over_none_of_its_requests(config_of, desk_of
     desk.step(10, m.Uplink(f"{2:016x}", 200, answer, desk.now))
     assert desk.agent.campaign("a") is None
     assert [d.id for d in desk.network.taken] == ["a/1", "a/2", "b/1"]
+
+
+# ---- frames of a group -----------------------------------------------------------------------------------
+
+
+def counters_of(journal, campaign="c") -> list[int]:
+    return [e.f_cnt for e in journal.events(campaign) if isinstance(e, m.HandedOver) and e.f_cnt is not None]
+
+
+def test_a_frame_that_the_network_refuses_is_not_overtaken(config_of, ring_of, virtual_network) -> None:
+    """Every second hand-over of a frame fails, before or after it was done."""
+    config = config_of("c", (1, 2), summary_window=4)
+    network = virtual_network([config])
+    submit, tried = network.submit, []
+
+    def flaky(downlink, now):
+        if downlink.group is None:
+            return submit(downlink, now)
+        tried.append(downlink)
+        if len(tried) % 4 == 1:
+            raise NetworkError("failed before it was done")
+        result = submit(downlink, now)
+        if len(tried) % 4 == 3:
+            raise NetworkError("failed after it was done")
+        return result
+
+    network.submit = flaky
+    journal = MemoryJournal()
+    agent, campaign = Agent(journal, network, ring_of(config)), Campaign(config, IMAGE)
+    agent.launch(campaign, T0)
+    run_virtual(agent, network, T0, until=T0 + 200_000)
+    assert campaign.status().status == "SUCCEEDED"
+    assert [d.f_cnt for d in tried] == sorted(d.f_cnt for d in tried)
+    assert len({(d.f_cnt, d.payload) for d in tried}) == len({d.f_cnt for d in tried}) == 5
+    assert len(tried) > 5
+    assert counters_of(journal) == sorted(set(counters_of(journal)))
+
+
+def test_a_server_restored_from_a_backup_ends_the_group_before_the_frame_is_sent(
+    config_of, ring_of, virtual_network
+) -> None:
+    """It counts again from a number that was used: the frame is withdrawn in the same turn."""
+    config = config_of("c", (1, 2))
+    network = virtual_network([config])
+    network.capabilities = m.NetworkCapabilities(owns_f_cnt=True)
+    journal = MemoryJournal()
+    agent, campaign = Agent(journal, network, ring_of(config)), Campaign(config, IMAGE)
+    agent.launch(campaign, T0)
+    handed, on_air = [], []
+    submit, send = network.submit, network._send
+
+    def restored(downlink, now):
+        if downlink.group is not None:
+            handed.append(downlink.id)
+            if len(handed) == 4:
+                network._groups[downlink.group].next_f_cnt = 1
+        return submit(downlink, now)
+
+    def recorded(group, frame, now):
+        on_air.append((frame.f_cnt, frame.downlink.id))
+        send(group, frame, now)
+
+    network.submit, network._send = restored, recorded
+    run_virtual(agent, network, T0, until=T0 + 200_000)
+    status = campaign.status()
+    assert status.status == "FAILED"
+    assert {d.reason for d in status.devices} == {reasons.counter_seen(1, 3)}
+    assert counters_of(journal) == [0, 1, 2, 1]
+    assert [f_cnt for f_cnt, _ in on_air] == [0, 1, 2], "no counter is on the air twice"
+    assert journal.known(config).next_f_cnt == {"g": 3}, "the registry is not lowered"
+    other = config_of("d", (1, 2))
+    network._groups["d/g"] = network._groups["c/g"]
+    second = Agent(journal, network, ring_of(other))
+    with pytest.raises(CampaignError, match="the network server counts from 2, this McKey was used up to 3"):
+        second.launch(Campaign(other, IMAGE), T0 + 300_000)

@@ -106,7 +106,7 @@ def test_the_defaults_of_a_configuration() -> None:
     assert (config.delivery_timeout, config.stage_complete_delay, config.mcsession_delay) == (60, 1, 30)
     assert (config.first_fragment_delay, config.time_tolerance, config.fuota_process_max_time) == (3, 2, 20)
     assert (config.frag_redundancy_max, config.redundancy, config.rows) == (340, "5/6", None)
-    assert (config.summary_reports_disabled, config.summary_window, config.summary_report_timeout) == (False, 1, 0)
+    assert (config.summary_reports_disabled, config.summary_window, config.summary_report_timeout) == (False, 1, None)
     assert (config.mcgroup_validity_coeff, config.answer_spread_max, config.frag_index) == (10, 128, 0)
     assert config.ports == Ports(multicast=200, fragmentation=201, clock=202, firmware=203)
     assert config.descriptor_bytes == bytes(4)

@@ -227,7 +227,7 @@ campaigns = st.fixed_dictionaries({
     "msg_retries": st.sampled_from([1, 0, 2]),
     "ucast_msg_delay": st.sampled_from([0, 1000, 30_000]),
     "summary_window": st.sampled_from([3, 2, 1]),
-    "summary_report_timeout": st.sampled_from([0, 5]),
+    "summary_report_timeout": st.sampled_from([None, 0, 5]),
     "stage_complete_delay": st.sampled_from([1, 0, 3]),
     "fuota_process_max_time": st.sampled_from([20, 0, 400]),
     "max_duration": st.sampled_from([8000, 100_000]),
@@ -545,6 +545,10 @@ class Model:
         self.repeated: Counter[tuple[Any, ...]] = Counter()
         """Number of repeated status requests to a group that are still to be made."""
         self.payload_of: dict[tuple[str, int], bytes] = {}
+        self.last_frame: dict[str, tuple[int, bytes]] = {}
+        """Counter and payload of the frame of a group that was handed over last."""
+        self.barred: set[str] = set()
+        """Groups that get nothing more by multicast."""
         self.sessions: dict[str, m.Session] = {}
 
     def check(self, event: m.Event) -> None:
@@ -575,6 +579,8 @@ class Model:
             case m.DeviceHeard():
                 self.heard.add(event.dev_eui)
                 self.ever_heard.add(event.dev_eui)
+            case m.Returned():
+                self.ever_heard.add(event.dev_eui)
             case m.Deferred() if not event.later:
                 self.deferred[self.stage_no, event.dev_eui, event.ask, None] += 1
             case m.HandedOver() if event.id in self.question_of:
@@ -583,6 +589,9 @@ class Model:
                 assert self.asked[question] <= 1 + self.config.msg_retries + self.deferred[question]
             case m.HandedOver() if (group := self.requests[event.id].group) is not None:
                 self.on_air[group][event.id] = event.at
+                self._on_counter(group, event)
+            case m.GroupDone():
+                self._on_group_done(event)
             case m.Reported():
                 self._on_report(self.requests[event.id], event.ok)
             case m.Requested():
@@ -598,6 +607,28 @@ class Model:
             self.on_air[request.group].pop(request.id, None)
         elif request.dev_eui and ok and self.outstanding.get(request.dev_eui) == request.id:
             del self.outstanding[request.dev_eui]
+
+    def _on_counter(self, group: str, event: m.HandedOver) -> None:
+        request = self.requests[event.id]
+        f_cnt = event.f_cnt if self.d.network.owns_f_cnt else request.f_cnt
+        if f_cnt is None:
+            return
+        last, payload = self.last_frame.get(group, (self.plan.groups[group].first_f_cnt - 1, b""))
+        if f_cnt > last or (request.f_cnt == last and request.digest == payload):
+            self.last_frame[group] = f_cnt, request.digest
+        else:
+            assert self.d.network.owns_f_cnt, "counters rise"
+            self.barred.add(group)
+
+    def _on_group_done(self, event: m.GroupDone) -> None:
+        """Frames that were not handed over in their session do not count as sent."""
+        if event.barred:
+            self.barred.add(event.group)
+        which = None if self.plan.groups[event.group].adaptive else self.stage_no
+        handed_over = {e.id for e in self.d.of(m.HandedOver)}
+        last = {r.frag_nb: r for r in self.requests.values() if r.group == event.group}
+        for frag_nb in event.again:
+            self.n_sent[which, event.group, frag_nb] -= last[frag_nb].id not in handed_over
 
     def _on_unicast(self, event: m.Requested, dev_eui: str) -> None:
         assert event.at >= self.last_unicast + self.config.ucast_msg_delay / 1000 - 1e-6, "unicasts are paced"
@@ -622,6 +653,7 @@ class Model:
         assert not self.paused
         assert not self.closing
         assert not self.stopping
+        assert event.group not in self.barred
         name, plan, session = event.group, self.plan.groups[event.group], self.sessions[event.group]
         on_air = self.on_air.setdefault(name, {})
         last = max(on_air.values(), default=float("-inf"))

@@ -76,6 +76,17 @@ def one_of_two(drive: Any) -> Any:
     return say(d, 2, multicast.McGroupSetupAns(mc_group_id=0, id_error=True))
 
 
+def numbered(drive: Any, *counters: int) -> Any:
+    """The network server assigns these counters."""
+    d = drive(1, network=m.NetworkCapabilities(owns_f_cnt=True), stage=DATA)
+    d.wait_until(d.session().start + 5)
+    for f_cnt in counters:
+        d.hand_over(d.frames()[-1], f_cnt)
+        d.summary(d.frames()[-1])
+        d.wait(2)
+    return d
+
+
 def cleaned(d: Any) -> Any:
     d.clean_up()
     return d
@@ -93,6 +104,8 @@ SCENARIOS: dict[str, Callable[[Any], Any]] = {
         drive(1, stage=SESSION), 1, multicast.McClassCSessionAns(mc_group_id=0, time_to_start=5)
     ),
     "session over": lambda drive: waited(drive(1, max_duration=34_000, stage=DATA), 33_800),
+    "frame counters used up": lambda drive: numbered(drive, 10**6),
+    "frame counter seen before": lambda drive: numbered(drive, 0, 0),
     "missing": lambda drive: say(drive(1, kind="binary", stage=STATUS), 1, status_ans(2, 1)),
     "image not valid": lambda drive: say(
         drive(1, redundancy=0, datafrag_loops_max=1, stage=UPGRADE), 1, firmware.DevUpgradeImageAns(up_image_status=1)

@@ -75,6 +75,7 @@ EXAMPLES = [
     m.LateAnswer(at=1.0, dev_eui="01", stage="x"),
     m.StageClosing(at=1.0, stage="x", until=4.0),
     m.GroupDone(at=1.0, group="g", n_sent=5),
+    m.GroupDone(at=1.0, group="g", n_sent=4, reason="frame counters used up", again=(3,), barred=True),
     m.StageEnded(at=1.0, stage="x", successes=1, ok=True),
     m.Paused(at=1.0),
     m.Unpaused(at=1.0),

@@ -62,14 +62,13 @@ class Fragments(Exchange):
         return self.multicast.on_timer(key, now)
 
     def settle(self, now: float) -> Iterator[Event]:
+        yield from self.multicast.settle(now)
         if self.multicast.over:
             yield from self.end(now)
 
     def end(self, now: float, cause: str = "") -> Iterator[Event]:
-        for name, group in self.multicast.groups.items():
-            if not group.done:
-                reason = f"{cause} after {group.n_begun} of {group.n_frames} fragments"
-                yield GroupDone(at=now, group=name, n_sent=group.n_begun, reason=reason)
+        for group in self.multicast.groups.values():
+            yield from group.end(cause, now)
         successes = self.successes()
         ok = successes.n >= self.state.plan.n_needed
         back_to = "" if cause else way_back(self.stage.name, self.state, now, successes)

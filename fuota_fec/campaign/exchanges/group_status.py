@@ -81,6 +81,10 @@ class GroupStatus(UnicastExchange):
     def awaits_hand_over(self, request_id: str) -> bool:
         return super().awaits_hand_over(request_id) or self.multicast.awaits_hand_over(request_id)
 
+    def settle(self, now: float) -> Decisions:
+        yield from self.multicast.settle(now)
+        yield from super().settle(now)
+
     def on_report(self, request_id: str, ok: bool, cause: str, now: float) -> Decisions:
         if super().knows(request_id):
             return super().on_report(request_id, ok, cause, now)

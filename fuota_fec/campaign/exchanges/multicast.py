@@ -1,8 +1,13 @@
 """Multicast of a group: paced frames in order, each with the group's next frame counter.
 
 The next frame is requested in its slot (the spacing, from hand-over to hand-over) and while fewer than `summary_window`
-frames are without a summary report. A frame that no gateway sent is repeated unchanged before the next one, at most
-twice. No frame is requested that would end after the group's session.
+frames are without a summary report. A frame that no gateway sent is repeated before the next one, at most twice. No
+frame is requested that would end after the group's session; the next session begins with the frames that were requested
+and not sent.
+
+A frame keeps its counter as long as no higher one was requested; after that it gets a new one, as servers and devices
+refuse the old one. No frame is requested before the network has the one before it, so that counters are handed over in
+ascending order. Nothing more is sent to a group whose counters are used up, or whose network server assigned one again.
 """
 
 from __future__ import annotations
@@ -23,8 +28,9 @@ from fuota_fec.campaign.messages import (
     Session,
     SummaryOverdue,
     Wait,
+    Withdrawn,
 )
-from fuota_fec.campaign.state import CampaignState, GroupState
+from fuota_fec.campaign.state import CampaignState, GroupState, Unsent, end_of_counters
 from fuota_fec.campaign.timers import TimerKey, TimerKind
 from fuota_fec.wire.commands import Command
 
@@ -33,7 +39,8 @@ MAX_REPEATS = 2
 MOST_UNCONFIRMED = 8
 """Largest number of frames that a network without summaries is assumed to have queued."""
 OVERDUE = 5
-"""Number of usual waits for a summary after which SummaryOverdue names the frame."""
+"""Number of usual waits for a summary after which SummaryOverdue names the frame, and sending goes on unless the
+timeout is configured."""
 
 
 @dataclass(slots=True)
@@ -66,9 +73,16 @@ class GroupTransmission:
         """ID of the request that is not handed over yet."""
         self.unconfirmed: deque[str] = deque(maxlen=MOST_UNCONFIRMED)
         """IDs of the last frames handed over to a network without summaries: unknown whether they were sent."""
-        self.again: list[Frame] = []
+        self.again = [Frame(*unsent) for unsent in group.unsent] if self.command is None else []
+        """Frames to be sent before the next one: they were requested, and not sent."""
+        self.end_of_counters = end_of_counters(state, group)
+        """First frame counter that a device of the group refuses."""
+        self.misnumbered: tuple[str, str] | None = None
+        """ID of a request to which the network assigned a counter that must not be used, and the reason."""
         self.done: GroupDone | None = None
         self.dropped = False
+        if self.command is None:
+            group.unsent = ()
         group.next_slot = max(group.next_slot, session.start + (0.0 if self.plan.slot else self.plan.lead))
 
     def start(self, at: float) -> None:
@@ -103,8 +117,12 @@ class GroupTransmission:
             yield GroupDone(at=now, group=self.name, n_sent=self.n_begun)
         elif now > self._last_start:
             yield self._over(now)
-        else:
+        elif self.group.barred:
+            yield self._ended(self.group.barred, now, barred=True)
+        elif self._sends_again or (self.n_begun < self.n_frames and self.group.next_f_cnt < self.end_of_counters):
             yield self._request(now)
+        elif not self.outstanding:
+            yield self._out_of_counters(now)
 
     def on_summary(self, request_id: str, ok: bool, cause: str, now: float) -> Iterator[Event]:
         if request_id in self.outstanding:
@@ -134,6 +152,33 @@ class GroupTransmission:
             complete = self._exhausted and all(frame.handed_over for frame in self.outstanding.values())
             yield GroupDone(at=now, group=self.name, n_sent=self.n_begun) if complete else self._over(now)
 
+    def settle(self, now: float) -> Iterator[Event]:
+        """Ends the group once the network has assigned a counter that must not be used."""
+        if self.misnumbered and not self.done:
+            request_id, reason = self.misnumbered
+            yield Withdrawn(at=now, id=request_id)
+            yield self._ended(reason, now, barred=True)
+
+    def _out_of_counters(self, now: float) -> GroupDone:
+        """Ends the group for want of counters. A repeat that is left out is no failure where coded fragments repair it:
+        the status shows whether they did."""
+        if self.command is None and self.n_begun == self.n_frames and self.plan.fec:
+            return GroupDone(at=now, group=self.name, n_sent=self.n_begun)
+        return self._ended(reasons.counters_used_up(self.n_begun, self.n_frames), now, barred=True)
+
+    def end(self, cause: str, now: float) -> Iterator[Event]:
+        if not self.done:
+            yield self._ended(f"{cause} after {self.n_begun} of {self.n_frames} fragments", now)
+
+    def _ended(self, reason: str, now: float, *, barred: bool = False) -> GroupDone:
+        """Ends the group before it has all frames."""
+        again = tuple(frame.frag_nb for frame in self._unsent() if frame.frag_nb is not None)
+        return GroupDone(at=now, group=self.name, n_sent=self.n_begun, reason=reason, again=again, barred=barred)
+
+    def _unsent(self) -> list[Frame]:
+        """Frames that were requested, and not sent as far as is known."""
+        return [*self.again, *(frame for frame in self.outstanding.values() if not frame.handed_over)]
+
     def _enough(self) -> bool:
         """Whether enough devices have reported their block complete (2.0.0), so that the round can end early."""
         if not self.plan.adaptive or self.command is not None or self.n_begun < self.plan.n_frags:
@@ -143,9 +188,9 @@ class GroupTransmission:
     def _over(self, now: float) -> GroupDone:
         """Ends the group with its session. A shortened adaptive round is no failure: the status shows whether it
         sufficed."""
-        cut_short = self.plan.adaptive and self.command is None and self.n_begun >= self.plan.n_frags
-        reason = "" if cut_short else reasons.session_over(self.n_begun, self.n_frames)
-        return GroupDone(at=now, group=self.name, n_sent=self.n_begun, reason=reason)
+        if self.plan.adaptive and self.command is None and self.n_begun >= self.plan.n_frags:
+            return GroupDone(at=now, group=self.name, n_sent=self.n_begun)
+        return self._ended(reasons.session_over(self.n_begun, self.n_frames), now)
 
     def finish(self, now: float) -> Iterator[Event]:
         """Ends the group once all frames are requested and none is outstanding."""
@@ -162,39 +207,56 @@ class GroupTransmission:
         return self.session.end - self.plan.time.frame_time - self.plan.slot
 
     def _request(self, now: float) -> Requested:
-        state = self.state
-        if self.again:
-            frame = self.again[0]
-        else:
-            counter = None if state.network.owns_f_cnt else self.group.next_f_cnt
-            frame = Frame(self.plan.frag_nb(self.n_begun) if self.command is None else None, counter)
-        payload = state.blocks[self.name].frame(frame.frag_nb or 0) if self.command is None else self.command
+        state, frag_nb = self.state, None
+        if self.command is None:
+            frag_nb = self.again[0].frag_nb if self._sends_again else self.plan.frag_nb(self.n_begun)
+        payload = state.blocks[self.name].frame(frag_nb or 0) if self.command is None else self.command
         return Requested(
             at=now,
             id=state.next_request_id(),
             ask="DataFragment" if self.command is None else "FragSessionStatus",
             group=self.name,
             command=self.command,
-            frag_nb=frame.frag_nb,
+            frag_nb=frag_nb,
             f_port=state.config.ports.fragmentation,
-            f_cnt=frame.f_cnt,
+            f_cnt=self._counter(),
             digest=hashlib.sha256(payload).digest()[:8],
             not_after=self._last_start,
         )
 
+    def _counter(self) -> int | None:
+        """Counter of the next request; None where the network assigns it."""
+        if self.state.network.owns_f_cnt:
+            return None
+        return self.again[0].f_cnt if self._keeps_counter else self.group.next_f_cnt
+
+    @property
+    def _keeps_counter(self) -> bool:
+        """Whether the next frame is sent again with the counter that it had: no higher one was requested since."""
+        return bool(self.again) and self.again[0].f_cnt == self.group.next_f_cnt - 1
+
+    @property
+    def _sends_again(self) -> bool:
+        """Whether the next frame is one to be sent again. One that needs a new counter is left out if all that are left
+        are needed for frames that were not requested yet."""
+        n_new = self.n_frames - self.n_begun + (self.plan.n_status if self.command is None else 0)
+        has_room = self.group.next_f_cnt + n_new < self.end_of_counters
+        return bool(self.again) and (self._keeps_counter or has_room)
+
     # ---- what events do ----------------------------------------------------------------------------------
 
     def apply_requested(self, event: Requested) -> None:
-        if self.again:
-            frame = self.again.pop(0)
-            frame.handed_over = False
+        frame = next((frame for frame in self.again if frame.frag_nb == event.frag_nb), None)
+        if frame is not None:
+            self.again.remove(frame)
+            frame.f_cnt, frame.handed_over = event.f_cnt, False
         else:
             frame = Frame(event.frag_nb, event.f_cnt)
             self.n_begun += 1
             if self.command is None:
                 self.group.n_requested = self.n_begun
-            if event.f_cnt is not None:
-                self._next_counter(event.f_cnt + 1)
+        if event.f_cnt is not None:
+            self._next_counter(event.f_cnt + 1)
         self.outstanding[event.id] = frame
         self.last = self.handing_over = event.id
         self.group.next_slot = event.at + self.plan.time.spacing
@@ -213,6 +275,7 @@ class GroupTransmission:
         self.handing_over = ""
         self.group.next_slot = event.at + self.plan.time.spacing
         if event.f_cnt is not None:
+            self._check_counter(event.id, event.f_cnt)
             self._next_counter(event.f_cnt + 1)
         self._on_air_from(event.at)
         if not self._waits_for_summary:
@@ -222,11 +285,19 @@ class GroupTransmission:
             self.set_summary_timers(event.id, event.at)
         self.set_slot(event.at)
 
+    def _check_counter(self, request_id: str, f_cnt: int) -> None:
+        """Marks a frame to which the network assigned a counter that was seen before, or that devices refuse."""
+        if self.state.network.owns_f_cnt and f_cnt < self.group.next_f_cnt:
+            self.misnumbered = request_id, reasons.counter_seen(f_cnt, self.group.next_f_cnt)
+        elif self.state.network.owns_f_cnt and f_cnt >= self.end_of_counters:
+            self.misnumbered = request_id, reasons.counters_used_up(self.n_begun, self.n_frames)
+
     def set_summary_timers(self, request_id: str, at: float) -> None:
         timers, timeout = self.state.timers, self.state.config.summary_report_timeout
-        timers.set(
-            TimerKey(TimerKind.OVERDUE, self.name, request_id), at + OVERDUE * self.state.network.summary_cadence
-        )
+        usually = OVERDUE * self.state.network.summary_cadence
+        timers.set(TimerKey(TimerKind.OVERDUE, self.name, request_id), at + usually)
+        if timeout is None:
+            timeout = usually
         if timeout:
             timers.set(
                 TimerKey(TimerKind.SUMMARY, self.name, request_id), at + timeout * (1 + self.plan.n_devices / 1000)
@@ -254,6 +325,11 @@ class GroupTransmission:
         self.done = event
         if self.command is None and not event.reason:
             self.group.end_round()
+        if event.again:
+            unsent = (Unsent(f.frag_nb, f.f_cnt, f.repeats) for f in self._unsent() if f.frag_nb is not None)
+            self.group.unsent = tuple(frame for frame in unsent if frame.frag_nb in event.again)
+        if event.barred:
+            self.group.barred = event.reason
         self.drop()
 
     def drop(self) -> None:
@@ -310,6 +386,10 @@ class Multicast:
         group = self.by_request.get(request_id)
         frame = group.outstanding.get(request_id) if group is not None and not group.done else None
         return frame is not None and not frame.handed_over
+
+    def settle(self, now: float) -> Iterator[Event]:
+        for group in self.groups.values():
+            yield from group.settle(now)
 
     def on_report(self, request_id: str, ok: bool, cause: str, now: float) -> Iterator[Event]:
         return self.by_request[request_id].on_summary(request_id, ok, cause, now)

@@ -59,7 +59,8 @@ def test_groups_without_devices_are_not_sent_to(drive, group_of):
 
 def test_a_group_whose_session_is_over_does_not_stop_the_others(drive, group_of):
     groups = (group_of("a"), group_of("b", mc_addr="01f3a4b6"))
-    d = drive(2, groups=groups, success_threshold=50, stage_end="all", stage="DlFragment", max_duration=34_000)
+    settings = {"success_threshold": 50, "stage_end": "all", "max_duration": 34_000, "summary_report_timeout": 0}
+    d = drive(2, groups=groups, stage="DlFragment", **settings)
     session = d.of(StageStarted)[2].sessions["a"]
     d.wait(d.campaign.deadline() - d.now)
     for _ in range(5):
@@ -101,7 +102,7 @@ def test_progress_shows_frames_requested_and_planned(sending):
 
 
 def test_fragments_that_remain_go_out_in_another_session_while_the_duration_allows(drive):
-    d = drive(1, stage="DlFragment", max_duration=40_000)
+    d = drive(1, stage="DlFragment", max_duration=40_000, summary_report_timeout=0)
     first = d.session()
     d.wait_until(first.start + 5)
     d.hand_over(d.frames()[0])

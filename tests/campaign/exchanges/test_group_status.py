@@ -319,7 +319,7 @@ def test_silence_of_devices_that_were_asked_one_by_one_is_as_in_any_stage(drive)
 
 def late_status(drive: Any, left: float, **settings: Any) -> Any:
     """Two devices, a carousel whose last summary comes so many seconds before the session's end."""
-    d = drive(2, **{"kind": "binary", "redundancy": 0, "stage": DATA} | settings)
+    d = drive(2, **{"kind": "binary", "redundancy": 0, "stage": DATA, "summary_report_timeout": 0} | settings)
     d.wait_until(d.session().start + 5)
     for n in (1, 2, 3):
         while len(d.frames()) < n:
@@ -356,7 +356,8 @@ def test_a_group_whose_multicast_request_does_not_fit_is_asked_by_unicast(drive,
 
 def test_a_multicast_request_whose_slot_comes_too_late_is_not_waited_for(drive, group_of) -> None:
     """At this data rate and duty cycle slots are two minutes apart."""
-    d = drive(2, groups=(group_of(dr=0, frequency=868_100_000),), kind="binary", redundancy=0, stage=DATA)
+    settings = {"kind": "binary", "redundancy": 0, "summary_report_timeout": 0}
+    d = drive(2, groups=(group_of(dr=0, frequency=868_100_000),), stage=DATA, **settings)
     for n, left in ((1, 1000), (2, 110), (3, 60)):
         while len(d.frames()) < n:
             d.wait(1)

@@ -98,7 +98,7 @@ def test_a_late_summary_does_not_shorten_the_spacing_after_it(sending):
 
 @pytest.mark.parametrize("window", [1, 2, 4])
 def test_at_most_summary_window_frames_are_without_their_summary(sending, window):
-    d = sending(summary_window=window)
+    d = sending(summary_window=window, summary_report_timeout=0)
     for _ in range(10):
         d.hand_over(d.frames()[-1])
         d.wait(60)
@@ -117,12 +117,27 @@ def test_summaries_may_come_in_any_order(sending):
     assert d.stage == "CompletionVerification"
 
 
-def test_without_a_timeout_a_summary_is_waited_for_for_ever(sending):
-    d = sending(max_duration=1_000_000)
+def test_with_a_timeout_of_0_a_summary_is_waited_for_for_ever(sending):
+    d = sending(max_duration=1_000_000, summary_report_timeout=0)
     d.hand_over(d.frames()[0])
     d.wait(20_000)
     assert len(d.frames()) == 1
     assert d.stage == "DlFragment"
+
+
+@pytest.mark.parametrize("cadence", [1, 60])
+def test_by_default_a_summary_is_waited_for_five_times_as_long_as_usual(sending, cadence):
+    """The event that names the frame comes first; then sending goes on."""
+    d = sending(network=NetworkCapabilities(summary_cadence=cadence))
+    first = d.frames()[0]
+    d.hand_over(first)
+    since = d.now
+    d.wait(10 * cadence)
+    [overdue], [report] = d.of(SummaryOverdue), [e for e in d.of(Reported) if e.id == first.id]
+    assert (overdue.id, overdue.frag_nb, overdue.at) == (first.id, 1, since + 5 * cadence)
+    assert (report.ok, report.cause) == (True, "no summary report in time")
+    assert report.at == pytest.approx(since + 5 * cadence * 1.002)
+    assert [frame.frag_nb for frame in d.frames()] == [1, 2]
 
 
 def test_the_summary_timeout_grows_with_the_group(drive):
@@ -284,7 +299,7 @@ def test_no_frame_is_requested_that_would_end_after_the_session(drive):
 
 def test_session_over_fails_the_group_and_says_after_how_many(drive):
     """The maximum duration leaves no time to ask for another session."""
-    d = drive(1, max_duration=34_000, stage="DlFragment")
+    d = drive(1, max_duration=34_000, stage="DlFragment", summary_report_timeout=0)
     session = d.of(StageStarted)[2].sessions["meters"]
     assert session.time_out == 15
     d.wait(d.campaign.deadline() - d.now)
@@ -422,7 +437,7 @@ def test_a_repeat_goes_out_at_once_where_nothing_else_was_sent(sending):
 
 
 def test_a_summary_that_takes_five_times_as_long_as_usual_is_an_event_that_names_the_frame(sending):
-    d = sending(network=NetworkCapabilities(summary_cadence=12))
+    d = sending(network=NetworkCapabilities(summary_cadence=12), summary_report_timeout=0)
     d.hand_over(d.frames()[0])
     d.summary(d.frames()[0])
     d.wait(2)

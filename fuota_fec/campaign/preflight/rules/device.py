@@ -121,7 +121,13 @@ _CAROUSEL: Mapping[LateUncoded, tuple[Severity, str]] = MappingProxyType(
 
 
 def _carousel(context: Context, plan: GroupPlan, device: DeviceTraits) -> Findings:
-    late = device.profile.late_uncoded
+    late, window = device.profile.late_uncoded, context.config.summary_window
+    if late is LateUncoded.CORRUPTS and plan.fec and window > 1:
+        yield warn(
+            f"summary_window = {window}: a fragment that no gateway sent is repeated after later ones; "
+            f"{device.profile.name} devices {_CAROUSEL[late][1]}",
+            "Set summary_window = 1.",
+        )
     if plan.rounds < 2 or late not in _CAROUSEL:
         return
     severity, what = _CAROUSEL[late]

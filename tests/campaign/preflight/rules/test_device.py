@@ -163,6 +163,16 @@ def test_a_second_round_is_refused_for_stacks_that_it_does_not_help(
     assert severities(sound, "carousel", mine, changes={"rounds": 1}, **settings) == []
 
 
+def test_repeats_after_later_frames_are_warned_of_where_they_corrupt_the_block(
+    sound: SimpleNamespace, known_as_mine: Any
+) -> None:
+    mine = known_as_mine(DeviceProfile(name="mine", late_uncoded=LateUncoded.CORRUPTS))
+    assert severities(sound, "carousel", mine, summary_window=2) == ["warn"]
+    assert severities(sound, "carousel", mine, summary_window=1) == []
+    assert severities(sound, "carousel", mine, summary_window=2, redundancy=0, datafrag_loops_max=1) == []
+    assert severities(sound, "carousel", summary_window=2) == []
+
+
 def test_scattered_rows_are_warned_of_where_no_evidence_is_known(sound: SimpleNamespace) -> None:
     for stack, expected in (("lbm", []), ("zephyr", []), ("generic", ["warn"])):
         assert severities(sound, "rows", stack, rows=(1, 2, 900)) == expected
