@@ -94,6 +94,7 @@ def cleaned(d: Any) -> Any:
 
 SCENARIOS: dict[str, Callable[[Any], Any]] = {
     "never heard": lambda drive: waited(drive(1), 301),
+    "not heard in": lambda drive: waited(drive(1, stage=VERIFY), 400),
     "no answer in": lambda drive: mute(drive(1)),
     "not asked in": left_out,
     "refused in": lambda drive: say(drive(1), 1, multicast.McGroupSetupAns(mc_group_id=0, id_error=True)),
@@ -103,7 +104,7 @@ SCENARIOS: dict[str, Callable[[Any], Any]] = {
     "clock off": lambda drive: say(
         drive(1, stage=SESSION), 1, multicast.McClassCSessionAns(mc_group_id=0, time_to_start=5)
     ),
-    "session over": lambda drive: waited(drive(1, max_duration=34_000, stage=DATA), 33_800),
+    "session over": lambda drive: waited(drive(1, max_duration=33_600, stage=DATA), 33_400),
     "frame counters used up": lambda drive: numbered(drive, 10**6),
     "frame counter seen before": lambda drive: numbered(drive, 0, 0),
     "missing": lambda drive: say(drive(1, kind="binary", stage=STATUS), 1, status_ans(2, 1)),

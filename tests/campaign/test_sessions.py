@@ -12,6 +12,8 @@ from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.config import Device
 from fuota_fec.campaign.messages import StageStarted
 from fuota_fec.campaign.state import Data
+from fuota_fec.planning.schedule import session_start
+from fuota_fec.planning.unicast import Tries
 from fuota_fec.wire import firmware, fragmentation, multicast
 from fuota_fec.wire.clock import gps_from_unix
 
@@ -272,9 +274,9 @@ def test_a_session_that_ends_midway_is_followed_by_another_that_goes_on(drive, k
 
 
 def test_without_time_for_another_session_it_fails_and_says_how_far_it_came(drive) -> None:
-    d = started(drive, max_duration=34_000)
+    d = started(drive, max_duration=33_600)
     over(d)
-    assert (d.status, d.now < T0 + 34_000) == ("FAILED", True)
+    assert (d.status, d.now < T0 + 33_600) == ("FAILED", True)
     assert {x.reason for x in d.campaign.status().devices} == {"session over after 2 of 5 fragments"}
     assert {x.status for x in d.campaign.status().devices} == {"failed"}
     assert "session over after 2 of 5 fragments" in d.campaign.status().reason
@@ -434,14 +436,48 @@ def test_replay_over_rounds_and_sessions_is_the_campaign(drive, kind) -> None:
 # ---- start and time-out ---------------------------------------------------------------------------------------
 
 
-def test_the_sessions_start_leaves_time_for_all_retries(drive):
+def test_the_session_starts_when_nearly_all_devices_are_expected_to_have_confirmed(drive):
+    """The campaign's periods and tries enter the start that the schedule computes."""
     settings = {"ucast_msg_delay": 500, "msg_retries": 3, "delivery_timeout": 20, "mcsession_delay": 45}
     devices = tuple(Device(dev_eui=f"{i:016x}", group="meters", uplink_period=60 * i) for i in (1, 2, 3))
     d = drive(3, devices=devices, stage_complete_delay=2, stage=CLASS_C, **settings)
-    begun = d.of(StageStarted)[2].at
-    expected = begun + 3 * 0.5 + 4 * (2 * 180 + 2 * 20) + 2 * 180 + 45
-    assert expected <= session(d).start < expected + 1
-    assert session(d).start == int(session(d).start)
+    begun = d.of(StageStarted)[2]
+    start = session_start(
+        begun.at,
+        periods={60: 1, 120: 1, 180: 1},
+        losses=Tries(n_sent=6).losses(),
+        ucast_msg_delay=0.5,
+        msg_retries=3,
+        delivery_timeout=20,
+        late_answer_time=2 * 180,
+        margin=45,
+    )
+    assert (session(d).start, begun.wait) == (start.at, m.Wait(until=start.at, why=start.reason))
+    assert begun.at + 180 + 45 <= session(d).start <= begun.at + 3 * 0.5 + 4 * (2 * 180 + 2 * 20) + 2 * 180 + 45
+
+
+def test_losses_of_the_campaign_delay_the_start_of_its_session(drive):
+    def wait(lost: int) -> float:
+        d = drive(3, msg_retries=5, stage=FRAG)
+        d.ask(1)
+        for _ in range(lost):
+            d.sent(d.requests(1)[-1], ok=False)
+            d.wait(2)
+        d.reach(CLASS_C)
+        return float(session(d).start - d.of(StageStarted)[2].at)
+
+    assert wait(0) < wait(2)
+
+
+def test_a_session_stage_waits_for_its_configured_start(drive):
+    d = drive(1, session_start=T0 + 20_000.0, stage=CLASS_C)
+    assert d.of(StageStarted)[2].wait == m.Wait(until=T0 + 20_000.0, why="session_start is configured")
+
+
+def test_frames_wait_for_the_session(drive):
+    d = drive(1, stage=DATA)
+    assert d.of(StageStarted)[-1].wait == m.Wait(until=session(d).start, why="the multicast session begins")
+    assert d.campaign.status().wait == d.of(StageStarted)[-1].wait
 
 
 def test_the_sessions_start_is_the_same_in_every_resend_and_for_every_device(drive):
@@ -464,9 +500,9 @@ def test_a_configured_start_is_used(drive):
     assert asked(d).session_time == int(gps_from_unix(1_800_020_000)) % 2**32
 
 
-@pytest.mark.parametrize(("max_duration", "time_out"), [(1000, 8), (1815, 10), (100_000, 15)])
+@pytest.mark.parametrize(("max_duration", "time_out"), [(760, 8), (1500, 10), (100_000, 15)])
 def test_the_time_out_reaches_to_the_maximum_duration(drive, max_duration, time_out):
-    d = drive(1, max_duration=max_duration, stage=CLASS_C)
+    d = drive(1, max_duration=max_duration, session_length="duration", stage=CLASS_C)
     left = d.of(StageStarted)[0].at + max_duration - session(d).start
     assert session(d).time_out == time_out
     assert 2**time_out >= min(left, 2**15)
@@ -495,9 +531,10 @@ def test_a_configured_start_of_class_b_is_rounded_up_to_a_beacon(drive, group_of
     assert session(d).start == aligned
 
 
-@pytest.mark.parametrize(("max_duration", "time_out"), [(3000, 4), (9000, 6), (100_000, 10)])
+@pytest.mark.parametrize(("max_duration", "time_out"), [(2800, 4), (9000, 6), (100_000, 10)])
 def test_the_time_out_of_class_b_counts_beacon_periods(drive, group_of, max_duration, time_out):
-    d = drive(1, groups=(group_of(device_class="B"),), max_duration=max_duration, stage=CLASS_B)
+    groups = (group_of(device_class="B"),)
+    d = drive(1, groups=groups, max_duration=max_duration, session_length="duration", stage=CLASS_B)
     left = d.of(StageStarted)[0].at + max_duration - session(d).start
     assert session(d).time_out == asked(d).time_out == time_out
     assert session(d).end == session(d).start + 128 * 2**time_out

@@ -157,7 +157,7 @@ def test_verification_is_bounded_by_process_time_and_one_unicast_stage(drive):
 def test_verification_has_its_time_even_if_the_transmission_ended_long_after_its_last_frame(drive, group_of):
     """A summary that never came: the session of the other group had to end."""
     groups = (group_of("a"), group_of("b", mc_addr="01f3a4b6"))
-    d = drive(2, groups=groups, success_threshold=50, stage_end="all", stage="DlFragment", max_duration=34_000)
+    d = drive(2, groups=groups, success_threshold=50, stage_end="all", stage="DlFragment", max_duration=33_600)
     d.wait_until(d.session("a").start + 5)
     for _ in range(5):
         d.hand_over(d.frames("b")[-1])

@@ -189,7 +189,7 @@ def test_a_period_is_measured_at_most_once_in_a_stage(drive):
 
 def test_a_measured_period_is_what_the_sent_report_is_waited_for(drive):
     d = drive(1)
-    speaks(d, 1, 400, 400, 400)
+    speaks(d, 1, 400, 400, 400, 400, 400, 400)
     d.ask(1)
     n_reports = len(d.of(Reported))
     d.wait(409)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fuota_fec.errors import ParameterError
-from fuota_fec.planning.schedule import block_ack_delay, fragment_size, session_start, session_time_out
+from fuota_fec.planning.schedule import SessionStart, block_ack_delay, fragment_size, session_start, session_time_out
+from fuota_fec.planning.unicast import TryLosses
 
 
 @given(st.integers(4, 300), st.integers(0, 255))
@@ -61,19 +64,51 @@ def test_the_answer_spread_of_some_fleets(n_devices: int, most: float, delay: in
     assert block_ack_delay(n_devices, most) == delay
 
 
-def test_the_session_starts_when_the_last_answer_must_be_in() -> None:
-    start = session_start(
-        1000.25,
-        n_devices=100,
-        ucast_msg_delay=1.0,
-        msg_retries=2,
-        slowest_period=300,
-        delivery_timeout=60,
-        late_answer_time=300,
-        margin=30,
+WORST = TryLosses(not_sent=0.45, unanswered=0.45)
+
+
+def start_of(periods: dict[float, int], losses: TryLosses = WORST, **settings: Any) -> SessionStart:
+    common: dict[str, Any] = {
+        "ucast_msg_delay": 1.0,
+        "msg_retries": 2,
+        "delivery_timeout": 60,
+        "late_answer_time": 300,
+        "margin": 30,
+    }
+    return session_start(1000.25, periods=periods, losses=losses, **(common | settings))
+
+
+@given(
+    st.dictionaries(st.floats(1, 1e5), st.integers(1, 1000), min_size=1, max_size=5),
+    st.floats(0, 0.9),
+    st.floats(0, 0.9),
+    st.integers(0, 8),
+)
+def test_a_session_starts_after_an_uplink_of_each_device_and_not_after_the_last_resend(
+    periods: dict[float, int], not_sent: float, unanswered: float, retries: int
+) -> None:
+    start = start_of(periods, TryLosses(not_sent=not_sent, unanswered=unanswered), msg_retries=retries)
+    slowest, n_devices = max(periods), sum(periods.values())
+    assert start.at == int(start.at)
+    assert 1000.25 + n_devices + min(slowest, (1 + retries) * (2 * slowest + 120) + 300) + 30 <= start.at
+    assert start.at <= 1000.25 + n_devices + (1 + retries) * (2 * slowest + 120) + 300 + 30 + 1
+
+
+def test_fewer_losses_and_faster_devices_start_a_session_earlier() -> None:
+    few, some = TryLosses(not_sent=0.01, unanswered=0.02), TryLosses(not_sent=0.1, unanswered=0.2)
+    starts = [
+        start_of({300.0: 100}, few).at,
+        start_of({300.0: 100}, some).at,
+        start_of({600.0: 100}, some).at,
+    ]
+    assert starts == sorted(set(starts))
+
+
+def test_the_start_of_a_session_names_what_it_waits_for() -> None:
+    start = start_of({300.0: 90, 900.0: 10}, TryLosses(not_sent=0.1, unanswered=0.2))
+    assert start.reason == (
+        "time for 100 devices to confirm, with an uplink every 900 s or less and 28 % of tries lost"
     )
-    assert start == 1000 + 1 + 100 + 3 * 720 + 300 + 30
-    assert isinstance(start, int)
 
 
 @given(st.floats(0, 32768), st.floats(0, 1e6))

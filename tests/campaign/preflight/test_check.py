@@ -26,7 +26,7 @@ from fuota_fec.devices.profiles import PROFILES, profile
 def test_a_sound_campaign_has_nothing_but_information(sound: SimpleNamespace) -> None:
     findings = sound.found(sound.config(*map(sound.device, sound.euis)))
     assert {finding.severity for finding in findings} == {"info"}
-    assert [finding.rule for finding in findings] == ["stage_durations", "no_mic", "answer_rate", "frames"]
+    assert [finding.rule for finding in findings] == ["stage_durations", "no_mic", "answer_rate", "frames", "session"]
 
 
 @pytest.mark.parametrize("name", PROFILES)
@@ -123,7 +123,7 @@ def test_every_problem_has_a_remedy_that_an_operator_can_carry_out(sound: Simple
         )
         plan = sound.plan_of(config, **wrong)
         plan.groups["g"] = replace(
-            plan.groups["g"], time=replace(plan.groups["g"].time, spacing=0.1), n_devices=100_000, session_length=1e7
+            plan.groups["g"], time=replace(plan.groups["g"].time, spacing=0.1), n_devices=100_000, session_length=4e6
         )
         findings = find(
             config,
