@@ -20,6 +20,7 @@ from fuota_fec.campaign.repair import more_for
 from fuota_fec.campaign.sessions import (
     DL_FRAGMENT,
     FRAG_SESSION_STATUS,
+    SESSIONS,
     UNICAST_REPAIR,
     Coded,
     can_be_helped,
@@ -68,6 +69,8 @@ class Stage:
     """Whether a device that did not succeed stays whatever comes next."""
     readmits: bool = False
     """Whether a device that left is asked for its version once it is heard again."""
+    waits_for_all: bool = False
+    """Whether the stage goes on after the threshold is met, until every device has answered or is given up."""
     spare: bool = False
     """Whether the campaign can succeed without the stage."""
     clean_up: Callable[[CampaignState, DeviceState, float], Questions] = lambda _state, _device, _now: ()
@@ -75,6 +78,10 @@ class Stage:
     sets_up: bool = False
     """Whether a failure of the campaign in this stage, and of a device with a reboot time, is cleaned up like a
     stop."""
+
+    def ends_early(self, config: CampaignConfig) -> bool:
+        """Whether the stage ends once the threshold is met."""
+        return config.stage_end == "threshold" and not self.waits_for_all
 
     def not_after(
         self, state: CampaignState, question: Question, device: DeviceState, ends_at: float | None, now: float
@@ -154,12 +161,25 @@ def _configured_start(state: CampaignState, _at: float) -> float | None:
     return state.config.session_start
 
 
+def _share_of_setup(state: CampaignState, at: float) -> float | None:
+    """End of the first of the stages that share the time before a configured session start."""
+    start, names = state.config.session_start, state.stage_names
+    if start is None:
+        return None
+    n_stages = next((idx for idx, name in enumerate(names) if name in SESSIONS), len(names) - 1) + 1
+    return at + max(0.0, start - at) / n_stages
+
+
 def _first_session(state: CampaignState, _at: float) -> float | None:
     """Start of the first session: devices refuse a request whose start has passed."""
     return min((state.sessions[name].start for name in state.asked_groups), default=None)
 
 
 # ---- questions -----------------------------------------------------------------------------------
+
+
+def _running_version_questions(state: CampaignState, device: DeviceState) -> Questions:
+    return (questions.RUNNING_VERSION,) if device.dev_eui in state.plan.asked_first else ()
 
 
 def _package_version_questions(state: CampaignState, device: DeviceState) -> Questions:
@@ -283,6 +303,17 @@ def _session_row(name: str, planned: Callable[[CampaignConfig, Plan], bool]) -> 
 
 
 STAGES: tuple[Stage, ...] = (
+    Stage(
+        name="DevVersion",
+        planned=lambda _config, plan: bool(plan.asked_first),
+        questions=_running_version_questions,
+        ends_at=_share_of_setup,
+        keeps=lambda _state, _device, _phase: True,
+        waits_for_all=True,
+        spare=True,
+        clean_up=_undo_set_up,
+        sets_up=True,
+    ),
     Stage(
         name="PackageVersion",
         planned=lambda config, _plan: config.asks_versions,

@@ -82,6 +82,7 @@ def cleaned(d: Any) -> Any:
 
 
 SCENARIOS: dict[str, Callable[[Any], Any]] = {
+    "runs it already": lambda drive: say(drive(1), 1, RIGHT_VERSION),
     "never heard": lambda drive: waited(drive(1), 301),
     "no answer in": lambda drive: mute(drive(1)),
     "not asked in": left_out,
