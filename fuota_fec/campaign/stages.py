@@ -70,7 +70,8 @@ class Stage:
     readmits: bool = False
     """Whether a device that left is asked for its version once it is heard again."""
     waits_for_all: bool = False
-    """Whether the stage goes on after the threshold is met, until every device has answered or is given up."""
+    """Whether the threshold does not matter: the stage ends once every device has answered or is given up, and the next
+    one follows."""
     spare: bool = False
     """Whether the campaign can succeed without the stage."""
     clean_up: Callable[[CampaignState, DeviceState, float], Questions] = lambda _state, _device, _now: ()
@@ -182,8 +183,14 @@ def _running_version_questions(state: CampaignState, device: DeviceState) -> Que
     return (questions.RUNNING_VERSION,) if device.dev_eui in state.plan.asked_first else ()
 
 
+def _unheard_before(state: CampaignState, device: DeviceState) -> Questions:
+    """Version of a device that the stage before was to ask for it, and did not hear."""
+    unheard = device.reason == reasons.NEVER_HEARD and device.dev_eui in state.plan.asked_first
+    return (questions.RUNNING_VERSION_ONCE,) if unheard else ()
+
+
 def _package_version_questions(state: CampaignState, device: DeviceState) -> Questions:
-    wanted: Questions = ()
+    wanted = _unheard_before(state, device)
     if device.device.probe:
         wanted += questions.PACKAGE_VERSIONS if state.config.kind != "multicast" else questions.PACKAGE_VERSIONS[:1]
     if state.required_version is not None and device.old_version != state.required_version:
@@ -192,7 +199,8 @@ def _package_version_questions(state: CampaignState, device: DeviceState) -> Que
 
 
 def _mc_group_setup_questions(state: CampaignState, device: DeviceState) -> Questions:
-    return () if questions.is_member(state, device) else (questions.MC_GROUP_SETUP,)
+    set_up = () if questions.is_member(state, device) else (questions.MC_GROUP_SETUP,)
+    return (*_unheard_before(state, device), *set_up)
 
 
 def _frag_session_setup_questions(_state: CampaignState, device: DeviceState) -> Questions:

@@ -234,9 +234,11 @@ PHASE_ROWS: tuple[PhaseTransition, ...] = (
         (_REQUESTED, _HANDED_OVER), Reported, (_READY, _UNASKED), "not sent: resend; or a fragment was sent"
     ),
     PhaseTransition((_REQUESTED, _HANDED_OVER), Reported, (_STALLED,), "not sent, and no retry is left"),
+    PhaseTransition((_REQUESTED, _HANDED_OVER), Reported, (_SUCCEEDED,), "not sent, and it need not be answered"),
     PhaseTransition((_HELD,), Reported, (_READY, _UNASKED), "the earlier request has left or expired"),
     PhaseTransition((_SENT,), Unanswered, _QUEUED, "no answer: resend, or the next question"),
     PhaseTransition((_SENT,), Unanswered, (_STALLED,), "no answer, and no retry is left"),
+    PhaseTransition((_SENT,), Unanswered, (_SUCCEEDED,), "no answer, and none is needed"),
     PhaseTransition((_BY_MULTICAST,), Unanswered, (_UNHEARD, *_QUEUED), "no answer to the multicast: asked by unicast"),
     PhaseTransition((_BY_MULTICAST,), GroupDone, (_UNHEARD, *_QUEUED), "the multicast was not sent: asked by unicast"),
     PhaseTransition((_BY_MULTICAST,), SilencePresumed, (_SUCCEEDED,), "silence counts as success"),

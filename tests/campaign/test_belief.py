@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from campaign_driver import NEW_VERSION, OLD_VERSION, T0, dev, known, make_config, replayed, same
+from campaign_driver import NEW_VERSION, OLD_VERSION, T0, dev, known, make_config, member, replayed, same
 
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.belief import devices_not_to_ask, devices_to_ask, may_run_target
@@ -210,6 +210,7 @@ def test_the_target_version_on_other_hardware_does_not_pass(drive) -> None:
 @pytest.mark.parametrize("stage_end", ["threshold", "all"])
 @pytest.mark.parametrize("heard", [False, True])
 def test_a_silent_device_takes_part(drive, heard, stage_end) -> None:
+    """One that was not heard at all is asked once more, in the stage after."""
     d = drive(3, each=BELIEVED, success_threshold=60, stage_end=stage_end)
     for i in (1, 2):
         d.succeed(i)
@@ -222,15 +223,45 @@ def test_a_silent_device_takes_part(drive, heard, stage_end) -> None:
             d.sent(request)
     assert d.now - T0 <= (3 * (2 * 100 + 2 * 10) + 200 if heard else 3 * 100 + 100 + 20)
     assert (d.stage, d.device(3).status, d.device(3).reason) == (SETUP, "running", "")
+    if not heard:
+        d.sent(d.ask(3))
+        d.wait(200)
     d.reach("end")
     assert (d.status, outcome(d, 3)) == ("SUCCEEDED", ("passed", ""))
+    assert d.questions(3, SETUP) == [*([ASK] * (not heard)), "McGroupSetup"]
+
+
+@pytest.mark.parametrize("sent", [False, True])
+def test_a_member_that_is_silent_there_too_takes_part(drive, sent) -> None:
+    """It needs no setup, so the question is its last one in that stage."""
+    d = drive(1, known=known(fw_version=NEW_VERSION, memberships=(member(max_mc_f_cnt=50),)))
+    while d.stage == ASK:
+        d.wait(10)
+    d.sent(d.ask(1), ok=sent)
+    d.wait(250)
+    assert (d.questions(1, SETUP), d.stage) == ([ASK], "FragSessionSetup")
+    assert same(d.campaign, replayed(d))
+
+
+@pytest.mark.parametrize("probe", [False, True])
+def test_a_device_that_is_first_heard_in_the_next_stage_passes_there(drive, probe) -> None:
+    d = drive(2, each={**BELIEVED, "probe": probe})
+    d.succeed(1)
+    while d.stage == ASK:
+        d.wait(10)
+    d.sent(d.ask(2))
+    d.say(2, RUNS)
+    assert (d.status, outcome(d, 2), {r.ask for r in d.of(m.Requested)}) == ("SUCCEEDED", ALREADY, {ASK})
 
 
 def test_a_device_believed_in_wrongly_and_silent_is_not_judged_by_its_first_version(drive) -> None:
     """The old version after the update may be that of a device that has not rebooted yet."""
     d = drive(1, each=BELIEVED)
-    while d.stage == ASK:
-        d.wait(10)
+    for _ in range(3):
+        d.sent(d.ask(1))
+        d.wait(120)
+    d.wait(100)
+    assert d.stage == SETUP
     d.reach(VERIFY)
     d.wait_until(d.campaign.progress().asks_from + 10)
     d.sent(d.ask(1))

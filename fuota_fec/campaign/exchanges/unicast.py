@@ -222,7 +222,7 @@ class UnicastExchange(Exchange):
             if turn.phase in OPEN:
                 yield m.GivenUp(at=now, dev_eui=turn.device.dev_eui, reason=cause or self._why_open(turn))
         back_to = "" if cause else way_back(self.stage.name, self.state, now, self.successes())
-        ok = self.state.is_met(self.n_succeeded)
+        ok = self.stage.waits_for_all or self.state.is_met(self.n_succeeded)
         yield m.StageEnded(
             at=now, stage=self.stage.name, successes=self.n_succeeded, ok=ok, back_to=back_to, rules=RULES
         )

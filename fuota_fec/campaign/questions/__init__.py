@@ -37,7 +37,12 @@ from fuota_fec.campaign.questions.multicast import (
     is_member,
 )
 from fuota_fec.campaign.questions.question import OK, Question, Verdict, refusal
-from fuota_fec.campaign.questions.versions import BASE_VERSION, PACKAGE_VERSIONS, RUNNING_VERSION
+from fuota_fec.campaign.questions.versions import (
+    BASE_VERSION,
+    PACKAGE_VERSIONS,
+    RUNNING_VERSION,
+    RUNNING_VERSION_ONCE,
+)
 
 __all__ = [
     "BASE_VERSION",
@@ -61,6 +66,7 @@ __all__ = [
     "REPAIR_STATUS",
     "REPEATED_GROUP_SETUP",
     "RUNNING_VERSION",
+    "RUNNING_VERSION_ONCE",
     "SESSION",
     "UPGRADE_IMAGE",
     "Question",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from fuota_fec.campaign import reasons
 from fuota_fec.campaign.config import Ports
@@ -83,3 +84,6 @@ RUNNING_VERSION = Question(
     read=_running_version_read,
     volunteered=(firmware.DevVersionAns,),
 )
+
+RUNNING_VERSION_ONCE = replace(RUNNING_VERSION, optional=True)
+"""The same question in the stage after, to a device that is heard too late for the first one."""
