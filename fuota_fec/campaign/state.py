@@ -301,8 +301,8 @@ class CampaignState:
         If `n_before` of them needed nothing of the stage, enough of the `n_asked` others must have succeeded, too: they
         would have no chance otherwise.
         """
-        others = not n_before or successes - n_before >= self.plan.share_of(n_asked)
-        return others and successes >= self.plan.n_needed
+        met = successes >= self.plan.n_needed
+        return met and (not n_before or successes - n_before >= self.plan.share_of(n_asked))
 
     def n_may_pass(self) -> int:
         """Devices that take part, or have passed although they left."""

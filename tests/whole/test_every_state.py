@@ -14,6 +14,7 @@ from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.exchanges.unicast import UnicastExchange
 from fuota_fec.campaign.machine import Machine
+from fuota_fec.campaign.questions import is_target
 from fuota_fec.campaign.reasons import kind_of
 from fuota_fec.campaign.turn import OPEN, Phase, Turn
 from fuota_fec.errors import WireError
@@ -186,6 +187,9 @@ def meant(d: Any, device: Any, command: Any) -> set[type]:
         return kinds
     if isinstance(command, firmware.DevVersionAns) and command.fw_version != device.fw_version:
         kinds.add(m.VersionHeard)
+    before = device.taking_part and not device.got_fragments and not state.stopping
+    if isinstance(command, firmware.DevVersionAns) and before and is_target(state, command):
+        return kinds | {m.RunsAlready, m.Withdrawn}
     if turn.phase not in GONE and turn.questions and belongs(turn.questions[0].name, command, device):
         asked = turn.request_id is not None or device.group.name in getattr(d.machine.main, "asked", ())
         early = d.last_stage != "PackageVersion" and VOLUNTEERED.get(turn.questions[0].name)
@@ -313,7 +317,7 @@ def legal(d: Any) -> None:
     for exchange in unicast_exchanges(d):
         phases = [turn.phase for turn in exchange.turns]
         assert exchange.turns.n_open == sum(phase in OPEN for phase in phases)
-        assert exchange.n_succeeded == phases.count(Phase.SUCCEEDED)
+        assert exchange.n_succeeded == phases.count(Phase.SUCCEEDED) + state.n_beside
         assert exchange.turns.n(Phase.GIVEN_UP) == phases.count(Phase.GIVEN_UP)
         n_ready += phases.count(Phase.READY)
     assert d.machine.queue.n_ready == n_ready
