@@ -36,14 +36,16 @@ def enough_complete(state: CampaignState, group: str) -> bool:
     """Whether enough devices, or all devices of the group, have reported the data complete, so that the round can
     end."""
     taking_part = [device for device in state.devices.values() if device.taking_part]
-    return n_complete(state) >= state.n_complete_needed or all(
-        device.data is Data.COMPLETE for device in taking_part if device.group.name == group
-    )
+    n = n_complete(state)
+    enough = n >= state.n_complete_needed and state.is_met(n, state.n_beside, len(taking_part))
+    return enough or all(device.data is Data.COMPLETE for device in taking_part if device.group.name == group)
 
 
 def n_complete(state: CampaignState) -> int:
-    """Number of devices that have reported the data complete."""
-    return sum(device.taking_part and device.data is Data.COMPLETE for device in state.devices.values())
+    """Number of devices that have reported the data complete, or have passed beside the stages."""
+    return state.n_beside + sum(
+        device.taking_part and device.data is Data.COMPLETE for device in state.devices.values()
+    )
 
 
 def n_complete_needed(state: CampaignState, successes: int) -> int:

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from fuota_fec.campaign import messages as m
+from fuota_fec.campaign.belief import devices_not_to_ask, devices_to_ask
 from fuota_fec.campaign.config import CampaignConfig, Device
 from fuota_fec.campaign.events import FAILED, RUNNING, STOPPED, SUCCEEDED
 from fuota_fec.campaign.machine import Machine
@@ -43,7 +44,7 @@ class Campaign:
 
     def __init__(self, config: CampaignConfig, image: bytes = b"") -> None:
         image = bytes(image)
-        plan = make_plan(config, len(image))
+        plan = make_plan(config, len(image), asked_first=devices_to_ask(config))
         self._prepare(config, plan, image, len(image))
         # Findings on a configured time depend on the time of the start: `start` checks them.
         if config.session_start is None and (refused := refusals(self.findings)):
@@ -131,6 +132,7 @@ class Campaign:
                 f"campaign {self.id!r} is {self._machine.state.status}, expected one that was not started"
             )
         network, known = network or m.NetworkCapabilities(), known or m.Known()
+        asked_first = devices_to_ask(self._config, known)
         try:
             row_plans = {name: group.row_plan for name, group in self._plan.groups.items()}
             plan = make_plan(
@@ -139,12 +141,13 @@ class Campaign:
                 network=network,
                 next_f_cnt=known.next_f_cnt,
                 row_plans=row_plans,
+                asked_first=asked_first,
             )
         except ParameterError as error:
             raise CampaignError(str(error)) from None
         if refused := refusals(find(self._config, plan, len(self._image), now=now, network=network)):
             raise CampaignError("\n".join(refused))
-        self._plan = plan
+        self._plan, self._stages = plan, planned_stages(self._config, plan)
         first = m.Configured(
             at=now,
             config=self._config,
@@ -155,9 +158,15 @@ class Campaign:
             row_plans={
                 name: group.row_plan for name, group in plan.groups.items() if not is_plain(self._config, group.group)
             },
+            asked_first=asked_first,
         )
         machine = self._begin(first)
-        return [first, *machine.run(iter((machine.start_stage(0, now),)), machine.settle(now))]
+        return [first, *machine.run(self._first_decisions(machine, now), machine.settle(now))]
+
+    def _first_decisions(self, machine: Machine, now: float) -> Iterator[m.Event]:
+        for dev_eui in devices_not_to_ask(self._config):
+            yield m.RunsAlready(at=now, dev_eui=dev_eui)
+        yield machine.start_stage(0, now)
 
     def receive(self, item: m.Input, now: float, *, timers: bool = True) -> list[m.Event]:
         """Takes an input. No input raises: foreign ones are counted in `ignored`.
@@ -266,6 +275,7 @@ class Campaign:
                 network=event.network,
                 next_f_cnt=event.known.next_f_cnt,
                 row_plans=event.row_plans,
+                asked_first=event.asked_first,
             )
             campaign._prepare(config, plan, image, event.image_len)
             campaign._begin(event)
@@ -310,7 +320,8 @@ class Campaign:
 
     def abandon(self) -> None:
         """Undoes a start that could not be committed."""
-        self._prepare(self._config, make_plan(self._config, len(self._image)), self._image, len(self._image))
+        plan = make_plan(self._config, len(self._image), asked_first=devices_to_ask(self._config))
+        self._prepare(self._config, plan, self._image, len(self._image))
 
     # ---- construction -----------------------------------------------------------------------------------
 

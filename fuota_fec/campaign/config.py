@@ -77,6 +77,9 @@ class Device:
     probe: bool = False
     """True if the versions of the device's packages are not known: the device is asked for them first, and left out if
     they differ from its group's."""
+    ask_version: bool = False
+    """True if the device may run the target version already, for example after a campaign that had no answer from it:
+    it is asked for its version first. A device whose `fw_version` is the target version is asked in any case."""
 
     @property
     def key_name(self) -> str:

@@ -61,7 +61,7 @@ def _plain(value: Any) -> Any:
 class Configured(Event):
     """Event 0: the whole configuration, and length and hash of the image, which is stored beside the events."""
 
-    VERSION: ClassVar[int] = 3
+    VERSION: ClassVar[int] = 4
 
     config: CampaignConfig
     image_len: int
@@ -70,6 +70,8 @@ class Configured(Event):
     known: Known = field(default_factory=Known)
     row_plans: dict[str, RowPlan] = field(default_factory=dict)
     """Coded fragments by name of the group, unless they are those of a fixed rate."""
+    asked_first: tuple[str, ...] = ()
+    """DevEUIs of the devices that are asked for their version first, as they may run the target version already."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,6 +242,15 @@ class ReplyOwed(Event):
 class Returned(Event):
     """A device that had left is heard again: it is asked for its version, or it reported `fw_version`, the target, and
     passes."""
+
+    dev_eui: str
+    fw_version: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunsAlready(Event):
+    """A device runs the target version before it was sent a fragment: it passes, and takes part in no further stage.
+    It reported `fw_version`, or the configuration is taken at its word."""
 
     dev_eui: str
     fw_version: int | None = None

@@ -21,8 +21,9 @@ from fuota_fec.campaign.exchanges.group_status import GroupStatus
 from fuota_fec.campaign.exchanges.replies import Replies
 from fuota_fec.campaign.exchanges.unicast import UnicastExchange
 from fuota_fec.campaign.inputs import is_well_formed, text_of
+from fuota_fec.campaign.passing import pass_already, return_device, success
 from fuota_fec.campaign.plan import Plan
-from fuota_fec.campaign.questions import LAST_VERSION, Question
+from fuota_fec.campaign.questions import Question
 from fuota_fec.campaign.stages import RULES, Stage, begin, tidy
 from fuota_fec.campaign.state import CampaignState, DeviceState
 from fuota_fec.campaign.timers import DURATION, TimerKey, TimerKind
@@ -157,7 +158,7 @@ class Machine:
         if to == NEXT:
             yield self.start_stage(state.stage_idx + 1, now, state.round)
         elif to == SUCCEEDED:
-            yield from self._end_as(SUCCEEDED, "", now)
+            yield from self._end_as(SUCCEEDED, success(state), now)
         else:
             done = f"{state.n_may_pass()} of {len(state.devices)} devices succeeded in {self._stage.name}"
             over = "".join(f"; group {g.name}: {g.failed}" for g in state.groups.values() if g.failed)
@@ -222,7 +223,7 @@ class Machine:
             return
         more = any(later.bounded and not later.spare for later in self.stages[self.state.stage_idx + 1 :])
         yield from main.end(now, reasons.DURATION)
-        enough = main.may_succeed_early and self.state.n_may_pass() >= self.state.plan.n_needed
+        enough = main.may_succeed_early and self.state.is_met(self.state.n_may_pass())
         if more or not enough:
             yield from self._end_as(FAILED, f"{reasons.DURATION} in {stage.name}", now)
 
@@ -329,14 +330,12 @@ class Machine:
                 device.passed = device.taking_part or device.runs_target
 
     def _apply_returned(self, event: m.Returned) -> None:
-        """Asks a device that had left for its version, beside the stage; the target version makes it pass."""
-        device = self.state.devices[event.dev_eui]
-        device.heard = device.ever_heard = True
-        if event.fw_version is None:
-            self.clean_up.add(device, (LAST_VERSION,), event)
-        else:
-            self.state.take_version(device, event.fw_version)
-            LAST_VERSION.done(self.state, device)
+        return_device(self.state, self.clean_up, event)
+
+    def _apply_runs_already(self, event: m.RunsAlready) -> None:
+        if self.main is not None:
+            self.main.apply(event)
+        pass_already(self.state, self.clean_up, event)
 
     def _apply_foreign_clock(self, _event: m.ForeignClock) -> None:
         self.state.foreign_clock = True
@@ -435,6 +434,7 @@ _APPLY: dict[type[m.Event], str] = {
     m.VersionHeard: "_apply_version_heard",
     m.ForeignClock: "_apply_foreign_clock",
     m.Returned: "_apply_returned",
+    m.RunsAlready: "_apply_runs_already",
     m.BlockReceived: "_apply_block_received",
     m.ReplyOwed: "_apply_reply_owed",
     m.PeriodMeasured: "_apply_period_measured",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from types import MappingProxyType
@@ -138,6 +138,8 @@ class Plan:
     success_threshold: float
     n_needed: int
     """Devices that must succeed at every stage: 100 · successes ≥ threshold · devices."""
+    asked_first: frozenset[str] = frozenset()
+    """DevEUIs of the devices that are asked for their version first."""
 
     def share_of(self, n_devices: int) -> int:
         """Number of successes that meets the threshold among so many devices."""
@@ -151,11 +153,13 @@ def make_plan(
     network: NetworkCapabilities | None = None,
     next_f_cnt: Mapping[str, int] | None = None,
     row_plans: Mapping[str, RowPlan] = MappingProxyType({}),
+    asked_first: Iterable[str] = (),
 ) -> Plan:
     """ParameterError, with a line for each problem, if this image cannot be sent to these groups.
 
     `next_f_cnt`: frame counters (by group) of the registry or the network server, used where they are beyond the
-    configured ones. `row_plans`: row plans (by group) that were made before.
+    configured ones. `row_plans`: row plans (by group) that were made before. `asked_first`: DevEUIs of the devices that
+    may run the target version already.
     """
     sizes = Counter(device.group for device in config.devices)
     profiles: dict[str, set[str]] = {}
@@ -185,6 +189,7 @@ def make_plan(
         slowest_period=max(map(config.uplink_period_of, config.devices)),
         success_threshold=config.success_threshold,
         n_needed=math.ceil(Fraction(repr(config.success_threshold)) * len(config.devices) / 100),
+        asked_first=frozenset(asked_first),
     )
 
 

@@ -1,4 +1,4 @@
-"""Reasons why a device did not pass: the closed list of kinds, and the texts."""
+"""Reasons for the status of a device: the closed list of kinds, and the texts."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 REASONS: Mapping[str, str] = MappingProxyType(
     {
+        "runs it already": "the device ran the target version before a fragment was sent, and passed",
         "never heard": "no uplink of the device came in the whole campaign",
         "not heard in": "no uplink of the device came in time in the stage",
         "no answer in": "all retries of the question are used up",
@@ -34,6 +35,8 @@ def kind_of(reason: str) -> str:
     return next(kind for kind in REASONS if reason.startswith(kind))
 
 
+RUNS_ALREADY = "runs it already"
+"""The one reason of a device that passed."""
 SILENCE = ("never heard", "not heard in", "no answer in", "not asked in")
 """Beginnings of reasons that prove nothing about a device."""
 STOPPED = "the campaign was stopped"

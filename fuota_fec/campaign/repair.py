@@ -37,7 +37,7 @@ def devices_to_repair(state: CampaignState, now: float) -> set[str]:
     most, usual = state.config.unicast_repair_max, usual_loss(state)
     if not most:
         return set()
-    n_complete = sum(device.taking_part and not lacks(device) for device in state.devices.values())
+    n_complete = state.n_beside + sum(device.taking_part and not lacks(device) for device in state.devices.values())
     n_missing = state.plan.n_needed - n_complete
     able = [device for device in state.devices.values() if lacks(device) and _is_able(state, device, usual)]
     if not 0 < n_missing <= min(most, len(able)):

@@ -20,6 +20,7 @@ from fuota_fec.campaign.repair import more_for
 from fuota_fec.campaign.sessions import (
     DL_FRAGMENT,
     FRAG_SESSION_STATUS,
+    SESSIONS,
     UNICAST_REPAIR,
     Coded,
     can_be_helped,
@@ -72,6 +73,9 @@ class Stage:
     """Whether a device that did not succeed stays whatever comes next."""
     readmits: bool = False
     """Whether a device that left is asked for its version once it is heard again."""
+    waits_for_all: bool = False
+    """Whether the threshold does not matter: the stage ends once every device has answered or is given up, and the next
+    one follows."""
     spare: bool = False
     """Whether the campaign can succeed without the stage."""
     clean_up: Callable[[CampaignState, DeviceState, float], Questions] = lambda _state, _device, _now: ()
@@ -79,6 +83,10 @@ class Stage:
     sets_up: bool = False
     """Whether a failure of the campaign in this stage, and of a device with a reboot time, is cleaned up like a
     stop."""
+
+    def ends_early(self, config: CampaignConfig) -> bool:
+        """Whether the stage ends once the threshold is met."""
+        return config.stage_end == "threshold" and not self.waits_for_all
 
     def not_after(
         self, state: CampaignState, question: Question, device: DeviceState, ends_at: float | None, now: float
@@ -158,6 +166,15 @@ def _configured_start(state: CampaignState, _at: float) -> float | None:
     return state.config.session_start
 
 
+def _share_of_setup(state: CampaignState, at: float) -> float | None:
+    """End of the first of the stages that share the time before a configured session start."""
+    start, names = state.config.session_start, state.stage_names
+    if start is None:
+        return None
+    n_stages = next((idx for idx, name in enumerate(names) if name in SESSIONS), len(names) - 1) + 1
+    return at + max(0.0, start - at) / n_stages
+
+
 def _first_session(state: CampaignState, _at: float) -> float | None:
     """Start of the first session: devices refuse a request whose start has passed."""
     return min((state.sessions[name].start for name in state.asked_groups), default=None)
@@ -166,8 +183,18 @@ def _first_session(state: CampaignState, _at: float) -> float | None:
 # ---- questions -----------------------------------------------------------------------------------
 
 
+def _running_version_questions(state: CampaignState, device: DeviceState) -> Questions:
+    return (questions.RUNNING_VERSION,) if device.dev_eui in state.plan.asked_first else ()
+
+
+def _unheard_before(state: CampaignState, device: DeviceState) -> Questions:
+    """Version of a device that the stage before was to ask for it, and did not hear."""
+    unheard = not device.ever_heard and device.dev_eui in state.plan.asked_first
+    return (questions.RUNNING_VERSION_ONCE,) if unheard else ()
+
+
 def _package_version_questions(state: CampaignState, device: DeviceState) -> Questions:
-    wanted: Questions = ()
+    wanted = _unheard_before(state, device)
     if device.device.probe:
         wanted += questions.PACKAGE_VERSIONS if state.config.kind != "multicast" else questions.PACKAGE_VERSIONS[:1]
     if state.required_version is not None and device.old_version != state.required_version:
@@ -176,7 +203,8 @@ def _package_version_questions(state: CampaignState, device: DeviceState) -> Que
 
 
 def _mc_group_setup_questions(state: CampaignState, device: DeviceState) -> Questions:
-    return () if questions.is_member(state, device) else (questions.MC_GROUP_SETUP,)
+    set_up = () if questions.is_member(state, device) else (questions.MC_GROUP_SETUP,)
+    return (*_unheard_before(state, device), *set_up)
 
 
 def _frag_session_setup_questions(_state: CampaignState, device: DeviceState) -> Questions:
@@ -292,6 +320,17 @@ def _session_row(name: str, planned: Callable[[CampaignConfig, Plan], bool]) -> 
 
 
 STAGES: tuple[Stage, ...] = (
+    Stage(
+        name="DevVersion",
+        planned=lambda _config, plan: bool(plan.asked_first),
+        questions=_running_version_questions,
+        ends_at=_share_of_setup,
+        keeps=lambda _state, _device, _phase: True,
+        waits_for_all=True,
+        spare=True,
+        clean_up=_undo_set_up,
+        sets_up=True,
+    ),
     Stage(
         name="PackageVersion",
         planned=lambda config, _plan: config.asks_versions,

@@ -64,7 +64,8 @@ class DeviceState:
     reason: str = ""
     """Reason why the device did not succeed; "" if unknown."""
     runs_target: bool = False
-    """Whether it reported the target version after it had left: it passes, and takes part in no stage."""
+    """Whether it reported the target version before it was sent a fragment, or after it had left: it passes, and takes
+    part in no stage."""
     left_reason: str = ""
     """Reason why it had left, once it has returned."""
     note: str = ""
@@ -231,6 +232,8 @@ class CampaignState:
     stage_started: float = 0.0
     stage_names: tuple[str, ...] = ()
     round: int = 1
+    n_beside: int = 0
+    """Number of devices that run the target version and take part in no stage: successes of every stage."""
     n_complete_needed: int = 0
     """Number of complete devices that ends the present round early."""
     sessions: dict[str, Session] = field(default_factory=dict)
@@ -323,6 +326,20 @@ class CampaignState:
     def slowest_period(self) -> float:
         """Longest uplink period P(slowest) of the devices that take part, s."""
         return max((d.period for d in self.devices.values() if d.taking_part), default=self.plan.slowest_period)
+
+    def pass_device(self, device: DeviceState) -> None:
+        """Records that a device runs the target version."""
+        self.n_beside += not device.taking_part and not device.runs_target
+        device.passed = device.runs_target = True
+
+    def is_met(self, successes: int, n_before: int = 0, n_asked: int = 0) -> bool:
+        """Whether a number of successes of a stage meets the threshold, with the devices that passed beside it.
+
+        If `n_before` of them needed nothing of the stage, enough of the `n_asked` others must have succeeded, too: they
+        would have no chance otherwise.
+        """
+        met = successes >= self.plan.n_needed
+        return met and (not n_before or successes - n_before >= self.plan.share_of(n_asked))
 
     def n_may_pass(self) -> int:
         """Devices that take part, or have passed although they left."""

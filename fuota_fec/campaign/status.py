@@ -10,6 +10,7 @@ from fuota_fec.campaign.config import CampaignConfig
 from fuota_fec.campaign.exchanges.base import Exchange
 from fuota_fec.campaign.messages import Event, StageEnded, Wait
 from fuota_fec.campaign.plan import Plan
+from fuota_fec.campaign.reasons import RUNS_ALREADY
 from fuota_fec.campaign.stages import Stage
 from fuota_fec.campaign.state import CampaignState, Data, DeviceState
 from fuota_fec.campaign.turn import Phase
@@ -217,7 +218,7 @@ def device_status(state: CampaignState, device: DeviceState, phase: Phase) -> De
         dev_eui=device.dev_eui,
         group=device.group.name,
         status=_status(state, device, phase),
-        reason="" if device.passed else device.reason,
+        reason="" if device.passed and device.reason != RUNS_ALREADY else device.reason,
         fw_version=device.fw_version,
         data_complete=device.data >= Data.LIKELY,
         note="; ".join(filter(None, (device.note, f"had left: {device.left_reason}" * bool(device.left_reason)))),

@@ -26,6 +26,7 @@ from fuota_fec.campaign.events import (
     Requested,
     Resumed,
     Returned,
+    RunsAlready,
     SilencePresumed,
     StageClosing,
     StageEnded,
@@ -132,6 +133,11 @@ def _adaptive_round_in_new_session(state: CampaignState, now: float, successes: 
     return bool(coded_of_round(state, successes.n)) and _round_in_new_session(state, now, successes)
 
 
+def _nobody_takes_part(state: CampaignState, _now: float, _successes: Successes) -> bool:
+    """No device takes part any more: those that count have passed beside the stages."""
+    return not state.n_taking_part()
+
+
 def _more_stages(state: CampaignState, _now: float, _successes: Successes) -> bool:
     """Another stage is planned."""
     return state.stage_idx + 1 < len(state.stage_names)
@@ -154,13 +160,14 @@ STAGES: tuple[StageTransition, ...] = (
     StageTransition("CompletionVerification", _MISSED, _adaptive_round_in_session, "DlFragment", _ROUND, True),
     StageTransition("CompletionVerification", _MISSED, _adaptive_round_in_new_session, SESSION, _ROUND_LATER, True),
     StageTransition(ANY, _MISSED, _always, FAILED, "threshold missed"),
+    StageTransition(ANY, _MET, _nobody_takes_part, SUCCEEDED, "threshold met, and no device takes part"),
     StageTransition(ANY, _MET, _more_stages, NEXT, "threshold met"),
     StageTransition(ANY, _MET, _always, SUCCEEDED, "threshold met in the last stage"),
 )
 
 
 def _taken(rows: Iterable[StageTransition], state: CampaignState, now: float, successes: Successes) -> StageTransition:
-    met = Outcome.MET if successes.n >= state.plan.n_needed else Outcome.MISSED
+    met = Outcome.MET if state.is_met(successes.n) else Outcome.MISSED
     fit = (row for row in rows if row.outcome in (met, Outcome.EITHER) and row.condition(state, now, successes))
     return next(fit, _STAY)
 
@@ -210,6 +217,7 @@ _QUEUED = (_READY, _HELD, _UNASKED)
 """Phases of a device to be asked: in the queue, or held back by an earlier request, or not asked in a closing stage."""
 _LATE = (_UNHEARD, _HELD, _READY, _REQUESTED, _STALLED, _UNASKED, _GIVEN_UP)
 _OVER = (_GIVEN_UP, _SUCCEEDED, _FAILED)
+_PRESENT = tuple(phase for phase in Phase if phase is not _ABSENT)
 
 PHASE_ROWS: tuple[PhaseTransition, ...] = (
     PhaseTransition((_ABSENT,), StageStarted, (_SUCCEEDED, _UNHEARD, _READY, _HELD), "the stage begins"),
@@ -226,9 +234,11 @@ PHASE_ROWS: tuple[PhaseTransition, ...] = (
         (_REQUESTED, _HANDED_OVER), Reported, (_READY, _UNASKED), "not sent: resend; or a fragment was sent"
     ),
     PhaseTransition((_REQUESTED, _HANDED_OVER), Reported, (_STALLED,), "not sent, and no retry is left"),
+    PhaseTransition((_REQUESTED, _HANDED_OVER), Reported, (_SUCCEEDED,), "not sent, and it need not be answered"),
     PhaseTransition((_HELD,), Reported, (_READY, _UNASKED), "the earlier request has left or expired"),
     PhaseTransition((_SENT,), Unanswered, _QUEUED, "no answer: resend, or the next question"),
     PhaseTransition((_SENT,), Unanswered, (_STALLED,), "no answer, and no retry is left"),
+    PhaseTransition((_SENT,), Unanswered, (_SUCCEEDED,), "no answer, and none is needed"),
     PhaseTransition((_BY_MULTICAST,), Unanswered, (_UNHEARD, *_QUEUED), "no answer to the multicast: asked by unicast"),
     PhaseTransition((_BY_MULTICAST,), GroupDone, (_UNHEARD, *_QUEUED), "the multicast was not sent: asked by unicast"),
     PhaseTransition((_BY_MULTICAST,), SilencePresumed, (_SUCCEEDED,), "silence counts as success"),
@@ -249,7 +259,9 @@ PHASE_ROWS: tuple[PhaseTransition, ...] = (
     PhaseTransition((_STALLED,), GivenUp, (_READY, _HELD), "silent: the next question of the clean-up"),
     PhaseTransition((_REQUESTED,), Resumed, (_READY, _UNASKED), "the request expired in the outage"),
     PhaseTransition(_OVER, StageEnded, (_ABSENT,), "the stage ends"),
-    PhaseTransition(tuple(phase for phase in Phase if phase is not _ABSENT), Stopping, (_ABSENT,), "the campaign ends"),
+    PhaseTransition((_ABSENT,), RunsAlready, (_READY, _HELD), "runs the target: its reboot is cancelled"),
+    PhaseTransition(_PRESENT, RunsAlready, (_ABSENT,), "runs the target: it passes beside the stages"),
+    PhaseTransition(_PRESENT, Stopping, (_ABSENT,), "the campaign ends"),
 )
 
 PHASES: frozenset[tuple[Phase, type[Event], Phase]] = frozenset(

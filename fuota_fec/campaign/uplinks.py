@@ -10,6 +10,7 @@ from fuota_fec.campaign.config import LAST_TIME
 from fuota_fec.campaign.exchanges.base import Decisions, Exchange
 from fuota_fec.campaign.exchanges.replies import APP_TIME_ANS, Replies
 from fuota_fec.campaign.periods import MOST_INTERVALS, uplink_period
+from fuota_fec.campaign.questions.firmware import is_target
 from fuota_fec.campaign.questions.question import Question
 from fuota_fec.campaign.state import CampaignState, Data, DeviceState
 from fuota_fec.errors import WireError
@@ -85,6 +86,9 @@ class Uplinks:
             for event in self._on_device_question(device, command, received_at if exact else None, now):
                 known = True
                 yield event
+            if self._runs_already(device, command):
+                yield from self._pass_already(device, exchange, command, now)
+                return
             answer = exchange.on_command(device, command, received_at, now)
             if answer is not None:
                 yield from answer
@@ -115,7 +119,7 @@ class Uplinks:
         running = next((c for c in commands if self._passes_late(device, c)), None)
         if isinstance(running, firmware.DevVersionAns):
             yield m.Returned(at=now, dev_eui=device.dev_eui, fw_version=running.fw_version)
-        elif main is not None and self._state.config.kind == "firmware" and main.readmits(received_at):
+        elif main is not None and self._may_return(device) and main.readmits(received_at):
             yield m.Returned(at=now, dev_eui=device.dev_eui)
         else:
             self._ignored["device has left the campaign"] += 1
@@ -130,9 +134,23 @@ class Uplinks:
         without_verdict = not device.passed and (not device.taking_part or bool(state.stopping))
         if not (without_verdict and state.stopping != "STOPPED" and isinstance(command, firmware.DevVersionAns)):
             return False
-        wanted = state.config.hw_version
-        right = command.fw_version == state.config.firmware_version and wanted in (None, command.hw_version)
-        return right and state.config.kind == "firmware"
+        return is_target(state, command)
+
+    def _may_return(self, device: DeviceState) -> bool:
+        """Whether the version of a device that has left is still to be known."""
+        return self._state.config.kind == "firmware" and not device.passed
+
+    def _runs_already(self, device: DeviceState, command: Command) -> bool:
+        """Whether a device that takes part runs the target before it was sent a fragment."""
+        before = device.taking_part and not device.got_fragments and not self._state.stopping
+        return before and is_target(self._state, command)
+
+    def _pass_already(self, device: DeviceState, exchange: Exchange, command: Command, now: float) -> Decisions:
+        """Passes a device, and withdraws the request that may still reach it."""
+        if (request_id := exchange.outstanding_of(device)) is not None:
+            yield m.Withdrawn(at=now, id=request_id)
+        version = command.fw_version if isinstance(command, firmware.DevVersionAns) else None
+        yield m.RunsAlready(at=now, dev_eui=device.dev_eui, fw_version=version)
 
     def _measure(self, device: DeviceState, received_at: float, now: float) -> Decisions:
         """Reports the period that the last uplinks show, at most once in a stage."""

@@ -398,7 +398,11 @@ def _print_outcome(console: Console, result: SimulationResult) -> None:
     for reason, n_devices in reason_counts(status):
         console.print(f"{n_devices} {reason}", soft_wrap=True)
     n_bytes = len(result.campaign.image)
-    held = f"{len(passed) - len(result.wrong)} of them hold exactly the {n_bytes} bytes that were sent (SHA-256); "
+    n_already = sum(result.ran_already(d.dev_eui) for d in passed)
+    n_held = len(passed) - len(result.wrong) - n_already
+    held = f"{n_held} of them hold exactly the {n_bytes} bytes that were sent (SHA-256); "
+    if n_already:
+        held = f"{n_already} of them ran it already; {held if n_held else ''}"
     console.print(
         f"{status.status}: {len(passed)} of {status.n_devices} devices passed, {held if n_bytes else ''}"
         f"{duration(result.duration)} of virtual time",

@@ -490,13 +490,15 @@ class AnythingMachine(RuleBasedStateMachine):
 
     @invariant()
     def the_counters_equal_a_recount(self) -> None:
-        n_ready = 0
+        n_ready, devices = 0, self.d.machine.state.devices.values()
+        n_beside = sum(device.runs_target and not device.taking_part for device in devices)
+        assert n_beside == self.d.machine.state.n_beside
         for exchange in (self.d.machine.main, self.d.machine.clean_up):
             if isinstance(exchange, UnicastExchange):
                 phases = [turn.phase for turn in exchange.turns]
                 assert exchange.turns.n_open == sum(phase in OPEN for phase in phases)
                 assert exchange.turns.n(Phase.GIVEN_UP) == phases.count(Phase.GIVEN_UP)
-                assert exchange.n_succeeded == phases.count(Phase.SUCCEEDED)
+                assert exchange.n_succeeded == phases.count(Phase.SUCCEEDED) + n_beside
                 n_ready += phases.count(Phase.READY)
         assert self.d.machine.queue.n_ready == n_ready
 

@@ -138,3 +138,25 @@ def test_facts_are_taken_once(drive) -> None:
     group, device = state.take_facts()
     assert (group.mc_addr, device.dev_eui) == ("01f3a4b5", dev(2))
     assert state.take_facts() == []
+
+
+@pytest.mark.parametrize(
+    ("successes", "n_before", "n_asked", "met"),
+    [(8, 0, 10, True), (7, 0, 10, False), (9, 9, 1, False), (10, 9, 1, True), (8, 5, 5, False), (9, 5, 5, True)],
+)
+def test_the_threshold_is_met_by_all_successes_and_by_those_that_were_asked(
+    drive, successes, n_before, n_asked, met
+) -> None:
+    """80 % of ten devices, and of those that the stage asks anything of."""
+    state = drive(10, success_threshold=80).machine.state
+    assert state.is_met(successes, n_before, n_asked) is met
+    assert state.is_met(successes) is (successes >= 8)
+
+
+def test_a_device_that_passes_beside_the_stages_is_counted_once(drive) -> None:
+    state = drive(2).machine.state
+    one, two = state.devices.values()
+    one.taking_part = False
+    for device in (one, one, two):
+        state.pass_device(device)
+    assert (state.n_beside, one.passed, two.passed, state.n_may_pass()) == (1, True, True, 2)

@@ -81,6 +81,34 @@ def test_retry_refuses_an_empty_id(fuota: Fuota, failed: None, url: str) -> None
     assert "id" in result.stderr
 
 
+def test_a_retry_asks_devices_that_run_the_image_and_sends_them_nothing_more(
+    fuota: Fuota, campaign_file: Callable[..., Path], url: str
+) -> None:
+    """Three of four devices install the image while no gateway hears them."""
+    path = campaign_file(simulation="outages = [[3127, 5200]]", n_devices=4)
+    assert fuota("campaign", "run", path, "--db", url).exit_code == 1
+    retried = fuota("campaign", "retry", "small", "--db", url)
+    assert retried.exit_code == 0, retried.output
+    assert "SUCCEEDED: runs it already: 3 of 3 devices" in retried.output
+    requests = [e for e in events(url, "small-retry") if isinstance(e, m.Requested)]
+    assert [e.ask for e in requests] == ["DevVersion"] * 3
+    assert fuota("campaign", "show", "small-retry", "--db", url).output.count("1.2.3.4   runs it already") == 3
+
+
+def test_a_fleet_that_runs_the_image_is_sent_nothing(
+    fuota: Fuota, campaign_file: Callable[..., Path], url: str
+) -> None:
+    path = campaign_file(simulation="old_version = 0x01020304", n_devices=3)
+    devices = "".join(
+        f'[[campaign.devices]]\ndev_eui = "{i:016x}"\ngroup = "meters"\nfw_version = "1.2.3.4"\n' for i in (1, 2, 3)
+    )
+    path.write_text(path.read_text().replace("n_devices = 3", "").replace("[image]", f"{devices}[image]"))
+    result = fuota("campaign", "run", path, "--db", url)
+    assert result.exit_code == 0, result.output
+    assert "SUCCEEDED: 3 of 3 devices passed, 3 of them ran it already; " in result.output
+    assert not [e for e in events(url, "small") if isinstance(e, m.Requested) and e.ask != "DevVersion"]
+
+
 def test_an_interrupted_retry_is_resumed(fuota: Fuota, failed: None, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its devices are in the state that the first campaign left them in."""
     append_all = SqlJournal.append_all

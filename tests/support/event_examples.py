@@ -70,6 +70,7 @@ EXAMPLES = [
     m.StatusRepeated(at=1.0, group="g", participants=True),
     m.SilencePresumed(at=1.0, group="g"),
     m.Returned(at=1.0, dev_eui="00" * 8, fw_version=0x02000000),
+    m.RunsAlready(at=1.0, dev_eui="00" * 8, fw_version=0x02000000),
     m.ForeignClock(at=1.0, dev_eui="00" * 8, off=-30.0),
     m.GivenUp(at=1.0, dev_eui="01", reason="no answer"),
     m.LateAnswer(at=1.0, dev_eui="01", stage="x"),

@@ -14,6 +14,7 @@ from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.exchanges.unicast import UnicastExchange
 from fuota_fec.campaign.machine import Machine
+from fuota_fec.campaign.questions import is_target
 from fuota_fec.campaign.reasons import kind_of
 from fuota_fec.campaign.turn import OPEN, Phase, Turn
 from fuota_fec.errors import WireError
@@ -186,6 +187,9 @@ def meant(d: Any, device: Any, command: Any) -> set[type]:
         return kinds
     if isinstance(command, firmware.DevVersionAns) and command.fw_version != device.fw_version:
         kinds.add(m.VersionHeard)
+    before = device.taking_part and not device.got_fragments and not state.stopping
+    if isinstance(command, firmware.DevVersionAns) and before and is_target(state, command):
+        return kinds | {m.RunsAlready, m.Withdrawn}
     if turn.phase not in GONE and turn.questions and belongs(turn.questions[0].name, command, device):
         asked = turn.request_id is not None or device.group.name in getattr(d.machine.main, "asked", ())
         early = d.last_stage != "PackageVersion" and VOLUNTEERED.get(turn.questions[0].name)
@@ -205,6 +209,7 @@ FOLLOW |= {m.StatusRepeated, m.SilencePresumed}
 CAMPAIGNS: dict[str, dict[str, Any]] = {
     "firmware": {"redundancies": (2, 0), "classes": "CB", "reboot": T0 + 60_000, "each": {"probe": True}}
     | {"requires_fw_version": "1.0.0.0"},
+    "asked first": {"redundancy": 2, "each": {"ask_version": True}, "clean_up": True},
     "countdown": {"reboot": T0 + 60_000, "each": {"profile": "st"}, "fsize": 40, "version": "1.0.0", "redundancy": 0}
     | {"allow_carousel": True, "datafrag_loops_max": 1},
     "binary": {"kind": "binary", "redundancies": (2, 2)},
@@ -313,7 +318,7 @@ def legal(d: Any) -> None:
     for exchange in unicast_exchanges(d):
         phases = [turn.phase for turn in exchange.turns]
         assert exchange.turns.n_open == sum(phase in OPEN for phase in phases)
-        assert exchange.n_succeeded == phases.count(Phase.SUCCEEDED)
+        assert exchange.n_succeeded == phases.count(Phase.SUCCEEDED) + state.n_beside
         assert exchange.turns.n(Phase.GIVEN_UP) == phases.count(Phase.GIVEN_UP)
         n_ready += phases.count(Phase.READY)
     assert d.machine.queue.n_ready == n_ready
@@ -336,6 +341,7 @@ STAGES = [
             *("PackageVersion", "McGroupSetup", "DevRebootTime", "FragSessionSetup", "McClassCSession"),
             *("DlFragment", "UpgradeImage", "CompletionVerification"),
         ],
+        "asked first": ["DevVersion"],
         "countdown": ["DevRebootTime", "UpgradeImage"],
         "binary": ["McGroupSetup", "FragSessionSetup", "McClassCSession", "DlFragment", "FragSessionStatus"],
         "binary by multicast": ["FragSessionStatus"],
@@ -404,7 +410,10 @@ def test_the_right_answer_succeeds_in_every_state_in_which_something_was_asked(s
             ask = d.asked(i)
             new = d.say(i, answer)
             answered = [(e.ask, e.ok) for e in new if isinstance(e, m.Answered)]
-            assert answered[:1] == [(ask, True)], (phase, i, answer, new)
+            if start.last_stage == "DevVersion":
+                assert [e.dev_eui for e in new if isinstance(e, m.RunsAlready)] == [f"{i:016x}"], (phase, i, new)
+            else:
+                assert answered[:1] == [(ask, True)], (phase, i, answer, new)
             legal(d)
 
 

@@ -49,6 +49,11 @@ class Exchange(ABC):
     def outstanding(self) -> list[str]:
         """Requests that may still reach a device or a group."""
 
+    def outstanding_of(self, device: DeviceState) -> str | None:
+        """Request that may still reach a device."""
+        del device
+        return None
+
     def request(self, device: DeviceState, now: float) -> Decisions:
         """Requests the present question of a device that is first in the queue."""
         del device, now

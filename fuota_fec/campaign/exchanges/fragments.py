@@ -31,13 +31,14 @@ class Fragments(Exchange):
 
     def successes(self) -> Successes:
         """Devices whose group has not failed."""
-        return Successes(sum(size for name, size in self.sizes.items() if not self.state.groups[name].failed))
+        n = sum(size for name, size in self.sizes.items() if not self.state.groups[name].failed)
+        return Successes(self.state.n_beside + n)
 
     @property
     def n_done(self) -> int:
         """Number of devices whose group has all of its frames."""
         sending = self.multicast.groups
-        return sum(
+        return self.state.n_beside + sum(
             size
             for name, size in self.sizes.items()
             if not self.state.groups[name].failed and (name not in sending or sending[name].done)
@@ -70,7 +71,7 @@ class Fragments(Exchange):
         for group in self.multicast.groups.values():
             yield from group.end(cause, now)
         successes = self.successes()
-        ok = successes.n >= self.state.plan.n_needed
+        ok = self.state.is_met(successes.n)
         back_to = "" if cause else way_back(self.stage.name, self.state, now, successes)
         yield StageEnded(at=now, stage=self.stage.name, successes=successes.n, ok=ok, back_to=back_to, rules=RULES)
 

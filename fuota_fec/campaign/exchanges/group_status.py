@@ -107,7 +107,7 @@ class GroupStatus(UnicastExchange):
         binary, everybody = state.config.kind == "binary", self.all_answer[group]
         in_time = now + state.groups[group].plan.status_wait <= state.deadline
         fits = not self.closing and in_time and _fits(state, state.groups[group], now)
-        n_not_lacking = sum(device.taking_part and not lacks(device) for device in state.devices.values())
+        n_not_lacking = state.n_beside + sum(d.taking_part and not lacks(d) for d in state.devices.values())
         if way_back(self.stage.name, state, now, replace(self.successes(), n=n_not_lacking)):
             yield SilencePresumed(at=now, group=group)
         elif fits and group in self.news and self.n_requests[group] <= state.config.msg_retries:

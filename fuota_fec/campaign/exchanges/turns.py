@@ -12,6 +12,8 @@ from fuota_fec.campaign.turn import OPEN, Phase, Questions, Turn
 from fuota_fec.campaign.unicast_queue import UnicastQueue
 
 _FIRST_OPEN, _LAST_OPEN = min(OPEN), max(OPEN)
+_OUTSTANDING = (Phase.REQUESTED, Phase.HANDED_OVER)
+"""Phases of a device whose request may still reach it."""
 
 
 class Turns:
@@ -56,6 +58,15 @@ class Turns:
     def n_open(self) -> int:
         """Number of devices that are not done."""
         return sum(self._n[_FIRST_OPEN : _LAST_OPEN + 1])
+
+    def outstanding(self) -> list[str]:
+        """Requests that may still reach a device."""
+        return [n for n, turn in self.by_request.items() if turn.phase in _OUTSTANDING and turn.request_id == n]
+
+    def outstanding_of(self, device: DeviceState) -> str | None:
+        """Request that may still reach a device."""
+        turn = self._turns.get(device.dev_eui)
+        return turn.request_id if turn is not None and turn.phase in _OUTSTANDING else None
 
     def add(self, device: DeviceState, questions: Questions) -> Turn:
         turn = self._turns[device.dev_eui] = Turn(device, questions)
@@ -138,6 +149,12 @@ class Turns:
         turn.questions = (*first, *turn.questions[instead:])
         if instead:
             turn.begin_question()
+
+    def drop(self, dev_eui: str, at: float) -> None:
+        """Ends the turn of a device, if it has one."""
+        if dev_eui in self._turns:
+            self.move(self._turns[dev_eui], Phase.ABSENT)
+            self._queue.set_pacer(at)
 
     def drop_all(self) -> None:
         """Ends every turn."""

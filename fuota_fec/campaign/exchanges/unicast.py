@@ -84,7 +84,7 @@ class UnicastExchange(Exchange):
 
     @property
     def n_succeeded(self) -> int:
-        return self.turns.n(Phase.SUCCEEDED)
+        return self.turns.n(Phase.SUCCEEDED) + self.state.n_beside
 
     n_done = n_succeeded
 
@@ -208,16 +208,12 @@ class UnicastExchange(Exchange):
         """Closes the stage when the threshold is met or every device is done; ends it when no answer can come."""
         state = self.state
         if not self.closing:
-            if self.turns.n_open and not (state.config.stage_end == "threshold" and self._threshold_met()):
+            early = self.stage.ends_early(state.config)
+            if self.turns.n_open and not (early and state.is_met(self.n_succeeded, self.n_already, self.n_asked)):
                 return
             yield m.StageClosing(at=now, stage=self.stage.name, until=self._closes_at(now))
         if not self._answers_may_come():
             yield from self.end(now)
-
-    def _threshold_met(self) -> bool:
-        """Whether enough devices succeeded, and, if some had no questions, also enough of those that had some."""
-        enough = not self.n_already or self.n_succeeded - self.n_already >= self.state.plan.share_of(self.n_asked)
-        return enough and self.n_succeeded >= self.state.plan.n_needed
 
     def _closes_at(self, now: float) -> float:
         """Unix time until which late answers count."""
@@ -233,7 +229,7 @@ class UnicastExchange(Exchange):
             if turn.phase in OPEN:
                 yield m.GivenUp(at=now, dev_eui=turn.device.dev_eui, reason=cause or self._why_open(turn))
         back_to = "" if cause else way_back(self.stage.name, self.state, now, self.successes())
-        ok = self.n_succeeded >= self.state.plan.n_needed
+        ok = self.stage.waits_for_all or self.state.is_met(self.n_succeeded)
         yield m.StageEnded(
             at=now, stage=self.stage.name, successes=self.n_succeeded, ok=ok, back_to=back_to, rules=RULES
         )
@@ -276,10 +272,10 @@ class UnicastExchange(Exchange):
         )
 
     def outstanding(self) -> list[str]:
-        waiting = (Phase.REQUESTED, Phase.HANDED_OVER)
-        return [
-            name for name, turn in self.turns.by_request.items() if turn.phase in waiting and turn.request_id == name
-        ]
+        return self.turns.outstanding()
+
+    def outstanding_of(self, device: DeviceState) -> str | None:
+        return self.turns.outstanding_of(device)
 
     # ---- what events do ----------------------------------------------------------------------------------
 
@@ -303,6 +299,9 @@ class UnicastExchange(Exchange):
     def _take_back(self, device: DeviceState) -> None:
         """A device that was given up unheard is asked after all."""
         device.reason = ""
+
+    def _apply_runs_already(self, event: m.RunsAlready) -> None:
+        self.turns.drop(event.dev_eui, event.at)
 
     def _apply_requested(self, event: m.Requested) -> None:
         turn = self.turns[event.dev_eui or ""]
@@ -452,6 +451,7 @@ class UnicastExchange(Exchange):
 
 _APPLY: dict[type[m.Event], str] = {
     m.DeviceHeard: "_apply_device_heard",
+    m.RunsAlready: "_apply_runs_already",
     m.Requested: "_apply_requested",
     m.HandedOver: "_apply_handed_over",
     m.Reported: "_apply_reported",

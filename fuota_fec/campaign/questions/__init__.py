@@ -17,6 +17,7 @@ from fuota_fec.campaign.questions.firmware import (
     INSTALLED_VERSION,
     LAST_VERSION,
     UPGRADE_IMAGE,
+    is_target,
 )
 from fuota_fec.campaign.questions.fragmentation import (
     CLOSE_FRAG_SESSION,
@@ -36,7 +37,12 @@ from fuota_fec.campaign.questions.multicast import (
     is_member,
 )
 from fuota_fec.campaign.questions.question import OK, Question, Verdict, refusal
-from fuota_fec.campaign.questions.versions import BASE_VERSION, PACKAGE_VERSIONS
+from fuota_fec.campaign.questions.versions import (
+    BASE_VERSION,
+    PACKAGE_VERSIONS,
+    RUNNING_VERSION,
+    RUNNING_VERSION_ONCE,
+)
 
 __all__ = [
     "BASE_VERSION",
@@ -59,11 +65,14 @@ __all__ = [
     "PREPARATORY",
     "REPAIR_STATUS",
     "REPEATED_GROUP_SETUP",
+    "RUNNING_VERSION",
+    "RUNNING_VERSION_ONCE",
     "SESSION",
     "UPGRADE_IMAGE",
     "Question",
     "Verdict",
     "is_member",
+    "is_target",
     "refusal",
     "status_request",
 ]

@@ -183,18 +183,26 @@ INSTALLED_VERSION = Question(
 # ---- CompletionVerification, DevDeleteImage --------------------------------------------------------------
 
 
+def is_target(state: CampaignState, command: Command) -> bool:
+    """Whether a command reports the target version, on the hardware that it is for."""
+    if not isinstance(command, firmware.DevVersionAns) or state.config.kind != "firmware":
+        return False
+    right = command.fw_version == state.config.firmware_version
+    return right and state.config.hw_version in (None, command.hw_version)
+
+
 def _version_read(state: CampaignState, device: DeviceState, command: Command, _received_at: float) -> Verdict | None:
     """Asks again, while retries remain, a device with the version from before the update or one that may be it."""
     if not isinstance(command, firmware.DevVersionAns):
         return None
     version = command.fw_version
     if version != state.config.firmware_version:
-        may_be_old = device.old_version is None or version == device.old_version
+        # An old version that is the target was a belief, which no answer has confirmed.
+        may_be_old = device.old_version in (None, version, state.config.firmware_version)
         again: Literal["", "later"] = "later" if may_be_old else ""
         return Verdict(ok=False, reason=reasons.wrong_version(version), again=again, fw_version=version)
-    wanted = state.config.hw_version
-    if wanted is not None and command.hw_version != wanted:
-        reason = f"wrong hardware version {command.hw_version}, expected {wanted}"
+    if not is_target(state, command):
+        reason = f"wrong hardware version {command.hw_version}, expected {state.config.hw_version}"
         return Verdict(ok=False, reason=reason, fw_version=version)
     return Verdict(ok=True, fw_version=version)
 
@@ -232,7 +240,7 @@ def _last_version_read(
 
 def _pass_after_all(state: CampaignState, device: DeviceState) -> None:
     device.left_reason, device.reason = device.left_reason or device.reason, ""
-    device.passed = device.runs_target = True
+    state.pass_device(device)
     data_complete(state, device)
 
 

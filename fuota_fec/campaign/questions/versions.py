@@ -1,8 +1,9 @@
-"""Questions for package versions, and for the base version of a delta."""
+"""Questions before the first stage of the setup: package versions, the base of a delta, the version that runs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from fuota_fec.campaign import reasons
 from fuota_fec.campaign.config import Ports
@@ -66,3 +67,23 @@ BASE_VERSION = Question(
     request=lambda *_: firmware.DevVersionReq(),
     read=base_version_read,
 )
+
+
+def _running_version_read(
+    _state: CampaignState, _device: DeviceState, command: Command, _received_at: float
+) -> Verdict | None:
+    """Takes any version for an answer. The target version passes the device before its question reads it; with another
+    one, or on other hardware, the device takes part."""
+    return Verdict(ok=True, fw_version=command.fw_version) if isinstance(command, firmware.DevVersionAns) else None
+
+
+RUNNING_VERSION = Question(
+    name="DevVersion",
+    port=lambda ports: ports.firmware,
+    request=lambda *_: firmware.DevVersionReq(),
+    read=_running_version_read,
+    volunteered=(firmware.DevVersionAns,),
+)
+
+RUNNING_VERSION_ONCE = replace(RUNNING_VERSION, optional=True)
+"""The same question in the stage after, to a device that is heard too late for the first one."""

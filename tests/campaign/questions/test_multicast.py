@@ -346,4 +346,5 @@ def test_a_synchronisation_is_asked_once(drive) -> None:
     assert [name for name, q in vars(questions).items() if isinstance(q, questions.Question) and q.optional] == [
         "FRAG_SESSION_DELETE",
         "FORCE_DEVICE_RESYNC",
+        "RUNNING_VERSION_ONCE",
     ]

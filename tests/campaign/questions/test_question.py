@@ -47,6 +47,8 @@ ANSWERS: dict[str, tuple[type[Command], ...]] = {
     "MC_GROUP_SETUP": (multicast.McGroupSetupAns,),
     "REPEATED_GROUP_SETUP": (multicast.McGroupSetupAns,),
     "REPAIR_STATUS": (fragmentation.FragSessionStatusAns, fragmentation.FragDataBlockReceivedReq),
+    "RUNNING_VERSION": (firmware.DevVersionAns,),
+    "RUNNING_VERSION_ONCE": (firmware.DevVersionAns,),
     "SESSION": (multicast.McClassCSessionAns,),
     "UPGRADE_IMAGE": (firmware.DevUpgradeImageAns, firmware.DevVersionAns),
 }
