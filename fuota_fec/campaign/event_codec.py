@@ -24,6 +24,7 @@ UPGRADES: Mapping[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] =
     ("StageStarted", 1): dict,
     ("Answered", 1): dict,
     ("DeviceHeard", 1): dict,
+    ("PeriodMeasured", 1): dict,
     ("StageEnded", 1): dict,
     ("Stopping", 1): dict,
     ("Resumed", 1): dict,

@@ -113,10 +113,14 @@ class DeviceHeard(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeriodMeasured(Event):
-    """A device has a new uplink period P(d), s: the median of the intervals between its own uplinks."""
+    """A device has a new uplink period P(d), s: the median of the intervals between its own uplinks. `jitter` is the
+    largest share of it by which one of them was late."""
+
+    VERSION: ClassVar[int] = 2
 
     dev_eui: str
     period: float
+    jitter: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -279,8 +279,9 @@ class Machine:
 
     def _apply_to_request(self, event: m.Requested | m.HandedOver | m.Reported | m.Unanswered) -> None:
         """Applies the event of a request to the exchange that made it."""
+        if isinstance(event, m.Requested):
+            self.state.note_request(event)
         exchange = self._asking(event) if isinstance(event, m.Requested) else self._knowing(event.id)
-        self.state.n_requests += isinstance(event, m.Requested)
         if exchange is not None:
             exchange.apply(event)
 
@@ -343,12 +344,8 @@ class Machine:
     def _apply_foreign_clock(self, _event: m.ForeignClock) -> None:
         self.state.foreign_clock = True
 
-    def _apply_version_heard(self, event: m.VersionHeard) -> None:
-        self.state.devices[event.dev_eui].n_own_accord += 1
-        self.state.take_version(self.state.devices[event.dev_eui], event.fw_version)
-
-    def _apply_block_received(self, event: m.BlockReceived) -> None:
-        self.uplinks.apply_block_received(event)
+    def _apply_volunteered(self, event: m.VersionHeard | m.BlockReceived) -> None:
+        self.uplinks.apply_volunteered(event)
 
     def _apply_reply_owed(self, event: m.ReplyOwed) -> None:
         self.state.devices[event.dev_eui].n_own_accord += 1
@@ -356,8 +353,7 @@ class Machine:
 
     def _apply_period_measured(self, event: m.PeriodMeasured) -> None:
         device = self.state.devices[event.dev_eui]
-        device.period = event.period
-        device.measured_in = self.state.stage_idx
+        self.uplinks.apply_period_measured(event)
         exchange = self._exchange_of(device)
         if exchange is not None:
             exchange.on_period(device)
@@ -434,10 +430,10 @@ _APPLY: dict[type[m.Event], str] = {
     m.Unanswered: "_apply_to_request",
     m.StageStarted: "_apply_stage_started",
     m.StageEnded: "_apply_stage_ended",
-    m.VersionHeard: "_apply_version_heard",
+    m.VersionHeard: "_apply_volunteered",
     m.ForeignClock: "_apply_foreign_clock",
     m.Returned: "_apply_returned",
-    m.BlockReceived: "_apply_block_received",
+    m.BlockReceived: "_apply_volunteered",
     m.ReplyOwed: "_apply_reply_owed",
     m.PeriodMeasured: "_apply_period_measured",
     m.LateAnswer: "_apply_late_answer",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 from statistics import median
 
@@ -12,7 +13,7 @@ from fuota_fec.campaign.config import LAST_TIME
 from fuota_fec.campaign.exchanges.base import Decisions, Exchange
 from fuota_fec.campaign.exchanges.replies import APP_TIME_ANS, Replies
 from fuota_fec.campaign.questions.question import Question
-from fuota_fec.campaign.state import CampaignState, Data, DeviceState
+from fuota_fec.campaign.state import LEAST_JITTER, CampaignState, Data, DeviceState
 from fuota_fec.errors import WireError
 from fuota_fec.wire import clock, firmware, fragmentation, multicast
 from fuota_fec.wire.clock import gps_difference, gps_from_unix, gps_to_wire
@@ -77,7 +78,8 @@ class Uplinks:
         received_at, exact, warning = self._received_at(device, uplink, now)
         yield from warning
         if uplink.f_port not in self._packages:
-            yield from self._measure(device, received_at, now)
+            for event in self._measure(device, received_at, now):
+                yield replace(event, jitter=self._jitter(event)) if isinstance(event, m.PeriodMeasured) else event
         if exchange.is_news(device, received_at):
             yield m.DeviceHeard(at=now, dev_eui=device.dev_eui, set_aside=exchange.takes_back(device))
         yield from exchange.on_uplink(device, received_at, now)
@@ -155,6 +157,11 @@ class Uplinks:
         if abs(period - device.period) > change * device.period:
             yield m.PeriodMeasured(at=now, dev_eui=device.dev_eui, period=period)
 
+    def _jitter(self, event: m.PeriodMeasured) -> float:
+        """Largest share of a new period by which one of the last uplinks was late, with missed uplinks in mind."""
+        intervals = [later - earlier for earlier, later in pairwise(self._heard[event.dev_eui])]
+        return max(interval / event.period - max(1, round(interval / event.period)) for interval in intervals)
+
     # ---- questions of the device -------------------------------------------------------------------------
 
     def _on_device_question(
@@ -204,10 +211,18 @@ class Uplinks:
 
     # ---- what events do ----------------------------------------------------------------------------------
 
-    def apply_block_received(self, event: m.BlockReceived) -> None:
+    def apply_volunteered(self, event: m.BlockReceived | m.VersionHeard) -> None:
         device = self._state.devices[event.dev_eui]
-        device.data = Data.COMPLETE if event.ok else Data.WRONG
         device.n_own_accord += 1
+        if isinstance(event, m.VersionHeard):
+            self._state.take_version(device, event.fw_version)
+        else:
+            device.data = Data.COMPLETE if event.ok else Data.WRONG
+
+    def apply_period_measured(self, event: m.PeriodMeasured) -> None:
+        device = self._state.devices[event.dev_eui]
+        device.period, device.jitter = event.period, max(LEAST_JITTER, event.jitter)
+        device.measured_in = self._state.stage_idx
 
     # ---- bytes -------------------------------------------------------------------------------------------
 

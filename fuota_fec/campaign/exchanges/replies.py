@@ -54,7 +54,7 @@ class Replies(Exchange):
                 ask=ask,
                 f_port=f_port,
                 payload=answer.encode(),
-                not_after=now + device.period + self.state.config.delivery_timeout,
+                not_after=now + self.state.until_uplink(device),
             )
 
     def next_request(self, now: float) -> Decisions:

@@ -109,6 +109,15 @@ class Turns:
         turn.questions[0].sent(self._state, turn.device, at)
         self.move(turn, Phase.REQUESTED)
 
+    def skip_to(self, turn: Turn, ask: str) -> None:
+        """Drops the questions before one that the device has answered."""
+        for n, question in enumerate(turn.questions):
+            if question.name == ask:
+                if n:
+                    turn.questions = turn.questions[n:]
+                    turn.begin_question()
+                return
+
     def next_question(self, turn: Turn, at: float) -> None:
         """Goes on to the device's next question, if there is one. Its resends are counted anew, unless the question
         before it was an optional one in between."""

@@ -14,7 +14,8 @@ from fuota_fec.campaign import messages as m
 from fuota_fec.campaign import reasons
 from fuota_fec.campaign.exchanges.base import Decisions, Exchange
 from fuota_fec.campaign.exchanges.turns import Turns
-from fuota_fec.campaign.questions import PREPARATORY, Verdict
+from fuota_fec.campaign.exchanges.verdicts import on_verdict
+from fuota_fec.campaign.questions import PREPARATORY
 from fuota_fec.campaign.stages import RULES, UNHEARD_PERIODS, Stage
 from fuota_fec.campaign.state import CampaignState, DeviceState
 from fuota_fec.campaign.timers import CLOSING, STAGE_END, TimerKey, TimerKind
@@ -42,13 +43,13 @@ class UnicastExchange(Exchange):
         self._not_before = max(at, stage.not_before(state)) if stage.not_before else at
         self.ends_at = stage.ends_at(state, at)
         self.closing_until: float | None = None
-        self.slowest = 0.0
+        self.slowest = self.longest_wait = 0.0
         self.turns = Turns(state, queue)
         self.n_asked = 0
         if self.ends_at is not None:
             state.timers.set(STAGE_END, self.ends_at)
         for device in self.participants():
-            self.slowest = max(self.slowest, device.period)
+            self.on_period(device)
             if stage.not_before is not None:
                 device.heard = False
             questions = stage.questions(state, device)
@@ -126,47 +127,17 @@ class UnicastExchange(Exchange):
         turn = self.turns.get(device.dev_eui)
         if turn is None or turn.phase in (Phase.ABSENT, Phase.SUCCEEDED) or not turn.questions:
             return None
-        question = turn.questions[0]
-        volunteered = isinstance(command, question.volunteered)
+        volunteered = next((q for q in turn.questions if isinstance(command, q.volunteered)), None)
+        question = volunteered or turn.questions[0]
         if not volunteered and (turn.phase is Phase.FAILED or not self._was_asked(turn)):
             return None
         verdict = question.read(self.state, device, command, received_at)
         if verdict is None or (turn.phase is Phase.FAILED and not verdict.ok):
             return None
-        return self._on_verdict(turn, verdict, now)
+        return on_verdict(turn, question, verdict, now, was_asked=self._was_asked(turn))
 
     def _was_asked(self, turn: Turn) -> bool:
         return turn.request_id is not None
-
-    def _on_verdict(self, turn: Turn, verdict: Verdict, now: float) -> Decisions:
-        device, ask, version = turn.device, turn.questions[0].name, verdict.fw_version
-        repeated = turn.noted is not None and turn.noted == turn.request_id
-        expected = turn.phase in (Phase.HANDED_OVER, Phase.SENT) and not repeated
-        if verdict.ok or (not verdict.again and self._was_asked(turn) and not repeated):
-            yield m.Answered(
-                at=now,
-                dev_eui=device.dev_eui,
-                ask=ask,
-                ok=verdict.ok,
-                reason=verdict.reason,
-                note=verdict.note,
-                fw_version=version,
-                needed=verdict.needed,
-                loss=verdict.loss,
-            )
-        elif verdict.again and expected:
-            yield m.Deferred(
-                at=now,
-                dev_eui=device.dev_eui,
-                ask=ask,
-                reason=verdict.reason,
-                first=verdict.first,
-                instead=verdict.again == "instead",
-                later=verdict.again == "later",
-                fw_version=version,
-            )
-        elif version is not None and version != device.fw_version and device.may_volunteer:
-            yield m.VersionHeard(at=now, dev_eui=device.dev_eui, fw_version=version)
 
     def knows(self, request_id: str) -> bool:
         return request_id in self.turns.by_request
@@ -333,9 +304,11 @@ class UnicastExchange(Exchange):
 
     def _wait(self, turn: Turn, at: float) -> None:
         """Sets the deadline of the sent report, or of the answer once the request was sent."""
-        period = turn.device.period
-        wait = max(self.slowest, period) + self._answer_spread(turn.device) if turn.phase is Phase.SENT else period
-        self.state.timers.set(turn.timer, at + self.state.config.delivery_timeout + wait)
+        device = turn.device
+        wait = self.state.until_uplink(device)
+        if turn.phase is Phase.SENT:
+            wait = max(self.longest_wait, wait) + self._answer_spread(device)
+        self.state.timers.set(turn.timer, at + wait)
 
     def _answer_spread(self, _device: DeviceState) -> float:
         """Longest delay of an answer by the device itself, s."""
@@ -351,8 +324,8 @@ class UnicastExchange(Exchange):
     def _apply_answered(self, event: m.Answered) -> None:
         turn = self.turns[event.dev_eui]
         device = turn.device
-        device.reason, device.note, device.needed = event.reason, event.note, event.needed
-        device.loss = device.loss if event.loss is None else event.loss
+        self.turns.skip_to(turn, event.ask)
+        device.take_answer(event, note_lasts=turn.questions[0].note_lasts)
         if event.ok:
             turn.questions[0].done(self.state, device)
             self.turns.next_question(turn, event.at)
@@ -434,6 +407,7 @@ class UnicastExchange(Exchange):
 
     def on_period(self, device: DeviceState) -> None:
         self.slowest = max(self.slowest, device.period)
+        self.longest_wait = max(self.longest_wait, self.state.until_uplink(device))
 
 
 _APPLY: dict[type[m.Event], str] = {
