@@ -158,11 +158,15 @@ class HandedOver(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reported(Event):
-    """Outcome of a downlink: the network's report, or a timeout."""
+    """Outcome of a downlink: the network's report, or a timeout. It is `presumed` where the network gives no report and
+    the device was heard: the downlink leaves after that uplink, unless another one goes before it."""
+
+    VERSION: ClassVar[int] = 2
 
     id: str
     ok: bool
     cause: str = ""
+    presumed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -26,6 +26,8 @@ from fuota_fec.codec.block import FragmentedBlock
 from fuota_fec.devices.profiles import DeviceProfile, profile
 
 LAST_SESSION_CNT = 0xFFFF
+RECEIVE_WINDOWS = 20.0
+"""Time from an uplink to the end of the downlink in its receive windows, at most, s: RECEIVE_DELAY1 is up to 15 s."""
 LEAST_JITTER = 0.2
 """Share of its period by which the uplink of any device may be late: ±10 % between two uplinks, and a median of three
 such intervals that is up to 8 % short."""
@@ -61,8 +63,14 @@ class DeviceState:
     heard: bool = False
     unreported: str | None = None
     """ID of the last request of any stage, until it is known to have left the network's queue."""
+    queued_at: float = 0.0
+    """Unix time of the hand-over of the last request."""
     queued_until: float = 0.0
     """Unix time after which the unreported request can no longer leave."""
+    presumed_at: float | None = None
+    """Unix time of the uplink after which the unreported request is presumed to leave; None if there is none."""
+    reply_at: float = 0.0
+    """Unix time of the hand-over of the last reply."""
     reason: str = ""
     """Reason why the device did not succeed; "" if unknown."""
     runs_target: bool = False
@@ -307,6 +315,10 @@ class CampaignState:
         """Longest time until the next uplink of a device, and until what the network or the device reports with it, s:
         its period, and `delivery_timeout` or its jitter, whichever is longer."""
         return device.period + max(self.config.delivery_timeout, device.jitter * device.period)
+
+    def reply_goes_before(self, device: DeviceState) -> bool:
+        """Whether a reply may still have been queued before the last request of a device."""
+        return device.queued_at - self.until_uplink(device) <= device.reply_at <= device.queued_at
 
     def next_request_id(self) -> str:
         return f"{self.config.id}/{self.n_requests + 1}"

@@ -223,7 +223,7 @@ PHASE_ROWS: tuple[PhaseTransition, ...] = (
     PhaseTransition((_REQUESTED,), HandedOver, (_HANDED_OVER,), "the network has the request"),
     PhaseTransition((_REQUESTED, _HANDED_OVER), Reported, (_SENT,), "the request was sent"),
     PhaseTransition(
-        (_REQUESTED, _HANDED_OVER), Reported, (_READY, _UNASKED), "not sent: resend; or a fragment was sent"
+        (_REQUESTED, _HANDED_OVER), Reported, (_READY, _HELD, _UNASKED), "not sent: resend; or a fragment was sent"
     ),
     PhaseTransition((_REQUESTED, _HANDED_OVER), Reported, (_STALLED,), "not sent, and no retry is left"),
     PhaseTransition((_HELD,), Reported, (_READY, _UNASKED), "the earlier request has left or expired"),

@@ -116,12 +116,15 @@ class UnicastExchange(Exchange):
         return not device.heard and received_at >= self.not_before
 
     def on_uplink(self, device: DeviceState, received_at: float, now: float) -> Decisions:
-        """Takes the first uplink after the hand-over for the sent report, if the network gives none."""
+        """Takes the first uplink after the hand-over for the sent report, if the network gives none, and the second one
+        for its proof."""
         turn = self.turns.get(device.dev_eui)
-        if turn is None or self.state.network.sent_reports or not turn.request_id:
+        if turn is None or self.state.network.sent_reports or received_at < device.queued_at:
             return
-        if turn.phase is Phase.HANDED_OVER and received_at >= turn.handed_over_at:
-            yield m.Reported(at=now, id=turn.request_id, ok=True, cause="uplink heard")
+        if turn.phase is Phase.HANDED_OVER or (turn.phase is Phase.HELD and device.presumed_at is None):
+            yield m.Reported(at=now, id=device.unreported or "", ok=True, cause="uplink heard", presumed=True)
+        elif turn.phase is Phase.HELD and not self.state.reply_goes_before(device):
+            yield m.Reported(at=now, id=device.unreported or "", ok=True, cause="another uplink heard")
 
     def on_command(self, device: DeviceState, command: Command, received_at: float, now: float) -> Decisions | None:
         turn = self.turns.get(device.dev_eui)
@@ -165,7 +168,9 @@ class UnicastExchange(Exchange):
             yield m.Unanswered(at=now, id=turn.request_id or "")
         elif turn.phase in _OVERDUE:
             request_id = turn.device.unreported if turn.phase is Phase.HELD else turn.request_id
-            yield m.Reported(at=now, id=request_id or "", ok=False, cause=_OVERDUE[turn.phase])
+            leaving = turn.phase is Phase.HELD and turn.device.presumed_at is not None
+            cause = "its receive windows are over" if leaving else _OVERDUE[turn.phase]
+            yield m.Reported(at=now, id=request_id or "", ok=False, cause=cause)
         yield from self._give_up_if_stalled(turn, now)
 
     def settle(self, now: float) -> Decisions:
@@ -277,7 +282,7 @@ class UnicastExchange(Exchange):
     def _apply_handed_over(self, event: m.HandedOver) -> None:
         turn = self.turns.by_request[event.id]
         if turn.phase is Phase.REQUESTED:
-            turn.handed_over_at = event.at
+            turn.device.queued_at = event.at
             turn.device.queued_until = self.state.timers.due(turn.timer)  # its not_after
             self.turns.move(turn, Phase.HANDED_OVER)
             self._wait(turn, event.at)
@@ -285,16 +290,21 @@ class UnicastExchange(Exchange):
     def _apply_reported(self, event: m.Reported) -> None:
         turn = self.turns.by_request[event.id]
         device = turn.device
-        device.queued_until = 0.0  # The request has left, or never will.
+        if event.presumed:
+            self.turns.presume(turn, event.at)
+        else:
+            device.queued_until = 0.0  # The request has left, or never will.
+        if turn.phase is Phase.HELD and event.presumed:
+            return
         if turn.phase is Phase.HELD:
             device.unreported = None if event.ok else device.unreported
             self.turns.enqueue(turn, event.at)
         elif event.ok and turn.questions[0].frag_nb is not None:
-            device.unreported = None
+            device.unreported = device.unreported if event.presumed else None
             turn.questions[0].done(self.state, device)
             self.turns.next_question(turn, event.at)
         elif event.ok:
-            device.unreported = None
+            device.unreported = device.unreported if event.presumed else None
             self.turns.move(turn, Phase.SENT)
             self._wait(turn, event.at)
         elif turn.phase is Phase.REQUESTED and self.state.paused:
@@ -308,6 +318,8 @@ class UnicastExchange(Exchange):
         wait = self.state.until_uplink(device)
         if turn.phase is Phase.SENT:
             wait = max(self.longest_wait, wait) + self._answer_spread(device)
+        elif not self.state.network.withdraws:
+            wait = max(wait, device.queued_until - at)  # The period may be shorter than when the request was decided.
         self.state.timers.set(turn.timer, at + wait)
 
     def _answer_spread(self, _device: DeviceState) -> float:
@@ -324,6 +336,7 @@ class UnicastExchange(Exchange):
     def _apply_answered(self, event: m.Answered) -> None:
         turn = self.turns[event.dev_eui]
         device = turn.device
+        self.turns.left(turn, event.at)
         self.turns.skip_to(turn, event.ask)
         device.take_answer(event, note_lasts=turn.questions[0].note_lasts)
         if event.ok:
@@ -337,6 +350,7 @@ class UnicastExchange(Exchange):
     def _apply_deferred(self, event: m.Deferred) -> None:
         """Asks again: at once, perhaps after another question; or later, at the deadline of the answer."""
         turn = self.turns[event.dev_eui]
+        self.turns.left(turn, event.at)
         turn.device.reason = event.reason
         turn.noted = turn.request_id
         turn.questions[0].refused(self.state, turn.device, event.reason)
