@@ -218,14 +218,15 @@ class Machine:
 
     def _on_duration(self, now: float) -> Decisions:
         """Ends the stage at the maximum duration. The campaign fails unless enough devices have succeeded in a stage
-        that may succeed early, and no later stage is bounded by the duration."""
+        that may succeed early and no later stage is bounded by the duration, or what they have is to be proved."""
         stage, main = self._stage, self.main
         if not stage.bounded or main is None:
             return
         more = any(later.bounded and not later.spare for later in self.stages[self.state.stage_idx + 1 :])
         yield from main.end(now, reasons.DURATION)
         enough = main.may_succeed_early and self.state.n_may_pass() >= self.state.plan.n_needed
-        if more or not enough:
+        goes_on = self.last_end is not None and self.last_end.back_to
+        if not goes_on and (more or not enough):
             yield from self._end_as(FAILED, f"{reasons.DURATION} in {stage.name}", now)
 
     def on_input(self, item: m.Input, now: float) -> Decisions:

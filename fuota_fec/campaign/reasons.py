@@ -36,6 +36,7 @@ SILENCE = ("never heard", "no answer in", "not asked in")
 """Beginnings of reasons that prove nothing about a device."""
 STOPPED = "the campaign was stopped"
 DURATION = "maximum duration reached"
+SESSION_OVER = "session over"
 
 
 def no_answer(stage: str) -> str:
@@ -51,7 +52,7 @@ def refused(ask: str, bits: str) -> str:
 
 
 def session_over(n_sent: int, n_frames: int) -> str:
-    return f"session over after {n_sent} of {n_frames} fragments"
+    return f"{SESSION_OVER} after {n_sent} of {n_frames} fragments"
 
 
 def wrong_version(version: int) -> str:

@@ -276,6 +276,7 @@ def _session_row(name: str, planned: Callable[[CampaignConfig, Plan], bool]) -> 
         questions=_session_questions,
         sessions=multicast_sessions,
         ends_at=_first_session,
+        stays=lambda _state, device: device.data >= Data.LIKELY,
         keeps=_may_run_it,
         clean_up=_undo_session,
         sets_up=True,

@@ -19,7 +19,7 @@ from fuota_fec.campaign.questions import PREPARATORY
 from fuota_fec.campaign.stages import RULES, UNHEARD_PERIODS, Stage
 from fuota_fec.campaign.state import CampaignState, DeviceState
 from fuota_fec.campaign.timers import CLOSING, STAGE_END, TimerKey, TimerKind
-from fuota_fec.campaign.transitions import Successes, way_back
+from fuota_fec.campaign.transitions import Successes, way_back, way_to_proof
 from fuota_fec.campaign.turn import OPEN, Phase, Questions, Turn
 from fuota_fec.campaign.unicast_queue import UnicastQueue
 from fuota_fec.wire.commands import Command
@@ -201,7 +201,8 @@ class UnicastExchange(Exchange):
         for turn in self.turns:
             if turn.phase in OPEN:
                 yield m.GivenUp(at=now, dev_eui=turn.device.dev_eui, reason=cause or self._why_open(turn))
-        back_to = "" if cause else way_back(self.stage.name, self.state, now, self.successes())
+        state = self.state
+        back_to = way_to_proof(state, now) if cause else way_back(self.stage.name, state, now, self.successes())
         ok = self.n_succeeded >= self.state.plan.n_needed
         yield m.StageEnded(
             at=now, stage=self.stage.name, successes=self.n_succeeded, ok=ok, back_to=back_to, rules=RULES
