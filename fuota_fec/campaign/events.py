@@ -343,6 +343,14 @@ class Unpaused(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Suspended(Event):
+    """An error keeps the agent from running the campaign: its time stands still until Resumed. The agent writes
+    it once for an error, however often it tries again."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Resumed(Event):
     """The campaign goes on after a crash or an outage: the deadlines of devices and of the network begin anew. The
     `lost` seconds, in which nothing could be heard or sent, do not count in its duration."""

@@ -203,8 +203,7 @@ class Machine:
             return self._on_duration(now)
         if key.kind is TimerKind.REPLY:
             return self.replies.on_timer(key, now)
-        in_clean_up = key.kind is TimerKind.DEVICE and key.name in self.clean_up.turns
-        exchange = self.clean_up if in_clean_up else self.main
+        exchange = self.clean_up if key.kind is TimerKind.DEVICE and key.name in self.clean_up.turns else self.main
         return exchange.on_timer(key, now) if exchange is not None else iter(())
 
     def _on_pacer(self, now: float) -> Decisions:
@@ -225,8 +224,7 @@ class Machine:
         more = any(later.bounded and not later.spare for later in self.stages[self.state.stage_idx + 1 :])
         yield from main.end(now, reasons.DURATION)
         enough = main.may_succeed_early and self.state.n_may_pass() >= self.state.plan.n_needed
-        goes_on = self.last_end is not None and self.last_end.back_to
-        if not goes_on and (more or not enough):
+        if not (self.last_end and self.last_end.back_to) and (more or not enough):
             yield from self._end_as(FAILED, f"{reasons.DURATION} in {stage.name}", now)
 
     def on_input(self, item: m.Input, now: float) -> Decisions:
@@ -374,7 +372,11 @@ class Machine:
         if self.main is not None:
             self.main.set_paused(event.at)
 
+    def _apply_suspended(self, event: m.Suspended) -> None:
+        self.state.suspended = event.reason
+
     def _apply_resumed(self, event: m.Resumed) -> None:
+        self.state.suspended = ""
         self.state.lost += event.lost
         self.state.resumed_at, self.state.waited_since = event.at, event.at - event.lost
         if event.lost and self.state.timers.due(DURATION) < math.inf:
@@ -441,6 +443,7 @@ _APPLY: dict[type[m.Event], str] = {
     m.Withdrawn: "_apply_withdrawn",
     m.Paused: "_apply_paused",
     m.Unpaused: "_apply_paused",
+    m.Suspended: "_apply_suspended",
     m.Resumed: "_apply_resumed",
     m.Stopping: "_apply_stopping",
     m.Finished: "_apply_finished",

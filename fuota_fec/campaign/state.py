@@ -224,6 +224,8 @@ class CampaignState:
     reason: str = ""
     unconfirmed: tuple[str, ...] = ()
     paused: bool = False
+    suspended: str = ""
+    """Error that keeps the agent from running the campaign; "" otherwise."""
     stage_idx: int = -1
     stage_started: float = 0.0
     stage_names: tuple[str, ...] = ()

@@ -59,6 +59,8 @@ class CampaignProgress:
     """The status, with RUNNING in place of "stopping"."""
     reason: str
     paused: bool
+    suspended: str
+    """Error that keeps the agent from running the campaign; "" otherwise."""
     stage: str | None
     stages: tuple[str, ...]
     stage_started: float
@@ -105,6 +107,7 @@ def progress(
             state="CONFIGURED",
             reason="",
             paused=False,
+            suspended="",
             stage=None,
             stages=names,
             stage_started=0.0,
@@ -125,6 +128,7 @@ def progress(
         state=state.status,
         reason=state.reason,
         paused=state.paused,
+        suspended=state.suspended,
         stage=names[state.stage_idx] if 0 <= state.stage_idx < len(names) else None,
         stages=names,
         stage_started=state.stage_started,

@@ -25,6 +25,7 @@ from fuota_fec.campaign.messages import (
     StageStarted,
     Stopping,
     SummaryOverdue,
+    Suspended,
     Unpaused,
 )
 from fuota_fec.cli.output import print_json
@@ -119,6 +120,8 @@ class StageReport:
             self._line(event.at, f"group {event.group}: no summary of {frame} in time")
         elif isinstance(event, Stopping) and event.status == "STOPPED":
             self._line(event.at, "stopping")
+        elif isinstance(event, Suspended):
+            self._line(event.at, f"suspended: {event.reason}")
         elif isinstance(event, (Paused, Unpaused, Resumed)):
             self._line(event.at, {Paused: "paused", Unpaused: "goes on"}.get(type(event), "resumed"))
         elif isinstance(event, Finished):
