@@ -424,8 +424,12 @@ class Agent:
         """Discards a campaign object. The campaign is replayed after a pause, or `at_once` in the next turn."""
         name = running.campaign.id
         del self._running[name]
-        recent = running.suspended if now - running.since <= 2 * LONGEST_PAUSE else None
+        before = running.suspended
+        recent = before if now - running.since <= 2 * LONGEST_PAUSE else None
         self._hold(name, error, now, running.stopped_since(now), recent, running.inputs)
+        last = before if not running.n_commits else None  # A commit of this run began with Resumed.
+        if (event := self._suspended.record(self._journal, name, running.n_committed, last, error, now)) is not None:
+            self._observe(running.campaign, [event])
         if at_once and (held := self._suspended.held.get(name)) is not None:
             held.retry_at, held.n = now, 0
 

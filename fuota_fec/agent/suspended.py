@@ -7,8 +7,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
 from fuota_fec.agent.faults import Faults, describe, stack
-from fuota_fec.campaign.messages import Input
-from fuota_fec.errors import FuotaError
+from fuota_fec.agent.ports import JournalPort
+from fuota_fec.campaign.messages import Input, Suspended
+from fuota_fec.errors import FuotaError, JournalError
+from fuota_fec.journal.base import Append
 
 log = logging.getLogger("fuota_fec.agent")
 
@@ -31,6 +33,8 @@ class Suspension:
     retry_at: float
     n: int = 0
     """Number of failures in a row."""
+    recorded: str = ""
+    """Reason that the journal holds, in its last Suspended; "" if the campaign has resumed since."""
     inputs: list[Input] = field(default_factory=list)
     """Inputs to be given to the campaign once it is replayed."""
 
@@ -65,6 +69,25 @@ class Suspensions:
         log.error("campaign %s is left to other agents: %s", name, suspension.reason)
         self.left[name] = suspension
         return False
+
+    def record(
+        self, journal: JournalPort, name: str, n_events: int, last: Suspension | None, error: Exception, now: float
+    ) -> Suspended | None:
+        """Writes the reason of a suspension into the journal, unless the journal itself fails, or holds it since the
+        `last` suspension. Returns the event. A campaign that another agent has written to is left as it is."""
+        reason, held = describe(error), self.held.get(name) or self.left.get(name)
+        recorded = last.recorded if last is not None else ""
+        event = None
+        if not isinstance(error, JournalError) and recorded != reason:
+            event = Suspended(at=now, reason=reason)
+            try:
+                journal.append_all([Append(campaign=name, expected_seq=n_events, events=[event])])
+                recorded = reason
+            except JournalError:
+                event = None
+        if held is not None:
+            held.recorded = recorded
+        return event
 
     def leave(self, name: str, error: Exception, now: float) -> None:
         """Records that a campaign could not be taken over."""
@@ -108,4 +131,5 @@ def _again(
     n = before.n if before is not None else 0
     pause = min(FIRST_PAUSE * 2 ** min(n, MOST_ATTEMPTS), LONGEST_PAUSE)
     kept = list(inputs[:MOST_INPUTS])
-    return Suspension(reason=reason, since=since, retry_at=now + pause, n=n + 1, inputs=kept)
+    recorded = before.recorded if before is not None else ""
+    return Suspension(reason=reason, since=since, retry_at=now + pause, n=n + 1, recorded=recorded, inputs=kept)

@@ -294,13 +294,12 @@ class Campaign:
             text = f"campaign {self.id!r}: event {number} ({type(event).__name__}) does not fit the events before it"
             raise EventError(f"{text}: {error!r}", campaign=self.id, number=number) from error
 
-    def describe(self, event: m.Event, *, dev_eui: str | None = None, group: str | None = None) -> dict[str, Any]:
+    def describe(self, event: m.Event) -> dict[str, Any]:
         """The last event as plain data, with the progress of the campaign after it, and the device or group that it
-        concerns. For events that name only a request, pass `dev_eui` or `group`.
-        """
+        concerns, also where the event names only a request."""
         assert self._machine is not None
         machine = self._machine
-        return progress_record(event, self.progress(), machine.state, machine.phase, dev_eui=dev_eui, group=group)
+        return progress_record(event, self.progress(), machine.state, machine.phase)
 
     def status(self) -> CampaignStatus:
         """Status of the campaign and of each device."""

@@ -27,6 +27,8 @@ UPGRADES: Mapping[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] =
     ("Answered", 1): dict,
     ("DeviceHeard", 1): dict,
     ("GroupDone", 1): dict,
+    ("PeriodMeasured", 1): dict,
+    ("Reported", 1): dict,
     ("StageEnded", 1): dict,
     ("Stopping", 1): dict,
     ("Resumed", 1): dict,

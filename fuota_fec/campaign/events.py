@@ -125,10 +125,14 @@ class DeviceHeard(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeriodMeasured(Event):
-    """A device has a new uplink period P(d), s: the median of the intervals between its own uplinks."""
+    """A device has a new uplink period P(d), s: the median of the intervals between its own uplinks. `jitter` is the
+    largest share of it by which one of them was late."""
+
+    VERSION: ClassVar[int] = 2
 
     dev_eui: str
     period: float
+    jitter: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,11 +170,15 @@ class HandedOver(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reported(Event):
-    """Outcome of a downlink: the network's report, or a timeout."""
+    """Outcome of a downlink: the network's report, or a timeout. It is `presumed` where the network gives no report and
+    the device was heard: the downlink leaves after that uplink, unless another one goes before it."""
+
+    VERSION: ClassVar[int] = 2
 
     id: str
     ok: bool
     cause: str = ""
+    presumed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -358,6 +366,14 @@ class Paused(Event):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unpaused(Event):
     """The pause is over: requests go out again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suspended(Event):
+    """An error keeps the agent from running the campaign: its time stands still until Resumed. The agent writes
+    it once for an error, however often it tries again."""
+
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -202,8 +202,7 @@ class Machine:
             return self._on_duration(now)
         if key.kind is TimerKind.REPLY:
             return self.replies.on_timer(key, now)
-        in_clean_up = key.kind is TimerKind.DEVICE and key.name in self.clean_up.turns
-        exchange = self.clean_up if in_clean_up else self.main
+        exchange = self.clean_up if key.kind is TimerKind.DEVICE and key.name in self.clean_up.turns else self.main
         return exchange.on_timer(key, now) if exchange is not None else iter(())
 
     def _on_pacer(self, now: float) -> Decisions:
@@ -217,14 +216,14 @@ class Machine:
 
     def _on_duration(self, now: float) -> Decisions:
         """Ends the stage at the maximum duration. The campaign fails unless enough devices have succeeded in a stage
-        that may succeed early, and no later stage is bounded by the duration."""
+        that may succeed early and no later stage is bounded by the duration, or what they have is to be proved."""
         stage, main = self._stage, self.main
         if not stage.bounded or main is None:
             return
         more = any(later.bounded and not later.spare for later in self.stages[self.state.stage_idx + 1 :])
         yield from main.end(now, reasons.DURATION)
         enough = main.may_succeed_early and self.state.is_met(self.state.n_may_pass())
-        if more or not enough:
+        if not (self.last_end and self.last_end.back_to) and (more or not enough):
             yield from self._end_as(FAILED, f"{reasons.DURATION} in {stage.name}", now)
 
     def on_input(self, item: m.Input, now: float) -> Decisions:
@@ -278,8 +277,9 @@ class Machine:
 
     def _apply_to_request(self, event: m.Requested | m.HandedOver | m.Reported | m.Unanswered) -> None:
         """Applies the event of a request to the exchange that made it."""
+        if isinstance(event, m.Requested):
+            self.state.note_request(event)
         exchange = self._asking(event) if isinstance(event, m.Requested) else self._knowing(event.id)
-        self.state.n_requests += isinstance(event, m.Requested)
         if exchange is not None:
             exchange.apply(event)
 
@@ -340,12 +340,8 @@ class Machine:
     def _apply_foreign_clock(self, _event: m.ForeignClock) -> None:
         self.state.foreign_clock = True
 
-    def _apply_version_heard(self, event: m.VersionHeard) -> None:
-        self.state.devices[event.dev_eui].n_own_accord += 1
-        self.state.take_version(self.state.devices[event.dev_eui], event.fw_version)
-
-    def _apply_block_received(self, event: m.BlockReceived) -> None:
-        self.uplinks.apply_block_received(event)
+    def _apply_volunteered(self, event: m.VersionHeard | m.BlockReceived) -> None:
+        self.uplinks.apply_volunteered(event)
 
     def _apply_reply_owed(self, event: m.ReplyOwed) -> None:
         self.state.devices[event.dev_eui].n_own_accord += 1
@@ -353,8 +349,7 @@ class Machine:
 
     def _apply_period_measured(self, event: m.PeriodMeasured) -> None:
         device = self.state.devices[event.dev_eui]
-        device.period = event.period
-        device.measured_in = self.state.stage_idx
+        self.uplinks.apply_period_measured(event)
         exchange = self._exchange_of(device)
         if exchange is not None:
             exchange.on_period(device)
@@ -374,7 +369,11 @@ class Machine:
         if self.main is not None:
             self.main.set_paused(event.at)
 
+    def _apply_suspended(self, event: m.Suspended) -> None:
+        self.state.suspended = event.reason
+
     def _apply_resumed(self, event: m.Resumed) -> None:
+        self.state.suspended = ""
         self.state.lost += event.lost
         self.state.resumed_at, self.state.waited_since = event.at, event.at - event.lost
         if event.lost and self.state.timers.due(DURATION) < math.inf:
@@ -431,17 +430,18 @@ _APPLY: dict[type[m.Event], str] = {
     m.Unanswered: "_apply_to_request",
     m.StageStarted: "_apply_stage_started",
     m.StageEnded: "_apply_stage_ended",
-    m.VersionHeard: "_apply_version_heard",
+    m.VersionHeard: "_apply_volunteered",
     m.ForeignClock: "_apply_foreign_clock",
     m.Returned: "_apply_returned",
     m.RunsAlready: "_apply_runs_already",
-    m.BlockReceived: "_apply_block_received",
+    m.BlockReceived: "_apply_volunteered",
     m.ReplyOwed: "_apply_reply_owed",
     m.PeriodMeasured: "_apply_period_measured",
     m.LateAnswer: "_apply_late_answer",
     m.Withdrawn: "_apply_withdrawn",
     m.Paused: "_apply_paused",
     m.Unpaused: "_apply_paused",
+    m.Suspended: "_apply_suspended",
     m.Resumed: "_apply_resumed",
     m.Stopping: "_apply_stopping",
     m.Finished: "_apply_finished",

@@ -40,3 +40,9 @@ def _periods(intervals: Sequence[float], period: float) -> list[float] | None:
     parts = [interval / n for interval, n in zip(intervals, numbers, strict=True)]
     agree = max(numbers) <= MOST_PERIODS and all(abs(part - period) <= TOLERANCE * period for part in parts)
     return parts if agree else None
+
+
+def lateness(times: Sequence[float], period: float) -> float:
+    """Largest share of the period by which an uplink was late after the one before it, with missed uplinks in mind."""
+    periods = [(later - earlier) / period for earlier, later in pairwise(times)]
+    return max(n - max(1, round(n)) for n in periods)

@@ -41,6 +41,7 @@ SILENCE = ("never heard", "not heard in", "no answer in", "not asked in")
 """Beginnings of reasons that prove nothing about a device."""
 STOPPED = "the campaign was stopped"
 DURATION = "maximum duration reached"
+SESSION_OVER = "session over"
 
 
 def unheard(stage: str, *, ever_heard: bool) -> str:
@@ -60,7 +61,7 @@ def refused(ask: str, bits: str) -> str:
 
 
 def session_over(n_sent: int, n_frames: int) -> str:
-    return f"session over after {n_sent} of {n_frames} fragments"
+    return f"{SESSION_OVER} after {n_sent} of {n_frames} fragments"
 
 
 def counters_used_up(n_sent: int, n_frames: int) -> str:

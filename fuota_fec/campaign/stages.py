@@ -92,7 +92,7 @@ class Stage:
         self, state: CampaignState, question: Question, device: DeviceState, ends_at: float | None, now: float
     ) -> float:
         """Unix time after which a request that is decided now must not leave, in a stage that ends at `ends_at`."""
-        one_try = now + state.config.delivery_timeout + device.period
+        one_try = now + state.until_uplink(device)
         limits = [state.deadline if self.bounded else one_try] if ends_at is None else [ends_at]
         if (limit := question.not_after(state, device)) is not None:
             limits.append(limit)
@@ -313,6 +313,7 @@ def _session_row(name: str, planned: Callable[[CampaignConfig, Plan], bool]) -> 
         questions=_session_questions,
         sessions=multicast_sessions,
         ends_at=_first_session,
+        stays=lambda _state, device: device.data >= Data.LIKELY,
         keeps=_may_run_it,
         clean_up=_undo_session,
         sets_up=True,

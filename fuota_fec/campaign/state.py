@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from array import array
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import partial
 from typing import NamedTuple
 
 from fuota_fec.campaign.config import CampaignConfig, Device, Group, firmware_version
 from fuota_fec.campaign.messages import (
+    Answered,
     Configured,
     DeviceFact,
     Fact,
@@ -15,6 +18,7 @@ from fuota_fec.campaign.messages import (
     KnownDevice,
     Membership,
     NetworkCapabilities,
+    Requested,
     Session,
     Wait,
 )
@@ -22,10 +26,12 @@ from fuota_fec.campaign.plan import GroupPlan, Plan
 from fuota_fec.campaign.timers import Timers
 from fuota_fec.codec.block import FragmentedBlock
 from fuota_fec.devices.profiles import DeviceProfile, profile
-from fuota_fec.planning.unicast import Tries
+from fuota_fec.planning.unicast import JITTER, Tries, until_uplink
 from fuota_fec.wire.multicast import LAST_F_CNT
 
 LAST_SESSION_CNT = 0xFFFF
+RECEIVE_WINDOWS = 20.0
+"""Time from an uplink to the end of the downlink in its receive windows, at most, s: RECEIVE_DELAY1 is up to 15 s."""
 MOST_OWN_ACCORD = 64
 """Events that one device may cause of its own accord in a campaign: versions, block reports, replies."""
 
@@ -46,6 +52,8 @@ class DeviceState:
     """Knowledge about one device."""
 
     device: Device
+    number: int
+    """Position in the configuration, from 0."""
     group: Group
     profile: DeviceProfile
     period: float
@@ -59,8 +67,14 @@ class DeviceState:
     """Whether the device was heard in this campaign."""
     unreported: str | None = None
     """ID of the last request of any stage, until it is known to have left the network's queue."""
+    queued_at: float = 0.0
+    """Unix time of the hand-over of the last request."""
     queued_until: float = 0.0
     """Unix time after which the unreported request can no longer leave."""
+    presumed_at: float | None = None
+    """Unix time of the uplink after which the unreported request is presumed to leave; None if there is none."""
+    reply_at: float = 0.0
+    """Unix time of the hand-over of the last reply."""
     reason: str = ""
     """Reason why the device did not succeed; "" if unknown."""
     runs_target: bool = False
@@ -70,6 +84,10 @@ class DeviceState:
     """Reason why it had left, once it has returned."""
     note: str = ""
     """Warning about the last answer."""
+    warning: str = ""
+    """Last warning that holds to the end of the campaign, whatever is answered later."""
+    jitter: float = JITTER
+    """Share of the period by which an uplink may be late."""
     measured_in: int = -1
     """Index of the stage in which the uplink period was last measured; -1: none."""
     fw_version: int | None = None
@@ -129,6 +147,13 @@ class DeviceState:
     def reboots_after(self, at: float) -> bool:
         """Whether a reboot that the campaign asked for lies ahead."""
         return bool(self.reboot_sent) and self.reboot_at is not None and at < self.reboot_at
+
+    def take_answer(self, event: Answered, *, note_lasts: bool) -> None:
+        """Records the contents of an answer."""
+        self.reason, self.note, self.needed = event.reason, event.note, event.needed
+        self.loss = self.loss if event.loss is None else event.loss
+        if note_lasts and event.note:
+            self.warning = event.note
 
     def known(self) -> KnownDevice:
         """Facts about the device for the registry."""
@@ -228,6 +253,8 @@ class CampaignState:
     reason: str = ""
     unconfirmed: tuple[str, ...] = ()
     paused: bool = False
+    suspended: str = ""
+    """Error that keeps the agent from running the campaign; "" otherwise."""
     stage_idx: int = -1
     stage_started: float = 0.0
     stage_names: tuple[str, ...] = ()
@@ -248,6 +275,8 @@ class CampaignState:
     sent_until: float = 0.0
     """Unix time of the end of the last multicast frame."""
     n_requests: int = 0
+    asked: array[int] = field(default_factory=partial(array, "i"))
+    """Subject of each request: number of its device, or -1 less that of its group."""
     lost: float = 0.0
     """Time in which nothing could be heard or sent, s."""
     resumed_at: float = 0.0
@@ -270,12 +299,13 @@ class CampaignState:
         groups = {group.name: group for group in config.groups}
         known, nothing = event.known.devices, KnownDevice()
 
-        def device_state(device: Device) -> DeviceState:
+        def device_state(number: int, device: Device) -> DeviceState:
             facts = known.get(device.dev_eui, nothing)
             configured = None if device.fw_version is None else firmware_version(device.fw_version)
             last = -1 if facts.session_cnt is None else facts.session_cnt
             return DeviceState(
                 device=device,
+                number=number,
                 group=groups[device.group],
                 profile=profile(device.profile),
                 period=config.uplink_period_of(device),
@@ -293,7 +323,7 @@ class CampaignState:
             network=event.network,
             started_at=event.at,
             blocks=blocks,
-            devices={device.dev_eui: device_state(device) for device in config.devices},
+            devices={device.dev_eui: device_state(number, device) for number, device in enumerate(config.devices)},
             groups={
                 name: GroupState(plan=group, next_f_cnt=group.first_f_cnt, n_frames=group.n_frames)
                 for name, group in plan.groups.items()
@@ -320,8 +350,34 @@ class CampaignState:
             device.fw_version = version
             self.changed_devices.add(device.dev_eui)
 
+    def until_uplink(self, device: DeviceState) -> float:
+        """Longest time until the next uplink of a device is heard, and what is reported with it, s."""
+        return until_uplink(device.period, self.config.delivery_timeout, device.jitter)
+
+    def reply_goes_before(self, device: DeviceState) -> bool:
+        """Whether a reply may still have been queued before the last request of a device."""
+        return device.queued_at - self.until_uplink(device) <= device.reply_at <= device.queued_at
+
     def next_request_id(self) -> str:
         return f"{self.config.id}/{self.n_requests + 1}"
+
+    def note_request(self, event: Requested) -> None:
+        """Counts a request, and records its subject."""
+        self.n_requests += 1
+        if event.group is not None:
+            self.asked.append(-1 - list(self.groups).index(event.group))
+        else:
+            self.asked.append(self.devices[event.dev_eui or ""].number)
+
+    def subject_of(self, request_id: str) -> tuple[str | None, str | None]:
+        """DevEUI or name of the group that a request went to; None for both if there was no such request."""
+        campaign, _, number = request_id.rpartition("/")
+        if campaign != self.config.id or not number.isdecimal() or not 0 < int(number) <= len(self.asked):
+            return None, None
+        subject = self.asked[int(number) - 1]
+        if subject < 0:
+            return None, self.config.groups[-1 - subject].name
+        return self.config.devices[subject].dev_eui, None
 
     def slowest_period(self) -> float:
         """Longest uplink period P(slowest) of the devices that take part, s."""

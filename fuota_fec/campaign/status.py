@@ -60,6 +60,8 @@ class CampaignProgress:
     """The status, with RUNNING in place of "stopping"."""
     reason: str
     paused: bool
+    suspended: str
+    """Error that keeps the agent from running the campaign; "" otherwise."""
     stage: str | None
     stages: tuple[str, ...]
     stage_started: float
@@ -110,6 +112,7 @@ def progress(
             state="CONFIGURED",
             reason="",
             paused=False,
+            suspended="",
             stage=None,
             stages=names,
             stage_started=0.0,
@@ -131,6 +134,7 @@ def progress(
         state=state.status,
         reason=state.reason,
         paused=state.paused,
+        suspended=state.suspended,
         stage=names[state.stage_idx] if 0 <= state.stage_idx < len(names) else None,
         stages=names,
         stage_started=state.stage_started,
@@ -163,12 +167,10 @@ def progress_record(
     seen: CampaignProgress,
     state: CampaignState,
     phase_of: PhaseOf,
-    *,
-    dev_eui: str | None,
-    group: str | None,
 ) -> dict[str, Any]:
     """An event as plain data, with the progress of the campaign after it, and the device or group that it concerns."""
     record = event.record()
+    dev_eui, group = state.subject_of(record.get("id") or "")
     about: dict[str, Any] = {
         "campaign": seen.id,
         "campaign_status": seen.status,
@@ -179,7 +181,8 @@ def progress_record(
         "devices_done": seen.n_done,
         "devices": seen.n_devices,
     }
-    if (device := state.devices.get(record.get("dev_eui") or dev_eui or "")) is not None:
+    dev_eui, group = record.get("dev_eui") or dev_eui, record.get("group") or group
+    if (device := state.devices.get(dev_eui or "")) is not None:
         status = device_status(state, device, phase_of(device))
         about["device"] = {
             "dev_eui": status.dev_eui,
@@ -187,7 +190,7 @@ def progress_record(
             "reason": status.reason,
             "fw_version": status.fw_version,
         }
-    if (name := record.get("group") or group) in seen.next_f_cnt:
+    if (name := group or "") in seen.next_f_cnt:
         spacing, rule = seen.spacing[name]
         about["group_progress"] = {
             "name": name,
@@ -221,9 +224,14 @@ def device_status(state: CampaignState, device: DeviceState, phase: Phase) -> De
         reason="" if device.passed and device.reason != RUNS_ALREADY else device.reason,
         fw_version=device.fw_version,
         data_complete=device.data >= Data.LIKELY,
-        note="; ".join(filter(None, (device.note, f"had left: {device.left_reason}" * bool(device.left_reason)))),
+        note=_note(device),
         unconfirmed=device.unconfirmed,
     )
+
+
+def _note(device: DeviceState) -> str:
+    returned = f"had left: {device.left_reason}" if device.left_reason else ""
+    return "; ".join(dict.fromkeys(filter(None, (device.warning, device.note, returned))))
 
 
 def _status(state: CampaignState, device: DeviceState, phase: Phase) -> str:

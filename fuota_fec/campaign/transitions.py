@@ -190,6 +190,30 @@ def begins_round(stage: str, back_to: str) -> bool:
     return any(row.new_round and (row.to == back_to or (row.to == SESSION and back_to in SESSIONS)) for row in rows)
 
 
+PROOFS = ("FragSessionStatus", "UpgradeImage", "CompletionVerification")
+"""Stages that show what the devices have, the next one first. After the maximum duration a binary transfer has the
+first alone, for what is proved already, and an update the last."""
+
+
+def way_to_proof(state: CampaignState, now: float) -> str:
+    """Name of the stage that follows a further round which was cut short, by the end of its session or the maximum
+    duration: what the devices have may suffice. "" in the first round, and if too few devices may have the data."""
+    stage, later = state.stage_names[state.stage_idx], state.stage_names[state.stage_idx + 1 :]
+    proofs = [name for name in PROOFS if name in later]
+    update, out_of_time = state.config.kind == "firmware", now >= state.deadline
+    if state.round == 1 or not proofs:
+        return ""
+    if update and out_of_time and "Reboot" in later:
+        return ""  # No device is asked to reboot any more.
+    if update and stage not in SESSIONS:
+        n = state.n_may_pass()
+    elif update:
+        n = sum(d.runs_target or (d.taking_part and not lacks(d)) for d in state.devices.values())
+    else:
+        n = sum(d.taking_part and (d.data >= Data.LIKELY or not out_of_time) for d in state.devices.values())
+    return (proofs[-1] if update and out_of_time else proofs[0]) if n >= state.plan.n_needed else ""
+
+
 def way_on(state: CampaignState, now: float) -> str:
     """NEXT, SUCCEEDED or FAILED after a stage that does not go back, by the number of devices that still take part."""
     successes = Successes(state.n_may_pass())
@@ -231,7 +255,7 @@ PHASE_ROWS: tuple[PhaseTransition, ...] = (
     PhaseTransition((_REQUESTED,), HandedOver, (_HANDED_OVER,), "the network has the request"),
     PhaseTransition((_REQUESTED, _HANDED_OVER), Reported, (_SENT,), "the request was sent"),
     PhaseTransition(
-        (_REQUESTED, _HANDED_OVER), Reported, (_READY, _UNASKED), "not sent: resend; or a fragment was sent"
+        (_REQUESTED, _HANDED_OVER), Reported, (_READY, _HELD, _UNASKED), "not sent: resend; or a fragment was sent"
     ),
     PhaseTransition((_REQUESTED, _HANDED_OVER), Reported, (_STALLED,), "not sent, and no retry is left"),
     PhaseTransition((_REQUESTED, _HANDED_OVER), Reported, (_SUCCEEDED,), "not sent, and it need not be answered"),

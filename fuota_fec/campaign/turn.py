@@ -70,8 +70,6 @@ class Turn:
     """Number of resends of the present question."""
     noted: str | None = None
     """ID of the last request whose answer was deferred."""
-    handed_over_at: float = 0.0
-    """Unix time of the last hand-over."""
     sent_at: float = 0.0
     """Unix time of the last sent report."""
     timer: TimerKey = field(init=False)

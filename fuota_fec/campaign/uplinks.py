@@ -9,11 +9,12 @@ from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.config import LAST_TIME
 from fuota_fec.campaign.exchanges.base import Decisions, Exchange
 from fuota_fec.campaign.exchanges.replies import APP_TIME_ANS, Replies
-from fuota_fec.campaign.periods import MOST_INTERVALS, uplink_period
+from fuota_fec.campaign.periods import MOST_INTERVALS, lateness, uplink_period
 from fuota_fec.campaign.questions.firmware import is_target
 from fuota_fec.campaign.questions.question import Question
 from fuota_fec.campaign.state import CampaignState, Data, DeviceState
 from fuota_fec.errors import WireError
+from fuota_fec.planning.unicast import JITTER
 from fuota_fec.wire import clock, firmware, fragmentation, multicast
 from fuota_fec.wire.clock import gps_difference, gps_from_unix, gps_to_wire
 from fuota_fec.wire.commands import Command
@@ -165,7 +166,7 @@ class Uplinks:
             return
         change = FIRST_CHANGE if device.measured_in < 0 else LATER_CHANGE
         if abs(period - device.period) > change * device.period:
-            yield m.PeriodMeasured(at=now, dev_eui=device.dev_eui, period=period)
+            yield m.PeriodMeasured(at=now, dev_eui=device.dev_eui, period=period, jitter=lateness(times, period))
 
     # ---- questions of the device -------------------------------------------------------------------------
 
@@ -216,10 +217,18 @@ class Uplinks:
 
     # ---- what events do ----------------------------------------------------------------------------------
 
-    def apply_block_received(self, event: m.BlockReceived) -> None:
+    def apply_volunteered(self, event: m.BlockReceived | m.VersionHeard) -> None:
         device = self._state.devices[event.dev_eui]
-        device.data = Data.COMPLETE if event.ok else Data.WRONG
         device.n_own_accord += 1
+        if isinstance(event, m.VersionHeard):
+            self._state.take_version(device, event.fw_version)
+        else:
+            device.data = Data.COMPLETE if event.ok else Data.WRONG
+
+    def apply_period_measured(self, event: m.PeriodMeasured) -> None:
+        device = self._state.devices[event.dev_eui]
+        device.period, device.jitter = event.period, max(JITTER, event.jitter)
+        device.measured_in = self._state.stage_idx
 
     # ---- bytes -------------------------------------------------------------------------------------------
 

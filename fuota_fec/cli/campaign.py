@@ -346,6 +346,8 @@ def _print_status(console: Console, status: CampaignStatus, owner: str) -> None:
     where = f" in {status.stage} ({status.stage_status})" if status.stage and status.stage_status else ""
     done = f"{status.n_done} of {status.n_devices} devices done"
     console.print(f"campaign {status.id}: {status.status}{paused}{where}", soft_wrap=True)
+    if status.suspended:
+        console.print(f"suspended: {status.suspended}", soft_wrap=True, markup=False)
     if where:
         console.print(f"stage {status.n_stages_completed + 1} of {len(status.stages)}, {done}", soft_wrap=True)
     if status.wait is not None:

@@ -25,6 +25,7 @@ from fuota_fec.campaign.messages import (
     StageStarted,
     Stopping,
     SummaryOverdue,
+    Suspended,
     Unpaused,
 )
 from fuota_fec.cli.output import print_json
@@ -37,19 +38,13 @@ class JsonReport:
     def __init__(self, events: Iterable[Event] = ()) -> None:
         self._seen: Campaign | None = None
         """The campaign up to the last event printed: the agent's own object may be ahead."""
-        self._about: dict[str, tuple[str | None, str | None]] = {}
-        """Device and group of each request so far."""
         for event in events:
             self._take(event)
 
     def __call__(self, _campaign: Campaign | None, event: Event) -> None:
-        seen = self._take(event)
-        dev_eui, group = self._about.get(getattr(event, "id", ""), (None, None))
-        print_json(seen.describe(event, dev_eui=dev_eui, group=group))
+        print_json(self._take(event).describe(event))
 
     def _take(self, event: Event) -> Campaign:
-        if isinstance(event, Requested):
-            self._about[event.id] = (event.dev_eui, event.group)
         if self._seen is None:
             self._seen = Campaign.from_first(event)
         else:
@@ -129,6 +124,8 @@ class StageReport:
             self._line(event.at, f"group {event.group}: no summary of {frame} in time")
         elif isinstance(event, Stopping) and event.status == "STOPPED":
             self._line(event.at, "stopping")
+        elif isinstance(event, Suspended):
+            self._line(event.at, f"suspended: {event.reason}")
         elif isinstance(event, (Paused, Unpaused, Resumed)):
             self._line(event.at, {Paused: "paused", Unpaused: "goes on"}.get(type(event), "resumed"))
         elif isinstance(event, Finished):

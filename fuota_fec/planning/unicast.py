@@ -11,11 +11,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import product
 from statistics import fmean
+from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fuota_fec.errors import ParameterError
 
+Time = TypeVar("Time", float, NDArray[np.float64])
+
+_LEAST = 0.1
+"""Least probability that an uplink which is missed delays a request beyond its deadline, and that it does not."""
 _NEGLIGIBLE = 1e-9
 """Probability below which a number of failed tries is left out."""
 _MOST_FAILED = 40
@@ -24,6 +30,9 @@ _RESOLUTION = 0.5
 """Resolution of times, s."""
 _PRIOR_TRIES = 20
 """Number of tries that the assumed losses count as, beside those that were made."""
+JITTER = 0.2
+"""Share of its period by which an uplink of any device may be late: ±10 % between two uplinks, and a median of three
+such intervals that is up to 8 % short."""
 ASSUMED_LOSS = 0.1
 """Share of frames that is assumed to be lost in each direction as long as nothing is known."""
 
@@ -73,6 +82,12 @@ def assumed_loss(losses: Iterable[float | None]) -> float:
     return fmean(known) if known else ASSUMED_LOSS
 
 
+def until_uplink(period: Time, delivery_timeout: float, jitter: float = JITTER) -> Time:
+    """Longest time until the next uplink of a device is heard, and what the network reports with it, s: its period, and
+    `delivery_timeout` or the `jitter` of its uplinks, a share of the period, whichever is longer."""
+    return period * (1 + jitter) + delivery_timeout
+
+
 def unicast_stage(msg_retries: int, slowest_period: float, delivery_timeout: float) -> float:
     """Longest duration, s, of a unicast request to the slowest device: all resends, and the answer to the last."""
     return (1 + msg_retries) * (2 * slowest_period + 2 * delivery_timeout)
@@ -92,13 +107,12 @@ def answered_by(
     `periods`: number of devices by uplink period P(d). Devices that use up `msg_retries` resends do not count. An
     answer is heard `answer_delay` s after its request was sent.
     """
-    slowest = max(periods)
     counts = _rounded_up(periods)
-    ways = _failed_tries(losses, msg_retries)
-    period = np.repeat([*counts], len(ways))
-    a, b, p = np.tile(np.array(ways).T, len(counts))
-    begins = a * (period + delivery_timeout) + b * period * np.ceil((slowest + delivery_timeout) / period)
-    weight = p * np.repeat([*counts.values()], len(ways))
+    ways = [(period, *way) for period in counts for way in _failed_tries(period, losses, msg_retries, delivery_timeout)]
+    period, n_not_sent, n_unanswered, n_late, p = np.array(ways).T
+    after_sent = np.ceil(until_uplink(max(periods), delivery_timeout) / period)
+    begins = n_not_sent * until_uplink(period, delivery_timeout) + (n_unanswered * after_sent + n_late) * period
+    weight = p * np.array([counts[way[0]] for way in ways])
     wanted = share * weight.sum()
     low, high = 0.0, float((begins + period).max())
     while high - low > _RESOLUTION:
@@ -118,15 +132,20 @@ def _rounded_up(periods: Mapping[float, int]) -> dict[float, int]:
     return counts
 
 
-def _failed_tries(losses: TryLosses, msg_retries: int) -> list[tuple[int, int, float]]:
-    """Numbers of tries that were not sent and that were unanswered before the one that succeeds, and the probability,
-    given that one succeeds."""
+def _failed_tries(
+    period: float, losses: TryLosses, msg_retries: int, delivery_timeout: float
+) -> list[tuple[int, int, int, float]]:
+    """Numbers of tries that were not sent and that were unanswered before the one that succeeds, and of those that were
+    sent at the second uplink, as the first was missed; and the probability, given that a try succeeds."""
+    second = min(1 - _LEAST, until_uplink(period, delivery_timeout) / period - 1)
+    late = min(1 - _LEAST, losses.not_sent * second / (1 - second))
     sent_in_vain = (1 - losses.not_sent) * losses.unanswered
     most = min(msg_retries, _MOST_FAILED)
-    ways = [
-        (a, b, math.comb(a + b, a) * losses.not_sent**a * sent_in_vain**b)
-        for a, b in product(range(most + 1), repeat=2)
-        if a + b <= most
-    ]
-    total = sum(p for _, _, p in ways)
-    return [(a, b, p / total) for a, b, p in ways if p > _NEGLIGIBLE * total]
+    ways = []
+    for a, b in product(range(most + 1), repeat=2):
+        p = math.comb(a + b, a) * losses.not_sent**a * sent_in_vain**b * losses.success
+        if a + b <= most and p > _NEGLIGIBLE:
+            of_late = (math.comb(b + 1, c) * late**c * (1 - late) ** (b + 1 - c) for c in range(b + 2))
+            ways += [(a, b, c, p * q) for c, q in enumerate(of_late) if p * q > _NEGLIGIBLE]
+    total = sum(p for *_, p in ways)
+    return [(a, b, c, p / total) for a, b, c, p in ways]

@@ -437,6 +437,33 @@ def test_an_error_inside_a_campaign_suspends_it(config_of, desk_of, caplog) -> N
     assert [d.id for d in desk.network.taken] == ["b/1", "a/1"]
 
 
+def test_a_suspension_is_an_event_that_is_written_once(config_of, desk_of, monkeypatch) -> None:
+    """Another process sees the reason in the status. The event is not repeated while the error stays."""
+    seen: list[m.Event] = []
+    desk = desk_of(config_of(), observer=lambda _campaign, event: seen.append(event))
+    broken = [True]
+    tick = Campaign.tick
+
+    def fails(campaign: Campaign, now: float) -> list[m.Event]:
+        if broken[0]:
+            raise ConnectionError("refused")
+        return tick(campaign, now)
+
+    monkeypatch.setattr(Campaign, "tick", fails)
+    for n in range(100):
+        desk.agent.step(T0 + 1 + n)
+    written = list(desk.journal.events("c"))
+    assert [event.reason for event in written if isinstance(event, m.Suspended)] == ["ConnectionError: refused"]
+    assert [event for event in seen if isinstance(event, m.Suspended)] == [written[-1]]
+    assert Campaign.replay(written, IMAGE).status().suspended == "ConnectionError: refused"
+    broken[0] = False
+    for n in range(400):
+        desk.agent.step(T0 + 200 + n)
+    written = list(desk.journal.events("c"))
+    assert sum(isinstance(event, m.Suspended) for event in written) == 1
+    assert Campaign.replay(written, IMAGE).status().suspended == ""
+
+
 def test_a_campaign_that_stays_broken_is_left_to_other_agents(config_of, desk_of, monkeypatch, caplog) -> None:
     desk = desk_of(config_of("a", (1,)), config_of("b", (2,), group={"mc_addr": "01f3a4b6"}))
     desk.hears(1, 2)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from campaign_driver import NEW_VERSION, OLD_VERSION, T0
+from campaign_driver import NEW_VERSION, OLD_VERSION, T0, make_group, replayed, same
 
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.campaign import Campaign
@@ -567,6 +567,80 @@ def with_duration(d: Any, max_duration: float) -> Any:
 def due(d: Any, group: str = "meters") -> float:
     """s for which the answers to a multicast request are waited for."""
     return d.campaign.plan.groups[group].status_wait
+
+
+# ---- a further round that is cut short -------------------------------------------------------------------
+
+
+def in_further(drive: Any, stage: str, **settings: Any) -> Any:
+    """Device 1 of 3 has the data, device 2 lacks fragments, device 3 was silent; two must pass. A further round is in
+    this stage, and the maximum duration ends in 300 s."""
+    d = drive(3, stage=STATUS, success_threshold=60, **{**ALONE, "msg_retries": 0, **settings})
+    if stage == SESSION:
+        d.wait_until(d.session().end - 200)
+    d.up(3)
+    dialect = d.campaign.config.groups[0].dialect
+    unicast_status(d, {1: lacks(0, 30, version=dialect), 2: lacks(5, 30, version=dialect)})
+    carry(d, 2000)
+    assert (d.stage, d.campaign.progress().round) == (stage, 2)
+    return with_duration(d, d.now + 300 - T0)
+
+
+@pytest.mark.parametrize("stage", [SESSION, DATA])
+@pytest.mark.parametrize(("version", "passed"), [(NEW, True), (OLD, False)])
+def test_what_devices_have_is_verified_when_time_is_over_in_a_further_round(drive, stage, version, passed) -> None:
+    d = in_further(drive, stage)
+    d.wait(301)
+    assert d.stage == VERIFY
+    assert (2 in d.members()) is (stage == DATA), (
+        "nothing was sent to device 2 since it reported that it lacks fragments"
+    )
+    verify(d, {1: NEW, 3: version})
+    d.wait(2000)
+    assert (d.status, d.device(3).status) == (("SUCCEEDED", "passed") if passed else ("FAILED", "failed"))
+    assert same(replayed(d), d.campaign)
+
+
+def test_without_enough_devices_that_may_have_the_data_nothing_is_verified(drive) -> None:
+    d = in_further(drive, SESSION)
+    d.state(3).needed = 1
+    d.wait(301)
+    assert (d.last_stage, d.campaign.status().reason) == ("clean-up", f"maximum duration reached in {SESSION}")
+
+
+def test_a_file_that_enough_devices_have_proved_is_delivered_when_time_is_over_in_a_further_round(drive) -> None:
+    for proved in (False, True):
+        d = in_further(drive, SESSION, kind="binary", groups=(make_group(dialect="2.0.0"),))
+        if proved:
+            d.say(2, RECEIVED)
+        d.wait(3000)
+        assert d.status == ("SUCCEEDED" if proved else "FAILED")
+        assert d.device(2).status == ("passed" if proved else "failed")
+
+
+def test_the_first_round_still_fails_when_time_is_over(drive) -> None:
+    d = drive(2, stage=DATA, **ADAPTIVE)
+    d = with_duration(d, d.now + 300 - T0)
+    d.wait(301)
+    assert (d.status, d.campaign.status().reason) == ("FAILED", f"maximum duration reached in {DATA}")
+
+
+@pytest.mark.parametrize("stage", [DATA, "UpgradeImage"])
+def test_a_further_round_without_coded_fragments_is_verified_too(drive, stage) -> None:
+    settings = {"redundancy": 0, "allow_carousel": True, "stage_end": "all", "msg_retries": 0}
+    d = drive(2, stage="UpgradeImage", **settings)
+    d.succeed(1)
+    d.sent(d.ask(2))
+    d.say(2, firmware.DevUpgradeImageAns(up_image_status=1))
+    assert (d.stage, d.campaign.progress().round) == (DATA, 2)
+    if stage != DATA:
+        d.send_all()
+        assert d.stage == stage
+    d = with_duration(d, d.now + 300 - T0)
+    d.wait(301)
+    assert (d.stage, d.members()) == (VERIFY, [1, 2])
+    verify(d, {1: NEW, 2: NEW})
+    assert d.status == "SUCCEEDED"
 
 
 # ---- what turns out later --------------------------------------------------------------------------------

@@ -48,7 +48,7 @@ def test_a_sent_report_is_due_a_whole_wait_after_the_outage(drive) -> None:
     d.ask(1)
     d.wait(100)
     outage(d)
-    d.wait(109)
+    d.wait(119)
     assert d.of(m.Reported) == []
     d.wait(2)
     assert [(e.ok, e.cause) for e in d.of(m.Reported)] == [(False, "no sent report in time")]
@@ -59,7 +59,7 @@ def test_an_answer_is_due_a_whole_wait_after_the_outage(drive) -> None:
     d.sent(d.ask(1))
     d.wait(100)
     outage(d)
-    d.wait(109)
+    d.wait(119)
     assert d.of(m.Unanswered) == []
     d.wait(2)
     assert len(d.of(m.Unanswered)) == 1

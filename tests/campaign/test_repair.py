@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from campaign_driver import NEW_VERSION, OLD_VERSION, make_group, replayed, same
 
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.state import Data
@@ -16,6 +17,7 @@ FIXED: dict[str, Any] = {"kind": "binary", "redundancy": 2, "fsize": 1, "unicast
 """30 fragments and two coded ones."""
 ADAPTIVE = {**FIXED, "redundancy": "adaptive", "fsession_status_threshold": 0}
 UPDATE = {**ADAPTIVE, "kind": "firmware"}
+DIALECT_2 = (make_group(dialect="2.0.0"),)
 SLOW = {"each": {"downlink_dr": 0}}
 
 
@@ -205,7 +207,7 @@ def test_a_repeated_answer_in_a_repair_adds_nothing(drive) -> None:
 def test_a_late_report_on_an_earlier_fragment_does_not_count_twice(drive) -> None:
     d = repairing(drive)
     first = d.ask(2)
-    d.wait(111)  # No report in time: it is tried again.
+    d.wait(121)  # No report in time: it is tried again.
     second = d.ask(2)
     assert (first.frag_nb, second.frag_nb) == (370, 370)
     d.sent(first)
@@ -315,3 +317,70 @@ def test_a_repair_goes_on_with_the_next_fragment_after_a_crash(drive, n_left, ha
     d.say(2, COMPLETE)
     assert d.status == "SUCCEEDED"
     assert by_unicast(d) == [370, 369, 368]
+
+
+# ---- a device that needs no more -------------------------------------------------------------------------
+
+RECEIVED = fragmentation.FragDataBlockReceivedReq(frag_index=0, mic_error=False)
+WRONG = fragmentation.FragDataBlockReceivedReq(frag_index=0, mic_error=True)
+RUNS_IT = firmware.DevVersionAns(fw_version=NEW_VERSION, hw_version=1)
+PHASES = ["ready", "requested", "handed over", "between two fragments"]
+
+
+def repairing_2(drive: Any) -> Any:
+    """As `repairing`, in dialect 2.0.0, where devices report their blocks."""
+    d = drive(2, stage=STATUS, **FIXED, groups=DIALECT_2)
+    said = {
+        i: fragmentation.FragSessionStatusAns(version="2.0.0", missing_frag=i - 1, frag_index=0, nb_frag_received=32)
+        for i in (1, 2)
+    }
+    tell(d, said)
+    assert d.stage == REPAIR
+    return d
+
+
+def in_the_middle(d: Any, phase: str) -> None:
+    """Brings device 2 into the middle of its repair."""
+    if phase == "between two fragments":
+        d.sent(d.ask(2))
+    elif phase != "ready":
+        d.wait(2)
+        if phase == "handed over":
+            d.ask(2)
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_a_device_that_reports_its_block_in_the_middle_of_a_repair_is_sent_no_more(drive, phase) -> None:
+    d = repairing_2(drive)
+    in_the_middle(d, phase)
+    n_sent = len(by_unicast(d))
+    d.say(2, RECEIVED)
+    d.wait(1000)
+    assert len(by_unicast(d)) == n_sent
+    assert (d.status, d.device(2).status, d.state(2).data) == ("SUCCEEDED", "passed", Data.COMPLETE)
+    assert not [r for r in d.requests(2) if d.campaign.awaits_hand_over(r.id)]
+    assert same(replayed(d), d.campaign)
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_a_device_whose_block_is_wrong_is_sent_no_more_either(drive, phase) -> None:
+    d = repairing_2(drive)
+    in_the_middle(d, phase)
+    n_sent = len(by_unicast(d))
+    d.say(2, WRONG)
+    d.wait(1000)
+    assert len(by_unicast(d)) == n_sent
+    assert (d.status, d.device(2).reason) == ("FAILED", "image not valid: MIC error")
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_a_device_that_runs_the_target_in_the_middle_of_a_repair_is_sent_no_more(drive, phase) -> None:
+    d = repairing(drive, kind="firmware", redundancy="adaptive")
+    in_the_middle(d, phase)
+    n_sent = len(by_unicast(d))
+    d.say(2, firmware.DevVersionAns(fw_version=OLD_VERSION, hw_version=1))
+    assert d.stage == REPAIR, "the version from before the update ends no repair"
+    d.say(2, RUNS_IT)
+    d.wait(30)
+    assert len(by_unicast(d)) == n_sent
+    assert (d.stage, d.state(2).fw_version) == (VERIFY, NEW_VERSION)

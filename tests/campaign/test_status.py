@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from campaign_driver import NEW_VERSION, OLD_VERSION, T0
+from campaign_driver import NEW_VERSION, OLD_VERSION, T0, dev, make_group
+from event_examples import EXAMPLES
 
 from fuota_fec.campaign import messages as m
 from fuota_fec.wire import firmware, fragmentation
@@ -148,3 +150,47 @@ def test_a_device_that_passes_has_no_reason(drive) -> None:
         d = drive(2, kind=kind)
         d.reach("end")
         assert {(x.status, x.reason, x.unconfirmed) for x in d.campaign.status().devices} == {("passed", "", "")}
+
+
+@pytest.fixture(scope="module")
+def sending(drive) -> Any:
+    """A campaign that has asked two devices, and sends fragments to their groups."""
+    d = drive(2, groups=(make_group(), make_group("valves", mc_addr="01f3a4b6")))
+    d.reach(DATA)
+    d.wait_until(d.session().start + 30)
+    return d
+
+
+SUBJECTS = {"id": "a request", "dev_eui": "a device", "group": "a group"}
+
+
+@pytest.mark.parametrize("event", EXAMPLES, ids=lambda event: type(event).__name__)
+def test_every_event_names_the_device_or_the_group_that_it_concerns(sending, event) -> None:
+    """A request, and all that happens to it, concerns the device or the group that it went to."""
+    to_device = next(r for r in sending.of(m.Requested) if r.dev_eui == dev(2))
+    to_group = next(r for r in sending.of(m.Requested) if r.group == "valves")
+    named = {name for name in SUBJECTS if getattr(event, name, None) is not None}
+    for request in (to_device, to_group):
+        values = {"id": request.id, "dev_eui": dev(2), "group": "valves"}
+        if named & {"dev_eui", "group"} and getattr(request, "dev_eui" if "dev_eui" in named else "group") is None:
+            continue
+        record = sending.campaign.describe(replace(event, **{name: values[name] for name in named}))
+        by_id = named == {"id"}
+        device = "dev_eui" in named or (by_id and request is to_device)
+        group = "group" in named or (by_id and request is to_group)
+        assert record.get("device", {}).get("dev_eui") == (dev(2) if device else None)
+        assert record.get("group_progress", {}).get("name") == ("valves" if group else None)
+
+
+def test_an_event_of_no_request_of_the_campaign_names_nothing(sending) -> None:
+    n = sending.machine.state.n_requests
+    for name in ("", "c", "c/", "c/0", "c/-1", "c/x", f"c/{n + 1}", "d/1", "c/²"):
+        record = sending.campaign.describe(m.Withdrawn(at=T0, id=name))
+        assert "device" not in record
+        assert "group_progress" not in record
+
+
+def test_a_replayed_campaign_names_the_same(sending) -> None:
+    other = sending.fork()
+    for event in sending.events:
+        assert other.campaign.describe(event) == sending.campaign.describe(event)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from campaign_driver import replayed, same
 
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.messages import (
@@ -192,10 +193,45 @@ def test_a_measured_period_is_what_the_sent_report_is_waited_for(drive):
     speaks(d, 1, 400, 400, 400, 400, 400, 400)
     d.ask(1)
     n_reports = len(d.of(Reported))
-    d.wait(409)
+    d.wait(479)
     assert len(d.of(Reported)) == n_reports
     d.wait(2)
     assert d.of(Reported)[-1].cause == "no sent report in time"
+
+
+@pytest.mark.parametrize(
+    ("intervals", "jitter"),
+    [
+        ((400, 400, 400), 0.2),
+        ((400, 300, 400), 0.2),
+        ((400, 540, 400), 0.35),
+        ((400, 1200, 400), 0.2),
+        ((400, 940, 400), 0.35),
+    ],
+)
+def test_the_jitter_of_a_device_is_measured_with_its_period(drive, intervals, jitter):
+    """A missed uplink is no jitter; no device counts as more regular than ±10 %."""
+    d = drive(1)
+    speaks(d, 1, *intervals)
+    assert d.state(1).jitter == pytest.approx(jitter)
+    d.sent(d.ask(1))
+    sent_at = d.now
+    d.wait(2000)
+    assert d.of(Unanswered)[0].at == pytest.approx(sent_at + 400 * (1 + jitter))
+    assert same(replayed(d), d.campaign)
+
+
+def test_an_answer_with_the_next_uplink_counts_though_that_is_late(drive):
+    """The sent report and the answer both come with uplinks that are 19 % late."""
+    d = drive(1, uplink_period=3600, delivery_timeout=60)
+    request = d.ask(1)
+    d.wait(1.19 * 3600)
+    d.up(1)
+    d.sent(request)
+    d.wait(1.19 * 3600)
+    d.say(1, d.right_answer(1))
+    assert d.stage == "FragSessionSetup"
+    assert len(d.requests(1, "McGroupSetup")) == 1
 
 
 def test_a_measured_period_makes_its_device_the_slowest(drive):
@@ -206,7 +242,7 @@ def test_a_measured_period_makes_its_device_the_slowest(drive):
     d.sent(d.ask(2))
     sent_at = d.now
     d.wait(500)
-    assert [e.at for e in d.of(Unanswered)] == [sent_at + 260]
+    assert [e.at for e in d.of(Unanswered)] == [sent_at + 300]
 
 
 def test_an_uplink_from_before_the_campaign_is_not_heard(drive):
@@ -251,7 +287,7 @@ def test_a_truncated_answer_is_counted_and_its_device_asked_again(drive) -> None
     d.up(1, 200, d.right_answer(1).encode()[:-1])
     assert d.campaign.ignored["unreadable uplink"] == 1
     assert d.of(m.Answered)[-1].at <= d.requests(1)[0].at
-    d.wait(112)
+    d.wait(122)
     assert len(d.requests(1)) == 2
 
 

@@ -80,6 +80,7 @@ EXAMPLES = [
     m.StageEnded(at=1.0, stage="x", successes=1, ok=True),
     m.Paused(at=1.0),
     m.Unpaused(at=1.0),
+    m.Suspended(at=1.0, reason="ConnectionError"),
     m.Resumed(at=1.0),
     m.Stopping(at=1.0, status="STOPPED", successes=3, reason="why"),
     m.Finished(at=1.0, status="FAILED", successes=0, reason="why", unconfirmed=("01", "02")),

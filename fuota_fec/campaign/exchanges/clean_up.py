@@ -78,6 +78,7 @@ class CleanUp(UnicastExchange):
 
     def _apply_answered(self, event: Answered) -> None:
         turn = self.turns[event.dev_eui]
+        self.turns.left(turn, event.at)
         late = next((q for q in self._silent.get(event.dev_eui, ()) if q.name == event.ask), None)
         present = bool(turn.questions) and turn.questions[0].name == event.ask
         question = turn.questions[0] if present else late

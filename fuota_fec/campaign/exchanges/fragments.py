@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from fuota_fec.campaign import reasons
 from fuota_fec.campaign.exchanges.base import Exchange
 from fuota_fec.campaign.exchanges.multicast import Multicast
 from fuota_fec.campaign.messages import Event, GroupDone, StageEnded, Wait
 from fuota_fec.campaign.stages import RULES, Stage
 from fuota_fec.campaign.state import CampaignState
 from fuota_fec.campaign.timers import TimerKey
-from fuota_fec.campaign.transitions import Successes, way_back
+from fuota_fec.campaign.transitions import Successes, way_back, way_to_proof
 from fuota_fec.campaign.unicast_queue import UnicastQueue
 
 
@@ -73,7 +74,15 @@ class Fragments(Exchange):
         successes = self.successes()
         ok = self.state.is_met(successes.n)
         back_to = "" if cause else way_back(self.stage.name, self.state, now, successes)
+        if not back_to and not ok and self._cut_short:
+            back_to = way_to_proof(self.state, now)
         yield StageEnded(at=now, stage=self.stage.name, successes=successes.n, ok=ok, back_to=back_to, rules=RULES)
+
+    @property
+    def _cut_short(self) -> bool:
+        """Whether every group that has failed ran out of time: of its session, or of the campaign."""
+        failed = (self.state.groups[name].failed for name in self.sizes)
+        return all(reason.startswith((reasons.DURATION, reasons.SESSION_OVER)) for reason in failed if reason)
 
     def outstanding(self) -> list[str]:
         return self.multicast.outstanding()

@@ -54,7 +54,7 @@ class Replies(Exchange):
                 ask=ask,
                 f_port=f_port,
                 payload=answer.encode(),
-                not_after=now + device.period + self.state.config.delivery_timeout,
+                not_after=now + self.state.until_uplink(device),
             )
 
     def next_request(self, now: float) -> Decisions:
@@ -92,6 +92,8 @@ class Replies(Exchange):
         elif isinstance(event, Requested):
             self._apply_requested(event)
         elif isinstance(event, (HandedOver, Reported, Withdrawn)):
+            if isinstance(event, HandedOver):
+                self.state.devices[self.by_request[event.id][0]].reply_at = event.at
             self._forget(event.id)
 
     def _apply_owed(self, event: ReplyOwed) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from fuota_fec.campaign.messages import Event, StageStarted
 from fuota_fec.campaign.questions.question import Question
-from fuota_fec.campaign.state import CampaignState, DeviceState
+from fuota_fec.campaign.state import RECEIVE_WINDOWS, CampaignState, DeviceState
 from fuota_fec.campaign.transitions import PHASES
 from fuota_fec.campaign.turn import OPEN, Phase, Questions, Turn
 from fuota_fec.campaign.unicast_queue import UnicastQueue
@@ -90,17 +90,36 @@ class Turns:
 
     def enqueue(self, turn: Turn, at: float) -> None:
         """Puts a device into the queue, or holds it back while the network may still send an earlier request that it
-        cannot withdraw. In a stage that closes the device is no longer asked."""
+        cannot withdraw, or that is leaving. In a stage that closes the device is no longer asked."""
         device = turn.device
         if self.closing:
             self.move(turn, Phase.UNASKED)
-        elif device.unreported and not self._state.network.withdraws and at < device.queued_until:
+        elif device.unreported and at < device.queued_until and self._must_wait(device):
             self.by_request[device.unreported] = turn
             self.move(turn, Phase.HELD)
             self._state.timers.set(turn.timer, device.queued_until)
         else:
             self.move(turn, Phase.READY)
             self._queue.add(turn, at)
+
+    def _must_wait(self, device: DeviceState) -> bool:
+        return device.presumed_at is not None or not self._state.network.withdraws
+
+    def presume(self, turn: Turn, at: float) -> None:
+        """Takes an uplink, where the network gives no reports: the request leaves in its receive windows. A reply that
+        was queued before it leaves instead; then it may leave until it expires, unless the network withdraws it."""
+        device = turn.device
+        device.presumed_at = at
+        if self._state.network.withdraws or not self._state.reply_goes_before(device):
+            device.queued_until = min(device.queued_until, at + RECEIVE_WINDOWS)
+        if turn.phase is Phase.HELD:
+            self._state.timers.set(turn.timer, device.queued_until)
+
+    def left(self, turn: Turn, at: float) -> None:
+        """Takes a sign of life from after that uplink: what was presumed is certain."""
+        device = turn.device
+        if device.presumed_at is not None and at > device.presumed_at and not self._state.reply_goes_before(device):
+            device.unreported = device.presumed_at = None
 
     def close(self, at: float) -> None:
         """Closes the stage: devices in the queue are no longer asked, but may still answer an earlier request."""
@@ -116,9 +135,19 @@ class Turns:
         if turn.request_id:
             self.by_request.pop(turn.request_id, None)
         turn.request_id = turn.device.unreported = request_id
+        turn.device.presumed_at, turn.device.queued_until = None, 0.0
         self.by_request[request_id] = turn
         turn.questions[0].sent(self._state, turn.device, at)
         self.move(turn, Phase.REQUESTED)
+
+    def skip_to(self, turn: Turn, ask: str) -> None:
+        """Drops the questions before one that the device has answered."""
+        for n, question in enumerate(turn.questions):
+            if question.name == ask:
+                if n:
+                    turn.questions = turn.questions[n:]
+                    turn.begin_question()
+                return
 
     def next_question(self, turn: Turn, at: float) -> None:
         """Goes on to the device's next question, if there is one. Its resends are counted anew, unless the question

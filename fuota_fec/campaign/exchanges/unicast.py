@@ -15,11 +15,12 @@ from fuota_fec.campaign import messages as m
 from fuota_fec.campaign import reasons
 from fuota_fec.campaign.exchanges.base import Decisions, Exchange
 from fuota_fec.campaign.exchanges.turns import Turns
-from fuota_fec.campaign.questions import PREPARATORY, Verdict
+from fuota_fec.campaign.exchanges.verdicts import on_verdict
+from fuota_fec.campaign.questions import PREPARATORY
 from fuota_fec.campaign.stages import RULES, UNHEARD_PERIODS, Stage
 from fuota_fec.campaign.state import CampaignState, DeviceState
 from fuota_fec.campaign.timers import CLOSING, STAGE_END, TimerKey, TimerKind
-from fuota_fec.campaign.transitions import Successes, way_back
+from fuota_fec.campaign.transitions import Successes, way_back, way_to_proof
 from fuota_fec.campaign.turn import OPEN, Phase, Questions, Turn
 from fuota_fec.campaign.unicast_queue import UnicastQueue
 from fuota_fec.wire.commands import Command
@@ -43,13 +44,13 @@ class UnicastExchange(Exchange):
         self._not_before = max(at, stage.not_before(state)) if stage.not_before else at
         self.ends_at = stage.ends_at(state, at)
         self.closing_until: float | None = None
-        self.slowest = 0.0
+        self.slowest = self.longest_wait = 0.0
         self.turns = Turns(state, queue)
         self.n_asked = 0
         if self.ends_at is not None:
             state.timers.set(STAGE_END, self.ends_at)
         for device in self.participants():
-            self.slowest = max(self.slowest, device.period)
+            self.on_period(device)
             if stage.not_before is not None:
                 device.heard = False
             questions = stage.questions(state, device)
@@ -122,58 +123,31 @@ class UnicastExchange(Exchange):
         return not device.heard and received_at >= self.not_before
 
     def on_uplink(self, device: DeviceState, received_at: float, now: float) -> Decisions:
-        """Takes the first uplink after the hand-over for the sent report, if the network gives none."""
+        """Takes the first uplink after the hand-over for the sent report, if the network gives none, and the second one
+        for its proof."""
         turn = self.turns.get(device.dev_eui)
-        if turn is None or self.state.network.sent_reports or not turn.request_id:
+        if turn is None or self.state.network.sent_reports or received_at < device.queued_at:
             return
-        if turn.phase is Phase.HANDED_OVER and received_at >= turn.handed_over_at:
-            yield m.Reported(at=now, id=turn.request_id, ok=True, cause="uplink heard")
+        if turn.phase is Phase.HANDED_OVER or (turn.phase is Phase.HELD and device.presumed_at is None):
+            yield m.Reported(at=now, id=device.unreported or "", ok=True, cause="uplink heard", presumed=True)
+        elif turn.phase is Phase.HELD and not self.state.reply_goes_before(device):
+            yield m.Reported(at=now, id=device.unreported or "", ok=True, cause="another uplink heard")
 
     def on_command(self, device: DeviceState, command: Command, received_at: float, now: float) -> Decisions | None:
         turn = self.turns.get(device.dev_eui)
         if turn is None or turn.phase in (Phase.ABSENT, Phase.SUCCEEDED) or not turn.questions:
             return None
-        question = turn.questions[0]
-        volunteered = isinstance(command, question.volunteered)
+        volunteered = next((q for q in turn.questions if isinstance(command, q.volunteered)), None)
+        question = volunteered or turn.questions[0]
         if not volunteered and (turn.phase is Phase.FAILED or not self._was_asked(turn)):
             return None
         verdict = question.read(self.state, device, command, received_at)
         if verdict is None or (turn.phase is Phase.FAILED and not verdict.ok):
             return None
-        return self._on_verdict(turn, verdict, now)
+        return on_verdict(turn, question, verdict, now, was_asked=self._was_asked(turn))
 
     def _was_asked(self, turn: Turn) -> bool:
         return turn.request_id is not None
-
-    def _on_verdict(self, turn: Turn, verdict: Verdict, now: float) -> Decisions:
-        device, ask, version = turn.device, turn.questions[0].name, verdict.fw_version
-        repeated = turn.noted is not None and turn.noted == turn.request_id
-        expected = turn.phase in (Phase.HANDED_OVER, Phase.SENT) and not repeated
-        if verdict.ok or (not verdict.again and self._was_asked(turn) and not repeated):
-            yield m.Answered(
-                at=now,
-                dev_eui=device.dev_eui,
-                ask=ask,
-                ok=verdict.ok,
-                reason=verdict.reason,
-                note=verdict.note,
-                fw_version=version,
-                needed=verdict.needed,
-                loss=verdict.loss,
-            )
-        elif verdict.again and expected:
-            yield m.Deferred(
-                at=now,
-                dev_eui=device.dev_eui,
-                ask=ask,
-                reason=verdict.reason,
-                first=verdict.first,
-                instead=verdict.again == "instead",
-                later=verdict.again == "later",
-                fw_version=version,
-            )
-        elif version is not None and version != device.fw_version and device.may_volunteer:
-            yield m.VersionHeard(at=now, dev_eui=device.dev_eui, fw_version=version)
 
     def knows(self, request_id: str) -> bool:
         return request_id in self.turns.by_request
@@ -201,7 +175,9 @@ class UnicastExchange(Exchange):
             yield m.Unanswered(at=now, id=turn.request_id or "")
         elif turn.phase in _OVERDUE:
             request_id = turn.device.unreported if turn.phase is Phase.HELD else turn.request_id
-            yield m.Reported(at=now, id=request_id or "", ok=False, cause=_OVERDUE[turn.phase])
+            leaving = turn.phase is Phase.HELD and turn.device.presumed_at is not None
+            cause = "its receive windows are over" if leaving else _OVERDUE[turn.phase]
+            yield m.Reported(at=now, id=request_id or "", ok=False, cause=cause)
         yield from self._give_up_if_stalled(turn, now)
 
     def settle(self, now: float) -> Decisions:
@@ -228,8 +204,9 @@ class UnicastExchange(Exchange):
         for turn in self.turns:
             if turn.phase in OPEN:
                 yield m.GivenUp(at=now, dev_eui=turn.device.dev_eui, reason=cause or self._why_open(turn))
-        back_to = "" if cause else way_back(self.stage.name, self.state, now, self.successes())
-        ok = self.stage.waits_for_all or self.state.is_met(self.n_succeeded)
+        state = self.state
+        back_to = way_to_proof(state, now) if cause else way_back(self.stage.name, state, now, self.successes())
+        ok = self.stage.waits_for_all or state.is_met(self.n_succeeded)
         yield m.StageEnded(
             at=now, stage=self.stage.name, successes=self.n_succeeded, ok=ok, back_to=back_to, rules=RULES
         )
@@ -312,7 +289,7 @@ class UnicastExchange(Exchange):
     def _apply_handed_over(self, event: m.HandedOver) -> None:
         turn = self.turns.by_request[event.id]
         if turn.phase is Phase.REQUESTED:
-            turn.handed_over_at = event.at
+            turn.device.queued_at = event.at
             turn.device.queued_until = self.state.timers.due(turn.timer)  # its not_after
             self.turns.move(turn, Phase.HANDED_OVER)
             self._wait(turn, event.at)
@@ -320,18 +297,23 @@ class UnicastExchange(Exchange):
     def _apply_reported(self, event: m.Reported) -> None:
         turn = self.turns.by_request[event.id]
         device, tries = turn.device, self.state.tries
-        device.queued_until = 0.0  # The request has left, or never will.
+        if event.presumed:
+            self.turns.presume(turn, event.at)
+        else:
+            device.queued_until = 0.0  # The request has left, or never will.
+        if turn.phase is Phase.HELD and event.presumed:
+            return
         if turn.phase is Phase.HELD:
             device.unreported = None if event.ok else device.unreported
             self.turns.enqueue(turn, event.at)
         elif event.ok and turn.questions[0].frag_nb is not None:
             tries.n_sent += 1
-            device.unreported = None
+            device.unreported = device.unreported if event.presumed else None
             turn.questions[0].done(self.state, device)
             self.turns.next_question(turn, event.at)
         elif event.ok:
             tries.n_sent += 1
-            device.unreported, turn.sent_at = None, event.at
+            device.unreported, turn.sent_at = device.unreported if event.presumed else None, event.at
             self.turns.move(turn, Phase.SENT)
             self._wait(turn, event.at)
         elif turn.phase is Phase.REQUESTED and self.state.paused:
@@ -342,9 +324,13 @@ class UnicastExchange(Exchange):
 
     def _wait(self, turn: Turn, at: float) -> None:
         """Sets the deadline of the sent report, or of the answer once the request was sent."""
-        period = turn.device.period
-        wait = max(self.slowest, period) + self._answer_spread(turn.device) if turn.phase is Phase.SENT else period
-        self.state.timers.set(turn.timer, at + self.state.config.delivery_timeout + wait)
+        device = turn.device
+        wait = self.state.until_uplink(device)
+        if turn.phase is Phase.SENT:
+            wait = max(self.longest_wait, wait) + self._answer_spread(device)
+        elif not self.state.network.withdraws:
+            wait = max(wait, device.queued_until - at)  # The period may be shorter than when the request was decided.
+        self.state.timers.set(turn.timer, at + wait)
 
     def _answer_spread(self, _device: DeviceState) -> float:
         """Longest delay of an answer by the device itself, s."""
@@ -361,10 +347,11 @@ class UnicastExchange(Exchange):
     def _apply_answered(self, event: m.Answered) -> None:
         turn = self.turns[event.dev_eui]
         device = turn.device
-        device.reason, device.note, device.needed = event.reason, event.note, event.needed
-        device.loss = device.loss if event.loss is None else event.loss
         if turn.phase is Phase.SENT:
             self.state.answer_delay = max(self.state.answer_delay, event.at - turn.sent_at)
+        self.turns.left(turn, event.at)
+        self.turns.skip_to(turn, event.ask)
+        device.take_answer(event, note_lasts=turn.questions[0].note_lasts)
         if event.ok:
             turn.questions[0].done(self.state, device)
             self.turns.next_question(turn, event.at)
@@ -376,6 +363,7 @@ class UnicastExchange(Exchange):
     def _apply_deferred(self, event: m.Deferred) -> None:
         """Asks again: at once, perhaps after another question; or later, at the deadline of the answer."""
         turn = self.turns[event.dev_eui]
+        self.turns.left(turn, event.at)
         turn.device.reason = event.reason
         turn.noted = turn.request_id
         turn.questions[0].refused(self.state, turn.device, event.reason)
@@ -447,6 +435,7 @@ class UnicastExchange(Exchange):
 
     def on_period(self, device: DeviceState) -> None:
         self.slowest = max(self.slowest, device.period)
+        self.longest_wait = max(self.longest_wait, self.state.until_uplink(device))
 
 
 _APPLY: dict[type[m.Event], str] = {

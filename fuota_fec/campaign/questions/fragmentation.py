@@ -8,7 +8,7 @@ from fuota_fec.campaign import repair
 from fuota_fec.campaign.questions.question import OK, Question, Verdict, data_complete, refusal, verdict_of
 from fuota_fec.campaign.state import LAST_SESSION_CNT, CampaignState, DeviceState
 from fuota_fec.devices.status_reading import Completion, read_status
-from fuota_fec.wire import fragmentation
+from fuota_fec.wire import firmware, fragmentation
 from fuota_fec.wire.commands import Command
 
 SESSION_CNT_STEP = 256
@@ -177,7 +177,11 @@ DATA_FRAGMENT = Question(
 def _repair_status_read(
     state: CampaignState, device: DeviceState, command: Command, received_at: float
 ) -> Verdict | None:
-    """Asks again, after further fragments, a device that still lacks some, while there are any left for it."""
+    """Asks again, after further fragments, a device that still lacks some, while there are any left for it. A device
+    that runs the target version needs none."""
+    if isinstance(command, firmware.DevVersionAns) and state.config.kind == "firmware":
+        runs_it = command.fw_version == state.config.firmware_version
+        return Verdict(ok=True, fw_version=command.fw_version) if runs_it else None
     verdict = _status_read(state, device, command, received_at)
     if verdict is None or verdict.ok or verdict.needed is None:
         return verdict
@@ -185,4 +189,10 @@ def _repair_status_read(
     return replace(verdict, again="now", first=(DATA_FRAGMENT.name,) * n_more) if n_more else verdict
 
 
-REPAIR_STATUS = replace(FRAG_SESSION_STATUS, read=_repair_status_read)
+REPAIR_STATUS = replace(
+    FRAG_SESSION_STATUS,
+    read=_repair_status_read,
+    volunteered=(fragmentation.FragDataBlockReceivedReq, firmware.DevVersionAns),
+)
+"""Status after the fragments of a repair. A device that reports its block, or the target version, before that needs no
+further fragments."""

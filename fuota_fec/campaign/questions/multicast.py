@@ -208,6 +208,7 @@ SESSION = Question(
     request=_session_request,
     read=_session_read,
     refused=_believe,
+    note_lasts=True,
 )
 
 

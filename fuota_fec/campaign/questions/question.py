@@ -66,7 +66,9 @@ class Question:
     optional: bool = False
     """Whether the question is asked once, and silence leads to the next question."""
     volunteered: tuple[type[Command], ...] = ()
-    """Commands that count even if unsolicited."""
+    """Commands that count even if unsolicited, also while an earlier question of the device is open."""
+    note_lasts: bool = False
+    """Whether a note of its answer is a warning to the end of the campaign."""
 
 
 def refusal(command: Command) -> str:

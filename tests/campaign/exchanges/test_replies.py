@@ -173,7 +173,7 @@ def test_a_device_that_does_not_synchronise_is_asked_again_all_the_same(drive) -
     d = drive(1, stage=SESSION)
     unknown_time(d)
     d.sent(d.ask(1))
-    d.wait(115)
+    d.wait(125)
     assert d.asked(1) == "McSession"
 
 
@@ -407,8 +407,8 @@ def test_a_reply_that_nobody_takes_runs_out(drive) -> None:
     d = drive(1)
     d.say(1, asks_time(100))
     [reply] = d.replies(1)
-    assert reply.not_after == T0 + 110
-    d.wait(111)
+    assert reply.not_after == T0 + 120
+    d.wait(121)
     assert not d.campaign.awaits_hand_over(reply.id)
     assert [event.cause for event in d.of(m.Reported) if event.id == reply.id] == ["not handed over in time"]
     d.say(1, asks_time(100, at=d.now))

@@ -167,7 +167,7 @@ def test_a_request_of_an_earlier_stage_whose_fate_is_unknown_is_replaced(drive):
     """The answer to the first attempt comes while the resend waits in the server's queue: two would be outstanding."""
     d = drive(1)
     d.sent(d.ask(1))
-    d.wait(111)
+    d.wait(121)
     resend = d.requests(1)[-1]
     d.hand_over(resend)
     d.say(1, OK)
@@ -200,13 +200,14 @@ def test_setup_requests_end_at_a_configured_session_start(drive, stage):
 # ---- rule 4: the sent report -----------------------------------------------------------------------------
 
 
-def test_the_sent_report_is_due_delivery_timeout_and_one_period_after_the_hand_over(drive):
-    d = drive(1, ucast_msg_delay=0)
+@pytest.mark.parametrize(("timeout", "wait"), [(10, 120), (20, 120), (60, 160)])
+def test_the_sent_report_is_due_one_period_and_delivery_timeout_or_the_jitter_after_the_hand_over(drive, timeout, wait):
+    d = drive(1, ucast_msg_delay=0, delivery_timeout=timeout)
     d.up(1)
     d.wait(500)
     assert len(d.requests(1)) == 1, "without a hand-over nothing is due"
     d.hand_over(d.requests(1)[0])
-    d.wait(109.9)
+    d.wait(wait - 0.1)
     assert d.of(Reported) == []
     d.wait(0.2)
     [report] = d.of(Reported)
@@ -218,7 +219,7 @@ def test_the_sent_report_waits_for_the_devices_own_period(drive):
     devices = (Device(dev_eui=f"{1:016x}", group="meters", uplink_period=500),)
     d = drive(1, devices=devices)
     d.ask(1)
-    d.wait(509)
+    d.wait(599)
     assert d.of(Reported) == []
     d.wait(2)
     assert len(d.of(Reported)) == 1
@@ -230,7 +231,7 @@ def test_the_sent_report_of_a_fast_device_is_not_waited_for_as_long_as_that_of_a
     )
     d = drive(2, devices=devices)
     d.ask(1)
-    d.wait(69)
+    d.wait(71)
     assert d.of(Reported) == []
     d.wait(2)
     assert len(d.of(Reported)) == 1
@@ -266,7 +267,7 @@ def test_without_sent_reports_the_first_uplink_after_the_hand_over_stands_for_it
     d.up(1)
     [report] = d.of(Reported)
     assert report.ok
-    d.wait(109)
+    d.wait(119)
     assert d.of(Unanswered) == []
     d.wait(2)
     assert len(d.of(Unanswered)) == 1
@@ -304,11 +305,11 @@ def test_a_report_that_overtakes_its_hand_over_counts(drive):
 # ---- rule 5: the answer ----------------------------------------------------------------------------------
 
 
-def test_the_answer_is_due_the_slowest_period_and_delivery_timeout_after_the_report(drive):
+def test_the_answer_is_due_the_slowest_period_and_its_jitter_after_the_report(drive):
     devices = tuple(Device(dev_eui=f"{i:016x}", group="meters", uplink_period=100 * i) for i in (1, 2, 3))
     d = drive(3, devices=devices)
     d.sent(d.ask(1))
-    d.wait(309.9)
+    d.wait(359.9)
     assert d.of(Unanswered) == []
     d.wait(0.2)
     assert len(d.of(Unanswered)) == 1
@@ -328,7 +329,7 @@ def test_an_answer_before_its_sent_report_counts(drive):
 def test_the_answer_to_an_earlier_attempt_counts(drive):
     d = drive(2)
     d.sent(d.ask(1))
-    d.wait(112)
+    d.wait(122)
     assert len(d.requests(1)) == 2
     d.say(1, OK)
     assert [e.dev_eui for e in d.of(Answered)] == [f"{1:016x}"]
@@ -377,7 +378,7 @@ def test_given_up_after_msg_retries_resends(drive, retries):
         d.sent(d.ask(1))
         assert d.of(GivenUp) == []
         assert len(d.requests(1)) == attempt + 1
-        d.wait(111)
+        d.wait(121)
     assert len(d.requests(1)) == retries + 1
     [given_up] = d.of(GivenUp)
     assert given_up.reason == "no answer in McGroupSetup"
@@ -496,7 +497,7 @@ def test_a_device_given_up_may_still_answer_while_the_stage_closes(drive):
     d = drive(2, msg_retries=0)
     d.succeed(1)
     d.sent(d.ask(2))
-    d.wait(111)
+    d.wait(121)
     assert len(d.of(GivenUp)) == 1
     d.wait(50)
     d.say(2, OK)
@@ -840,7 +841,7 @@ def test_only_devices_of_the_stage_can_be_its_slowest(drive):
     d.sent(d.ask(1))
     sent_at = d.now
     d.wait(120)
-    assert d.of(Unanswered)[0].at == sent_at + 110
+    assert d.of(Unanswered)[0].at == sent_at + 120
 
 
 @pytest.mark.parametrize("stage", UNICAST_STAGES)
@@ -859,9 +860,9 @@ def test_a_request_that_cannot_be_withdrawn_expires_before_the_resend(drive):
         d.reach(stage)
         d.wait(30)
         d.ask(1)
-        d.wait(111)
+        d.wait(121)
         first, second = d.requests(1)
-        assert first.not_after <= first.at + 10 + 100
+        assert first.not_after <= first.at + 20 + 100
         assert first.not_after <= second.at
 
 
@@ -927,7 +928,7 @@ def test_the_next_question_waits_for_the_fate_of_a_resend_that_cannot_be_taken_b
     """The answer to the first try comes while the resend is queued: one request is outstanding, not two."""
     d = drive(1, network=NO_WITHDRAWAL, stage_end="all")
     d.sent(d.ask(1))
-    d.wait(111)
+    d.wait(121)
     resend = d.requests(1)[-1]
     d.hand_over(resend)
     d.say(1, OK)
@@ -941,7 +942,7 @@ def test_the_next_question_waits_for_the_fate_of_a_resend_that_cannot_be_taken_b
 def test_a_resend_that_the_network_never_had_is_not_waited_for(drive):
     d = drive(1, network=NO_WITHDRAWAL, stage_end="all")
     d.sent(d.ask(1))
-    d.wait(111)
+    d.wait(121)
     assert len(d.requests(1)) == 2
     d.say(1, OK)
     assert d.stage == "FragSessionSetup"
@@ -952,7 +953,7 @@ def test_a_resend_that_the_network_never_had_is_not_waited_for(drive):
 def test_a_resend_that_ran_out_in_the_queue_is_waited_for_no_longer(drive):
     d = drive(1, network=NO_WITHDRAWAL, stage_end="all")
     d.sent(d.ask(1))
-    d.wait(111)
+    d.wait(121)
     resend = d.requests(1)[-1]
     d.hand_over(resend)
     d.say(1, OK)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from campaign_driver import dev, known, member
+from campaign_driver import dev, known, member, replayed
 
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign import questions
@@ -238,6 +238,19 @@ def test_a_start_that_is_off_is_a_warning(drive, group_of, device_class, off, no
     [*_, answered] = d.of(Answered)
     assert (answered.ok, answered.reason, answered.note) == (True, "", note)
     assert d.device(1).note == note
+
+
+@pytest.mark.parametrize("kind", ["firmware", "binary", "multicast"])
+def test_the_warning_about_a_clock_is_in_the_last_status(drive, kind):
+    d = drive(2, kind=kind, stage=CLASS_C, stage_end="all")
+    d.sent(d.ask(1))
+    d.now = float(int(d.now) + 5)
+    d.say(1, multicast.McClassCSessionAns(mc_group_id=0, time_to_start=int(d.session().start - d.now) + 5))
+    d.succeed(2)
+    d.reach("the end")
+    assert d.status == "SUCCEEDED"
+    assert (d.device(1).note, d.device(2).note) == ("clock off by 5 s", "")
+    assert replayed(d).status() == d.campaign.status()
 
 
 def test_the_tolerance_of_the_clock_is_configured(drive):

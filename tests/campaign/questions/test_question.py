@@ -46,7 +46,11 @@ ANSWERS: dict[str, tuple[type[Command], ...]] = {
     "MC_GROUP_DELETE": (multicast.McGroupDeleteAns,),
     "MC_GROUP_SETUP": (multicast.McGroupSetupAns,),
     "REPEATED_GROUP_SETUP": (multicast.McGroupSetupAns,),
-    "REPAIR_STATUS": (fragmentation.FragSessionStatusAns, fragmentation.FragDataBlockReceivedReq),
+    "REPAIR_STATUS": (
+        fragmentation.FragSessionStatusAns,
+        fragmentation.FragDataBlockReceivedReq,
+        firmware.DevVersionAns,
+    ),
     "RUNNING_VERSION": (firmware.DevVersionAns,),
     "RUNNING_VERSION_ONCE": (firmware.DevVersionAns,),
     "SESSION": (multicast.McClassCSessionAns,),
