@@ -183,6 +183,8 @@ def meant(d: Any, device: Any, command: Any) -> set[type]:
         block = isinstance(command, fragmentation.FragDataBlockReceivedReq) and command.frag_index == 0
         if block and device.got_fragments:
             kinds |= {m.ReplyOwed, m.BlockReceived}
+            if turn.phase not in GONE and turn.questions and turn.questions[0].name == "DataFragment":
+                kinds.add(m.Answered)  # It ends the repair.
     if state.stopping and device.dev_eui not in d.machine.clean_up.turns:
         return kinds
     if isinstance(command, firmware.DevVersionAns) and command.fw_version != device.fw_version:
