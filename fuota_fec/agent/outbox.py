@@ -92,7 +92,7 @@ class Outbox:
         except NetworkError as error:
             self._withdraw_at = now + NETWORK_RETRY
             self._reach.not_withdrawn(error, now)
-            self._n_withdrawals += not self._reach.failing
+            self._n_withdrawals += not self._reach.failing(now)
             if self._n_withdrawals < MOST_WITHDRAWALS:
                 return
             n_left = len(self._to_withdraw)
@@ -109,8 +109,10 @@ class Outbox:
         """
         for request in tuple(self._pending.values()):
             if not self._campaign.awaits_hand_over(request.id):
+                target = request.dev_eui or f"{self._campaign.id}/{request.group}"
                 self._drop(request)
-                self._network.drop(self._campaign.id, request.dev_eui or f"{self._campaign.id}/{request.group}")
+                self._network.drop(self._campaign.id, target)
+                self._reach.dropped(target)
             elif self._may_go(request, now) and (result := self._submit(request, now)) is not None:
                 yield result
 
