@@ -390,8 +390,8 @@ class Machine:
         self.queue.set_pacer(event.at)
 
     def _apply_stopping(self, event: m.Stopping) -> None:
-        """Ends the stage as it is, and begins the clean-up of devices that have something to undo. Devices that wait for
-        a reply get it, unless the campaign is stopped."""
+        """Ends the stage as it is, and begins the clean-up of devices that have something to undo. Devices that wait
+        for a reply get it, unless the campaign is stopped."""
         state, stage = self.state, self._stage
         state.stopping, state.reason, state.paused = event.status, event.reason, False
         state.timers.clear(DURATION)
