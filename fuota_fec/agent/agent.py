@@ -124,7 +124,11 @@ class Agent:
         be taken over (a key is missing, the network is down, a later version wrote it) is left to other agents; with
         `only` its error is raised.
         """
-        return self._adopt(now, list(self._ownership.without_agent(only)), raises=only is not None)
+        adopted = self._adopt(now, list(self._ownership.without_agent(only)), raises=only is not None)
+        if adopted:
+            self._read_network(now, None)  # Reports that waited come before a hand-over whose outcome is not known.
+            self._finish_step(now)
+        return adopted
 
     def _adopt(self, now: float, names: Iterable[str], *, raises: bool = False) -> list[str]:
         adopted = []
@@ -140,8 +144,6 @@ class Agent:
                 self._suspended.leave(name, error, now)
                 if raises:
                     raise
-        if adopted:
-            self._finish_step(now)
         return adopted
 
     def _seek(self, now: float) -> None:
