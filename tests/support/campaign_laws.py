@@ -12,7 +12,7 @@ from campaign_driver import machine_of
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.config import CampaignConfig
-from fuota_fec.campaign.events import FAILED, RUNNING, STOPPED
+from fuota_fec.campaign.events import RUNNING, STOPPED
 from fuota_fec.campaign.exchanges.replies import APP_TIME_ANS
 from fuota_fec.campaign.state import MOST_OWN_ACCORD
 from fuota_fec.errors import WireError
@@ -70,7 +70,6 @@ class Laws:
         self.n_events = 0
         self.follower: Campaign | None = None
         """The campaign as its events tell it, event by event."""
-        self.image = b""
         self.finished: m.Finished | None = None
         self.started_at = 0.0
         self.bad_time = 0.0
@@ -87,7 +86,7 @@ class Laws:
         self.longest_gap: dict[str, float] = {}
         self.heard_now: set[str] = set()
         self.unread: set[str] = set()
-        """Devices with a version in an input that the campaign may not have kept."""
+        """Devices of inputs that were read by a process that died: the campaign may have kept none."""
         self.n_own: Counter[str] = Counter()
         self.n_asked_time: Counter[str] = Counter()
         self.owed_at: dict[tuple[str, str], float] = {}
@@ -100,6 +99,9 @@ class Laws:
         self.stages: list[str] = []
         self.open: dict[str, tuple[str, float, int]] = {}
         """Device, bad time and number of resumptions at the request, of unicast requests that have not ended."""
+        self.now = 0.0
+        """Unix time of the present turn."""
+        self.requests: dict[str, m.Requested] = {}
         self.n_steps = 0
         self.n_resumed = 0
         """Number of times at which the deadlines of devices and of the network began anew."""
@@ -123,7 +125,7 @@ class Laws:
             assert f_cnt is not None
             self._frame(downlink.group, f_cnt, downlink)
             return
-        request = self._requested(downlink.id)
+        request = self.requests.get(downlink.id)
         if request is not None and not request.reply:
             if self.follower is not None and self.follower.paused:
                 self.broken("paused", f"{downlink}")
@@ -138,18 +140,9 @@ class Laws:
             self.handed_over.add(downlink.id)
             self.last_unicast_at = now
 
-    def _requested(self, request_id: str) -> m.Requested | None:
-        return self.requests.get(request_id)
-
     def _is_reply(self, request_id: str) -> bool:
         request = self.requests.get(request_id)
         return request is not None and request.reply
-
-    @property
-    def requests(self) -> dict[str, m.Requested]:
-        return self._requests
-
-    _requests: dict[str, m.Requested]
 
     def _frame(self, group: str, f_cnt: int, downlink: Downlink) -> None:
         payload, first = self.payloads.setdefault((group, f_cnt), (downlink.payload, downlink.id))
@@ -198,7 +191,6 @@ class Laws:
             if self.follower is None:
                 self.follower = Campaign.from_first(event, image)
                 self.started_at = event.at
-                self._requests = {}
                 continue
             self._before(event)
             self.follower.follow(event)
@@ -208,7 +200,7 @@ class Laws:
         assert self.follower is not None
         machine = machine_of(self.follower)
         if isinstance(event, m.Requested):
-            self._requests[event.id] = event
+            self.requests[event.id] = event
             if event.dev_eui is not None:
                 waits = machine.queue.n_ready and not machine.state.paused
                 if event.reply and self.after_reply and waits:
@@ -229,8 +221,6 @@ class Laws:
             not_before = machine.main.not_before if machine.main is not None else 0.0
             if event.dev_eui in self.heard_now and not_before < self.now:
                 self.broken("inputs first", f"{event}")
-
-    now = 0.0
 
     def _check_frame(self, event: m.Requested) -> None:
         assert self.follower is not None
@@ -288,7 +278,7 @@ class Laws:
 
     def _is_end(self, event: m.Reported) -> bool:
         """Whether nothing follows a report: the downlink did not leave, or needs no answer."""
-        return not event.ok or self._requests[event.id].frag_nb is not None
+        return not event.ok or self.requests[event.id].frag_nb is not None
 
     # ---- turns -------------------------------------------------------------------------------------------
 
@@ -320,7 +310,7 @@ class Laws:
             if now > end:
                 self.broken("stop bounded", f"stopped at {self.stopped_at}, {now - end:.0f} s late: {self._where()}")
         for name, (dev_eui, bad, n_resumed) in self.open.items():
-            request = self._requests[name]
+            request = self.requests[name]
             n_waits = 2 + self.n_resumed - n_resumed
             ends = max(request.not_after, request.at) + n_waits * self._wait() + self.bad_time - bad
             if now > ends:
@@ -394,6 +384,3 @@ def true_time(laws: Laws, downlink: Downlink, asked: Mapping[tuple[str, int], tu
         right = gps_difference(gps_to_wire(gps_from_unix(at)), shown)
         if abs(right - answer.time_correction) > 11:
             laws.broken("true time", f"{downlink}: {answer.time_correction}, right is {right}")
-
-
-__all__ = ["FAILED", "LAWS", "LawBrokenError", "Laws", "true_time"]
