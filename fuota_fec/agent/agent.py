@@ -124,8 +124,7 @@ class Agent:
         be taken over (a key is missing, the network is down, a later version wrote it) is left to other agents; with
         `only` its error is raised.
         """
-        adopted = self._adopt(now, list(self._ownership.without_agent(only)), raises=only is not None)
-        if adopted:
+        if adopted := self._adopt(now, list(self._ownership.without_agent(only)), raises=only is not None):
             self._read_network(now, None)  # Reports that waited come before a hand-over whose outcome is not known.
             self._finish_step(now)
         return adopted

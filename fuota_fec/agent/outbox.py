@@ -10,7 +10,7 @@ from fuota_fec.agent.duty_cycle import DutyCycle
 from fuota_fec.agent.lost_time import Reach
 from fuota_fec.agent.ports import LeasePort, NetworkPort, NoKeyError
 from fuota_fec.campaign.campaign import Campaign
-from fuota_fec.campaign.messages import DownlinkSent, Event, HandOver, Reported, Requested, Withdrawn
+from fuota_fec.campaign.messages import DownlinkSent, Event, HandedOver, HandOver, Reported, Requested, Withdrawn
 from fuota_fec.errors import FuotaError, JournalError, NetworkError
 
 log = logging.getLogger("fuota_fec.agent")
@@ -70,10 +70,17 @@ class Outbox:
                 self._duty_cycle.refund(event.id)
 
     def restore(self, events: Iterable[Event]) -> None:
-        """Takes from all events of a replayed campaign what may still be left to do. Withdrawing again is harmless."""
+        """Takes from all events of a replayed campaign what may still be left to do, and the time of its last unicast.
+        Withdrawing again is harmless."""
+        frames = set()
         for event in events:
-            if isinstance(event, Requested) and self._campaign.awaits_hand_over(event.id):
-                self._pending[event.id] = event
+            if isinstance(event, Requested):
+                if event.group is not None:
+                    frames.add(event.id)
+                if self._campaign.awaits_hand_over(event.id):
+                    self._pending[event.id] = event
+            elif isinstance(event, HandedOver) and event.id not in frames:
+                self._last_unicast_at = event.at
             elif isinstance(event, Withdrawn):
                 self._to_withdraw.append(event.id)
 

@@ -190,6 +190,23 @@ def test_a_stop_ends_though_the_last_hand_over_failed_and_nothing_is_withdrawn(c
     assert [e.status for e in desk.of(m.Finished)] == ["STOPPED"]
 
 
+def test_unicasts_keep_their_distance_over_the_end_of_a_process(config_of, desk_of, second_agent) -> None:
+    desk = desk_of(config_of(ucast_msg_delay=4000))
+    desk.hears(1)
+    desk.network.refuses = {f"{2:016x}"}
+    desk.hears(2)
+    desk.step(4)
+    assert [d.id for d in desk.network.tried] == ["c/1", "c/2"]
+    desk.network.refuses = set()
+    desk.agent.close()
+    [first] = desk.of(m.HandedOver)
+    other = second_agent(desk)
+    other.step(first.at + 3)
+    assert [d.id for d in desk.network.taken] == ["c/1"]
+    other.step(first.at + 4)
+    assert [d.id for d in desk.network.taken] == ["c/1", "c/2"]
+
+
 @pytest.mark.parametrize(("left", "n_taken"), [(4.9, 0), (5.1, 1)])
 def test_nothing_is_handed_over_when_the_lease_is_about_to_expire(config_of, desk_of, lease_of, left, n_taken) -> None:
     desk = desk_of(config_of(), lease=lease_of(left))
