@@ -318,8 +318,7 @@ class HostileCampaign:
             true_time(self.laws, downlink, self.asked)
 
     def _polled(self, inputs: Sequence[Any], now: float) -> None:
-        if not self.agent.idle:  # Otherwise the campaign is not taken over yet, and nobody reads this.
-            self.laws.polled(inputs, now)
+        self.laws.polled(inputs, now)
 
     def _observe(self, _campaign: Campaign, event: m.Event) -> None:
         self.trace.append((self.now, "event", event))
