@@ -312,9 +312,7 @@ class Agent:
     def _read_network(self, now: float, slept_since: float | None) -> None:
         """Reads the network. Campaigns whose time stood still resume before they take what waited."""
         inputs: list[Input] = []
-        if (
-            self._running or not self._suspended.awaited
-        ):  # Otherwise the network keeps the inputs: no campaign takes them.
+        if self._running or not self._suspended.awaited:  # Otherwise the network keeps the inputs for a campaign.
             try:
                 inputs = self._network.poll(now)
                 self._deaf, self._turns.heard_at = False, now
