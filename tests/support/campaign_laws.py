@@ -48,6 +48,8 @@ LAWS = {
     "period": "a measured period is not longer than the longest interval between two uplinks",
 }
 """Laws by name."""
+VERDICTS = ("Answered", "Deferred", "GivenUp", "Returned", "RunsAlready")
+"""Events of a device after which its request needs no answer."""
 PACKAGES = (200, 201, 202, 203)
 """Ports of the packages: uplinks on them are no part of a device's period."""
 
@@ -270,8 +272,8 @@ class Laws:
         """Removes the requests that an event ends."""
         if isinstance(event, (m.StageEnded, m.Stopping, m.Finished)):
             self.open.clear()
-        elif isinstance(event, (m.Answered, m.Deferred, m.GivenUp)):
-            for name in [name for name, (dev_eui, *_) in self.open.items() if dev_eui == event.dev_eui]:
+        elif type(event).__name__ in VERDICTS and isinstance(dev := getattr(event, "dev_eui", None), str):
+            for name in [name for name, (dev_eui, *_) in self.open.items() if dev_eui == dev]:
                 del self.open[name]
         elif isinstance(event, (m.Unanswered, m.Withdrawn)) or (isinstance(event, m.Reported) and self._is_end(event)):
             self.open.pop(event.id, None)

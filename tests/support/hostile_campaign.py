@@ -359,6 +359,7 @@ class HostileCampaign:
     def _die(self) -> None:
         self.alive = False
         self.n_deaths += 1
+        self.laws.last_unicast_at = float("-inf")  # The next process may not know of it.
         self.laws.unread |= {item.dev_eui for item in self.network.given if isinstance(item, m.Uplink)}
         self.at(self.now + self.rng("dies").choice((0.0, 1.0, 40.0, 4000.0)), self._start_again)
 
