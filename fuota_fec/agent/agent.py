@@ -124,7 +124,10 @@ class Agent:
         be taken over (a key is missing, the network is down, a later version wrote it) is left to other agents; with
         `only` its error is raised.
         """
-        return self._adopt(now, list(self._ownership.without_agent(only)), raises=only is not None)
+        if adopted := self._adopt(now, list(self._ownership.without_agent(only)), raises=only is not None):
+            self._read_network(now, None)  # Reports that waited come before a hand-over whose outcome is not known.
+            self._finish_step(now)
+        return adopted
 
     def _adopt(self, now: float, names: Iterable[str], *, raises: bool = False) -> list[str]:
         adopted = []
@@ -140,8 +143,6 @@ class Agent:
                 self._suspended.leave(name, error, now)
                 if raises:
                     raise
-        if adopted:
-            self._finish_step(now)
         return adopted
 
     def _seek(self, now: float) -> None:
@@ -311,7 +312,7 @@ class Agent:
     def _read_network(self, now: float, slept_since: float | None) -> None:
         """Reads the network. Campaigns whose time stood still resume before they take what waited."""
         inputs: list[Input] = []
-        if self._running or not self._suspended.held:  # Otherwise the network keeps the inputs: no campaign takes them.
+        if self._running or not self._suspended.awaited:  # Otherwise the network keeps the inputs for a campaign.
             try:
                 inputs = self._network.poll(now)
                 self._deaf, self._turns.heard_at = False, now

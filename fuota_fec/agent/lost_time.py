@@ -62,6 +62,8 @@ class Reach:
 
     def __init__(self) -> None:
         self._failed: set[str] = set()
+        self._wanted: set[str] = set()
+        """Devices and groups among those that still wait for a hand-over."""
         self._since = 0.0
         self.reason = ""
         """Last error."""
@@ -73,6 +75,7 @@ class Reach:
             return
         self._since = now if not self._failed else min(self._since, now)
         self._failed.add(target)
+        self._wanted.add(target)
         self.reason = str(error)
 
     def not_withdrawn(self, error: NetworkError, now: float) -> None:
@@ -81,11 +84,15 @@ class Reach:
 
     def succeeded(self) -> None:
         self._failed.clear()
+        self._wanted.clear()
 
-    @property
-    def failing(self) -> bool:
-        """Whether the last hand-over failed."""
-        return bool(self._failed - {_WITHDRAWAL})
+    def dropped(self, target: str) -> None:
+        """Records that nothing is to be handed over to a device or group any more: its failure proves nothing later."""
+        self._wanted.discard(target)
+
+    def failing(self, now: float) -> bool:
+        """Whether the last hand-over failed, and is still wanted; at most for LONGEST_AWAY."""
+        return bool(self._wanted - {_WITHDRAWAL}) and now - self._since <= LONGEST_AWAY
 
     def away_since(self, now: float, longest: float) -> float | None:
         """Unix time since which every call failed; None while the network takes downlinks, for all that is known, for

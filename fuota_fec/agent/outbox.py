@@ -10,7 +10,7 @@ from fuota_fec.agent.duty_cycle import DutyCycle
 from fuota_fec.agent.lost_time import Reach
 from fuota_fec.agent.ports import LeasePort, NetworkPort, NoKeyError
 from fuota_fec.campaign.campaign import Campaign
-from fuota_fec.campaign.messages import DownlinkSent, Event, HandOver, Reported, Requested, Withdrawn
+from fuota_fec.campaign.messages import DownlinkSent, Event, HandedOver, HandOver, Reported, Requested, Withdrawn
 from fuota_fec.errors import FuotaError, JournalError, NetworkError
 
 log = logging.getLogger("fuota_fec.agent")
@@ -70,10 +70,17 @@ class Outbox:
                 self._duty_cycle.refund(event.id)
 
     def restore(self, events: Iterable[Event]) -> None:
-        """Takes from all events of a replayed campaign what may still be left to do. Withdrawing again is harmless."""
+        """Takes from all events of a replayed campaign what may still be left to do, and the time of its last unicast.
+        Withdrawing again is harmless."""
+        frames = set()
         for event in events:
-            if isinstance(event, Requested) and self._campaign.awaits_hand_over(event.id):
-                self._pending[event.id] = event
+            if isinstance(event, Requested):
+                if event.group is not None:
+                    frames.add(event.id)
+                if self._campaign.awaits_hand_over(event.id):
+                    self._pending[event.id] = event
+            elif isinstance(event, HandedOver) and event.id not in frames:
+                self._last_unicast_at = event.at
             elif isinstance(event, Withdrawn):
                 self._to_withdraw.append(event.id)
 
@@ -92,7 +99,7 @@ class Outbox:
         except NetworkError as error:
             self._withdraw_at = now + NETWORK_RETRY
             self._reach.not_withdrawn(error, now)
-            self._n_withdrawals += not self._reach.failing
+            self._n_withdrawals += not self._reach.failing(now)
             if self._n_withdrawals < MOST_WITHDRAWALS:
                 return
             n_left = len(self._to_withdraw)
@@ -109,8 +116,10 @@ class Outbox:
         """
         for request in tuple(self._pending.values()):
             if not self._campaign.awaits_hand_over(request.id):
+                target = request.dev_eui or f"{self._campaign.id}/{request.group}"
                 self._drop(request)
-                self._network.drop(self._campaign.id, request.dev_eui or f"{self._campaign.id}/{request.group}")
+                self._network.drop(self._campaign.id, target)
+                self._reach.dropped(target)
             elif self._may_go(request, now) and (result := self._submit(request, now)) is not None:
                 yield result
 

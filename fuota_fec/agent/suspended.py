@@ -93,6 +93,11 @@ class Suspensions:
         """Records that a campaign could not be taken over."""
         self.left[name] = _again(name, error, now, now, self.left.get(name), what="was not taken over")
 
+    @property
+    def awaited(self) -> bool:
+        """Whether a campaign that is not run is tried again soon, and the network must keep its inputs until then."""
+        return bool(self.held) or any(suspension.n < MOST_ATTEMPTS for suspension in self.left.values())
+
     def to_take_over(self, names: Collection[str], now: float) -> list[str]:
         """Campaigns without an agent that are to be taken over now: not those that failed a short while
         ago. Other campaigns are forgotten."""

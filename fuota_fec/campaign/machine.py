@@ -31,6 +31,7 @@ from fuota_fec.campaign.transitions import NEXT, begins_round, way_on
 from fuota_fec.campaign.turn import Phase
 from fuota_fec.campaign.unicast_queue import UnicastQueue
 from fuota_fec.campaign.uplinks import Uplinks
+from fuota_fec.campaign.verdicts import pass_by_version
 from fuota_fec.codec.block import FragmentedBlock
 
 _EXCHANGES: dict[str, Callable[[CampaignState, UnicastQueue, Stage, float], Exchange]] = {
@@ -147,13 +148,13 @@ class Machine:
                 return
 
     def _after_stage(self, now: float) -> Decisions:
-        """Goes on after the end of a stage: back to an earlier one, on to the next one, or to the end of the
-        campaign."""
+        """Goes on after the end of a stage: back to an earlier one, to the next one, or to the end."""
         state, ended = self.state, self.last_end
         if ended is not None and ended.back_to:
             idx = state.stage_names.index(ended.back_to)
             yield self.start_stage(idx, now, state.round + begins_round(ended.stage, ended.back_to))
             return
+        yield from pass_by_version(state, now)
         to = way_on(state, now)
         if to == NEXT:
             yield self.start_stage(state.stage_idx + 1, now, state.round)
@@ -166,6 +167,7 @@ class Machine:
 
     def _end_as(self, status: str, reason: str, now: float) -> Decisions:
         """Ends the campaign but for the clean-up; `settle` finishes it."""
+        yield from pass_by_version(self.state, now, ends_as=status)
         yield m.Stopping(at=now, status=status, successes=self.state.n_may_pass(), reason=reason, rules=RULES)
 
     def _finish(self, now: float) -> m.Event:
@@ -384,10 +386,8 @@ class Machine:
         self.queue.set_pacer(event.at)
 
     def _apply_stopping(self, event: m.Stopping) -> None:
-        """Ends the stage as it is, and begins the clean-up of devices that have something to undo.
-
-        Devices that wait for a reply get it, unless the campaign is stopped.
-        """
+        """Ends the stage as it is, and begins the clean-up of devices that have something to undo. Devices that wait
+        for a reply get it, unless the campaign is stopped."""
         state, stage = self.state, self._stage
         state.stopping, state.reason, state.paused, state.wait = event.status, event.reason, False, None
         state.timers.clear(DURATION)

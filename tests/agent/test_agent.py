@@ -262,3 +262,37 @@ def test_a_pause_leaves_no_due_time_in_the_past(config_of, desk_of) -> None:
     for _ in range(5):
         due = desk.step(7)
         assert due is None or due > desk.now
+
+
+@pytest.mark.parametrize("seeks", [True, False])
+def test_reports_that_waited_are_read_before_a_hand_over_is_repeated(config_of, desk_of, second_agent, seeks) -> None:
+    """The process died after the hand-over, before its commit; the downlink left before the next process began."""
+    desk = desk_of(config_of())
+    desk.network.down = True
+    desk.hears(1)
+    desk.agent.close()
+    desk.network.down, desk.network.tried = False, []
+    desk.network.inbox.append(m.DownlinkSent("c/1"))
+    other = second_agent(desk)
+    if seeks:
+        other.step(desk.now + 1)
+    else:
+        assert other.adopt(desk.now + 1) == ["c"]
+    assert desk.network.tried == []
+    assert [(e.id, e.ok) for e in desk.of(m.Reported)] == [("c/1", True)]
+
+
+def test_inputs_wait_until_the_campaign_is_taken_over(config_of, desk_of, second_agent) -> None:
+    """The network refuses the groups for a while; an agent that runs nothing leaves the inputs where they are."""
+    desk = desk_of(config_of())
+    desk.hears(1)
+    desk.agent.close()
+    desk.network.inbox.append(m.DownlinkSent("c/1"))
+    other = second_agent(desk)
+    desk.network.down = True
+    for seconds in (0, 10, 20):
+        other.step(desk.now + seconds)
+    assert (other.campaign("c"), len(desk.network.inbox)) == (None, 1)
+    desk.network.down = False
+    other.step(desk.now + 60)
+    assert [(e.id, e.ok) for e in desk.of(m.Reported)] == [("c/1", True)]

@@ -345,6 +345,19 @@ def test_the_network_is_away_when_it_refuses_two_targets(
 def test_a_withdrawal_that_fails_as_well_shows_that_the_network_is_away() -> None:
     reach = Reach()
     reach.not_withdrawn(NetworkError("x"), 100.0)
-    assert not reach.failing
+    assert not reach.failing(100.0)
     reach.failed("device", NetworkError("x"), 110.0)
-    assert (reach.failing, reach.away_since(140.0, 30.0)) == (True, 100.0)
+    assert (reach.failing(110.0), reach.away_since(140.0, 30.0)) == (True, 100.0)
+
+
+def test_a_failed_hand_over_that_is_not_wanted_any_more_is_no_failure_of_the_present() -> None:
+    reach = Reach()
+    reach.failed("device", NetworkError("x"), 100.0)
+    reach.failed("other", NetworkError("x"), 101.0)
+    reach.dropped("device")
+    assert reach.failing(110.0)
+    reach.dropped("other")
+    assert not reach.failing(110.0)
+    assert reach.away_since(140.0, 30.0) == 100.0, "nothing has succeeded since"
+    reach.failed("device", NetworkError("x"), 120.0)
+    assert (reach.failing(130.0), reach.failing(100.0 + LONGEST_AWAY + 1)) == (True, False)

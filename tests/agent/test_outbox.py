@@ -178,6 +178,36 @@ def test_a_failed_withdrawal_is_repeated_before_the_campaign_finishes(config_of,
     assert other.idle
 
 
+def test_a_stop_ends_though_the_last_hand_over_failed_and_nothing_is_withdrawn(config_of, desk_of) -> None:
+    """The failed hand-over is not wanted any more: that it failed does not keep the withdrawal from being given up."""
+    desk = desk_of(config_of())
+    desk.network.down = True
+    desk.hears(1)
+    assert [d.id for d in desk.network.tried] == ["c/1"]
+    desk.agent.carry_out("c", "stop", desk.now)
+    end = desk.now + 3700
+    while desk.agent.campaign("c") is not None and desk.now < end:
+        desk.step(5)
+    assert [e.status for e in desk.of(m.Finished)] == ["STOPPED"]
+
+
+def test_unicasts_keep_their_distance_over_the_end_of_a_process(config_of, desk_of, second_agent) -> None:
+    desk = desk_of(config_of(ucast_msg_delay=4000))
+    desk.hears(1)
+    desk.network.refuses = {f"{2:016x}"}
+    desk.hears(2)
+    desk.step(4)
+    assert [d.id for d in desk.network.tried] == ["c/1", "c/2"]
+    desk.network.refuses = set()
+    desk.agent.close()
+    [first] = desk.of(m.HandedOver)
+    other = second_agent(desk)
+    other.step(first.at + 3)
+    assert [d.id for d in desk.network.taken] == ["c/1"]
+    other.step(first.at + 4)
+    assert [d.id for d in desk.network.taken] == ["c/1", "c/2"]
+
+
 @pytest.mark.parametrize(("left", "n_taken"), [(4.9, 0), (5.1, 1)])
 def test_nothing_is_handed_over_when_the_lease_is_about_to_expire(config_of, desk_of, lease_of, left, n_taken) -> None:
     desk = desk_of(config_of(), lease=lease_of(left))

@@ -1,0 +1,52 @@
+"""Devices whose last word was the target version pass, whatever became of their questions."""
+
+from __future__ import annotations
+
+import pytest
+
+from fuota_fec.campaign import messages as m
+from fuota_fec.wire import firmware
+
+RUNS = firmware.DevVersionAns(fw_version=0x02000000, hw_version=1)
+OTHER = firmware.DevVersionAns(fw_version=7, hw_version=1)
+
+
+def test_a_device_that_said_the_target_version_before_it_left_passes(drive):
+    d = drive(3, success_threshold=60, stage_end="all", msg_retries=0, stage="FragSessionSetup")
+    d.sent(d.ask(3))
+    d.say(3, RUNS)
+    for i in (1, 2):
+        d.succeed(i)
+    d.reach("end")
+    d.clean_up()
+    assert [device.status for device in d.campaign.status().devices] == ["passed"] * 3
+    assert d.of(m.Finished)[0].successes == 3
+
+
+@pytest.mark.parametrize("version", [RUNS, OTHER])
+def test_a_failed_campaign_passes_the_devices_whose_last_word_was_the_target_version(drive, version):
+    d = drive(2, stage="DlFragment")
+    d.say(1, OTHER)
+    d.say(1, version)
+    d.wait_until(d.session().end + 200_000)
+    while not d.campaign.finished:
+        d.wait(5000)
+    passed = version is RUNS
+    assert (d.status, d.of(m.Finished)[0].successes) == ("FAILED", int(passed))
+    assert [d.device(i).status for i in (1, 2)] == ["passed" if passed else "failed", "failed"]
+
+
+def test_the_last_word_does_not_suffice_where_the_hardware_counts(drive):
+    d = drive(1, stage="DlFragment", hw_version=9)
+    d.say(1, RUNS)
+    d.wait_until(d.session().end + 200_000)
+    while not d.campaign.finished:
+        d.wait(5000)
+    assert (d.status, d.device(1).status) == ("FAILED", "failed")
+
+
+def test_a_campaign_that_is_stopped_passes_nobody_by_the_last_word(drive):
+    d = drive(1, stage="DlFragment")
+    d.say(1, RUNS)
+    d.stop()
+    assert d.of(m.Returned) == []
