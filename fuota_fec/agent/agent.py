@@ -25,7 +25,7 @@ from fuota_fec.agent.duty_cycle import DutyCycle
 from fuota_fec.agent.faults import Faults
 from fuota_fec.agent.health import Health
 from fuota_fec.agent.launch import KeyCheck, reopen_groups, start
-from fuota_fec.agent.lost_time import LONGEST_SILENCE, Reach, Turns
+from fuota_fec.agent.lost_time import LONGEST_SILENCE, Reach, Turns, lies_within
 from fuota_fec.agent.outbox import NETWORK_RETRY, Outbox
 from fuota_fec.agent.ownership import Ownership
 from fuota_fec.agent.ports import JournalPort, KeyPort, LeasePort, NetworkPort, Observer, ObserverPort
@@ -249,9 +249,9 @@ class Agent:
         self._turns.expect(float("inf"), now + self._poll_interval)
         self._keep_leases()
         self._replay_suspended(now)
-        if not _lies_within(self._seek_every, self._sought_at, now):
+        if not lies_within(self._seek_every, self._sought_at, now):
             self._try(self._seek, now)
-        if not _lies_within(ORDERS_EVERY, self._orders_read_at, now):
+        if not lies_within(ORDERS_EVERY, self._orders_read_at, now):
             self._try(self._carry_out_orders, now)
         self._read_network(now, slept_since)
         for running in list(self._running.values()):
@@ -447,8 +447,3 @@ class Agent:
         self._ownership.release(name)
         if not self._running:
             self._faults.forget_port("keys")  # Names of keys belong to no campaign.
-
-
-def _lies_within(seconds: float, since: float, now: float) -> bool:
-    """Whether less than this has passed; False if the clock went back."""
-    return 0 <= now - since < seconds

@@ -99,3 +99,8 @@ class Reach:
         `longest` seconds after that, in which a request may wait, and after LONGEST_AWAY."""
         away = len(self._failed) >= FEWEST_FAILURES and longest <= now - self._since <= LONGEST_AWAY
         return self._since if away else None
+
+
+def lies_within(seconds: float, since: float, now: float) -> bool:
+    """Whether less than this has passed; False if the clock went back."""
+    return 0 <= now - since < seconds

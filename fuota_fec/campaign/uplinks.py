@@ -51,12 +51,17 @@ class Uplinks:
         question of a stage."""
         if not 0 < uplink.received_at <= LAST_TIME:
             self._ignored["uplink without a time"] += 1
-        elif exchange is not None:
-            yield from self._on_heard(device, exchange, uplink, now)
+            return
+        received_at, exact, warning = self._received_at(device, uplink, now)
+        yield from warning
+        if uplink.f_port not in self._packages:
+            self._note(device, received_at)
+        if exchange is not None:
+            yield from self._on_heard(device, exchange, uplink, received_at, exact, now)
         elif device.taking_part:
             self._ignored["between stages"] += 1
         else:
-            yield from self._on_late(device, main, owed, uplink, now)
+            yield from self._on_late(device, main, owed, uplink, received_at, exact, now)
 
     def _received_at(self, device: DeviceState, uplink: m.Uplink, now: float) -> tuple[float, bool, Decisions]:
         """Time of reception, and whether it can be relied on. A time after the arrival, or more than MOST_DELAY before
@@ -72,11 +77,17 @@ class Uplinks:
         warning = () if known else (m.ForeignClock(at=now, dev_eui=device.dev_eui, off=off),)
         return now, False, iter(warning)
 
-    def _on_heard(self, device: DeviceState, exchange: Exchange, uplink: m.Uplink, now: float) -> Decisions:
-        received_at, exact, warning = self._received_at(device, uplink, now)
-        yield from warning
+    def _on_heard(
+        self,
+        device: DeviceState,
+        exchange: Exchange,
+        uplink: m.Uplink,
+        received_at: float,
+        exact: bool,
+        now: float,
+    ) -> Decisions:
         if uplink.f_port not in self._packages:
-            yield from self._measure(device, received_at, now)
+            yield from self._measure(device, now)
         if exchange.is_news(device, received_at):
             yield m.DeviceHeard(at=now, dev_eui=device.dev_eui, set_aside=exchange.takes_back(device))
         yield from exchange.on_uplink(device, received_at, now)
@@ -108,12 +119,12 @@ class Uplinks:
         main: Exchange | None,
         owed: tuple[str, Question] | None,
         uplink: m.Uplink,
+        received_at: float,
+        exact: bool,
         now: float,
     ) -> Decisions:
         """Takes an uplink of a device that has left. Its questions are answered. The target version makes it pass, and
         a stage that verifies versions asks for it. The answer that it owes is one event."""
-        received_at, exact, warning = self._received_at(device, uplink, now)
-        yield from warning
         commands = self._decode(uplink, device)
         for command in commands:
             yield from self._on_device_question(device, command, received_at if exact else None, now)
@@ -153,15 +164,18 @@ class Uplinks:
         version = command.fw_version if isinstance(command, firmware.DevVersionAns) else None
         yield m.RunsAlready(at=now, dev_eui=device.dev_eui, fw_version=version)
 
-    def _measure(self, device: DeviceState, received_at: float, now: float) -> Decisions:
-        """Reports the period that the last uplinks show, at most once in a stage."""
+    def _note(self, device: DeviceState, received_at: float) -> None:
+        """Keeps the time of an uplink of the device's own accord, in whatever state the campaign or the device is."""
         times = self._heard.get(device.dev_eui)
         if times is None:
             times = self._heard[device.dev_eui] = array("d")
-        if times and received_at <= times[-1]:
-            return
-        times.append(received_at)
-        del times[: -MOST_INTERVALS - 1]
+        if not times or received_at > times[-1]:
+            times.append(received_at)
+            del times[: -MOST_INTERVALS - 1]
+
+    def _measure(self, device: DeviceState, now: float) -> Decisions:
+        """Reports the period that the last uplinks show, at most once in a stage."""
+        times = self._heard[device.dev_eui]
         if device.measured_in == self._state.stage_idx or (period := uplink_period(times, device.period)) is None:
             return
         change = FIRST_CHANGE if device.measured_in < 0 else LATER_CHANGE

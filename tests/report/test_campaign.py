@@ -164,7 +164,7 @@ def test_devices_that_did_not_pass_come_first_by_frequency():
     ]
     assert [part.open for part in parts] == [True, True, True, True, False]
     assert [row[0][-2:] for row in parts[0].rows] == ["0c", "0d"]
-    assert parts[1].meaning == "no uplink of the device came in time"
+    assert parts[1].meaning == "no uplink of the device came in the whole campaign"
 
 
 def test_many_devices_are_folded():

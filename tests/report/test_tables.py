@@ -25,6 +25,8 @@ def status_of(*devices: tuple[str, str, str, int | None]) -> CampaignStatus:
         n_taking_part=0,
         n_done=0,
         asks_from=0.0,
+        suspended="",
+        wait=None,
         fragments={},
         next_f_cnt={},
         spacing={},

@@ -17,7 +17,7 @@ from fuota_fec.campaign.exchanges.replies import APP_TIME_ANS
 from fuota_fec.campaign.state import MOST_OWN_ACCORD
 from fuota_fec.errors import WireError
 from fuota_fec.networks.base import Downlink
-from fuota_fec.planning import schedule
+from fuota_fec.planning.unicast import unicast_stage
 from fuota_fec.wire import clock, firmware
 from fuota_fec.wire.clock import gps_difference, gps_from_unix, gps_to_wire
 
@@ -334,7 +334,7 @@ class Laws:
         reboots = [config.reboot_time or 0.0]
         assert self.follower is not None
         reboots += [d.reboot_at for d in machine_of(self.follower).state.devices.values() if d.reboot_at is not None]
-        stage = schedule.unicast_stage(config.msg_retries, self.longest_period, config.delivery_timeout)
+        stage = unicast_stage(config.msg_retries, self.longest_period, config.delivery_timeout)
         asking = len(config.devices) * config.ucast_msg_delay / 1000
         verification = 2 * config.fuota_process_max_time + 3 * self.longest_period + 2 * asking + stage
         late = config.stage_complete_delay * self.longest_period + config.complete_delay

@@ -467,7 +467,7 @@ def _ring(config: CampaignConfig) -> KeyRing:
     )
 
 
-def reduced(seed: int, law: str, off: frozenset[str], n_runs: int = 200) -> Scenario:
+def reduced(seed: int, law: str, off: frozenset[str] = frozenset(), n_runs: int = 200) -> Scenario:
     """The scenario of a seed without each trait that the violation does not need."""
     without: frozenset[str] = frozenset()
     for trait in sorted(Scenario(seed).traits):

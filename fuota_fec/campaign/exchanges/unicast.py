@@ -8,7 +8,6 @@ that was given up may still answer while the stage closes. `transitions.PHASES` 
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Iterable
 
 from fuota_fec.campaign import messages as m
@@ -101,10 +100,8 @@ class UnicastExchange(Exchange):
         return Successes(self.n_succeeded, lambda: (t.device for t in self.turns if t.phase is Phase.SUCCEEDED))
 
     def wait(self) -> m.Wait | None:
-        due = [self.state.timers.due(turn.timer) for turn in self.turns if turn.phase in OPEN]
-        latest = max((at for at in due if at < math.inf), default=self.state.deadline)
-        until = latest if self.ends_at is None else self.ends_at
-        return m.Wait(until=until, why=f"answers of {len(due)} devices") if due else None
+        until = self.turns.latest_deadline() if self.ends_at is None else self.ends_at
+        return m.Wait(until=until, why=f"answers of {n} devices") if (n := self.turns.n_open) else None
 
     def phase(self, device: DeviceState) -> Phase:
         return self.turns.phase(device)

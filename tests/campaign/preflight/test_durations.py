@@ -20,7 +20,7 @@ from fuota_fec.campaign.stages import planned_stages
 from fuota_fec.planning.schedule import session_start
 from fuota_fec.planning.unicast import Tries
 
-WAIT = 1480
+WAIT = 1548
 """Time by which one device has confirmed with a probability of 99.5 %, after two setup stages without losses."""
 TRANSMISSION = pytest.approx(130.37, abs=0.01)
 """3 + 2 s before the first frame, 25 spacings of 5 s, and the last frame."""
@@ -110,7 +110,7 @@ def test_known_losses_enter_the_wait_for_a_session(sound: SimpleNamespace) -> No
 def test_a_class_b_session_waits_for_two_beacon_periods(sound: SimpleNamespace) -> None:
     hasty = {"msg_retries": 0, "delivery_timeout": 0, "mcsession_delay": 0, "ucast_msg_delay": 0}
     device = sound.device(uplink_period=10)
-    assert session_wait(sound.context(sound.config(device, **hasty))) == 11
+    assert session_wait(sound.context(sound.config(device, **hasty))) == 19
     class_b = (sound.group(device_class="B"),)
     assert session_wait(sound.context(sound.config(device, groups=class_b, **hasty))) == 256
 

@@ -10,12 +10,12 @@ TRANSMISSION = {"session_length": 131.0}
 
 
 @pytest.mark.parametrize(
-    ("max_duration", "severity"), [(1610, "refuse"), (1611, "warn"), (2210, "warn"), (2211, None), (1e6, None)]
+    ("max_duration", "severity"), [(1678, "refuse"), (1679, "warn"), (2278, "warn"), (2279, None), (1e6, None)]
 )
 def test_max_duration_holds_the_wait_and_the_stages(
     sound: SimpleNamespace, max_duration: float, severity: str | None
 ) -> None:
-    """1480 s until the session, 131 s of transmission, and before both 2 × 300 s of setup."""
+    """1548 s until the session, 131 s of transmission, and before both 2 × 300 s of setup."""
     findings = sound.found(sound.config(max_duration=max_duration), "max_duration", changes=TRANSMISSION)
     assert [finding.severity for finding in findings] == ([severity] if severity else [])
 
@@ -31,11 +31,11 @@ def test_max_duration_holds_a_configured_session_start(sound: SimpleNamespace) -
 
 
 def test_max_duration_of_a_multicast_setup_holds_no_transmission(sound: SimpleNamespace) -> None:
-    assert not sound.found(sound.config(kind="multicast", max_duration=1485 + 300), "max_duration")
+    assert not sound.found(sound.config(kind="multicast", max_duration=1557 + 300), "max_duration")
 
 
 @pytest.mark.parametrize(
-    ("start", "severity"), [(2, "refuse"), (899, "refuse"), (900, "warn"), (2115, "warn"), (2116, None), (None, None)]
+    ("start", "severity"), [(2, "refuse"), (899, "refuse"), (900, "warn"), (2223, "warn"), (2224, None), (None, None)]
 )
 def test_a_session_start_leaves_time_for_the_requests(
     sound: SimpleNamespace, start: float | None, severity: str | None
@@ -48,9 +48,9 @@ def test_a_session_start_leaves_time_for_the_requests(
     assert not sound.found(config, "session_start")
 
 
-@pytest.mark.parametrize(("reboot_in", "refused"), [(2505, True), (2506, False)])
+@pytest.mark.parametrize(("reboot_in", "refused"), [(2570, True), (2571, False)])
 def test_a_reboot_time_lies_after_the_transmission(sound: SimpleNamespace, reboot_in: float, refused: bool) -> None:
-    """3 × 300 s of setup, 1474 s until the session, 131 s of transmission; later stages may lie behind the reboot."""
+    """3 × 300 s of setup, 1539 s until the session, 131 s of transmission; later stages may lie behind the reboot."""
     config = sound.config(reboot=sound.now + reboot_in)
     findings = sound.found(config, "reboot_time", changes=TRANSMISSION, now=sound.now)
     assert [finding.severity for finding in findings] == ["refuse"] * refused
@@ -72,7 +72,7 @@ def test_the_least_durations_of_the_stages_are_listed(sound: SimpleNamespace) ->
     [finding] = sound.found(sound.config(), "stage_durations", changes=TRANSMISSION)
     assert finding.severity == "info"
     assert finding.message == (
-        "least duration of the stages: McGroupSetup 300 s, FragSessionSetup 300 s, McClassCSession 1480 s, "
-        "DlFragment 131 s, CompletionVerification 320 s; in all 2531 s"
+        "least duration of the stages: McGroupSetup 300 s, FragSessionSetup 300 s, McClassCSession 1548 s, "
+        "DlFragment 131 s, CompletionVerification 320 s; in all 2599 s"
     )
     assert finding.remedy == ""
