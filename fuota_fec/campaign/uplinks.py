@@ -144,7 +144,7 @@ class Uplinks:
         """Whether a device that left, or that the end of the campaign found without a verdict, runs the target."""
         state = self._state
         without_verdict = not device.passed and (not device.taking_part or bool(state.stopping))
-        if not (without_verdict and state.stopping != "STOPPED" and isinstance(command, firmware.DevVersionAns)):
+        if not (without_verdict and isinstance(command, firmware.DevVersionAns)):
             return False
         return is_target(state, command)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fuota_fec.campaign.events import STOPPED
 from fuota_fec.campaign.exchanges.base import Decisions
 from fuota_fec.campaign.messages import Returned
 from fuota_fec.campaign.state import CampaignState
@@ -10,10 +9,10 @@ from fuota_fec.campaign.state import CampaignState
 
 def pass_by_version(state: CampaignState, now: float, *, ends_as: str = "") -> Decisions:
     """Passes the devices without a verdict whose last word was the target version: those that have left, and all when
-    the campaign ends, unless it is stopped. Where the hardware counts too, the last word does not suffice: it is
+    the campaign ends. Where the hardware counts too, the last word does not suffice: it is
     recorded without the hardware."""
     config, target = state.config, state.config.firmware_version
-    if config.kind != "firmware" or config.hw_version is not None or ends_as == STOPPED:
+    if config.kind != "firmware" or config.hw_version is not None:
         return
     for device in state.devices.values():
         has_verdict = device.passed or device.runs_target or (not ends_as and device.taking_part)

@@ -45,8 +45,9 @@ def test_the_last_word_does_not_suffice_where_the_hardware_counts(drive):
     assert (d.status, d.device(1).status) == ("FAILED", "failed")
 
 
-def test_a_campaign_that_is_stopped_passes_nobody_by_the_last_word(drive):
-    d = drive(1, stage="DlFragment")
+def test_the_last_word_counts_in_a_campaign_that_is_stopped(drive):
+    d = drive(2, stage="DlFragment")
     d.say(1, RUNS)
     d.stop()
-    assert d.of(m.Returned) == []
+    d.clean_up()
+    assert (d.status, [d.device(i).status for i in (1, 2)]) == ("STOPPED", ["passed", "stopped"])

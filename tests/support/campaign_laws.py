@@ -371,7 +371,7 @@ class Laws:
                 self.broken("passed runs the target", f"{device}, said {said}")
             # With a hardware version the last word is an answer: what is volunteered before is kept without it.
             counted = len(said) < 40 and device.dev_eui not in self.unread and config.hw_version is None
-            if counted and said and said[-1] == target and device.status != "passed" and status.status != STOPPED:
+            if counted and said and said[-1] == target and device.status != "passed":
                 self.broken("target passes", f"{device} in a campaign that {status.status}, said {said}")
 
 
