@@ -388,6 +388,7 @@ def test_a_delete_that_is_not_answered_does_not_stand_in_the_way(drive) -> None:
     d = drive(1, known=known(session_open=True), stage=FRAG)
     d.sent(d.ask(1))
     d.wait(135)
+    assert d.asked(1) == FRAG
     d.succeed(1)
     assert (d.questions(1, FRAG), d.stage) == (["FragSessionDelete", FRAG], SESSION)
 
