@@ -59,7 +59,7 @@ def test_groups_without_devices_are_not_sent_to(drive, group_of):
 
 def test_a_group_whose_session_is_over_does_not_stop_the_others(drive, group_of):
     groups = (group_of("a"), group_of("b", mc_addr="01f3a4b6"))
-    settings = {"success_threshold": 50, "stage_end": "all", "max_duration": 34_000, "summary_report_timeout": 0}
+    settings = {"success_threshold": 50, "stage_end": "all", "max_duration": 33_500, "summary_report_timeout": 0}
     d = drive(2, groups=groups, stage="DlFragment", **settings)
     session = d.of(StageStarted)[2].sessions["a"]
     d.wait(d.campaign.deadline() - d.now)

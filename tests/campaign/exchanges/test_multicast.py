@@ -299,7 +299,7 @@ def test_no_frame_is_requested_that_would_end_after_the_session(drive):
 
 def test_session_over_fails_the_group_and_says_after_how_many(drive):
     """The maximum duration leaves no time to ask for another session."""
-    d = drive(1, max_duration=34_000, stage="DlFragment", summary_report_timeout=0)
+    d = drive(1, max_duration=33_500, stage="DlFragment", summary_report_timeout=0)
     session = d.of(StageStarted)[2].sessions["meters"]
     assert session.time_out == 15
     d.wait(d.campaign.deadline() - d.now)

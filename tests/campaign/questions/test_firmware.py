@@ -276,7 +276,7 @@ def test_a_device_that_does_not_tell_its_version_has_no_image(drive) -> None:
     say(d, 1, NONE_STORED)
     for _ in range(3):
         d.sent(d.ask(1))
-        d.wait(125)
+        d.wait(135)
     d.wait(200)
     assert (d.status, d.device(1).reason) == ("FAILED", "image not valid: none is stored")
 
