@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from fuota_fec.errors import ParameterError
-from fuota_fec.planning.unicast import TryLosses, answered_by, unicast_stage
+from fuota_fec.planning.unicast import TryLosses, answered_by
 from fuota_fec.radio.airtime import LONGEST_TIME_OUT, session_duration
 from fuota_fec.radio.regions import BEACON_PERIOD
 from fuota_fec.wire.clock import gps_from_unix, unix_from_gps
@@ -82,7 +82,8 @@ def session_start(
         answer_delay=answer_delay,
     )
     likely = n_devices * ucast_msg_delay / losses.success + max(confirmed, slowest)
-    longest = n_devices * ucast_msg_delay + unicast_stage(msg_retries, slowest, delivery_timeout) + late_answer_time
+    last_answer = (1 + msg_retries) * (2 * slowest + 2 * delivery_timeout)
+    longest = n_devices * ucast_msg_delay + last_answer + late_answer_time
     reason = f"time for {n_devices} devices to confirm, with an uplink every {slowest:.0f} s or less"
     if likely < longest:
         reason += f" and {100 * (1 - losses.success):.0f} % of tries lost"

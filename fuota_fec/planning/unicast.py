@@ -83,14 +83,14 @@ def assumed_loss(losses: Iterable[float | None]) -> float:
 
 
 def until_uplink(period: Time, delivery_timeout: float, jitter: float = JITTER) -> Time:
-    """Longest time until the next uplink of a device is heard, and what the network reports with it, s: its period, and
-    `delivery_timeout` or the `jitter` of its uplinks, a share of the period, whichever is longer."""
+    """Longest time until the next uplink of a device is heard, and what the network reports with it, s. `jitter` is the
+    share of the period by which an uplink may be late."""
     return period * (1 + jitter) + delivery_timeout
 
 
 def unicast_stage(msg_retries: int, slowest_period: float, delivery_timeout: float) -> float:
     """Longest duration, s, of a unicast request to the slowest device: all resends, and the answer to the last."""
-    return (1 + msg_retries) * (2 * slowest_period + 2 * delivery_timeout)
+    return (1 + msg_retries) * 2 * until_uplink(slowest_period, delivery_timeout)
 
 
 def answered_by(

@@ -150,7 +150,7 @@ def test_verification_is_bounded_by_process_time_and_one_unicast_stage(drive):
             if d.status == "RUNNING":
                 d.up(i)
     assert d.status == "FAILED"
-    asking, wait = 2 * 1.0, 2 * (2 * 100 + 2 * 10)
+    asking, wait = 2 * 1.0, 2 * 2 * (1.2 * 100 + 10)
     assert d.now - begun <= 60 + 60 + 3 * 100 + asking + wait + 10
 
 

@@ -103,7 +103,7 @@ def test_a_loss_that_is_no_probability_is_refused(name: str, value: float) -> No
 
 
 def test_the_longest_unicast_stage_uses_all_resends() -> None:
-    assert unicast_stage(2, 300, 60) == 3 * 720
+    assert unicast_stage(2, 300, 60) == 3 * 2 * 420
 
 
 def test_an_uplink_is_waited_for_with_its_jitter_and_the_time_of_the_report() -> None:
