@@ -37,6 +37,7 @@ def kind_of(reason: str) -> str:
 
 RUNS_ALREADY = "runs it already"
 """The one reason of a device that passed."""
+NEVER_HEARD = "never heard"
 SILENCE = ("never heard", "not heard in", "no answer in", "not asked in")
 """Beginnings of reasons that prove nothing about a device."""
 STOPPED = "the campaign was stopped"
@@ -45,7 +46,7 @@ SESSION_OVER = "session over"
 
 
 def unheard(stage: str, *, ever_heard: bool) -> str:
-    return f"not heard in {stage}" if ever_heard else "never heard"
+    return f"not heard in {stage}" if ever_heard else NEVER_HEARD
 
 
 def no_answer(stage: str) -> str:

@@ -189,7 +189,7 @@ def _running_version_questions(state: CampaignState, device: DeviceState) -> Que
 
 def _unheard_before(state: CampaignState, device: DeviceState) -> Questions:
     """Version of a device that the stage before was to ask for it, and did not hear."""
-    unheard = not device.ever_heard and device.dev_eui in state.plan.asked_first
+    unheard = device.reason == reasons.NEVER_HEARD and device.dev_eui in state.plan.asked_first
     return (questions.RUNNING_VERSION_ONCE,) if unheard else ()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -85,7 +86,9 @@ def test_a_retry_asks_devices_that_run_the_image_and_sends_them_nothing_more(
     fuota: Fuota, campaign_file: Callable[..., Path], url: str
 ) -> None:
     """Three of four devices install the image while no gateway hears them."""
-    path = campaign_file(simulation="outages = [[3127, 5200]]", n_devices=4)
+    lines = map(json.loads, fuota("campaign", "run", campaign_file(n_devices=4), "--json").stdout.splitlines())
+    sent = next(e["at"] for e in lines if e["event"] == "StageEnded" and e["stage"] == "DlFragment") - 1.8e9
+    path = campaign_file(simulation=f"outages = [[{sent + 1}, {sent + 2100}]]", n_devices=4)
     assert fuota("campaign", "run", path, "--db", url).exit_code == 1
     retried = fuota("campaign", "retry", "small", "--db", url)
     assert retried.exit_code == 0, retried.output
