@@ -39,7 +39,8 @@ REPLAYS = 9
 """Replays with the check of digests, and as many without."""
 MANY = 100_000
 
-Call = tuple[str, m.Input | None, float]
+Call = tuple[m.Input | None, float, bool]
+"""An input, or None for a tick; its time; whether timers fire before it."""
 Row = tuple[str, float, float, str, bool]
 
 
@@ -70,14 +71,14 @@ class Recording(Campaign):
         super().__init__(config, image)
         self.calls: list[Call] = []
 
-    def receive(self, item: m.Input, now: float) -> list[m.Event]:
-        self.calls.append(("receive", item, now))
-        return super().receive(item, now)
+    def receive(self, item: m.Input, now: float, *, timers: bool = True) -> list[m.Event]:
+        self.calls.append((item, now, timers))
+        return super().receive(item, now, timers=timers)
 
     def tick(self, now: float) -> list[m.Event]:
         due = self.deadline()
         if due is not None and due <= now:
-            self.calls.append(("tick", None, now))
+            self.calls.append((None, now, True))
         return super().tick(now)
 
 
@@ -86,8 +87,8 @@ def feed(config: CampaignConfig, image: bytes, start: m.Configured, calls: list[
     campaign = Campaign(config, image)
     events = campaign.start(start.at, start.network, start.known)
     begun = time.perf_counter()
-    for verb, item, now in calls:
-        events += campaign.receive(item, now) if verb == "receive" and item is not None else campaign.tick(now)
+    for item, now, timers in calls:
+        events += campaign.tick(now) if item is None else campaign.receive(item, now, timers=timers)
         campaign.deadline()
     return time.perf_counter() - begun, events
 

@@ -308,6 +308,8 @@ def simulate_campaign(
         end = run_virtual(agent, world.network, start, attended=attended, speed=speed)
     finally:
         agent.close()
+    if not campaign.finished:  # An error suspended it, and another object went on.
+        campaign = Campaign.replay(journal.events(config.id), campaign.image)
     return _result(campaign, world, journal, end - start)
 
 
@@ -342,7 +344,9 @@ def resume_simulation(
 
 def _result(campaign: Campaign, world: World, journal: Journal, duration: float) -> SimulationResult:
     if not campaign.finished:
-        raise JournalError(f"campaign {campaign.id!r} was taken over by another agent")
+        why = campaign.progress().suspended
+        gone = f"is suspended: {why}" if why else "was taken over by another agent"
+        raise JournalError(f"campaign {campaign.id!r} {gone}")
     return SimulationResult(campaign=campaign, devices=world.network.devices, duration=duration, journal=journal)
 
 
