@@ -188,9 +188,9 @@ def _running_version_questions(state: CampaignState, device: DeviceState) -> Que
 
 
 def _unheard_before(state: CampaignState, device: DeviceState) -> Questions:
-    """Version of a device that the stage before was to ask for it, and did not hear."""
-    unheard = not device.ever_heard and device.dev_eui in state.plan.asked_first
-    return (questions.RUNNING_VERSION_ONCE,) if unheard else ()
+    """Version of a device that the stage before was to ask for it, and did not hear before it closed."""
+    unasked = not device.queued_at and device.fw_version is None and device.dev_eui in state.plan.asked_first
+    return (questions.RUNNING_VERSION_ONCE,) if unasked else ()
 
 
 def _package_version_questions(state: CampaignState, device: DeviceState) -> Questions:

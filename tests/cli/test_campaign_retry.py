@@ -85,7 +85,7 @@ def test_a_retry_asks_devices_that_run_the_image_and_sends_them_nothing_more(
     fuota: Fuota, campaign_file: Callable[..., Path], url: str
 ) -> None:
     """Three of four devices install the image while no gateway hears them."""
-    path = campaign_file(simulation="outages = [[3127, 5200]]", n_devices=4)
+    path = campaign_file(simulation="outages = [[2360, 4700]]", n_devices=4)
     assert fuota("campaign", "run", path, "--db", url).exit_code == 1
     retried = fuota("campaign", "retry", "small", "--db", url)
     assert retried.exit_code == 0, retried.output
