@@ -248,9 +248,9 @@ def test_step_returns_when_the_next_one_is_due(config_of, desk_of) -> None:
     desk = desk_of(config_of(devices=(1,)))
     assert desk.step() == T0 + 300
     desk.hears(1)
-    assert desk.step() == T0 + 120
+    assert desk.step() == T0 + 130
     desk.step(0, m.DownlinkSent("c/1"))
-    assert desk.step() == T0 + 120
+    assert desk.step() == T0 + 130
 
 
 def test_a_pause_leaves_no_due_time_in_the_past(config_of, desk_of) -> None:

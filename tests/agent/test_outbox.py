@@ -85,7 +85,7 @@ def test_a_request_of_an_ended_stage_is_not_handed_over(config_of, desk_of) -> N
     desk.hears(1)
     desk.step(0, m.DownlinkSent("c/1"))
     desk.network.down = True
-    desk.step(121)
+    desk.step(131)
     assert [e.id for e in desk.of(m.Requested)] == ["c/1", "c/2"]
     desk.answers(1, 200, multicast.McGroupSetupAns(mc_group_id=0))
     desk.step(2)

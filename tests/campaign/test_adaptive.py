@@ -574,7 +574,7 @@ def due(d: Any, group: str = "meters") -> float:
 
 def in_further(drive: Any, stage: str, **settings: Any) -> Any:
     """Device 1 of 3 has the data, device 2 lacks fragments, device 3 was silent; two must pass. A further round is in
-    this stage, and the maximum duration ends in 300 s."""
+    this stage, and the maximum duration ends in 200 s, before the next session starts."""
     d = drive(3, stage=STATUS, success_threshold=60, **{**ALONE, "msg_retries": 0, **settings})
     if stage == SESSION:
         d.wait_until(d.session().end - 200)
@@ -583,7 +583,9 @@ def in_further(drive: Any, stage: str, **settings: Any) -> Any:
     unicast_status(d, {1: lacks(0, 30, version=dialect), 2: lacks(5, 30, version=dialect)})
     carry(d, 2000)
     assert (d.stage, d.campaign.progress().round) == (stage, 2)
-    return with_duration(d, d.now + 300 - T0)
+    d = with_duration(d, d.now + 200 - T0)
+    assert stage != SESSION or d.session().start > d.machine.state.deadline
+    return d
 
 
 @pytest.mark.parametrize("stage", [SESSION, DATA])

@@ -231,6 +231,22 @@ def test_a_silent_device_takes_part(drive, heard, stage_end) -> None:
     assert d.questions(3, SETUP) == [*([ASK] * (not heard)), "McGroupSetup"]
 
 
+def test_a_device_that_is_first_heard_while_the_stage_closes_is_asked_in_the_next_one(drive) -> None:
+    """It is a member of the group, and needs no setup."""
+    d = drive(2, each=BELIEVED, success_threshold=50, known=known(memberships=(member(max_mc_f_cnt=50),)))
+    d.sent(d.ask(2))
+    d.say(2, OTHER)
+    d.wait(310)
+    assert d.closing
+    d.up(1)
+    d.wait(100)
+    d.sent(d.ask(1))
+    assert (d.stage, d.questions(1, SETUP)) == (SETUP, [ASK])
+    d.say(1, RUNS)
+    assert outcome(d, 1) == ALREADY
+    assert same(d.campaign, replayed(d))
+
+
 @pytest.mark.parametrize("sent", [False, True])
 def test_a_member_that_is_silent_there_too_takes_part(drive, sent) -> None:
     """It needs no setup, so the question is its last one in that stage."""
@@ -259,7 +275,7 @@ def test_a_device_believed_in_wrongly_and_silent_is_not_judged_by_its_first_vers
     d = drive(1, each=BELIEVED)
     for _ in range(3):
         d.sent(d.ask(1))
-        d.wait(120)
+        d.wait(130)
     d.wait(100)
     assert d.stage == SETUP
     d.reach(VERIFY)

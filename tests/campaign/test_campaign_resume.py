@@ -48,7 +48,7 @@ def test_a_sent_report_is_due_a_whole_wait_after_the_outage(drive) -> None:
     d.ask(1)
     d.wait(100)
     outage(d)
-    d.wait(119)
+    d.wait(129)
     assert d.of(m.Reported) == []
     d.wait(2)
     assert [(e.ok, e.cause) for e in d.of(m.Reported)] == [(False, "no sent report in time")]
@@ -59,7 +59,7 @@ def test_an_answer_is_due_a_whole_wait_after_the_outage(drive) -> None:
     d.sent(d.ask(1))
     d.wait(100)
     outage(d)
-    d.wait(119)
+    d.wait(129)
     assert d.of(m.Unanswered) == []
     d.wait(2)
     assert len(d.of(m.Unanswered)) == 1
@@ -119,7 +119,7 @@ def test_verification_is_still_bounded_after_an_outage(drive) -> None:
     d = drive(1, stage=VERIFY)
     outage(d, 90_000)
     d.wait(20_000)
-    assert (d.status, d.device(1).reason) == ("FAILED", "never heard")
+    assert (d.status, d.device(1).reason) == ("FAILED", f"not heard in {VERIFY}")
 
 
 def test_the_maximum_duration_does_not_begin_anew(drive) -> None:
@@ -130,9 +130,9 @@ def test_the_maximum_duration_does_not_begin_anew(drive) -> None:
 
 def test_a_session_that_ended_in_the_outage_has_ended(drive) -> None:
     """There is no time for another one."""
-    d = drive(1, max_duration=34_000, stage=DATA)
+    d = drive(1, max_duration=33_300, stage=DATA)
     outage(d, d.session().end + 1 - d.now)
-    assert (d.status, d.now < T0 + 34_000) == ("FAILED", True)
+    assert (d.status, d.now < T0 + 33_300) == ("FAILED", True)
     assert d.device(1).reason == "session over after 0 of 5 fragments"
 
 

@@ -403,7 +403,7 @@ def test_a_device_that_does_not_answer_is_asked_as_often_as_in_any_stage(drive, 
     confirm(d, 2, multicast.McGroupDeleteAns(mc_group_id=0))
     for _ in range(1 + retries):
         d.sent(d.ask(1))
-        d.wait(125)
+        d.wait(135)
     assert d.questions(1) == [LEAVE] * (1 + retries)
     assert unconfirmed(d) == {1: "no answer in McGroupDelete"}
     assert last_event(d).unconfirmed == (f"{1:016x}",)
@@ -417,12 +417,12 @@ def test_a_request_that_was_not_delivered_uses_up_a_retry(drive) -> None:
     assert (d.status, unconfirmed(d)) == ("STOPPED", {1: "no answer in McGroupDelete"})
 
 
-def test_a_device_that_was_never_heard_since_a_reboot_is_given_up(drive) -> None:
+def test_a_device_that_was_not_heard_since_a_reboot_is_given_up(drive) -> None:
     """Verification and clean-up send nothing before a fresh uplink."""
     d = drive(1, reboot=REBOOT, stage=VERIFY)
     d.stop()
     d.wait(301)
-    assert (d.status, d.questions(1), unconfirmed(d)) == ("STOPPED", [], {1: "never heard"})
+    assert (d.status, d.questions(1), unconfirmed(d)) == ("STOPPED", [], {1: "not heard in clean-up"})
 
 
 def test_nothing_is_sent_before_an_uplink(drive) -> None:
@@ -459,7 +459,7 @@ def test_uplinks_stand_for_sent_reports_in_clean_up_too(drive) -> None:
     d.ask(1)
     d.up(1)
     assert d.of(m.Reported)[-1].cause == "uplink heard"
-    d.wait(121)
+    d.wait(131)
     assert d.questions(1) == [LEAVE] * 2
 
 
@@ -531,7 +531,7 @@ def test_a_stopped_campaign_names_the_devices_that_did_not_confirm(drive) -> Non
 
 
 def test_a_stop_is_bounded_by_retries_not_by_the_maximum_duration(drive) -> None:
-    """The maximum duration ends at T0 + 20 000 s; an answer is due after 720 s."""
+    """The maximum duration ends at T0 + 20 000 s; an answer is due after 730 s."""
     start = T0 + 19_000
     d = drive(1, max_duration=20_000, reboot=REBOOT, session_start=start, each={"uplink_period": 600}, stage=SESSION)
     d.wait_until(start - 10)
@@ -539,11 +539,11 @@ def test_a_stop_is_bounded_by_retries_not_by_the_maximum_duration(drive) -> None
     asked = [CANCEL] * 3 + [LEAVE] * 3
     for n in range(1, 7):
         d.sent(d.ask(1))
-        d.wait(719)
+        d.wait(729)
         assert (d.status, d.questions(1)) == ("stopping", asked[:n])
         d.wait(2)
     assert d.status == "STOPPED"
-    assert d.now > d.of(m.Stopping)[0].at + 6 * 720 > T0 + 20_000
+    assert d.now > d.of(m.Stopping)[0].at + 6 * 730 > T0 + 20_000
 
 
 @pytest.mark.parametrize("stage", [DATA, "UpgradeImage"])

@@ -267,7 +267,7 @@ def test_the_registry_is_not_asked_whether_a_device_is_updated(drive) -> None:
     for _ in range(3):
         d.sent(d.ask(1))
         assert (d.asked(1), d.device(1).status) == ("DevVersion", "running")
-        d.wait(120)
+        d.wait(130)
     d.wait(100)
     d.reach(VERIFY)
     assert d.asked(1) == "DevVersion"

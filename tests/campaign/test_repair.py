@@ -162,6 +162,7 @@ def test_an_uplink_stands_for_the_sent_report(drive) -> None:
         d.up(2)
     assert by_unicast(d) == [370, 369, 368]
     d.ask(2)
+    d.wait(1)
     d.up(2)
     d.say(2, COMPLETE)
     assert d.status == "SUCCEEDED"
@@ -207,7 +208,7 @@ def test_a_repeated_answer_in_a_repair_adds_nothing(drive) -> None:
 def test_a_late_report_on_an_earlier_fragment_does_not_count_twice(drive) -> None:
     d = repairing(drive)
     first = d.ask(2)
-    d.wait(121)  # No report in time: it is tried again.
+    d.wait(131)  # No report in time: it is tried again.
     second = d.ask(2)
     assert (first.frag_nb, second.frag_nb) == (370, 370)
     d.sent(first)

@@ -193,7 +193,7 @@ def test_a_measured_period_is_what_the_sent_report_is_waited_for(drive):
     speaks(d, 1, 400, 400, 400, 400, 400, 400)
     d.ask(1)
     n_reports = len(d.of(Reported))
-    d.wait(479)
+    d.wait(489)
     assert len(d.of(Reported)) == n_reports
     d.wait(2)
     assert d.of(Reported)[-1].cause == "no sent report in time"
@@ -211,14 +211,30 @@ def test_a_measured_period_is_what_the_sent_report_is_waited_for(drive):
 )
 def test_the_jitter_of_a_device_is_measured_with_its_period(drive, intervals, jitter):
     """A missed uplink is no jitter; no device counts as more regular than ±10 %."""
-    d = drive(1)
+    d = drive(1, uplink_period=1000)
     speaks(d, 1, *intervals)
-    assert d.state(1).jitter == pytest.approx(jitter)
-    d.sent(d.ask(1))
-    sent_at = d.now
+    assert (d.state(1).period, d.state(1).jitter) == (400, pytest.approx(jitter))
+    d.ask(1)
+    asked_at = d.now
     d.wait(2000)
-    assert d.of(Unanswered)[0].at == pytest.approx(sent_at + 400 * (1 + jitter))
+    assert d.of(Reported)[0].at - asked_at == pytest.approx(400 * (1 + jitter) + 10)
     assert same(replayed(d), d.campaign)
+
+
+def test_an_uplink_that_comes_twice_is_not_another_one(drive):
+    """Only another uplink proves that the request left in the receive windows of the one before it."""
+    d = drive(1, network=m.NetworkCapabilities(sent_reports=False, withdraws=False))
+    d.ask(1)
+    d.wait(50)
+    heard_at = d.now
+    d.say(1, d.right_answer(1))
+    d.wait(1)
+    d.up(1, received_at=heard_at)
+    assert (d.stage, d.requests(1)) == (FRAG, [])
+    d.wait(1)
+    d.up(1)
+    assert [e.cause for e in d.of(Reported)] == ["uplink heard", "another uplink heard"]
+    assert len(d.requests(1)) == 1
 
 
 def test_an_answer_with_the_next_uplink_counts_though_that_is_late(drive):
@@ -242,7 +258,7 @@ def test_a_measured_period_makes_its_device_the_slowest(drive):
     d.sent(d.ask(2))
     sent_at = d.now
     d.wait(500)
-    assert [e.at for e in d.of(Unanswered)] == [sent_at + 300]
+    assert [e.at for e in d.of(Unanswered)] == [sent_at + 310]
 
 
 def test_an_uplink_from_before_the_campaign_is_not_heard(drive):
@@ -287,7 +303,7 @@ def test_a_truncated_answer_is_counted_and_its_device_asked_again(drive) -> None
     d.up(1, 200, d.right_answer(1).encode()[:-1])
     assert d.campaign.ignored["unreadable uplink"] == 1
     assert d.of(m.Answered)[-1].at <= d.requests(1)[0].at
-    d.wait(122)
+    d.wait(132)
     assert len(d.requests(1)) == 2
 
 

@@ -90,7 +90,7 @@ def test_reboots_are_spread(drive) -> None:
 def test_the_time_is_a_devices_own_and_the_same_in_every_resend(drive) -> None:
     d = drive(1, stage=REBOOT, **AFTER, reboot_spread=100_000)
     d.sent(d.ask(1))
-    d.wait(111)
+    d.wait(131)
     first, second = d.requests(1)
     assert first.at + d.command(first).countdown == pytest.approx(second.at + d.command(second).countdown, abs=1)
 

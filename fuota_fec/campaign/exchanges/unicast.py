@@ -121,13 +121,14 @@ class UnicastExchange(Exchange):
 
     def on_uplink(self, device: DeviceState, received_at: float, now: float) -> Decisions:
         """Takes the first uplink after the hand-over for the sent report, if the network gives none, and the second one
-        for its proof."""
+        for its proof. The first one may come again: only an uplink that was received later is another one."""
         turn = self.turns.get(device.dev_eui)
         if turn is None or self.state.network.sent_reports or received_at < device.queued_at:
             return
-        if turn.phase is Phase.HANDED_OVER or (turn.phase is Phase.HELD and device.presumed_at is None):
+        held, since = turn.phase is Phase.HELD, device.presumed_at
+        if turn.phase is Phase.HANDED_OVER or (held and since is None):
             yield m.Reported(at=now, id=device.unreported or "", ok=True, cause="uplink heard", presumed=True)
-        elif turn.phase is Phase.HELD and not self.state.reply_goes_before(device):
+        elif held and since is not None and received_at > since and not self.state.reply_goes_before(device):
             yield m.Reported(at=now, id=device.unreported or "", ok=True, cause="another uplink heard")
 
     def on_command(self, device: DeviceState, command: Command, received_at: float, now: float) -> Decisions | None:
