@@ -55,6 +55,13 @@ class Phase(IntEnum):
 OPEN = frozenset(Phase) - {Phase.ABSENT, Phase.GIVEN_UP, Phase.SUCCEEDED, Phase.FAILED}
 """Phases of devices that are not done."""
 
+OVERDUE = {
+    Phase.HELD: "ran out in the network's queue",
+    Phase.REQUESTED: "not handed over in time",
+    Phase.HANDED_OVER: "no sent report in time",
+}
+"""Cause of a request that was not sent, by the phase of the device at the deadline."""
+
 
 @dataclass(slots=True)
 class Turn:

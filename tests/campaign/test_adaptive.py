@@ -588,6 +588,21 @@ def in_further(drive: Any, stage: str, **settings: Any) -> Any:
     return d
 
 
+@pytest.mark.parametrize("mic_error", [False, True])
+def test_a_device_that_reports_its_block_needs_no_further_session(drive, mic_error) -> None:
+    settings = {**ALONE, "msg_retries": 0, "groups": (make_group(dialect="2.0.0", mc_version="2.0.0"),)}
+    d = drive(3, stage=STATUS, kind="binary", success_threshold=60, **settings)
+    d.wait_until(d.session().end - 200)
+    d.up(3)
+    unicast_status(d, {1: lacks(0, 30, version="2.0.0"), 2: lacks(5, 30, version="2.0.0")})
+    carry(d, 2000)
+    assert (d.stage, d.asked(2)) == (SESSION, "McSession")
+    d.say(2, fragmentation.FragDataBlockReceivedReq(frag_index=0, mic_error=mic_error))
+    answered = [(e.ask, e.ok) for e in d.of(m.Answered) if e.dev_eui == f"{2:016x}" and e.ask == "McSession"]
+    assert answered[-1:] == [("McSession", True)]
+    assert (len(answered) == 2) is not mic_error
+
+
 @pytest.mark.parametrize("stage", [SESSION, DATA])
 @pytest.mark.parametrize(("version", "passed"), [(NEW, True), (OLD, False)])
 def test_what_devices_have_is_verified_when_time_is_over_in_a_further_round(drive, stage, version, passed) -> None:

@@ -20,16 +20,9 @@ from fuota_fec.campaign.stages import RULES, UNHEARD_PERIODS, Stage
 from fuota_fec.campaign.state import CampaignState, DeviceState
 from fuota_fec.campaign.timers import CLOSING, STAGE_END, TimerKey, TimerKind
 from fuota_fec.campaign.transitions import Successes, way_back, way_to_proof
-from fuota_fec.campaign.turn import OPEN, Phase, Questions, Turn
+from fuota_fec.campaign.turn import OPEN, OVERDUE, Phase, Questions, Turn
 from fuota_fec.campaign.unicast_queue import UnicastQueue
 from fuota_fec.wire.commands import Command
-
-_OVERDUE = {
-    Phase.HELD: "ran out in the network's queue",
-    Phase.REQUESTED: "not handed over in time",
-    Phase.HANDED_OVER: "no sent report in time",
-}
-"""Cause of a request that was not sent, by the phase of the device at the deadline."""
 
 
 class UnicastExchange(Exchange):
@@ -171,10 +164,10 @@ class UnicastExchange(Exchange):
             yield m.GivenUp(at=now, dev_eui=turn.device.dev_eui, reason=self._why_open(turn))
         elif turn.phase is Phase.SENT:
             yield m.Unanswered(at=now, id=turn.request_id or "")
-        elif turn.phase in _OVERDUE:
+        elif turn.phase in OVERDUE:
             request_id = turn.device.unreported if turn.phase is Phase.HELD else turn.request_id
             leaving = turn.phase is Phase.HELD and turn.device.presumed_at is not None
-            cause = "its receive windows are over" if leaving else _OVERDUE[turn.phase]
+            cause = "its receive windows are over" if leaving else OVERDUE[turn.phase]
             yield m.Reported(at=now, id=request_id or "", ok=False, cause=cause)
         yield from self._give_up_if_stalled(turn, now)
 

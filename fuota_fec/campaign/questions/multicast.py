@@ -8,7 +8,7 @@ from typing import Any
 from fuota_fec.campaign.messages import Membership
 from fuota_fec.campaign.questions.question import OK, Question, Verdict, refusal, verdict_of
 from fuota_fec.campaign.state import CampaignState, DeviceState
-from fuota_fec.wire import clock, multicast
+from fuota_fec.wire import clock, fragmentation, multicast
 from fuota_fec.wire.clock import gps_from_unix, gps_to_wire
 from fuota_fec.wire.commands import Command
 
@@ -159,8 +159,11 @@ _SESSION_ANSWERS = {"B": multicast.McClassBSessionAns, "C": multicast.McClassCSe
 
 def _session_read(state: CampaignState, device: DeviceState, command: Command, received_at: float) -> Verdict | None:
     """Compares TimeToStart, the only proof of a right clock, with the plan. A device whose clock is off is synchronised
-    once, and asked again."""
+    once, and asked again. A device that reports its block needs no further session."""
     group = device.group
+    if isinstance(command, fragmentation.FragDataBlockReceivedReq):
+        right = command.frag_index == state.config.frag_index and not command.mic_error
+        return OK if right and device.got_fragments else None
     if not isinstance(command, _SESSION_ANSWERS[group.device_class]) or command.mc_group_id != group.mc_group_id:
         return None
     if command.time_to_start is None:
@@ -208,6 +211,7 @@ SESSION = Question(
     request=_session_request,
     read=_session_read,
     refused=_believe,
+    volunteered=(fragmentation.FragDataBlockReceivedReq,),
     note_lasts=True,
 )
 
