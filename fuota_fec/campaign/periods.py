@@ -17,16 +17,14 @@ TOLERANCE = 0.2
 """Relative difference from the period up to which an interval, divided by its number of periods, agrees with it."""
 
 
-def uplink_period(times: Sequence[float], known: float) -> float | None:
-    """Uplink period P(d), s, from increasing times of uplinks, s; None if there are too few. `known` is the period
-    that the device is believed to have.
+def uplink_period(times: Sequence[float], known: float) -> float:
+    """Uplink period P(d), s, from increasing times of uplinks, s, with LEAST_INTERVALS between them or more. `known` is
+    the period that the device is believed to have.
 
     An interval with missed uplinks counts as that many periods, up to MOST_PERIODS: of the known period, or of the
     longest interval of which the others are multiples. Without such a period it is the median of the intervals.
     """
     intervals = [later - earlier for earlier, later in pairwise(times)]
-    if len(intervals) < LEAST_INTERVALS:
-        return None
     disproved = len(intervals) >= LEAST_MULTIPLES and min(intervals) > (1 + TOLERANCE) * known
     for candidate in (*([] if disproved else [known]), *sorted(intervals, reverse=True)):
         if (periods := _periods(intervals, candidate)) is not None:

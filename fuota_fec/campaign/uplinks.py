@@ -9,7 +9,7 @@ from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.config import LAST_TIME
 from fuota_fec.campaign.exchanges.base import Decisions, Exchange
 from fuota_fec.campaign.exchanges.replies import APP_TIME_ANS, Replies
-from fuota_fec.campaign.periods import MOST_INTERVALS, lateness, uplink_period
+from fuota_fec.campaign.periods import LEAST_INTERVALS, MOST_INTERVALS, TOLERANCE, lateness, uplink_period
 from fuota_fec.campaign.questions.firmware import is_target
 from fuota_fec.campaign.questions.question import Question
 from fuota_fec.campaign.state import CampaignState, Data, DeviceState
@@ -37,6 +37,8 @@ class Uplinks:
         self._packages = {ports.multicast, ports.fragmentation, ports.clock, ports.firmware}
         self._heard: dict[str, array[float]] = {}
         """Unix times of the last uplinks of each device's own accord."""
+        self._estimated: set[str] = set()
+        """Devices whose period was estimated: it is estimated again after an interval that differs from it."""
 
     def on_uplink(
         self,
@@ -176,8 +178,13 @@ class Uplinks:
     def _measure(self, device: DeviceState, now: float) -> Decisions:
         """Reports the period that the last uplinks show, at most once in a stage."""
         times = self._heard[device.dev_eui]
-        if device.measured_in == self._state.stage_idx or (period := uplink_period(times, device.period)) is None:
+        if len(times) <= LEAST_INTERVALS or device.measured_in == self._state.stage_idx:
             return
+        as_believed = abs(times[-1] - times[-2] - device.period) <= TOLERANCE * device.period
+        if as_believed and device.dev_eui in self._estimated:
+            return
+        self._estimated.add(device.dev_eui)
+        period = uplink_period(times, device.period)
         change = FIRST_CHANGE if device.measured_in < 0 else LATER_CHANGE
         if abs(period - device.period) > change * device.period:
             yield m.PeriodMeasured(at=now, dev_eui=device.dev_eui, period=period, jitter=lateness(times, period))
