@@ -133,6 +133,7 @@ class Machine:
 
     def settle(self, now: float) -> Decisions:
         """Closes and ends stages and begins the next ones, until nothing more happens at this time."""
+        yield from self.clean_up.settle(now)
         while not self.finished:
             if self.main is not None:
                 yield from self.main.settle(now)

@@ -108,7 +108,7 @@ class GroupPlan:
     def session_need(self, n_remaining: int, round_no: int) -> float:
         """Length of a session for the remaining frames of a round, one further round and the status requests, with a
         margin, s."""
-        later = max(0, self.rounds - round_no)
+        later = min(1, max(0, self.rounds - round_no))
         further = max(self.row_plan.n_first, self.row_plan.n_least) if self.adaptive else 0
         n_rounds = 1 + bool(further) + later
         return session_need(
@@ -285,9 +285,10 @@ def _plan_group(
 
 def _pacing(config: CampaignConfig, network: NetworkCapabilities | None, spacing: float) -> float:
     """Time between two frames, s. The next one waits for the summary of an earlier one where the network gives them."""
-    if network is None or not network.summaries or config.summary_reports_disabled:
+    known = network or NetworkCapabilities()
+    if not known.summaries or config.summary_reports_disabled:
         return spacing
-    return max(spacing, network.summary_cadence / config.summary_window)
+    return max(spacing, known.summary_cadence / config.summary_window)
 
 
 def _frag_size(config: CampaignConfig, group: Group, profile_names: set[str]) -> int:

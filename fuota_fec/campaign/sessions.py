@@ -12,7 +12,7 @@ from fuota_fec.campaign.messages import Session, Wait
 from fuota_fec.campaign.repair import devices_to_repair
 from fuota_fec.campaign.state import CampaignState, DeviceState, GroupState
 from fuota_fec.planning import schedule
-from fuota_fec.planning.unicast import assumed_loss
+from fuota_fec.planning.unicast import assumed_loss, unicast_stage
 from fuota_fec.radio.airtime import LONGEST_TIME_OUT, session_duration
 
 SESSIONS = ("McClassBSession", "McClassCSession")
@@ -41,6 +41,20 @@ def planned_start(state: CampaignState, now: float) -> schedule.SessionStart:
         margin=config.mcsession_delay,
         answer_delay=state.answer_delay,
     )
+
+
+def first_questions_end(state: CampaignState, at: float) -> float:
+    """End of the questions that come first: of the time before a configured session start the share of one stage, else
+    the time of a unicast stage with the devices that are needed. A dead device holds up nobody for longer."""
+    config, start, names = state.config, state.config.session_start, state.stage_names
+    if start is None:
+        periods = sorted(device.period for device in state.devices.values())
+        asking = len(state.plan.asked_first) * config.ucast_msg_delay / 1000
+        return (
+            at + asking + unicast_stage(config.msg_retries, periods[state.plan.n_needed - 1], config.delivery_timeout)
+        )
+    n_stages = next((idx for idx, name in enumerate(names) if name in SESSIONS), len(names) - 1) + 1
+    return at + max(0.0, start - at) / n_stages
 
 
 def groups_of_session(state: CampaignState, round_no: int, coded: Coded) -> list[GroupState]:
@@ -72,7 +86,8 @@ def multicast_sessions(state: CampaignState, now: float, round_no: int, coded: C
         begins = start
         if device_class == "B":
             begins = schedule.beacon_start(start, config.classb_start_beacons_delay if first is None else 0)
-        needed = group.plan.session_length if not state.sessions else group.remaining_time()
+        whole = not state.sessions and lasts_for_duration(config)
+        needed = group.plan.session_length if whole else group.remaining_time()
         needed = min(needed, float(session_duration(LONGEST_TIME_OUT, device_class=device_class)))
         need = group.plan.session_need(group.remaining, group.round)
         wanted = max(needed, state.deadline - begins if lasts_for_duration(config) else need)

@@ -20,10 +20,10 @@ from fuota_fec.campaign.repair import more_for
 from fuota_fec.campaign.sessions import (
     DL_FRAGMENT,
     FRAG_SESSION_STATUS,
-    SESSIONS,
     UNICAST_REPAIR,
     Coded,
     can_be_helped,
+    first_questions_end,
     frames_wait,
     has_rounds,
     multicast_sessions,
@@ -164,15 +164,6 @@ def tidy(state: CampaignState, device: DeviceState, rules: int = RULES) -> Quest
 def _configured_start(state: CampaignState, _at: float) -> float | None:
     """Configured session start, which ends the stages before it."""
     return state.config.session_start
-
-
-def _share_of_setup(state: CampaignState, at: float) -> float | None:
-    """End of the first of the stages that share the time before a configured session start."""
-    start, names = state.config.session_start, state.stage_names
-    if start is None:
-        return None
-    n_stages = next((idx for idx, name in enumerate(names) if name in SESSIONS), len(names) - 1) + 1
-    return at + max(0.0, start - at) / n_stages
 
 
 def _first_session(state: CampaignState, _at: float) -> float | None:
@@ -325,7 +316,7 @@ STAGES: tuple[Stage, ...] = (
         name="DevVersion",
         planned=lambda _config, plan: bool(plan.asked_first),
         questions=_running_version_questions,
-        ends_at=_share_of_setup,
+        ends_at=first_questions_end,
         keeps=lambda _state, _device, _phase: True,
         waits_for_all=True,
         spare=True,

@@ -26,6 +26,9 @@ _NEGLIGIBLE = 1e-9
 """Probability below which a number of failed tries is left out."""
 _MOST_FAILED = 40
 """Number of failed tries beyond which no try is expected to succeed."""
+_MANY_PERIODS = 100
+_MOST_LATE = 6
+"""Number of tries sent at the second uplink beyond which no more are expected."""
 _RESOLUTION = 0.5
 """Resolution of times, s."""
 _PRIOR_TRIES = 20
@@ -33,6 +36,8 @@ _PRIOR_TRIES = 20
 JITTER = 0.2
 """Share of its period by which an uplink of any device may be late: ±10 % between two uplinks, and a median of three
 such intervals that is up to 8 % short."""
+MOST_ASSUMED = 0.9
+"""Largest share of lost frames that is assumed."""
 ASSUMED_LOSS = 0.1
 """Share of frames that is assumed to be lost in each direction as long as nothing is known."""
 
@@ -79,7 +84,7 @@ class Tries:
 def assumed_loss(losses: Iterable[float | None]) -> float:
     """Share of frames that is assumed to be lost in each direction: the mean of the `losses` that are known."""
     known = [loss for loss in losses if loss is not None]
-    return fmean(known) if known else ASSUMED_LOSS
+    return min(MOST_ASSUMED, fmean(known)) if known else ASSUMED_LOSS
 
 
 def until_uplink(period: Time, delivery_timeout: float, jitter: float = JITTER) -> Time:
@@ -124,10 +129,11 @@ def answered_by(
 
 
 def _rounded_up(periods: Mapping[float, int]) -> dict[float, int]:
-    """Numbers of devices by period, with periods that differ by less than 2 % taken together."""
+    """Numbers of devices by period. Periods that differ by less than 2 % are taken together, 10 % if there are many."""
     counts: dict[float, int] = {}
+    base = 1.02 if len(periods) <= _MANY_PERIODS else 1.1
     for period, n in periods.items():
-        step = 1.02 ** math.ceil(math.log(period, 1.02))
+        step = base ** math.ceil(math.log(period, base))
         counts[step] = counts.get(step, 0) + n
     return counts
 
@@ -144,8 +150,9 @@ def _failed_tries(
     ways = []
     for a, b in product(range(most + 1), repeat=2):
         p = math.comb(a + b, a) * losses.not_sent**a * sent_in_vain**b * losses.success
-        if a + b <= most and p > _NEGLIGIBLE:
-            of_late = (math.comb(b + 1, c) * late**c * (1 - late) ** (b + 1 - c) for c in range(b + 2))
-            ways += [(a, b, c, p * q) for c, q in enumerate(of_late) if p * q > _NEGLIGIBLE]
+        if a + b <= most and (p > _NEGLIGIBLE or a + b == 0):
+            n_late = range(min(b + 1, _MOST_LATE) + 1)
+            of_late = (math.comb(b + 1, c) * late**c * (1 - late) ** (b + 1 - c) for c in n_late)
+            ways += [(a, b, c, p * q) for c, q in enumerate(of_late) if p * q > _NEGLIGIBLE or a + b + c == 0]
     total = sum(p for *_, p in ways)
     return [(a, b, c, p / total) for a, b, c, p in ways]

@@ -42,9 +42,11 @@ class CleanUp(UnicastExchange):
         return self.turns.n_open == 0
 
     def settle(self, now: float) -> Decisions:
-        """Decides nothing: the clean-up has no threshold, and ends with its last device."""
-        del now
-        return iter(())
+        """Gives up devices without a retry, if the journal ended before that. The clean-up has no threshold, and ends
+        with its last device."""
+        if self.turns.n(Phase.STALLED):
+            for turn in self.turns:
+                yield from self._give_up_if_stalled(turn, now)
 
     def _give_up_if_stalled(self, turn: Turn, now: float) -> Decisions:
         if turn.phase is Phase.STALLED:

@@ -74,7 +74,7 @@ class Fragments(Exchange):
         successes = self.successes()
         ok = self.state.is_met(successes.n)
         back_to = "" if cause else way_back(self.stage.name, self.state, now, successes)
-        if not back_to and not ok and self._cut_short:
+        if not back_to and (cause or not ok) and self._cut_short:
             back_to = way_to_proof(self.state, now)
         yield StageEnded(at=now, stage=self.stage.name, successes=successes.n, ok=ok, back_to=back_to, rules=RULES)
 

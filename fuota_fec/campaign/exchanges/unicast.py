@@ -175,6 +175,9 @@ class UnicastExchange(Exchange):
         """Closes the stage when the threshold is met or every device is done; ends it when no answer can come."""
         state = self.state
         if not self.closing:
+            if self.turns.n(Phase.STALLED):  # The journal ended before the device was given up.
+                for turn in self.turns:
+                    yield from self._give_up_if_stalled(turn, now)
             early = self.stage.ends_early(state.config)
             if self.turns.n_open and not (early and state.is_met(self.n_succeeded, self.n_already, self.n_asked)):
                 return
@@ -184,7 +187,7 @@ class UnicastExchange(Exchange):
 
     def _closes_at(self, now: float) -> float:
         """Unix time until which late answers count."""
-        if not self._answers_may_come():
+        if not self._answers_may_come() or self.stage.waits_for_all:
             return now
         config = self.state.config
         last = self.stage.name == self.state.stage_names[-1]

@@ -79,7 +79,9 @@ def setup_pacing(context: Context) -> float:
 
 
 def _stages(context: Context) -> tuple[Stage, ...]:
-    return tuple(stage for stage in planned_stages(context.config, context.plan) if not stage.spare)
+    return tuple(
+        stage for stage in planned_stages(context.config, context.plan) if stage.waits_for_all or not stage.spare
+    )
 
 
 def _n_setup_stages(context: Context) -> int:

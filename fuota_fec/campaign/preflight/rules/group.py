@@ -107,7 +107,7 @@ def _frames(_context: Context, plan: GroupPlan) -> Findings:
 
 def _session(context: Context, plan: GroupPlan) -> Findings:
     """TimeOut of the first session, and the energy of a device that listens until its end, for both lengths."""
-    rest = context.config.max_duration - session_begins(context)
+    rest = max(context.config.max_duration - session_begins(context), plan.session_length)
     lengths = {"need": plan.session_need(plan.n_frames, 1), "duration": rest}
     chosen = context.config.session_length
     [other] = set(lengths) - {chosen}
@@ -119,7 +119,7 @@ def _session(context: Context, plan: GroupPlan) -> Findings:
 
 def _listening(plan: GroupPlan, wanted: float) -> str:
     device_class = plan.group.device_class
-    time_out = session_time_out(plan.session_length, max(wanted, plan.session_length), device_class)
+    time_out = session_time_out(0.0, wanted, device_class)
     length = session_duration(time_out, device_class=device_class)
     sending = Sending(periodicity=plan.group.periodicity if device_class == "B" else None)
     energy = EnergyModel().energy(EnergyModel().receiving(plan.time, length, sending), length)
