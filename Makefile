@@ -2,13 +2,15 @@
 
 PYTHON ?= python3
 BIN := .venv/bin
+# One process per core; a process without tests takes over some of another.
+PYTEST := $(BIN)/pytest --numprocesses logical --dist worksteal
 SOURCES := pyproject.toml setup.py fuota_fec/_core.pyx fuota_fec/_core.pxd $(wildcard fuota_fec/*.pxi src_c/*.c src_c/*.h)
 
 .PHONY: help run test lint bench adaptive sanitize docs clean
 
 help:
 	@echo "make run       build, install into .venv, and update 100 simulated devices with a real firmware image"
-	@echo "make test      make run, then the whole test suite"
+	@echo "make test      make run, then the whole test suite, on all cores"
 	@echo "make lint      ruff and mypy"
 	@echo "make bench     benchmarks of codec, campaigns and a large simulated fleet, and a comparison with other codecs: benchmarks/RESULTS.md"
 	@echo "make adaptive  compare adaptive redundancy with a fixed rate, 100 seeds: docs/adaptive.md"
@@ -22,7 +24,7 @@ run: .venv/.example
 
 test: .venv/.dev run
 	@echo "== tests"
-	@$(BIN)/pytest
+	@$(PYTEST)
 
 lint: .venv/.dev
 	@echo "== lint"
@@ -54,7 +56,7 @@ sanitize: .venv/.dev
 	@rm -rf build/asan && mkdir -p build/asan && cp -r fuota_fec build/asan/ && rm -f build/asan/fuota_fec/*.so
 	@FUOTA_FEC_BUILD=asan $(BIN)/python setup.py --quiet build_ext --build-lib build/asan --build-temp build/asan-objects
 	@LD_PRELOAD="$$(gcc -print-file-name=libasan.so) $$(gcc -print-file-name=libubsan.so)" ASAN_OPTIONS=detect_leaks=0 \
-		PYTHONPATH=$(CURDIR)/build/asan $(BIN)/pytest -p no:cacheprovider tests \
+		PYTHONPATH=$(CURDIR)/build/asan $(PYTEST) -p no:cacheprovider tests \
 		--ignore tests/c --ignore tests/report --ignore tests/whole/test_crash.py \
 		--ignore tests/journal/test_sql.py --ignore tests/journal/test_databases.py \
 		--ignore tests/campaign --ignore tests/cli --ignore tests/whole/test_adaptive_table.py \

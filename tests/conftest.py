@@ -11,17 +11,25 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 import fuota_fec as ff
 from fuota_fec import _core, _reference
 
-settings.register_profile("default", deadline=None, print_blob=True)
+# No law depends on the pace of the machine, which other processes share.
+settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.load_profile("default")
 
 
 def pytest_report_header() -> list[str]:
     return [f"core: {_core.__file__}", f"kernels: {', '.join(ff.kernels())}, chosen: {ff.kernel()}"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Refuses names that differ from run to run: processes that share the tests know them by their names."""
+    for item in items:
+        if " at 0x" in item.nodeid:
+            raise pytest.UsageError(f"{item.nodeid}: an address is in the name, expected the same name in every run")
 
 
 VECTORS = Path(__file__).parent / "vectors"

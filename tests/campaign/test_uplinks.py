@@ -85,7 +85,7 @@ def test_an_uplink_with_a_time_of_reception_far_from_its_arrival_counts_by_its_a
 
 
 MALFORMED = [
-    *(None, 7, "uplink", b"", object(), ("id",), {"dev_eui": f"{1:016x}"}),
+    *(None, 7, "uplink", b"", pytest.param(object(), id="object"), ("id",), {"dev_eui": f"{1:016x}"}),
     *(Uplink(None, 1, b"", 1.0), Uplink(f"{1:016x}", None, b"", 1.0), Uplink(f"{1:016x}", 1, "text", 1.0)),
     *(Uplink(f"{1:016x}", 1, None, 1.0), Uplink(f"{1:016x}", 1, b"", None), Uplink(f"{1:016x}", 1, b"", "now")),
     *(DownlinkSent(None), DownlinkSent(["c/1"]), DownlinkSent("c/1", None), MulticastSummary(7)),

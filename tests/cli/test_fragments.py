@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import Result
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fuota_fec as ff
@@ -586,7 +586,7 @@ def small_image(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @given(options=st.lists(option, max_size=4))
-@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150)
 def test_encode_survives_any_options(fuota: Fuota, small_image: Path, options: list[tuple[str, str]]):
     """Any options work, or are refused with a message."""
     result = fuota("encode", small_image, "-o", "-", *(word for pair in options for word in pair))
@@ -614,7 +614,7 @@ setup_line = st.one_of(
 
 
 @given(lines=st.lists(st.one_of(frame, setup_line, st.text(max_size=10)), max_size=20))
-@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150)
 def test_decode_survives_any_lines(fuota: Fuota, lines: list[str]):
     result = fuota("decode", "-", "-o", "-", stdin="\n".join(lines).encode("utf-8", "surrogatepass"))
     assert result.exit_code in (0, 1, 2)

@@ -10,14 +10,14 @@ from math import ceil
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import fuota_fec as ff
 from fuota_fec import _reference
 from fuota_fec.wire import fragmentation
 
-law = settings(max_examples=100, suppress_health_check=[HealthCheck.too_slow])
+law = settings(max_examples=100)
 
 DIALECTS = ["1.0.0", "2.0.0"]
 dialects = st.sampled_from(DIALECTS)

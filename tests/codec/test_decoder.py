@@ -427,7 +427,7 @@ def test_decode_of_nothing_needs_everything(payloads):
         ([1], [None], r"^payload"),
         ([1], [5], r"^payload"),
         ([1], [[97, 98, 99]], r"^payload"),
-        ([1], [memoryview(b"abcdef")[::2]], r"^payload"),
+        pytest.param([1], [memoryview(b"abcdef")[::2]], r"^payload", id="a view with gaps"),
         ([1], [np.zeros(6, np.uint8)[::2]], r"^payload"),
         ([1], np.zeros((1, 6), np.uint8)[:, ::2], r"^payload"),
         ([0], b"abc", r"^frag_nb: 0 .* from 1 to 16383$"),

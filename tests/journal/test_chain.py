@@ -256,7 +256,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 VALUES = st.none() | st.integers(-(2**40), 2**40) | st.text(max_size=5) | st.binary(max_size=5) | st.floats()
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     field=st.sampled_from(["seq", "type", "version", "data", "digest"]),
     number=st.integers(0, N_EVENTS - 1),

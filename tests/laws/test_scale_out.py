@@ -49,6 +49,7 @@ def dask_executor(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Executor
             n_workers=2,
             threads_per_worker=1,
             dashboard_address=None,
+            scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},  # its HTTP server: on any free port, not on 8787
             worker_dashboard_address=None,
             local_directory=str(tmp_path_factory.mktemp("workers")),
         )

@@ -75,12 +75,12 @@ def test_a_larger_share_takes_longer_and_none_longer_than_all_resends(
 
 def test_many_devices_with_periods_of_their_own_are_taken_together() -> None:
     periods = {300 + i / 50: 1 for i in range(50_000)}
-    begun = time.perf_counter()
+    begun = time.process_time()
     answered_by(periods, TryLosses(not_sent=0.5, unanswered=0.5), share=0.995, msg_retries=1000, delivery_timeout=60)
-    many = time.perf_counter() - begun
-    begun = time.perf_counter()
+    many = time.process_time() - begun
+    begun = time.process_time()
     sorted(math.log(period) for period in periods)
-    assert many < 1000 * (time.perf_counter() - begun), "a ratio within one run"
+    assert many < 1000 * (time.process_time() - begun), "a ratio within one run"
 
 
 def test_losses_come_from_the_tries_and_at_first_from_an_assumption() -> None:

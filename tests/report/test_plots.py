@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
+from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 import pytest
@@ -31,32 +33,41 @@ IDEAL = Curve(label="ideal", shares=1 - 0.3 ** np.arange(30), colour="ink", idea
 PLAN = Mark(label="plan", x=7, share=0.992)
 RATES = [Mark(label="7/8", x=5, share=0.83), Mark(label="1/2", x=300, share=1.0)]
 
-FIGURES = {
-    "completion": completion_plot([CHOSEN, TODAY, IDEAL], plan=PLAN, rates=RATES),
-    "one curve": completion_plot([TODAY]),
-    "nothing completes": completion_plot([Curve(label="none", shares=np.zeros(4))]),
-    "all complete": completion_plot([Curve(label="all", shares=np.ones(1))], plan=Mark(label="plan", x=0, share=1.0)),
-    "fleet": fleet_plot([CHOSEN], 50, rounds=np.linspace(0, 1, 201), frame_time=0.4),
-    "fleet without times": fleet_plot([CHOSEN, TODAY], 50),
-    "rounds": rounds_plot([(100.0, 20), (120.0, 94), (130.0, 100)], 100),
-    "rounds at once": rounds_plot([(100.0, 20), (100.0, 20)], 100),
-    "bars": bar_plot([Bar(label="all", value=100), Bar(label="left", value=40.5, good=False)], title="Left", name="b"),
-    "no bars": bar_plot([], title="None", name="n"),
-    "reasons": reasons_plot([("failed: never heard", 3), ("failed: <no answer> & more", 1)]),
-    "timeline": timeline_plot(
+FIGURES: dict[str, Callable[[], str]] = {
+    "completion": lambda: completion_plot([CHOSEN, TODAY, IDEAL], plan=PLAN, rates=RATES),
+    "one curve": lambda: completion_plot([TODAY]),
+    "nothing completes": lambda: completion_plot([Curve(label="none", shares=np.zeros(4))]),
+    "all complete": lambda: completion_plot(
+        [Curve(label="all", shares=np.ones(1))], plan=Mark(label="plan", x=0, share=1.0)
+    ),
+    "fleet": lambda: fleet_plot([CHOSEN], 50, rounds=np.linspace(0, 1, 201), frame_time=0.4),
+    "fleet without times": lambda: fleet_plot([CHOSEN, TODAY], 50),
+    "rounds": lambda: rounds_plot([(100.0, 20), (120.0, 94), (130.0, 100)], 100),
+    "rounds at once": lambda: rounds_plot([(100.0, 20), (100.0, 20)], 100),
+    "bars": lambda: bar_plot(
+        [Bar(label="all", value=100), Bar(label="left", value=40.5, good=False)], title="Left", name="b"
+    ),
+    "no bars": lambda: bar_plot([], title="None", name="n"),
+    "reasons": lambda: reasons_plot([("failed: never heard", 3), ("failed: <no answer> & more", 1)]),
+    "timeline": lambda: timeline_plot(
         [
             Row(label="first", note="20 min", spans=(Span(begin=0, end=1200, progress=((60.0, 0.5), (900.0, 1.0))),)),
             Row(label="last", note="0 s", spans=(Span(begin=1200, end=1200, good=False), Span(begin=1201, end=9000))),
         ],
         9000,
     ),
-    "timeline of nothing": timeline_plot([Row(label="first", note="0 s", spans=(Span(begin=0, end=0),))], 0),
+    "timeline of nothing": lambda: timeline_plot([Row(label="first", note="0 s", spans=(Span(begin=0, end=0),))], 0),
 }
+
+
+@cache
+def drawn(name: str) -> str:
+    return FIGURES[name]()
 
 
 @pytest.fixture(params=FIGURES, scope="module")
 def figure(request: pytest.FixtureRequest) -> str:
-    return FIGURES[request.param]
+    return drawn(request.param)
 
 
 def texts(figure: str) -> list[str]:
@@ -102,11 +113,11 @@ def test_figures_of_a_page_do_not_share_names():
 
 def test_the_same_data_give_the_same_figure():
     again = completion_plot([CHOSEN, TODAY, IDEAL], plan=PLAN, rates=RATES)
-    assert again == FIGURES["completion"]
+    assert again == drawn("completion")
 
 
 def test_the_plan_and_the_code_rates_are_named():
-    shown = texts(FIGURES["completion"])
+    shown = texts(drawn("completion"))
     assert any("plan: 7 coded" in text for text in shown)
     assert "7/8" in shown
     assert "further right: 1/2 = 300" in shown
@@ -114,12 +125,12 @@ def test_the_plan_and_the_code_rates_are_named():
 
 
 def test_the_scale_shows_the_last_devices():
-    assert {"90 %", "99 %", "99.9 %", "99.99 %"} <= set(texts(FIGURES["completion"]))
-    assert "99 %" not in texts(FIGURES["nothing completes"])
+    assert {"90 %", "99 %", "99.9 %", "99.99 %"} <= set(texts(drawn("completion")))
+    assert "99 %" not in texts(drawn("nothing completes"))
 
 
 def test_reasons_in_a_figure_are_escaped():
-    assert any("<no answer> & more" in text for text in texts(FIGURES["reasons"]))
+    assert any("<no answer> & more" in text for text in texts(drawn("reasons")))
 
 
 def test_only_the_most_frequent_reasons_have_a_bar():

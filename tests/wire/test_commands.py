@@ -222,7 +222,11 @@ def released() -> memoryview:
     return view
 
 
-@pytest.mark.parametrize("value", ["abcd", 4, None, [1, 2], released(), np.array(["2020"], "M8[D]")], ids=repr)
+@pytest.mark.parametrize(
+    "value",
+    ["abcd", 4, None, [1, 2], pytest.param(released(), id="released view"), np.array(["2020"], "M8[D]")],
+    ids=repr,
+)
 @pytest.mark.parametrize("module", PACKAGES.values(), ids=PACKAGES)
 def test_decode_refuses_a_payload_that_is_not_a_buffer(module: ModuleType, value: Any) -> None:
     for uplink in (False, True):
