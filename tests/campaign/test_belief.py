@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -231,13 +232,12 @@ def test_a_silent_device_takes_part(drive, heard, stage_end) -> None:
     assert d.questions(3, SETUP) == [*([ASK] * (not heard)), "McGroupSetup"]
 
 
-def test_a_device_that_is_first_heard_while_the_stage_closes_is_asked_in_the_next_one(drive) -> None:
+def test_a_device_that_is_first_heard_after_the_stage_is_asked_in_the_next_one(drive) -> None:
     """It is a member of the group, and needs no setup."""
     d = drive(2, each=BELIEVED, success_threshold=50, known=known(memberships=(member(max_mc_f_cnt=50),)))
     d.sent(d.ask(2))
     d.say(2, OTHER)
     d.wait(310)
-    assert d.closing
     d.up(1)
     d.wait(100)
     d.sent(d.ask(1))
@@ -292,10 +292,19 @@ def test_a_late_answer_of_a_device_given_up_passes_it(drive) -> None:
     d = drive(2, each=BELIEVED, msg_retries=0)
     d.sent(d.ask(1))
     d.succeed(2)
-    while not d.closing:
+    while d.stage == ASK:
         d.wait(10)
     d.say(1, RUNS)
     assert (d.status, outcome(d, 1)) == ("SUCCEEDED", ALREADY)
+
+
+def test_a_dead_device_holds_the_first_questions_up_no_longer_than_a_stage_of_the_others(drive) -> None:
+    slow = replace(devices(1, 3)[0], uplink_period=100_000)
+    d = drive(3, devices=(slow, *devices(1, 3)[1:]), success_threshold=60, max_duration=200_000)
+    begun = d.now
+    d.wait(3 * 2 * 130 + 5)
+    assert d.stage == SETUP
+    assert d.now - begun < 3 * 100_000
 
 
 def test_a_configured_session_start_leaves_time_for_the_other_stages(drive) -> None:
