@@ -67,7 +67,7 @@ class Machine:
         self.owed: dict[str, tuple[str, Question]] = {}
         """Stage and question of devices that left without an answer, by DevEUI."""
         self.last_end: m.StageEnded | None = None
-        self.last_at = event.at
+        self.before_at = self.last_at = event.at  # Of the last event but one, and of the last one.
         self.n_events = 1
 
     @property
@@ -258,7 +258,7 @@ class Machine:
 
     def apply(self, event: m.Event) -> None:
         """Applies an event to the machine's own state, or to the exchange that it concerns."""
-        self.last_at = event.at
+        self.before_at, self.last_at = self.last_at, event.at
         self.n_events += 1
         handler = _APPLY.get(type(event))
         if handler is not None:
@@ -378,7 +378,8 @@ class Machine:
     def _apply_resumed(self, event: m.Resumed) -> None:
         self.state.suspended = ""
         self.state.lost += event.lost
-        self.state.resumed_at, self.state.waited_since = event.at, event.at - event.lost
+        # Uplinks may have waited since the last event: a take-over loses no time.
+        self.state.resumed_at, self.state.waited_since = event.at, min(self.before_at, event.at - event.lost)
         if event.lost and self.state.timers.due(DURATION) < math.inf:
             self.state.timers.set(DURATION, self.state.deadline)
         if self.main is not None:

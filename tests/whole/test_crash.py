@@ -248,21 +248,24 @@ def check(run: Run) -> None:
 
 def final(run: Run) -> dict[str, Any]:
     """Result of a run without losses, the same for any number of kills. Coded fragments of adaptive groups are left
-    out: their number depends on when devices report that they are complete."""
+    out: their number depends on when devices report that they are complete. A frame was sent if the network took it,
+    or if its report came before a new agent repeated the hand-over."""
     status, plans = run.campaign.status(), run.campaign.plan.groups
     requests = {e.id: e for e in run.of(m.Requested)}
-    frames: dict[str, dict[int, int]] = {}
-    for e in run.of(m.HandedOver):
-        request = requests[e.id]
-        if request.group is None or request.frag_nb is None:
-            continue
-        if not plans[request.group].adaptive or request.frag_nb <= plans[request.group].n_frags:
-            frames.setdefault(request.group, {})[e.f_cnt] = request.frag_nb
     counted = not run.events[0].network.owns_f_cnt
+    frames: dict[str, dict[Any, int]] = {}
+    for e in run.of(m.HandedOver, m.Reported):
+        request = requests[e.id]
+        if request.group is None or request.frag_nb is None or not getattr(e, "ok", True):
+            continue
+        f_cnt = e.f_cnt if isinstance(e, m.HandedOver) else request.f_cnt
+        if not plans[request.group].adaptive or request.frag_nb <= plans[request.group].n_frags:
+            key = (f_cnt, request.frag_nb) if counted else request.id
+            frames.setdefault(request.group, {}).setdefault(key, request.frag_nb)
     return {
         "status": (status.status, status.reason, status.round, status.unconfirmed),
         "devices": status.devices,
-        "frames": {group: sorted(sent.items()) if counted else list(sent.values()) for group, sent in frames.items()},
+        "frames": {group: sorted(sent) if counted else list(sent.values()) for group, sent in frames.items()},
     }
 
 

@@ -185,6 +185,8 @@ def meant(d: Any, device: Any, command: Any) -> set[type]:
             kinds |= {m.ReplyOwed, m.BlockReceived}
             if turn.phase not in GONE and turn.questions and turn.questions[0].name == "DataFragment":
                 kinds.add(m.Answered)  # It ends the repair.
+    if isinstance(command, firmware.DevVersionAns) and state.stopping and is_target(state, command):
+        kinds.add(m.Returned)
     if state.stopping and device.dev_eui not in d.machine.clean_up.turns:
         return kinds
     if isinstance(command, firmware.DevVersionAns) and command.fw_version != device.fw_version:
