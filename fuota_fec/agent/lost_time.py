@@ -91,7 +91,7 @@ class Reach:
         self._wanted.discard(target)
 
     def failing(self, now: float) -> bool:
-        """Whether the last hand-over failed, and is still wanted; at most for LONGEST_AWAY."""
+        """Whether a hand-over that is still wanted has failed since the last success; at most for LONGEST_AWAY."""
         return bool(self._wanted - {_WITHDRAWAL}) and now - self._since <= LONGEST_AWAY
 
     def away_since(self, now: float, longest: float) -> float | None:

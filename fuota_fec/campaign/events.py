@@ -125,8 +125,8 @@ class DeviceHeard(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeriodMeasured(Event):
-    """A device has a new uplink period P(d), s: the median of the intervals between its own uplinks. `jitter` is the
-    largest share of it by which one of them was late."""
+    """A device has a new uplink period P(d), s, estimated with missed uplinks in mind. `jitter` is the largest share of
+    the period by which one of the last uplinks was late."""
 
     VERSION: ClassVar[int] = 2
 

@@ -67,7 +67,7 @@ class Machine:
         self.owed: dict[str, tuple[str, Question]] = {}
         """Stage and question of devices that left without an answer, by DevEUI."""
         self.last_end: m.StageEnded | None = None
-        self.before_at = self.last_at = event.at  # Of the last event but one, and of the last one.
+        self.before_at = self.last_at = event.at  # Times of the last two events.
         self.n_events = 1
 
     @property
@@ -168,7 +168,7 @@ class Machine:
 
     def _end_as(self, status: str, reason: str, now: float) -> Decisions:
         """Ends the campaign but for the clean-up; `settle` finishes it."""
-        yield from pass_by_version(self.state, now, ends_as=status)
+        yield from pass_by_version(self.state, now, ends=True)
         yield m.Stopping(at=now, status=status, successes=self.state.n_may_pass(), reason=reason, rules=RULES)
 
     def _finish(self, now: float) -> m.Event:

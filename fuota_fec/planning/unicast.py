@@ -27,6 +27,7 @@ _NEGLIGIBLE = 1e-9
 _MOST_FAILED = 40
 """Number of failed tries beyond which no try is expected to succeed."""
 _MANY_PERIODS = 100
+"""Number of different periods above which they are rounded more coarsely."""
 _MOST_LATE = 6
 """Number of tries sent at the second uplink beyond which no more are expected."""
 _RESOLUTION = 0.5
