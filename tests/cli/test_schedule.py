@@ -23,7 +23,9 @@ def test_schedule_prints_data_rates_and_groupings(fuota: Fuota):
     result = fuota("schedule", "20000", "--devices-per-dr", FLEET)
     assert (result.exit_code, result.stderr) == (0, "")
     lines = result.stdout.splitlines()
-    assert lines[0] == "20000 bytes to 1000 devices, EU868, class C, duty cycle 10 %; one session after the other"
+    assert lines[0] == (
+        "20000 bytes to 1000 devices, EU868, class C, duty cycle 10 %; one session after the other; energy with sx127x"
+    )
     assert [line.split()[0] for line in lines[4:10]] == [f"DR{dr}" for dr in range(6)]
     assert "940 of 1000" in lines[5]
     assert "417 + 84" in lines[4]

@@ -30,6 +30,9 @@ def _mc_group_status(state: DeviceState, command: multicast.McGroupStatusReq, _n
 
 
 def _mc_group_setup(state: DeviceState, command: multicast.McGroupSetupReq, _now: float) -> Answers:
+    if command.mc_group_id not in state.profile.mc_group_ids:
+        yield multicast.McGroupSetupAns(mc_group_id=command.mc_group_id, id_error=True), state.answer_delay()
+        return
     derive = keys.mc_root_key if state.lorawan == "1.0" else keys.mc_root_key_from_app_key
     mc_key = keys.unwrap_mc_key(keys.mc_ke_key(derive(state.root_key)), command.mc_key_encrypted)
     state.groups[command.mc_group_id] = JoinedGroup(
