@@ -250,7 +250,10 @@ class CampaignConfig:
         return self.profile_named(device.profile)
 
     def profile_named(self, name: str) -> DeviceProfile:
-        """Profile of that name. ParameterError, with the known names, if there is none."""
+        """Profile of that name, the campaign's own before a built-in one: journals outlive the list of the latter.
+
+        ParameterError, with the known names, if there is none.
+        """
         found = next((own for own in self.profiles if own.name == name), None) or PROFILES.get(name)
         if found is None:
             raise ParameterError(f"profile: {shown(name)} is not known, expected one of {_known_profiles(self)}")
@@ -352,9 +355,6 @@ def _known_profiles(config: CampaignConfig) -> str:
 def _profiles_problems(config: CampaignConfig) -> Iterator[str]:
     for name in repeated(own.name for own in config.profiles):
         yield f"profiles: {name!r} is given twice"
-    for own in config.profiles:
-        if own.name in PROFILES:
-            yield f"profiles: {own.name!r} is the name of a built-in profile, expected another name"
 
 
 def _groups_problems(config: CampaignConfig) -> Iterator[str]:

@@ -96,7 +96,6 @@ def test_profiles_in_two_places_of_a_run_file_are_refused(campaign_file: Campaig
             "profiles.meter: unknown key 'max_frag', expected one of max_frags,",
         ),
         ('[profiles.meter]\nmax_frags = "8"', "campaign.profiles.meter.max_frags: '8' is not allowed"),
-        ("[profiles.st]\nmax_frags = 8", "profiles: 'st' is the name of a built-in profile, expected another name"),
     ],
 )
 def test_a_wrong_profile_of_a_run_file_is_named(campaign_file: CampaignFile, text: str, expected: str):

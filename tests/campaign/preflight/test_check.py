@@ -128,6 +128,7 @@ def test_every_problem_has_a_remedy_that_an_operator_can_carry_out(sound: Simple
             session_start=sound.now + 1,
             frag_index=3,
             ack_reception=False,
+            profiles=(profile("lbm").replace(max_frags=99),),
             **firmware,
         )
         plan = sound.plan_of(config, **wrong)
