@@ -22,6 +22,7 @@ from types import MappingProxyType
 from typing import Literal, TypeAlias
 
 from fuota_fec.checks import shown
+from fuota_fec.devices.stack_quirks import ALL_CHECKS, Deletion, Overrun, StackQuirks
 from fuota_fec.errors import ParameterError
 
 Version: TypeAlias = Literal["1.0.0", "2.0.0"]
@@ -59,7 +60,7 @@ class MissingCount(StrEnum):
     """Independent fragments still needed modulo 256, but 1 instead of 0 when nothing was lost: 1 may mean a complete
     block."""
     LOST = "lost"
-    """Losses so far. The count never goes down, so only a device that lost nothing reports 0."""
+    """Losses so far, modulo 256. The count never goes down: a device that reports 0 lost nothing, or 256 fragments."""
     NOT_HEARD = "not_heard"
     """M less all fragments received, at least 0: a repeated or useless fragment counts as progress."""
     UNKNOWN = "unknown"
@@ -86,7 +87,7 @@ class Evidence(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeviceProfile:
+class DeviceProfile(StackQuirks):
     """Capabilities of one build of a device stack. Sizes in bytes, times in seconds; None: not known, or no own limit.
 
     ParameterError for values that contradict each other or TS004.
@@ -130,7 +131,8 @@ class DeviceProfile:
     status_layout: Version | None = None
     """TS004 version whose answer layout it sends, whatever its dialect; None: that of its dialect."""
     status_without_session: tuple[Version, ...] = ()
-    """Dialects in which it also answers without a session, with the counts of the previous one, or zeros."""
+    """Dialects in which it also answers without a session, with the counts of the previous one, or zeros. In the
+    layout of 2.0.0 the counts follow SessionDoesNotExist."""
     blank_status: tuple[Version, ...] = ()
     """Dialects in which all counts are 0 before the first fragment of the session, as if nothing were missing."""
     max_answer_len: int | None = None
@@ -196,6 +198,8 @@ def _checks(p: DeviceProfile) -> tuple[tuple[bool, str], ...]:
         (share is None or 0 <= share <= 1, f"max_loss_share: {share} is not from 0 to 1"),
         (1 <= p.n_sessions <= 4, f"n_sessions: {p.n_sessions} is not from 1 to 4"),
         (1 <= p.n_decoders <= p.n_sessions, f"n_decoders: {p.n_decoders} is not from 1 to n_sessions, {p.n_sessions}"),
+        (not p.one_context or p.dialects == ("1.0.0",), "one_context: stacks with one context have dialect 1.0.0 only"),
+        (set(p.setup_checks) <= set(ALL_CHECKS), f"setup_checks: expected some of {', '.join(ALL_CHECKS)}"),
         (p.max_answer_len is None or p.max_answer_len >= 1, f"max_answer_len: {p.max_answer_len} is not 1 or more"),
         (
             p.max_reboot_delay is None or p.max_reboot_delay >= 1,
@@ -227,9 +231,15 @@ _LBM = DeviceProfile(
     n_decoders=1,  # run: fragments of two sessions mix
     received_count=ReceivedCount.LAST_NUMBER_LESS_LOST,  # run
     missing_count=MissingCount.NEEDED_OR_ONE,  # run
-    status_without_session=("1.0.0",),  # run
+    status_without_session=("1.0.0", "2.0.0"),  # run
     blank_status=("2.0.0",),  # run
     max_answer_len=15,  # run
+    overrun=Overrun.FAILS,  # read
+    setup_checks=("max_frags", "max_frag_size"),  # run
+    deletion=Deletion.STOPS_UNBEGUN,  # run; read for a session without fragments
+    unknown_command_silences=True,  # run
+    report_sent_again=True,  # run
+    stores_wrong_mic=True,  # run
     class_b=True,  # run
     first_f_cnt_16_bits=True,  # read: the stored counter starts as "none yet"
     mc_group_status=True,  # run; 15 bytes hold two groups of four
@@ -242,7 +252,7 @@ _LBM = DeviceProfile(
 
 _LORAMAC_NODE = DeviceProfile(
     name="loramac-node",
-    source="Lora-net/LoRaMac-node, master after 4.7.0: decoder run, packages read",
+    source="Lora-net/LoRaMac-node, master after 4.7.0: decoder and packages run",
     dialects=("1.0.0",),  # run
     max_frags=21,  # read: of the interoperability test; applications raise it
     max_frag_size=50,  # read
@@ -252,7 +262,18 @@ _LORAMAC_NODE = DeviceProfile(
     n_sessions=4,  # read
     n_decoders=1,  # read
     received_count=ReceivedCount.LAST_NUMBER,  # read
-    missing_count=MissingCount.LOST,  # read
+    missing_count=MissingCount.LOST,  # run
+    status_without_session=("1.0.0",),  # run
+    overrun=Overrun.WRONG_BLOCK,  # run
+    counts_outlive_setup=True,  # run
+    memory_error_outlives_setup=True,  # run
+    setup_checks=("max_frags", "max_frag_size"),  # run
+    deletion=Deletion.FORGETS,  # run
+    checks_group_mask=False,  # run
+    missed_start_undefined=True,  # run
+    undefined_group_sets_all=True,  # run
+    unset_clock_counts=True,  # run
+    leap_seconds=False,  # run
     mc_versions=("1.0.0",),  # read
     class_b=False,  # read: a class B session opens class C and ends after 2^TimeOut s
     first_f_cnt_16_bits=True,  # read
@@ -263,7 +284,7 @@ _LORAMAC_NODE = DeviceProfile(
 
 _ZEPHYR = DeviceProfile(
     name="zephyr",
-    source="zephyrproject-rtos/zephyr, subsys/lorawan/services with the Semtech decoder: read",
+    source="zephyrproject-rtos/zephyr, subsys/lorawan/services with the Semtech decoder: run",
     dialects=("1.0.0",),
     max_frags=16383,  # by the size of the image partition
     min_frag_size=48,  # memory is reserved for fragments of at least this size; build option
@@ -277,6 +298,11 @@ _ZEPHYR = DeviceProfile(
     received_count=ReceivedCount.ALL,
     missing_count=MissingCount.NOT_HEARD,
     max_answer_len=15,
+    one_context=True,  # run
+    checks_group_mask=False,  # run
+    overrun=Overrun.WRONG_BLOCK,  # run
+    memory_error_outlives_setup=True,  # run
+    setup_checks=("max_frags", "max_frag_size"),  # run
     mc_versions=("1.0.0",),
     class_b=False,
     first_f_cnt_16_bits=True,  # the MAC layer is LoRaMac-node's
@@ -288,13 +314,15 @@ _ZEPHYR = DeviceProfile(
 _ZEPHYR_LOWMEM = replace(
     _ZEPHYR,
     name="zephyr-lowmem",
-    source="zephyrproject-rtos/zephyr, subsys/lorawan/services with the low-memory decoder: read, and a port of it run",
-    late_uncoded=LateUncoded.CORRUPTS,  # port run: 200 of 200 blocks wrong, without an error
+    source="zephyrproject-rtos/zephyr, subsys/lorawan/services with the low-memory decoder: run",
+    late_uncoded=LateUncoded.CORRUPTS,  # run
+    overrun=Overrun.SILENT,  # run
+    memory_error_outlives_setup=False,  # run: it has no error bit
 )
 
 _ST = DeviceProfile(
     name="st",
-    source="STMicroelectronics/stm32-mw-lorawan and the STM32CubeWL template, 1.0.0 build: decoder run, packages read",
+    source="STMicroelectronics/stm32-mw-lorawan, STM32CubeWL template, 1.0.0 build: TS004 and TS006 run, TS005 read",
     dialects=("1.0.0",),  # run
     max_frags=2151,  # read: template; 21 in the demonstration build
     min_frag_size=40,  # read: template; smaller ones are refused
@@ -306,7 +334,16 @@ _ST = DeviceProfile(
     n_sessions=4,  # read
     n_decoders=1,  # read
     received_count=ReceivedCount.LAST_NUMBER,  # read
-    missing_count=MissingCount.LOST,  # read
+    missing_count=MissingCount.LOST,  # run
+    status_without_session=("1.0.0",),  # run
+    overrun=Overrun.WRONG_BLOCK,  # run
+    counts_outlive_setup=True,  # run
+    memory_error_outlives_setup=True,  # run
+    setup_checks=("max_frags", "min_frag_size", "max_frag_size"),  # run
+    missed_start_undefined=True,  # read
+    unset_clock_counts=True,  # read
+    version_order="big",  # run
+    leap_seconds=False,  # run
     mc_versions=("1.0.0",),  # read
     class_b=True,  # read
     first_f_cnt_16_bits=True,  # read: the MAC layer is LoRaMac-node's
@@ -322,9 +359,11 @@ _ST = DeviceProfile(
 _ST_V2 = replace(
     _ST,
     name="st-v2",
-    source="STMicroelectronics/stm32-mw-lorawan and the STM32CubeWL template, 2.0.0 build: decoder run, packages read",
+    source="STMicroelectronics/stm32-mw-lorawan, STM32CubeWL template, 2.0.0 build: TS004 and TS006 run, TS005 read",
     dialects=("2.0.0",),  # run
     mc_versions=("2.0.0",),  # read
+    status_without_session=("2.0.0",),  # run
+    missed_start_undefined=False,
     status_layout="1.0.0",  # read; acknowledged, not to be fixed
     mic_needs_ack_reception=True,  # read
     reboots_alone=False,  # read: it installs when told to reboot
@@ -336,6 +375,7 @@ _ACTILITY_L476 = DeviceProfile(
     dialects=("1.0.0",),
     max_frags=1000,
     max_frag_size=230,
+    max_image_len=230_000,  # run
     max_losses=60,  # although the server of the same house sends up to 340 coded fragments
     late_uncoded=LateUncoded.DROPPED,
     any_row=Evidence.READ,
@@ -344,6 +384,12 @@ _ACTILITY_L476 = DeviceProfile(
     answers_status=False,  # the answer is made, and then waits for a timer that was never written
     received_count=ReceivedCount.LAST_NUMBER,
     missing_count=MissingCount.LOST,
+    overrun=Overrun.WRONG_BLOCK,  # run
+    setup_checks=("max_frags", "max_image_len"),  # run; a FragSize above 230 overruns buffers
+    deletion=Deletion.FORGETS,  # run
+    checks_group_mask=False,  # run
+    status_silences=True,  # run
+    missed_start_undefined=True,  # run
     mc_versions=("1.0.0",),
     class_b=False,  # the request is not handled
     first_f_cnt_16_bits=True,  # the MAC layer is LoRaMac-node's
