@@ -40,7 +40,7 @@ class MissingCount(StrEnum):
     """Independent fragments still needed modulo 256, but 1 instead of 0 when nothing was lost: 1 may mean a complete
     block."""
     LOST = "lost"
-    """Losses so far. The count never goes down, so only a device that lost nothing reports 0."""
+    """Losses so far, modulo 256. The count never goes down: a device that reports 0 lost nothing, or 256 fragments."""
     NOT_HEARD = "not_heard"
     """M less all fragments received, at least 0: a repeated or useless fragment counts as progress."""
     UNKNOWN = "unknown"

@@ -26,6 +26,7 @@ from fuota_fec.devices.builds import BUILDS
 from fuota_fec.devices.field_kinds import kind_problems, read_enums
 from fuota_fec.devices.limits import BuildLimits, limit_problems
 from fuota_fec.devices.radios import DEFAULT_RADIO, RADIOS, Radio
+from fuota_fec.devices.stack_quirks import Deletion, Overrun, StackQuirks
 from fuota_fec.errors import ParameterError
 
 __all__ = [
@@ -42,7 +43,7 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeviceProfile(BuildLimits):
+class DeviceProfile(StackQuirks, BuildLimits):
     """One build of a device stack: its limits (`BuildLimits`), the radio of the device, and the quirks of the stack.
 
     Sizes in bytes, times in seconds; None: not known, or no own limit. ParameterError for values that contradict each
@@ -89,7 +90,8 @@ class DeviceProfile(BuildLimits):
     status_layout: Version | None = None
     """TS004 version whose answer layout it sends, whatever its dialect; None: that of its dialect."""
     status_without_session: tuple[Version, ...] = ()
-    """Dialects in which it also answers without a session, with the counts of the previous one, or zeros."""
+    """Dialects in which it also answers without a session, with the counts of the previous one, or zeros. In the
+    layout of 2.0.0 the counts follow SessionDoesNotExist."""
     blank_status: tuple[Version, ...] = ()
     """Dialects in which all counts are 0 before the first fragment of the session, as if nothing were missing."""
     max_answer_len: int | None = None
@@ -187,6 +189,8 @@ def _problems(p: DeviceProfile) -> Iterator[str]:
     yield from limit_problems(p)
     if isinstance(p.radio, str) and p.radio not in RADIOS:
         yield f"radio: {shown(p.radio)} is not known, expected one of {', '.join(RADIOS)}"
+    if p.one_context and p.dialects != ("1.0.0",):
+        yield "one_context: stacks with one context have dialect 1.0.0 only"
     for name in ("hangs_from", "max_answer_len", "max_reboot_delay"):
         if (value := getattr(p, name)) is not None and value < 1:
             yield f"{name}: {value} is not 1 or more"
@@ -214,9 +218,15 @@ _LBM = DeviceProfile(
     n_decoders=1,  # run: fragments of two sessions mix
     received_count=ReceivedCount.LAST_NUMBER_LESS_LOST,  # run
     missing_count=MissingCount.NEEDED_OR_ONE,  # run
-    status_without_session=("1.0.0",),  # run
+    status_without_session=("1.0.0", "2.0.0"),  # run
     blank_status=("2.0.0",),  # run
     max_answer_len=15,  # run
+    overrun=Overrun.FAILS,  # read
+    setup_checks=("max_frags", "max_frag_size"),  # run
+    deletion=Deletion.STOPS_UNBEGUN,  # run; read for a session without fragments
+    unknown_command_silences=True,  # run
+    report_sent_again=True,  # run
+    stores_wrong_mic=True,  # run
     class_b=True,  # run
     first_f_cnt_16_bits=True,  # read: the stored counter starts as "none yet"
     mc_group_status=True,  # run; 15 bytes hold two groups of four
@@ -229,7 +239,7 @@ _LBM = DeviceProfile(
 
 _LORAMAC_NODE = DeviceProfile(
     name="loramac-node",
-    source="Lora-net/LoRaMac-node, master after 4.7.0: decoder run, packages read",
+    source="Lora-net/LoRaMac-node, master after 4.7.0: decoder and packages run",
     commit="dcbcfb3",
     dialects=("1.0.0",),  # run
     max_frags=21,  # read: of the interoperability test; applications raise it
@@ -241,7 +251,18 @@ _LORAMAC_NODE = DeviceProfile(
     n_decoders=1,  # read
     mc_group_ids=(0,),  # read: one multicast context
     received_count=ReceivedCount.LAST_NUMBER,  # read
-    missing_count=MissingCount.LOST,  # read
+    missing_count=MissingCount.LOST,  # run
+    status_without_session=("1.0.0",),  # run
+    overrun=Overrun.WRONG_BLOCK,  # run
+    counts_outlive_setup=True,  # run
+    memory_error_outlives_setup=True,  # run
+    setup_checks=("max_frags", "max_frag_size"),  # run
+    deletion=Deletion.FORGETS,  # run
+    checks_group_mask=False,  # run
+    missed_start_undefined=True,  # run
+    undefined_group_sets_all=True,  # run
+    unset_clock_counts=True,  # run
+    leap_seconds=False,  # run
     mc_versions=("1.0.0",),  # read
     class_b=False,  # read: a class B session opens class C and ends after 2^TimeOut s
     first_f_cnt_16_bits=True,  # read
@@ -252,7 +273,7 @@ _LORAMAC_NODE = DeviceProfile(
 
 _ZEPHYR = DeviceProfile(
     name="zephyr",
-    source="zephyrproject-rtos/zephyr, subsys/lorawan/services with the Semtech decoder: read",
+    source="zephyrproject-rtos/zephyr, subsys/lorawan/services with the Semtech decoder: run",
     commit="11d8490",
     dialects=("1.0.0",),
     max_frags=16383,  # by the size of the image partition
@@ -267,6 +288,11 @@ _ZEPHYR = DeviceProfile(
     received_count=ReceivedCount.ALL,
     missing_count=MissingCount.NOT_HEARD,
     max_answer_len=15,
+    one_context=True,  # run
+    checks_group_mask=False,  # run
+    overrun=Overrun.WRONG_BLOCK,  # run
+    memory_error_outlives_setup=True,  # run
+    setup_checks=("max_frags", "max_frag_size"),  # run
     mc_versions=("1.0.0",),
     class_b=False,
     first_f_cnt_16_bits=True,  # the MAC layer is LoRaMac-node's
@@ -278,14 +304,16 @@ _ZEPHYR = DeviceProfile(
 _ZEPHYR_LOWMEM = replace(
     _ZEPHYR,
     name="zephyr-lowmem",
-    source="zephyrproject-rtos/zephyr, subsys/lorawan/services with the low-memory decoder: read, and a port of it run",
+    source="zephyrproject-rtos/zephyr, subsys/lorawan/services with the low-memory decoder: run",
     commit="86c6f9e",
-    late_uncoded=LateUncoded.CORRUPTS,  # port run: 200 of 200 blocks wrong, without an error
+    late_uncoded=LateUncoded.CORRUPTS,  # run
+    overrun=Overrun.SILENT,  # run
+    memory_error_outlives_setup=False,  # run: it has no error bit
 )
 
 _ST = DeviceProfile(
     name="st",
-    source="STMicroelectronics/stm32-mw-lorawan and the STM32CubeWL template, 1.0.0 build: decoder run, packages read",
+    source="STMicroelectronics/stm32-mw-lorawan, STM32CubeWL template, 1.0.0 build: TS004 and TS006 run, TS005 read",
     commit="655e66d",
     radio="sx126x",  # the radio of the STM32WL
     dialects=("1.0.0",),  # run
@@ -299,7 +327,16 @@ _ST = DeviceProfile(
     n_sessions=4,  # read
     n_decoders=1,  # read
     received_count=ReceivedCount.LAST_NUMBER,  # read
-    missing_count=MissingCount.LOST,  # read
+    missing_count=MissingCount.LOST,  # run
+    status_without_session=("1.0.0",),  # run
+    overrun=Overrun.WRONG_BLOCK,  # run
+    counts_outlive_setup=True,  # run
+    memory_error_outlives_setup=True,  # run
+    setup_checks=("max_frags", "min_frag_size", "max_frag_size"),  # run
+    missed_start_undefined=True,  # read
+    unset_clock_counts=True,  # read
+    version_order="big",  # run
+    leap_seconds=False,  # run
     mc_versions=("1.0.0",),  # read
     class_b=True,  # read
     first_f_cnt_16_bits=True,  # read: the MAC layer is LoRaMac-node's
@@ -315,9 +352,11 @@ _ST = DeviceProfile(
 _ST_V2 = replace(
     _ST,
     name="st-v2",
-    source="STMicroelectronics/stm32-mw-lorawan and the STM32CubeWL template, 2.0.0 build: decoder run, packages read",
+    source="STMicroelectronics/stm32-mw-lorawan, STM32CubeWL template, 2.0.0 build: TS004 and TS006 run, TS005 read",
     dialects=("2.0.0",),  # run
     mc_versions=("2.0.0",),  # read
+    status_without_session=("2.0.0",),  # run
+    missed_start_undefined=False,
     status_layout="1.0.0",  # read; acknowledged, not to be fixed
     mic_needs_ack_reception=True,  # read
     reboots_alone=False,  # read: it installs when told to reboot
@@ -330,6 +369,7 @@ _ACTILITY_L476 = DeviceProfile(
     dialects=("1.0.0",),
     max_frags=1000,
     max_frag_size=230,
+    max_image_len=230_000,  # run
     max_losses=60,  # although the server of the same house sends up to 340 coded fragments
     late_uncoded=LateUncoded.DROPPED,
     any_row=Evidence.READ,
@@ -338,6 +378,12 @@ _ACTILITY_L476 = DeviceProfile(
     answers_status=False,  # the answer is made, and then waits for a timer that was never written
     received_count=ReceivedCount.LAST_NUMBER,
     missing_count=MissingCount.LOST,
+    overrun=Overrun.WRONG_BLOCK,  # run
+    setup_checks=("max_frags", "max_image_len"),  # run; a FragSize above 230 overruns buffers
+    deletion=Deletion.FORGETS,  # run
+    checks_group_mask=False,  # run
+    status_silences=True,  # run
+    missed_start_undefined=True,  # run
     mc_versions=("1.0.0",),
     class_b=False,  # the request is not handled
     first_f_cnt_16_bits=True,  # the MAC layer is LoRaMac-node's
