@@ -14,9 +14,10 @@ import sys
 import textwrap
 from collections.abc import Iterator
 from dataclasses import MISSING, Field, fields
+from enum import Enum
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.config import CampaignConfig, Device, Group, Ports
@@ -27,6 +28,8 @@ from fuota_fec.campaign.stages import STAGES, planned_stages
 from fuota_fec.campaign.status import TRANSITIONS
 from fuota_fec.campaign.transitions import ANY, PHASE_ROWS, SESSION, StageTransition
 from fuota_fec.campaign.transitions import STAGES as STAGE_TRANSITIONS
+from fuota_fec.devices.profiles import DeviceProfile
+from fuota_fec.devices.radios import Radio
 from fuota_fec.image import ImageSource
 from fuota_fec.simulation import Simulation
 
@@ -183,6 +186,11 @@ unless stated otherwise. A file for `fuota-fec campaign run` has these tables.
 """
 TABLES = {"[campaign]": CampaignConfig, "[[campaign.groups]]": Group, "[[campaign.devices]]": Device}
 MORE_TABLES = {"[campaign.ports]": Ports, "[image]": ImageSource, "[simulation]": Simulation}
+PROFILE_TABLES = {"[profiles.NAME]": DeviceProfile, "[profiles.NAME.radio]": Radio}
+PROFILES_HEAD = """\
+Device profiles of one's own: a `base` and the values that differ ([how to](how-to/own-profiles.md)). Fields that are
+left out are those of the base; the defaults shown are those of a stack that follows the specifications.
+"""
 
 
 def described(cls: type) -> dict[str, str]:
@@ -198,6 +206,11 @@ def described(cls: type) -> dict[str, str]:
     return texts
 
 
+def enumeration(kind: type[Enum]) -> str:
+    """Meaning of a field with an enumeration, and its values."""
+    return f"{sentence(kind)}: {', '.join(json.dumps(member.value) for member in kind)}."
+
+
 def default_of(spec: Field[Any]) -> str:
     if spec.default is not MISSING:
         return "" if spec.default is None else f"`{json.dumps(spec.default)}`"
@@ -206,9 +219,15 @@ def default_of(spec: Field[Any]) -> str:
 
 def parameters() -> str:
     lines = [PARAMETERS_HEAD]
-    for title, cls in {**TABLES, **MORE_TABLES}.items():
-        texts = described(cls)
-        lines += [f"## {title}", "", "| name | default | meaning |", "| --- | --- | --- |"]
+    for title, cls in {**TABLES, **MORE_TABLES, **PROFILE_TABLES}.items():
+        texts = {name: text for part in reversed(cls.__mro__[:-1]) for name, text in described(part).items()}
+        texts |= {
+            name: enumeration(kind)
+            for name, kind in get_type_hints(cls).items()
+            if isinstance(kind, type) and issubclass(kind, Enum)
+        }
+        head = [PROFILES_HEAD] if cls is DeviceProfile else []
+        lines += [f"## {title}", "", *head, "| name | default | meaning |", "| --- | --- | --- |"]
         lines += [f"| {spec.name} | {default_of(spec)} | {texts.get(spec.name, '')} |" for spec in fields(cls)]
         lines.append("")
     return "\n".join(lines)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import tomllib
 from collections.abc import Mapping
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass, replace
+from enum import Enum
 from functools import cache, wraps
 from pathlib import Path
 from types import MappingProxyType, NoneType, UnionType
@@ -41,7 +42,10 @@ def read_table(path: str | Path) -> dict[str, Any]:
 
 
 def from_table(cls: type[T], table: Mapping[str, Any], where: str) -> T:
-    """Dataclass from a table of a file. The ParameterError lists all unknown keys, wrong types and missing keys."""
+    """Dataclass from a table of a file. The ParameterError lists all unknown keys, wrong types and missing keys.
+
+    A dataclass with the class method `of_base` has the fields that the table leaves out from its `base`.
+    """
     try:
         import msgspec
     except ImportError:
@@ -62,6 +66,12 @@ def from_table(cls: type[T], table: Mapping[str, Any], where: str) -> T:
         table = with_current_names(cls, table)
     except ParameterError as error:
         problems.append(f"{where}: {error}")
+    base: Any = None
+    if (of_base := getattr(kind, "of_base", None)) is not None:
+        try:
+            base = of_base(table.get("base", ""))
+        except ParameterError as error:
+            problems.append(f"{where}: {error}")
     unknown = [
         f"{where}: unknown key {name!r}, expected one of {', '.join(known)}"
         for name in table
@@ -84,7 +94,7 @@ def from_table(cls: type[T], table: Mapping[str, Any], where: str) -> T:
     made: T | None = None
     if not problems:
         try:
-            made = cls(**values)
+            made = cls(**values) if base is None else replace(base, **{"base": base.name, **values})
         except ParameterError as error:
             problems = [f"{where}: {line}" for line in str(error).splitlines()]
     if unknown or problems or made is None:
@@ -148,11 +158,21 @@ def _value(hint: Any, value: Any, where: str) -> Any:
             return None
         [hint] = set(args) - {NoneType}
         return _value(hint, value, where)
+    if origin in (Union, UnionType) and isinstance(value, Mapping):
+        tables = [arg for arg in args if isinstance(arg, type) and is_dataclass(arg)]
+        return _value(tables[0], value, where) if len(tables) == 1 else msgspec.convert(value, hint)
+    if isinstance(hint, type) and issubclass(hint, Enum):
+        allowed = [member.value for member in hint]
+        if value not in allowed:
+            raise ParameterError(f"{where}: {shown(value)} is not one of {', '.join(map(repr, allowed))}")
+        return hint(value)
     if origin is Literal:
         if value not in args:
             raise ParameterError(f"{where}: {shown(value)} is not one of {', '.join(map(repr, args))}")
         return value
     if origin is tuple and is_dataclass(args[0]):
+        if isinstance(value, Mapping) and (named_by := getattr(args[0], "NAMED_BY", None)) is not None:
+            return tuple(_collect_named(args[0], named_by, value, where))
         if not isinstance(value, (list, tuple)):
             raise ParameterError(f"{where}: {_refused(value, 'a list of tables')}")
         return tuple(_collect(args[0], value, where))
@@ -168,12 +188,25 @@ def _refused(value: Any, expected: str) -> str:
 
 
 def _collect(cls: Any, tables: Any, where: str) -> list[Any]:
+    return _collect_labelled(cls, [(f"{where}[{i}]", table) for i, table in enumerate(tables)])
+
+
+def _collect_named(cls: Any, named_by: str, tables: Mapping[str, Any], where: str) -> list[Any]:
+    """Dataclasses of a table of tables: the name of a table is the value of the field `named_by`."""
+    named = [
+        (f"{where}.{name}", {named_by: name, **table} if isinstance(table, Mapping) else table)
+        for name, table in tables.items()
+    ]
+    return _collect_labelled(cls, named)
+
+
+def _collect_labelled(cls: Any, tables: list[tuple[str, Any]]) -> list[Any]:
     made, problems = [], []
-    for i, table in enumerate(tables):
+    for where, table in tables:
         try:
             if not isinstance(table, Mapping):
-                raise ParameterError(f"{where}[{i}]: {_refused(table, 'a table')}")
-            made.append(from_table(cls, table, f"{where}[{i}]"))
+                raise ParameterError(f"{where}: {_refused(table, 'a table')}")
+            made.append(from_table(cls, table, where))
         except ParameterError as error:
             problems.append(str(error))
     if problems:

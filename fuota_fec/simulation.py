@@ -22,7 +22,6 @@ from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.config import LAST_TIME, CampaignConfig, KeyRing
 from fuota_fec.checks import shown
 from fuota_fec.config_files import from_table
-from fuota_fec.devices.profiles import profile
 from fuota_fec.errors import JournalError, ParameterError
 from fuota_fec.fleet.batched_reception import BatchedBlocks
 from fuota_fec.fleet.channel import (
@@ -71,6 +70,8 @@ class Simulation:
     seed: int = 0
     n_devices: int | None = None
     """Devices to make, spread over the groups; without it those of the configuration are simulated."""
+    profile: str = "generic"
+    """Name of the device profile of these made-up devices."""
     n_full: int | None = None
     """Devices that decode their blocks themselves. The others are computed together, as loss bitmaps, with the same
     outcome: a transmission to 10 000 devices takes seconds. By default all devices of a fleet of up to 500, and 16,
@@ -128,7 +129,9 @@ class Simulation:
     def made_up_devices(self, groups: Sequence[str]) -> list[dict[str, str]]:
         """Tables of n_devices made-up devices, as in `devices` of a configuration, assigned to these groups in turn."""
         n_devices = self.n_devices if self.n_devices is not None and groups else 0
-        return [{"dev_eui": f"{FIRST_DEV_EUI + i:016x}", "group": groups[i % len(groups)]} for i in range(n_devices)]
+        stack = {} if self.profile == "generic" else {"profile": self.profile}
+        dev_euis = (f"{FIRST_DEV_EUI + i:016x}" for i in range(n_devices))
+        return [{"dev_eui": eui, "group": groups[i % len(groups)], **stack} for i, eui in enumerate(dev_euis)]
 
     def full_devices(self, n_devices: int) -> frozenset[int]:
         """Numbers of the devices that decode their blocks themselves, spread over the fleet."""
@@ -358,7 +361,7 @@ def _virtual_devices(
     releases = {} if version is None else {hashlib.sha256(campaign.image).digest(): version}
     full = simulation.full_devices(len(config.devices))
     batch = BatchedBlocks()
-    stacks = {name: profile(name) for name in {device.profile for device in config.devices}}
+    stacks = {name: config.profile_named(name) for name in {device.profile for device in config.devices}}
     groups = {name: planned.group for name, planned in campaign.plan.groups.items()}
     return [
         VirtualDevice(

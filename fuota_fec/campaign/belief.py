@@ -9,7 +9,6 @@ from fuota_fec.campaign import reasons
 from fuota_fec.campaign.config import CampaignConfig, Device, firmware_version
 from fuota_fec.campaign.facts import Known, KnownDevice
 from fuota_fec.campaign.state import Data, DeviceState
-from fuota_fec.devices.profiles import profile
 
 
 def devices_to_ask(config: CampaignConfig, known: Known | None = None) -> tuple[str, ...]:
@@ -25,7 +24,7 @@ def devices_to_ask(config: CampaignConfig, known: Known | None = None) -> tuple[
             or _configured(device) == target
             or facts.get(device.dev_eui, nothing).fw_version == target
         )
-        and not _cannot_be_asked(device)
+        and not _cannot_be_asked(config, device)
     )
 
 
@@ -34,7 +33,7 @@ def devices_not_to_ask(config: CampaignConfig) -> tuple[str, ...]:
     if config.kind != "firmware":
         return ()
     target = config.firmware_version
-    return tuple(d.dev_eui for d in config.devices if _cannot_be_asked(d) and _configured(d) == target)
+    return tuple(d.dev_eui for d in config.devices if _cannot_be_asked(config, d) and _configured(d) == target)
 
 
 def may_run_target(device: DeviceState) -> bool:
@@ -47,5 +46,5 @@ def _configured(device: Device) -> int | None:
     return None if device.fw_version is None else firmware_version(device.fw_version)
 
 
-def _cannot_be_asked(device: Device) -> bool:
-    return profile(device.profile).ts006 is False
+def _cannot_be_asked(config: CampaignConfig, device: Device) -> bool:
+    return config.profile_of(device).ts006 is False

@@ -27,7 +27,7 @@ from fuota_fec.campaign.settings import (
 from fuota_fec.checks import shown
 from fuota_fec.codec.limits import row_numbers
 from fuota_fec.config_files import from_table, read_table
-from fuota_fec.devices.profiles import PROFILES
+from fuota_fec.devices.profiles import PROFILES, DeviceProfile
 from fuota_fec.errors import ParameterError
 from fuota_fec.key_ring import KeyRing
 from fuota_fec.radio.regions import region
@@ -67,7 +67,7 @@ class Device:
     uplink_period: float | None = field(default=None, metadata=between(1, 1e7))
     """Uplink period of the device, s; the campaign's if not given."""
     profile: str = "generic"
-    """Name of the device profile, in fuota_fec.devices.profiles: capabilities of the device's stack."""
+    """Name of the device profile: one of the campaign's `profiles`, or one that `fuota-fec profiles` lists."""
     downlink_dr: int | None = None
     """Data rate of unicast downlinks to the device, if it is known."""
     fw_version: str | int | None = None
@@ -116,6 +116,9 @@ class CampaignConfig:
     """Multicast groups; every device belongs to one."""
     devices: tuple[Device, ...]
     """Devices of the campaign."""
+    profiles: tuple[DeviceProfile, ...] = ()
+    """Device profiles of one's own. A table `[profiles.NAME]` has a `base`, one that `fuota-fec profiles` lists
+    ("generic" if not given), and the values that differ."""
     kind: Literal["multicast", "binary", "firmware"] = "firmware"
     """Kind of campaign. "multicast": group setup only. "binary": transfer of a file. "firmware": firmware update, which
     succeeds on a device that runs the new version."""
@@ -242,6 +245,20 @@ class CampaignConfig:
         """Whether some devices are first asked for the versions of their packages or firmware."""
         return self.requires_fw_version is not None or any(device.probe for device in self.devices)
 
+    def profile_of(self, device: Device) -> DeviceProfile:
+        """Profile of a device: one of the campaign's own, or a built-in one."""
+        return self.profile_named(device.profile)
+
+    def profile_named(self, name: str) -> DeviceProfile:
+        """Profile of that name, the campaign's own before a built-in one: journals outlive the list of the latter.
+
+        ParameterError, with the known names, if there is none.
+        """
+        found = next((own for own in self.profiles if own.name == name), None) or PROFILES.get(name)
+        if found is None:
+            raise ParameterError(f"profile: {shown(name)} is not known, expected one of {_known_profiles(self)}")
+        return found
+
     def redundancy_of(self, group: Group) -> str | int:
         """Redundancy of a group: its own, or the campaign's."""
         return self.redundancy if group.redundancy is None else group.redundancy
@@ -289,6 +306,7 @@ def _problems(config: CampaignConfig) -> Iterator[str]:
     if not re.fullmatch(r"[0-9a-fA-F]{8}", config.descriptor):
         yield f"descriptor: {config.descriptor!r} is not 8 hexadecimal digits"
     yield from _port_problems(config.ports)
+    yield from _profiles_problems(config)
     yield from _groups_problems(config)
     yield from _devices_problems(config)
 
@@ -330,6 +348,15 @@ def _port_problems(ports: Ports) -> Iterator[str]:
         yield f"ports: {shared}: {shown(port)} is given twice"
 
 
+def _known_profiles(config: CampaignConfig) -> str:
+    return ", ".join([*(own.name for own in config.profiles), *PROFILES])
+
+
+def _profiles_problems(config: CampaignConfig) -> Iterator[str]:
+    for name in repeated(own.name for own in config.profiles):
+        yield f"profiles: {name!r} is given twice"
+
+
 def _groups_problems(config: CampaignConfig) -> Iterator[str]:
     if not config.groups:
         yield "groups: there are none, expected at least one"
@@ -348,22 +375,23 @@ def _groups_problems(config: CampaignConfig) -> Iterator[str]:
 def _devices_problems(config: CampaignConfig) -> Iterator[str]:
     if not config.devices:
         yield "devices: there are none, expected at least one"
-    names = {group.name for group in config.groups}
+    groups = {group.name for group in config.groups}
+    profiles = {*(own.name for own in config.profiles), *PROFILES}
     for dev_eui in repeated(device.dev_eui for device in config.devices):
         yield f"devices: {dev_eui} is given twice"
     for device in config.devices:
         if not DEV_EUI.match(device.dev_eui):
             yield f"devices: dev_eui: {shown(device.dev_eui)} is not 16 lower-case hexadecimal digits"
-        for problem in _device_problems(device, names):
+        for problem in _device_problems(config, device, groups, profiles):
             yield f"device {device.dev_eui}: {problem}"
 
 
-def _device_problems(device: Device, group_names: set[str]) -> Iterator[str]:
+def _device_problems(config: CampaignConfig, device: Device, groups: set[str], profiles: set[str]) -> Iterator[str]:
     yield from field_problems(device)
     if device.fw_version is not None:
         yield from raised(partial(firmware_version, device.fw_version))
-    if device.group not in group_names:
+    if device.group not in groups:
         yield f"group: {shown(device.group)} is not one of this campaign's"
-    if device.profile not in PROFILES:
-        yield f"profile: {shown(device.profile)} is not known, expected one of {', '.join(PROFILES)}"
+    if device.profile not in profiles:
+        yield f"profile: {shown(device.profile)} is not known, expected one of {_known_profiles(config)}"
     yield from loss_problems(device.loss)

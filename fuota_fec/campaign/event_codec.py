@@ -22,6 +22,7 @@ UPGRADES: Mapping[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] =
     ("Configured", 1): lambda values: {**values, "config": {"clean_up": False, **values["config"]}},
     ("Configured", 2): lambda values: {**values, "config": _of_0_2(values["config"])},
     ("Configured", 3): dict,
+    ("Configured", 4): dict,
     ("StageStarted", 1): dict,
     ("StageStarted", 2): dict,
     ("Answered", 1): dict,

@@ -61,7 +61,7 @@ def _plain(value: Any) -> Any:
 class Configured(Event):
     """Event 0: the whole configuration, and length and hash of the image, which is stored beside the events."""
 
-    VERSION: ClassVar[int] = 4
+    VERSION: ClassVar[int] = 5
 
     config: CampaignConfig
     image_len: int

@@ -11,9 +11,9 @@ from types import MappingProxyType
 
 from fuota_fec.campaign.config import CampaignConfig, Group
 from fuota_fec.campaign.messages import NetworkCapabilities, RowPlan
+from fuota_fec.campaign.own_limit import own_limit
 from fuota_fec.campaign.row_plan import plan_rows
 from fuota_fec.codec.block import FragmentedBlock, prepare
-from fuota_fec.devices.profiles import profile
 from fuota_fec.errors import ParameterError
 from fuota_fec.planning.schedule import block_ack_delay, fragment_size, session_need, session_time_out
 from fuota_fec.radio.airtime import TransmissionTime, frame_time, ping_spacing, transmission_time
@@ -295,8 +295,14 @@ def _frag_size(config: CampaignConfig, group: Group, profile_names: set[str]) ->
     max_app_payload = region(group.region).max_app_payload(
         group.dr, dwell_time=group.dwell_time, repeater=config.repeater
     )
-    profiles = [profile(name) for name in profile_names]
+    profiles = [config.profile_named(name) for name in sorted(profile_names)]
     largest = min((p.max_frag_size for p in profiles), default=255)
+    for p in profiles:
+        if config.fsize is not None and config.fsize > p.max_frag_size == largest:
+            raise ParameterError(
+                f"fsize: {config.fsize} is not from {p.min_frag_size} to {p.max_frag_size}, the limits of {p.name} "
+                f"devices; {own_limit(p, 'max_frag_size', config.fsize)}"
+            )
     return fragment_size(
         min(max_app_payload, largest + DATA_FRAGMENT_HEADER_LEN),
         fsize=config.fsize,

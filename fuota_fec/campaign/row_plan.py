@@ -10,7 +10,6 @@ import numpy as np
 
 from fuota_fec.campaign.config import ADAPTIVE, PLANNED, SELECTED, CampaignConfig, Device, Group, n_coded_wanted
 from fuota_fec.campaign.messages import RowPlan
-from fuota_fec.devices.profiles import profile
 from fuota_fec.errors import ParameterError
 from fuota_fec.planning.redundancy import plan_redundancy
 from fuota_fec.planning.selection import select_rows
@@ -71,7 +70,7 @@ def _planned(config: CampaignConfig, group: Group, n_frags: int, most: int) -> t
         raise ParameterError("redundancy: 'planned': expected the loss of the campaign, or of each device")
     if not devices:
         return ()
-    solvable = [profile(device.profile).solvable_losses(n_frags) for device in devices]
+    solvable = [config.profile_of(device).solvable_losses(n_frags) for device in devices]
     plan = plan_redundancy(
         n_frags,
         np.array(losses),

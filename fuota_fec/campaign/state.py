@@ -25,7 +25,7 @@ from fuota_fec.campaign.messages import (
 from fuota_fec.campaign.plan import GroupPlan, Plan
 from fuota_fec.campaign.timers import Timers
 from fuota_fec.codec.block import FragmentedBlock
-from fuota_fec.devices.profiles import DeviceProfile, profile
+from fuota_fec.devices.profiles import DeviceProfile
 from fuota_fec.planning.unicast import JITTER, Tries, until_uplink
 from fuota_fec.wire.multicast import LAST_F_CNT
 
@@ -307,7 +307,7 @@ class CampaignState:
                 device=device,
                 number=number,
                 group=groups[device.group],
-                profile=profile(device.profile),
+                profile=config.profile_of(device),
                 period=config.uplink_period_of(device),
                 old_version=configured if configured is not None else facts.fw_version,
                 session_cnt=min(max(config.session_cnt, last + 1), LAST_SESSION_CNT),

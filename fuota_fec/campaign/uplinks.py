@@ -10,7 +10,7 @@ from fuota_fec.campaign.config import LAST_TIME
 from fuota_fec.campaign.exchanges.base import Decisions, Exchange
 from fuota_fec.campaign.exchanges.replies import APP_TIME_ANS, Replies
 from fuota_fec.campaign.periods import LEAST_INTERVALS, MOST_INTERVALS, TOLERANCE, lateness, uplink_period
-from fuota_fec.campaign.questions.firmware import is_target
+from fuota_fec.campaign.questions.firmware import is_target, read_answers
 from fuota_fec.campaign.questions.question import Question
 from fuota_fec.campaign.state import CampaignState, Data, DeviceState
 from fuota_fec.errors import WireError
@@ -264,7 +264,7 @@ class Uplinks:
                 version = device.profile.status_version(group.dialect) if status else group.dialect
                 return fragmentation.decode(payload, uplink=True, version=version)
             if uplink.f_port == ports.firmware:
-                return firmware.decode(payload, uplink=True)
+                return read_answers(payload, device.profile)
             if uplink.f_port == ports.clock:
                 return clock.decode(payload, uplink=True)
         except WireError as error:

@@ -28,6 +28,7 @@ COMMANDS = {
     "inspect": Entry("fuota_fec.cli.inspect", "inspect_command", "Show the commands in a payload of a package."),
     "plan": Entry("fuota_fec.cli.plan", "plan_command", "Plan the coded fragments that a fleet needs."),
     "schedule": Entry("fuota_fec.cli.schedule", "schedule_command", "Compare data rates and groupings of a fleet."),
+    "profiles": Entry("fuota_fec.cli.profiles", "profiles_command", "List device profiles: limits, quirks, sources."),
     "simulate": Entry("fuota_fec.cli.simulate", "simulate_command", "Simulate how many devices of a fleet complete."),
     "campaign": Entry("fuota_fec.cli.campaign", "campaign_command", "Run firmware-update campaigns."),
     "doctor": Entry("fuota_fec.cli.doctor", "doctor_command", "Show version, CPU features, kernels and extras."),

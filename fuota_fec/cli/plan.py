@@ -14,8 +14,9 @@ from rich.table import Table
 from fuota_fec.cli.losses import read_loss
 from fuota_fec.cli.options import NamedOptions
 from fuota_fec.cli.output import check_output, dialect_option, json_option, print_json, rows_choice, write_whole
+from fuota_fec.cli.profiles import find_profile, profiles_option, read_profiles
 from fuota_fec.cli.progress import LateProgress
-from fuota_fec.devices.profiles import PROFILES, LateUncoded, profile
+from fuota_fec.devices.profiles import LateUncoded
 from fuota_fec.errors import ParameterError
 from fuota_fec.image import ImageSource, load_image
 from fuota_fec.planning.fragment_size import TransmissionPlan, plan_transmission
@@ -62,7 +63,8 @@ _ROWS_SHOWN = 40
 @click.option("--dwell-time", is_flag=True, help="Apply the 400 ms dwell-time limit (AS923, AU915).")
 @click.option("--repeater", is_flag=True, help="Allow for a repeater in the path.")
 @click.option("-F", "--frag-size", type=int, help="Bytes of a fragment. Default: the best for --dr.")
-@click.option("--profile", "profile_name", type=click.Choice(list(PROFILES)), help="Profile of the devices.")
+@click.option("--profile", "profile_name", help="Profile of the devices, of those that `fuota-fec profiles` lists.")
+@profiles_option
 @click.option("--rows", **rows_choice)
 @click.option("--max-coded", type=int, help="Limit on coded fragments. Default: as many as can help.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed; the same seed gives the same plan.")
@@ -94,7 +96,8 @@ def plan_command(as_json: bool, **given: Any) -> None:
         "rows": given["rows"],
         "seed": given["seed"],
     }
-    kind = profile(given["profile_name"]) if given["profile_name"] else None
+    known = read_profiles(given["profiles_file"])
+    kind = find_profile(given["profile_name"], known) if given["profile_name"] else None
     transmission: TransmissionPlan | None = None
     with LateProgress("planning") as progress:
         if image_len is not None and given["dr"] is not None:

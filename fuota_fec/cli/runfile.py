@@ -1,4 +1,4 @@
-"""The file of `fuota-fec campaign run`, with the tables campaign, image and simulation."""
+"""The file of `fuota-fec campaign run`, with the tables campaign, image and simulation, and profiles of one's own."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from fuota_fec.errors import ParameterError
 from fuota_fec.image import ImageSource, load_image
 from fuota_fec.simulation import Simulation
 
-TABLES = ("campaign", "image", "simulation")
+REQUIRED = ("campaign", "image", "simulation")
+PROFILES = "profiles"
+"""Table of tables, one for each device profile of one's own; they are part of the campaign's configuration."""
+TABLES = (*REQUIRED, PROFILES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +33,8 @@ def read_run_file(path: str) -> RunFile:
     problems = [f"{path}: unknown table {name!r}, expected {', '.join(TABLES)}" for name in table if name not in TABLES]
     for name in TABLES:
         if name not in table:
-            problems.append(f"{path}: table [{name}] is missing")
+            if name in REQUIRED:
+                problems.append(f"{path}: table [{name}] is missing")
         elif not isinstance(table[name], dict):
             problems.append(f"{path}: {name}: {shown(table[name])} is not a table, expected [{name}]")
     if problems:
@@ -48,6 +52,10 @@ def read_run_file(path: str) -> RunFile:
     except ParameterError as error:
         problems += str(error).splitlines()
     campaign = dict(table["campaign"])
+    if PROFILES in table:
+        if PROFILES in campaign:
+            problems.append("campaign.profiles: there is a table [profiles] as well, expected only one of the two")
+        campaign[PROFILES] = table[PROFILES]
     if "n_devices" in table["simulation"]:
         if "devices" in campaign:
             problems.append("simulation.n_devices: campaign.devices lists the devices, expected only one of the two")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
@@ -16,8 +16,10 @@ from fuota_fec.checks import shown
 from fuota_fec.cli.console import plain_console
 from fuota_fec.cli.options import NamedOptions, Number
 from fuota_fec.cli.output import json_option, print_json
+from fuota_fec.cli.profiles import find_profile, profiles_option, read_profiles
 from fuota_fec.codec.block import n_coded_of
-from fuota_fec.devices.profiles import PROFILES, profile
+from fuota_fec.devices.profiles import DeviceProfile
+from fuota_fec.devices.radios import DEFAULT_RADIO, RADIOS, Radio, radio
 from fuota_fec.errors import ParameterError
 from fuota_fec.planning.fleet_schedule import EnergyModel, FleetSchedule, GroupSchedule, Sending, Sessions
 from fuota_fec.planning.what_if import Objective, WhatIf, what_if
@@ -57,11 +59,11 @@ _OBJECTIVES: dict[Objective, str] = {"duration": "least time", "air_time": "leas
 @click.option("-F", "--frag-size", "fsize", type=int, help="Bytes of a fragment. Default: the largest that fits.")
 @click.option(
     "--profile",
-    "profiles",
+    "profile_names",
     multiple=True,
-    type=click.Choice(list(PROFILES)),
-    help="Device profile whose limits apply; may be repeated.",
+    help="Device profile whose limits apply, of those that `fuota-fec profiles` lists; may be repeated.",
 )
+@profiles_option
 @click.option("--periodicity", type=click.IntRange(0, 7), help="Ping slot periodicity of class B. Default: class C.")
 @click.option("--dwell-time", is_flag=True, help="Apply the 400 ms dwell-time limit (AS923, AU915).")
 @click.option("--repeater", is_flag=True, help="Allow for a repeater in the path.")
@@ -100,10 +102,17 @@ _OBJECTIVES: dict[Objective, str] = {"duration": "least time", "air_time": "leas
 @click.option(
     "--within", type=Number(), metavar="HOURS", help="Longest duration of the choice; exit status 1 if none fits."
 )
+@click.option(
+    "--radio",
+    "radio_name",
+    type=click.Choice(list(RADIOS)),
+    help=f"Radio of the devices, for their energy: sx126x, also of the STM32WL, or sx127x. Default: that of --profile, "
+    f"or {DEFAULT_RADIO}.",
+)
 @click.option("--voltage", type=Number(), default=3.0, show_default=True, help="Voltage of the battery, V.")
-@click.option("--rx-ma", type=Number(), default=16.0, show_default=True, help="Current of a receiving device, mA.")
-@click.option("--idle-ua", type=Number(), default=6.0, show_default=True, help="Current of an idle device, µA.")
-@click.option("--tx-ma", type=Number(), default=44.0, show_default=True, help="Current of a transmitting device, mA.")
+@click.option("--rx-ma", type=Number(), help="Current of a receiving device, mA. Default: the radio's.")
+@click.option("--idle-ua", type=Number(), help="Current of an idle device, µA. Default: the radio's.")
+@click.option("--tx-ma", type=Number(), help="Current of a transmitting device, mA. Default: the radio's.")
 @click.option(
     "--tx-time", type=Number(), default=0.0, show_default=True, help="Time for which a device transmits answers, s."
 )
@@ -119,7 +128,8 @@ def schedule_command(
     n_coded: int | None,
     code_rate: str | None,
     fsize: int | None,
-    profiles: tuple[str, ...],
+    profile_names: tuple[str, ...],
+    profiles_file: str | None,
     periodicity: int | None,
     dwell_time: bool,
     repeater: bool,
@@ -129,10 +139,11 @@ def schedule_command(
     sessions: Sessions,
     objective: Objective,
     within: float | None,
+    radio_name: str | None,
     voltage: float,
-    rx_ma: float,
-    idle_ua: float,
-    tx_ma: float,
+    rx_ma: float | None,
+    idle_ua: float | None,
+    tx_ma: float | None,
     tx_time: float,
     until_time_out: bool,
     everything: bool,
@@ -146,7 +157,8 @@ def schedule_command(
     """
     if n_coded is not None and code_rate is not None:
         raise click.UsageError("--code-rate and --n-coded both set the number of coded fragments: give one of them")
-    limits = [profile(name) for name in profiles]
+    known = read_profiles(profiles_file)
+    limits = [find_profile(name, known) for name in profile_names]
     sending = Sending(
         region=region_name,
         frequency_hz=frequency_hz,
@@ -160,15 +172,16 @@ def schedule_command(
         fsize=fsize,
         frag_size_max=min((p.max_frag_size for p in limits), default=MAX_FRAG_SIZE),
         frag_size_multiple=math.lcm(*(p.frag_size_multiple for p in limits)),
-        frags_max=min((p.max_frags for p in limits), default=MAX_FRAGS),
+        frags_max=min((p.usable_frags for p in limits), default=MAX_FRAGS),
     )
-    model = EnergyModel(
+    device_radio = _radio(radio_name, limits)
+    currents = {"rx_current": (rx_ma, 1e3), "idle_current": (idle_ua, 1e6), "tx_current": (tx_ma, 1e3)}
+    model = replace(
+        EnergyModel.of(device_radio),
         voltage=voltage,
-        rx_current=rx_ma / 1e3,
-        idle_current=idle_ua / 1e6,
-        tx_current=tx_ma / 1e3,
         tx_time=tx_time,
         until_time_out=until_time_out,
+        **{name: value / unit for name, (value, unit) in currents.items() if value is not None},
     )
     choice = what_if(
         image_len,
@@ -189,6 +202,7 @@ def schedule_command(
         print_json(
             facts
             | {
+                "radio": device_radio.name,
                 "energy": asdict(model),
                 "sessions": sessions,
                 "objective": objective,
@@ -199,9 +213,16 @@ def schedule_command(
             }
         )
     else:
-        _print(choice, chosen, refusal, _title(image_len, choice, sending), objective, everything)
+        _print(choice, chosen, refusal, _title(image_len, choice, sending, device_radio), objective, everything)
     if chosen is None:
         sys.exit(1)
+
+
+def _radio(name: str | None, profiles: Sequence[DeviceProfile]) -> Radio:
+    """Radio of that name, or the one of the profiles that listens with the highest power."""
+    if name is not None or not profiles:
+        return radio(name or DEFAULT_RADIO)
+    return max((p.energy for p in profiles), key=lambda of_profile: of_profile.listening)
 
 
 def _devices(text: str) -> dict[int, int]:
@@ -219,13 +240,13 @@ def _devices(text: str) -> dict[int, int]:
 # ---- the tables ----------------------------------------------------------------------------------------------
 
 
-def _title(image_len: int, choice: WhatIf, sending: Sending) -> str:
+def _title(image_len: int, choice: WhatIf, sending: Sending, device_radio: Radio) -> str:
     fleet = choice.groupings[0]
     kind = "class C" if sending.periodicity is None else f"class B, periodicity {sending.periodicity}"
     limit = f"duty cycle {100 * sending.share():g} %" if sending.share() < 1 else "no duty cycle"
     return (
         f"{image_len} bytes to {fleet.n_devices} devices, {region(sending.region).name}, {kind}, {limit}; "
-        f"{_SESSIONS[fleet.sessions]}"
+        f"{_SESSIONS[fleet.sessions]}; energy with {device_radio.name}"
     )
 
 

@@ -6,8 +6,8 @@ Each row of PROFILES names the source of its facts; a field with another source 
     read    its public source was read
     survey  from tables of vendors' documents and issue trackers
 
-Limits are those of the default or template build. A product whose build differs has a profile of its own: a
-`dataclasses.replace` of one of these, or a table of a configuration file read with `fuota_fec.config_files.from_table`.
+Limits are those of the default or template build. A product whose build differs has a profile of its own, made of one
+of these and changes: `DeviceProfile.replace`, or a table `[profiles.NAME]` of a campaign file.
 
 Words of TS004: a loss is an *uncoded* fragment that did not arrive. The number of losses that a decoder can solve is
 set by the memory for its matrix, and does not depend on the number of coded fragments sent.
@@ -15,122 +15,83 @@ set by the memory for its matrix, and does not depend on the number of coded fra
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
-from typing import Literal, TypeAlias
+from typing import Any, ClassVar
 
 from fuota_fec.checks import shown
+from fuota_fec.devices.behaviour import Evidence, LateUncoded, MissingCount, RebootVerb, ReceivedCount, Version
+from fuota_fec.devices.builds import BUILDS
+from fuota_fec.devices.field_kinds import kind_problems, read_enums
+from fuota_fec.devices.limits import BuildLimits, limit_problems
+from fuota_fec.devices.radios import DEFAULT_RADIO, RADIOS, Radio
+from fuota_fec.devices.stack_quirks import Deletion, Overrun, StackQuirks
 from fuota_fec.errors import ParameterError
 
-Version: TypeAlias = Literal["1.0.0", "2.0.0"]
-
-
-class LateUncoded(StrEnum):
-    """Treatment of an uncoded fragment that arrives after one with a higher number."""
-
-    ACCEPTED = "accepted"
-    DROPPED = "dropped"
-    """Ignored, and with it a whole second round of uncoded fragments."""
-    CORRUPTS = "corrupts"
-    """Stored until the first coded fragment is received; after that taken for a coded one: wrong bytes, no error."""
-    UNKNOWN = "unknown"
-
-
-class ReceivedCount(StrEnum):
-    """Meaning of NbFragReceived of FragSessionStatusAns."""
-
-    ALL = "all"
-    """Number of fragments received: uncoded, coded and repeated (as in TS004)."""
-    LAST_NUMBER = "last_number"
-    """N of the last fragment received, not a count."""
-    LAST_NUMBER_LESS_LOST = "last_number_less_lost"
-    """N of the last fragment received, less the losses."""
-    UNKNOWN = "unknown"
-
-
-class MissingCount(StrEnum):
-    """Meaning of MissingFrag of FragSessionStatusAns."""
-
-    NEEDED = "needed"
-    """Independent fragments still needed; 255 is 255 or more (as in TS004)."""
-    NEEDED_OR_ONE = "needed_or_one"
-    """Independent fragments still needed modulo 256, but 1 instead of 0 when nothing was lost: 1 may mean a complete
-    block."""
-    LOST = "lost"
-    """Losses so far. The count never goes down, so only a device that lost nothing reports 0."""
-    NOT_HEARD = "not_heard"
-    """M less all fragments received, at least 0: a repeated or useless fragment counts as progress."""
-    UNKNOWN = "unknown"
-
-
-class RebootVerb(StrEnum):
-    """TS006 request that makes the device reboot at the intended time."""
-
-    COUNTDOWN = "countdown"
-    """DevRebootCountdownReq."""
-    TIME = "time"
-    """DevRebootTimeReq; needs a correct clock in the device."""
-    EITHER = "either"
-    """Both. A countdown needs no clock; a time does not age in the server's queue."""
-    NONE = "none"
-
-
-class Evidence(StrEnum):
-    """Source of a fact."""
-
-    RUN = "run"
-    READ = "read"
-    UNKNOWN = "unknown"
+__all__ = [
+    "PROFILES",
+    "DeviceProfile",
+    "Evidence",
+    "LateUncoded",
+    "MissingCount",
+    "RebootVerb",
+    "ReceivedCount",
+    "Version",
+    "profile",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DeviceProfile:
-    """Capabilities of one build of a device stack. Sizes in bytes, times in seconds; None: not known, or no own limit.
+class DeviceProfile(StackQuirks, BuildLimits):
+    """One build of a device stack: its limits (`BuildLimits`), the radio of the device, and the quirks of the stack.
 
-    ParameterError for values that contradict each other or TS004.
+    Sizes in bytes, times in seconds; None: not known, or no own limit. ParameterError for values that contradict each
+    other or TS004.
     """
 
+    NAMED_BY: ClassVar[str] = "name"
+    """Field that is the name of a table in a file (`fuota_fec.config_files`)."""
+
     name: str
+    """Name of the profile."""
+    base: str = ""
+    """Name of the profile that this one has its other values of, if it is a base and changes."""
     source: str = ""
     """Repository, version, and how its facts were learnt."""
+    commit: str = ""
+    """Commit of the source that was run or read, if it is known."""
+    radio: str | Radio = DEFAULT_RADIO
+    """Radio of the device, for its energy: a name in fuota_fec.devices.radios, or a table of powers."""
 
     # ---- TS004
     dialects: tuple[Version, ...] = ("1.0.0", "2.0.0")
-    max_frags: int = 16383
-    """Largest NbFrag, M."""
-    min_frag_size: int = 1
-    max_frag_size: int = 255
-    frag_size_multiple: int = 1
-    """Unit of fragment sizes, in most cases the unit in which flash is written."""
-    max_image_len: int | None = None
-    max_losses: int | None = None
-    """Largest number of uncoded fragments that may be lost."""
-    max_loss_share: float | None = None
-    """Largest share of the M uncoded fragments that may be lost, 0 … 1."""
+    """TS004 dialects; a build has one of them."""
     late_uncoded: LateUncoded = LateUncoded.UNKNOWN
     any_row: Evidence = Evidence.UNKNOWN
     """Evidence that coded fragments of any number, with gaps and in any order, are solved."""
     setup_restarts: bool = True
     """Whether a FragSessionSetupReq for an open session restarts it and discards its fragments. In dialect 2.0.0 only
     before the first fragment: after it the same SessionCnt is refused."""
-    n_sessions: int = 1
-    """Number of fragmentation sessions: FragIndex 0 … n_sessions - 1 are accepted."""
-    n_decoders: int = 1
-    """Number of sessions that can receive at the same time."""
+    hangs_from: int | None = None
+    """Number of uncoded fragments from which the decoder never returns from the first coded fragment."""
+    second_session_fails: bool = False
+    """Whether each session after the first one since a reset ends early with wrong bytes, or never."""
     frag_session_delete: bool = True
+    """Whether FragSessionDeleteReq is answered."""
     mic_needs_ack_reception: bool = False
     """Whether the MIC of dialect 2.0.0 is checked with AckReception only."""
 
     # ---- FragSessionStatusAns
     answers_status: bool = True
+    """Whether FragSessionStatusReq is answered."""
     received_count: ReceivedCount = ReceivedCount.UNKNOWN
     missing_count: MissingCount = MissingCount.UNKNOWN
     status_layout: Version | None = None
     """TS004 version whose answer layout it sends, whatever its dialect; None: that of its dialect."""
     status_without_session: tuple[Version, ...] = ()
-    """Dialects in which it also answers without a session, with the counts of the previous one, or zeros."""
+    """Dialects in which it also answers without a session, with the counts of the previous one, or zeros. In the
+    layout of 2.0.0 the counts follow SessionDoesNotExist."""
     blank_status: tuple[Version, ...] = ()
     """Dialects in which all counts are 0 before the first fragment of the session, as if nothing were missing."""
     max_answer_len: int | None = None
@@ -138,16 +99,21 @@ class DeviceProfile:
 
     # ---- TS005
     mc_versions: tuple[Version, ...] = ("1.0.0", "2.0.0")
+    """Versions of TS005."""
     class_b: bool | None = None
+    """Whether it opens class B sessions."""
     class_c: bool | None = True
+    """Whether it opens class C sessions."""
     first_f_cnt_16_bits: bool = True
     """Whether the 16 counter bits of the first multicast frame are used as the whole counter."""
     mc_group_status: bool = False
     """Whether McGroupStatusReq is understood. If not, it must not be sent: its mask may be read as the next command."""
     mc_group_delete: bool = True
+    """Whether McGroupDeleteReq is answered."""
 
     # ---- TS006
     ts006: bool | None = None
+    """Whether it has the package."""
     reboot_verb: RebootVerb = RebootVerb.NONE
     max_reboot_delay: int | None = None
     """Longest delay until a planned reboot."""
@@ -156,56 +122,80 @@ class DeviceProfile:
     tells_image: bool | None = None
     """Whether DevUpgradeImageAns reports the stored image correctly."""
     deletes_image: bool | None = None
+    """Whether DevDeleteImageReq deletes the stored image."""
     reboots_alone: bool | None = None
     """Whether it reboots into a complete image without a request; None: the application decides."""
 
     def __post_init__(self) -> None:
-        problems = [text for ok, text in _checks(self) if not ok]
+        problems = list(kind_problems(self)) or list(_problems(self))
         if problems:
             raise ParameterError("\n".join(f"profile {self.name!r}: {text}" for text in problems))
 
-    def solvable_losses(self, n_frags: int) -> int | None:
-        """Largest number of `n_frags` uncoded fragments that may be lost; None if not known."""
-        limits = [] if self.max_losses is None else [self.max_losses]
-        if self.max_loss_share is not None:
-            limits.append(int(self.max_loss_share * n_frags))
-        return min(n_frags, *limits) if limits else None
+    @classmethod
+    def of_base(cls, name: str) -> DeviceProfile:
+        """The profile that a table of a file changes: the named one, or "generic"."""
+        found = PROFILES.get(name or "generic")
+        if found is None:
+            raise ParameterError(f"base: {shown(name)} is not known, expected one of {', '.join(PROFILES)}")
+        return found
+
+    def replace(self, **changes: Any) -> DeviceProfile:
+        """This profile with other values of some fields: a profile of one's own, with this one as its base.
+
+        Values of an enumeration may be given by name. ParameterError for a field that no profile has, and for a value
+        that it cannot have.
+        """
+        known = [spec.name for spec in fields(self)]
+        for name in changes:
+            if name not in known:
+                raise ParameterError(
+                    f"profile {self.name!r}: unknown field {shown(name)}, expected one of {', '.join(known)}"
+                )
+        base = self.name if self.name in PROFILES else self.base
+        try:
+            values = read_enums(type(self), changes)
+        except ParameterError as error:
+            raise ParameterError(f"profile {self.name!r}: {error}") from None
+        return replace(self, **{"base": base, **values})
+
+    def changed(self) -> list[str]:
+        """Texts of the fields that differ from the base: "max_frags 850"."""
+        base = PROFILES.get(self.base)
+        names = [spec.name for spec in fields(self) if spec.name not in ("name", "base")]
+        return [f"{name} {getattr(self, name)}" for name in names if getattr(self, name) != getattr(base, name, None)]
+
+    @property
+    def usable_frags(self) -> int:
+        """Largest NbFrag with which a device completes."""
+        return self.max_frags if self.hangs_from is None else min(self.max_frags, self.hangs_from - 1)
+
+    @property
+    def energy(self) -> Radio:
+        """Radio of the device, with its powers."""
+        return RADIOS[self.radio] if isinstance(self.radio, str) else self.radio
 
     def status_version(self, dialect: str) -> str:
         """TS004 version with which to decode a FragSessionStatusAns of a device of this dialect."""
         return self.status_layout or dialect
 
 
-def _checks(p: DeviceProfile) -> tuple[tuple[bool, str], ...]:
-    share = p.max_loss_share
-    return (
-        (bool(p.name), "name: '' is empty"),
-        (bool(p.dialects), "dialects: there are none, expected 1.0.0, 2.0.0 or both"),
-        (bool(p.mc_versions), "mc_versions: there are none, expected 1.0.0, 2.0.0 or both"),
-        (1 <= p.max_frags <= 16383, f"max_frags: {p.max_frags} is not from 1 to 16383"),
-        (
-            1 <= p.min_frag_size <= p.max_frag_size <= 255,
-            f"min_frag_size, max_frag_size: {p.min_frag_size} and {p.max_frag_size} are not a range within 1 to 255",
-        ),
-        (
-            1 <= p.frag_size_multiple <= p.max_frag_size,
-            f"frag_size_multiple: {p.frag_size_multiple} is not from 1 to max_frag_size, {p.max_frag_size}",
-        ),
-        (p.max_image_len is None or p.max_image_len >= 1, f"max_image_len: {p.max_image_len} is not 1 or more"),
-        (p.max_losses is None or p.max_losses >= 0, f"max_losses: {p.max_losses} is not 0 or more"),
-        (share is None or 0 <= share <= 1, f"max_loss_share: {share} is not from 0 to 1"),
-        (1 <= p.n_sessions <= 4, f"n_sessions: {p.n_sessions} is not from 1 to 4"),
-        (1 <= p.n_decoders <= p.n_sessions, f"n_decoders: {p.n_decoders} is not from 1 to n_sessions, {p.n_sessions}"),
-        (p.max_answer_len is None or p.max_answer_len >= 1, f"max_answer_len: {p.max_answer_len} is not 1 or more"),
-        (
-            p.max_reboot_delay is None or p.max_reboot_delay >= 1,
-            f"max_reboot_delay: {p.max_reboot_delay} is not 1 or more",
-        ),
-        (
-            p.ts006 is not False or p.reboot_verb is RebootVerb.NONE,
-            f"reboot_verb: {p.reboot_verb} is a request of TS006, expected 'none' with ts006 = false",
-        ),
-    )
+def _problems(p: DeviceProfile) -> Iterator[str]:
+    """A line for each value that contradicts another one, TS004 or TS006."""
+    if not p.name:
+        yield "name: '' is empty"
+    for name in ("dialects", "mc_versions"):
+        if not getattr(p, name):
+            yield f"{name}: there are none, expected 1.0.0, 2.0.0 or both"
+    yield from limit_problems(p)
+    if isinstance(p.radio, str) and p.radio not in RADIOS:
+        yield f"radio: {shown(p.radio)} is not known, expected one of {', '.join(RADIOS)}"
+    if p.one_context and p.dialects != ("1.0.0",):
+        yield "one_context: stacks with one context have dialect 1.0.0 only"
+    for name in ("hangs_from", "max_answer_len", "max_reboot_delay"):
+        if (value := getattr(p, name)) is not None and value < 1:
+            yield f"{name}: {value} is not 1 or more"
+    if p.ts006 is False and p.reboot_verb is not RebootVerb.NONE:
+        yield f"reboot_verb: {p.reboot_verb} is a request of TS006, expected 'none' with ts006 = false"
 
 
 # --- The table -------------------------------------------------------------------------------------------------------
@@ -216,6 +206,7 @@ def _checks(p: DeviceProfile) -> tuple[tuple[bool, str], ...]:
 _LBM = DeviceProfile(
     name="lbm",
     source="Lora-net/SWL2001, LoRa Basics Modem 4.8.0, both package versions: run",
+    commit="9a14f67",
     dialects=("1.0.0", "2.0.0"),  # a build has one of them
     max_frags=100,  # run; build option
     max_frag_size=242,  # run; build option
@@ -227,9 +218,15 @@ _LBM = DeviceProfile(
     n_decoders=1,  # run: fragments of two sessions mix
     received_count=ReceivedCount.LAST_NUMBER_LESS_LOST,  # run
     missing_count=MissingCount.NEEDED_OR_ONE,  # run
-    status_without_session=("1.0.0",),  # run
+    status_without_session=("1.0.0", "2.0.0"),  # run
     blank_status=("2.0.0",),  # run
     max_answer_len=15,  # run
+    overrun=Overrun.FAILS,  # read
+    setup_checks=("max_frags", "max_frag_size"),  # run
+    deletion=Deletion.STOPS_UNBEGUN,  # run; read for a session without fragments
+    unknown_command_silences=True,  # run
+    report_sent_again=True,  # run
+    stores_wrong_mic=True,  # run
     class_b=True,  # run
     first_f_cnt_16_bits=True,  # read: the stored counter starts as "none yet"
     mc_group_status=True,  # run; 15 bytes hold two groups of four
@@ -242,7 +239,8 @@ _LBM = DeviceProfile(
 
 _LORAMAC_NODE = DeviceProfile(
     name="loramac-node",
-    source="Lora-net/LoRaMac-node, master after 4.7.0: decoder run, packages read",
+    source="Lora-net/LoRaMac-node, master after 4.7.0: decoder and packages run",
+    commit="dcbcfb3",
     dialects=("1.0.0",),  # run
     max_frags=21,  # read: of the interoperability test; applications raise it
     max_frag_size=50,  # read
@@ -251,8 +249,20 @@ _LORAMAC_NODE = DeviceProfile(
     any_row=Evidence.RUN,  # 2000 of 2000 blocks
     n_sessions=4,  # read
     n_decoders=1,  # read
+    mc_group_ids=(0,),  # read: one multicast context
     received_count=ReceivedCount.LAST_NUMBER,  # read
-    missing_count=MissingCount.LOST,  # read
+    missing_count=MissingCount.LOST,  # run
+    status_without_session=("1.0.0",),  # run
+    overrun=Overrun.WRONG_BLOCK,  # run
+    counts_outlive_setup=True,  # run
+    memory_error_outlives_setup=True,  # run
+    setup_checks=("max_frags", "max_frag_size"),  # run
+    deletion=Deletion.FORGETS,  # run
+    checks_group_mask=False,  # run
+    missed_start_undefined=True,  # run
+    undefined_group_sets_all=True,  # run
+    unset_clock_counts=True,  # run
+    leap_seconds=False,  # run
     mc_versions=("1.0.0",),  # read
     class_b=False,  # read: a class B session opens class C and ends after 2^TimeOut s
     first_f_cnt_16_bits=True,  # read
@@ -263,7 +273,8 @@ _LORAMAC_NODE = DeviceProfile(
 
 _ZEPHYR = DeviceProfile(
     name="zephyr",
-    source="zephyrproject-rtos/zephyr, subsys/lorawan/services with the Semtech decoder: read",
+    source="zephyrproject-rtos/zephyr, subsys/lorawan/services with the Semtech decoder: run",
+    commit="11d8490",
     dialects=("1.0.0",),
     max_frags=16383,  # by the size of the image partition
     min_frag_size=48,  # memory is reserved for fragments of at least this size; build option
@@ -277,6 +288,11 @@ _ZEPHYR = DeviceProfile(
     received_count=ReceivedCount.ALL,
     missing_count=MissingCount.NOT_HEARD,
     max_answer_len=15,
+    one_context=True,  # run
+    checks_group_mask=False,  # run
+    overrun=Overrun.WRONG_BLOCK,  # run
+    memory_error_outlives_setup=True,  # run
+    setup_checks=("max_frags", "max_frag_size"),  # run
     mc_versions=("1.0.0",),
     class_b=False,
     first_f_cnt_16_bits=True,  # the MAC layer is LoRaMac-node's
@@ -288,13 +304,18 @@ _ZEPHYR = DeviceProfile(
 _ZEPHYR_LOWMEM = replace(
     _ZEPHYR,
     name="zephyr-lowmem",
-    source="zephyrproject-rtos/zephyr, subsys/lorawan/services with the low-memory decoder: read, and a port of it run",
-    late_uncoded=LateUncoded.CORRUPTS,  # port run: 200 of 200 blocks wrong, without an error
+    source="zephyrproject-rtos/zephyr, subsys/lorawan/services with the low-memory decoder: run",
+    commit="86c6f9e",
+    late_uncoded=LateUncoded.CORRUPTS,  # run
+    overrun=Overrun.SILENT,  # run
+    memory_error_outlives_setup=False,  # run: it has no error bit
 )
 
 _ST = DeviceProfile(
     name="st",
-    source="STMicroelectronics/stm32-mw-lorawan and the STM32CubeWL template, 1.0.0 build: decoder run, packages read",
+    source="STMicroelectronics/stm32-mw-lorawan, STM32CubeWL template, 1.0.0 build: TS004 and TS006 run, TS005 read",
+    commit="655e66d",
+    radio="sx126x",  # the radio of the STM32WL
     dialects=("1.0.0",),  # run
     max_frags=2151,  # read: template; 21 in the demonstration build
     min_frag_size=40,  # read: template; smaller ones are refused
@@ -306,7 +327,16 @@ _ST = DeviceProfile(
     n_sessions=4,  # read
     n_decoders=1,  # read
     received_count=ReceivedCount.LAST_NUMBER,  # read
-    missing_count=MissingCount.LOST,  # read
+    missing_count=MissingCount.LOST,  # run
+    status_without_session=("1.0.0",),  # run
+    overrun=Overrun.WRONG_BLOCK,  # run
+    counts_outlive_setup=True,  # run
+    memory_error_outlives_setup=True,  # run
+    setup_checks=("max_frags", "min_frag_size", "max_frag_size"),  # run
+    missed_start_undefined=True,  # read
+    unset_clock_counts=True,  # read
+    version_order="big",  # run
+    leap_seconds=False,  # run
     mc_versions=("1.0.0",),  # read
     class_b=True,  # read
     first_f_cnt_16_bits=True,  # read: the MAC layer is LoRaMac-node's
@@ -322,9 +352,11 @@ _ST = DeviceProfile(
 _ST_V2 = replace(
     _ST,
     name="st-v2",
-    source="STMicroelectronics/stm32-mw-lorawan and the STM32CubeWL template, 2.0.0 build: decoder run, packages read",
+    source="STMicroelectronics/stm32-mw-lorawan, STM32CubeWL template, 2.0.0 build: TS004 and TS006 run, TS005 read",
     dialects=("2.0.0",),  # run
     mc_versions=("2.0.0",),  # read
+    status_without_session=("2.0.0",),  # run
+    missed_start_undefined=False,
     status_layout="1.0.0",  # read; acknowledged, not to be fixed
     mic_needs_ack_reception=True,  # read
     reboots_alone=False,  # read: it installs when told to reboot
@@ -333,9 +365,11 @@ _ST_V2 = replace(
 _ACTILITY_L476 = DeviceProfile(
     name="actility-l476",
     source="actility/nucleo-stm32l476-fuota: read",
+    commit="57a2a0e",
     dialects=("1.0.0",),
     max_frags=1000,
     max_frag_size=230,
+    max_image_len=230_000,  # run
     max_losses=60,  # although the server of the same house sends up to 340 coded fragments
     late_uncoded=LateUncoded.DROPPED,
     any_row=Evidence.READ,
@@ -344,6 +378,12 @@ _ACTILITY_L476 = DeviceProfile(
     answers_status=False,  # the answer is made, and then waits for a timer that was never written
     received_count=ReceivedCount.LAST_NUMBER,
     missing_count=MissingCount.LOST,
+    overrun=Overrun.WRONG_BLOCK,  # run
+    setup_checks=("max_frags", "max_image_len"),  # run; a FragSize above 230 overruns buffers
+    deletion=Deletion.FORGETS,  # run
+    checks_group_mask=False,  # run
+    status_silences=True,  # run
+    missed_start_undefined=True,  # run
     mc_versions=("1.0.0",),
     class_b=False,  # the request is not handled
     first_f_cnt_16_bits=True,  # the MAC layer is LoRaMac-node's
@@ -367,9 +407,18 @@ _GENERIC = DeviceProfile(
     reboot_verb=RebootVerb.EITHER,
 )
 
-PROFILES: Mapping[str, DeviceProfile] = MappingProxyType(
-    {row.name: row for row in (_LBM, _LORAMAC_NODE, _ZEPHYR, _ZEPHYR_LOWMEM, _ST, _ST_V2, _ACTILITY_L476, _GENERIC)}
-)
+_STACKS = (_LBM, _LORAMAC_NODE, _ZEPHYR, _ZEPHYR_LOWMEM, _ST, _ST_V2, _ACTILITY_L476, _GENERIC)
+
+
+def _with_builds(stacks: Mapping[str, DeviceProfile]) -> Mapping[str, DeviceProfile]:
+    made = {
+        name: replace(stacks[base], **{"name": name, "base": base, **read_enums(DeviceProfile, changes)})
+        for name, (base, changes) in BUILDS.items()
+    }
+    return MappingProxyType({**stacks, **made})
+
+
+PROFILES: Mapping[str, DeviceProfile] = _with_builds({row.name: row for row in _STACKS})
 """Every profile by its name."""
 
 

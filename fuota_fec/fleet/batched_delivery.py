@@ -18,9 +18,10 @@ import numpy.typing as npt
 
 from fuota_fec.fleet.batched_reception import BatchedBlock, BatchedReception
 from fuota_fec.fleet.device import VirtualDevice
-from fuota_fec.fleet.device_state import FragSession, JoinedGroup, group_key
+from fuota_fec.fleet.device_state import FragSession, JoinedGroup, OneContext, group_key
 from fuota_fec.fleet.packages.dispatch import fragment_in
 from fuota_fec.fleet.packages.fragmentation import complete_block, use_session_cnt
+from fuota_fec.fleet.packages.one_context import only_counts
 from fuota_fec.wire.clock import gps_from_unix
 from fuota_fec.wire.fragmentation import DataFragment
 from fuota_fec.wire.keys import Key
@@ -53,6 +54,9 @@ class GroupDelivery:
         self._first_below = np.zeros(n, np.int64)
         self._begun: Mask = np.zeros(n, np.bool_)
         """A fragment of the session was received while batched."""
+        self._one_context: Mask = np.array([device.profile.one_context for device in devices], np.bool_)
+        self._n_other = np.zeros(n, np.int64)
+        """Fragments that a stack with one context counted after its block was complete, while batched."""
         self._blocks: list[BatchedBlock] = []
         self._block_idx = np.full(n, _NO_BLOCK)
         """Position of the device's block in `_blocks`; _NO_BLOCK if the device takes no fragments of this FragIndex."""
@@ -83,6 +87,8 @@ class GroupDelivery:
             group.first_below = int(self._first_below[position])
         if session is not None and self._begun[position]:
             use_session_cnt(self.devices[position], session)
+        self.devices[position].context.n_other += int(self._n_other[position])
+        self._n_other[position] = 0
         self._groups[position] = self._sessions[position] = None
 
     def _write_back_all(self) -> None:
@@ -105,7 +111,9 @@ class GroupDelivery:
         if isinstance(reception, BatchedReception):
             if reception.detached is not None:
                 return
-        elif reception is not None:
+        elif reception is not None or device.profile.one_context:
+            return
+        if device.profile.one_context and session is not None and not _is_regular(device.context, session):
             return
         self._batched[position] = True
         self._begun[position] = False
@@ -122,7 +130,8 @@ class GroupDelivery:
         if (
             session is not None
             and isinstance(reception, BatchedReception)
-            and session.setup.mc_group_bit_mask >> group_id & 1
+            and session.hears(group_id)
+            and not session.stopped
         ):
             self._sessions[position] = session
             if reception.block not in self._blocks:
@@ -142,6 +151,7 @@ class GroupDelivery:
         fragment = fragment_in(payload) if self._batchable.any() else None
         if fragment is not None:
             self._batch_devices(fragment, f_port, reached)
+            self._write_back_readers(fragment, reached)
             completed = self._push(fragment, f_cnt, reached & self._batched, now)
             reached = reached & ~self._batched
             for position in completed:
@@ -166,6 +176,20 @@ class GroupDelivery:
             self.write_back(position)
         for position in np.flatnonzero(reached & self._batchable & ~self._batched).tolist():
             self._batch_device(position, fragment, f_port)
+
+    def _write_back_readers(self, fragment: DataFragment, reached: Mask) -> None:
+        """Writes back the devices that may take the fragment's payload for commands."""
+        candidates = reached & self._batched & self._one_context
+        if not candidates.any():
+            return
+        for position in np.flatnonzero(candidates).tolist() if not only_counts(fragment) else ():
+            session = self._sessions[position]
+            if session is None or session.reception.ended:
+                self.write_back(position)
+        for number, block in enumerate(self._blocks):
+            if len(fragment.payload) != block.frag_size:
+                for position in np.flatnonzero(candidates & (self._block_idx == number)).tolist():
+                    self.write_back(position)
 
     def _detached(self) -> Mask:
         """Batched devices whose reception was detached from its block."""
@@ -193,9 +217,19 @@ class GroupDelivery:
             if len(fragment.payload) != block.frag_size:
                 continue
             members = np.flatnonzero(hears & (self._block_idx == number))
-            members = members[~block.complete[self._reception_idx[members]]]
+            ended = block.ended[self._reception_idx[members]]
+            over = members[ended]
+            self._n_other[over[self._one_context[over]]] += 1
+            members = members[~ended]
             if members.size:
                 self._begun[members] = True
                 for nth, data in block.push(self._reception_idx[members], fragment):
                     completed[int(members[nth])] = data
         return completed
+
+
+def _is_regular(context: OneContext, session: FragSession) -> bool:
+    """Whether the context still announces the block of its session: no setup was refused in between."""
+    setup = session.setup
+    announced = (context.frag_index, context.nb_frag, context.frag_size)
+    return announced == (setup.frag_index, setup.nb_frag, setup.frag_size)

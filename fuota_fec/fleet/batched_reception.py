@@ -23,7 +23,9 @@ from fuota_fec import _core
 from fuota_fec.codec.decoder import decode
 from fuota_fec.codec.encoder import encode
 from fuota_fec.devices.profiles import LateUncoded
-from fuota_fec.fleet.decoding import Reception
+from fuota_fec.devices.stack_quirks import Overrun
+from fuota_fec.fleet.decoding import Reception, written
+from fuota_fec.fleet.quirks import ENDS
 from fuota_fec.planning.erasures import matrix_columns
 from fuota_fec.wire.fragmentation import DataFragment
 
@@ -78,6 +80,10 @@ class BatchedReception:
         return self.detached.complete if self.detached is not None else bool(self.block.complete[self.idx])
 
     @property
+    def ended(self) -> bool:
+        return self.detached.ended if self.detached is not None else bool(self.block.ended[self.idx])
+
+    @property
     def missing(self) -> int:
         return self.detached.missing if self.detached is not None else self.block.missing(self.idx)
 
@@ -85,7 +91,7 @@ class BatchedReception:
     def memory_full(self) -> bool:
         if self.detached is not None:
             return self.detached.memory_full
-        return bool(self.block.n_gaps[self.idx] > self.block.solvable[self.idx])
+        return self.block.memory_full(self.idx)
 
 
 class BatchedBlock:
@@ -108,11 +114,14 @@ class BatchedBlock:
         self.n_gaps = np.zeros(0, np.int64)
         """Uncoded fragments lost and not received later."""
         self.complete = np.zeros(0, np.bool_)
+        self.ended = np.zeros(0, np.bool_)
+        self.memory_error = np.zeros(0, np.bool_)
         self.solvable = np.zeros(0, np.int64)
         self.detached = np.zeros(0, np.bool_)
         """The reception is replaced by the device's own."""
         self._reached = np.zeros(0, np.int64)
         self._late = np.zeros(0, np.int8)
+        self._overrun = np.zeros(0, np.int8)
         self._n_kept = np.zeros(0, np.int64)
         """Different fragments kept."""
         self._n_uncoded_words = _core.losses_len(n_frags)
@@ -128,13 +137,24 @@ class BatchedBlock:
 
     # ---- receptions --------------------------------------------------------------------------------------
 
-    def join(self, late: LateUncoded, solvable: int | None) -> BatchedReception:
+    def join(
+        self,
+        late: LateUncoded,
+        solvable: int | None,
+        overrun: Overrun = Overrun.FLAGGED,
+        *,
+        last_number: int = 0,
+        memory_error: bool = False,
+    ) -> BatchedReception:
         """A new reception, without fragments, for a device with these quirks."""
         idx = len(self.receptions)
         if idx == self.complete.size:
             self._grow(max(_FIRST_CAPACITY, 2 * idx))
         self._late[idx] = _LATE.index(late)
         self.solvable[idx] = _NO_LIMIT if solvable is None else solvable
+        self._overrun[idx] = _OVERRUN.index(overrun)
+        self.last_number[idx] = last_number
+        self.memory_error[idx] = memory_error
         self.receptions.append(BatchedReception(self, idx))
         return self.receptions[idx]
 
@@ -151,6 +171,11 @@ class BatchedBlock:
     def missing(self, idx: int) -> int:
         """Independent fragments that a reception still needs."""
         return 0 if self.complete[idx] else self._as_reception(idx).missing
+
+    def memory_full(self, idx: int) -> bool:
+        """The error bit of a reception."""
+        over = self._overrun[idx] == _FLAGGED and self.n_gaps[idx] > self.solvable[idx]
+        return bool(self.memory_error[idx] or over)
 
     def _fragments_of(self, idx: int) -> list[DataFragment]:
         """Fragments kept by a reception: the uncoded ones, then the coded ones in the order first sent."""
@@ -169,6 +194,9 @@ class BatchedBlock:
             self.dialect,
             _LATE[self._late[idx]],
             None if solvable == _NO_LIMIT else solvable,
+            _OVERRUN[self._overrun[idx]],
+            int(self.last_number[idx]),
+            bool(self.memory_error[idx]),
         )
         fragments = self._fragments_of(idx)
         reached = int(self._reached[idx])
@@ -176,7 +204,6 @@ class BatchedBlock:
         reception.resume(
             fragments,
             int(self.n_received[idx]),
-            int(self.last_number[idx]),
             int(self.n_lost[idx]),
             reached,
             {n for n in range(1, min(reached, self.n_frags + 1)) if n not in kept},
@@ -185,14 +212,14 @@ class BatchedBlock:
 
     def _detach(self, indices: Indices) -> None:
         for idx in indices.tolist():
-            if not self.detached[idx] and not self.complete[idx]:
+            if not self.detached[idx] and not self.ended[idx]:
                 self.receptions[idx].detached = self._as_reception(idx)
                 self.detached[idx] = True
 
     # ---- fragments ---------------------------------------------------------------------------------------
 
     def push(self, indices: Indices, fragment: DataFragment) -> list[tuple[int, bytes]]:
-        """Gives a fragment of frag_size bytes to different receptions, none of which is complete.
+        """Gives a fragment of frag_size bytes to different receptions, none of which has ended.
 
         Returns those that it completes, ascending: position in `indices` and block, padding included.
         """
@@ -214,6 +241,13 @@ class BatchedBlock:
             others = np.flatnonzero(~corrupts)
             completed += [(int(others[position]), block) for position, block in self.push(indices[others], fragment)]
             return sorted(completed, key=lambda each: each[0])
+        if coded:
+            over = (self.n_gaps[indices] > self.solvable[indices]) & _ENDS[self._overrun[indices]]
+            if over.any():
+                completed = self._end_without_memory(indices, np.flatnonzero(over), n)
+                others = np.flatnonzero(~over)
+                completed += [(int(others[position]), data) for position, data in self.push(indices[others], fragment)]
+                return sorted(completed, key=lambda each: each[0])
         self.n_received[indices] += 1
         self.last_number[indices] = n
         arrived = min(n, self.n_frags + 1)
@@ -231,8 +265,21 @@ class BatchedBlock:
         self._lost[new, word] &= ~bit
         self._n_kept[new] += 1
         completed_at = np.flatnonzero(kept)[self._determined(new)]
-        self.complete[indices[completed_at]] = True
+        self.complete[indices[completed_at]] = self.ended[indices[completed_at]] = True
         return [(position, self._block_of(int(indices[position]))) for position in completed_at.tolist()]
+
+    def _end_without_memory(self, indices: Indices, positions: Indices, n: int) -> list[tuple[int, bytes]]:
+        """Ends receptions that have lost too many fragments at a coded one. Returns the wrong blocks that follow."""
+        ended = indices[positions]
+        self.n_received[ended] += 1
+        self.last_number[ended] = n
+        self.memory_error[ended] = self.ended[ended] = True
+        wrong = positions[self._overrun[ended] == _WRONG_BLOCK]
+        self.complete[indices[wrong]] = True
+        return [
+            (position, written(self.n_frags, self.frag_size, self._fragments_of(int(indices[position]))))
+            for position in wrong.tolist()
+        ]
 
     def _push_each(self, indices: Indices, positions: Indices, fragment: DataFragment) -> list[tuple[int, bytes]]:
         """Pushes a fragment to detached receptions one by one."""
@@ -299,9 +346,14 @@ class BatchedBlock:
 _LATE = tuple(LateUncoded)
 _DROPPED = _LATE.index(LateUncoded.DROPPED)
 _CORRUPTS = _LATE.index(LateUncoded.CORRUPTS)
+_OVERRUN = tuple(Overrun)
+_FLAGGED = _OVERRUN.index(Overrun.FLAGGED)
+_WRONG_BLOCK = _OVERRUN.index(Overrun.WRONG_BLOCK)
+_ENDS = np.array([overrun in ENDS for overrun in _OVERRUN])
+"""Whether a coded fragment ends a reception that has lost too many, by the position of its overrun."""
 _PER_RECEPTION = (
-    *("n_received", "last_number", "n_lost", "n_gaps", "complete", "solvable", "detached"),
-    *("_reached", "_late", "_n_kept", "_lost"),
+    *("n_received", "last_number", "n_lost", "n_gaps", "complete", "ended", "memory_error", "solvable", "detached"),
+    *("_reached", "_late", "_overrun", "_n_kept", "_lost"),
 )
 """Names of the arrays with an element per reception."""
 
@@ -320,11 +372,20 @@ class BatchedBlocks:
         self._blocks: dict[tuple[int, int, str], BatchedBlock] = {}
 
     def join(
-        self, n_frags: int, frag_size: int, dialect: str, late: LateUncoded, solvable: int | None
+        self,
+        n_frags: int,
+        frag_size: int,
+        dialect: str,
+        late: LateUncoded,
+        solvable: int | None,
+        overrun: Overrun = Overrun.FLAGGED,
+        *,
+        last_number: int = 0,
+        memory_error: bool = False,
     ) -> BatchedReception:
         """A new reception of a block of this shape."""
         shape = (n_frags, frag_size, dialect)
         block = self._blocks.get(shape)
         if block is None or not block.open:
             block = self._blocks[shape] = BatchedBlock(n_frags, frag_size, dialect)
-        return block.join(late, solvable)
+        return block.join(late, solvable, overrun, last_number=last_number, memory_error=memory_error)

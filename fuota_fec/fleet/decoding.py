@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from fuota_fec.codec.decoder import Decoder, decode
 from fuota_fec.devices.profiles import LateUncoded
-from fuota_fec.fleet.quirks import LATE
+from fuota_fec.devices.stack_quirks import Overrun
+from fuota_fec.fleet.elimination import RowSpace
+from fuota_fec.fleet.quirks import ENDS, LATE
 from fuota_fec.wire.fragmentation import DataFragment
+
+ERASED = b"\xff"
+"""A byte of flash that was not written."""
 
 
 @dataclass(slots=True)
 class Reception:
-    """A decoder and the fragments of a block that it received; `late` and `solvable` are quirks of the device's stack.
+    """A decoder and the fragments of a block that it received; `late`, `solvable` and `overrun` are quirks of the
+    device's stack. `last_number` and `memory_error` may be given: some stacks keep them from their last session.
 
     Whether fragments determine a block does not depend on their contents. The decoder that follows the reception
     therefore has fragments of one byte, and the whole fragments are decoded once, when they determine the block.
@@ -27,22 +34,27 @@ class Reception:
     late: LateUncoded = LateUncoded.ACCEPTED
     """Treatment of an uncoded fragment that arrives after one with a higher number."""
     solvable: int | None = None
-    """Lost uncoded fragments that the memory can solve; coded fragments are dropped while more are lost. None: any
-    number."""
-    n_received: int = 0
+    """Lost uncoded fragments that the memory can solve. None: any number."""
+    overrun: Overrun = Overrun.FLAGGED
+    """Effect of more losses."""
     last_number: int = 0
     """Number of the fragment received last, kept or not."""
+    memory_error: bool = False
+    """A coded fragment was received after more losses than the memory can solve."""
+    n_received: int = 0
     n_lost: int = 0
     """Uncoded fragments that did not arrive in their turn."""
     mic_error: bool = False
+    ended: bool = False
+    """Further fragments are ignored: the block is complete, or the reception has failed."""
     _reached: int = 0
     """The highest uncoded number received; M + 1 after the first coded fragment."""
     _lost: set[int] = field(default_factory=set)
     """Numbers of lost fragments that did not arrive later either."""
     _fragments: list[DataFragment] = field(default_factory=list)
-    """Fragments kept, each with the number that the stack takes it for."""
-    _progress: Decoder | None = field(init=False, repr=False)
-    """None once the block is complete."""
+    """Fragments kept."""
+    _progress: Decoder | RowSpace | None = field(init=False, repr=False)
+    """None once the block is complete. A RowSpace holds the payloads of all fragments itself."""
 
     def __post_init__(self) -> None:
         self._progress = Decoder(self.n_frags, 1, version=self.dialect)
@@ -50,26 +62,57 @@ class Reception:
     def push(self, fragment: DataFragment) -> bytes | None:
         """Takes a fragment of frag_size bytes. Returns the block, padding included, with the fragment that completes
         it, and None before and after."""
-        if self._progress is None:
+        if self.ended:
             return None
         self.n_received += 1
         self.last_number = fragment.n
+        if fragment.n > self.n_frags and self._overrun and self.overrun in ENDS:
+            return self._end_without_memory()
         number = self._number_of(fragment.n)
-        if number is None or (number > self.n_frags and self.memory_full):
+        if number is None or (not 1 <= number <= self.n_frags and self._overrun):
             return None
+        if number < 1:
+            self._use_rows()
+        if isinstance(self._progress, RowSpace):
+            return self._completed() if self._progress.push(number, fragment.payload) else None
+        assert self._progress is not None
         self._lost.discard(number)
-        self._fragments.append(fragment if number == fragment.n else replace(fragment, n=number))
-        if not self._progress.push(number, b"\0"):
+        self._fragments.append(fragment)
+        return self._completed() if self._progress.push(number, b"\0") else None
+
+    def _completed(self) -> bytes:
+        if isinstance(self._progress, RowSpace):
+            block = self._progress.block(self.frag_size)
+        else:
+            numbers = [known.n for known in self._fragments]
+            payloads = b"".join([known.payload for known in self._fragments])
+            block = decode(self.n_frags, self.frag_size, numbers, payloads, version=self.dialect)
+        self._end()
+        return block
+
+    def _end(self) -> None:
+        self._progress, self._fragments, self.ended = None, [], True
+
+    def _end_without_memory(self) -> bytes | None:
+        """Ends the reception at a coded fragment that comes after too many losses."""
+        self.memory_error = True
+        if self.overrun is Overrun.FAILS:
+            self.ended = True
             return None
-        numbers = [known.n for known in self._fragments]
-        payloads = b"".join([known.payload for known in self._fragments])
-        self._progress, self._fragments = None, []
-        return decode(self.n_frags, self.frag_size, numbers, payloads, version=self.dialect)
+        block = written(self.n_frags, self.frag_size, self._fragments)
+        self._end()
+        return block
+
+    def _use_rows(self) -> None:
+        """Goes on with a decoder that knows rows outside the parity matrix."""
+        if not isinstance(self._progress, RowSpace):
+            self._progress = RowSpace(self.n_frags, self.dialect, self._fragments)
+            self._fragments = []
 
     def _number_of(self, n: int) -> int | None:
         """The number that the stack takes fragment n for; None: the fragment is dropped."""
         if n < self._reached and n <= self.n_frags:
-            return LATE[self.late](n, self._reached > self.n_frags)
+            return LATE[self.late](n, self._reached > self.n_frags, self.n_frags)
         reached = min(n, self.n_frags + 1)
         if reached > self._reached + 1:
             self.n_lost += reached - self._reached - 1
@@ -87,34 +130,52 @@ class Reception:
         return 0 if self._progress is None else self._progress.missing
 
     @property
-    def memory_full(self) -> bool:
+    def _overrun(self) -> bool:
         """More uncoded fragments are lost than the memory can solve."""
         return self.solvable is not None and len(self._lost) > self.solvable
+
+    @property
+    def memory_full(self) -> bool:
+        return self.memory_error or (self.overrun is Overrun.FLAGGED and self._overrun)
 
     def resume(
         self,
         fragments: list[DataFragment],
         n_received: int,
-        last_number: int,
         n_lost: int,
         reached: int,
         lost: set[int],
     ) -> None:
         """Continues an incomplete reception that has these fragments and counts."""
-        assert self._progress is not None
-        self.n_received, self.last_number, self.n_lost = n_received, last_number, n_lost
+        assert isinstance(self._progress, Decoder)
+        self.n_received, self.n_lost = n_received, n_lost
         self._reached, self._lost, self._fragments = reached, lost, fragments
         if fragments:
             numbers = np.array([fragment.n for fragment in fragments], np.uint32)
             self._progress.push_many(numbers, bytes(numbers.size))
 
     def __reduce__(self) -> tuple[object, ...]:
-        settings = (self.n_frags, self.frag_size, self.dialect, self.late, self.solvable)
-        counts = (self.n_received, self.last_number, self.n_lost, self._reached, self._lost)
-        return Reception, settings, (self._fragments, counts, self.mic_error, self.complete)
+        settings = (self.n_frags, self.frag_size, self.dialect, self.late, self.solvable, self.overrun)
+        counts = (self.n_received, self.n_lost, self._reached, self._lost)
+        flags = (self.mic_error, self.ended, self.complete)
+        rows = self._progress if isinstance(self._progress, RowSpace) else None
+        state = (self._fragments, counts, flags, rows)
+        return Reception, (*settings, self.last_number, self.memory_error), state
 
-    def __setstate__(self, state: tuple[list[DataFragment], tuple[int, int, int, int, set[int]], bool, bool]) -> None:
-        fragments, counts, self.mic_error, complete = state
+    def __setstate__(
+        self,
+        state: tuple[list[DataFragment], tuple[int, int, int, set[int]], tuple[bool, bool, bool], RowSpace | None],
+    ) -> None:
+        fragments, counts, (self.mic_error, self.ended, complete), rows = state
         self.resume(fragments, *counts)
-        if complete:
-            self._progress = None
+        if complete or rows is not None:
+            self._progress = rows
+
+
+def written(n_frags: int, frag_size: int, fragments: Iterable[DataFragment]) -> bytes:
+    """A block of which only these uncoded fragments were written to flash."""
+    block = bytearray(ERASED * (n_frags * frag_size))
+    for fragment in fragments:
+        if fragment.n <= n_frags:
+            block[(fragment.n - 1) * frag_size : fragment.n * frag_size] = fragment.payload
+    return bytes(block)

@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 from fuota_fec.errors import ParameterError
 from fuota_fec.fleet.device_state import BlockReport, DeviceState
 from fuota_fec.fleet.packages import dispatch
-from fuota_fec.wire import firmware, fragmentation, keys
+from fuota_fec.fleet.packages.firmware import version_of
+from fuota_fec.wire import fragmentation, keys
 from fuota_fec.wire.commands import Command
 
 N_GROUPS = 4
@@ -115,8 +116,7 @@ class VirtualDevice(DeviceState):
         self.image, self.stored = self.stored, None
         self.fw_version = release
         if self.announces_version:
-            version = firmware.DevVersionAns(fw_version=self.fw_version, hw_version=self.hw_version)
-            self._queue(self.ports.firmware, version, now + self.answer_delay())
+            self._queue(self.ports.firmware, version_of(self), now + self.answer_delay())
 
     # ---- batches ---------------------------------------------------------------------------------------------
 

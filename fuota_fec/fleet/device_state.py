@@ -90,14 +90,37 @@ class FragSession:
     reception: BlockReception
     begun: bool = False
     """A fragment of the session was received."""
+    deleted: bool = False
+    """The session was deleted, and goes on all the same unless it is `stopped`."""
+    stopped: bool = False
+    """The session takes no fragments."""
+    checks_group: bool = True
+    """Only the groups of McGroupBitMask may send its fragments."""
 
     def accepts(self, fragment: DataFragment, group: int | None) -> bool:
         """Whether the decoder takes a fragment of this FragIndex that came by a group, or by unicast (None)."""
         return (
-            not self.reception.complete
+            not self.reception.ended
+            and not self.stopped
             and len(fragment.payload) == self.reception.frag_size
-            and (group is None or bool(self.setup.mc_group_bit_mask >> group & 1))
+            and (group is None or self.hears(group))
         )
+
+    def hears(self, group: int) -> bool:
+        """Whether a multicast group may send its fragments."""
+        return not self.checks_group or bool(self.setup.mc_group_bit_mask >> group & 1)
+
+
+@dataclass(slots=True)
+class OneContext:
+    """The one context of a stack that has a single session: what the last setup announced, accepted or not."""
+
+    frag_index: int = 0
+    nb_frag: int = 0
+    frag_size: int = 0
+    control: int = 0
+    n_other: int = 0
+    """DataFragments counted since that setup, less those that the decoder counted."""
 
 
 @dataclass(slots=True)
@@ -106,6 +129,8 @@ class BlockReport:
 
     due: float
     n_left: int = N_BLOCK_REPORTS
+    again: bool = True
+    """The report may be sent once more when it is answered: no status was asked for since."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -164,6 +189,8 @@ class DeviceState:
     """FragIndex → session."""
     decoders: dict[int, BlockReception] = field(default_factory=dict)
     """Number of a decoder → its last use. Sessions may share a decoder."""
+    context: OneContext = field(default_factory=OneContext)
+    """Of a stack with one context."""
     last_session_cnt: dict[int, int] = field(default_factory=dict)
     """FragIndex → SessionCnt of the last session that received a fragment."""
     block_reports: dict[int, BlockReport] = field(default_factory=dict)
@@ -214,11 +241,15 @@ class DeviceState:
         if self.reboots_alone and self.requested_reboot_due is None:
             self.own_reboot_due = now + self.process_time
 
-    def discard_image(self) -> None:
-        """Deletes the stored image, the device's own reboot into it, and incomplete blocks."""
+    def erase(self) -> None:
+        """Deletes the stored image, and the device's own reboot into it."""
         self.stored = None
         self.own_reboot_due = None
-        for frag_index in [index for index, session in self.sessions.items() if not session.reception.complete]:
+
+    def discard_image(self) -> None:
+        """Deletes the stored image, the device's own reboot into it, and incomplete blocks."""
+        self.erase()
+        for frag_index in [index for index, session in self.sessions.items() if not session.reception.ended]:
             self.close_session(frag_index)
 
     def plan_reboot(self, due: float | None) -> None:

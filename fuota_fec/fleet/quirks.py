@@ -20,9 +20,11 @@ from fuota_fec.devices.profiles import (
     ReceivedCount,
     Version,
 )
+from fuota_fec.devices.stack_quirks import Overrun, SetupCheck
 from fuota_fec.fleet.reception import BlockReception
 from fuota_fec.wire import firmware, fragmentation, multicast
-from fuota_fec.wire.clock import gps_difference, gps_to_wire, unix_from_gps
+from fuota_fec.wire.clock import GPS_EPOCH, gps_difference, gps_to_wire, unix_from_gps
+from fuota_fec.wire.fragmentation import MAX_MISSING_FRAG
 
 AS_SPECIFIED = DeviceProfile(
     name="as specified",
@@ -74,14 +76,17 @@ def understands(profile: DeviceProfile, command: type[Any]) -> bool:
 
 
 def has_room(profile: DeviceProfile, setup: fragmentation.FragSessionSetupReq) -> bool:
-    """Whether the stack has memory for a block of this shape."""
-    image_len = setup.nb_frag * setup.frag_size - setup.padding
-    return (
-        setup.nb_frag <= profile.max_frags
-        and profile.min_frag_size <= setup.frag_size <= profile.max_frag_size
-        and setup.frag_size % profile.frag_size_multiple == 0
-        and (profile.max_image_len is None or image_len <= profile.max_image_len)
-    )
+    """Whether the stack accepts a block of this shape: it fits into the limits that a setup checks."""
+    fits: Mapping[SetupCheck, bool] = {
+        "max_frags": setup.nb_frag <= profile.max_frags,
+        "min_frag_size": setup.frag_size >= profile.min_frag_size,
+        "max_frag_size": setup.frag_size <= profile.max_frag_size,
+        "frag_size_multiple": setup.frag_size % profile.frag_size_multiple == 0,
+        "max_image_len": (
+            profile.max_image_len is None or setup.nb_frag * setup.frag_size - setup.padding <= profile.max_image_len
+        ),
+    }
+    return all(ok for check, ok in fits.items() if check in profile.setup_checks)
 
 
 # ---- reboots ---------------------------------------------------------------------------------------------
@@ -93,7 +98,8 @@ def seconds_until(profile: DeviceProfile, reboot_time: int, own_gps: float) -> i
     A stack that can only count down subtracts its Unix time from the requested GPS time, as unsigned numbers.
     """
     if profile.reboot_verb is RebootVerb.COUNTDOWN:
-        return (reboot_time - math.floor(unix_from_gps(own_gps))) % 2**32
+        own_unix = unix_from_gps(own_gps) if profile.leap_seconds else own_gps + GPS_EPOCH
+        return (reboot_time - math.floor(own_unix)) % 2**32
     return gps_difference(reboot_time, gps_to_wire(own_gps))
 
 
@@ -102,24 +108,21 @@ def timer_seconds(profile: DeviceProfile, seconds: int) -> int:
     return seconds if profile.max_reboot_delay is None else seconds % (profile.max_reboot_delay + 1)
 
 
-# ---- late fragments --------------------------------------------------------------------------------------
+# ---- late fragments, too many losses ----------------------------------------------------------------------
 
-
-def _wrong_row(n: int, coded_begun: bool) -> int | None:
-    """Once coded fragments are solved, the payload is taken for that of a coded fragment beyond all that are sent."""
-    return MAX_FRAG_NB + 1 - n if coded_begun else n
-
-
-LATE: Mapping[LateUncoded, Callable[[int, bool], int | None]] = MappingProxyType(
+LATE: Mapping[LateUncoded, Callable[[int, bool, int], int | None]] = MappingProxyType(
     {
-        LateUncoded.ACCEPTED: lambda n, _coded_begun: n,
-        LateUncoded.UNKNOWN: lambda n, _coded_begun: n,
-        LateUncoded.DROPPED: lambda _n, _coded_begun: None,
-        LateUncoded.CORRUPTS: _wrong_row,
+        LateUncoded.ACCEPTED: lambda n, _coded_begun, _n_frags: n,
+        LateUncoded.UNKNOWN: lambda n, _coded_begun, _n_frags: n,
+        LateUncoded.DROPPED: lambda _n, _coded_begun, _n_frags: None,
+        LateUncoded.CORRUPTS: lambda n, coded_begun, n_frags: n - n_frags if coded_begun else n,
     }
 )
-"""(number, whether a coded fragment was received) → the number that a late uncoded fragment is taken for; None: it is
-dropped."""
+"""(number, whether a coded fragment was received, M) → the number that a late uncoded fragment is taken for, below 1
+for a row that the parity matrix does not have; None: it is dropped."""
+
+ENDS = (Overrun.WRONG_BLOCK, Overrun.FAILS)
+"""Overruns that end the reception with the next coded fragment."""
 
 
 # ---- counts of FragSessionStatusAns ----------------------------------------------------------------------
@@ -136,11 +139,12 @@ RECEIVED: Mapping[ReceivedCount, Callable[[BlockReception], int]] = MappingProxy
 
 MISSING: Mapping[MissingCount, Callable[[BlockReception], int]] = MappingProxyType(
     {
-        MissingCount.NEEDED: lambda r: min(r.missing, 255),
-        MissingCount.UNKNOWN: lambda r: min(r.missing, 255),
-        MissingCount.NEEDED_OR_ONE: lambda r: 1 if r.complete and not r.n_lost else r.missing & 255,
-        MissingCount.LOST: lambda r: min(r.n_lost, 255),
-        MissingCount.NOT_HEARD: lambda r: min(max(r.n_frags - r.n_received, 0), 255),
+        MissingCount.NEEDED: lambda r: min(r.missing, MAX_MISSING_FRAG),
+        MissingCount.UNKNOWN: lambda r: min(r.missing, MAX_MISSING_FRAG),
+        MissingCount.NEEDED_OR_ONE: lambda r: 1 if r.complete and not r.n_lost else r.missing,
+        MissingCount.LOST: lambda r: r.n_lost,
+        MissingCount.NOT_HEARD: lambda r: min(max(r.n_frags - r.n_received, 0), MAX_MISSING_FRAG),
     }
 )
-"""MissingFrag, by the way in which a stack counts."""
+"""MissingFrag, by the way in which a stack counts. Its lowest byte is sent; the whole number decides whether a device
+with Participants = 0 answers."""

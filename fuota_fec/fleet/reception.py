@@ -39,7 +39,11 @@ class BlockReception(Protocol):
 
     @property
     def complete(self) -> bool:
-        """The block is rebuilt; further fragments are ignored."""
+        """The block is rebuilt, or the stack takes it for rebuilt."""
+
+    @property
+    def ended(self) -> bool:
+        """Further fragments are ignored: the block is complete, or the reception has failed."""
 
     @property
     def missing(self) -> int:
@@ -47,7 +51,7 @@ class BlockReception(Protocol):
 
     @property
     def memory_full(self) -> bool:
-        """More uncoded fragments are lost than the memory of the stack can solve."""
+        """The error bit: more uncoded fragments are lost than the memory of the stack can solve, or were lost once."""
 
     def push(self, fragment: DataFragment) -> bytes | None:
         """Takes a fragment of frag_size bytes. Returns the block, padding included, with the fragment that completes

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from dataclasses import dataclass, fields, replace
+from typing import Any, Literal, get_args
 
 from fuota_fec.checks import integer, shown
+from fuota_fec.devices.radios import Radio
 from fuota_fec.errors import ParameterError
 from fuota_fec.planning.schedule import fragment_size, session_need, session_time_out
 from fuota_fec.radio.airtime import (
@@ -115,20 +116,36 @@ class EnergyModel:
     """Total time of a device's answers on the air, s."""
     until_time_out: bool = False
     """True if a device listens until its session times out; false if it stops after the last fragment."""
+    rest: float = 0.0
+    """J of an update for everything else, such as the requests before the session, and flash."""
     slot_window: float = 0.03
     """Time for which a device listens in a ping slot without a frame, s."""
     beacon_window: float = 0.16
     """Time for which a device listens for a beacon, s."""
 
     def __post_init__(self) -> None:
-        for name in ("voltage", "rx_current", "idle_current", "tx_current", "tx_time", "slot_window", "beacon_window"):
-            _at_least_0(name, getattr(self, name))
+        for spec in fields(self):
+            if spec.name != "until_time_out":
+                _at_least_0(spec.name, getattr(self, spec.name))
+
+    @classmethod
+    def of(cls, radio: Radio, **settings: Any) -> EnergyModel:
+        """Model of devices with this radio; `settings` are other fields. Currents are those of the radio's powers."""
+        voltage = settings.get("voltage", cls().voltage)
+        if not voltage > 0:
+            raise ParameterError(f"voltage: {shown(voltage)} V is not above 0")
+        currents = {
+            "rx_current": radio.listening / voltage,
+            "idle_current": radio.idle / voltage,
+            "tx_current": radio.sending / voltage,
+        }
+        return cls(**{**currents, "rest": radio.rest, **settings})
 
     def energy(self, listening: float, duration: float) -> float:
         """Energy, J, of a device that receives for `listening` s of an update of `duration` s, and idles otherwise."""
         idle = max(0.0, duration - listening - self.tx_time)
         charge = listening * self.rx_current + self.tx_time * self.tx_current + idle * self.idle_current
-        return self.voltage * charge
+        return self.voltage * charge + self.rest
 
     def listening(self, time: TransmissionTime, session_length: float, sending: Sending) -> float:
         """Time, s, for which the receiver of a device is on during a session."""

@@ -201,7 +201,7 @@ def _possible_sizes(
     low = max([1, *(kind.min_frag_size for kind in kinds)])
     high = min([payload - DATA_FRAGMENT_HEADER_LEN, MAX_FRAG_SIZE, *(kind.max_frag_size for kind in kinds)])
     step = math.lcm(*(kind.frag_size_multiple for kind in kinds))
-    most = min([MAX_FRAG_NB, *(kind.max_frags for kind in kinds)])
+    most = min([MAX_FRAG_NB, *(kind.usable_frags for kind in kinds)])
     asked = range(low, high + 1) if frag_size is None else range(max(low, frag_size), min(high, frag_size) + 1)
     sizes = [size for size in asked if size % step == 0 and -(-image_len // size) <= most]
     if not sizes:

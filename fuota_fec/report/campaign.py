@@ -10,6 +10,7 @@ from fuota_fec.campaign.config import CampaignConfig, Ports
 from fuota_fec.campaign.messages import Event
 from fuota_fec.campaign.reasons import REASONS, dotted, kind_of
 from fuota_fec.campaign.status import DeviceStatus
+from fuota_fec.devices.profiles import DeviceProfile
 from fuota_fec.report.formatting import count, duration, percent, when
 from fuota_fec.report.history import CLEAN_UP, CampaignHistory, GroupHistory, StageRun, read_history
 from fuota_fec.report.page import Plot, need_extra, render
@@ -294,6 +295,8 @@ def _shown(value: Any) -> str:
         return "not given"
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, tuple) and value and isinstance(value[0], DeviceProfile):
+        return "; ".join(f"{own.name} (" + ", ".join([f"base {own.base}", *own.changed()]) + ")" for own in value)
     if isinstance(value, Ports):
         return ", ".join(f"{spec.name} {getattr(value, spec.name)}" for spec in fields(value))
     if isinstance(value, tuple):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import pickle
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from fuota_fec.campaign.config import CampaignConfig, Device, Group, Ports
+from fuota_fec.devices.profiles import profile
 from fuota_fec.errors import ParameterError
 
 TOML = """
@@ -281,6 +283,25 @@ def test_uplink_period_and_loss_of_a_device_are_its_own_or_the_campaigns() -> No
 )
 def test_a_setting_that_cannot_be_used_is_named(changes, said) -> None:
     assert any(said in line for line in problems(**changes))
+
+
+def test_a_device_names_a_profile_of_the_campaign_or_a_built_in_one() -> None:
+    own = {"meter": {"base": "lbm", "max_frags": 850}, "logger": {"base": "st"}}
+    config = CampaignConfig.from_mapping(table(profiles=own, devices=device(profile="meter")))
+    assert config.profile_of(config.devices[0]) == profile("lbm").replace(name="meter", max_frags=850)
+    assert config.profile_named("logger").frag_size_multiple == 8
+    assert config.profile_named("zephyr") is profile("zephyr")
+    with pytest.raises(ParameterError, match="profile: 'mine' is not known, expected one of meter, logger, lbm,"):
+        config.profile_named("mine")
+
+
+def test_wrong_profiles_of_a_campaign_are_named() -> None:
+    meter = profile("lbm").replace(name="meter")
+    config = CampaignConfig.from_mapping(table())
+    with pytest.raises(ParameterError, match="profiles: 'meter' is given twice"):
+        replace(config, profiles=(meter, meter))
+    [problem] = problems(profiles={"meter": {"max_frag": 3}})
+    assert "campaign.profiles.meter: unknown key 'max_frag', expected one of max_frags, min_frag_size," in problem
 
 
 def test_two_groups_at_one_address_are_refused() -> None:

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from fuota_fec.campaign import event_codec
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.config import CampaignConfig
+from fuota_fec.devices.profiles import DeviceProfile
 from fuota_fec.errors import JournalError, MissingExtraError
 
 
@@ -160,3 +161,20 @@ def test_the_version_of_a_group_is_read_as_its_dialect() -> None:
     assert isinstance(earlier, m.Configured)
     flipped = {group.name: group.dialect for group in earlier.config.groups}
     assert all(flipped[group.name] != group.dialect for group in event.config.groups)
+
+
+def test_a_configuration_of_an_earlier_version_has_no_profiles_of_its_own() -> None:
+    [event] = [e for e in EXAMPLES if isinstance(e, m.Configured) and e.config is SMALL]
+    fields = json.loads(m.encode(event))
+    del fields["config"]["profiles"]
+    earlier = m.decode("Configured", 4, json.dumps(fields))
+    assert isinstance(earlier, m.Configured)
+    assert earlier.config.profiles == ()
+
+
+def test_event_0_holds_every_value_of_a_profile_of_ones_own() -> None:
+    """A replay needs no table of profiles: neither the file, nor the base as a later version has it."""
+    [event] = [e for e in EXAMPLES if isinstance(e, m.Configured) and e.config.profiles]
+    written = json.loads(m.encode(event))["config"]["profiles"][0]
+    assert set(written) == {spec.name for spec in dataclasses.fields(DeviceProfile)}
+    assert (written["base"], written["max_frags"], written["late_uncoded"]) == ("lbm", 850, "dropped")

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fuota_fec.cli.runfile import read_run_file
+from fuota_fec.devices.profiles import profile
 from fuota_fec.errors import FuotaError, ParameterError
 
 CampaignFile = Callable[..., Path]
@@ -63,6 +64,45 @@ def test_a_run_file_may_list_its_devices(campaign_file: CampaignFile):
     [problem] = problems_of(path)
     assert "n_devices" in problem
     assert "devices" in problem
+
+
+OWN = """
+[profiles.meter]
+base = "lbm"
+max_frags = 850
+"""
+
+
+def test_a_run_file_may_have_profiles_of_its_own(campaign_file: CampaignFile):
+    path = campaign_file(simulation='profile = "meter"')
+    path.write_text(path.read_text() + OWN)
+    config = read_run_file(str(path)).config
+    assert config.profiles == (profile("lbm").replace(name="meter", max_frags=850),)
+    assert {config.profile_of(device).max_frags for device in config.devices} == {850}
+
+
+def test_profiles_in_two_places_of_a_run_file_are_refused(campaign_file: CampaignFile):
+    path = campaign_file(campaign="profiles = {}")
+    path.write_text(path.read_text() + OWN)
+    assert any("campaign.profiles: there is a table [profiles] as well" in line for line in problems_of(path))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('[profiles.meter]\nbase = "lbn"', "campaign.profiles.meter: base: 'lbn' is not known, expected one of lbm,"),
+        (
+            "[profiles.meter]\nmax_frag = 1",
+            "profiles.meter: unknown key 'max_frag', expected one of max_frags,",
+        ),
+        ('[profiles.meter]\nmax_frags = "8"', "campaign.profiles.meter.max_frags: '8' is not allowed"),
+    ],
+)
+def test_a_wrong_profile_of_a_run_file_is_named(campaign_file: CampaignFile, text: str, expected: str):
+    path = campaign_file()
+    path.write_text(path.read_text() + text)
+    [problem] = problems_of(path)
+    assert expected in problem
 
 
 def test_made_up_devices_are_spread_over_the_groups(campaign_file: CampaignFile):

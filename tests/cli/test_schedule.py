@@ -23,7 +23,9 @@ def test_schedule_prints_data_rates_and_groupings(fuota: Fuota):
     result = fuota("schedule", "20000", "--devices-per-dr", FLEET)
     assert (result.exit_code, result.stderr) == (0, "")
     lines = result.stdout.splitlines()
-    assert lines[0] == "20000 bytes to 1000 devices, EU868, class C, duty cycle 10 %; one session after the other"
+    assert lines[0] == (
+        "20000 bytes to 1000 devices, EU868, class C, duty cycle 10 %; one session after the other; energy with sx127x"
+    )
     assert [line.split()[0] for line in lines[4:10]] == [f"DR{dr}" for dr in range(6)]
     assert "940 of 1000" in lines[5]
     assert "417 + 84" in lines[4]
@@ -79,6 +81,19 @@ def test_options_reach_the_schedule(fuota: Fuota):
     assert facts("--voltage", "6")["energy"] == pytest.approx(2 * listening["energy"])
     assert facts("--rx-ma", "32")["energy"] == pytest.approx(2 * listening["energy"])
     assert facts("--tx-ma", "40", "--tx-time", "10")["energy"] == pytest.approx(listening["energy"] + 1.2)
+
+
+def test_the_radio_is_the_given_one_or_that_of_the_profiles(fuota: Fuota):
+    def facts(*args: str) -> dict:
+        return json.loads(fuota("schedule", "2000", "--devices-per-dr", "3:1", "--json", *args).stdout)
+
+    assert [facts(*args)["radio"] for args in ((), ("--profile", "st"), ("--profile", "st", "--profile", "lbm"))] == [
+        *("sx127x", "sx126x", "sx127x"),
+    ]
+    group = facts("--radio", "sx126x")["groupings"][0]["groups"][0]
+    assert group["energy"] == pytest.approx(0.0196 * group["listening"] + 6.4, rel=1e-3)
+    assert facts("--radio", "sx126x", "--profile", "lbm")["energy"]["rest"] == 6.4
+    assert facts("--radio", "sx126x", "--rx-ma", "30")["energy"]["rx_current"] == 0.03
 
 
 def test_a_refusal_is_printed_beside_the_tables(fuota: Fuota):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import FrozenInstanceError, fields, replace
+from typing import Any
 
 import pytest
 
@@ -15,12 +16,14 @@ from fuota_fec.devices.profiles import (
     ReceivedCount,
     profile,
 )
+from fuota_fec.devices.radios import Radio
 from fuota_fec.errors import ParameterError
 
 
 def test_every_stack_has_a_row_under_its_name_with_its_source() -> None:
     assert list(PROFILES) == [
         *("lbm", "loramac-node", "zephyr", "zephyr-lowmem", "st", "st-v2", "actility-l476", "generic"),
+        *("lbm-1100", "st-2021", "mbed", "pamoja", "xdot"),
     ]
     for name, row in PROFILES.items():
         assert row.name == name
@@ -53,6 +56,11 @@ def test_the_table_of_profiles_cannot_be_changed() -> None:
         ("st-v2", 2151, (40, 240), 8, {2151: 216}),
         ("actility-l476", 1000, (1, 230), 1, {1000: 60}),
         ("generic", 16383, (1, 239), 1, {1000: None}),
+        ("lbm-1100", 1100, (1, 250), 1, {1100: 1100}),
+        ("st-2021", 2151, (40, 240), 8, {2039: 216}),
+        ("mbed", 16383, (1, 239), 1, {1000: 40}),
+        ("pamoja", 16383, (1, 239), 1, {1000: None}),
+        ("xdot", 16383, (1, 239), 1, {1000: 150}),
     ],
 )
 def test_limits_of_the_stacks(
@@ -79,24 +87,24 @@ def _names(**facts: object) -> set[str]:
 
 def test_what_stacks_do_with_late_uncoded_fragments() -> None:
     assert _names(late_uncoded=LateUncoded.DROPPED) == {
-        *("lbm", "loramac-node", "zephyr", "st", "st-v2", "actility-l476"),
+        *("lbm", "lbm-1100", "loramac-node", "zephyr", "st", "st-v2", "st-2021", "actility-l476"),
     }
-    assert _names(late_uncoded=LateUncoded.CORRUPTS) == {"zephyr-lowmem"}
+    assert _names(late_uncoded=LateUncoded.CORRUPTS) == {"zephyr-lowmem", "pamoja"}
     assert _names(late_uncoded=LateUncoded.ACCEPTED) == set()
 
 
 def test_the_decoders_that_were_run_with_scattered_rows() -> None:
-    assert _names(any_row=Evidence.RUN) == {"lbm", "loramac-node"}
-    assert _names(any_row=Evidence.UNKNOWN) == {"generic"}
+    assert _names(any_row=Evidence.RUN) == {"lbm", "lbm-1100", "loramac-node", "mbed", "pamoja"}
+    assert _names(any_row=Evidence.UNKNOWN) == {"generic", "xdot"}
 
 
 def test_what_the_numbers_of_a_status_answer_mean() -> None:
     assert _names(received_count=ReceivedCount.ALL, missing_count=MissingCount.NOT_HEARD) == {"zephyr", "zephyr-lowmem"}
     assert _names(received_count=ReceivedCount.LAST_NUMBER, missing_count=MissingCount.LOST) == {
-        *("loramac-node", "st", "st-v2", "actility-l476"),
+        *("loramac-node", "st", "st-v2", "st-2021", "actility-l476"),
     }
-    assert _names(received_count=ReceivedCount.LAST_NUMBER_LESS_LOST) == {"lbm"}
-    assert _names(missing_count=MissingCount.NEEDED_OR_ONE) == {"lbm"}
+    assert _names(received_count=ReceivedCount.LAST_NUMBER_LESS_LOST) == {"lbm", "lbm-1100"}
+    assert _names(missing_count=MissingCount.NEEDED_OR_ONE) == {"lbm", "lbm-1100"}
     assert _names(answers_status=False) == {"actility-l476"}
 
 
@@ -112,16 +120,18 @@ def test_every_stack_has_one_decoder_behind_all_sessions() -> None:
 
 
 def test_dialects_of_the_stacks() -> None:
-    assert _names(dialects=("1.0.0", "2.0.0")) == {"lbm", "generic"}
-    assert _names(dialects=("2.0.0",)) == {"st-v2"}
+    assert _names(dialects=("1.0.0", "2.0.0")) == {"lbm", "lbm-1100", "generic"}
+    assert _names(dialects=("2.0.0",)) == {"st-v2", "pamoja"}
 
 
 def test_firmware_management_and_reboot_verbs_of_the_stacks() -> None:
-    assert _names(ts006=False, reboot_verb=RebootVerb.NONE) == {"loramac-node", "zephyr", "zephyr-lowmem"}
-    assert _names(reboot_verb=RebootVerb.COUNTDOWN) == {"st", "st-v2"}
-    assert _names(reboot_verb=RebootVerb.EITHER) == {"generic"}
-    assert _names(reboot_verb=RebootVerb.TIME) == {"lbm", "actility-l476"}
-    assert _names(reboots_alone=True) == {"st", "actility-l476"}
+    assert _names(ts006=False, reboot_verb=RebootVerb.NONE) == {
+        *("loramac-node", "zephyr", "zephyr-lowmem", "mbed", "xdot"),
+    }
+    assert _names(reboot_verb=RebootVerb.COUNTDOWN) == {"st", "st-v2", "st-2021"}
+    assert _names(reboot_verb=RebootVerb.EITHER) == {"generic", "pamoja"}
+    assert _names(reboot_verb=RebootVerb.TIME) == {"lbm", "lbm-1100", "actility-l476"}
+    assert _names(reboots_alone=True) == {"st", "st-2021", "actility-l476", "xdot"}
     # 32 bits of milliseconds: 49 days and a little
     assert profile("st").max_reboot_delay == 4294967
 
@@ -137,9 +147,15 @@ def test_facts_that_all_stacks_share() -> None:
 
 
 def test_class_b_and_group_status_of_the_stacks() -> None:
-    assert _names(class_b=True) == _names(mc_group_status=True) == {"lbm", "st", "st-v2"}
-    assert _names(class_b=None) == {"generic"}
-    assert _names(max_answer_len=15) == {"lbm", "zephyr", "zephyr-lowmem"}
+    assert (
+        _names(class_b=True)
+        == _names(mc_group_status=True)
+        == {
+            *("lbm", "lbm-1100", "st", "st-v2", "st-2021"),
+        }
+    )
+    assert _names(class_b=None) == {"generic", "pamoja"}
+    assert _names(max_answer_len=15) == {"lbm", "lbm-1100", "zephyr", "zephyr-lowmem"}
 
 
 @pytest.mark.parametrize(
@@ -181,6 +197,62 @@ def test_a_build_of_ones_own() -> None:
     assert len({mine, profile("loramac-node"), replace(mine)}) == 2  # it can be a key
 
 
+def test_a_profile_of_ones_own_is_a_base_and_changes() -> None:
+    mine = profile("lbm").replace(name="meter", max_frags=850, late_uncoded="accepted", dialects=["1.0.0"])
+    assert (mine.name, mine.base, mine.max_frags, mine.max_losses) == ("meter", "lbm", 850, 100)
+    assert (mine.late_uncoded, mine.dialects) == (LateUncoded.ACCEPTED, ("1.0.0",))
+    assert mine.changed() == ["max_frags 850", "dialects ('1.0.0',)", "late_uncoded accepted"]
+    assert mine.replace(max_losses=850).base == "lbm"
+    assert profile("st-2021").replace(name="mine").base == "st-2021"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"max_frag": 1}, "profile 'lbm': unknown field 'max_frag', expected one of max_frags, min_frag_size,"),
+        ({"max_frags": "850"}, "profile 'lbm': max_frags: '850' is not allowed, expected a whole number"),
+        ({"max_frags": 0}, "profile 'lbm': max_frags: 0 is not from 1 to 16383"),
+        ({"late_uncoded": "lost"}, "late_uncoded: 'lost' is not allowed, expected one of 'accepted', 'dropped',"),
+        ({"ts006": "yes"}, "ts006: 'yes' is not allowed, expected True or False or None"),
+        ({"radio": "sx128x"}, "radio: 'sx128x' is not known, expected one of sx126x, sx127x"),
+        ({"mc_group_ids": (0, 4)}, r"mc_group_ids: \(0, 4\) is not a list of McGroupIDs, expected different ones"),
+        ({"mc_group_ids": ()}, r"mc_group_ids: \(\) is not a list"),
+        ({"max_padding": -1}, "max_padding: -1 is not 0 or more"),
+        ({"min_coded_spacing": -1.0}, "min_coded_spacing: -1.0 is not 0 or more"),
+        ({"hangs_from": 0}, "hangs_from: 0 is not 1 or more"),
+    ],
+)
+def test_a_wrong_change_is_refused_with_what_was_expected(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ParameterError, match=message):
+        profile("lbm").replace(**changes)
+
+
+def test_an_older_st_build_hangs_at_sizes_that_it_accepts() -> None:
+    assert (profile("st-2021").max_frags, profile("st-2021").hangs_from, profile("st-2021").usable_frags) == (
+        *(2151, 2040, 2039),
+    )
+    assert profile("st").usable_frags == 2151
+
+
+def test_mc_group_ids_that_the_stacks_serve() -> None:
+    assert _names(mc_group_ids=(0,)) == {"loramac-node", "mbed"}
+    assert _names(mc_group_ids=(0, 1, 2)) == {"xdot"}
+
+
+def test_radios_of_the_stacks() -> None:
+    assert _names(radio="sx126x") == {"st", "st-v2", "st-2021"}
+    assert profile("st").energy.listening == 0.0196
+    assert profile("lbm").replace(radio=Radio(listening=0.02, sending=0.1)).energy.listening == 0.02
+
+
+def test_a_table_changes_its_base() -> None:
+    mine = from_table(DeviceProfile, {"name": "meter", "base": "lbm", "max_frags": 850}, "profiles.meter")
+    assert mine == profile("lbm").replace(name="meter", max_frags=850)
+    assert from_table(DeviceProfile, {"name": "x"}, "profiles.x") == profile("generic").replace(name="x")
+    own_radio = {"name": "x", "base": "lbm", "radio": {"listening": 0.02, "sending": 0.1}}
+    assert from_table(DeviceProfile, own_radio, "profiles.x").energy == Radio(listening=0.02, sending=0.1)
+
+
 def test_a_profile_is_read_from_a_table() -> None:
     mine = from_table(
         DeviceProfile,
@@ -209,7 +281,9 @@ def test_a_profile_is_read_from_a_table() -> None:
     [
         ({}, r"profiles\[0\]: name is missing"),
         ({"name": "x", "late": 1}, "unknown key 'late'"),
-        ({"name": "x", "late_uncoded": "lost"}, "late_uncoded"),
+        ({"name": "x", "base": "lbn"}, r"profiles\[0\]: base: 'lbn' is not known, expected one of lbm, loramac-node"),
+        ({"name": "x", "late_uncoded": "lost"}, "late_uncoded: 'lost' is not one of 'accepted', 'dropped'"),
+        ({"name": "x", "radio": {"listening": 1}}, r"radio: sending is missing"),
         ({"name": "x", "dialects": ["3.0.0"]}, "dialects"),
         ({"name": "x", "max_frags": 0}, r"profiles\[0\]: profile 'x': max_frags: 0"),
     ],

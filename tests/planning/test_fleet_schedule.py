@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 
 import pytest
@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fuota_fec.codec.block import n_coded_of
+from fuota_fec.devices.radios import radio
 from fuota_fec.errors import ParameterError
 from fuota_fec.planning.fleet_schedule import EnergyModel, Sending, fleet_schedule
 from fuota_fec.radio.airtime import (
@@ -305,3 +306,13 @@ def test_time_on_air_counts_the_header() -> None:
     on_air = time_on_air(FRAME_OVERHEAD_LEN + DATA_FRAGMENT_HEADER_LEN + group.frag_size, EU868.data_rate(0))
     assert group.time.frame_time == on_air
     assert group.air_time == group.n_frags * on_air
+
+
+def test_the_energy_model_of_a_radio_has_its_powers_and_the_rest() -> None:
+    assert asdict(EnergyModel.of(radio("sx127x"))) == pytest.approx(asdict(EnergyModel()))
+    model = EnergyModel.of(radio("sx126x"), tx_time=10.0, until_time_out=True)
+    assert (model.tx_time, model.until_time_out) == (10.0, True)
+    assert model.energy(100, 110) == pytest.approx(100 * 0.0196 + 10 * 0.333 + 6.4)
+    assert EnergyModel.of(radio("sx126x"), voltage=3.6).energy(100, 100) == pytest.approx(100 * 0.0196 + 6.4)
+    with pytest.raises(ParameterError, match="voltage: 0 V is not above 0"):
+        EnergyModel.of(radio("sx126x"), voltage=0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -203,8 +204,15 @@ class Driver:
         return self._and_tick(self.receive(Uplink(dev(i), f_port, payload, at)))
 
     def say(self, i: int, *commands: Command, received_at: float | None = None) -> list[Event]:
-        """A device sends commands, all of one package."""
-        return self.up(i, port_of(commands[0]), b"".join(command.encode() for command in commands), received_at)
+        """A device sends commands, all of one package, with versions in the byte order of its stack."""
+        payload = b"".join(self.as_sent(i, command).encode() for command in commands)
+        return self.up(i, port_of(commands[0]), payload, received_at)
+
+    def as_sent(self, i: int, command: Command) -> Command:
+        device = self.machine.state.devices.get(dev(i))
+        if device is None or not isinstance(command, firmware.DevVersionAns):
+            return command
+        return replace(command, fw_version=device.profile.version_on_air(command.fw_version))
 
     def hand_over(self, request: Requested, f_cnt: int | None = None) -> list[Event]:
         if f_cnt is None and self.network.owns_f_cnt and request.group is not None:

@@ -6,6 +6,8 @@ import dataclasses
 
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.config import CampaignConfig, Device, Group
+from fuota_fec.devices.profiles import profile
+from fuota_fec.devices.radios import Radio
 
 SMALL = CampaignConfig(
     id="c",
@@ -18,6 +20,14 @@ SMALL = CampaignConfig(
 )
 CONFIGS = [
     SMALL,
+    dataclasses.replace(
+        SMALL,
+        devices=(dataclasses.replace(SMALL.devices[0], profile="meter"),),
+        profiles=(
+            profile("lbm").replace(name="meter", max_frags=850, max_losses=850),
+            profile("st").replace(name="other", radio=Radio(listening=0.02, sending=0.1)),
+        ),
+    ),
     dataclasses.replace(
         SMALL,
         id="Zähler",

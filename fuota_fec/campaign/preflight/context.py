@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from fuota_fec.campaign.config import CampaignConfig, Device, Group
 from fuota_fec.campaign.messages import NetworkCapabilities
 from fuota_fec.campaign.plan import GroupPlan, Plan
-from fuota_fec.devices.profiles import DeviceProfile, profile
+from fuota_fec.devices.profiles import DeviceProfile
 
 ANY = frozenset({"firmware", "binary", "multicast"})
 TRANSFER = frozenset({"firmware", "binary"})
@@ -18,17 +18,15 @@ FIRMWARE = frozenset({"firmware"})
 """Kinds of campaign that a rule applies to."""
 
 
-class DeviceTraits(NamedTuple):
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceTraits:
     """Traits of a device that rules look at. Devices with the same traits are checked once."""
 
     profile_name: str
+    profile: DeviceProfile = field(compare=False)  # One for a name; comparing its fields takes long in large fleets.
     lorawan: Literal["1.0", "1.1"]
     downlink_dr: int | None
     root_key_known: bool
-
-    @property
-    def profile(self) -> DeviceProfile:
-        return profile(self.profile_name)
 
 
 @dataclass(frozen=True, kw_only=True)  # Not slotted: cached properties need a __dict__.
@@ -85,6 +83,7 @@ class Context:
         for device in self.devices[group]:
             traits = DeviceTraits(
                 profile_name=device.profile,
+                profile=self.config.profile_of(device),
                 lorawan=device.lorawan,
                 downlink_dr=device.downlink_dr,
                 root_key_known=self.root_key_known(device),

@@ -9,7 +9,8 @@ from typing import Literal
 from fuota_fec.campaign import reasons
 from fuota_fec.campaign.questions.question import OK, Question, Verdict, data_complete
 from fuota_fec.campaign.state import CampaignState, Data, DeviceState
-from fuota_fec.devices.profiles import RebootVerb
+from fuota_fec.devices.profiles import DeviceProfile, RebootVerb
+from fuota_fec.errors import WireError
 from fuota_fec.wire import firmware
 from fuota_fec.wire.clock import gps_from_unix, gps_to_wire
 from fuota_fec.wire.commands import Command
@@ -20,6 +21,26 @@ one."""
 LEAST_COUNTDOWN = 60
 """Shortest countdown, s. A device that reboots at once may not answer."""
 LONGEST_COUNTDOWN = firmware.CANCEL_COUNTDOWN - 1
+
+
+def read_answers(payload: bytes, profile: DeviceProfile) -> list[Command]:
+    """Commands of a payload of TS006, with firmware versions as numbers whatever order the stack sends their bytes in.
+    WireError as for `wire.firmware.decode`."""
+    try:
+        commands = firmware.decode(payload, uplink=True)
+    except WireError as error:
+        error.commands = tuple(_in_order(command, profile) for command in error.commands)
+        raise
+    return [_in_order(command, profile) for command in commands]
+
+
+def _in_order(command: Command, profile: DeviceProfile) -> Command:
+    if isinstance(command, firmware.DevVersionAns):
+        return replace(command, fw_version=profile.version_on_air(command.fw_version))
+    if isinstance(command, firmware.DevUpgradeImageAns) and command.next_firmware_version is not None:
+        return replace(command, next_firmware_version=profile.version_on_air(command.next_firmware_version))
+    return command
+
 
 # ---- DevRebootTime ---------------------------------------------------------------------------------------
 
@@ -261,10 +282,10 @@ LAST_VERSION = Question(
 """Last question to a device that was silent before: its version decides, as long as there is time."""
 
 
-def _delete_request(state: CampaignState, _device: DeviceState, _now: float) -> Command:
+def _delete_request(state: CampaignState, device: DeviceState, _now: float) -> Command:
     version = state.config.firmware_version
     assert version is not None
-    return firmware.DevDeleteImageReq(firmware_to_delete_version=version)
+    return firmware.DevDeleteImageReq(firmware_to_delete_version=device.profile.version_on_air(version))
 
 
 def _delete_read(_state: CampaignState, _device: DeviceState, command: Command, _received_at: float) -> Verdict | None:

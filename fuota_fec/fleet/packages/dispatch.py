@@ -9,15 +9,17 @@ from __future__ import annotations
 from functools import lru_cache
 
 from fuota_fec.campaign.config import Ports
+from fuota_fec.devices.profiles import DeviceProfile
 from fuota_fec.errors import WireError
 from fuota_fec.fleet.device_state import DeviceState
+from fuota_fec.fleet.packages import one_context
 from fuota_fec.fleet.packages.clock import CLOCK
 from fuota_fec.fleet.packages.firmware import FIRMWARE
 from fuota_fec.fleet.packages.fragmentation import FRAGMENTATION, receive_fragment
 from fuota_fec.fleet.packages.multicast import MULTICAST
 from fuota_fec.fleet.packages.package import Answers, Package
 from fuota_fec.fleet.quirks import understands
-from fuota_fec.wire.commands import Command, PackageVersionAns, PackageVersionReq
+from fuota_fec.wire.commands import Command, PackageVersionAns, PackageVersionReq, UnknownCommand
 from fuota_fec.wire.fragmentation import DataFragment, FragSessionStatusReq
 
 _DATA_FRAGMENT = bytes((DataFragment.CID,))
@@ -32,6 +34,8 @@ def handle(state: DeviceState, f_port: int, payload: bytes, now: float, group: i
     package = _package_at(state.ports, f_port)
     if package is None or not package.present(state.profile):
         return ()
+    if package is FRAGMENTATION and state.profile.one_context:
+        return one_context.read(state, payload, now)
     version = package.version_of(state)
     commands, garbled = _read(package, payload, version)
     if garbled:
@@ -49,7 +53,28 @@ def handle(state: DeviceState, f_port: int, payload: bytes, now: float, group: i
             answers.append((answer, state.answer_delay()))
         elif (handler := package.handlers.get(kind)) is not None and understands(state.profile, kind):
             answers += handler(state, command, now)
+    if package is FRAGMENTATION:
+        return _sent(state.profile, commands, answers, garbled=garbled)
     return answers
+
+
+def _sent(
+    profile: DeviceProfile, commands: tuple[Command, ...], answers: list[tuple[Command, float]], *, garbled: bool
+) -> Answers:
+    """The answers of TS004 that the stack sends: all of them, unless the message silences it, as far as they fit."""
+    if profile.unknown_command_silences and (garbled or any(isinstance(c, UnknownCommand) for c in commands)):
+        return ()
+    if profile.status_silences and any(isinstance(command, FragSessionStatusReq) for command in commands):
+        return ()
+    if profile.max_answer_len is None:
+        return answers
+    fitting, left = [], profile.max_answer_len
+    for answer, delay in answers:
+        length = len(answer.encode())
+        if length <= left:
+            fitting.append((answer, delay))
+            left -= length
+    return fitting
 
 
 def fragment_in(payload: bytes) -> DataFragment | None:

@@ -12,7 +12,13 @@ from fuota_fec.wire.clock import unix_from_gps
 
 
 def _dev_version(state: DeviceState, _command: firmware.DevVersionReq, _now: float) -> Answers:
-    yield firmware.DevVersionAns(fw_version=state.fw_version, hw_version=state.hw_version), state.answer_delay()
+    yield version_of(state), state.answer_delay()
+
+
+def version_of(state: DeviceState) -> firmware.DevVersionAns:
+    """The device's report of its versions."""
+    fw_version = state.profile.version_on_air(state.fw_version)
+    return firmware.DevVersionAns(fw_version=fw_version, hw_version=state.hw_version)
 
 
 def _dev_reboot_time(state: DeviceState, command: firmware.DevRebootTimeReq, now: float) -> Answers:
@@ -57,13 +63,14 @@ def _dev_upgrade_image(state: DeviceState, _command: firmware.DevUpgradeImageReq
     release = state.stored_release() if state.profile.tells_image is not False else None
     hidden = state.stored is None or state.profile.tells_image is False
     status = 0 if hidden else 1 if release is None else firmware.VALID_IMAGE
-    yield firmware.DevUpgradeImageAns(up_image_status=status, next_firmware_version=release), state.answer_delay()
+    version = None if release is None else state.profile.version_on_air(release)
+    yield firmware.DevUpgradeImageAns(up_image_status=status, next_firmware_version=version), state.answer_delay()
 
 
 def _dev_delete_image(state: DeviceState, command: firmware.DevDeleteImageReq, _now: float) -> Answers:
     """A refused request changes nothing: an incomplete block of a device that stores no image is still received."""
     release = state.stored_release() if state.profile.deletes_image is not False else None
-    other = release is not None and release != command.firmware_to_delete_version
+    other = release is not None and release != state.profile.version_on_air(command.firmware_to_delete_version)
     if release is not None and not other:
         state.discard_image()
     answer = firmware.DevDeleteImageAns(error_no_valid_image=release is None, error_invalid_version=other)

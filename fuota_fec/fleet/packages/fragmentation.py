@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from fuota_fec.devices.stack_quirks import Deletion
 from fuota_fec.fleet.decoding import Reception
 from fuota_fec.fleet.device_state import DeviceState, FragSession
 from fuota_fec.fleet.packages.package import Answers, Package
 from fuota_fec.fleet.quirks import MISSING, RECEIVED, has_room
 from fuota_fec.fleet.reception import BlockReception
 from fuota_fec.wire import fragmentation, keys
+from fuota_fec.wire.commands import Command, UnknownCommand
+from fuota_fec.wire.fragmentation import MAX_MISSING_FRAG
 
 # ---- sessions --------------------------------------------------------------------------------------------
 
@@ -21,7 +24,8 @@ def _frag_session_setup(state: DeviceState, command: fragmentation.FragSessionSe
     answer = fragmentation.FragSessionSetupAns(
         frag_index=frag_index,
         # Padding belongs to the last fragment; more padding than that leaves no such block.
-        frag_algo_unsupported=command.frag_algo != 0 or command.padding >= command.frag_size,
+        frag_algo_unsupported=command.frag_algo != 0
+        or ("padding" in profile.setup_checks and command.padding >= command.frag_size),
         not_enough_memory=not has_room(profile, command),
         frag_index_unsupported=frag_index >= profile.n_sessions,
         session_cnt_replay=command.session_cnt is not None and command.session_cnt <= last,
@@ -29,30 +33,45 @@ def _frag_session_setup(state: DeviceState, command: fragmentation.FragSessionSe
     known = state.sessions.get(frag_index)
     continues = known is not None and known.setup == command and not profile.setup_restarts
     if answer == fragmentation.FragSessionSetupAns(frag_index=frag_index) and not continues:
-        _open_session(state, command)
+        open_session(state, command)
     yield answer, state.answer_delay()
 
 
-def _open_session(state: DeviceState, setup: fragmentation.FragSessionSetupReq) -> None:
+def open_session(state: DeviceState, setup: fragmentation.FragSessionSetupReq) -> None:
     """Opens a session. Other sessions with the same decoder lose their fragments and take the shape of its block."""
     profile = state.profile
     make = Reception if state.batch is None else state.batch.join
     solvable = profile.solvable_losses(setup.nb_frag)
-    reception = make(setup.nb_frag, setup.frag_size, state.dialect, profile.late_uncoded, solvable)
     number = setup.frag_index % profile.n_decoders
+    last = state.decoders.get(number)
+    reception = make(
+        setup.nb_frag,
+        setup.frag_size,
+        state.dialect,
+        profile.late_uncoded,
+        solvable,
+        profile.overrun,
+        last_number=last.last_number if last is not None and profile.counts_outlive_setup else 0,
+        memory_error=last is not None and last.memory_full and profile.memory_error_outlives_setup,
+    )
     state.close_session(setup.frag_index)
     for frag_index, session in state.sessions.items():
         if frag_index % profile.n_decoders == number:
             session.reception = reception
             state.block_reports.pop(frag_index, None)
-    state.sessions[setup.frag_index] = FragSession(setup, reception)
+    state.sessions[setup.frag_index] = FragSession(setup, reception, checks_group=profile.checks_group_mask)
     state.decoders[number] = reception
 
 
 def _frag_session_delete(state: DeviceState, command: fragmentation.FragSessionDeleteReq, _now: float) -> Answers:
     """Deletes the session. Its image, if it is complete, stays stored."""
-    missing = command.frag_index not in state.sessions
-    state.close_session(command.frag_index)
+    session, deletion = state.sessions.get(command.frag_index), state.profile.deletion
+    missing = session is None or session.deleted
+    if session is None or deletion is Deletion.STOPS:
+        state.close_session(command.frag_index)
+    else:
+        session.deleted = True
+        session.stopped = deletion is Deletion.STOPS_UNBEGUN and not session.begun
     answer = fragmentation.FragSessionDeleteAns(frag_index=command.frag_index, session_does_not_exist=missing)
     yield answer, state.answer_delay()
 
@@ -84,7 +103,7 @@ def complete_block(state: DeviceState, session: FragSession, block: bytes, now: 
     image = _image_of(block, setup.padding)
     checked = setup.ack_reception or not state.profile.mic_needs_ack_reception
     session.reception.mic_error = checked and setup.mic is not None and setup.mic != _mic(state, setup, image)
-    if not session.reception.mic_error:
+    if not session.reception.mic_error or state.profile.stores_wrong_mic:
         state.store(image, now)
     if setup.ack_reception:
         state.report_block(setup.frag_index, now + _spread(state, session))
@@ -110,30 +129,42 @@ def _mic(state: DeviceState, setup: fragmentation.FragSessionSetupReq, image: by
 def _frag_data_block_received(
     state: DeviceState, command: fragmentation.FragDataBlockReceivedAns, _now: float
 ) -> Answers:
-    state.block_reports.pop(command.frag_index, None)
-    return ()
+    report = state.block_reports.pop(command.frag_index, None)
+    if report is not None and report.again and state.profile.report_sent_again:
+        mic_error = state.sessions[command.frag_index].reception.mic_error
+        request = fragmentation.FragDataBlockReceivedReq(frag_index=command.frag_index, mic_error=mic_error)
+        yield request, state.answer_delay()
 
 
 # ---- status ----------------------------------------------------------------------------------------------
 
 
 def _frag_session_status(state: DeviceState, command: fragmentation.FragSessionStatusReq, _now: float) -> Answers:
-    """A request to devices with missing fragments only is answered unless the answer reports none missing."""
+    """A request to devices with missing fragments only is answered unless none are missing, as the stack counts."""
     profile, frag_index = state.profile, command.frag_index
+    if (report := state.block_reports.get(frag_index)) is not None:
+        report.again = False
     session = state.sessions.get(frag_index)
+    exists = session is not None and not session.deleted
     layout = profile.status_version(state.dialect)
-    if session is not None and not session.begun and state.dialect in profile.blank_status:
-        answer = fragmentation.FragSessionStatusAns(version=layout, frag_index=0, nb_frag_received=0, missing_frag=0)
-    elif session is not None:
-        answer = _status(state, frag_index, session.reception, layout)
-    elif layout == "2.0.0":
-        answer = fragmentation.FragSessionStatusAns(version=layout, session_does_not_exist=True)
-    elif state.dialect in profile.status_without_session:
-        answer = _status(state, frag_index, state.decoders.get(frag_index % profile.n_decoders), layout)
-    else:
+    without_session = state.dialect in profile.status_without_session
+    if not exists and layout == "1.0.0" and not without_session:
         return
-    if command.participants or answer.missing_frag != 0:
-        yield answer, state.answer_delay() if session is None else _spread(state, session)
+    reception = state.decoders.get(frag_index % profile.n_decoders) if session is None else session.reception
+    answer: Command
+    if not exists and layout == "2.0.0" and not without_session:
+        missing = None
+        answer = fragmentation.FragSessionStatusAns(version=layout, session_does_not_exist=True)
+    else:
+        missing = 0 if reception is None else MISSING[profile.missing_count](reception)
+        if session is not None and not session.begun and state.dialect in profile.blank_status:
+            answer = _status(state, 0, None, layout)
+        else:
+            answer = _status(state, frag_index, reception, layout)
+        if not exists and layout == "2.0.0":
+            answer = _without_session(answer, mic_error=missing == 0 and (session is None or answer.mic_error))
+    if command.participants or missing != 0:
+        yield answer, _spread(state, session) if exists and session is not None else state.answer_delay()
 
 
 def _status(
@@ -150,11 +181,18 @@ def _status(
         version=layout,
         frag_index=frag_index,
         nb_frag_received=RECEIVED[profile.received_count](reception),
-        missing_frag=missing,
+        missing_frag=missing & MAX_MISSING_FRAG,
         not_enough_matrix_memory=full and layout == "1.0.0",
         memory_error=full and layout == "2.0.0",
         mic_error=reception.mic_error and not missing and layout == "2.0.0",
     )
+
+
+def _without_session(counts: fragmentation.FragSessionStatusAns, *, mic_error: bool) -> Command:
+    """An answer that has SessionDoesNotExist and, beyond the specification, counts."""
+    _, status, *rest = counts.encode()
+    flags = fragmentation.FragSessionStatusAns(version="2.0.0", session_does_not_exist=True, mic_error=mic_error)
+    return UnknownCommand(cid=counts.CID, payload=bytes((status | flags.encode()[1], *rest)))
 
 
 def _spread(state: DeviceState, session: FragSession) -> float:

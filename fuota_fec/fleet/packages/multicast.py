@@ -7,7 +7,7 @@ import math
 from fuota_fec.fleet.device_state import DeviceState, JoinedGroup, group_key
 from fuota_fec.fleet.packages.package import Answers, Package
 from fuota_fec.wire import keys, multicast
-from fuota_fec.wire.clock import gps_difference, gps_to_wire
+from fuota_fec.wire.clock import GPS_EPOCH, gps_difference, gps_to_wire
 
 _STATUS_HEAD_LEN = 2
 """Bytes of McGroupStatusAns before its groups."""
@@ -30,6 +30,9 @@ def _mc_group_status(state: DeviceState, command: multicast.McGroupStatusReq, _n
 
 
 def _mc_group_setup(state: DeviceState, command: multicast.McGroupSetupReq, _now: float) -> Answers:
+    if command.mc_group_id not in state.profile.mc_group_ids:
+        yield multicast.McGroupSetupAns(mc_group_id=command.mc_group_id, id_error=True), state.answer_delay()
+        return
     derive = keys.mc_root_key if state.lorawan == "1.0" else keys.mc_root_key_from_app_key
     mc_key = keys.unwrap_mc_key(keys.mc_ke_key(derive(state.root_key)), command.mc_key_encrypted)
     state.groups[command.mc_group_id] = JoinedGroup(
@@ -64,16 +67,32 @@ def _session(
     answer: type[multicast.McClassCSessionAns | multicast.McClassBSessionAns],
     duration: float,
 ) -> Answers:
-    """StartMissed belongs to 2.0.0. Stacks of 1.0.0 send it as well, and so does this device."""
+    """StartMissed belongs to 2.0.0. Stacks of 1.0.0 send it as well, and so does this device.
+
+    A clock that was never set shows the uptime, here 0. A stack that goes by it waits in a timer of 32 bits in ms.
+    """
+    profile = state.profile
     delay = state.answer_delay()
     group = state.groups.get(command.mc_group_id)
     own_gps = state.own_gps(now + delay)
     time_to_start = gps_difference(command.session_time, gps_to_wire(own_gps))
-    missed = state.clock_set and time_to_start < 0
+    missed = state.clock_set and time_to_start < profile.missed_start_undefined
     if group is None or missed:
-        yield answer(mc_group_id=command.mc_group_id, mc_group_undefined=group is None, start_missed=missed), delay
+        all_errors = group is None and profile.undefined_group_sets_all
+        yield (
+            answer(
+                mc_group_id=command.mc_group_id,
+                dr_error=all_errors,
+                freq_error=all_errors,
+                mc_group_undefined=group is None or profile.missed_start_undefined,
+                start_missed=missed and not profile.missed_start_undefined,
+            ),
+            delay,
+        )
         return
-    if not state.clock_set:
+    if not state.clock_set and profile.unset_clock_counts:
+        time_to_start = (command.session_time + GPS_EPOCH) * 1000 % 2**32 // 1000
+    elif not state.clock_set:
         yield answer(mc_group_id=command.mc_group_id, time_to_start=multicast.TIME_TO_START_UNKNOWN), delay
         return
     group.opens = float(math.floor(own_gps) + time_to_start)
@@ -85,6 +104,8 @@ def _session(
     else:
         group.device_class, group.periodicity = "C", 0
     shown = min(time_to_start, multicast.TIME_TO_START_UNKNOWN)
+    if not state.clock_set:
+        shown = (command.session_time + GPS_EPOCH) & multicast.TIME_TO_START_UNKNOWN
     yield answer(mc_group_id=command.mc_group_id, time_to_start=shown), delay
 
 

@@ -25,6 +25,16 @@ def _always(_profile: DeviceProfile) -> bool:
     return True
 
 
+@dataclass(frozen=True, slots=True)
+class Joined(Command):
+    """Answers that are sent as one uplink."""
+
+    answers: tuple[Command, ...]
+
+    def encode(self) -> bytes:
+        return b"".join(answer.encode() for answer in self.answers)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Package:
     """One package of a device."""

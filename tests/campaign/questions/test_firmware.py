@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from campaign_driver import NEW_VERSION, OLD_VERSION, T0
+from campaign_driver import NEW_VERSION, OLD_VERSION, T0, make_group
 
 from fuota_fec.campaign import questions
 from fuota_fec.campaign.messages import Requested, StageStarted
@@ -63,6 +63,27 @@ def test_the_version_is_compared_as_a_number(drive, version):
     d.succeed(1)
     assert d.status == "SUCCEEDED"
     assert d.device(1).fw_version == 0x02000000
+
+
+@pytest.mark.parametrize(
+    ("profile", "answer", "passes"),
+    [
+        ("st", "01 01020304 00000000", True),
+        ("st", "01 04030201 00000000", False),
+        ("st-v2", "01 01020304 00000000", True),
+        ("lbm", "01 04030201 00000000", True),
+        ("lbm", "01 01020304 00000000", False),
+    ],
+)
+def test_the_bytes_of_a_version_are_read_in_the_order_of_the_stack(drive, profile, answer, passes):
+    dialect = "2.0.0" if profile == "st-v2" else "1.0.0"
+    groups = (make_group(dialect=dialect, mc_version=dialect),)
+    d = drive(1, fw_version="1.2.3.4", each={"profile": profile}, groups=groups, fsize=40, stage=VERIFY)
+    d.wait(30)
+    d.sent(d.ask(1))
+    d.up(1, 203, bytes.fromhex(answer))
+    assert d.device(1).fw_version == (0x01020304 if passes else 0x04030201)
+    assert (d.status == "SUCCEEDED") is passes
 
 
 @pytest.mark.parametrize(

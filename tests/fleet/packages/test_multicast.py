@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from fuota_fec.devices.profiles import profile
 from fuota_fec.wire import keys, multicast
 from fuota_fec.wire.clock import unix_from_gps
 
@@ -15,6 +16,12 @@ MC_KEY = keys.Key(bytes(range(100, 116)))
 def test_a_group_setup_is_accepted(bench) -> None:
     b = bench()
     assert b.ask(b.group_request(mc_group_id=2)) == [multicast.McGroupSetupAns(mc_group_id=2)]
+
+
+def test_a_group_that_the_stack_does_not_serve_is_refused(bench) -> None:
+    b = bench(profile=profile("loramac-node"), dialect="1.0.0", mc_version="1.0.0")
+    assert b.ask(b.group_request(mc_group_id=1)) == [multicast.McGroupSetupAns(mc_group_id=1, id_error=True)]
+    assert b.ask(b.group_request(mc_group_id=0)) == [multicast.McGroupSetupAns(mc_group_id=0)]
 
 
 def test_a_class_c_session_is_answered_with_the_time_to_its_start(bench) -> None:

@@ -14,6 +14,7 @@ from fuota_fec.campaign.preflight.durations import (
     transmission_end,
 )
 from fuota_fec.campaign.preflight.finding import Findings, info, refuse, warn
+from fuota_fec.devices.profiles import PROFILES
 
 
 def _max_duration(context: Context) -> Findings:
@@ -75,8 +76,19 @@ def _stage_durations(context: Context) -> Findings:
 
 Check = Callable[[Context], Findings]
 
+
+def _profile_names(context: Context) -> Findings:
+    for own in context.config.profiles:
+        if own.name in PROFILES:
+            yield refuse(
+                f"profiles: {own.name!r} is the name of a built-in profile, expected another name",
+                f"Rename [profiles.{own.name}], and the profile of its devices.",
+            )
+
+
 RULES: Mapping[str, tuple[frozenset[str], Check]] = MappingProxyType(
     {
+        "profile_names": (ANY, _profile_names),
         "max_duration": (ANY, _max_duration),
         "session_start": (ANY, _session_start),
         "reboot_time": (FIRMWARE, _reboot_time),

@@ -1,32 +1,24 @@
-"""Rules about a device in its group: its profile, its keys, its downlinks.
+"""Rules about a device in its group: quirks of its stack, its keys, its downlinks. `limits.py` has those of its build.
 
 A rule looks at the traits of a device, and at fields of its profile; never at the name of a stack.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from fuota_fec.campaign.plan import GroupPlan
 from fuota_fec.campaign.preflight.context import ANY, FIRMWARE, TRANSFER, Context, DeviceTraits, n_counters
-from fuota_fec.campaign.preflight.finding import Finding, Findings, Severity, info, refuse, warn
-from fuota_fec.campaign.row_plan import mean_loss
+from fuota_fec.campaign.preflight.finding import Finding, Findings, Severity, refuse, warn
+from fuota_fec.campaign.preflight.rules import limits
 from fuota_fec.devices.profiles import Evidence, LateUncoded, MissingCount, RebootVerb
 from fuota_fec.errors import ParameterError
 from fuota_fec.radio.regions import region
 from fuota_fec.wire.fragmentation import FragSessionSetupReq
-from fuota_fec.wire.limits import DATA_FRAGMENT_HEADER_LEN
 from fuota_fec.wire.multicast import LAST_F_CNT, McClassCSessionReq, McGroupSetupReq
 
 LAST_16_BIT_F_CNT = 0xFFFF
-LARGEST_FRAG_SIZE = 242 - DATA_FRAGMENT_HEADER_LEN
-"""Bytes of the largest fragment that any data rate takes."""
-ONE_IN_A_HUNDRED = 2.33
-"""Standard deviations above the mean that one device in a hundred exceeds."""
-
-_OTHER_BUILD = 'set profile = "generic" if their build is known to take it'
 
 
 # --- Fragments -------------------------------------------------------------------------------------------------------
@@ -40,69 +32,6 @@ def _dialect(_context: Context, plan: GroupPlan, device: DeviceTraits) -> Findin
             f"{' or '.join(known)}: they would end with wrong bytes and no error",
             f'Put them into a group of dialect = "{known[-1]}".',
         )
-
-
-def _frag_count(context: Context, plan: GroupPlan, device: DeviceTraits) -> Findings:
-    most = device.profile.max_frags
-    if plan.n_frags > most:
-        needed, largest = -(-context.image_len // most), min(device.profile.max_frag_size, LARGEST_FRAG_SIZE)
-        shrink = f"Send at most {most * largest} bytes (a delta)"
-        if needed <= largest:
-            shrink = f"Set fsize to {needed} or more"
-        yield refuse(
-            f"{plan.n_frags} fragments, {device.profile.name} devices take at most {most}",
-            f"{shrink}, or {_OTHER_BUILD}.",
-        )
-
-
-def _frag_size(_context: Context, plan: GroupPlan, device: DeviceTraits) -> Findings:
-    least, most = device.profile.min_frag_size, device.profile.max_frag_size
-    if plan.frag_size < least:  # The plan keeps to the upper limit.
-        yield refuse(
-            f"fragments of {plan.frag_size} bytes, {device.profile.name} devices take {least} to {most}",
-            f"Set fsize within these limits, at a dr that allows it, or {_OTHER_BUILD}.",
-        )
-
-
-def _frag_size_multiple(_context: Context, plan: GroupPlan, device: DeviceTraits) -> Findings:
-    unit = device.profile.frag_size_multiple
-    if plan.frag_size % unit:
-        lower = plan.frag_size - plan.frag_size % unit
-        yield refuse(
-            f"fragments of {plan.frag_size} bytes, {device.profile.name} devices take multiples of {unit}",
-            f"Set fsize = {lower or unit} or fsize_optimization = {unit}, or {_OTHER_BUILD}.",
-        )
-
-
-def _image_len(context: Context, _plan: GroupPlan, device: DeviceTraits) -> Findings:
-    most = device.profile.max_image_len
-    if most is not None and context.image_len > most:
-        yield refuse(
-            f"the image has {context.image_len} bytes, {device.profile.name} devices take at most {most}",
-            "Send a delta or a compressed image.",
-        )
-
-
-def _solvable_losses(context: Context, plan: GroupPlan, device: DeviceTraits) -> Findings:
-    most = device.profile.solvable_losses(plan.n_frags)
-    if most is None or most >= plan.n_frags or not plan.sent_rows:
-        return
-    text = (
-        f"{device.profile.name} devices can solve {most} lost fragments of {plan.n_frags} ({most / plan.n_frags:.1%})"
-    )
-    loss = mean_loss(context.config, plan.group)
-    if loss is None:
-        yield info(f"{text}, however many coded ones are sent")
-        return
-    expected = loss * plan.n_frags
-    high = expected + ONE_IN_A_HUNDRED * math.sqrt(expected * (1 - loss))
-    remedy = (
-        f"Coded fragments do not help: use larger and so fewer fragments (fsize), a smaller image, or {_OTHER_BUILD}."
-    )
-    if expected > most:
-        yield refuse(f"{text}; at a loss of {loss:.1%} they lose {expected:.0f} on average", remedy)
-    elif high > most:
-        yield warn(f"{text}; at a loss of {loss:.1%} one in a hundred loses {high:.0f}", remedy)
 
 
 _CAROUSEL: Mapping[LateUncoded, tuple[Severity, str]] = MappingProxyType(
@@ -150,12 +79,11 @@ def _rows(_context: Context, plan: GroupPlan, device: DeviceTraits) -> Findings:
         )
 
 
-def _frag_index(context: Context, _plan: GroupPlan, device: DeviceTraits) -> Findings:
-    last = device.profile.n_sessions - 1
-    if context.config.frag_index > last:
-        yield refuse(
-            f"frag_index is {context.config.frag_index}, {device.profile.name} devices take 0 to {last}",
-            "Set frag_index = 0.",
+def _second_session(_context: Context, _plan: GroupPlan, device: DeviceTraits) -> Findings:
+    if device.profile.second_session_fails:
+        yield warn(
+            f"{device.profile.name} devices end a second session since their last reset with wrong bytes, or never",
+            "Reset the devices before the campaign, and before each retry.",
         )
 
 
@@ -337,14 +265,10 @@ Check = Callable[[Context, GroupPlan, DeviceTraits], Findings]
 RULES: Mapping[str, tuple[frozenset[str], Check]] = MappingProxyType(
     {
         "dialect": (TRANSFER, _dialect),
-        "frag_count": (TRANSFER, _frag_count),
-        "frag_size": (TRANSFER, _frag_size),
-        "frag_size_multiple": (TRANSFER, _frag_size_multiple),
-        "image_len": (TRANSFER, _image_len),
-        "solvable_losses": (TRANSFER, _solvable_losses),
+        **limits.RULES,
         "carousel": (TRANSFER, _carousel),
         "rows": (TRANSFER, _rows),
-        "frag_index": (TRANSFER, _frag_index),
+        "second_session": (TRANSFER, _second_session),
         "mic": (TRANSFER, _mic),
         "status": (TRANSFER, _status),
         "mc_version": (ANY, _mc_version),

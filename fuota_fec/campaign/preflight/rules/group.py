@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
 
 from fuota_fec.campaign.plan import GroupPlan
 from fuota_fec.campaign.preflight.context import ANY, TRANSFER, Context, n_counters
 from fuota_fec.campaign.preflight.durations import session_begins
 from fuota_fec.campaign.preflight.finding import Findings, info, refuse, warn
+from fuota_fec.devices.radios import Radio
 from fuota_fec.planning.fleet_schedule import EnergyModel, Sending
 from fuota_fec.planning.schedule import session_time_out
 from fuota_fec.radio.airtime import session_duration
@@ -106,24 +107,32 @@ def _frames(_context: Context, plan: GroupPlan) -> Findings:
 
 
 def _session(context: Context, plan: GroupPlan) -> Findings:
-    """TimeOut of the first session, and the energy of a device that listens until its end, for both lengths."""
+    """TimeOut of the first session, and the energy of a device that listens until its end, for both lengths.
+
+    The energy is that of the radios of the group's device profiles.
+    """
+    radios = {traits.profile.energy.name: traits.profile.energy for traits in context.alike(plan.group.name)}
     rest = max(context.config.max_duration - session_begins(context), plan.session_length)
     lengths = {"need": plan.session_need(plan.n_frames, 1), "duration": rest}
     chosen = context.config.session_length
     [other] = set(lengths) - {chosen}
     yield info(
-        f"session: {_listening(plan, lengths[chosen])}; with session_length = {other!r}: "
-        f"{_listening(plan, lengths[other])}"
+        f"session: {_listening(plan, radios.values(), lengths[chosen])}; with session_length = {other!r}: "
+        f"{_listening(plan, radios.values(), lengths[other])}"
     )
 
 
-def _listening(plan: GroupPlan, wanted: float) -> str:
+def _listening(plan: GroupPlan, radios: Iterable[Radio], wanted: float) -> str:
     device_class = plan.group.device_class
     time_out = session_time_out(0.0, wanted, device_class)
     length = session_duration(time_out, device_class=device_class)
     sending = Sending(periodicity=plan.group.periodicity if device_class == "B" else None)
-    energy = EnergyModel().energy(EnergyModel().receiving(plan.time, length, sending), length)
-    return f"TimeOut {time_out}, {length} s, {energy:.0f} J for a device that listens until its end"
+    energies = [
+        f"{model.energy(model.receiving(plan.time, length, sending), length):.0f} J ({radio.name})"
+        for radio in radios
+        for model in [EnergyModel.of(radio)]
+    ]
+    return f"TimeOut {time_out}, {length} s, {', '.join(energies)} for a device that listens until its end"
 
 
 Check = Callable[[Context, GroupPlan], Findings]

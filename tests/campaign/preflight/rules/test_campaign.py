@@ -5,8 +5,19 @@ from types import SimpleNamespace
 import pytest
 
 from fuota_fec.campaign.messages import NetworkCapabilities
+from fuota_fec.devices.profiles import profile
 
 TRANSMISSION = {"session_length": 131.0}
+
+
+def test_the_name_of_a_built_in_profile_is_refused_for_ones_own(sound: SimpleNamespace) -> None:
+    """Before the start only: a later version may have a built-in profile of a name that a journal has."""
+    config = sound.config(sound.device(stack="lbm"), profiles=(profile("lbm").replace(max_frags=850),))
+    assert config.profile_of(config.devices[0]).max_frags == 850
+    [finding] = sound.found(config, "profile_names")
+    assert finding.severity == "refuse"
+    assert finding.message == "profiles: 'lbm' is the name of a built-in profile, expected another name"
+    assert sound.found(sound.config(), "profile_names") == []
 
 
 @pytest.mark.parametrize(

@@ -53,89 +53,6 @@ def test_a_dialect_that_a_stack_does_not_speak_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("stack", "most"), [("lbm", 100), ("loramac-node", 21), ("st", 2151), ("actility-l476", 1000), ("zephyr", 16383)]
-)
-def test_more_fragments_than_a_stack_takes_are_refused(sound: SimpleNamespace, stack: str, most: int) -> None:
-    assert severities(sound, "frag_count", stack, changes={"n_frags": most}) == []
-    assert severities(sound, "frag_count", stack, changes={"n_frags": most + 1}) == ["refuse"]
-
-
-def test_the_fragment_count_finding_has_the_size_that_would_do(sound: SimpleNamespace) -> None:
-    [finding] = found(sound, "frag_count", changes={"n_frags": 105}, facts={"image_len": 5001})
-    assert finding.message == "105 fragments, lbm devices take at most 100"
-    assert finding.remedy.startswith("Set fsize to 51 or more, or set profile")
-    [finding] = found(sound, "frag_count", changes={"n_frags": 500}, facts={"image_len": 24000})
-    assert finding.remedy.startswith("Send at most 23900 bytes (a delta), or set profile")
-
-
-@pytest.mark.parametrize(
-    ("stack", "size", "expected"),
-    [
-        *(("lbm", 1, []), ("lbm", 100, [])),
-        *(("zephyr", 48, []), ("zephyr", 40, ["refuse"])),
-        *(("st", 40, []), ("st", 32, ["refuse"])),
-    ],
-)
-def test_fragments_smaller_than_a_stack_takes_are_refused(
-    sound: SimpleNamespace, stack: str, size: int, expected: list[str]
-) -> None:
-    findings = found(sound, "frag_size", stack, fsize=size)
-    assert [finding.severity for finding in findings] == expected
-
-
-def test_the_fragment_size_finding_has_both_limits(sound: SimpleNamespace) -> None:
-    [finding] = found(sound, "frag_size", "zephyr", fsize=40)
-    assert finding.message == "fragments of 40 bytes, zephyr devices take 48 to 232"
-
-
-def test_fragments_that_are_no_multiple_of_a_stacks_unit_are_refused(sound: SimpleNamespace) -> None:
-    assert severities(sound, "frag_size_multiple", "zephyr", fsize=56) == []
-    assert severities(sound, "frag_size_multiple", "lbm", fsize=55) == []
-    [finding] = found(sound, "frag_size_multiple", "zephyr", fsize=55)
-    assert finding.severity == "refuse"
-    assert "fragments of 55 bytes, zephyr devices take multiples of 8" in finding.message
-    assert "Set fsize = 48 or fsize_optimization = 8" in finding.remedy
-    [small] = found(sound, "frag_size_multiple", "st", fsize=5)
-    assert "Set fsize = 8 " in small.remedy
-
-
-def test_an_image_longer_than_a_stack_takes_is_refused(sound: SimpleNamespace, known_as_mine: Any) -> None:
-    mine = known_as_mine(replace(profile("lbm"), max_image_len=1000))
-    for image_len, expected in ((1000, []), (1001, ["refuse"])):
-        assert severities(sound, "image_len", mine, facts={"image_len": image_len}) == expected
-
-
-@pytest.mark.parametrize(
-    ("stack", "n_frags", "settings", "expected"),
-    [
-        ("loramac-node", 21, {}, ["info"]),
-        ("loramac-node", 21, {"redundancy": 0}, []),
-        ("loramac-node", 5, {}, []),  # all may be lost
-        ("loramac-node", 21, {"loss": 0.05}, []),
-        ("loramac-node", 21, {"loss": 0.15}, ["warn"]),
-        ("loramac-node", 21, {"loss": 0.3}, ["refuse"]),
-        ("lbm", 100, {"loss": 0.9}, []),
-        ("actility-l476", 1000, {"loss": 0.04}, []),
-        ("actility-l476", 1000, {"loss": 0.05}, ["warn"]),
-        ("actility-l476", 1000, {"loss": 0.07}, ["refuse"]),
-        ("zephyr", 100, {"loss": 0.21}, ["refuse"]),
-        ("generic", 1000, {"loss": 0.5}, []),
-    ],
-)
-def test_losses_that_a_stack_cannot_solve_are_named(
-    sound: SimpleNamespace, stack: str, n_frags: int, settings: dict[str, Any], expected: list[str]
-) -> None:
-    """Losses of uncoded fragments, whatever the number of coded ones."""
-    assert severities(sound, "solvable_losses", stack, changes={"n_frags": n_frags}, **settings) == expected
-
-
-def test_the_losses_finding_has_the_number_that_can_be_solved(sound: SimpleNamespace) -> None:
-    [finding] = found(sound, "solvable_losses", "actility-l476", changes={"n_frags": 1000}, loss=0.07)
-    assert "can solve 60 lost fragments of 1000 (6.0%); at a loss of 7.0% they lose 70 on average" in finding.message
-    assert "Coded fragments do not help" in finding.remedy
-
-
-@pytest.mark.parametrize(
     ("late", "n_coded", "allowed", "expected"),
     [
         (LateUncoded.ACCEPTED, 0, False, []),
@@ -179,11 +96,9 @@ def test_scattered_rows_are_warned_of_where_no_evidence_is_known(sound: SimpleNa
         assert severities(sound, "rows", stack, rows=FIRST_FIVE) == []
 
 
-def test_a_frag_index_beyond_a_stacks_sessions_is_refused(sound: SimpleNamespace, known_as_mine: Any) -> None:
-    assert severities(sound, "frag_index", frag_index=3) == []
-    mine = known_as_mine(DeviceProfile(name="mine", n_sessions=1))
-    assert severities(sound, "frag_index", mine, frag_index=1) == ["refuse"]
-    assert severities(sound, "frag_index", mine, frag_index=0) == []
+def test_a_stack_whose_second_session_fails_is_warned_of(sound: SimpleNamespace) -> None:
+    assert severities(sound, "second_session", "mbed") == ["warn"]
+    assert severities(sound, "second_session", "lbm") == []
 
 
 def test_a_mic_that_is_checked_with_ack_reception_only_is_warned_of(sound: SimpleNamespace) -> None:

@@ -6,6 +6,9 @@ from typing import Any
 
 import pytest
 
+from fuota_fec.devices.profiles import profile
+from fuota_fec.devices.radios import Radio
+
 
 def message(sound: SimpleNamespace, rule: str, **settings: Any) -> str:
     changes, group = settings.pop("changes", None), settings.pop("group", {})
@@ -119,8 +122,8 @@ def test_the_rate_of_answers_is_expected_by_period_pacing_and_spread(sound: Simp
 def test_the_session_is_shown_with_the_energy_of_both_lengths(sound: SimpleNamespace) -> None:
     """5 s before the first of 26 frames, one every 5 s: 135 s · 1.25 + 60 s are 229 s. 48 mW while a device listens. A
     network with summaries every 60 s, as is assumed of an unknown one, takes 1565 s · 1.25 + 60 s."""
-    need = "TimeOut 8, 256 s, 12 J for a device that listens until its end"
-    duration = "TimeOut 15, 32768 s, 1573 J for a device that listens until its end"
+    need = "TimeOut 8, 256 s, 12 J (sx127x) for a device that listens until its end"
+    duration = "TimeOut 15, 32768 s, 1573 J (sx127x) for a device that listens until its end"
     shown = message(sound, "session", session_length="need", summary_reports_disabled=True)
     assert shown == f"info: group 'g': session: {need}; with session_length = 'duration': {duration}"
     shown = message(sound, "session", session_length="duration", summary_reports_disabled=True)
@@ -131,7 +134,7 @@ def test_the_session_is_shown_with_the_energy_of_both_lengths(sound: SimpleNames
 
 def test_a_session_of_class_b_is_counted_in_beacon_periods(sound: SimpleNamespace) -> None:
     shown = message(sound, "session", group={"device_class": "B", "periodicity": 4})
-    assert "session: TimeOut 5, 4096 s, 1 J for a device that listens until its end" in shown
+    assert "session: TimeOut 5, 4096 s, 1 J (sx127x) for a device that listens until its end" in shown
 
 
 def test_the_frames_of_a_session_are_counted(sound: SimpleNamespace) -> None:
@@ -145,3 +148,10 @@ def test_the_frames_of_a_session_are_counted(sound: SimpleNamespace) -> None:
     assert "21 uncoded and up to 40 coded fragments of 48 bytes: up to 61 frames" in adaptive
     assert "the last of the first round" in adaptive
     assert severities(sound, "frames", kind="multicast") == []
+
+
+def test_the_energy_of_a_session_is_that_of_the_radios_of_the_group(sound: SimpleNamespace) -> None:
+    a, b, c = (sound.device(eui, stack) for eui, stack in zip(sound.euis, ("lbm", "st", "meter"), strict=True))
+    mine = profile("lbm").replace(name="meter", radio=Radio(name="mine", listening=1.0, sending=1.0))
+    [finding] = sound.found(sound.config(a, b, c, profiles=(mine,)), "session")
+    assert "TimeOut 8, 256 s, 12 J (sx127x), 11 J (sx126x), 256 J (mine) for a device that listens" in finding.message
