@@ -6,8 +6,9 @@ from dataclasses import replace
 
 from fuota_fec.campaign import repair
 from fuota_fec.campaign.questions.question import OK, Question, Verdict, data_complete, refusal, verdict_of
+from fuota_fec.campaign.row_plan import UNKNOWN_LOSS
 from fuota_fec.campaign.state import LAST_SESSION_CNT, CampaignState, DeviceState
-from fuota_fec.devices.status_reading import Completion, read_status
+from fuota_fec.devices.status_reading import Completion, Reading, read_status
 from fuota_fec.wire import firmware, fragmentation
 from fuota_fec.wire.commands import Command
 
@@ -125,7 +126,10 @@ def _status_read(state: CampaignState, device: DeviceState, command: Command, _r
     n_sent = group.n_requested + device.n_repaired if once or group.plan.fec else None
     helped = group.plan.adaptive or state.config.unicast_repair_max > 0
     n_frags = group.plan.n_frags
-    reading = read_status(device.profile, command, n_frags, n_sent=n_sent, once=once, can_be_helped=helped)
+    in_order = state.config.rows in (None, "first")
+    reading = read_status(
+        device.profile, command, n_frags, n_sent=n_sent, once=once, can_be_helped=helped, in_order=in_order
+    )
     likely = reading.completion is Completion.LIKELY
     if reading.completion is Completion.UNKNOWN and state.config.kind == "firmware":
         likely = reading.needed is None  # The version will show it.
@@ -135,8 +139,16 @@ def _status_read(state: CampaignState, device: DeviceState, command: Command, _r
         reason="" if ok else reading.reason,
         note="complete by counts that are no proof" if likely else "",
         needed=reading.needed,
-        loss=reading.loss,
+        loss=_news_of_loss(device, reading),
     )
+
+
+def _news_of_loss(device: DeviceState, reading: Reading) -> float | None:
+    """The reported loss. A lower bound is news only if it is above the loss that is expected of the device."""
+    expected = UNKNOWN_LOSS if device.loss is None else device.loss
+    if reading.loss is None or reading.loss_exact or reading.loss > expected:
+        return reading.loss
+    return None
 
 
 FRAG_SESSION_STATUS = Question(

@@ -141,11 +141,11 @@ def test_a_request_that_no_gateway_sent_goes_out_again_at_most_twice(drive) -> N
 
 
 def test_devices_answer_in_the_layout_of_their_profile(drive, group_of) -> None:
-    """ST's 2.0.0 build has the layout of 1.0.0."""
+    """ST's 2.0.0 build has the layout of 1.0.0. Its counts may be those of an earlier session."""
     d = drive(1, groups=(group_of(version="2.0.0", mc_version="2.0.0"),), fsize=40, each={"profile": "st-v2"}, **BINARY)
     d.sent(d.ask(1))
-    d.say(1, ans(received=3))
-    assert (d.status, d.device(1).status) == ("SUCCEEDED", "passed")
+    d.say(1, ans(received=1))
+    assert (d.status, d.device(1).status) == ("SUCCEEDED", "unverified")
 
 
 # ---- answers ---------------------------------------------------------------------------------------------

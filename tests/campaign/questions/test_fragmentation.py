@@ -177,8 +177,9 @@ def test_losses_that_were_repaired_many_times_over_do_not_prove_a_binary_transfe
 def test_a_stack_that_answers_in_the_other_layout_is_understood(drive, group_of):
     """ST's 2.0.0 build sends the status of 1.0.0: counts first, then the flags."""
     d = adaptive(drive, group_of, "st-v2", V2, fsize=40)
-    d.say(1, answer(N_FRAGS - 5, 0, V1, not_enough_matrix_memory=True))
-    assert "its memory for the matrix is full" in last_status(d).reason
+    d.say(1, answer(N_FRAGS - 5, 2, V1, not_enough_matrix_memory=True))
+    assert last_status(d).reason == "missing 7 fragments"
+    assert last_status(d).needed == 7, "the error bit is that of an earlier session: two losses fit into the memory"
 
 
 def test_a_report_that_is_repeated_every_other_second_is_answered_once_at_a_time(drive, group_of):
