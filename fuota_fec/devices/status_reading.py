@@ -130,10 +130,10 @@ def _read_needed(c: _Counts) -> Reading:
 
 
 def _read_needed_or_one(c: _Counts) -> Reading:
-    """0 is complete, or 256 needed. 1 is one needed, or a reception without loss."""
+    """0 is complete, or 256 needed. 1 is one needed, or a reception without loss, whose count stands at M."""
     heard_enough = c.received >= c.n_frags
     one_means_none = c.missing == 1 and heard_enough
-    if c.can_be_helped:
+    if c.can_be_helped and c.received != c.n_frags:
         one_means_none = one_means_none and _lost_nothing(c.received, c.n_frags, c.n_sent or c.n_frags)
     if one_means_none and c.mic_error:
         return Reading(Completion.WRONG, "image not valid: MIC error")
@@ -190,9 +190,7 @@ def _read_no_loss(c: _Counts, *, ambiguous: bool) -> Reading:
         needed = _less_repaired(BYTE, c.n_frags, c.n_sent or c.n_frags)
         return c.unknown(f"the device lost {BYTE}, or heard none", needed or None)
     if earlier:
-        return Reading(
-            Completion.INCOMPLETE, "missing all fragments: its counts are those of an earlier session", c.n_frags
-        )
+        return c.unknown("the counts are those of an earlier session")
     return Reading(Completion.COMPLETE)
 
 

@@ -44,7 +44,8 @@ class Device:
         if self.rng.random() < self.loss:
             return
         self.numbers.add(frag_nb)
-        self.last = frag_nb
+        if self.last < N_FRAGS or self.lost:
+            self.last = frag_nb  # A device that lost nothing is complete, and counts no further.
         self.heard += frag_nb <= N_FRAGS
         self.coded += frag_nb > N_FRAGS
 
@@ -186,11 +187,11 @@ def test_a_binary_transfer_ends_right_where_counts_tell(campaign, name) -> None:
 
 @pytest.mark.parametrize("name", ["loramac-node", "st", "st-v2"])
 def test_a_binary_transfer_over_stacks_that_do_not_tell_does_not_pass_anybody_without_proof(campaign, name) -> None:
-    """Devices without losses report that; counts of the others prove nothing."""
+    """Counts without losses may be those of an earlier session; counts of the other devices leave it open."""
     d, devices = campaign(name, [0.0, 0.0, 0.2, 0.3], kind="binary")
     live(d, devices)
     statuses = [x.status for x in d.campaign.status().devices]
-    assert statuses == ["passed", "passed", "unverified", "unverified"]
+    assert statuses == ["unverified"] * 4
     assert n_coded(d) < 60
     assert all(device.complete for device in devices.values())
 

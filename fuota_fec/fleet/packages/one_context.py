@@ -150,7 +150,7 @@ def read(state: DeviceState, payload: bytes, now: float) -> Answers:
     """Carries out a message, which came by unicast or multicast. All its answers are one uplink."""
     reader = _Reader(state, payload, now)
     reader.run()
-    if reader.failed:
+    if reader.failed and payload[0] != fragmentation.DataFragment.CID:
         state.n_garbage += 1
     if reader.failed or not reader.answers:
         return ()
