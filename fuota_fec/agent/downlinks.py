@@ -102,7 +102,7 @@ class DownlinkBuilder:
             mc_addr=mc_addr,
             mc_app_s_key=keys.mc_app_s_key(mc_key, mc_addr),
             mc_nwk_s_key=keys.mc_nwk_s_key(mc_key, mc_addr),
-            dr=group.dr,
+            dr=group.downlink_dr,
             frequency_hz=group.frequency_hz,
             device_class=group.device_class,
             periodicity=group.periodicity,

@@ -126,7 +126,7 @@ class GroupPlan:
 
     def air_time(self, payload_len: int) -> float:
         """Air time of a frame with so many bytes of payload, s."""
-        return frame_time(payload_len, region(self.group.region).data_rate(self.group.dr))
+        return frame_time(payload_len, region(self.group.region).data_rate(self.group.downlink_dr))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,7 +239,7 @@ def _plan_group(
         return transmission_time(
             n,
             DATA_FRAGMENT_HEADER_LEN + frag_size,
-            region(group.region).data_rate(group.dr),
+            region(group.region).data_rate(group.downlink_dr),
             mcast_msg_delay_s=config.mcast_msg_delay / 1000,
             duty_cycle=duty_cycle / _sharing(config, group),
             network_pacing_s=network.pacing if network is not None else 0.0,
@@ -292,7 +292,7 @@ def _pacing(config: CampaignConfig, network: NetworkCapabilities | None, spacing
 
 def _frag_size(config: CampaignConfig, group: Group, profile_names: set[str]) -> int:
     max_app_payload = region(group.region).max_app_payload(
-        group.dr, dwell_time=group.dwell_time, repeater=config.repeater
+        group.downlink_dr, dwell_time=group.dwell_time, repeater=config.repeater
     )
     profiles = [profile(name) for name in profile_names]
     largest = min((p.max_frag_size for p in profiles), default=255)

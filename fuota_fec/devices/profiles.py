@@ -140,6 +140,12 @@ class DeviceProfile:
     mc_versions: tuple[Version, ...] = ("1.0.0", "2.0.0")
     class_b: bool | None = None
     class_c: bool | None = True
+    class_b_hopping: bool | None = None
+    """Whether DLFrequency 0 of a class B session (TS005 2.0.0) is taken for the region's ping slot channels."""
+    sessions_2g4: bool | None = None
+    """Whether DLFrequency is read in steps of 200 Hz at 2.4 GHz."""
+    new_data_rates: bool = False
+    """Whether stack and radio receive SF5 and SF6 below 1 GHz, the data rates of RP002-1.0.5."""
     first_f_cnt_16_bits: bool = True
     """Whether the 16 counter bits of the first multicast frame are used as the whole counter."""
     mc_group_status: bool = False
@@ -231,6 +237,8 @@ _LBM = DeviceProfile(
     blank_status=("2.0.0",),  # run
     max_answer_len=15,  # run
     class_b=True,  # run
+    class_b_hopping=False,  # read: 0 is outside the band, answered with FreqError
+    sessions_2g4=False,  # read: DLFrequency times 100 in every region, answered with FreqError
     first_f_cnt_16_bits=True,  # read: the stored counter starts as "none yet"
     mc_group_status=True,  # run; 15 bytes hold two groups of four
     ts006=True,  # run

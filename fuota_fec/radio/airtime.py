@@ -9,6 +9,11 @@ LoRa (Semtech AN1200.13; SX127x and SX126x data sheets): PL bytes of PHY payload
     preamble  = 8 + 4.25 symbols                                                     (SF5, SF6: 8 + 6.25)
     payload   = 8 + max(ceil((8 PL - 4 SF + 28 + 16 CRC) / (4 (SF - 2 DE))) * 5, 0)  (SF5, SF6: 20 for 28)
 
+LoRa at 2.4 GHz (SX128x data sheet, as in Semtech's driver): bandwidth 812.5 kHz, coding rate 4/8, long interleaving,
+
+    space     = 8 floor((SF - 7) / 2)                                                (SF5, SF6: 0)
+    payload   = 8 + ceil(8 max(8 PL + 16 CRC - min(space, 8 PL), 0) / (4 (SF - 2 DE)))    DE = 1 for SF11, SF12
+
 FSK: preamble 5, sync word 3, length 1, payload, CRC 2 bytes at the bit rate.
 """
 
@@ -38,6 +43,9 @@ _N_SLOTS = 4096
 
 _PREAMBLE_SYMBOLS = 8
 
+LONG_INTERLEAVED_KHZ = 812
+"""Bandwidth of data rates with the coding rate 4/8 and long interleaving: those of 2.4 GHz."""
+
 
 # --- Time on air -----------------------------------------------------------------------------------------------------
 
@@ -55,12 +63,22 @@ def time_on_air(phy_len: int, data_rate: DataRate, *, crc: bool = False) -> floa
     assert data_rate.sf is not None  # DataRate is LoRa or FSK
     assert data_rate.bw_khz is not None
     sf, bw_khz = data_rate.sf, data_rate.bw_khz
-    low_rate = 1 << sf >= 16 * bw_khz
     header_bits, quarters = (20, 25) if sf < 7 else (28, 17)
-    n_coded_bits = 8 * phy_len - 4 * sf + header_bits + 16 * crc
-    n_symbols = 8 + max(-(-n_coded_bits // (4 * (sf - 2 * low_rate))) * 5, 0)
+    if bw_khz == LONG_INTERLEAVED_KHZ:
+        n_symbols = 8 + _long_interleaved(8 * phy_len, 16 * crc, sf)
+    else:
+        low_rate = 1 << sf >= 16 * bw_khz
+        n_coded_bits = 8 * phy_len - 4 * sf + header_bits + 16 * crc
+        n_symbols = 8 + max(-(-n_coded_bits // (4 * (sf - 2 * low_rate))) * 5, 0)
     # Counted in quarters of a symbol, so that only the last division rounds.
-    return (4 * (_PREAMBLE_SYMBOLS + n_symbols) + quarters) * (1 << sf) / (4000 * bw_khz)
+    return (4 * (_PREAMBLE_SYMBOLS + n_symbols) + quarters) * (1 << sf) / (4 * data_rate.bandwidth_hz)
+
+
+def _long_interleaved(payload_bits: int, crc_bits: int, sf: int) -> int:
+    """Symbols of a payload after the first 8, which hold the header and the first bits of it."""
+    space = 8 * max((sf - 7) // 2, 0)
+    n_bits = max(payload_bits + crc_bits - min(space, payload_bits), 0)
+    return -(-8 * n_bits // (4 * (sf - 2 * (sf > 10))))
 
 
 def frame_time(app_payload_len: int, data_rate: DataRate) -> float:

@@ -254,7 +254,7 @@ def _group_row(group: GroupHistory) -> tuple[str, ...]:
     return (
         of.name,
         of.mc_addr,
-        f"{of.region} DR{of.dr}, {channel}, {of.device_class}",
+        f"{of.region} DR{of.downlink_dr}, {channel}, {of.device_class}",
         of.version,
         f"{plan.n_frags} × {plan.frag_size} B",
         f"{group.n_coded} of {'up to ' if plan.adaptive else ''}{len(plan.sent_rows)}",

@@ -479,3 +479,14 @@ def test_transmission_time_refuses_arguments_out_of_range(change):
     assert isinstance(transmission_time(**arguments), TransmissionTime)
     with pytest.raises(ParameterError):
         transmission_time(**arguments | change)
+
+
+# --- 2.4 GHz ---------------------------------------------------------------------------------------------------------
+
+AIR_TIME_2G4 = json.loads((Path(__file__).parents[1] / "vectors" / "ism2400.json").read_text())["air_time"]
+
+
+@pytest.mark.parametrize("v", AIR_TIME_2G4, ids=lambda v: f"SF{v['sf']}-{v['phy_len']}-crc{v['crc']}")
+def test_time_on_air_at_2400_mhz_is_that_of_the_vectors(v):
+    rate = region("ISM2400").data_rate(12 - v["sf"])
+    assert time_on_air(v["phy_len"], rate, crc=v["crc"]) * 1e6 == pytest.approx(v["time_on_air_us"], abs=1e-3)

@@ -18,6 +18,7 @@ from fuota_fec.errors import ParameterError
 from fuota_fec.radio.regions import region
 from fuota_fec.wire.fragmentation import FragSessionSetupReq
 from fuota_fec.wire.limits import DATA_FRAGMENT_HEADER_LEN
+from fuota_fec.wire.lorawan import frequency_step_hz
 from fuota_fec.wire.multicast import LAST_F_CNT, McClassCSessionReq, McGroupSetupReq
 
 LAST_16_BIT_F_CNT = 0xFFFF
@@ -210,6 +211,31 @@ def _f_cnt_16_bits(_context: Context, plan: GroupPlan, device: DeviceTraits) -> 
         )
 
 
+def _data_rate(_context: Context, plan: GroupPlan, device: DeviceTraits) -> Findings:
+    area = region(plan.group.region)
+    rate = area.data_rate(plan.group.downlink_dr)
+    if rate.since and not device.profile.new_data_rates:
+        older = [dr for dr in area.usable_drs(dwell_time=plan.group.dwell_time) if not area.data_rate(dr).since]
+        yield refuse(
+            f"{rate} exists since {rate.since}, {device.profile.name} devices do not receive it",
+            f"Set dr to one of {', '.join(map(str, older))}.",
+        )
+
+
+def _channels(_context: Context, plan: GroupPlan, device: DeviceTraits) -> Findings:
+    group, p = plan.group, device.profile
+    if group.dl_frequency_hz == 0 and p.class_b_hopping is False:
+        yield refuse(
+            f"without a frequency class B hops over the channels of {group.region}, {p.name} devices refuse that",
+            f"Set frequency = {group.frequency_hz}.",
+        )
+    elif frequency_step_hz(group.frequency_hz) != frequency_step_hz(0) and p.sessions_2g4 is False:
+        yield refuse(
+            f"{p.name} devices read DLFrequency in steps of 100 Hz and refuse sessions at 2.4 GHz",
+            f"Use another region, or {_OTHER_BUILD}.",
+        )
+
+
 def _device_class(_context: Context, plan: GroupPlan, device: DeviceTraits) -> Findings:
     able = {"B": device.profile.class_b, "C": device.profile.class_c}[plan.group.device_class]
     if able is True:
@@ -349,6 +375,8 @@ RULES: Mapping[str, tuple[frozenset[str], Check]] = MappingProxyType(
         "status": (TRANSFER, _status),
         "mc_version": (ANY, _mc_version),
         "f_cnt_16_bits": (ANY, _f_cnt_16_bits),
+        "data_rate": (ANY, _data_rate),
+        "channels": (ANY, _channels),
         "device_class": (ANY, _device_class),
         "root_key": (ANY, _root_key),
         "downlink_len": (ANY, _downlink_len),

@@ -10,6 +10,7 @@ from fuota_fec.campaign.plan import GroupPlan
 from fuota_fec.campaign.preflight.context import ANY, TRANSFER, Context, n_counters
 from fuota_fec.campaign.preflight.durations import session_begins
 from fuota_fec.campaign.preflight.finding import Findings, info, refuse, warn
+from fuota_fec.errors import ParameterError
 from fuota_fec.planning.fleet_schedule import EnergyModel, Sending
 from fuota_fec.planning.schedule import session_time_out
 from fuota_fec.radio.airtime import session_duration
@@ -34,6 +35,25 @@ def _duty_cycle(_context: Context, plan: GroupPlan) -> Findings:
             f"a frame of {on_air:.3f} s {every}; a gateway may use {allowed:.1%} of the time on this frequency",
             f"Set mcast_msg_delay to {math.ceil(1000 * on_air / allowed)} ms or more, unless gateways share the frames "
             "out, or give the group another frequency.",
+        )
+
+
+def _channel(_context: Context, plan: GroupPlan) -> Findings:
+    group = plan.group
+    try:
+        region(group.region).check_downlink(group.frequency_hz, group.downlink_dr)
+    except ParameterError as error:
+        what, _, right = str(error).rpartition(", expected ")
+        yield refuse(what, f"Set frequency: {right}.")
+
+
+def _hopping(_context: Context, plan: GroupPlan) -> Findings:
+    """DLFrequency 0 is not defined before TS005 2.0.0."""
+    group = plan.group
+    if group.dl_frequency_hz == 0 and group.mc_version == "1.0.0":
+        yield refuse(
+            f"without a frequency class B hops over the channels of {group.region}, which TS005 1.0.0 cannot request",
+            f'Set frequency = {group.frequency_hz}, or mc_version = "2.0.0" where the devices speak it.',
         )
 
 
@@ -130,6 +150,8 @@ Check = Callable[[Context, GroupPlan], Findings]
 
 RULES: Mapping[str, tuple[frozenset[str], Check]] = MappingProxyType(
     {
+        "channel": (ANY, _channel),
+        "hopping": (ANY, _hopping),
         "duty_cycle": (TRANSFER, _duty_cycle),
         "spacing": (TRANSFER, _spacing),
         "n_frags": (TRANSFER, _single_fragment),

@@ -143,3 +143,36 @@ def test_the_frames_of_a_session_are_counted(sound: SimpleNamespace) -> None:
     assert "21 uncoded and up to 40 coded fragments of 48 bytes: up to 61 frames" in adaptive
     assert "the last of the first round" in adaptive
     assert severities(sound, "frames", kind="multicast") == []
+
+
+@pytest.mark.parametrize(
+    ("group", "found"),
+    [
+        ({}, []),
+        ({"region": "US915", "dr": None}, []),
+        ({"region": "US915", "dr": 8, "frequency": 923_900_000}, []),
+        ({"region": "US915", "dr": 8, "frequency": 923_400_000}, ["refuse"]),
+        ({"region": "US915", "dr": 8, "frequency": 923_400_000, "device_class": "B"}, ["refuse"]),
+        ({"region": "KR920", "dr": 3, "frequency": 921_950_000}, ["refuse"]),
+        ({"dr": 3, "frequency": 869_400_000}, ["refuse"]),
+    ],
+)
+def test_a_group_is_on_a_downlink_channel_of_its_region(
+    sound: SimpleNamespace, group: dict[str, Any], found: list[str]
+) -> None:
+    assert severities(sound, "channel", group=group) == found
+
+
+def test_the_channel_finding_has_what_would_be_right(sound: SimpleNamespace) -> None:
+    text = message(sound, "channel", group={"region": "US915", "dr": 8, "frequency": 923_400_000})
+    assert "923400000 Hz is not a downlink channel of US915" in text
+    assert "Set frequency: 923.3 to 927.5 MHz in steps of 0.6 MHz; the next is 923300000 Hz." in text
+
+
+def test_hopping_needs_ts005_2(sound: SimpleNamespace) -> None:
+    hops = {"region": "US915", "dr": 8, "device_class": "B"}
+    assert severities(sound, "hopping", group=hops) == ["refuse"]
+    assert "Set frequency = 923300000" in message(sound, "hopping", group=hops)
+    assert severities(sound, "hopping", group={**hops, "mc_version": "2.0.0"}) == []
+    assert severities(sound, "hopping", group={**hops, "frequency": 923_300_000}) == []
+    assert severities(sound, "hopping", group={"device_class": "B"}) == []
