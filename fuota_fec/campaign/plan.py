@@ -54,6 +54,8 @@ class GroupPlan:
     """s from the session's start to its first frame."""
     pacing: float
     """Time between two frames, s: their spacing, or the usual wait for summaries if that is longer."""
+    coded_pacing: float
+    """Time from a coded fragment to the next frame, s, as `pacing`."""
     msg_retries: int
     status_wait: float
     """s for which the answers to a multicast status request are awaited."""
@@ -105,9 +107,14 @@ class GroupPlan:
         """Longest wait of a frame for its slot in class B, s."""
         return ping_spacing(self.group.periodicity) if self.group.device_class == "B" else 0.0
 
-    def session_need(self, n_remaining: int, round_no: int) -> float:
+    def spacing_after(self, frag_nb: int | None) -> float:
+        """Distance from a frame to the next one, s; None: the frame is a status request."""
+        coded = frag_nb is not None and frag_nb > self.n_frags
+        return self.time.coded_spacing if coded else self.time.spacing
+
+    def session_need(self, n_remaining: int, round_no: int, n_coded: int | None = None) -> float:
         """Length of a session for the remaining frames of a round, one further round and the status requests, with a
-        margin, s."""
+        margin, s. `n_coded` of the remaining frames are coded ones; those of the first round if not given."""
         later = max(0, self.rounds - round_no)
         further = max(self.row_plan.n_first, self.row_plan.n_least) if self.adaptive else 0
         n_rounds = 1 + bool(further) + later
@@ -116,6 +123,8 @@ class GroupPlan:
             slot=self.slot,
             n_frames=n_remaining + further + later * self.n_frags,
             pacing=self.pacing,
+            n_coded=(min(self.row_plan.n_first, n_remaining) if n_coded is None else n_coded) + further,
+            coded_pacing=self.coded_pacing,
             n_status=n_rounds * (1 + self.msg_retries) if self.n_status else 0,
             status_wait=self.status_wait,
         )
@@ -214,7 +223,7 @@ def _plan_group(
     frag_size = _frag_size(config, group, profile_names)
     n_frags = -(-image_len // frag_size) if sends else 0
     if row_plan is None:
-        row_plan = plan_rows(config, group, n_frags) if sends else RowPlan()
+        row_plan = plan_rows(config, group, n_frags, frag_size) if sends else RowPlan()
     rows, adaptive = row_plan.rows, row_plan.n_least > 0
     if n_frags + max(rows, default=0) > MAX_FRAG_NB:
         raise ParameterError(
@@ -235,12 +244,14 @@ def _plan_group(
         )
     duty_cycle = config.duty_cycle_of(group)
 
-    def time_of(n: int) -> TransmissionTime:
+    def time_of(n: int, n_coded: int = 0) -> TransmissionTime:
         return transmission_time(
             n,
             DATA_FRAGMENT_HEADER_LEN + frag_size,
             region(group.region).data_rate(group.downlink_dr),
             mcast_msg_delay_s=config.mcast_msg_delay / 1000,
+            n_coded=n_coded,
+            coded_msg_delay_s=None if config.coded_msg_delay is None else config.coded_msg_delay / 1000,
             duty_cycle=duty_cycle / _sharing(config, group),
             network_pacing_s=network.pacing if network is not None else 0.0,
             periodicity=group.periodicity if group.device_class == "B" else None,
@@ -253,7 +264,7 @@ def _plan_group(
     session_length = 0.0
     if sends:
         # Every round ends with its status request, which is sent like a frame and whose answers are awaited.
-        session_length = lead + time_of((rounds - 1) * n_frags + n_frames).duration
+        session_length = lead + time_of((rounds - 1) * n_frags + n_frames, row_plan.n_first).duration
         session_length += rounds * bool(n_status) * (time_of(1).spacing + status_wait)
         session_time_out(session_length, session_length, group.device_class)
         if session_length > config.max_duration:
@@ -274,9 +285,10 @@ def _plan_group(
         n_status=n_status,
         ack_reception=group.dialect == "2.0.0" and _acknowledges(config, n_devices),
         duty_cycle=duty_cycle,
-        time=time_of(n_frames),
+        time=(time := time_of(n_frames, row_plan.n_first)),
         lead=lead,
-        pacing=_pacing(config, network, time_of(1).spacing),
+        pacing=_pacing(config, network, time.spacing),
+        coded_pacing=_pacing(config, network, time.coded_spacing),
         msg_retries=config.msg_retries,
         status_wait=status_wait,
         session_length=session_length,

@@ -26,7 +26,7 @@ _GROUP_COLUMNS = (
     "on air",
 )
 _GROUP_NUMBERS = [4, 5, 6, 7, 8, 9]
-_UNITS = {"ucast_msg_delay": "ms", "mcast_msg_delay": "ms"}
+_UNITS = {"ucast_msg_delay": "ms", "mcast_msg_delay": "ms", "coded_msg_delay": "ms"}
 """Units of the parameters that are not in seconds, although they are durations."""
 
 

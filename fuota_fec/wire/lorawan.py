@@ -8,6 +8,7 @@ __all__ = [
     "MAX_APP_PAYLOAD_LEN",
     "MAX_FREQUENCY_HZ",
     "MAX_PHY_PAYLOAD_LEN",
+    "RX1_DELAY",
     "decode_frequency",
     "encode_frequency",
     "fits_on_air",
@@ -25,6 +26,9 @@ MAX_PHY_PAYLOAD_LEN = 255
 
 MAX_APP_PAYLOAD_LEN = MAX_PHY_PAYLOAD_LEN - FRAME_OVERHEAD_LEN
 """Largest application payload (FRMPayload) of a frame without FOpts, in bytes."""
+
+RX1_DELAY = 1.0
+"""s from the end of an uplink to the receive window RX1, as in most networks."""
 
 _STEP_HZ, _STEP_2G4_HZ, _FROM_2G4_HZ = 100, 200, 2_400_000_000
 """A frequency on the air is a number of steps in 24 bits (LoRaWAN 1.0.4, chapter 5). From 2.4 GHz on the step is 200 Hz

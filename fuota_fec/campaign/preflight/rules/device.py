@@ -91,7 +91,7 @@ def _solvable_losses(context: Context, plan: GroupPlan, device: DeviceTraits) ->
     text = (
         f"{device.profile.name} devices can solve {most} lost fragments of {plan.n_frags} ({most / plan.n_frags:.1%})"
     )
-    loss = mean_loss(context.config, plan.group)
+    loss = mean_loss(context.config, plan.group, plan.frag_size)
     if loss is None:
         yield info(f"{text}, however many coded ones are sent")
         return

@@ -126,11 +126,14 @@ def test_losses_that_a_stack_cannot_solve_are_named(
     sound: SimpleNamespace, stack: str, n_frags: int, settings: dict[str, Any], expected: list[str]
 ) -> None:
     """Losses of uncoded fragments, whatever the number of coded ones."""
-    assert severities(sound, "solvable_losses", stack, changes={"n_frags": n_frags}, **settings) == expected
+    settings = {"changes": {"n_frags": n_frags}, "uplink_period": 1e6, **settings}
+    assert severities(sound, "solvable_losses", stack, **settings) == expected
 
 
 def test_the_losses_finding_has_the_number_that_can_be_solved(sound: SimpleNamespace) -> None:
-    [finding] = found(sound, "solvable_losses", "actility-l476", changes={"n_frags": 1000}, loss=0.07)
+    [finding] = found(
+        sound, "solvable_losses", "actility-l476", changes={"n_frags": 1000}, uplink_period=1e6, loss=0.07
+    )
     assert "can solve 60 lost fragments of 1000 (6.0%); at a loss of 7.0% they lose 70 on average" in finding.message
     assert "Coded fragments do not help" in finding.remedy
 

@@ -176,3 +176,25 @@ def test_hopping_needs_ts005_2(sound: SimpleNamespace) -> None:
     assert severities(sound, "hopping", group={**hops, "mc_version": "2.0.0"}) == []
     assert severities(sound, "hopping", group={**hops, "frequency": 923_300_000}) == []
     assert severities(sound, "hopping", group={"device_class": "B"}) == []
+
+
+@pytest.mark.parametrize(
+    ("group", "period", "found"),
+    [
+        ({"dr": 0}, 15.0, ["warn"]),
+        ({"dr": 0}, 120.0, []),
+        ({"dr": 0, "device_class": "B"}, 15.0, []),
+        ({"dr": 5}, 15.0, ["warn"]),
+        ({"dr": 5}, 60.0, []),
+    ],
+)
+def test_own_uplinks_that_cost_more_than_5_percent_are_warned_of(
+    sound: SimpleNamespace, group: dict[str, Any], period: float, found: list[str]
+) -> None:
+    assert severities(sound, "own_uplinks", group=group, uplink_period=period) == found
+
+
+def test_the_finding_about_own_uplinks_has_the_share(sound: SimpleNamespace) -> None:
+    text = message(sound, "own_uplinks", group={"dr": 0}, uplink_period=15.0)
+    assert "1 of 1 devices miss more than 5% of the fragments" in text
+    assert "34.7% with one every 15 s" in text
