@@ -21,6 +21,8 @@ from fuota_fec.radio.regions import region
 from fuota_fec.wire.limits import DATA_FRAGMENT_HEADER_LEN, MAX_FRAG_NB
 from fuota_fec.wire.multicast import LAST_F_CNT
 
+_STRIDE = 7919
+"""Distance of the uncoded fragments in further rounds; a prime above most M, so that they differ."""
 MOST_ACKNOWLEDGING = 500
 """Largest group whose devices report on their own that their block is complete."""
 
@@ -84,13 +86,14 @@ class GroupPlan:
 
     @property
     def n_sequence(self) -> int:
-        """Number of different fragments: M and all rows."""
-        return self.n_frags + len(self.rows)
+        """Number of frames in sequence: M, all rows, and the uncoded fragments among those of further rounds."""
+        return self.n_frames + top_up(len(self.rows) - self.row_plan.n_first, self.row_plan)
 
     @property
     def n_planned(self) -> int:
         """Multicast frames in total, at most."""
-        return self.rounds * self.n_frags + len(self.sent_rows) + self.n_status
+        n_coded = self.n_sequence - self.n_frags if self.adaptive else len(self.sent_rows)
+        return self.rounds * self.n_frags + n_coded + self.n_status
 
     @property
     def fec(self) -> bool:
@@ -130,8 +133,17 @@ class GroupPlan:
         )
 
     def frag_nb(self, idx: int) -> int:
-        """N of the fragment that is sent as frame `idx` (from 0): the uncoded ones, then the rows."""
-        return idx + 1 if idx < self.n_frags else self.n_frags + self.rows[idx - self.n_frags]
+        """N of the fragment that is sent as frame `idx` (from 0): the uncoded ones, then the rows; in further rounds an
+        uncoded one before each row_plan.uncoded_every of them."""
+        if idx < self.n_frags:
+            return idx + 1
+        nth, every = idx - self.n_frags, self.row_plan.uncoded_every
+        if every and idx >= self.n_frames:
+            n_blocks, place = divmod(idx - self.n_frames, every + 1)
+            if not place:
+                return 1 + n_blocks * _STRIDE % self.n_frags
+            nth -= n_blocks + 1
+        return self.n_frags + self.rows[nth]
 
     def air_time(self, payload_len: int) -> float:
         """Air time of a frame with so many bytes of payload, s."""
@@ -202,6 +214,12 @@ def make_plan(
     )
 
 
+def top_up(n_coded: int, row_plan: RowPlan) -> int:
+    """Number of frames of further rounds with so many coded fragments, the uncoded ones among them included."""
+    every = row_plan.uncoded_every
+    return n_coded + (-(-n_coded // every) if every else 0)
+
+
 def answer_spread(block_ack_delay: int) -> int:
     """s over which devices spread their answers (TS004, BlockAckDelay)."""
     return 1 << (block_ack_delay + 4)
@@ -230,12 +248,14 @@ def _plan_group(
             f"image: {image_len} bytes are {n_frags} fragments of {frag_size} bytes and coded ones up to row "
             f"{max(rows, default=0)}, expected fragment numbers up to {MAX_FRAG_NB}"
         )
-    n_frames, n_coded = n_frags + row_plan.n_first, len(rows) if adaptive else row_plan.n_first
+    n_frames, n_coded = n_frags + row_plan.n_first, row_plan.n_first
+    if adaptive:
+        n_coded += top_up(len(rows) - n_coded, row_plan)
     rounds = 1 if rows or not sends else config.datafrag_loops_max
     asked_by_multicast = n_devices > config.fsession_status_threshold or not rows
     n_status = rounds if asked_by_multicast and (config.kind == "binary" or adaptive) else 0
     if n_status and adaptive:
-        n_status = (2 + config.msg_retries) * (1 + math.ceil((len(rows) - row_plan.n_first) / row_plan.n_least))
+        n_status = (2 + config.msg_retries) * (1 + math.ceil((n_coded - row_plan.n_first) / row_plan.n_least))
     n_planned = rounds * n_frags + n_coded + n_status
     if first_f_cnt + n_planned > LAST_F_CNT:
         left = LAST_F_CNT - first_f_cnt

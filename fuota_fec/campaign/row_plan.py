@@ -24,6 +24,8 @@ UNKNOWN_LOSS = 0.05
 """Loss that an adaptive group is prepared for, where none is known."""
 USUAL_LOSS = 0.1
 """Loss for which rows are selected, where none is known."""
+LEAST_PER_UNCODED = 8
+"""Least number of coded fragments for each uncoded one, where further rounds need some."""
 _DIGITS = 4
 """Digits of losses: a share of frames missed below a ten-thousandth changes no plan."""
 _ALL_BUT = 0.999
@@ -57,8 +59,12 @@ def plan_rows(config: CampaignConfig, group: Group, n_frags: int, frag_size: int
         n_coded = min(n_coded_wanted(redundancy, n_frags), config.frag_redundancy_max)
         rows = _leading(config, group, n_frags, n_coded, frag_size)
     if redundancy == ADAPTIVE and rows:
+        every = _uncoded_every(group, n_frags)
         return RowPlan(
-            rows=rows, n_first=_n_first(config, group, n_frags, len(rows), frag_size), n_least=_least(n_frags)
+            rows=rows,
+            n_first=_n_first(config, group, n_frags, len(rows), frag_size),
+            n_least=max(_least(n_frags), every + 1 if every else 0),
+            uncoded_every=every,
         )
     more = _more_rows(rows, n_frags, most) if rows and config.unicast_repair_max else ()
     return RowPlan(rows=(*rows, *more), n_first=len(rows))
@@ -142,6 +148,15 @@ def _n_first(config: CampaignConfig, group: Group, n_frags: int, n_rows: int, fr
     device needs that many."""
     loss = min(_known_losses(config, group, frag_size), default=UNKNOWN_LOSS)
     return min(math.ceil(n_frags * loss), n_rows)
+
+
+def _uncoded_every(group: Group, n_frags: int) -> int:
+    """Number of coded fragments in a further round for each uncoded one; 0 where coded ones alone complete a device.
+
+    In dialect 2.0.0 every row has an even number of fragments if n_frags is a multiple of 4 or one more: a device that
+    has no uncoded fragment lacks one whatever number of coded ones it hears.
+    """
+    return max(LEAST_PER_UNCODED, _least(n_frags)) if group.dialect == "2.0.0" and n_frags % 4 < 2 else 0
 
 
 def _least(n_frags: int) -> int:
