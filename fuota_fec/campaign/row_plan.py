@@ -14,7 +14,7 @@ from fuota_fec.devices.profiles import profile
 from fuota_fec.errors import ParameterError
 from fuota_fec.planning.redundancy import plan_redundancy
 from fuota_fec.planning.selection import select_rows
-from fuota_fec.radio.airtime import own_uplink_loss
+from fuota_fec.radio.airtime import NOTABLE_UPLINK_LOSS, own_uplink_loss
 from fuota_fec.radio.regions import region
 from fuota_fec.wire.limits import DATA_FRAGMENT_HEADER_LEN, MAX_FRAG_NB
 
@@ -145,8 +145,10 @@ def _devices(config: CampaignConfig, group: Group) -> list[Device]:
 
 def _n_first(config: CampaignConfig, group: Group, n_frags: int, n_rows: int, frag_size: int | None) -> int:
     """Coded fragments before the first status: the expected losses of the device that loses least, as nearly every
-    device needs that many."""
-    loss = min(_known_losses(config, group, frag_size), default=UNKNOWN_LOSS)
+    device needs that many. Own uplinks count where they cost much: the status shows the rest."""
+    own = own_uplink_losses(config, group, frag_size) if frag_size is not None else {}
+    counted = frag_size if min(own.values(), default=0.0) > NOTABLE_UPLINK_LOSS else None
+    loss = min(_known_losses(config, group, counted), default=UNKNOWN_LOSS)
     return min(math.ceil(n_frags * loss), n_rows)
 
 
