@@ -185,6 +185,9 @@ def schedule_command(
         tx_time=tx_time,
         until_time_out=until_time_out,
     )
+    for kind in limits:
+        for dr in _devices(devices_per_dr):
+            kind.check_data_rate(region(region_name).data_rate(dr))
     choice = what_if(
         image_len,
         _devices(devices_per_dr),

@@ -23,6 +23,7 @@ from typing import Literal, TypeAlias
 
 from fuota_fec.checks import shown
 from fuota_fec.errors import ParameterError
+from fuota_fec.radio.channels import DataRate
 
 Version: TypeAlias = Literal["1.0.0", "2.0.0"]
 
@@ -176,6 +177,13 @@ class DeviceProfile:
         if self.max_loss_share is not None:
             limits.append(int(self.max_loss_share * n_frags))
         return min(n_frags, *limits) if limits else None
+
+    def check_data_rate(self, rate: DataRate) -> None:
+        """ParameterError unless stack and radio receive this data rate."""
+        if rate.since and not self.new_data_rates:
+            raise ParameterError(
+                f"dr: {rate} exists since {rate.since}, {self.name} devices do not receive it, expected an older one"
+            )
 
     def status_version(self, dialect: str) -> str:
         """TS004 version with which to decode a FragSessionStatusAns of a device of this dialect."""

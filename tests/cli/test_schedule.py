@@ -139,3 +139,9 @@ def test_schedule_counts_own_uplinks_and_warns_above_5_percent(fuota: Fuota):
     for other in ((), ("--uplink-period", "15", "--periodicity", "0")):
         assert "warning" not in fuota("schedule", "20000", "--devices-per-dr", "0:60,5:450", *other).stdout
     assert fuota("schedule", "20000", "--devices-per-dr", "0:60", "--uplink-period", "0").exit_code != 0
+
+
+def test_schedule_refuses_a_data_rate_that_a_profile_does_not_receive(fuota: Fuota):
+    result = fuota("schedule", "20000", "--devices-per-dr", "0:60,8:5", "--region", "US915", "--profile", "lbm")
+    assert result.exit_code != 0
+    assert "DR0 (SF5/500 kHz) exists since RP002-1.0.5, lbm devices do not receive it" in result.stderr
