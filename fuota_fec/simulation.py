@@ -90,6 +90,8 @@ class Simulation:
     downlink_loss. In a run file relative to its folder."""
     repeat: float = 0.0
     """Share of uplinks that the server reports twice."""
+    own_uplinks: bool = True
+    """True if class C devices miss the multicast frames that overlap with their own uplinks."""
     old_version: int = 0x01000000
     """Firmware version of the devices before the update."""
     process_time: float = 10.0
@@ -222,6 +224,7 @@ class World:
             rng=radio_rng,
             start=simulation.start,
             repeat=simulation.repeat,
+            own_uplinks=simulation.own_uplinks,
             capabilities=m.NetworkCapabilities(
                 owns_f_cnt=simulation.owns_f_cnt,
                 summary_cadence=SUMMARY_CADENCE,
@@ -274,7 +277,8 @@ def read_world(journal: Journal, campaign: str) -> tuple[Simulation, tuple[str, 
     """
     try:
         world = json.loads(journal.network(campaign))
-        table, after = world["simulation"], tuple(world.get("after", ()))
+        # Devices of earlier versions heard everything, and their world is to be the same again.
+        table, after = {"own_uplinks": False, **world["simulation"]}, tuple(world.get("after", ()))
     except (ValueError, KeyError, TypeError, AttributeError):
         message = f"campaign {campaign!r} was not run over a simulated network, its own agent resumes it"
         raise JournalError(message) from None

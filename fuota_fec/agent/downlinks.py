@@ -14,6 +14,7 @@ from fuota_fec.campaign.config import Device
 from fuota_fec.campaign.messages import Requested
 from fuota_fec.errors import CampaignError
 from fuota_fec.networks.base import Downlink, MulticastGroup
+from fuota_fec.radio.regions import region
 from fuota_fec.wire import fragmentation, keys, multicast
 
 
@@ -102,11 +103,12 @@ class DownlinkBuilder:
             mc_addr=mc_addr,
             mc_app_s_key=keys.mc_app_s_key(mc_key, mc_addr),
             mc_nwk_s_key=keys.mc_nwk_s_key(mc_key, mc_addr),
-            dr=group.dr,
+            dr=group.downlink_dr,
             frequency_hz=group.frequency_hz,
             device_class=group.device_class,
             periodicity=group.periodicity,
             gateways=group.gateways,
+            data_rate=region(group.region).data_rate(group.downlink_dr),
             f_cnt=f_cnt,
             dev_euis=tuple(d.dev_eui for d in campaign.config.devices if d.group == name),
         )

@@ -137,6 +137,9 @@ class CampaignConfig:
     """Minimum time between two unicast downlinks, ms; 0 = no minimum."""
     mcast_msg_delay: float = field(default=2000, metadata=between(0, 1e9))
     """Minimum time between two multicast downlinks of a group, ms."""
+    coded_msg_delay: float | None = field(default=None, metadata=between(0, 1e9))
+    """Minimum time from a coded fragment to the next multicast downlink of its group, ms, for devices that need long to
+    work one in; mcast_msg_delay if not given."""
     delivery_timeout: float = field(default=60, metadata=between(0, 1e7))
     """Timeout for the sent report of a request, s, in addition to an uplink period; and again for its answer."""
     stage_complete_delay: float = field(default=1, metadata=between(0, 1000))

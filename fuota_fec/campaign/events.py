@@ -28,7 +28,9 @@ class RowPlan:
     n_first: int = 0
     """Number of coded fragments of the first round."""
     n_least: int = 0
-    """Least number of coded fragments of a further round (adaptive redundancy); 0: no further round."""
+    """Least number of fragments of a further round (adaptive redundancy); 0: no further round."""
+    uncoded_every: int = 0
+    """In further rounds an uncoded fragment goes before each of so many coded ones; 0: coded ones alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from fuota_fec.checks import shown
 from fuota_fec.config_files import accepts_older_names
 from fuota_fec.errors import ParameterError
 from fuota_fec.radio.regions import REGIONS, region
+from fuota_fec.wire.lorawan import frequency_step_hz
 
 MC_ADDR = re.compile(r"[0-9a-f]{8}\Z")
 
@@ -34,8 +35,8 @@ class Group:
     """McGroupID on the devices, 0 … 3."""
     region: str = "EU868"
     """Name of the region, in fuota_fec.radio.regions."""
-    dr: int = 0
-    """Downlink data rate of the group."""
+    dr: int | None = None
+    """Downlink data rate of the group. Default: that of RX2 in the region."""
     frequency: int | None = None
     """Frequency in Hz. Default: the region's, which is RX2 in class C, and the ping slot channels in class B."""
     device_class: Literal["B", "C"] = "C"
@@ -64,6 +65,11 @@ class Group:
     @property
     def key_name(self) -> str:
         return self.key or self.name
+
+    @property
+    def downlink_dr(self) -> int:
+        """Data rate of its downlinks: as configured, or that of RX2."""
+        return region(self.region).rx2_dr if self.dr is None else self.dr
 
     @property
     def frequency_hz(self) -> int:
@@ -97,7 +103,7 @@ def group_problems(group: Group, frag_redundancy_max: int) -> Iterator[str]:
         yield f"region: {shown(group.region)} is not known, expected one of {', '.join(REGIONS)}"
     else:
         area = region(group.region)
-        yield from raised(partial(area.max_fragment_size, group.dr, dwell_time=group.dwell_time))
+        yield from raised(partial(area.max_fragment_size, group.downlink_dr, dwell_time=group.dwell_time))
         yield from raised(lambda: area.duty_cycle(group.frequency_hz))
-    if group.frequency is not None and group.frequency % 100:
-        yield f"frequency: {group.frequency} Hz is not a multiple of 100 Hz, as it goes on the air"
+    if group.frequency is not None and group.frequency % (step_hz := frequency_step_hz(group.frequency)):
+        yield f"frequency: {group.frequency} Hz is not a multiple of {step_hz} Hz, as it goes on the air"

@@ -21,6 +21,8 @@ from fuota_fec.radio.regions import region
 from fuota_fec.wire.limits import DATA_FRAGMENT_HEADER_LEN, MAX_FRAG_NB
 from fuota_fec.wire.multicast import LAST_F_CNT
 
+_STRIDE = 7919
+"""Distance of the uncoded fragments in further rounds; a prime above most M, so that they differ."""
 MOST_ACKNOWLEDGING = 500
 """Largest group whose devices report on their own that their block is complete."""
 
@@ -54,6 +56,8 @@ class GroupPlan:
     """s from the session's start to its first frame."""
     pacing: float
     """Time between two frames, s: their spacing, or the usual wait for summaries if that is longer."""
+    coded_pacing: float
+    """Time from a coded fragment to the next frame, s, as `pacing`."""
     msg_retries: int
     status_wait: float
     """s for which the answers to a multicast status request are awaited."""
@@ -82,13 +86,14 @@ class GroupPlan:
 
     @property
     def n_sequence(self) -> int:
-        """Number of different fragments: M and all rows."""
-        return self.n_frags + len(self.rows)
+        """Number of frames in sequence: M, all rows, and the uncoded fragments among those of further rounds."""
+        return self.n_frames + top_up(len(self.rows) - self.row_plan.n_first, self.row_plan)
 
     @property
     def n_planned(self) -> int:
         """Multicast frames in total, at most."""
-        return self.rounds * self.n_frags + len(self.sent_rows) + self.n_status
+        n_coded = self.n_sequence - self.n_frags if self.adaptive else len(self.sent_rows)
+        return self.rounds * self.n_frags + n_coded + self.n_status
 
     @property
     def fec(self) -> bool:
@@ -105,9 +110,14 @@ class GroupPlan:
         """Longest wait of a frame for its slot in class B, s."""
         return ping_spacing(self.group.periodicity) if self.group.device_class == "B" else 0.0
 
-    def session_need(self, n_remaining: int, round_no: int) -> float:
+    def spacing_after(self, frag_nb: int | None) -> float:
+        """Distance from a frame to the next one, s; None: the frame is a status request."""
+        coded = frag_nb is not None and frag_nb > self.n_frags
+        return self.time.coded_spacing if coded else self.time.spacing
+
+    def session_need(self, n_remaining: int, round_no: int, n_coded: int | None = None) -> float:
         """Length of a session for the remaining frames of a round, one further round and the status requests, with a
-        margin, s."""
+        margin, s. `n_coded` of the remaining frames are coded ones; those of the first round if not given."""
         later = min(1, max(0, self.rounds - round_no))
         further = max(self.row_plan.n_first, self.row_plan.n_least) if self.adaptive else 0
         n_rounds = 1 + bool(further) + later
@@ -116,17 +126,28 @@ class GroupPlan:
             slot=self.slot,
             n_frames=n_remaining + further + later * self.n_frags,
             pacing=self.pacing,
+            n_coded=(min(self.row_plan.n_first, n_remaining) if n_coded is None else n_coded) + further,
+            coded_pacing=self.coded_pacing,
             n_status=n_rounds * (1 + self.msg_retries) if self.n_status else 0,
             status_wait=self.status_wait,
         )
 
     def frag_nb(self, idx: int) -> int:
-        """N of the fragment that is sent as frame `idx` (from 0): the uncoded ones, then the rows."""
-        return idx + 1 if idx < self.n_frags else self.n_frags + self.rows[idx - self.n_frags]
+        """N of the fragment that is sent as frame `idx` (from 0): the uncoded ones, then the rows; in further rounds an
+        uncoded one before each row_plan.uncoded_every of them."""
+        if idx < self.n_frags:
+            return idx + 1
+        nth, every = idx - self.n_frags, self.row_plan.uncoded_every
+        if every and idx >= self.n_frames:
+            n_blocks, place = divmod(idx - self.n_frames, every + 1)
+            if not place:
+                return 1 + n_blocks * _STRIDE % self.n_frags
+            nth -= n_blocks + 1
+        return self.n_frags + self.rows[nth]
 
     def air_time(self, payload_len: int) -> float:
         """Air time of a frame with so many bytes of payload, s."""
-        return frame_time(payload_len, region(self.group.region).data_rate(self.group.dr))
+        return frame_time(payload_len, region(self.group.region).data_rate(self.group.downlink_dr))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,6 +214,12 @@ def make_plan(
     )
 
 
+def top_up(n_coded: int, row_plan: RowPlan) -> int:
+    """Number of frames of further rounds with so many coded fragments, the uncoded ones among them included."""
+    every = row_plan.uncoded_every
+    return n_coded + (-(-n_coded // every) if every else 0)
+
+
 def answer_spread(block_ack_delay: int) -> int:
     """s over which devices spread their answers (TS004, BlockAckDelay)."""
     return 1 << (block_ack_delay + 4)
@@ -214,19 +241,21 @@ def _plan_group(
     frag_size = _frag_size(config, group, profile_names)
     n_frags = -(-image_len // frag_size) if sends else 0
     if row_plan is None:
-        row_plan = plan_rows(config, group, n_frags) if sends else RowPlan()
+        row_plan = plan_rows(config, group, n_frags, frag_size) if sends else RowPlan()
     rows, adaptive = row_plan.rows, row_plan.n_least > 0
     if n_frags + max(rows, default=0) > MAX_FRAG_NB:
         raise ParameterError(
             f"image: {image_len} bytes are {n_frags} fragments of {frag_size} bytes and coded ones up to row "
             f"{max(rows, default=0)}, expected fragment numbers up to {MAX_FRAG_NB}"
         )
-    n_frames, n_coded = n_frags + row_plan.n_first, len(rows) if adaptive else row_plan.n_first
+    n_frames, n_coded = n_frags + row_plan.n_first, row_plan.n_first
+    if adaptive:
+        n_coded += top_up(len(rows) - n_coded, row_plan)
     rounds = 1 if rows or not sends else config.datafrag_loops_max
     asked_by_multicast = n_devices > config.fsession_status_threshold or not rows
     n_status = rounds if asked_by_multicast and (config.kind == "binary" or adaptive) else 0
     if n_status and adaptive:
-        n_status = (2 + config.msg_retries) * (1 + math.ceil((len(rows) - row_plan.n_first) / row_plan.n_least))
+        n_status = (2 + config.msg_retries) * (1 + math.ceil((n_coded - row_plan.n_first) / row_plan.n_least))
     n_planned = rounds * n_frags + n_coded + n_status
     if first_f_cnt + n_planned > LAST_F_CNT:
         left = LAST_F_CNT - first_f_cnt
@@ -235,12 +264,14 @@ def _plan_group(
         )
     duty_cycle = config.duty_cycle_of(group)
 
-    def time_of(n: int) -> TransmissionTime:
+    def time_of(n: int, n_coded: int = 0) -> TransmissionTime:
         return transmission_time(
             n,
             DATA_FRAGMENT_HEADER_LEN + frag_size,
-            region(group.region).data_rate(group.dr),
+            region(group.region).data_rate(group.downlink_dr),
             mcast_msg_delay_s=config.mcast_msg_delay / 1000,
+            n_coded=n_coded,
+            coded_msg_delay_s=None if config.coded_msg_delay is None else config.coded_msg_delay / 1000,
             duty_cycle=duty_cycle / _sharing(config, group),
             network_pacing_s=network.pacing if network is not None else 0.0,
             periodicity=group.periodicity if group.device_class == "B" else None,
@@ -253,7 +284,7 @@ def _plan_group(
     session_length = 0.0
     if sends:
         # Every round ends with its status request, which is sent like a frame and whose answers are awaited.
-        session_length = lead + time_of((rounds - 1) * n_frags + n_frames).duration
+        session_length = lead + time_of((rounds - 1) * n_frags + n_frames, row_plan.n_first).duration
         session_length += rounds * bool(n_status) * (time_of(1).spacing + status_wait)
         session_time_out(session_length, session_length, group.device_class)
         if session_length > config.max_duration:
@@ -274,9 +305,10 @@ def _plan_group(
         n_status=n_status,
         ack_reception=group.dialect == "2.0.0" and _acknowledges(config, n_devices),
         duty_cycle=duty_cycle,
-        time=time_of(n_frames),
+        time=(time := time_of(n_frames, row_plan.n_first)),
         lead=lead,
-        pacing=_pacing(config, network, time_of(1).spacing),
+        pacing=_pacing(config, network, time.spacing),
+        coded_pacing=_pacing(config, network, time.coded_spacing),
         msg_retries=config.msg_retries,
         status_wait=status_wait,
         session_length=session_length,
@@ -293,7 +325,7 @@ def _pacing(config: CampaignConfig, network: NetworkCapabilities | None, spacing
 
 def _frag_size(config: CampaignConfig, group: Group, profile_names: set[str]) -> int:
     max_app_payload = region(group.region).max_app_payload(
-        group.dr, dwell_time=group.dwell_time, repeater=config.repeater
+        group.downlink_dr, dwell_time=group.dwell_time, repeater=config.repeater
     )
     profiles = [config.profile_named(name) for name in sorted(profile_names)]
     largest = min((p.max_frag_size for p in profiles), default=255)

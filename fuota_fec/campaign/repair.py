@@ -69,7 +69,7 @@ def _is_able(state: CampaignState, device: DeviceState, usual: float) -> bool:
 
 def _data_rate(device: DeviceState) -> int:
     """Data rate of unicast downlinks to a device; that of its group if unknown."""
-    return device.group.dr if device.device.downlink_dr is None else device.device.downlink_dr
+    return device.group.downlink_dr if device.device.downlink_dr is None else device.device.downlink_dr
 
 
 def _air_time(state: CampaignState, device: DeviceState) -> float:

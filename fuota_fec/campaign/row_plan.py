@@ -13,14 +13,22 @@ from fuota_fec.campaign.messages import RowPlan
 from fuota_fec.errors import ParameterError
 from fuota_fec.planning.redundancy import plan_redundancy
 from fuota_fec.planning.selection import select_rows
-from fuota_fec.wire.limits import MAX_FRAG_NB
+from fuota_fec.radio.airtime import NOTABLE_UPLINK_LOSS, own_uplink_loss
+from fuota_fec.radio.regions import region
+from fuota_fec.wire.limits import DATA_FRAGMENT_HEADER_LEN, MAX_FRAG_NB
 
-__all__ = ["RowPlan", "is_plain", "mean_loss", "plan_rows"]
+__all__ = ["RowPlan", "is_plain", "mean_loss", "own_uplink_losses", "plan_rows"]
 
 UNKNOWN_LOSS = 0.05
 """Loss that an adaptive group is prepared for, where none is known."""
 USUAL_LOSS = 0.1
 """Loss for which rows are selected, where none is known."""
+LEAST_PER_UNCODED = 8
+"""Least number of coded fragments for each uncoded one, where further rounds need some."""
+_DIGITS = 4
+"""Digits of losses: a share of frames missed below a ten-thousandth changes no plan."""
+_ALL_BUT = 0.999
+"""Largest share of fragments that a device is taken to miss because of its own uplinks: all is no loss to plan for."""
 LEAST_CODED, LEAST_SHARE = 2, 1 / 32
 """Least number of coded fragments of an adaptive round, and their least share of M; fewer are not worth a status
 request."""
@@ -35,37 +43,49 @@ def is_plain(config: CampaignConfig, group: Group) -> bool:
     )
 
 
-def plan_rows(config: CampaignConfig, group: Group, n_frags: int) -> RowPlan:
-    """ParameterError if "planned" is configured and no number of coded fragments meets the threshold."""
+def plan_rows(config: CampaignConfig, group: Group, n_frags: int, frag_size: int | None = None) -> RowPlan:
+    """ParameterError if "planned" is configured and no number of coded fragments meets the threshold.
+
+    With `frag_size` the frames that class C devices miss because of their own uplinks count as losses.
+    """
     redundancy = config.redundancy_of(group)
     most = max(0, min(config.frag_redundancy_max, MAX_FRAG_NB - n_frags))
     if redundancy == PLANNED:
-        rows = _planned(config, group, n_frags, most)
+        rows = _planned(config, group, n_frags, most, frag_size)
     elif redundancy == ADAPTIVE and n_frags == 1:
         rows = ()  # Coded fragments of a single one are all zeros.
     else:
-        rows = _leading(config, group, n_frags, min(n_coded_wanted(redundancy, n_frags), config.frag_redundancy_max))
+        n_coded = min(n_coded_wanted(redundancy, n_frags), config.frag_redundancy_max)
+        rows = _leading(config, group, n_frags, n_coded, frag_size)
     if redundancy == ADAPTIVE and rows:
-        return RowPlan(rows=rows, n_first=_n_first(config, group, n_frags, len(rows)), n_least=_least(n_frags))
+        every = _uncoded_every(group, n_frags)
+        return RowPlan(
+            rows=rows,
+            n_first=_n_first(config, group, n_frags, len(rows), frag_size),
+            n_least=max(_least(n_frags), every + 1 if every else 0),
+            uncoded_every=every,
+        )
     more = _more_rows(rows, n_frags, most) if rows and config.unicast_repair_max else ()
     return RowPlan(rows=(*rows, *more), n_first=len(rows))
 
 
-def _leading(config: CampaignConfig, group: Group, n_frags: int, n_coded: int) -> tuple[int, ...]:
+def _leading(
+    config: CampaignConfig, group: Group, n_frags: int, n_coded: int, frag_size: int | None
+) -> tuple[int, ...]:
     """`n_coded` rows as `rows` has them; rows that are listed one by one are taken as they are."""
     if config.row_numbers is not None:
         return config.row_numbers
     if config.rows != SELECTED or n_coded > MAX_FRAG_NB - n_frags:
         return tuple(range(1, n_coded + 1))
-    known = mean_loss(config, group)
+    known = mean_loss(config, group, frag_size)
     loss = USUAL_LOSS if known is None else known
     return tuple(select_rows(n_frags, loss, n_coded, dialect=group.dialect).tolist())
 
 
-def _planned(config: CampaignConfig, group: Group, n_frags: int, most: int) -> tuple[int, ...]:
+def _planned(config: CampaignConfig, group: Group, n_frags: int, most: int, frag_size: int | None) -> tuple[int, ...]:
     """The fewest rows that meet the success threshold for the losses of the group's devices."""
     devices = _devices(config, group)
-    losses = _known_losses(config, group)
+    losses = _known_losses(config, group, frag_size)
     if len(losses) < len(devices):
         raise ParameterError("redundancy: 'planned': expected the loss of the campaign, or of each device")
     if not devices:
@@ -94,26 +114,50 @@ def _choice(config: CampaignConfig) -> Literal["selected", "first"]:
     return "selected" if config.rows == SELECTED else "first"
 
 
-def mean_loss(config: CampaignConfig, group: Group) -> float | None:
-    """Mean expected loss of the group's devices, if any is known."""
-    losses = _known_losses(config, group)
+def mean_loss(config: CampaignConfig, group: Group, frag_size: int | None = None) -> float | None:
+    """Mean expected loss of the group's devices, if any is known; `frag_size` as in plan_rows."""
+    losses = _known_losses(config, group, frag_size)
     return sum(losses) / len(losses) if losses else None
 
 
-def _known_losses(config: CampaignConfig, group: Group) -> list[float]:
-    losses = map(config.loss_of, _devices(config, group))
-    return [loss for loss in losses if loss is not None]
+def own_uplink_losses(config: CampaignConfig, group: Group, frag_size: int) -> dict[float, float]:
+    """Uplink period → share of the fragments that class C devices miss because of their own uplinks, below 1; empty in
+    class B."""
+    if group.device_class != "C":
+        return {}
+    data_rate = region(group.region).data_rate(group.downlink_dr)
+    periods = {config.uplink_period_of(device) for device in _devices(config, group)}
+    payload_len = DATA_FRAGMENT_HEADER_LEN + frag_size
+    return {period: min(own_uplink_loss(payload_len, data_rate, period), _ALL_BUT) for period in periods}
+
+
+def _known_losses(config: CampaignConfig, group: Group, frag_size: int | None) -> list[float]:
+    if frag_size is None or not (own := own_uplink_losses(config, group, frag_size)):
+        return [loss for device in _devices(config, group) if (loss := config.loss_of(device)) is not None]
+    losses = ((config.loss_of(device), config.uplink_period_of(device)) for device in _devices(config, group))
+    return [round(1 - (1 - loss) * (1 - own.get(period, 0.0)), _DIGITS) for loss, period in losses if loss is not None]
 
 
 def _devices(config: CampaignConfig, group: Group) -> list[Device]:
     return [device for device in config.devices if device.group == group.name]
 
 
-def _n_first(config: CampaignConfig, group: Group, n_frags: int, n_rows: int) -> int:
+def _n_first(config: CampaignConfig, group: Group, n_frags: int, n_rows: int, frag_size: int | None) -> int:
     """Coded fragments before the first status: the expected losses of the device that loses least, as nearly every
-    device needs that many."""
-    loss = min(_known_losses(config, group), default=UNKNOWN_LOSS)
+    device needs that many. Own uplinks count where they cost much: the status shows the rest."""
+    own = own_uplink_losses(config, group, frag_size) if frag_size is not None else {}
+    counted = frag_size if min(own.values(), default=0.0) > NOTABLE_UPLINK_LOSS else None
+    loss = min(_known_losses(config, group, counted), default=UNKNOWN_LOSS)
     return min(math.ceil(n_frags * loss), n_rows)
+
+
+def _uncoded_every(group: Group, n_frags: int) -> int:
+    """Number of coded fragments in a further round for each uncoded one; 0 where coded ones alone complete a device.
+
+    In dialect 2.0.0 every row has an even number of fragments if n_frags is a multiple of 4 or one more: a device that
+    has no uncoded fragment lacks one whatever number of coded ones it hears.
+    """
+    return max(LEAST_PER_UNCODED, _least(n_frags)) if group.dialect == "2.0.0" and n_frags % 4 < 2 else 0
 
 
 def _least(n_frags: int) -> int:

@@ -89,7 +89,7 @@ def multicast_sessions(state: CampaignState, now: float, round_no: int, coded: C
         whole = not state.sessions and lasts_for_duration(config)
         needed = group.plan.session_length if whole else group.remaining_time()
         needed = min(needed, float(session_duration(LONGEST_TIME_OUT, device_class=device_class)))
-        need = group.plan.session_need(group.remaining, group.round)
+        need = group.plan.session_need(group.remaining, group.round, group.remaining_coded)
         wanted = max(needed, state.deadline - begins if lasts_for_duration(config) else need)
         time_out = schedule.session_time_out(needed, wanted, device_class)
         sessions[group.name] = Session(start=begins, time_out=time_out, device_class=device_class)

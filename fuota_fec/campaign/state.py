@@ -205,6 +205,12 @@ class GroupState:
         return 0 if self.barred else self.n_frames - self.n_requested + len(self.unsent)
 
     @property
+    def remaining_coded(self) -> int:
+        """Number of coded fragments among the remaining frames."""
+        n_new = 0 if self.barred else self.n_frames - max(self.n_requested, min(self.plan.n_frags, self.n_frames))
+        return n_new + sum(f.frag_nb is not None and f.frag_nb > self.plan.n_frags for f in self.unsent)
+
+    @property
     def rows_left(self) -> int:
         """Number of coded fragments that no round so far includes."""
         return self.plan.n_sequence - self.n_frames
@@ -225,7 +231,9 @@ class GroupState:
     def remaining_time(self) -> float:
         """Time that a session needs for the remaining frames and the status request after them, s."""
         status = self.plan.time.spacing + self.plan.status_wait if self.plan.n_status else 0.0
-        return self.plan.lead + self.remaining * self.plan.time.spacing + self.plan.slot + status
+        time, n_coded = self.plan.time, self.remaining_coded
+        frames = (self.remaining - n_coded) * time.spacing + n_coded * time.coded_spacing
+        return self.plan.lead + frames + self.plan.slot + status
 
 
 def end_of_counters(state: CampaignState, group: GroupState) -> int:

@@ -20,11 +20,14 @@ from fuota_fec.devices.profiles import LateUncoded
 from fuota_fec.errors import ParameterError
 from fuota_fec.image import ImageSource, load_image
 from fuota_fec.planning.fragment_size import TransmissionPlan, plan_transmission
+from fuota_fec.planning.losses import with_more
 from fuota_fec.planning.redundancy import RedundancyPlan, plan_redundancy
-from fuota_fec.radio.regions import REGIONS, region
+from fuota_fec.radio.airtime import NOTABLE_UPLINK_LOSS, own_uplink_loss
+from fuota_fec.radio.regions import REGIONS, Region, region
 from fuota_fec.report.formatting import duration, percent
 from fuota_fec.report.page import need_extra
 from fuota_fec.report.redundancy import plan_page, ways_of
+from fuota_fec.wire.limits import DATA_FRAGMENT_HEADER_LEN
 
 _ROWS_SHOWN = 40
 
@@ -60,6 +63,11 @@ _ROWS_SHOWN = 40
     "--region", "region_name", default="EU868", show_default=True, help=f"Region of --dr: {', '.join(REGIONS)}."
 )
 @click.option("--dr", type=int, help="Data rate, for the time on air and the best fragment size.")
+@click.option(
+    "--uplink-period",
+    type=float,
+    help="Time between two uplinks of a device in s: the frames that a class C device misses meanwhile are losses too.",
+)
 @click.option("--dwell-time", is_flag=True, help="Apply the 400 ms dwell-time limit (AS923, AU915).")
 @click.option("--repeater", is_flag=True, help="Allow for a repeater in the path.")
 @click.option("-F", "--frag-size", type=int, help="Bytes of a fragment. Default: the best for --dr.")
@@ -87,6 +95,9 @@ def plan_command(as_json: bool, **given: Any) -> None:
     loss = read_loss(given)
     image_len = _image_len(given)
     place = region(given["region_name"])
+    own = _own_uplink_loss(place, given)
+    if own:
+        loss = with_more(loss, own)
     name = given["image"] or (f"{image_len} bytes" if image_len is not None else "")
     common: dict[str, Any] = {
         "confidence": given["confidence"],
@@ -130,13 +141,30 @@ def plan_command(as_json: bool, **given: Any) -> None:
         page = plan_page(plan, loss, transmission=transmission, max_losses=limit, name=Path(name).name)
         write_whole(output, page.encode())
     if as_json:
-        print_json(_facts(plan, transmission))
+        print_json(_facts(plan, transmission) | ({"own_uplink_loss": own} if own else {}))
     elif output != "-":
         _print(name, plan, transmission)
+        if own > NOTABLE_UPLINK_LOSS:
+            click.echo(f"\nwarning: devices miss up to {own:.0%} of the fragments because of their own uplinks")
         if output is not None:
             click.echo(f"\nreport in {output}")
     if not plan.meets:
         sys.exit(1)
+
+
+def _own_uplink_loss(place: Region, given: dict[str, Any]) -> float:
+    """Share of the largest fragments at --dr that a class C device misses because of its own uplinks."""
+    period, dr = given["uplink_period"], given["dr"]
+    if period is None:
+        return 0.0
+    if dr is None:
+        raise click.UsageError("--uplink-period goes with --dr")
+    most = place.max_app_payload(dr, dwell_time=given["dwell_time"], repeater=given["repeater"])
+    size = most if given["frag_size"] is None else min(most, DATA_FRAGMENT_HEADER_LEN + max(given["frag_size"], 0))
+    share = own_uplink_loss(size, place.data_rate(dr), period)
+    if share >= 1:
+        raise ParameterError(f"--uplink-period: {period:g} s leaves no time to hear a fragment at DR{dr}")
+    return share
 
 
 def _image_len(given: dict[str, Any]) -> int | None:

@@ -23,6 +23,7 @@ from fuota_fec.devices.radios import DEFAULT_RADIO, RADIOS, Radio, radio
 from fuota_fec.errors import ParameterError
 from fuota_fec.planning.fleet_schedule import EnergyModel, FleetSchedule, GroupSchedule, Sending, Sessions
 from fuota_fec.planning.what_if import Objective, WhatIf, what_if
+from fuota_fec.radio.airtime import NOTABLE_UPLINK_LOSS
 from fuota_fec.radio.regions import REGIONS, region
 from fuota_fec.report.formatting import duration
 from fuota_fec.wire.limits import MAX_FRAG_NB, MAX_FRAG_SIZE, MAX_FRAGS
@@ -75,11 +76,21 @@ _OBJECTIVES: dict[Objective, str] = {"duration": "least time", "air_time": "leas
     help="Minimum spacing of two frames of a group, in ms.",
 )
 @click.option(
+    "--coded-msg-delay",
+    type=Number(),
+    help="Minimum time from a coded fragment to the next frame, in ms. Default: --mcast-msg-delay.",
+)
+@click.option(
     "--network-pacing",
     type=Number(),
     default=0.0,
     show_default=True,
     help="Minimum spacing of two frames enforced by the network server, in ms.",
+)
+@click.option(
+    "--uplink-period",
+    type=Number(),
+    help="Time between two uplinks of a device in s: class C devices miss frames while they send.",
 )
 @click.option(
     "--setup-time", type=Number(), default=0.0, show_default=True, help="Time before the first session, in s."
@@ -134,7 +145,9 @@ def schedule_command(
     dwell_time: bool,
     repeater: bool,
     mcast_msg_delay: float,
+    coded_msg_delay: float | None,
     network_pacing: float,
+    uplink_period: float | None,
     setup_time: float,
     sessions: Sessions,
     objective: Objective,
@@ -164,8 +177,10 @@ def schedule_command(
         frequency_hz=frequency_hz,
         duty_cycle=duty_cycle,
         mcast_msg_delay=mcast_msg_delay / 1000,
+        coded_msg_delay=None if coded_msg_delay is None else coded_msg_delay / 1000,
         network_pacing=network_pacing / 1000,
         periodicity=periodicity,
+        uplink_period=uplink_period,
         setup=setup_time,
         dwell_time=dwell_time,
         repeater=repeater,
@@ -183,6 +198,9 @@ def schedule_command(
         until_time_out=until_time_out,
         **{name: value / unit for name, (value, unit) in currents.items() if value is not None},
     )
+    for kind in limits:
+        for dr in _devices(devices_per_dr):
+            kind.check_data_rate(region(region_name).data_rate(dr))
     choice = what_if(
         image_len,
         _devices(devices_per_dr),
@@ -295,6 +313,14 @@ def _print(
             _OBJECTIVES[objective] if fleet is chosen else _remark(fleet),
         )
     console.print(table)
+    notable = [f for fleet in choice.rates for f in fleet.groups if f.own_uplink_loss > NOTABLE_UPLINK_LOSS]
+    if notable:
+        console.print()
+    for group in notable:
+        console.print(
+            f"warning: at DR{group.dr} devices miss {group.own_uplink_loss:.0%} of the fragments because of their own "
+            "uplinks: plan coded fragments for it"
+        )
     if refusal:
         console.print()
         console.print(refusal)

@@ -36,6 +36,8 @@ class BuildLimits:
     """Number of sessions that can receive at the same time."""
     mc_group_ids: tuple[int, ...] = (0, 1, 2, 3)
     """McGroupIDs that are served, one for each multicast group of a device."""
+    new_data_rates: bool = False
+    """Whether stack and radio receive SF5 and SF6 below 1 GHz, the data rates of RP002-1.0.5."""
 
     def solvable_losses(self, n_frags: int) -> int | None:
         """Largest number of `n_frags` uncoded fragments that may be lost; None if not known."""

@@ -28,6 +28,7 @@ from fuota_fec.devices.limits import BuildLimits, limit_problems
 from fuota_fec.devices.radios import DEFAULT_RADIO, RADIOS, Radio
 from fuota_fec.devices.stack_quirks import Deletion, Overrun, StackQuirks
 from fuota_fec.errors import ParameterError
+from fuota_fec.radio.channels import DataRate
 
 __all__ = [
     "PROFILES",
@@ -174,6 +175,13 @@ class DeviceProfile(StackQuirks, BuildLimits):
         """Radio of the device, with its powers."""
         return RADIOS[self.radio] if isinstance(self.radio, str) else self.radio
 
+    def check_data_rate(self, rate: DataRate) -> None:
+        """ParameterError unless stack and radio receive this data rate."""
+        if rate.since and not self.new_data_rates:
+            raise ParameterError(
+                f"dr: {rate} exists since {rate.since}, {self.name} devices do not receive it, expected an older one"
+            )
+
     def status_version(self, dialect: str) -> str:
         """TS004 version with which to decode a FragSessionStatusAns of a device of this dialect."""
         return self.status_layout or dialect
@@ -228,6 +236,8 @@ _LBM = DeviceProfile(
     report_sent_again=True,  # run
     stores_wrong_mic=True,  # run
     class_b=True,  # run
+    class_b_hopping=False,  # read: 0 is outside the band, answered with FreqError
+    sessions_2g4=False,  # read: DLFrequency times 100 in every region, answered with FreqError
     first_f_cnt_16_bits=True,  # read: the stored counter starts as "none yet"
     mc_group_status=True,  # run; 15 bytes hold two groups of four
     ts006=True,  # run

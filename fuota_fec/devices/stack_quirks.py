@@ -1,6 +1,6 @@
 """Quirks of device stacks that no specification has, as data: a base of every profile.
 
-A field whose value is the default is as the specification says.
+A field whose value is the default is as the specification says; None: not known, or none.
 """
 
 from __future__ import annotations
@@ -78,6 +78,10 @@ class StackQuirks:
     """Whether a block with a wrong MIC is passed to the application as complete."""
 
     # ---- TS005
+    class_b_hopping: bool | None = None
+    """Whether DLFrequency 0 of a class B session (TS005 2.0.0) is taken for the region's ping slot channels."""
+    sessions_2g4: bool | None = None
+    """Whether DLFrequency is read in steps of 200 Hz at 2.4 GHz."""
     missed_start_undefined: bool = False
     """Whether a session that starts in the past, or now, is answered by McGroupUndefined instead of StartMissed."""
     undefined_group_sets_all: bool = False

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from fuota_fec.campaign.messages import HandOver, Input, NetworkCapabilities
 from fuota_fec.errors import NetworkError
+from fuota_fec.radio.channels import DataRate
 from fuota_fec.wire.keys import Key
 
 __all__ = ["Downlink", "HandOver", "Input", "MulticastGroup", "Network", "NetworkCapabilities", "RefusedError"]
@@ -36,6 +37,8 @@ class MulticastGroup:
     """Class B: pingNb = 2^(7 - periodicity)."""
     gateways: tuple[str, ...] = ()
     """Identifiers of the gateways that shall send; if empty, the server chooses."""
+    data_rate: DataRate | None = None
+    """Modulation of `dr` in the group's region."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

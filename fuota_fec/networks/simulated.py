@@ -2,7 +2,8 @@
 
 It treats class A devices as a real server does: unicast downlinks wait in a queue per device, one leaves after each
 uplink received, and only then its sent report is given. Multicast frames wait in a queue per group, in class B for
-their ping slot, and go to the devices that listen. All randomness comes from the generator that was passed, and nothing
+their ping slot, and go to the devices that listen. A class C device misses the frames that overlap with its own
+uplinks and the wait for RX1 after them. All randomness comes from the generator that was passed, and nothing
 is drawn for an event that cannot happen. The network, devices included, can be pickled at any time, and its copy
 continues from there.
 """
@@ -26,15 +27,15 @@ from fuota_fec.campaign.messages import (
     Uplink,
 )
 from fuota_fec.errors import ParameterError, WireError
-from fuota_fec.fleet.batched_delivery import GroupDelivery
+from fuota_fec.fleet.batched_delivery import GroupDelivery, Mask
 from fuota_fec.fleet.channel import Devices, LossModel
 from fuota_fec.fleet.device import VirtualDevice
 from fuota_fec.networks.base import Downlink, MulticastGroup, RefusedError
-from fuota_fec.radio.airtime import next_ping_slot
+from fuota_fec.radio.airtime import deaf_after_uplink, frame_time, next_ping_slot, uplink_time
+from fuota_fec.radio.channels import DataRate
 from fuota_fec.wire import clock
+from fuota_fec.wire.lorawan import RX1_DELAY
 
-RX1_DELAY = 1.0
-"""s from an uplink to the downlink that answers it."""
 MULTICAST_DELAY = 0.2
 """s from the hand-over of a multicast frame until it is ready to be sent."""
 SUMMARY_DELAY = 1.0
@@ -47,7 +48,7 @@ JITTER = 0.1
 """Share of the uplink period by which an uplink is early or late at most."""
 APPLICATION_PORT = 2
 
-_NEVER = float("-inf")
+_NEVER, _FAR = float("-inf"), float("inf")
 _SLOT_GUARD = 0.001
 """s, less than the distance of ping slots and more than the rounding of times."""
 
@@ -62,6 +63,8 @@ class Station:
     queue: deque[Downlink] = field(default_factory=deque)
     received_at: float = _NEVER
     """Time of the last uplink, while its receive window is free."""
+    periodic: float = _FAR
+    """Time of the next uplink of the application."""
     wakes: list[float] = field(default_factory=list)
     """Times at which the device is advanced, latest first. A device has few of them."""
 
@@ -88,6 +91,8 @@ class ServerGroup:
     delivery: GroupDelivery
     """Delivery of frames to these devices."""
     next_f_cnt: int
+    data_rate: DataRate | None = None
+    """Modulation of a class C group whose devices miss frames while they are busy with their own uplinks."""
     frames: deque[Frame] = field(default_factory=deque)
     sent_at: float = _NEVER
     wake: float | None = None
@@ -108,7 +113,8 @@ class SimulatedNetwork:
 
     `uplink_loss` and `downlink_loss` are the losses on the air; `silent` devices (by DevEUI) never send. `repeat` is
     the share of uplinks that the server gives twice, `reorder` that of uplinks and reports given late and so out of
-    order, `report_loss` that of sent reports and summaries that are never given.
+    order, `report_loss` that of sent reports and summaries that are never given. Without `own_uplinks` class C devices
+    hear multicast frames also while they send.
     """
 
     def __init__(
@@ -124,6 +130,7 @@ class SimulatedNetwork:
         reorder: float = 0.0,
         report_loss: float = 0.0,
         silent: Collection[str] = (),
+        own_uplinks: bool = True,
     ) -> None:
         for name, share in (("repeat", repeat), ("reorder", reorder), ("report_loss", report_loss)):
             if not 0 <= share <= 1:
@@ -146,13 +153,18 @@ class SimulatedNetwork:
         self._inbox: list[Input] = []
         self._polled: list[Input] = []
         """Inputs of the last poll, not yet acknowledged by another one."""
+        self._own_uplinks = own_uplinks
+        self._sent_at = np.full(len(self.devices), _NEVER)
+        """Time of each device's last uplink: its end."""
+        self._sends_at = np.full(len(self.devices), _FAR)
+        """Time of each device's next uplink, as far as it is planned."""
         self._heap: list[tuple[float, int, str, Any]] = []
         """Events: due time, order of scheduling, kind (a method `_on_kind`), subject."""
         self._order = 0
         for dev_eui, station in self._stations.items():
             first = start + float(rng.random()) * station.device.uplink_period
             if dev_eui not in silent:
-                self._schedule(first, "periodic", station)
+                self._schedule_periodic(station, first)
 
     # ---- the port ----------------------------------------------------------------------------------------
 
@@ -170,6 +182,7 @@ class SimulatedNetwork:
             stations=stations,
             numbers=np.array([station.number for station in stations], np.intp),
             next_f_cnt=known.next_f_cnt if known else group.f_cnt,
+            data_rate=group.data_rate if group.device_class == "C" and self._own_uplinks else None,
         )
         if known is not None:
             opened.frames, opened.sent_at = known.frames, known.sent_at
@@ -263,10 +276,18 @@ class SimulatedNetwork:
         group.sent_at = now
         downlink, f_cnt, _ = frame
         reached = ~self._downlink_loss.lost_each(group.numbers, now)
+        if group.data_rate is not None:
+            reached &= self._listens(group.numbers, group.data_rate, len(downlink.payload), now)
         for idx in group.delivery.receive(downlink.f_port, downlink.payload, f_cnt, reached, now):
             self._wake(group.stations[idx])
         if self.capabilities.summaries:
             self._schedule(now + SUMMARY_DELAY, "summary", MulticastSummary(downlink.id))
+
+    def _listens(self, numbers: Devices, data_rate: DataRate, payload_len: int, now: float) -> Mask:
+        """Which devices are not busy with an uplink of their own, from the start of a frame to its end."""
+        heard_from = now - deaf_after_uplink(data_rate)
+        heard_until = now + frame_time(payload_len, data_rate) + uplink_time(data_rate)
+        return (self._sent_at[numbers] <= heard_from) & (self._sends_at[numbers] >= heard_until)
 
     def _on_summary(self, summary: MulticastSummary, now: float) -> None:
         self._report(summary, now)
@@ -324,16 +345,27 @@ class SimulatedNetwork:
     def _on_periodic(self, station: Station, now: float) -> None:
         """Sends an uplink of the application."""
         period = station.device.uplink_period * (1 + JITTER * float(self._rng.uniform(-1, 1)))
-        self._schedule(now + period, "periodic", station)
+        self._schedule_periodic(station, now + period)
         self._uplink(station, APPLICATION_PORT, b"\x00", now)
+
+    def _schedule_periodic(self, station: Station, due: float) -> None:
+        station.periodic = due
+        self._plan_uplink(station)
+        self._schedule(due, "periodic", station)
+
+    def _plan_uplink(self, station: Station) -> None:
+        wakes = station.wakes
+        self._sends_at[station.number] = min(station.periodic, wakes[-1]) if wakes else station.periodic
 
     def _on_device(self, station: Station, now: float) -> None:
         station.wakes.pop()
+        self._plan_uplink(station)
         for f_port, payload in station.device.advance(now):
             self._uplink(station, f_port, payload, now)
         self._wake(station)
 
     def _uplink(self, station: Station, f_port: int, payload: bytes, now: float) -> None:
+        self._sent_at[station.number] = now
         if self._uplink_loss.lost(station.number, now):
             return
         uplink = Uplink(station.device.dev_eui, f_port, payload, now)
@@ -352,6 +384,7 @@ class SimulatedNetwork:
         due = station.device.next_due()
         if due is not None and (not station.wakes or due < station.wakes[-1]):
             station.wakes.append(due)
+            self._plan_uplink(station)
             self._schedule(due, "device", station)
 
     # ---- time --------------------------------------------------------------------------------------------

@@ -21,6 +21,7 @@ from fuota_fec.errors import ParameterError
 from fuota_fec.planning.schedule import fragment_size, session_need, session_time_out
 from fuota_fec.radio.airtime import (
     TransmissionTime,
+    own_uplink_loss,
     ping_spacing,
     session_duration,
     transmission_time,
@@ -52,6 +53,8 @@ class Sending:
     """Share of time that a gateway may send, 0 < x <= 1; the region's if not given."""
     mcast_msg_delay: float = 2.0
     """Minimum spacing of two frames of a group, s."""
+    coded_msg_delay: float | None = None
+    """Minimum time from a coded fragment to the next frame of its group, s; mcast_msg_delay if not given."""
     network_pacing: float = 0.0
     """Minimum spacing enforced by the network server, s."""
     periodicity: int | None = None
@@ -60,6 +63,9 @@ class Sending:
     """Time from the start of a class C session to the first frame, s. In class B it is one ping slot."""
     setup: float = 0.0
     """Time before the first session, s, for the unicast stages (`schedule.unicast_stage`)."""
+    uplink_period: float | None = None
+    """Time between two uplinks of a device, s, during which a class C device hears no multicast; not counted if not
+    given."""
     dwell_time: bool = False
     """True if the 400 ms dwell-time limit is in force."""
     repeater: bool = False
@@ -76,6 +82,10 @@ class Sending:
     def __post_init__(self) -> None:
         for name in ("mcast_msg_delay", "network_pacing", "lead", "setup"):
             _at_least_0(name, getattr(self, name))
+        if self.coded_msg_delay is not None:
+            _at_least_0("coded_msg_delay", self.coded_msg_delay)
+        if self.uplink_period is not None and not 0 < self.uplink_period < math.inf:
+            raise ParameterError(f"uplink_period: {shown(self.uplink_period)} is not a period, expected more than 0 s")
         integer("frag_size_max", self.frag_size_max, 1, MAX_FRAG_SIZE)
         integer("frag_size_multiple", self.frag_size_multiple, 1, MAX_FRAG_SIZE)
         integer("frags_max", self.frags_max, 1, MAX_FRAGS)
@@ -189,6 +199,8 @@ class GroupSchedule:
     """Energy of each device over the whole update, J."""
     problem: str
     """Reason why the group cannot be sent; "" if it can."""
+    own_uplink_loss: float = 0.0
+    """Share of the fragments that each device misses because of its own uplinks."""
 
     @property
     def dr(self) -> int:
@@ -342,6 +354,8 @@ def _group(
         DATA_FRAGMENT_HEADER_LEN + frag_size,
         data_rate,
         mcast_msg_delay_s=sending.mcast_msg_delay,
+        n_coded=coded,
+        coded_msg_delay_s=sending.coded_msg_delay,
         duty_cycle=duty_cycle,
         network_pacing_s=sending.network_pacing,
         periodicity=sending.periodicity,
@@ -372,6 +386,9 @@ def _group(
         listening=model.listening(time, session_length, sending),
         energy=0.0,
         problem=problem,
+        own_uplink_loss=0.0
+        if sending.uplink_period is None or sending.periodicity is not None
+        else own_uplink_loss(DATA_FRAGMENT_HEADER_LEN + frag_size, data_rate, sending.uplink_period),
     )
 
 
@@ -382,6 +399,8 @@ def _time_out(time: TransmissionTime, session_length: float, sending: Sending) -
         slot=0.0 if sending.periodicity is None else ping_spacing(sending.periodicity),
         n_frames=time.n_frames,
         pacing=time.spacing,
+        n_coded=time.n_coded,
+        coded_pacing=time.coded_spacing,
     )
     try:
         return session_time_out(session_length, need, sending.device_class)

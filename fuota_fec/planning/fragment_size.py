@@ -97,6 +97,8 @@ def plan_transmission(
     image_len = integer("image_len", image_len, 1, MAX_FRAG_NB * MAX_FRAG_SIZE)
     dialect = one_dialect(dialect, version)
     threshold = check_threshold(success_threshold)
+    for kind in dict.fromkeys(profiles):
+        kind.check_data_rate(data_rate)
     payload = data_rate.max_app_payload if max_app_payload is None else max_app_payload
     sizes = _possible_sizes(image_len, payload, frag_size, profiles, dialect)
     share = devices_needed(n := make_fleet(loss, n_devices, None).n_devices, threshold) / n

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -133,6 +133,20 @@ Distribution: TypeAlias = BetaLoss | LossMix | GilbertElliott
 
 Loss: TypeAlias = float | npt.ArrayLike | Distribution
 """A probability from 0 to below 1, one for each device, or a distribution."""
+
+
+def with_more(loss: Loss, share: float) -> Loss:
+    """Losses of devices that miss a further `share`, 0 … below 1, of what reaches them."""
+    _probability("share", share)
+    kept = 1 - share
+    if isinstance(loss, BetaLoss):
+        return BetaLoss(mean=1 - (1 - loss.mean) * kept, spread=loss.spread * kept)
+    if isinstance(loss, LossMix):
+        return LossMix(shares=tuple((part, 1 - (1 - value) * kept) for part, value in loss.shares))
+    if isinstance(loss, GilbertElliott):
+        good, bad = (1 - (1 - value) * kept for value in (loss.loss_good, loss.loss_bad))
+        return replace(loss, loss_good=good, loss_bad=bad)
+    return 1 - (1 - np.asarray(loss, np.float64)) * kept
 
 
 def draw_lost(rng: np.random.Generator, losses: Losses, n_sent: int) -> Lost:

@@ -100,14 +100,24 @@ def beacon_start(start: float, n_beacons: int) -> float:
 
 
 def session_need(
-    *, lead: float, slot: float, n_frames: int, pacing: float, n_status: int = 0, status_wait: float = 0.0
+    *,
+    lead: float,
+    slot: float,
+    n_frames: int,
+    pacing: float,
+    n_coded: int = 0,
+    coded_pacing: float = 0.0,
+    n_status: int = 0,
+    status_wait: float = 0.0,
 ) -> float:
     """Length of a session that is to hold so many frames and status requests, with a margin, s.
 
     `lead`: time before the first frame. `slot`: longest wait for a ping slot in class B, else 0. `pacing`: time between
-    two frames. `status_wait`: wait for the answers to a status request. All are in seconds.
+    two frames; `coded_pacing` that after each of the `n_coded` coded ones among them. `status_wait`: wait for the
+    answers to a status request. All times are in seconds.
     """
-    sending = lead + slot + n_frames * pacing + n_status * (pacing + status_wait)
+    frames = (n_frames - n_coded) * pacing + n_coded * coded_pacing
+    sending = lead + slot + frames + n_status * (pacing + status_wait)
     return sending * SESSION_MARGIN + SESSION_EXTRA
 
 

@@ -9,6 +9,11 @@ LoRa (Semtech AN1200.13; SX127x and SX126x data sheets): PL bytes of PHY payload
     preamble  = 8 + 4.25 symbols                                                     (SF5, SF6: 8 + 6.25)
     payload   = 8 + max(ceil((8 PL - 4 SF + 28 + 16 CRC) / (4 (SF - 2 DE))) * 5, 0)  (SF5, SF6: 20 for 28)
 
+LoRa at 2.4 GHz (SX128x data sheet, as in Semtech's driver): bandwidth 812.5 kHz, coding rate 4/8, long interleaving,
+
+    space     = 8 floor((SF - 7) / 2)                                                (SF5, SF6: 0)
+    payload   = 8 + ceil(8 max(8 PL + 16 CRC - min(space, 8 PL), 0) / (4 (SF - 2 DE)))    DE = 1 for SF11, SF12
+
 FSK: preamble 5, sync word 3, length 1, payload, CRC 2 bytes at the bit rate.
 """
 
@@ -20,7 +25,13 @@ from typing import TYPE_CHECKING, Literal
 
 from fuota_fec.checks import shown
 from fuota_fec.errors import MissingExtraError, ParameterError
-from fuota_fec.wire.lorawan import BEACON_PERIOD, FRAME_OVERHEAD_LEN, MAX_APP_PAYLOAD_LEN, MAX_PHY_PAYLOAD_LEN
+from fuota_fec.wire.lorawan import (
+    BEACON_PERIOD,
+    FRAME_OVERHEAD_LEN,
+    MAX_APP_PAYLOAD_LEN,
+    MAX_PHY_PAYLOAD_LEN,
+    RX1_DELAY,
+)
 
 if TYPE_CHECKING:
     from fuota_fec.radio.regions import DataRate
@@ -37,6 +48,16 @@ _SLOT_MS = 30
 _N_SLOTS = 4096
 
 _PREAMBLE_SYMBOLS = 8
+
+UPLINK_LEN = 1
+"""Bytes of application payload of the short uplink that is assumed where nothing is known."""
+_RX1_SYMBOLS = 8
+"""Length of a receive window without a downlink, in symbols; in FSK, bytes."""
+NOTABLE_UPLINK_LOSS = 0.05
+"""Share of multicast frames missed because of own uplinks above which a plan should count it."""
+
+LONG_INTERLEAVED_KHZ = 812
+"""Bandwidth of data rates with the coding rate 4/8 and long interleaving: those of 2.4 GHz."""
 
 
 # --- Time on air -----------------------------------------------------------------------------------------------------
@@ -55,12 +76,22 @@ def time_on_air(phy_len: int, data_rate: DataRate, *, crc: bool = False) -> floa
     assert data_rate.sf is not None  # DataRate is LoRa or FSK
     assert data_rate.bw_khz is not None
     sf, bw_khz = data_rate.sf, data_rate.bw_khz
-    low_rate = 1 << sf >= 16 * bw_khz
     header_bits, quarters = (20, 25) if sf < 7 else (28, 17)
-    n_coded_bits = 8 * phy_len - 4 * sf + header_bits + 16 * crc
-    n_symbols = 8 + max(-(-n_coded_bits // (4 * (sf - 2 * low_rate))) * 5, 0)
+    if bw_khz == LONG_INTERLEAVED_KHZ:
+        n_symbols = 8 + _long_interleaved(8 * phy_len, 16 * crc, sf)
+    else:
+        low_rate = 1 << sf >= 16 * bw_khz
+        n_coded_bits = 8 * phy_len - 4 * sf + header_bits + 16 * crc
+        n_symbols = 8 + max(-(-n_coded_bits // (4 * (sf - 2 * low_rate))) * 5, 0)
     # Counted in quarters of a symbol, so that only the last division rounds.
-    return (4 * (_PREAMBLE_SYMBOLS + n_symbols) + quarters) * (1 << sf) / (4000 * bw_khz)
+    return (4 * (_PREAMBLE_SYMBOLS + n_symbols) + quarters) * (1 << sf) / (4 * data_rate.bandwidth_hz)
+
+
+def _long_interleaved(payload_bits: int, crc_bits: int, sf: int) -> int:
+    """Symbols of a payload after the first 8, which hold the header and the first bits of it."""
+    space = 8 * max((sf - 7) // 2, 0)
+    n_bits = max(payload_bits + crc_bits - min(space, payload_bits), 0)
+    return -(-8 * n_bits // (4 * (sf - 2 * (sf > 10))))
 
 
 def frame_time(app_payload_len: int, data_rate: DataRate) -> float:
@@ -175,6 +206,28 @@ def class_c_loss(time_on_air: float, *, uplink_period: float, busy_time: float) 
     return min(1.0, (_seconds(busy_time, "busy_time") + _seconds(time_on_air, "time_on_air")) / uplink_period)
 
 
+def uplink_time(data_rate: DataRate) -> float:
+    """Time on air of a short uplink of a device, s, at a data rate as fast as `data_rate`."""
+    return time_on_air(FRAME_OVERHEAD_LEN + UPLINK_LEN, data_rate, crc=True)
+
+
+def deaf_after_uplink(data_rate: DataRate) -> float:
+    """s from the end of an uplink for which a class C device hears no multicast: until RX1, and while RX1 is open."""
+    if data_rate.bit_rate is not None:
+        return RX1_DELAY + 8 * _RX1_SYMBOLS / data_rate.bit_rate
+    assert data_rate.sf is not None  # DataRate is LoRa or FSK
+    return RX1_DELAY + _RX1_SYMBOLS * (1 << data_rate.sf) / data_rate.bandwidth_hz
+
+
+def own_uplink_loss(app_payload_len: int, data_rate: DataRate, uplink_period: float) -> float:
+    """Share of multicast frames of `app_payload_len` bytes that a class C device misses because of its own uplinks.
+
+    The device sends a short uplink every `uplink_period` s; see `class_c_loss`.
+    """
+    busy_time = uplink_time(data_rate) + deaf_after_uplink(data_rate)
+    return class_c_loss(frame_time(app_payload_len, data_rate), uplink_period=uplink_period, busy_time=busy_time)
+
+
 def session_time_out(seconds: float, *, device_class: Literal["B", "C"] = "C") -> int:
     """The TimeOut exponent of a multicast session that must last `seconds`: the smallest t with 2^t s >= seconds.
 
@@ -209,6 +262,7 @@ class TransmissionTime:
 
     `frame_time` is the time on air of each frame, `spacing` the mean distance from start to start, `rule` the rule
     that determines the spacing, `duration` the time from the start of the first frame to the end of the last.
+    `n_coded` of the frames, the last ones, are followed by `coded_spacing` instead of `spacing`.
     """
 
     n_frames: int
@@ -216,6 +270,8 @@ class TransmissionTime:
     spacing: float
     rule: SpacingRule
     duration: float
+    n_coded: int = 0
+    coded_spacing: float = 0.0
 
 
 def transmission_time(
@@ -224,6 +280,8 @@ def transmission_time(
     data_rate: DataRate,
     *,
     mcast_msg_delay_s: float,
+    n_coded: int = 0,
+    coded_msg_delay_s: float | None = None,
     duty_cycle: float = 1.0,
     network_pacing_s: float = 0.0,
     periodicity: int | None = None,
@@ -234,6 +292,8 @@ def transmission_time(
     `duty_cycle` available to this transmission (a fraction; without a limit the time on air), and in class B (with a
     `periodicity`) the distance of the ping slots.
 
+    The last `n_coded` frames are followed by at least `coded_msg_delay_s` instead of `mcast_msg_delay_s`, if given.
+
     In class B every frame waits for a slot, so the spacing is a whole number of slots. The spacing is a mean: slots
     move at random with every beacon, and a slot that is closer than the other rules allow is skipped. Real
     transmissions stay within about 10 % of the mean for periodicities 0-5, but take up to 50 % longer where the other
@@ -243,9 +303,35 @@ def transmission_time(
     """
     if n_frames < 0:
         raise _refused("n_frames", n_frames, "a number of frames", "0 or more")
+    if not 0 <= n_coded <= n_frames:
+        raise _refused("n_coded", n_coded, "a number of these frames", f"0 to {n_frames}")
     on_air = frame_time(app_payload_len, data_rate)
+    spacing, rule = _spacing(on_air, mcast_msg_delay_s, "mcast_msg_delay_s", duty_cycle, network_pacing_s, periodicity)
+    coded_spacing = spacing
+    if coded_msg_delay_s is not None:
+        coded_spacing, _ = _spacing(
+            on_air, coded_msg_delay_s, "coded_msg_delay_s", duty_cycle, network_pacing_s, periodicity
+        )
+    # After the last frame there is no gap.
+    n_uncoded_gaps = max(n_frames - n_coded - (n_coded == 0), 0)
+    gaps = n_uncoded_gaps * spacing + max(n_coded - 1, 0) * coded_spacing
+    return TransmissionTime(
+        n_frames=n_frames,
+        frame_time=on_air,
+        spacing=spacing,
+        rule=rule,
+        duration=gaps + on_air if n_frames else 0.0,
+        n_coded=n_coded,
+        coded_spacing=coded_spacing,
+    )
+
+
+def _spacing(
+    on_air: float, delay: float, name: str, duty_cycle: float, network_pacing_s: float, periodicity: int | None
+) -> tuple[float, SpacingRule]:
+    """Distance from start to start of two frames, and the rule that determines it."""
     needs: dict[SpacingRule, float] = {
-        "mcast_msg_delay": _seconds(mcast_msg_delay_s, "mcast_msg_delay_s"),
+        "mcast_msg_delay": _seconds(delay, name),
         "network_pacing": _seconds(network_pacing_s, "network_pacing_s"),
         "duty_cycle": min_spacing(on_air, duty_cycle),
     }
@@ -257,8 +343,7 @@ def transmission_time(
         if n_slots <= 1:
             n_slots, rule = 1, "ping_slot"
         spacing = n_slots * ping_spacing(periodicity)
-    duration = (n_frames - 1) * spacing + on_air if n_frames else 0.0
-    return TransmissionTime(n_frames=n_frames, frame_time=on_air, spacing=spacing, rule=rule, duration=duration)
+    return spacing, rule
 
 
 def _seconds(value: float, name: str) -> float:

@@ -6,7 +6,9 @@ Sources of the numbers, by the marks in the tables:
             chirpstack/chirpstack (lrwn) and confirmed by Lora-net/SWL2001 and Lora-net/LoRaMac-node
     [ETSI]  ETSI EN 300 220, in the bands of Lora-net/SWL2001 (LoRa Basics Modem 4.8.0)
     [LBM]   Lora-net/SWL2001: lowest and highest frequency that a device accepts
-    [LMN]   Lora-net/LoRaMac-node: its duty cycle where [RP] and [LBM] have none
+    [LMN]   Lora-net/LoRaMac-node: its duty cycle where [RP] and [LBM] have none, and its downlink channels
+    [2G4]   Semtech's physical layer proposal for 2.4 GHz, as in chirpstack/chirpstack (ISM2400) and Lora-net/SWL2001
+            (WW2G4)
 
 N is the largest application payload (FRMPayload) of a downlink without FOpts; the MAC payload M is N + 8, the PHY
 payload N + 13. A multicast downlink carries no FOpts, so a DataFragment may fill N.
@@ -21,14 +23,16 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from fuota_fec.errors import ParameterError
+from fuota_fec.radio.channels import Channels, ClassBChannels, DataRate, SubBand
 from fuota_fec.wire.limits import DATA_FRAGMENT_HEADER_LEN
-from fuota_fec.wire.lorawan import BEACON_PERIOD, MAX_APP_PAYLOAD_LEN
+from fuota_fec.wire.lorawan import BEACON_PERIOD, frequency_step_hz
 
 __all__ = [
     "BEACON_PERIOD",
     "DATA_FRAGMENT_HEADER_LEN",
     "REGIONS",
     "REPEATER_MAX_APP_PAYLOAD",
+    "Channels",
     "ClassBChannels",
     "DataRate",
     "Region",
@@ -41,85 +45,13 @@ REPEATER_MAX_APP_PAYLOAD = 222
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DataRate:
-    """A downlink data rate: LoRa with `sf` and `bw_khz`, or FSK with `bit_rate` (bit/s).
-
-    `max_app_payload` is N in bytes, 0 where the data rate must not carry a downlink. `max_app_payload_dwell` is N under
-    the 400 ms dwell-time limit, None where that limit does not exist. Raises ParameterError for modulations outside
-    LoRaWAN.
-    """
-
-    dr: int
-    sf: int | None = None
-    bw_khz: int | None = None
-    bit_rate: int | None = None
-    max_app_payload: int = MAX_APP_PAYLOAD_LEN
-    max_app_payload_dwell: int | None = None
-
-    def __post_init__(self) -> None:
-        lora = self.sf in range(5, 13) and self.bw_khz in (125, 250, 500) and self.bit_rate is None
-        fsk = self.sf is None and self.bw_khz is None and self.bit_rate is not None and self.bit_rate > 0
-        if not (lora or fsk):
-            raise ParameterError(
-                f"DR{self.dr}: sf={self.sf}, bw_khz={self.bw_khz}, bit_rate={self.bit_rate} is not a modulation of "
-                "LoRaWAN, expected sf 5-12 with bw_khz 125, 250 or 500, or a positive bit_rate alone"
-            )
-
-    @property
-    def modulation(self) -> str:
-        """Either "LORA" or "FSK"."""
-        return "FSK" if self.sf is None else "LORA"
-
-    def __str__(self) -> str:
-        if self.bit_rate is not None:
-            return f"DR{self.dr} (FSK {self.bit_rate} bit/s)"
-        return f"DR{self.dr} (SF{self.sf}/{self.bw_khz} kHz)"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SubBand:
-    """Frequencies (Hz, both ends included) with one common duty-cycle budget: a fraction of time, 1.0 = no limit."""
-
-    min_frequency_hz: int
-    max_frequency_hz: int
-    duty_cycle: float = 1.0
-
-    def __str__(self) -> str:
-        return f"{self.min_frequency_hz / 1e6:g}-{self.max_frequency_hz / 1e6:g} MHz"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClassBChannels:
-    """Channels of class B beacons or ping slots: one frequency, or hopping over `n_channels` that are `step_hz` apart.
-
-    `frequency_hz` is the first channel, None where the region has no default and the network configures it.
-    """
-
-    frequency_hz: int | None
-    dr: int
-    step_hz: int = 0
-    n_channels: int = 1
-
-    def frequency(self, beacon_time: int, addr: int = 0) -> int:
-        """Frequency (Hz) in the beacon period that starts at `beacon_time` (GPS seconds).
-
-        `addr` is the DevAddr or McAddr for a ping slot, 0 for the beacon: channel = (addr + floor(beacon_time / 128))
-        mod n_channels ([RP], class B of each region). Raises ParameterError where the region has no default frequency.
-        """
-        if self.frequency_hz is None:
-            raise ParameterError(
-                "frequency_hz: None is not a class B frequency, expected one from the channel plan in use"
-            )
-        return self.frequency_hz + self.step_hz * ((addr + beacon_time // BEACON_PERIOD) % self.n_channels)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Region:
     """Limits and defaults of one region for downlinks.
 
     `data_rates` are the data rates of downlinks, `uplink_only` the numbers of data rates that only uplinks may use. RX2
     is also the default of class C; `rx2_frequency_hz` is None where the channel plan in use decides (CN470).
-    Frequencies in Hz.
+    `channels` are the downlink channels of a region with a fixed raster; without them a downlink may have any centre
+    frequency within the sub-bands. `max_repeater_payload` is N where a repeater may be in the path. Frequencies in Hz.
     """
 
     name: str
@@ -131,6 +63,8 @@ class Region:
     ping_slot: ClassBChannels
     beacon: ClassBChannels
     sub_bands: tuple[SubBand, ...]
+    channels: tuple[Channels, ...] = ()
+    max_repeater_payload: int = REPEATER_MAX_APP_PAYLOAD
 
     @property
     def has_dwell_time(self) -> bool:
@@ -160,7 +94,7 @@ class Region:
         if n == 0:
             limit = " under the 400 ms dwell-time limit" if rate.max_app_payload else ""
             raise self._unusable(dr, f"carries no downlink{limit}", dwell_time=dwell_time)
-        return min(n, REPEATER_MAX_APP_PAYLOAD) if repeater else n
+        return min(n, self.max_repeater_payload) if repeater else n
 
     def max_fragment_size(self, dr: int, *, dwell_time: bool = False, repeater: bool = False) -> int:
         """Largest fragment in bytes of a DataFragment at `dr`: N less the header of TS004.
@@ -180,6 +114,41 @@ class Region:
             raise ParameterError(f"frequency_hz: {frequency_hz} Hz is in no sub-band of {self.name}, expected {known}")
         return min(bands, key=lambda band: band.duty_cycle)
 
+    def check_downlink(self, frequency_hz: int, dr: int) -> None:
+        """ParameterError, with what would be right, unless a downlink may have this centre frequency and data rate.
+
+        The frequency must be a channel of the raster where the region has one. Elsewhere the whole signal must be
+        within the sub-bands: half its bandwidth on either side of the centre.
+        """
+        step_hz = frequency_step_hz(frequency_hz)
+        if frequency_hz % step_hz:
+            nearest = round(frequency_hz / step_hz) * step_hz
+            raise _no_channel(frequency_hz, f"a multiple of {step_hz} Hz, as it goes on the air", f"{nearest} Hz")
+        if self.channels:
+            if not any(frequency_hz in channels for channels in self.channels):
+                near = min((c.nearest(frequency_hz) for c in self.channels), key=lambda hz: abs(hz - frequency_hz))
+                known = " or ".join(map(str, self.channels))
+                raise _no_channel(frequency_hz, f"a downlink channel of {self.name}", f"{known}; the next is {near} Hz")
+            return
+        self.sub_band(frequency_hz)
+        half = self.data_rate(dr).bandwidth_hz // 2
+        low, high = next(span for span in self._spans() if span[0] <= frequency_hz <= span[1])
+        if not low <= frequency_hz - half <= frequency_hz + half <= high:
+            what = f"within the bands of {self.name} at DR{dr}, {2 * half / 1e3:g} kHz wide"
+            if high - low < 2 * half:
+                raise _no_channel(frequency_hz, what, f"another data rate in {low / 1e6:g} to {high / 1e6:g} MHz")
+            raise _no_channel(frequency_hz, what, f"{low + half} to {high - half} Hz")
+
+    def _spans(self) -> list[tuple[int, int]]:
+        """Lowest and highest frequencies of the bands, those that touch each other taken together."""
+        spans: list[tuple[int, int]] = []
+        for band in sorted(self.sub_bands, key=lambda band: band.min_frequency_hz):
+            if spans and spans[-1][1] >= band.min_frequency_hz:
+                spans[-1] = spans[-1][0], max(spans[-1][1], band.max_frequency_hz)
+            else:
+                spans.append((band.min_frequency_hz, band.max_frequency_hz))
+        return spans
+
     def duty_cycle(self, frequency_hz: int) -> float:
         """Fraction of time for which one gateway may transmit at this frequency; 1.0 without a limit.
 
@@ -198,6 +167,10 @@ class Region:
     def _unusable(self, dr: int, reason: str, *, dwell_time: bool) -> ParameterError:
         usable = ", ".join(f"DR{usable}" for usable in self.usable_drs(dwell_time=dwell_time))
         return ParameterError(f"dr: DR{dr} {reason} in {self.name}, expected one of {usable}")
+
+
+def _no_channel(frequency_hz: int, what: str, expected: str) -> ParameterError:
+    return ParameterError(f"frequency: {frequency_hz} Hz is not {what}, expected {expected}")
 
 
 def _payload(rate: DataRate, *, dwell_time: bool) -> int:
@@ -221,8 +194,12 @@ def region(name: str) -> Region:
 # --- The tables ------------------------------------------------------------------------------------------------------
 
 
-def _lora(dr: int, sf: int, bw_khz: int, n: int, dwell: int | None = None) -> DataRate:
-    return DataRate(dr=dr, sf=sf, bw_khz=bw_khz, max_app_payload=n, max_app_payload_dwell=dwell)
+def _lora(dr: int, sf: int, bw_khz: int, n: int, dwell: int | None = None, since: str = "") -> DataRate:
+    return DataRate(dr=dr, sf=sf, bw_khz=bw_khz, max_app_payload=n, max_app_payload_dwell=dwell, since=since)
+
+
+def _channels(first_mhz: float, last_mhz: float, step_mhz: float) -> Channels:
+    return Channels(first_hz=round(first_mhz * 1e6), last_hz=round(last_mhz * 1e6), step_hz=round(step_mhz * 1e6))
 
 
 def _band(min_mhz: float, max_mhz: float, duty_cycle: float = 1.0) -> SubBand:
@@ -241,7 +218,8 @@ _LORA_125 = (
     _lora(5, 7, 125, 242),
 )
 _LORA_250 = _lora(6, 7, 250, 242)  # [RP] DR6, not in IN865 and KR920
-_SF6_SF5 = (_lora(12, 6, 125, 242), _lora(13, 5, 125, 242))  # [RP] from RP002-1.0.5; uplinks only in KR920
+_1_0_5 = "RP002-1.0.5"
+_SF6_SF5 = (_lora(12, 6, 125, 242, since=_1_0_5), _lora(13, 5, 125, 242, since=_1_0_5))  # [RP] uplinks only in KR920
 
 # [RP] AS923; the last number is N under the 400 ms limit, 0 if not usable. DR2 had 51 before RP002-1.0.1.
 _AS923 = (
@@ -256,18 +234,19 @@ _AS923 = (
     *(replace(rate, max_app_payload_dwell=242) for rate in _SF6_SF5),
 )
 
-# [RP] US915 and AU915 downlinks, 500 kHz; the uplink dwell time of AU915 does not change them. DR0 and DR14 are from
-# RP002-1.0.5; DR0 means another modulation on uplinks. Device stacks list the uplink sizes of DR0-6 beside these.
+# [RP] US915 and AU915 downlinks, 500 kHz; the uplink dwell time of AU915 does not change them. DR0 means another
+# modulation on uplinks. Device stacks list the uplink sizes of DR0-6 beside these.
 _LORA_500 = (
-    _lora(0, 5, 500, 242),
+    _lora(0, 5, 500, 242, since=_1_0_5),
     _lora(8, 12, 500, 53),
     _lora(9, 11, 500, 129),
     _lora(10, 10, 500, 242),
     _lora(11, 9, 500, 242),
     _lora(12, 8, 500, 242),
     _lora(13, 7, 500, 242),
-    _lora(14, 6, 500, 242),
+    _lora(14, 6, 500, 242, since=_1_0_5),
 )
+_CHANNELS_500 = (_channels(923.3, 927.5, 0.6),)  # [RP]; [LMN] accepts no other, [LBM] takes all of the band
 _CLASS_B_500 = ClassBChannels(frequency_hz=923_300_000, step_hz=600_000, n_channels=8, dr=8)  # [RP]
 
 # [RP] CN470 from RP002-1.0.2 (RP002-1.0.1 had 164 at DR3); DR0 is not allowed
@@ -329,8 +308,8 @@ _ALL = (
         rx2_dr=8,  # [RP]
         ping_slot=_CLASS_B_500,
         beacon=_CLASS_B_500,
-        # [LBM]; no duty cycle on 500 kHz. [LMN] accepts only 923.3 + 0.6 n MHz, in US915 and in AU915
-        sub_bands=(_band(902.0, 928.0),),
+        sub_bands=(_band(902.0, 928.0),),  # [LBM]; no duty cycle on 500 kHz
+        channels=_CHANNELS_500,
     ),
     _as923(1, 0, _band(915.0, 928.0, 0.01)),  # [LBM] frequencies, [LMN] 1 %
     _as923(2, -1_800_000, _band(920.0, 923.0, 0.01)),  # [LBM], [LMN]
@@ -346,6 +325,7 @@ _ALL = (
         ping_slot=_CLASS_B_500,
         beacon=_CLASS_B_500,
         sub_bands=(_band(915.0, 928.0),),  # [LBM]; no duty cycle on 500 kHz
+        channels=_CHANNELS_500,
     ),
     Region(
         name="IN865",
@@ -367,6 +347,7 @@ _ALL = (
         ping_slot=ClassBChannels(frequency_hz=923_100_000, dr=3),  # [RP]
         beacon=ClassBChannels(frequency_hz=923_100_000, dr=3),  # [RP]
         sub_bands=(_band(920.9, 923.3),),  # [LBM]; listen before talk instead of a duty cycle
+        channels=(_channels(920.9, 923.3, 0.2),),  # [RP], [LMN]
     ),
     Region(
         name="CN470",
@@ -377,6 +358,7 @@ _ALL = (
         ping_slot=_CLASS_B_CN470,
         beacon=_CLASS_B_CN470,
         sub_bands=(_band(470.0, 510.0),),  # [LBM]; listen before talk
+        channels=(_channels(476.9, 496.5, 0.2), _channels(496.9, 504.7, 0.2)),  # [RP], [LMN] of all four plans
     ),
     Region(
         name="CN470-RP1.0",  # the 96-channel plan, still common: [RP] up to RP002-1.0.0
@@ -387,6 +369,7 @@ _ALL = (
         ping_slot=_CLASS_B_CN470_96,
         beacon=_CLASS_B_CN470_96,
         sub_bands=(_band(470.0, 510.0),),  # [LBM]; listen before talk
+        channels=(_channels(500.3, 509.7, 0.2),),  # [RP], [LMN]
     ),
     Region(
         name="EU433",
@@ -408,6 +391,19 @@ _ALL = (
         beacon=ClassBChannels(frequency_hz=869_100_000, dr=3),  # [RP]
         # [LBM] 864-865; [LMN] 1 % elsewhere, [LBM] even 10 % in 868.7-869.2
         sub_bands=(_band(864.0, 865.0, 0.001), _band(865.0, 870.0, 0.01)),
+    ),
+    Region(
+        name="ISM2400",
+        revision="2.4 GHz physical layer proposal",
+        data_rates=tuple(  # [2G4]; DR6 and DR7 are SF6 and SF5
+            _lora(dr, 12 - dr, 812, n) for dr, n in enumerate((51, 115, 240, 240, 240, 240, 240, 240))
+        ),
+        rx2_frequency_hz=2_423_000_000,  # [2G4]
+        rx2_dr=0,  # [2G4]
+        ping_slot=ClassBChannels(frequency_hz=2_424_000_000, dr=3),  # [2G4] frequency, [LBM] DR3
+        beacon=ClassBChannels(frequency_hz=2_424_000_000, dr=3),  # [LBM]
+        sub_bands=(_band(2400.0, 2480.0),),  # [LBM]; no duty cycle
+        max_repeater_payload=220,  # [2G4]
     ),
 )
 

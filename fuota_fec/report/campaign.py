@@ -27,7 +27,7 @@ _GROUP_COLUMNS = (
     "on air",
 )
 _GROUP_NUMBERS = [4, 5, 6, 7, 8, 9]
-_UNITS = {"ucast_msg_delay": "ms", "mcast_msg_delay": "ms"}
+_UNITS = {"ucast_msg_delay": "ms", "mcast_msg_delay": "ms", "coded_msg_delay": "ms"}
 """Units of the parameters that are not in seconds, although they are durations."""
 
 
@@ -255,7 +255,7 @@ def _group_row(group: GroupHistory) -> tuple[str, ...]:
     return (
         of.name,
         of.mc_addr,
-        f"{of.region} DR{of.dr}, {channel}, {of.device_class}",
+        f"{of.region} DR{of.downlink_dr}, {channel}, {of.device_class}",
         of.version,
         f"{plan.n_frags} × {plan.frag_size} B",
         f"{group.n_coded} of {'up to ' if plan.adaptive else ''}{len(plan.sent_rows)}",

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-__all__ = ["BEACON_PERIOD", "FRAME_OVERHEAD_LEN", "MAX_APP_PAYLOAD_LEN", "MAX_PHY_PAYLOAD_LEN"]
+__all__ = [
+    "BEACON_PERIOD",
+    "FRAME_OVERHEAD_LEN",
+    "MAX_APP_PAYLOAD_LEN",
+    "MAX_FREQUENCY_HZ",
+    "MAX_PHY_PAYLOAD_LEN",
+    "RX1_DELAY",
+    "decode_frequency",
+    "encode_frequency",
+    "fits_on_air",
+    "frequency_step_hz",
+]
 
 BEACON_PERIOD = 128
 """Seconds between two class B beacons (LoRaWAN 1.0.4, class B)."""
@@ -15,3 +26,38 @@ MAX_PHY_PAYLOAD_LEN = 255
 
 MAX_APP_PAYLOAD_LEN = MAX_PHY_PAYLOAD_LEN - FRAME_OVERHEAD_LEN
 """Largest application payload (FRMPayload) of a frame without FOpts, in bytes."""
+
+RX1_DELAY = 1.0
+"""s from the end of an uplink to the receive window RX1, as in most networks."""
+
+_STEP_HZ, _STEP_2G4_HZ, _FROM_2G4_HZ = 100, 200, 2_400_000_000
+"""A frequency on the air is a number of steps in 24 bits (LoRaWAN 1.0.4, chapter 5). From 2.4 GHz on the step is 200 Hz
+(Semtech's physical layer proposal for 2.4 GHz). The number alone shows the step: those from 12 000 000 on would be
+1.2 GHz and more in steps of 100 Hz, where no region is."""
+
+MAX_FREQUENCY_HZ = 0xFFFFFF * _STEP_2G4_HZ
+"""Largest frequency on the air."""
+
+_GAP_FROM_HZ = _FROM_2G4_HZ // _STEP_2G4_HZ * _STEP_HZ
+"""Frequencies from this one to 2.4 GHz have no number."""
+
+
+def frequency_step_hz(frequency_hz: int) -> int:
+    """Step of a frequency on the air: 100 Hz, or 200 Hz from 2.4 GHz on."""
+    return _STEP_HZ if frequency_hz < _FROM_2G4_HZ else _STEP_2G4_HZ
+
+
+def fits_on_air(frequency_hz: int) -> bool:
+    """Whether a frequency that is a multiple of its step, and at most MAX_FREQUENCY_HZ, has a number of steps."""
+    return not _GAP_FROM_HZ <= frequency_hz < _FROM_2G4_HZ
+
+
+def encode_frequency(frequency_hz: int) -> bytes:
+    """The 3 bytes of a frequency that fits_on_air."""
+    return (frequency_hz // frequency_step_hz(frequency_hz)).to_bytes(3, "little")
+
+
+def decode_frequency(octets: bytes) -> int:
+    """The frequency in Hz of 3 bytes."""
+    n_steps = int.from_bytes(octets, "little")
+    return n_steps * (_STEP_HZ if n_steps * _STEP_HZ < _GAP_FROM_HZ else _STEP_2G4_HZ)

@@ -26,7 +26,14 @@ from fuota_fec.wire.commands import (
     refused_field,
     table,
 )
-from fuota_fec.wire.lorawan import BEACON_PERIOD
+from fuota_fec.wire.lorawan import (
+    BEACON_PERIOD,
+    MAX_FREQUENCY_HZ,
+    decode_frequency,
+    encode_frequency,
+    fits_on_air,
+    frequency_step_hz,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,11 +77,6 @@ LAST_F_CNT = U32_MAX
 
 TIME_TO_START_UNKNOWN = 0xFFFFFF
 """time_to_start of a device whose clock is not set, or whose session starts more than 2^24 − 2 seconds ahead."""
-
-_FREQUENCY_STEP_HZ = 100
-"""A frequency on the air is a number of these steps, 24 bits."""
-
-_FREQUENCY_MAX_HZ = 0xFFFFFF * _FREQUENCY_STEP_HZ
 
 _STATUS_ITEM = struct.Struct("<BI")
 _SETUP_REQ = struct.Struct("<BBI16sII")
@@ -262,7 +264,8 @@ class McClassCSessionReq(Command):
     """Schedules a class C session (TS005, McClassCSessionReq; down).
 
     mc_group_id: 0…3. session_time: start in GPS seconds modulo 2^32. time_out: 0…15, the session lasts at most
-    2^time_out seconds. dl_frequency_hz: hertz, a multiple of 100. dr: the region's downlink data rate, 0…255.
+    2^time_out seconds. dl_frequency_hz: hertz, a multiple of 100, from 2.4 GHz on of 200. dr: the region's downlink
+    data rate, 0…255.
     """
 
     CID: ClassVar[int] = 0x04
@@ -277,7 +280,7 @@ class McClassCSessionReq(Command):
         _check_session(self)
 
     def encode(self) -> bytes:
-        steps = (self.dl_frequency_hz // _FREQUENCY_STEP_HZ).to_bytes(3, "little")
+        steps = encode_frequency(self.dl_frequency_hz)
         return _SESSION_REQ.pack(self.CID, self.mc_group_id, self.session_time, self.time_out, steps, self.dr)
 
     @classmethod
@@ -287,7 +290,7 @@ class McClassCSessionReq(Command):
             mc_group_id=group & 3,
             session_time=session_time,
             time_out=time_out & 15,
-            dl_frequency_hz=int.from_bytes(steps, "little") * _FREQUENCY_STEP_HZ,
+            dl_frequency_hz=decode_frequency(steps),
             dr=dr,
         )
 
@@ -298,8 +301,8 @@ class McClassBSessionReq(Command):
 
     mc_group_id: 0…3. session_time: start in GPS seconds modulo 2^32, a multiple of 128. periodicity: 0…7, the device
     opens 2^(7 − periodicity) ping slots in each beacon period of 128 seconds. time_out: 0…15, the session lasts at
-    most 2^time_out beacon periods. dl_frequency_hz: hertz, a multiple of 100; in 2.0.0, 0 stands for the region's
-    default channel or hopping. dr: the region's downlink data rate, 0…255.
+    most 2^time_out beacon periods. dl_frequency_hz: hertz, as in McClassCSessionReq; in 2.0.0, 0 stands for the
+    region's default channel or hopping. dr: the region's downlink data rate, 0…255.
     """
 
     CID: ClassVar[int] = 0x05
@@ -321,7 +324,7 @@ class McClassBSessionReq(Command):
 
     def encode(self) -> bytes:
         timing = self.periodicity << 4 | self.time_out
-        steps = (self.dl_frequency_hz // _FREQUENCY_STEP_HZ).to_bytes(3, "little")
+        steps = encode_frequency(self.dl_frequency_hz)
         return _SESSION_REQ.pack(self.CID, self.mc_group_id, self.session_time, timing, steps, self.dr)
 
     @classmethod
@@ -332,7 +335,7 @@ class McClassBSessionReq(Command):
             session_time=session_time,
             periodicity=timing >> 4 & 7,
             time_out=timing & 15,
-            dl_frequency_hz=int.from_bytes(steps, "little") * _FREQUENCY_STEP_HZ,
+            dl_frequency_hz=decode_frequency(steps),
             dr=dr,
         )
 
@@ -426,10 +429,13 @@ def _check_session(command: McClassCSessionReq | McClassBSessionReq) -> None:
     integer(command, "mc_group_id", 0, 3)
     integer(command, "session_time", 0, U32_MAX)
     integer(command, "time_out", 0, 15)
-    integer(command, "dl_frequency_hz", 0, _FREQUENCY_MAX_HZ)
+    integer(command, "dl_frequency_hz", 0, MAX_FREQUENCY_HZ)
     integer(command, "dr", 0, 255)
-    if command.dl_frequency_hz % _FREQUENCY_STEP_HZ:
-        raise refused_field(command, "dl_frequency_hz", f"a multiple of {_FREQUENCY_STEP_HZ}")
+    hz, step_hz = command.dl_frequency_hz, frequency_step_hz(command.dl_frequency_hz)
+    if hz % step_hz:
+        raise refused_field(command, "dl_frequency_hz", f"a multiple of {step_hz}")
+    if not fits_on_air(hz):
+        raise refused_field(command, "dl_frequency_hz", "less than 1200000000, or 2400000000 or more")
 
 
 _DOWN = table(

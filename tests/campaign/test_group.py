@@ -81,6 +81,12 @@ def test_the_frequency_of_a_group_is_its_own_or_the_regions() -> None:
     assert (group(region="US915", device_class="B", dr=8).dl_frequency_hz, group().dl_frequency_hz) == (0, 869_525_000)
 
 
+@pytest.mark.parametrize(("area", "dr"), [("EU868", 0), ("US915", 8), ("AU915", 8), ("IN865", 2), ("AS923", 2)])
+def test_a_data_rate_left_out_is_that_of_rx2(area: str, dr: int) -> None:
+    assert group(region=area, dr=None).downlink_dr == dr
+    assert group(region=area, dr=13).downlink_dr == 13
+
+
 def test_a_region_without_a_default_needs_a_frequency() -> None:
     with pytest.raises(ParameterError, match=r"^frequency is missing, expected a number of Hz: CN470 has no default$"):
         _ = group(region="CN470").frequency_hz

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import fuota_fec as ff
 from fuota_fec.campaign.config import Device
 from fuota_fec.campaign.plan import make_block, make_plan
 from fuota_fec.errors import ParameterError
@@ -218,3 +219,39 @@ def test_a_group_of_an_update_may_be_asked_by_multicast_without_a_planned_status
 @pytest.mark.parametrize(("n_devices", "spread"), [(1, 16), (240, 16), (241, 32), (2000, 128)])
 def test_answers_of_a_group_are_spread_by_its_size(config_of, n_devices, spread) -> None:
     assert make_plan(config_of(n_devices), 100).groups["meters"].answer_spread == spread
+
+
+def test_coded_fragments_have_a_spacing_of_their_own_in_plan_and_session(config_of) -> None:
+    plain = plan_of(config_of(1, redundancy=5), 100).groups["meters"]
+    slow = plan_of(config_of(1, redundancy=5, coded_msg_delay=7000), 100).groups["meters"]
+    assert [slow.spacing_after(frag_nb) for frag_nb in (1, 10, 11, 15, None)] == [2, 2, 7, 7, 2]
+    assert slow.session_length - plain.session_length == pytest.approx(4 * 5)
+    assert slow.session_need(slow.n_frames, 1) - plain.session_need(plain.n_frames, 1) == pytest.approx(1.25 * 5 * 5)
+
+
+@pytest.mark.parametrize("n_frags", [18, 20, 21, 32, 33, 64, 101, 256, 401, 1000])
+def test_the_further_rounds_alone_complete_a_device_of_dialect_2(config_of, group_of, n_frags) -> None:
+    """Also where all rows are even: M + 10 frames in a row, of a device that heard nothing before."""
+    config = config_of(1, redundancy="adaptive", frag_redundancy_max=16382, groups=(group_of(dialect="2.0.0"),))
+    plan = plan_of(config, 10 * n_frags).groups["meters"]
+    assert (plan.n_frags, plan.row_plan.uncoded_every > 0) == (n_frags, n_frags % 4 < 2)
+    image = bytes(range(10)) * n_frags
+    block = make_block(config, plan, image)
+    decoder = ff.Decoder(n_frags=n_frags, frag_size=10, dialect="2.0.0")
+    heard = [plan.frag_nb(idx) for idx in range(plan.n_frames, plan.n_frames + n_frags + 10)]
+    for frag_nb in heard:
+        decoder.push(frag_nb, block.frame(frag_nb)[3:])
+    assert decoder.complete
+    uncoded = [frag_nb for frag_nb in heard if frag_nb <= n_frags]
+    assert len(set(uncoded)) == len(uncoded)
+
+
+def test_the_sequence_has_every_row_once_and_ends_with_the_last(config_of, group_of) -> None:
+    config = config_of(1, redundancy="adaptive", frag_redundancy_max=45, groups=(group_of(dialect="2.0.0"),))
+    plan = plan_of(config, 200).groups["meters"]
+    numbers = [plan.frag_nb(idx) for idx in range(plan.n_sequence)]
+    assert [n for n in numbers[plan.n_frags :] if n > plan.n_frags] == [20 + row for row in plan.rows]
+    assert numbers[-1] == 20 + plan.rows[-1]
+    assert plan.row_plan.n_least > plan.row_plan.uncoded_every
+    with pytest.raises(IndexError):
+        plan.frag_nb(plan.n_sequence)

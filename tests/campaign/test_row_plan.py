@@ -10,6 +10,7 @@ from fuota_fec.campaign import messages as m
 from fuota_fec.campaign import plan, row_plan
 from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.plan import make_plan
+from fuota_fec.campaign.row_plan import own_uplink_losses
 from fuota_fec.errors import ParameterError
 from fuota_fec.planning.redundancy import plan_redundancy
 from fuota_fec.planning.selection import select_rows
@@ -20,6 +21,8 @@ IMAGE = bytes(500)
 
 
 def row_plan_of(config, image=IMAGE):
+    """The row plan where devices send so rarely that they miss nothing because of it."""
+    config = replace(config, uplink_period=1e6)
     return make_plan(config, len(image)).groups["meters"].row_plan
 
 
@@ -37,6 +40,26 @@ def test_selected_rows_repair_most_at_the_mean_loss_of_the_devices(config_of, gr
 
 def test_rows_are_selected_for_a_usual_loss_where_none_is_known(config_of):
     assert row_plan_of(config_of(2, redundancy=12, rows="selected")).rows == tuple(select_rows(50, 0.1, 12).tolist())
+
+
+def test_fragments_missed_because_of_own_uplinks_count_as_losses(config_of, group_of):
+    """At DR0 and an uplink every 15 s a third is missed; class B misses none."""
+    settings = {
+        "redundancy": "planned",
+        "loss": 0.1,
+        "success_threshold": 90,
+        "uplink_period": 15,
+        "mcast_msg_delay": 0,
+    }
+    at_class = {
+        name: config_of(40, groups=(group_of(dr=0, device_class=name, periodicity=0),), **settings) for name in "BC"
+    }
+    n_coded = {name: make_plan(config, 500).groups["meters"].row_plan.n_first for name, config in at_class.items()}
+    [lost] = own_uplink_losses(at_class["C"], at_class["C"].groups[0], 10).values()
+    assert 0.2 < lost < 0.3
+    assert own_uplink_losses(at_class["B"], at_class["B"].groups[0], 10) == {}
+    as_loss = replace(at_class["B"], loss=round(1 - 0.9 * (1 - lost), 4))
+    assert n_coded["B"] < n_coded["C"] == make_plan(as_loss, 500).groups["meters"].row_plan.n_first
 
 
 @pytest.mark.parametrize("choice", ["first", "selected"])

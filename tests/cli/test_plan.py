@@ -118,3 +118,15 @@ def test_plan_writes_a_page(fuota: Fuota, tmp_path: Path):
     assert f"report in {page}" in result.stdout
     assert "Redundancy plan" in page.read_text(encoding="utf-8")
     assert fuota(*given, "-o", "-").stdout.startswith("<!doctype html>")
+
+
+def test_plan_counts_own_uplinks_as_losses(fuota: Callable[..., Result]) -> None:
+    given = ("plan", "--image-len", "2000", "--devices", "50", "--dr", "0", "-F", "48", "--rows", "first", "--json")
+    with_uplinks = json.loads(fuota(*given, "--loss", "0.1", "--uplink-period", "15").stdout)
+    share = with_uplinks["own_uplink_loss"]
+    assert 0.32 < share < 0.37
+    as_loss = json.loads(fuota(*given, "--loss", str(1 - 0.9 * (1 - share))).stdout)
+    assert with_uplinks["n_coded"] == as_loss["n_coded"]
+    text = fuota(*given[:-1], "--loss", "0.1", "--uplink-period", "15").stdout
+    assert "warning: devices miss up to 35% of the fragments because of their own uplinks" in text
+    assert "--uplink-period: 1 s leaves no time" in fuota(*given, "--loss", "0.1", "--uplink-period", "1").stderr

@@ -143,3 +143,20 @@ def test_the_documentation_shows_what_the_command_prints(fuota: Fuota):
     for command, output in blocks:
         printed = fuota(*shlex.split(command)).stdout.splitlines()
         assert [line.rstrip() for line in printed] == output.splitlines()
+
+
+def test_schedule_counts_own_uplinks_and_warns_above_5_percent(fuota: Fuota):
+    result = fuota("schedule", "20000", "--devices-per-dr", "0:60,5:450", "--uplink-period", "15")
+    assert "warning: at DR0 devices miss 35% of the fragments because of their own uplinks" in result.stdout
+    result = fuota("schedule", "20000", "--devices-per-dr", "0:60,5:450", "--uplink-period", "600", "--json")
+    [slow, fast] = json.loads(result.stdout)["groupings"][1]["groups"]
+    assert 0 < fast["own_uplink_loss"] < slow["own_uplink_loss"] < 0.01
+    for other in ((), ("--uplink-period", "15", "--periodicity", "0")):
+        assert "warning" not in fuota("schedule", "20000", "--devices-per-dr", "0:60,5:450", *other).stdout
+    assert fuota("schedule", "20000", "--devices-per-dr", "0:60", "--uplink-period", "0").exit_code != 0
+
+
+def test_schedule_refuses_a_data_rate_that_a_profile_does_not_receive(fuota: Fuota):
+    result = fuota("schedule", "20000", "--devices-per-dr", "0:60,8:5", "--region", "US915", "--profile", "lbm")
+    assert result.exit_code != 0
+    assert "DR0 (SF5/500 kHz) exists since RP002-1.0.5, lbm devices do not receive it" in result.stderr

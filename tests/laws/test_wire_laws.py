@@ -28,7 +28,7 @@ bits1, bits2, bits3, bits4 = (st.integers(0, 2**n - 1) for n in (1, 2, 3, 4))
 u8, u16, u24, u32 = (st.integers(0, 2**n - 1) for n in (8, 16, 24, 32))
 bools = st.booleans()
 four = st.binary(min_size=4, max_size=4)
-frequencies = u24.map(lambda steps: steps * 100)
+frequencies = u24.map(lambda steps: steps * (100 if steps < 12_000_000 else 200))
 
 Builder = st.SearchStrategy[Command]
 

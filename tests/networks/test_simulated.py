@@ -21,7 +21,8 @@ from fuota_fec.fleet.channel import IndependentLoss
 from fuota_fec.fleet.device import VirtualDevice
 from fuota_fec.networks.base import Downlink, MulticastGroup
 from fuota_fec.networks.simulated import APPLICATION_PORT, MULTICAST_DELAY, RX1_DELAY, SimulatedNetwork
-from fuota_fec.radio.airtime import next_ping_slot, ping_offset, ping_period
+from fuota_fec.radio.airtime import next_ping_slot, own_uplink_loss, ping_offset, ping_period
+from fuota_fec.radio.regions import region
 from fuota_fec.wire import clock, firmware, fragmentation, keys, multicast
 from fuota_fec.wire.clock import gps_from_unix
 from fuota_fec.wire.keys import Key
@@ -874,3 +875,31 @@ def test_inputs_that_occur_in_submit_are_given_by_the_next_poll() -> None:
     net = network(3)
     net.submit(unicast(), START + 150)
     assert len(net.poll(START + 150)) >= 3
+
+
+# ---- own uplinks in class C ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("dr", "period"), [(0, 15.0), (3, 15.0), (5, 60.0)])
+def test_a_class_c_device_misses_the_frames_that_overlap_with_its_own_uplinks(dr: int, period: float) -> None:
+    """At SF12 and an uplink every 15 s about 35 %; class B and a network without own_uplinks lose none."""
+    data_rate, payload, n_frames = region("EU868").data_rate(dr), bytes(48), 1500
+
+    def share_heard(device_class: str, own_uplinks: bool = True) -> float:
+        net = network(4, own_uplinks=own_uplinks)
+        for device in net.devices.values():
+            device.uplink_period = period
+        settings = {"device_class": device_class, "dr": dr, "data_rate": data_rate, "periodicity": 0}
+        net.open_group(group(1, 2, 3, 4, **settings))
+        for n in range(n_frames):
+            now = START + 60 + 4.3 * n
+            net.submit(frame(n % 256, payload=payload, f_cnt=n), now)
+            net.poll(now)
+        net.poll(START + 1e5)
+        return sum(len(device.multicast) for device in net.devices.values()) / (4 * n_frames)
+
+    expected = own_uplink_loss(len(payload), data_rate, period)
+    assert dr > 0 or 0.32 < expected < 0.37
+    assert 1 - share_heard("C") == pytest.approx(expected, abs=0.03)
+    assert share_heard("C", own_uplinks=False) == 1
+    assert share_heard("B") == 1

@@ -135,3 +135,11 @@ def test_a_transmission_is_planned_for_losses_of_every_kind():
 def test_a_transmission_refuses_bad_input(changes, expected):
     with pytest.raises(ff.ParameterError, match=expected):
         plan(**changes)
+
+
+def test_a_data_rate_that_the_profile_does_not_receive_is_refused():
+    new = region("EU868").data_rate(12)
+    with pytest.raises(
+        ff.ParameterError, match=r"^dr: DR12 .* exists since RP002-1.0.5, lbm devices do not receive it"
+    ):
+        ff.plan_transmission(1000, 0.1, 90, n_devices=10, data_rate=new, profiles=[profile("lbm")])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import fuota_fec as ff
-from fuota_fec.planning.losses import draw_lost
+from fuota_fec.planning.losses import draw_lost, with_more
 
 
 @pytest.mark.parametrize("loss", [0.0, 0.003, 1 / 256, 0.3, 0.5, 0.9, 0.999])
@@ -77,3 +77,12 @@ def test_a_channel_that_does_not_differ_is_independent_loss():
 def test_a_distribution_refuses_bad_input(make, expected):
     with pytest.raises(ff.ParameterError, match=expected):
         make()
+
+
+def test_a_further_loss_is_of_what_is_left():
+    assert with_more(0.2, 0.5) == pytest.approx(0.6)
+    assert with_more([0.0, 0.2], 0.5) == pytest.approx([0.5, 0.6])
+    assert with_more(ff.BetaLoss(mean=0.2, spread=0.1), 0.5) == ff.BetaLoss(mean=0.6, spread=0.05)
+    assert with_more(ff.LossMix(shares=((0.5, 0.0), (0.5, 0.2))), 0.5).mean == pytest.approx(0.55)
+    burst = ff.GilbertElliott(p_good_to_bad=0.1, p_bad_to_good=0.3)
+    assert with_more(burst, 0.5).mean == pytest.approx(1 - 0.5 * (1 - burst.mean))

@@ -20,6 +20,7 @@ from fuota_fec.radio.airtime import (
     frame_time,
     min_spacing,
     next_ping_slot,
+    own_uplink_loss,
     ping_nb,
     ping_offset,
     ping_period,
@@ -479,3 +480,40 @@ def test_transmission_time_refuses_arguments_out_of_range(change):
     assert isinstance(transmission_time(**arguments), TransmissionTime)
     with pytest.raises(ParameterError):
         transmission_time(**arguments | change)
+
+
+def test_short_uplinks_cost_a_third_of_the_frames_at_sf12_every_15_s():
+    """Uplink 1.155 s, RX1 after 1 s, open for 0.262 s; frame 2.793 s."""
+    assert own_uplink_loss(51, region("EU868").data_rate(0), 15) == pytest.approx(0.347, abs=0.001)
+    assert own_uplink_loss(51, region("EU868").data_rate(0), 1) == 1
+    assert own_uplink_loss(242, region("EU868").data_rate(7), 60) == pytest.approx(0.018, abs=0.001)
+
+
+# --- 2.4 GHz ---------------------------------------------------------------------------------------------------------
+
+AIR_TIME_2G4 = json.loads((Path(__file__).parents[1] / "vectors" / "ism2400.json").read_text())["air_time"]
+
+
+@pytest.mark.parametrize("v", AIR_TIME_2G4, ids=lambda v: f"SF{v['sf']}-{v['phy_len']}-crc{v['crc']}")
+def test_time_on_air_at_2400_mhz_is_that_of_the_vectors(v):
+    rate = region("ISM2400").data_rate(12 - v["sf"])
+    assert time_on_air(v["phy_len"], rate, crc=v["crc"]) * 1e6 == pytest.approx(v["time_on_air_us"], abs=1e-3)
+
+
+# --- Spacing of coded fragments --------------------------------------------------------------------------------------
+
+
+def test_coded_fragments_have_a_spacing_of_their_own():
+    rate = region("EU868").data_rate(5)
+    common = {"mcast_msg_delay_s": 2, "duty_cycle": 1.0}
+    plain = transmission_time(10, 100, rate, **common)
+    assert (plain.coded_spacing, plain.n_coded) == (2, 0)
+    assert transmission_time(10, 100, rate, n_coded=4, **common).duration == plain.duration
+    slow = transmission_time(10, 100, rate, n_coded=4, coded_msg_delay_s=5, **common)
+    assert (slow.spacing, slow.coded_spacing, slow.rule) == (2, 5, "mcast_msg_delay")
+    assert slow.duration == pytest.approx(6 * 2 + 3 * 5 + slow.frame_time)
+    in_slots = transmission_time(10, 100, rate, n_coded=4, coded_msg_delay_s=5, periodicity=2, **common)
+    assert (in_slots.spacing, in_slots.coded_spacing) == (4, 8)
+    for bad in ({"n_coded": 11}, {"n_coded": -1}, {"n_coded": 1, "coded_msg_delay_s": -1}):
+        with pytest.raises(ParameterError, match=f"^{list(bad)[-1]}: "):
+            transmission_time(10, 100, rate, **common, **bad)

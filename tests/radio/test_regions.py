@@ -22,6 +22,8 @@ from fuota_fec.radio.regions import (
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "regional.json").read_text())["vectors"]
 
+ISM2400 = json.loads((Path(__file__).parents[1] / "vectors" / "ism2400.json").read_text())
+
 GROUPS = {"AS923": ("AS923-1", "AS923-2", "AS923-3", "AS923-4")}
 
 
@@ -56,7 +58,7 @@ def test_payloads_and_modulations_are_those_of_the_vectors(v):
 
 def test_the_vectors_name_every_data_rate_that_the_tables_have():
     for name, found in REGIONS.items():
-        if name == "CN470-RP1.0":
+        if name in ("CN470-RP1.0", "ISM2400"):
             continue
         base = "AS923" if name.startswith("AS923") else name
         assert {rate.dr for rate in found.data_rates} == {
@@ -70,6 +72,91 @@ def test_the_96_channel_plan_of_cn470_is_a_region_of_its_own():
     assert [old.max_app_payload(dr) for dr in range(6)] == [51, 51, 51, 115, 242, 242]
     assert old.usable_drs() == (0, 1, 2, 3, 4, 5)
     assert old.beacon_frequency(0) == old.ping_slot_frequency(0, 0) == 508_300_000
+
+
+def test_2400_mhz_is_as_in_the_vectors():
+    found, defaults = region("ISM2400"), ISM2400["defaults"]
+    assert [rate.dr for rate in found.data_rates] == [v["dr"] for v in ISM2400["payloads"]]
+    for v in ISM2400["payloads"]:
+        rate = found.data_rate(v["dr"])
+        assert (rate.sf, rate.bw_khz, rate.since) == (v["sf"], v["bw_khz"], "")
+        assert found.max_app_payload(v["dr"]) == v["max_app_payload"]
+        assert found.max_app_payload(v["dr"], repeater=True) == v["max_app_payload_repeater"]
+    assert found.rx2_frequency_hz == defaults["rx2_frequency_hz"]
+    assert found.rx2_dr == defaults["rx2_dr"]
+    assert found.ping_slot_frequency(0, 0) == defaults["ping_slot_frequency_hz"]
+    assert found.beacon_frequency(0) == defaults["beacon_frequency_hz"]
+    assert found.beacon.dr == defaults["beacon_dr"]
+    [band] = found.sub_bands
+    assert (band.min_frequency_hz, band.max_frequency_hz) == (
+        defaults["min_frequency_hz"],
+        defaults["max_frequency_hz"],
+    )
+
+
+def test_the_data_rates_of_rp002_1_0_5_are_marked():
+    new = {name: [rate.dr for rate in found.data_rates if rate.since] for name, found in REGIONS.items()}
+    assert new["US915"] == new["AU915"] == [0, 14]
+    assert new["EU868"] == new["AS923-1"] == new["IN865"] == [12, 13]
+    assert new["KR920"] == new["CN470"] == new["ISM2400"] == []
+
+
+# --- Downlink channels -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", REGIONS)
+def test_default_channels_take_a_downlink_at_their_data_rate(name):
+    found = region(name)
+    if found.rx2_frequency_hz is not None:
+        found.check_downlink(found.rx2_frequency_hz, found.rx2_dr)
+    for channels in (found.ping_slot, found.beacon):
+        for beacon in range(channels.n_channels if channels.frequency_hz is not None else 0):
+            found.check_downlink(channels.frequency(128 * beacon), channels.dr)
+
+
+@pytest.mark.parametrize(
+    ("name", "frequency_hz", "dr"),
+    [
+        ("US915", 927_500_000, 13),
+        ("KR920", 920_900_000, 5),
+        ("CN470", 483_100_000, 4),
+        ("CN470", 502_500_000, 1),
+        ("CN470-RP1.0", 500_300_000, 0),
+        ("EU868", 868_100_000, 0),
+        ("EU868", 869_525_000, 6),  # 250 kHz fill the band.
+        ("EU868", 865_000_000, 0),  # Neighbouring bands count as one.
+        ("IN865", 865_062_500, 5),
+        ("ISM2400", 2_479_000_000, 0),
+    ],
+)
+def test_a_channel_of_the_region_takes_a_downlink(name, frequency_hz, dr):
+    region(name).check_downlink(frequency_hz, dr)
+
+
+@pytest.mark.parametrize(
+    ("name", "frequency_hz", "dr", "message"),
+    [
+        (
+            "US915",
+            923_400_000,
+            8,
+            "a downlink channel of US915, expected 923.3 to 927.5 MHz in steps of 0.6 MHz; ",
+        ),
+        ("AU915", 915_200_000, 8, "a downlink channel of AU915, expected .*; the next is 923300000 Hz"),
+        ("KR920", 921_000_000, 0, "a downlink channel of KR920, expected 920.9 to 923.3 MHz in steps of 0.2 MHz"),
+        ("CN470", 470_300_000, 1, "a downlink channel of CN470, expected 476.9 to 496.5 MHz .* or 496.9 to 504.7 MHz"),
+        ("CN470-RP1.0", 505_400_000, 0, "a downlink channel of CN470-RP1.0, expected 500.3 to 509.7 MHz"),
+        ("EU868", 869_400_000, 0, "within the bands of EU868 at DR0, 125 kHz wide, expected 869462500 to 869587500 Hz"),
+        ("EU868", 869_525_100, 6, "within the bands of EU868 at DR6, 250 kHz wide, expected 869525000 to 869525000 Hz"),
+        ("EU868", 863_000_000, 5, "within the bands of EU868 at DR5, 125 kHz wide, expected 863062500 to 868537500 Hz"),
+        ("ISM2400", 2_400_000_000, 0, "within the bands of ISM2400 at DR0, 812.5 kHz wide, expected 2400406250 to"),
+        ("ISM2400", 2_423_000_100, 0, "a multiple of 200 Hz, as it goes on the air, expected 2423000000 Hz"),
+        ("EU868", 869_525_050, 0, "a multiple of 100 Hz, as it goes on the air, expected 869525000 Hz"),
+    ],
+)
+def test_a_frequency_that_takes_no_downlink_is_refused_with_those_that_do(name, frequency_hz, dr, message):
+    with pytest.raises(ParameterError, match=f"^frequency: {frequency_hz} Hz is not {message}"):
+        region(name).check_downlink(frequency_hz, dr)
 
 
 # --- Defaults --------------------------------------------------------------------------------------------------------
@@ -88,6 +175,7 @@ DEFAULTS = {
     "US915": (923_300_000, 8, 923_300_000, 8, 923_300_000, 8),
     "AU915": (923_300_000, 8, 923_300_000, 8, 923_300_000, 8),
     "CN470-RP1.0": (505_300_000, 0, 508_300_000, 2, 508_300_000, 2),
+    "ISM2400": (2_423_000_000, 0, 2_424_000_000, 3, 2_424_000_000, 3),
 }
 
 
@@ -219,7 +307,8 @@ def test_dwell_time_and_repeater_never_raise_the_payload(name):
         for dr in found.usable_drs(dwell_time=dwell_time):
             n = found.max_app_payload(dr, dwell_time=dwell_time)
             assert n <= found.max_app_payload(dr)
-            assert found.max_app_payload(dr, dwell_time=dwell_time, repeater=True) == min(n, REPEATER_MAX_APP_PAYLOAD)
+            most = 220 if name == "ISM2400" else REPEATER_MAX_APP_PAYLOAD
+            assert found.max_app_payload(dr, dwell_time=dwell_time, repeater=True) == min(n, most)
             assert found.max_fragment_size(dr, dwell_time=dwell_time) == n - 3 > 0
 
 

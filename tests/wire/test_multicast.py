@@ -48,6 +48,9 @@ ITEMS = tuple(McGroupStatusItem(mc_group_id=group, mc_addr=group) for group in r
         (McClassCSessionReq, CLASS_C, "time_out", 16),
         (McClassCSessionReq, CLASS_C, "dl_frequency_hz", 869525050),
         (McClassCSessionReq, CLASS_C, "dl_frequency_hz", 2**24 * 100),
+        (McClassCSessionReq, CLASS_C, "dl_frequency_hz", 1_200_000_000),
+        (McClassCSessionReq, CLASS_C, "dl_frequency_hz", 2_423_000_100),
+        (McClassCSessionReq, CLASS_C, "dl_frequency_hz", 2**24 * 200),
         (McClassCSessionReq, CLASS_C, "dl_frequency_hz", -100),
         (McClassCSessionReq, CLASS_C, "dr", 256),
         (McClassBSessionReq, CLASS_B, "periodicity", 8),
@@ -71,6 +74,12 @@ def test_decode_refuses_a_class_b_start_between_beacons() -> None:
     with pytest.raises(WireError, match="is not the start of a beacon period, expected a multiple of 128") as caught:
         decode(payload, uplink=False)
     assert caught.value.field == "session_time"
+
+
+def test_a_session_at_2400_mhz_has_its_frequency_in_steps_of_200_hz() -> None:
+    request = McClassCSessionReq(**CLASS_C | {"dl_frequency_hz": 2_410_000_000})
+    assert request.encode()[7:10].hex() == "50deb7"
+    assert decode(request.encode(), uplink=False) == [request]
 
 
 @pytest.mark.parametrize("version", ["1.0.0", "2.0.0"])

@@ -259,7 +259,7 @@ class GroupTransmission:
             self._next_counter(event.f_cnt + 1)
         self.outstanding[event.id] = frame
         self.last = self.handing_over = event.id
-        self.group.next_slot = event.at + self.plan.time.spacing
+        self.group.next_slot = event.at + self.plan.spacing_after(frame.frag_nb)
         self._on_air_from(event.at)
         self.set_slot(event.at)
 
@@ -273,7 +273,7 @@ class GroupTransmission:
     def apply_handed_over(self, event: HandedOver) -> None:
         self.outstanding[event.id].handed_over = True
         self.handing_over = ""
-        self.group.next_slot = event.at + self.plan.time.spacing
+        self.group.next_slot = event.at + self.plan.spacing_after(self.outstanding[event.id].frag_nb)
         if event.f_cnt is not None:
             self._check_counter(event.id, event.f_cnt)
             self._next_counter(event.f_cnt + 1)

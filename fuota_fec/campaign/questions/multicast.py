@@ -143,14 +143,14 @@ def _session_request(state: CampaignState, device: DeviceState, _now: float) -> 
             periodicity=group.periodicity,
             time_out=session.time_out,
             dl_frequency_hz=group.dl_frequency_hz,
-            dr=group.dr,
+            dr=group.downlink_dr,
         )
     return multicast.McClassCSessionReq(
         mc_group_id=group.mc_group_id,
         session_time=session_time,
         time_out=session.time_out,
         dl_frequency_hz=group.dl_frequency_hz,
-        dr=group.dr,
+        dr=group.downlink_dr,
     )
 
 

@@ -80,6 +80,13 @@ def test_spacing_is_the_largest_of_its_rules(drive, delay, duty_cycle, rule):
     assert time.spacing == (2 if delay else pytest.approx(time.frame_time / 0.001))
 
 
+def test_the_frame_after_a_coded_fragment_waits_for_the_spacing_of_coded_ones(drive):
+    d = drive(1, stage="DlFragment", coded_msg_delay=7000)
+    d.send_all()
+    gaps = [after.at - before.at for before, after in itertools.pairwise(d.frames())]
+    assert gaps == [pytest.approx(gap) for gap in (2, 2, 2, 7)]
+
+
 def test_a_late_summary_does_not_shorten_the_spacing_after_it(sending):
     d = sending(mcast_msg_delay=10_000)
     d.hand_over(d.frames()[0])

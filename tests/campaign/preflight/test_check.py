@@ -16,7 +16,7 @@ import fuota_fec.devices
 from fuota_fec.campaign.config import CampaignConfig, Device, Group
 from fuota_fec.campaign.messages import NetworkCapabilities
 from fuota_fec.campaign.preflight.check import RULES, find, refusals
-from fuota_fec.campaign.preflight.finding import info, refuse, warn
+from fuota_fec.campaign.preflight.finding import Finding, info, refuse, warn
 from fuota_fec.campaign.preflight.rules import campaign as campaign_rules
 from fuota_fec.campaign.preflight.rules import device as device_rules
 from fuota_fec.campaign.preflight.rules import group as group_rules
@@ -88,6 +88,17 @@ def test_names_of_rules_are_unique() -> None:
     assert len(RULES) == len(campaign_rules.RULES) + len(group_rules.RULES) + len(device_rules.RULES)
 
 
+def examined(findings: list[Finding], known: set[str]) -> set[str]:
+    """Names of the rules; every finding has its parts, and its remedy names settings that exist."""
+    for finding in findings:
+        assert bool(finding.remedy) == (finding.severity != "info"), finding
+        assert finding.remedy == "" or finding.remedy.endswith("."), finding
+        named = set(re.findall(r"[a-z]+(?:_[a-z]+)+|\w+(?= = )", finding.remedy))
+        assert named <= known | {"root_keys", "mc_keys"}, finding
+        assert not finding.message.endswith("."), finding
+    return {finding.rule for finding in findings}
+
+
 def test_every_problem_has_a_remedy_that_an_operator_can_carry_out(sound: SimpleNamespace, known_as_mine: Any) -> None:
     """A campaign in which about everything is wrong, in every kind."""
     known_as_mine(replace(profile("zephyr"), max_image_len=10, n_sessions=1, max_padding=4))
@@ -132,9 +143,8 @@ def test_every_problem_has_a_remedy_that_an_operator_can_carry_out(sound: Simple
             **firmware,
         )
         plan = sound.plan_of(config, **wrong)
-        plan.groups["g"] = replace(
-            plan.groups["g"], time=replace(plan.groups["g"].time, spacing=0.1), n_devices=100_000, session_length=4e6
-        )
+        fast = replace(plan.groups["g"].time, spacing=0.1, coded_spacing=0.1)
+        plan.groups["g"] = replace(plan.groups["g"], time=fast, n_devices=100_000, session_length=4e6)
         findings = find(
             config,
             plan,
@@ -144,13 +154,12 @@ def test_every_problem_has_a_remedy_that_an_operator_can_carry_out(sound: Simple
             root_key_known=lambda _: False,
             mc_key_known=lambda _: False,
         )
-        reported |= {finding.rule for finding in findings}
-        for finding in findings:
-            assert bool(finding.remedy) == (finding.severity != "info"), finding
-            assert finding.remedy == "" or finding.remedy.endswith("."), finding
-            named = set(re.findall(r"[a-z]+(?:_[a-z]+)+|\w+(?= = )", finding.remedy))
-            assert named <= known | {"root_keys", "mc_keys"}, finding
-            assert not finding.message.endswith("."), finding
+        reported |= examined(findings, known)
+    for group in (
+        sound.group(region="US915", dr=14, dialect="2.0.0", device_class="B"),
+        sound.group(region="US915", dr=14, dialect="2.0.0", frequency=923_400_000),
+    ):
+        reported |= examined(sound.found(sound.config(*devices, groups=(group,), uplink_period=20.0)), known)
     assert set(RULES) - reported == {"n_frags", "f_cnt_end", "no_mic", "upgrade_image"}, (
         "these cannot be wrong together with the rest"
     )

@@ -216,7 +216,7 @@ def test_a_class_b_request_names_ping_slots(drive, group_of):
 
 def test_class_b_hops_where_the_region_does_unless_a_frequency_is_given(drive, group_of):
     for frequency, expected in ((None, 0), (923_300_000, 923_300_000)):
-        groups = (group_of(device_class="B", region="US915", dr=8, frequency=frequency),)
+        groups = (group_of(device_class="B", region="US915", mc_version="2.0.0", dr=8, frequency=frequency),)
         assert asked(drive(1, groups=groups, stage=CLASS_B)).dl_frequency_hz == expected
 
 

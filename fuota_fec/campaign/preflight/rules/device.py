@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
+from fuota_fec.campaign.own_limit import own_limit
 from fuota_fec.campaign.plan import GroupPlan
 from fuota_fec.campaign.preflight.context import ANY, FIRMWARE, TRANSFER, Context, DeviceTraits, n_counters
 from fuota_fec.campaign.preflight.finding import Finding, Findings, Severity, refuse, warn
@@ -16,6 +17,7 @@ from fuota_fec.devices.profiles import Evidence, LateUncoded, MissingCount, Rebo
 from fuota_fec.errors import ParameterError
 from fuota_fec.radio.regions import region
 from fuota_fec.wire.fragmentation import FragSessionSetupReq
+from fuota_fec.wire.lorawan import frequency_step_hz
 from fuota_fec.wire.multicast import LAST_F_CNT, McClassCSessionReq, McGroupSetupReq
 
 LAST_16_BIT_F_CNT = 0xFFFF
@@ -135,6 +137,32 @@ def _f_cnt_16_bits(_context: Context, plan: GroupPlan, device: DeviceTraits) -> 
             f"the group's counter {plan.first_f_cnt} and {n_frames} frames exceed {LAST_16_BIT_F_CNT}; "
             f"{device.profile.name} devices take the first frame's 16 bits for the whole counter",
             "Give the group a new mc_addr and McKey, and first_f_cnt = 0.",
+        )
+
+
+def _data_rate(_context: Context, plan: GroupPlan, device: DeviceTraits) -> Findings:
+    area = region(plan.group.region)
+    rate = area.data_rate(plan.group.downlink_dr)
+    if rate.since and not device.profile.new_data_rates:
+        older = [dr for dr in area.usable_drs(dwell_time=plan.group.dwell_time) if not area.data_rate(dr).since]
+        yield refuse(
+            f"{rate} exists since {rate.since}, {device.profile.name} devices do not receive it",
+            f"Set dr to one of {', '.join(map(str, older))}, or, "
+            f"{own_limit(device.profile, 'new_data_rates', 'true')}.",
+        )
+
+
+def _channels(_context: Context, plan: GroupPlan, device: DeviceTraits) -> Findings:
+    group, p = plan.group, device.profile
+    if group.dl_frequency_hz == 0 and p.class_b_hopping is False:
+        yield refuse(
+            f"without a frequency class B hops over the channels of {group.region}, {p.name} devices refuse that",
+            f"Set frequency = {group.frequency_hz}.",
+        )
+    elif frequency_step_hz(group.frequency_hz) != frequency_step_hz(0) and p.sessions_2g4 is False:
+        yield refuse(
+            f"{p.name} devices read DLFrequency in steps of 100 Hz and refuse sessions at 2.4 GHz",
+            f"Use another region, or, {own_limit(p, 'sessions_2g4', 'true')}.",
         )
 
 
@@ -273,6 +301,8 @@ RULES: Mapping[str, tuple[frozenset[str], Check]] = MappingProxyType(
         "status": (TRANSFER, _status),
         "mc_version": (ANY, _mc_version),
         "f_cnt_16_bits": (ANY, _f_cnt_16_bits),
+        "data_rate": (ANY, _data_rate),
+        "channels": (ANY, _channels),
         "device_class": (ANY, _device_class),
         "root_key": (ANY, _root_key),
         "downlink_len": (ANY, _downlink_len),

@@ -10,10 +10,12 @@ from fuota_fec.campaign.plan import GroupPlan
 from fuota_fec.campaign.preflight.context import ANY, TRANSFER, Context, n_counters
 from fuota_fec.campaign.preflight.durations import session_begins
 from fuota_fec.campaign.preflight.finding import Findings, info, refuse, warn
+from fuota_fec.campaign.row_plan import own_uplink_losses
 from fuota_fec.devices.radios import Radio
+from fuota_fec.errors import ParameterError
 from fuota_fec.planning.fleet_schedule import EnergyModel, Sending
 from fuota_fec.planning.schedule import session_time_out
-from fuota_fec.radio.airtime import session_duration
+from fuota_fec.radio.airtime import NOTABLE_UPLINK_LOSS, session_duration
 from fuota_fec.radio.regions import region
 from fuota_fec.wire.limits import DATA_FRAGMENT_HEADER_LEN
 from fuota_fec.wire.multicast import LAST_F_CNT
@@ -38,12 +40,45 @@ def _duty_cycle(_context: Context, plan: GroupPlan) -> Findings:
         )
 
 
+def _channel(_context: Context, plan: GroupPlan) -> Findings:
+    group = plan.group
+    try:
+        region(group.region).check_downlink(group.frequency_hz, group.downlink_dr)
+    except ParameterError as error:
+        what, _, right = str(error).rpartition(", expected ")
+        yield refuse(what, f"Set frequency: {right}.")
+
+
+def _hopping(_context: Context, plan: GroupPlan) -> Findings:
+    """DLFrequency 0 is not defined before TS005 2.0.0."""
+    group = plan.group
+    if group.dl_frequency_hz == 0 and group.mc_version == "1.0.0":
+        yield refuse(
+            f"without a frequency class B hops over the channels of {group.region}, which TS005 1.0.0 cannot request",
+            f'Set frequency = {group.frequency_hz}, or mc_version = "2.0.0" where the devices speak it.',
+        )
+
+
 def _spacing(_context: Context, plan: GroupPlan) -> Findings:
     if plan.time.spacing < MIN_SPACING:
         yield warn(
             f"a frame every {plan.time.spacing:g} s, expected {MIN_SPACING:g} s or more: a device must store each one, "
             "and read back up to half of the others for a coded one",
             "Raise mcast_msg_delay (ms) unless the devices are known to be faster.",
+        )
+
+
+def _own_uplinks(context: Context, plan: GroupPlan) -> Findings:
+    lost = own_uplink_losses(context.config, plan.group, plan.frag_size)
+    notable = {period: share for period, share in lost.items() if share > NOTABLE_UPLINK_LOSS}
+    if notable:
+        periods = [context.config.uplink_period_of(device) for device in context.devices[plan.group.name]]
+        period, n_notable = min(notable), sum(period in notable for period in periods)
+        yield warn(
+            f"{n_notable} of {plan.n_devices} devices miss more than {NOTABLE_UPLINK_LOSS:.0%} of the fragments "
+            f"because of their own uplinks: {notable[period]:.1%} with one every {period:g} s",
+            "Have them send less often during the session (uplink_period), choose a faster dr or class B, or raise "
+            "redundancy.",
         )
 
 
@@ -139,8 +174,11 @@ Check = Callable[[Context, GroupPlan], Findings]
 
 RULES: Mapping[str, tuple[frozenset[str], Check]] = MappingProxyType(
     {
+        "channel": (ANY, _channel),
+        "hopping": (ANY, _hopping),
         "duty_cycle": (TRANSFER, _duty_cycle),
         "spacing": (TRANSFER, _spacing),
+        "own_uplinks": (TRANSFER, _own_uplinks),
         "n_frags": (TRANSFER, _single_fragment),
         "f_cnt_end": (ANY, _f_cnt_end),
         "mc_key": (ANY, _mc_key),

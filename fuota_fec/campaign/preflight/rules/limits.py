@@ -85,7 +85,7 @@ def _solvable_losses(context: Context, plan: GroupPlan, device: DeviceTraits) ->
     text = (
         f"{device.profile.name} devices can solve {most} lost fragments of {plan.n_frags} ({most / plan.n_frags:.1%})"
     )
-    loss = mean_loss(context.config, plan.group)
+    loss = mean_loss(context.config, plan.group, plan.frag_size)
     if loss is None:
         yield info(f"{text}, however many coded ones are sent")
         return
@@ -115,11 +115,12 @@ def _frag_index(context: Context, _plan: GroupPlan, device: DeviceTraits) -> Fin
 
 def _coded_spacing(_context: Context, plan: GroupPlan, device: DeviceTraits) -> Findings:
     least = device.profile.min_coded_spacing
-    if least is not None and plan.sent_rows and plan.time.spacing < least:
+    spacing = plan.time.coded_spacing
+    if least is not None and plan.sent_rows and spacing < least:
         yield warn(
-            f"a coded fragment every {plan.time.spacing:g} s, {device.profile.name} devices need {least:g} s for each",
-            f"Set mcast_msg_delay to {math.ceil(1000 * least)} ms or more, or, "
-            f"{own_limit(device.profile, 'min_coded_spacing', f'{plan.time.spacing:g}')}.",
+            f"a coded fragment every {spacing:g} s, {device.profile.name} devices need {least:g} s for each",
+            f"Set coded_msg_delay to {math.ceil(1000 * least)} ms or more, or, "
+            f"{own_limit(device.profile, 'min_coded_spacing', f'{spacing:g}')}.",
         )
 
 

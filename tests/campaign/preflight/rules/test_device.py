@@ -264,3 +264,51 @@ def test_a_stack_that_reboots_alone_waits_for_a_time_if_it_takes_one(
     mine = known_as_mine(replace(profile("st"), reboot_verb=verb))
     reboot = sound.now + SOON
     assert severities(sound, "reboot", mine, reboot=reboot, facts={"now": sound.now}) == expected
+
+
+# ---- radio ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("area", "dr", "older"),
+    [
+        ("US915", 0, "8, 9, 10, 11, 12, 13"),
+        ("US915", 14, "8, 9, 10, 11, 12, 13"),
+        ("EU868", 12, "0, 1, 2, 3, 4, 5, 6, 7"),
+        ("EU868", 13, "0, 1, 2, 3, 4, 5, 6, 7"),
+    ],
+)
+def test_the_data_rates_of_a_newer_revision_are_refused_where_the_stack_lacks_them(
+    sound: SimpleNamespace, area: str, dr: int, older: str, known_as_mine: Any
+) -> None:
+    settings: dict[str, Any] = {"group": {"region": area, "dr": dr}, "device": {"downlink_dr": 8 if dr == 0 else None}}
+    for stack in ("lbm", "generic", "zephyr"):
+        [finding] = found(sound, "data_rate", stack, **settings)
+        assert finding.severity == "refuse"
+        dr, _, own = finding.remedy.partition(", or, if their build takes it, ")
+        assert dr == f"Set dr to one of {older}"
+        assert own.endswith(f'base = "{stack}" and new_data_rates = true.')
+        assert f"exists since RP002-1.0.5, {stack} devices do not receive it" in finding.message
+    mine = known_as_mine(replace(profile("generic"), new_data_rates=True))
+    assert severities(sound, "data_rate", mine, **settings) == []
+
+
+def test_sf5_at_2400_mhz_is_no_newer_data_rate(sound: SimpleNamespace) -> None:
+    assert severities(sound, "data_rate", "generic", group={"region": "ISM2400", "dr": 7}) == []
+
+
+@pytest.mark.parametrize(
+    ("stack", "group", "expected"),
+    [
+        ("lbm", {"region": "US915", "dr": 8, "device_class": "B", "mc_version": "2.0.0"}, ["refuse"]),
+        ("generic", {"region": "US915", "dr": 8, "device_class": "B", "mc_version": "2.0.0"}, []),
+        ("lbm", {"region": "US915", "dr": 8, "device_class": "B", "frequency": 923_900_000}, []),
+        ("lbm", {"region": "ISM2400", "dr": 3}, ["refuse"]),
+        ("generic", {"region": "ISM2400", "dr": 3}, []),
+        ("lbm", {}, []),
+    ],
+)
+def test_a_session_request_that_a_stack_misreads_is_refused(
+    sound: SimpleNamespace, stack: str, group: dict[str, Any], expected: list[str]
+) -> None:
+    assert severities(sound, "channels", stack, group=group, device={"downlink_dr": None}) == expected

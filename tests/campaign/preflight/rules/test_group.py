@@ -153,5 +153,60 @@ def test_the_frames_of_a_session_are_counted(sound: SimpleNamespace) -> None:
 def test_the_energy_of_a_session_is_that_of_the_radios_of_the_group(sound: SimpleNamespace) -> None:
     a, b, c = (sound.device(eui, stack) for eui, stack in zip(sound.euis, ("lbm", "st", "meter"), strict=True))
     mine = profile("lbm").replace(name="meter", radio=Radio(name="mine", listening=1.0, sending=1.0))
-    [finding] = sound.found(sound.config(a, b, c, profiles=(mine,)), "session")
+    [finding] = sound.found(sound.config(a, b, c, profiles=(mine,), summary_reports_disabled=True), "session")
     assert "TimeOut 8, 256 s, 12 J (sx127x), 11 J (sx126x), 256 J (mine) for a device that listens" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("group", "found"),
+    [
+        ({}, []),
+        ({"region": "US915", "dr": None}, []),
+        ({"region": "US915", "dr": 8, "frequency": 923_900_000}, []),
+        ({"region": "US915", "dr": 8, "frequency": 923_400_000}, ["refuse"]),
+        ({"region": "US915", "dr": 8, "frequency": 923_400_000, "device_class": "B"}, ["refuse"]),
+        ({"region": "KR920", "dr": 3, "frequency": 921_950_000}, ["refuse"]),
+        ({"dr": 3, "frequency": 869_400_000}, ["refuse"]),
+    ],
+)
+def test_a_group_is_on_a_downlink_channel_of_its_region(
+    sound: SimpleNamespace, group: dict[str, Any], found: list[str]
+) -> None:
+    assert severities(sound, "channel", group=group) == found
+
+
+def test_the_channel_finding_has_what_would_be_right(sound: SimpleNamespace) -> None:
+    text = message(sound, "channel", group={"region": "US915", "dr": 8, "frequency": 923_400_000})
+    assert "923400000 Hz is not a downlink channel of US915" in text
+    assert "Set frequency: 923.3 to 927.5 MHz in steps of 0.6 MHz; the next is 923300000 Hz." in text
+
+
+def test_hopping_needs_ts005_2(sound: SimpleNamespace) -> None:
+    hops = {"region": "US915", "dr": 8, "device_class": "B"}
+    assert severities(sound, "hopping", group=hops) == ["refuse"]
+    assert "Set frequency = 923300000" in message(sound, "hopping", group=hops)
+    assert severities(sound, "hopping", group={**hops, "mc_version": "2.0.0"}) == []
+    assert severities(sound, "hopping", group={**hops, "frequency": 923_300_000}) == []
+    assert severities(sound, "hopping", group={"device_class": "B"}) == []
+
+
+@pytest.mark.parametrize(
+    ("group", "period", "found"),
+    [
+        ({"dr": 0}, 15.0, ["warn"]),
+        ({"dr": 0}, 120.0, []),
+        ({"dr": 0, "device_class": "B"}, 15.0, []),
+        ({"dr": 5}, 15.0, ["warn"]),
+        ({"dr": 5}, 60.0, []),
+    ],
+)
+def test_own_uplinks_that_cost_more_than_5_percent_are_warned_of(
+    sound: SimpleNamespace, group: dict[str, Any], period: float, found: list[str]
+) -> None:
+    assert severities(sound, "own_uplinks", group=group, uplink_period=period) == found
+
+
+def test_the_finding_about_own_uplinks_has_the_share(sound: SimpleNamespace) -> None:
+    text = message(sound, "own_uplinks", group={"dr": 0}, uplink_period=15.0)
+    assert "1 of 1 devices miss more than 5% of the fragments" in text
+    assert "34.7% with one every 15 s" in text

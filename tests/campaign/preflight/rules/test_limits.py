@@ -100,11 +100,14 @@ def test_losses_that_a_stack_cannot_solve_are_named(
     sound: SimpleNamespace, stack: str, n_frags: int, settings: dict[str, Any], expected: list[str]
 ) -> None:
     """Losses of uncoded fragments, whatever the number of coded ones."""
-    assert severities(sound, "solvable_losses", stack, changes={"n_frags": n_frags}, **settings) == expected
+    settings = {"changes": {"n_frags": n_frags}, "uplink_period": 1e6, **settings}
+    assert severities(sound, "solvable_losses", stack, **settings) == expected
 
 
 def test_the_losses_finding_has_the_number_that_can_be_solved(sound: SimpleNamespace) -> None:
-    [finding] = found(sound, "solvable_losses", "actility-l476", changes={"n_frags": 1000}, loss=0.07)
+    [finding] = found(
+        sound, "solvable_losses", "actility-l476", changes={"n_frags": 1000}, uplink_period=1e6, loss=0.07
+    )
     assert "can solve 60 lost fragments of 1000 (6.0%); at a loss of 7.0% they lose 70 on average" in finding.message
     assert "Coded fragments do not help" in finding.remedy
 
@@ -141,9 +144,9 @@ def test_the_remedy_for_a_limit_is_a_profile_of_ones_own(sound: SimpleNamespace)
     assert remedy("frag_count", "lbm", changes={"n_frags": 105}) == 'base = "lbm" and max_frags = 105.'
     assert remedy("frag_size", "zephyr", fsize=40) == 'base = "zephyr" and min_frag_size = 40.'
     assert remedy("frag_size_multiple", "zephyr", fsize=52) == 'base = "zephyr" and frag_size_multiple = 4.'
-    losses = {"changes": {"n_frags": 1000}, "loss": 0.07}
+    losses = {"changes": {"n_frags": 1000}, "loss": 0.07, "uplink_period": 1e6}
     assert remedy("solvable_losses", "actility-l476", **losses) == 'base = "actility-l476" and max_losses = 89.'
-    losses = {"changes": {"n_frags": 100}, "loss": 0.25}
+    losses = {"changes": {"n_frags": 100}, "loss": 0.25, "uplink_period": 1e6}
     assert remedy("solvable_losses", "zephyr", **losses) == 'base = "zephyr" and max_loss_share = 0.36.'
     group = {"mc_group_id": 2}
     assert remedy("mc_group_id", "loramac-node", group=group) == 'base = "loramac-node" and mc_group_ids = [0, 2].'
@@ -192,5 +195,6 @@ def test_coded_fragments_faster_than_a_device_works_them_in_are_warned_of(sound:
     assert severities(sound, "coded_spacing", "xdot", mcast_msg_delay=3000, **slow) == []
     [finding] = found(sound, "coded_spacing", "xdot", mcast_msg_delay=2000, **slow)
     assert finding.message == "a coded fragment every 2 s, xdot devices need 3 s for each"
-    assert finding.remedy.startswith("Set mcast_msg_delay to 3000 ms or more, or, ")
+    assert finding.remedy.startswith("Set coded_msg_delay to 3000 ms or more, or, ")
+    assert severities(sound, "coded_spacing", "xdot", mcast_msg_delay=2000, coded_msg_delay=3000, **slow) == []
     assert severities(sound, "coded_spacing", "xdot", mcast_msg_delay=2000, redundancy=0, **slow) == []
