@@ -21,7 +21,7 @@ def test_missed_uplinks_and_jitter_leave_the_period(true: float, missed: list[tu
     if all(n > 1 for n, _ in missed):
         missed = [(1, 0.0), *missed]
     estimate = period([true * (n + jitter) for n, jitter in missed], known=true)
-    assert estimate == pytest.approx(true, rel=0.1)
+    assert estimate == pytest.approx(true, rel=0.1 + 1e-9)  # With room for the rounding of the bound itself.
 
 
 @pytest.mark.parametrize(
