@@ -10,6 +10,7 @@ import numpy as np
 
 from fuota_fec.campaign.config import ADAPTIVE, PLANNED, SELECTED, CampaignConfig, Device, Group, n_coded_wanted
 from fuota_fec.campaign.messages import RowPlan
+from fuota_fec.devices.profiles import LateUncoded
 from fuota_fec.errors import ParameterError
 from fuota_fec.planning.redundancy import plan_redundancy
 from fuota_fec.planning.selection import select_rows
@@ -58,7 +59,7 @@ def plan_rows(config: CampaignConfig, group: Group, n_frags: int, frag_size: int
         n_coded = min(n_coded_wanted(redundancy, n_frags), config.frag_redundancy_max)
         rows = _leading(config, group, n_frags, n_coded, frag_size)
     if redundancy == ADAPTIVE and rows:
-        every = _uncoded_every(group, n_frags)
+        every = _uncoded_every(config, group, n_frags)
         return RowPlan(
             rows=rows,
             n_first=_n_first(config, group, n_frags, len(rows), frag_size),
@@ -151,13 +152,18 @@ def _n_first(config: CampaignConfig, group: Group, n_frags: int, n_rows: int, fr
     return min(math.ceil(n_frags * loss), n_rows)
 
 
-def _uncoded_every(group: Group, n_frags: int) -> int:
+def _uncoded_every(config: CampaignConfig, group: Group, n_frags: int) -> int:
     """Number of coded fragments in a further round for each uncoded one; 0 where coded ones alone complete a device.
 
     In dialect 2.0.0 every row has an even number of fragments if n_frags is a multiple of 4 or one more: a device that
-    has no uncoded fragment lacks one whatever number of coded ones it hears.
+    has no uncoded fragment lacks one whatever number of coded ones it hears. None is sent to devices that would end
+    with wrong bytes after it, or where all devices drop it.
     """
-    return max(LEAST_PER_UNCODED, _least(n_frags)) if group.dialect == "2.0.0" and n_frags % 4 < 2 else 0
+    if group.dialect == "1.0.0" or n_frags % 4 >= 2:
+        return 0
+    stacks = {config.profile_of(device).late_uncoded for device in _devices(config, group)}
+    taken = LateUncoded.CORRUPTS not in stacks and stacks != {LateUncoded.DROPPED}
+    return max(LEAST_PER_UNCODED, _least(n_frags)) if taken else 0
 
 
 def _least(n_frags: int) -> int:

@@ -97,6 +97,7 @@ class Air:
             downlink_loss=IndependentLoss(loss, rngs[2]),
             rng=rngs[0],
             start=start,
+            own_uplinks=loss > 0,  # Without losses every frame is heard, whenever it is sent.
             capabilities=NetworkCapabilities(**capabilities or {}),
             **channel,
         )
