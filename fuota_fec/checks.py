@@ -23,6 +23,11 @@ def integer(name: str, value: Any, low: int, high: int) -> int:
     return number
 
 
+def counted(n: int, noun: str) -> str:
+    """A number and its noun: "1 device", "2 devices"."""
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
 def shown(value: Any) -> str:
     """The repr of any value, shortened for an error message."""
     try:

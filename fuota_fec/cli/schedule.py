@@ -7,12 +7,12 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import click
 from rich.table import Table
 
-from fuota_fec.checks import shown
+from fuota_fec.checks import counted, shown
 from fuota_fec.cli.console import plain_console
 from fuota_fec.cli.options import NamedOptions, Number
 from fuota_fec.cli.output import json_option, print_json
@@ -80,6 +80,20 @@ _OBJECTIVES: dict[Objective, str] = {"duration": "least time", "air_time": "leas
     help="Minimum spacing of two frames enforced by the network server, in ms.",
 )
 @click.option(
+    "--summary-cadence",
+    type=Number(),
+    default=0.0,
+    show_default=True,
+    help="Usual wait for the network's summary of a frame before the next one, in s; it enters TimeOut.",
+)
+@click.option(
+    "--kind",
+    type=click.Choice(["firmware", "binary"]),
+    default="firmware",
+    show_default=True,
+    help="Kind of the campaign: the session of a binary transfer has time for status requests.",
+)
+@click.option(
     "--setup-time", type=Number(), default=0.0, show_default=True, help="Time before the first session, in s."
 )
 @click.option(
@@ -125,6 +139,8 @@ def schedule_command(
     repeater: bool,
     mcast_msg_delay: float,
     network_pacing: float,
+    summary_cadence: float,
+    kind: Literal["firmware", "binary"],
     setup_time: float,
     sessions: Sessions,
     objective: Objective,
@@ -153,6 +169,8 @@ def schedule_command(
         duty_cycle=duty_cycle,
         mcast_msg_delay=mcast_msg_delay / 1000,
         network_pacing=network_pacing / 1000,
+        summary_cadence=summary_cadence,
+        kind=kind,
         periodicity=periodicity,
         setup=setup_time,
         dwell_time=dwell_time,
@@ -223,8 +241,9 @@ def _title(image_len: int, choice: WhatIf, sending: Sending) -> str:
     fleet = choice.groupings[0]
     kind = "class C" if sending.periodicity is None else f"class B, periodicity {sending.periodicity}"
     limit = f"duty cycle {100 * sending.share():g} %" if sending.share() < 1 else "no duty cycle"
+    devices = counted(fleet.n_devices, "device")
     return (
-        f"{image_len} bytes to {fleet.n_devices} devices, {region(sending.region).name}, {kind}, {limit}; "
+        f"{counted(image_len, 'byte')} to {devices}, {region(sending.region).name}, {kind}, {limit}; "
         f"{_SESSIONS[fleet.sessions]}"
     )
 

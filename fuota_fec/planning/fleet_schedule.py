@@ -17,7 +17,13 @@ from typing import Literal, get_args
 
 from fuota_fec.checks import integer, shown
 from fuota_fec.errors import ParameterError
-from fuota_fec.planning.schedule import fragment_size, session_need, session_time_out
+from fuota_fec.planning.schedule import (
+    answer_spread,
+    block_ack_delay,
+    fragment_size,
+    session_need,
+    session_time_out,
+)
 from fuota_fec.radio.airtime import (
     TransmissionTime,
     ping_spacing,
@@ -31,6 +37,11 @@ Sessions = Literal["sequential", "shared", "parallel"]
 """Order of the groups. "sequential": one after the other, each with the whole duty cycle. "shared": at the same time by
 the same gateways in one sub-band, the duty cycle divided among the groups, as in a campaign. "parallel": at the same
 time, each group with a duty cycle of its own (other gateways, another sub-band)."""
+
+_TIMES = (
+    *("mcast_msg_delay", "network_pacing", "lead", "setup", "summary_cadence"),
+    *("fsession_status_timeout", "answer_spread_max"),
+)
 
 MAX_IMAGE_LEN = MAX_FRAGS * MAX_FRAG_SIZE
 MAX_DEVICES = 2**31 - 1
@@ -57,6 +68,20 @@ class Sending:
     """Ping slot periodicity of class B, 0 ... 7; None for class C."""
     lead: float = 5.0
     """Time from the start of a class C session to the first frame, s. In class B it is one ping slot."""
+    summary_cadence: float = 0.0
+    """Usual wait for the network's summary of a frame before the next one, s; the length of a session allows for it."""
+    kind: Literal["firmware", "binary"] = "firmware"
+    """Kind of the campaign. In a binary transfer the devices are asked for their status within the session."""
+    datafrag_loops_max: int = 2
+    """Number of rounds without coded fragments, at most; the length of a session allows for one more than the first."""
+    fsession_status_threshold: int = 5
+    """Number of devices above which a group with coded fragments is asked by multicast."""
+    fsession_status_timeout: float = 60.0
+    """Wait for answers to a status request beyond their spread, s."""
+    answer_spread_max: float = 128.0
+    """Time over which the answers to a status request are spread, s, at most."""
+    msg_retries: int = 2
+    """Number of resends of a request."""
     setup: float = 0.0
     """Time before the first session, s, for the unicast stages (`schedule.unicast_stage`)."""
     dwell_time: bool = False
@@ -73,13 +98,37 @@ class Sending:
     """Largest number of uncoded fragments that the devices accept."""
 
     def __post_init__(self) -> None:
-        for name in ("mcast_msg_delay", "network_pacing", "lead", "setup"):
+        for name in _TIMES:
             _at_least_0(name, getattr(self, name))
+        integer("msg_retries", self.msg_retries, 0, MAX_DEVICES)
+        integer("datafrag_loops_max", self.datafrag_loops_max, 1, MAX_DEVICES)
+        if self.kind not in ("firmware", "binary"):
+            raise ParameterError(f"kind: {shown(self.kind)} is not a kind of transfer, expected 'firmware' or 'binary'")
         integer("frag_size_max", self.frag_size_max, 1, MAX_FRAG_SIZE)
         integer("frag_size_multiple", self.frag_size_multiple, 1, MAX_FRAG_SIZE)
         integer("frags_max", self.frags_max, 1, MAX_FRAGS)
         if self.fsize is not None:
             integer("fsize", self.fsize, 1, self.frag_size_max)
+
+    def time_out(self, time: TransmissionTime, session_length: float, n_frags: int, n_devices: int) -> int | None:
+        """TimeOut exponent of a session for the frames of a group, as in a campaign; None if no session is long
+        enough. `session_length`: time from its start to the end of the last frame, s."""
+        n_coded = time.n_frames - n_frags
+        further = n_frags if not n_coded and self.datafrag_loops_max > 1 else 0
+        asks = self.kind == "binary" and (n_devices > self.fsession_status_threshold or not n_coded)
+        spread = answer_spread(block_ack_delay(n_devices, self.answer_spread_max))
+        need = session_need(
+            lead=session_length - time.duration,
+            slot=0.0 if self.periodicity is None else ping_spacing(self.periodicity),
+            n_frames=time.n_frames + further,
+            pacing=max(time.spacing, self.summary_cadence),
+            n_status=(1 + bool(further)) * (1 + self.msg_retries) if asks else 0,
+            status_wait=spread + self.fsession_status_timeout,
+        )
+        try:
+            return session_time_out(session_length, need, self.device_class)
+        except ParameterError:
+            return None
 
     @property
     def device_class(self) -> Literal["B", "C"]:
@@ -130,9 +179,8 @@ class EnergyModel:
         charge = listening * self.rx_current + self.tx_time * self.tx_current + idle * self.idle_current
         return self.voltage * charge
 
-    def listening(self, time: TransmissionTime, session_length: float, sending: Sending) -> float:
+    def listening(self, time: TransmissionTime, session_length: float, time_out: int | None, sending: Sending) -> float:
         """Time, s, for which the receiver of a device is on during a session."""
-        time_out = _time_out(time, session_length, sending)
         if self.until_time_out and time_out is not None:
             session_length = session_duration(time_out, device_class=sending.device_class)
         return self.receiving(time, session_length, sending)
@@ -331,7 +379,7 @@ def _group(
     )
     lead = sending.lead if sending.periodicity is None else ping_spacing(sending.periodicity)
     session_length = lead + time.duration
-    time_out = _time_out(time, session_length, sending)
+    time_out = sending.time_out(time, session_length, n_frags, n_devices)
     problem = ""
     if n_frags > sending.frags_max:
         problem = f"{n_frags} fragments of {frag_size} bytes, the devices accept at most {sending.frags_max}"
@@ -352,24 +400,10 @@ def _group(
         start=start,
         session_length=session_length,
         time_out=time_out,
-        listening=model.listening(time, session_length, sending),
+        listening=model.listening(time, session_length, time_out, sending),
         energy=0.0,
         problem=problem,
     )
-
-
-def _time_out(time: TransmissionTime, session_length: float, sending: Sending) -> int | None:
-    """TimeOut exponent of a session for these frames, as in a campaign; None if no session is long enough."""
-    need = session_need(
-        lead=session_length - time.duration,
-        slot=0.0 if sending.periodicity is None else ping_spacing(sending.periodicity),
-        n_frames=time.n_frames,
-        pacing=time.spacing,
-    )
-    try:
-        return session_time_out(session_length, need, sending.device_class)
-    except ParameterError:
-        return None
 
 
 def device_counts(devices_per_dr: Mapping[int, int]) -> dict[int, int]:
