@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from operator import index
 from typing import Any
 
@@ -23,6 +24,11 @@ def integer(name: str, value: Any, low: int, high: int) -> int:
     return number
 
 
+def counted(n: int, noun: str) -> str:
+    """A number and its noun: "1 device", "2 devices"."""
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
 def shown(value: Any) -> str:
     """The repr of any value, shortened for an error message."""
     try:
@@ -31,3 +37,9 @@ def shown(value: Any) -> str:
         return f"this {type(value).__name__}"
     text = " ".join(text.split())
     return text if len(text) <= 100 else f"{text[:97]}..."
+
+
+def at_least_0(name: str, value: object) -> None:
+    """ParameterError unless a value is a finite number, 0 or more."""
+    if not (isinstance(value, (int, float)) and math.isfinite(value) and value >= 0):
+        raise ParameterError(f"{name}: {shown(value)} is not a finite number, expected 0 or more")

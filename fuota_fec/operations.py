@@ -15,12 +15,12 @@ from typing import Any, Literal, TypeVar
 
 from fuota_fec.campaign.campaign import STOPPED, Campaign
 from fuota_fec.campaign.config import CampaignConfig
-from fuota_fec.campaign.messages import Configured, Event
+from fuota_fec.campaign.messages import Configured, Event, Suspended
 from fuota_fec.campaign.retry import retry_config
 from fuota_fec.campaign.status import CampaignStatus
 from fuota_fec.errors import CampaignError, EventError, ParameterError
 from fuota_fec.journal import chain
-from fuota_fec.journal.base import CampaignRecord, Journal, Verb, unknown_campaign_error
+from fuota_fec.journal.base import RUNNING, CampaignRecord, Journal, Verb, unknown_campaign_error
 from fuota_fec.journal.chain import StoredEvent
 from fuota_fec.journal.export import read_export, write_export
 
@@ -39,6 +39,17 @@ PROGRESS_EVERY = 1024
 def list_campaigns(journal: Journal, *, archived: bool = False) -> Sequence[CampaignRecord]:
     """Campaigns in the order of creation; archived ones only on request."""
     return journal.list(archived=archived)
+
+
+def suspension(journal: Journal, record: CampaignRecord) -> str:
+    """Error that keeps the agent from running a campaign; "" if there is none. It is the campaign's last event."""
+    if record.status != RUNNING or not record.n_events:
+        return ""
+    try:
+        last = next(iter(journal.events(record.id, record.n_events - 1)))
+    except EventError as error:
+        return str(error)
+    return last.reason if isinstance(last, Suspended) else ""
 
 
 def find_campaign(journal: Journal, campaign: str) -> CampaignRecord:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fuota_fec import ParameterError
-from fuota_fec.checks import integer, shown
+from fuota_fec.checks import at_least_0, integer, shown
 
 NOT_NUMBERS = [None, "5", b"5", "", 5.0, 5.5, float("nan"), float("inf"), 5j, [5], (5,), {}, object, np.float64(5)]
 BOOLS = [True, False, np.True_, np.False_]
@@ -88,3 +89,11 @@ def test_a_value_whose_repr_fails_shows_as_its_type():
             raise RuntimeError
 
     assert shown(Mute()) == "this Mute"
+
+
+@pytest.mark.parametrize("value", [-1, -0.1, math.nan, math.inf, "2", None])
+def test_a_value_that_is_not_0_or_more_is_refused(value):
+    with pytest.raises(ParameterError, match="is not a finite number, expected 0 or more"):
+        at_least_0("x", value)
+    at_least_0("x", 0)
+    at_least_0("x", 0.5)

@@ -62,6 +62,18 @@ def test_list_campaigns_leaves_out_archived_ones(journal: Journal) -> None:
     assert [record.id for record in operations.list_campaigns(journal, archived=True)] == ["c", "d"]
 
 
+def test_suspension_is_the_reason_of_the_last_event(journal: Journal) -> None:
+    def suspensions() -> list[str]:
+        return [operations.suspension(journal, record) for record in operations.list_campaigns(journal)]
+
+    assert suspensions() == ["", ""]
+    running = operations.replay_campaign(journal, "c")
+    journal.append("c", running.n_events, [m.Suspended(at=T0 + 2, reason="the key ring does not answer")])
+    assert suspensions() == ["the key ring does not answer", ""]
+    journal.append("c", running.n_events + 1, [m.Resumed(at=T0 + 3, lost=1.0)])
+    assert suspensions() == ["", ""]
+
+
 def test_find_campaign_finds_archived_ones(journal: Journal) -> None:
     operations.archive_campaign(journal, "d")
     record = operations.find_campaign(journal, "d")

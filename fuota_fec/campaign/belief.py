@@ -5,6 +5,8 @@ The configuration, the registry, or the end of an earlier campaign gives the rea
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from fuota_fec.campaign import reasons
 from fuota_fec.campaign.config import CampaignConfig, Device, firmware_version
 from fuota_fec.campaign.facts import Known, KnownDevice
@@ -13,27 +15,19 @@ from fuota_fec.campaign.state import Data, DeviceState
 
 def devices_to_ask(config: CampaignConfig, known: Known | None = None) -> tuple[str, ...]:
     """DevEUIs of the devices that are asked for their version first: they may run the target version already."""
-    if config.kind != "firmware":
-        return ()
-    target, facts, nothing = config.firmware_version, known.devices if known is not None else {}, KnownDevice()
-    return tuple(
-        device.dev_eui
-        for device in config.devices
-        if (
-            device.ask_version
-            or _configured(device) == target
-            or facts.get(device.dev_eui, nothing).fw_version == target
-        )
-        and not _cannot_be_asked(config, device)
-    )
+    facts, nothing = known.devices if known is not None else {}, KnownDevice()
+
+    def believed(device: Device) -> bool:
+        known_version = facts.get(device.dev_eui, nothing).fw_version
+        return device.ask_version or config.firmware_version in (_configured(device), known_version)
+
+    return _of_firmware(config, lambda device: _can_be_asked(config, device) and believed(device))
 
 
 def devices_not_to_ask(config: CampaignConfig) -> tuple[str, ...]:
     """DevEUIs of the devices that run the target version by their configuration, and cannot be asked for it."""
-    if config.kind != "firmware":
-        return ()
     target = config.firmware_version
-    return tuple(d.dev_eui for d in config.devices if _cannot_be_asked(config, d) and _configured(d) == target)
+    return _of_firmware(config, lambda device: not _can_be_asked(config, device) and _configured(device) == target)
 
 
 def may_run_target(device: DeviceState) -> bool:
@@ -42,9 +36,14 @@ def may_run_target(device: DeviceState) -> bool:
     return device.got_fragments or device.data >= Data.LIKELY or unknown
 
 
+def _of_firmware(config: CampaignConfig, meets: Callable[[Device], bool]) -> tuple[str, ...]:
+    """DevEUIs of the devices of a firmware update that meet a condition; none of another campaign."""
+    return tuple(device.dev_eui for device in config.devices if config.kind == "firmware" and meets(device))
+
+
 def _configured(device: Device) -> int | None:
     return None if device.fw_version is None else firmware_version(device.fw_version)
 
 
-def _cannot_be_asked(config: CampaignConfig, device: Device) -> bool:
-    return config.profile_of(device).ts006 is False
+def _can_be_asked(config: CampaignConfig, device: Device) -> bool:
+    return config.profile_of(device).ts006 is not False

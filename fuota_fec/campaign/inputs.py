@@ -17,8 +17,9 @@ class NetworkCapabilities:
     """Whether the network reports that a unicast downlink left; otherwise the next uplink stands for the report."""
     summaries: bool = True
     """Whether the network reports the outcome of a multicast downlink over all gateways."""
-    summary_cadence: float = 60.0
-    """Usual time from a multicast downlink to its summary, s."""
+    summary_cadence: float | None = None
+    """Usual time from a multicast downlink to its summary, s; None if it is not known. The length of a session allows
+    for it."""
     pacing: float = 0.0
     """Least time that the network leaves between two multicast downlinks of a group, s."""
     withdraws: bool = True

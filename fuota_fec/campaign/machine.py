@@ -21,7 +21,7 @@ from fuota_fec.campaign.exchanges.group_status import GroupStatus
 from fuota_fec.campaign.exchanges.replies import Replies
 from fuota_fec.campaign.exchanges.unicast import UnicastExchange
 from fuota_fec.campaign.inputs import is_well_formed, text_of
-from fuota_fec.campaign.passing import pass_already, return_device, success
+from fuota_fec.campaign.passing import pass_already, pass_by_version, return_device, success
 from fuota_fec.campaign.plan import Plan
 from fuota_fec.campaign.questions import Question
 from fuota_fec.campaign.stages import RULES, Stage, begin, tidy
@@ -31,7 +31,6 @@ from fuota_fec.campaign.transitions import NEXT, begins_round, way_on
 from fuota_fec.campaign.turn import Phase
 from fuota_fec.campaign.unicast_queue import UnicastQueue
 from fuota_fec.campaign.uplinks import Uplinks
-from fuota_fec.campaign.verdicts import pass_by_version
 from fuota_fec.codec.block import FragmentedBlock
 
 _EXCHANGES: dict[str, Callable[[CampaignState, UnicastQueue, Stage, float], Exchange]] = {

@@ -1,8 +1,10 @@
-"""Devices that pass beside the stages: they ran the target version before, or left and are heard again."""
+"""Devices that pass beside the stages: they ran the target version before, left and are heard again, or reported it
+last."""
 
 from __future__ import annotations
 
 from fuota_fec.campaign import reasons
+from fuota_fec.campaign.exchanges.base import Decisions
 from fuota_fec.campaign.exchanges.clean_up import CleanUp
 from fuota_fec.campaign.messages import Returned, RunsAlready
 from fuota_fec.campaign.questions import CANCEL_REBOOT, LAST_VERSION
@@ -32,6 +34,19 @@ def pass_already(state: CampaignState, clean_up: CleanUp, event: RunsAlready) ->
         state.take_version(device, event.fw_version)
     if device.reboots_after(event.at):
         clean_up.add(device, (CANCEL_REBOOT, *tidy(state, device)), event)
+
+
+def pass_by_version(state: CampaignState, now: float, *, ends: bool = False) -> Decisions:
+    """Passes the devices without a verdict whose last word was the target version: those that have left, and all when
+    the campaign `ends`. Where the hardware counts too, the last word does not suffice: it is recorded without the
+    hardware."""
+    config, target = state.config, state.config.firmware_version
+    if config.kind != "firmware" or config.hw_version is not None:
+        return
+    for device in state.devices.values():
+        has_verdict = device.passed or device.runs_target or (not ends and device.taking_part)
+        if not has_verdict and device.fw_version == target:
+            yield Returned(at=now, dev_eui=device.dev_eui, fw_version=target)
 
 
 def success(state: CampaignState) -> str:

@@ -15,7 +15,7 @@ from fuota_fec.campaign.own_limit import own_limit
 from fuota_fec.campaign.row_plan import plan_rows
 from fuota_fec.codec.block import FragmentedBlock, prepare
 from fuota_fec.errors import ParameterError
-from fuota_fec.planning.schedule import block_ack_delay, fragment_size, session_need, session_time_out
+from fuota_fec.planning.schedule import answer_spread, block_ack_delay, fragment_size, session_need, session_time_out
 from fuota_fec.radio.airtime import TransmissionTime, frame_time, ping_spacing, transmission_time
 from fuota_fec.radio.regions import region
 from fuota_fec.wire.limits import DATA_FRAGMENT_HEADER_LEN, MAX_FRAG_NB
@@ -220,11 +220,6 @@ def top_up(n_coded: int, row_plan: RowPlan) -> int:
     return n_coded + (-(-n_coded // every) if every else 0)
 
 
-def answer_spread(block_ack_delay: int) -> int:
-    """s over which devices spread their answers (TS004, BlockAckDelay)."""
-    return 1 << (block_ack_delay + 4)
-
-
 def _plan_group(
     config: CampaignConfig,
     group: Group,
@@ -316,11 +311,12 @@ def _plan_group(
 
 
 def _pacing(config: CampaignConfig, network: NetworkCapabilities | None, spacing: float) -> float:
-    """Time between two frames, s. The next one waits for the summary of an earlier one where the network gives them."""
-    known = network or NetworkCapabilities()
-    if not known.summaries or config.summary_reports_disabled:
+    """Time between two frames, s. The next one waits for the summary of an earlier one; a cadence that is not
+    known counts as none."""
+    cadence = network.summary_cadence if network is not None and network.summaries else None
+    if cadence is None or config.summary_reports_disabled:
         return spacing
-    return max(spacing, known.summary_cadence / config.summary_window)
+    return max(spacing, cadence / config.summary_window)
 
 
 def _frag_size(config: CampaignConfig, group: Group, profile_names: set[str]) -> int:

@@ -12,12 +12,14 @@ from fuota_fec.campaign.messages import Session, Wait
 from fuota_fec.campaign.repair import devices_to_repair
 from fuota_fec.campaign.state import CampaignState, DeviceState, GroupState
 from fuota_fec.planning import schedule
-from fuota_fec.planning.unicast import assumed_loss, unicast_stage
+from fuota_fec.planning.unicast import TryLosses, assumed_loss, unicast_stage
 from fuota_fec.radio.airtime import LONGEST_TIME_OUT, session_duration
 
 SESSIONS = ("McClassBSession", "McClassCSession")
 DL_FRAGMENT, FRAG_SESSION_STATUS, UNICAST_REPAIR = "DlFragment", "FragSessionStatus", "UnicastRepair"
 """Names of stages that later stages go back to, or from."""
+
+CONFIGURED = "session_start is configured"
 
 Coded = Mapping[str, int]
 """Number of coded fragments of a further round, by group."""
@@ -27,19 +29,31 @@ Coded = Mapping[str, int]
 
 def planned_start(state: CampaignState, now: float) -> schedule.SessionStart:
     """Start of a session whose requests begin now, from the tries that the campaign has made so far."""
-    config, slowest = state.config, state.slowest_period()
     periods = Counter(device.period for device in state.devices.values() if device.taking_part)
     losses = (device.loss for device in state.devices.values() if device.taking_part)
+    return start_of_requests(
+        state.config,
+        now,
+        periods=periods or {state.slowest_period(): 1},
+        losses=state.tries.losses(assumed_loss(losses)),
+        answer_delay=state.answer_delay,
+    )
+
+
+def start_of_requests(
+    config: CampaignConfig, now: float, *, periods: Mapping[float, int], losses: TryLosses, answer_delay: float = 0.0
+) -> schedule.SessionStart:
+    """Start of a session whose requests begin now. `periods`: number of devices by uplink period, s."""
     return schedule.session_start(
         now,
-        periods=periods or {slowest: 1},
-        losses=state.tries.losses(assumed_loss(losses)),
+        periods=periods,
+        losses=losses,
         ucast_msg_delay=config.ucast_msg_delay / 1000,
         msg_retries=config.msg_retries,
         delivery_timeout=config.delivery_timeout,
-        late_answer_time=config.stage_complete_delay * slowest,
+        late_answer_time=config.stage_complete_delay * max(periods),
         margin=config.mcsession_delay,
-        answer_delay=state.answer_delay,
+        answer_delay=answer_delay,
     )
 
 
@@ -74,13 +88,15 @@ def in_round(state: CampaignState, group: GroupState, round_no: int, coded: Code
     return then
 
 
-def multicast_sessions(state: CampaignState, now: float, round_no: int, coded: Coded) -> dict[str, Session]:
-    """Sessions by group: one start and time-out, the same in every resend. A configured start is that of the first
-    one."""
+def multicast_sessions(
+    state: CampaignState, now: float, round_no: int, coded: Coded
+) -> tuple[dict[str, Session], Wait | None]:
+    """Sessions by group, and the wait for them: one start and time-out, the same in every resend. A configured start is
+    that of the first one."""
     config = state.config
     first = config.session_start if not state.sessions else None
-    start = planned_start(state, now).at if first is None else first
-    sessions = {}
+    planned = planned_start(state, now) if first is None else schedule.SessionStart(at=first, reason=CONFIGURED)
+    start, sessions = planned.at, {}
     for group in groups_of_session(state, round_no, coded):
         device_class = group.plan.group.device_class
         begins = start
@@ -93,14 +109,8 @@ def multicast_sessions(state: CampaignState, now: float, round_no: int, coded: C
         wanted = max(needed, state.deadline - begins if lasts_for_duration(config) else need)
         time_out = schedule.session_time_out(needed, wanted, device_class)
         sessions[group.name] = Session(start=begins, time_out=time_out, device_class=device_class)
-    return sessions
-
-
-def session_wait(state: CampaignState, sessions: Mapping[str, Session], now: float) -> Wait:
-    """Start of sessions that are asked for now, and the reason for it."""
-    configured = state.config.session_start is not None and not state.sessions
-    why = "session_start is configured" if configured else planned_start(state, now).reason
-    return Wait(until=min(session.start for session in sessions.values()), why=why)
+    starts = [session.start for session in sessions.values()]
+    return sessions, Wait(until=min(starts), why=planned.reason) if starts else None
 
 
 def frames_wait(state: CampaignState, at: float) -> Wait | None:

@@ -28,7 +28,6 @@ from fuota_fec.campaign.sessions import (
     has_rounds,
     multicast_sessions,
     not_repaired,
-    session_wait,
 )
 from fuota_fec.campaign.state import CampaignState, Data, DeviceState
 from fuota_fec.campaign.turn import Phase, Questions
@@ -57,8 +56,8 @@ class Stage:
     """DevEUIs of devices that take no part in the stage, begun at a Unix time."""
     mute: Callable[[CampaignState, DeviceState], Questions] = _no_questions
     """Questions before the next resend to a device that did not answer the first one."""
-    sessions: Callable[[CampaignState, float, int, Coded], dict[str, Session]] | None = None
-    """Sessions, by group, that are fixed when the stage begins at a Unix time for a round."""
+    sessions: Callable[[CampaignState, float, int, Coded], tuple[dict[str, Session], Wait | None]] | None = None
+    """Sessions, by group, that are fixed when the stage begins at a Unix time for a round, and the wait for them."""
     ends_at: Callable[[CampaignState, float], float | None] = lambda _state, _at: None
     """Unix time of the end of the stage, begun at a Unix time; None: no such limit."""
     wait: Callable[[CampaignState, float], Wait | None] = lambda _state, _at: None
@@ -424,7 +423,7 @@ def planned_stages(config: CampaignConfig, plan: Plan) -> tuple[Stage, ...]:
 
 def begin(stage: Stage, state: CampaignState, now: float, round_no: int, coded: Coded) -> StageStarted:
     """StageStarted of a stage that begins now, with its sessions and its wait."""
-    sessions = stage.sessions(state, now, round_no, coded) if stage.sessions else None
+    sessions, wait = stage.sessions(state, now, round_no, coded) if stage.sessions else (None, None)
     return StageStarted(
         at=now,
         stage=stage.name,
@@ -432,7 +431,7 @@ def begin(stage: Stage, state: CampaignState, now: float, round_no: int, coded: 
         round=round_no,
         sessions=sessions,
         coded=dict(coded),
-        wait=session_wait(state, sessions, now) if sessions else stage.wait(state, now),
+        wait=wait or stage.wait(state, now),
     )
 
 

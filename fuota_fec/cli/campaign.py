@@ -293,13 +293,14 @@ def list_command(archived: bool, url: str, as_json: bool) -> None:
     """List the campaigns of a journal."""
     with closing(existing_journal(url)) as journal:
         records = operations.list_campaigns(journal, archived=archived)
+        suspended = {row.id: operations.suspension(journal, row) for row in records}
     if as_json:
         for row in records:
-            print_json(asdict(row))
+            print_json({**asdict(row), "suspended": suspended[row.id]})
         return
     table = Table("campaign", "status", "events", "begun", "last event", "run by", box=None, pad_edge=False)
     for row in records:
-        status = row.status + (", archived" if row.archived else "")
+        status = row.status + (", suspended" if suspended[row.id] else "") + (", archived" if row.archived else "")
         table.add_row(row.id, status, str(row.n_events), _when(row.created_at), _when(row.changed_at), row.owner)
     plain_console().print(table)
 

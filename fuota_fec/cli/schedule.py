@@ -7,12 +7,12 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import click
 from rich.table import Table
 
-from fuota_fec.checks import shown
+from fuota_fec.checks import counted, shown
 from fuota_fec.cli.console import plain_console
 from fuota_fec.cli.options import NamedOptions, Number
 from fuota_fec.cli.output import json_option, print_json
@@ -21,7 +21,8 @@ from fuota_fec.codec.block import n_coded_of
 from fuota_fec.devices.profiles import DeviceProfile
 from fuota_fec.devices.radios import DEFAULT_RADIO, RADIOS, Radio, radio
 from fuota_fec.errors import ParameterError
-from fuota_fec.planning.fleet_schedule import EnergyModel, FleetSchedule, GroupSchedule, Sending, Sessions
+from fuota_fec.planning.energy import EnergyModel
+from fuota_fec.planning.fleet_schedule import FleetSchedule, GroupSchedule, Sending, Sessions
 from fuota_fec.planning.what_if import Objective, WhatIf, what_if
 from fuota_fec.radio.airtime import NOTABLE_UPLINK_LOSS
 from fuota_fec.radio.regions import REGIONS, region
@@ -93,6 +94,20 @@ _OBJECTIVES: dict[Objective, str] = {"duration": "least time", "air_time": "leas
     help="Time between two uplinks of a device in s: class C devices miss frames while they send.",
 )
 @click.option(
+    "--summary-cadence",
+    type=Number(),
+    default=0.0,
+    show_default=True,
+    help="Usual wait for the network's summary of a frame before the next one, in s; it enters TimeOut.",
+)
+@click.option(
+    "--kind",
+    type=click.Choice(["firmware", "binary"]),
+    default="firmware",
+    show_default=True,
+    help="Kind of the campaign: the session of a binary transfer has time for status requests.",
+)
+@click.option(
     "--setup-time", type=Number(), default=0.0, show_default=True, help="Time before the first session, in s."
 )
 @click.option(
@@ -148,6 +163,8 @@ def schedule_command(
     coded_msg_delay: float | None,
     network_pacing: float,
     uplink_period: float | None,
+    summary_cadence: float,
+    kind: Literal["firmware", "binary"],
     setup_time: float,
     sessions: Sessions,
     objective: Objective,
@@ -179,6 +196,8 @@ def schedule_command(
         mcast_msg_delay=mcast_msg_delay / 1000,
         coded_msg_delay=None if coded_msg_delay is None else coded_msg_delay / 1000,
         network_pacing=network_pacing / 1000,
+        summary_cadence=summary_cadence,
+        kind=kind,
         periodicity=periodicity,
         uplink_period=uplink_period,
         setup=setup_time,
@@ -198,9 +217,9 @@ def schedule_command(
         until_time_out=until_time_out,
         **{name: value / unit for name, (value, unit) in currents.items() if value is not None},
     )
-    for kind in limits:
+    for limit in limits:
         for dr in _devices(devices_per_dr):
-            kind.check_data_rate(region(region_name).data_rate(dr))
+            limit.check_data_rate(region(region_name).data_rate(dr))
     choice = what_if(
         image_len,
         _devices(devices_per_dr),
@@ -262,8 +281,9 @@ def _title(image_len: int, choice: WhatIf, sending: Sending, device_radio: Radio
     fleet = choice.groupings[0]
     kind = "class C" if sending.periodicity is None else f"class B, periodicity {sending.periodicity}"
     limit = f"duty cycle {100 * sending.share():g} %" if sending.share() < 1 else "no duty cycle"
+    devices = counted(fleet.n_devices, "device")
     return (
-        f"{image_len} bytes to {fleet.n_devices} devices, {region(sending.region).name}, {kind}, {limit}; "
+        f"{counted(image_len, 'byte')} to {devices}, {region(sending.region).name}, {kind}, {limit}; "
         f"{_SESSIONS[fleet.sessions]}; energy with {device_radio.name}"
     )
 

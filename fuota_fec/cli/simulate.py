@@ -11,7 +11,7 @@ import click
 import numpy as np
 from rich.table import Table
 
-from fuota_fec.checks import integer
+from fuota_fec.checks import counted, integer
 from fuota_fec.cli.console import plain_console
 from fuota_fec.cli.losses import read_loss
 from fuota_fec.cli.options import NamedOptions
@@ -172,7 +172,9 @@ def _print(study: FleetStudy) -> None:
     console = plain_console()
     n_devices, curves = study.trial.coded_needed.size, study.curves
     labels = [curve.label for curve in curves]
-    console.print(f"{study.n_frags} uncoded fragments, {n_devices} devices, dialect {study.dialect}, {curves[0].label}")
+    console.print(
+        f"{study.n_frags} uncoded fragments, {counted(n_devices, 'device')}, dialect {study.dialect}, {curves[0].label}"
+    )
     shares = _table("coded", labels)
     for n, values in share_lines(study):
         shares.add_row(str(n), *map(percent, values))

@@ -28,6 +28,7 @@ from fuota_fec.campaign.messages import (
     Suspended,
     Unpaused,
 )
+from fuota_fec.checks import counted
 from fuota_fec.cli.output import print_json
 from fuota_fec.report.formatting import duration
 
@@ -88,7 +89,7 @@ class StageReport:
         if isinstance(event, Configured):
             config, n_groups = event.config, len(event.config.groups)
             self._print(
-                f"campaign {config.id}: {event.image_len} bytes to {len(config.devices)} devices "
+                f"campaign {config.id}: {event.image_len} bytes to {counted(len(config.devices), 'device')} "
                 f"in {n_groups} group{'s' if n_groups > 1 else ''}, threshold {config.success_threshold:g} %"
             )
             for finding in campaign.findings:

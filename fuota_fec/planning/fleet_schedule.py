@@ -12,13 +12,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
-from typing import Any, Literal, get_args
+from dataclasses import dataclass, replace
+from typing import Literal, get_args
 
-from fuota_fec.checks import integer, shown
-from fuota_fec.devices.radios import Radio
+from fuota_fec.checks import at_least_0, integer, shown
 from fuota_fec.errors import ParameterError
-from fuota_fec.planning.schedule import fragment_size, session_need, session_time_out
+from fuota_fec.planning.energy import EnergyModel
+from fuota_fec.planning.schedule import (
+    answer_spread,
+    block_ack_delay,
+    fragment_size,
+    session_need,
+    session_time_out,
+)
 from fuota_fec.radio.airtime import (
     TransmissionTime,
     own_uplink_loss,
@@ -33,6 +39,11 @@ Sessions = Literal["sequential", "shared", "parallel"]
 """Order of the groups. "sequential": one after the other, each with the whole duty cycle. "shared": at the same time by
 the same gateways in one sub-band, the duty cycle divided among the groups, as in a campaign. "parallel": at the same
 time, each group with a duty cycle of its own (other gateways, another sub-band)."""
+
+_TIMES = (
+    *("mcast_msg_delay", "network_pacing", "lead", "setup", "summary_cadence"),
+    *("fsession_status_timeout", "answer_spread_max"),
+)
 
 MAX_IMAGE_LEN = MAX_FRAGS * MAX_FRAG_SIZE
 MAX_DEVICES = 2**31 - 1
@@ -61,6 +72,20 @@ class Sending:
     """Ping slot periodicity of class B, 0 ... 7; None for class C."""
     lead: float = 5.0
     """Time from the start of a class C session to the first frame, s. In class B it is one ping slot."""
+    summary_cadence: float = 0.0
+    """Usual wait for the network's summary of a frame before the next one, s; the length of a session allows for it."""
+    kind: Literal["firmware", "binary"] = "firmware"
+    """Kind of the campaign. In a binary transfer the devices are asked for their status within the session."""
+    datafrag_loops_max: int = 2
+    """Number of rounds without coded fragments, at most; the length of a session allows for one more than the first."""
+    fsession_status_threshold: int = 5
+    """Number of devices above which a group with coded fragments is asked by multicast."""
+    fsession_status_timeout: float = 60.0
+    """Wait for answers to a status request beyond their spread, s."""
+    answer_spread_max: float = 128.0
+    """Time over which the answers to a status request are spread, s, at most."""
+    msg_retries: int = 2
+    """Number of resends of a request."""
     setup: float = 0.0
     """Time before the first session, s, for the unicast stages (`schedule.unicast_stage`)."""
     uplink_period: float | None = None
@@ -80,17 +105,43 @@ class Sending:
     """Largest number of uncoded fragments that the devices accept."""
 
     def __post_init__(self) -> None:
-        for name in ("mcast_msg_delay", "network_pacing", "lead", "setup"):
-            _at_least_0(name, getattr(self, name))
+        for name in _TIMES:
+            at_least_0(name, getattr(self, name))
         if self.coded_msg_delay is not None:
-            _at_least_0("coded_msg_delay", self.coded_msg_delay)
+            at_least_0("coded_msg_delay", self.coded_msg_delay)
         if self.uplink_period is not None and not 0 < self.uplink_period < math.inf:
             raise ParameterError(f"uplink_period: {shown(self.uplink_period)} is not a period, expected more than 0 s")
+        integer("msg_retries", self.msg_retries, 0, MAX_DEVICES)
+        integer("datafrag_loops_max", self.datafrag_loops_max, 1, MAX_DEVICES)
+        if self.kind not in ("firmware", "binary"):
+            raise ParameterError(f"kind: {shown(self.kind)} is not a kind of transfer, expected 'firmware' or 'binary'")
         integer("frag_size_max", self.frag_size_max, 1, MAX_FRAG_SIZE)
         integer("frag_size_multiple", self.frag_size_multiple, 1, MAX_FRAG_SIZE)
         integer("frags_max", self.frags_max, 1, MAX_FRAGS)
         if self.fsize is not None:
             integer("fsize", self.fsize, 1, self.frag_size_max)
+
+    def time_out(self, time: TransmissionTime, session_length: float, n_frags: int, n_devices: int) -> int | None:
+        """TimeOut exponent of a session for the frames of a group, as in a campaign; None if no session is long
+        enough. `session_length`: time from its start to the end of the last frame, s."""
+        n_coded = time.n_frames - n_frags
+        further = n_frags if not n_coded and self.datafrag_loops_max > 1 else 0
+        asks = self.kind == "binary" and (n_devices > self.fsession_status_threshold or not n_coded)
+        spread = answer_spread(block_ack_delay(n_devices, self.answer_spread_max))
+        need = session_need(
+            lead=session_length - time.duration,
+            slot=0.0 if self.periodicity is None else ping_spacing(self.periodicity),
+            n_frames=time.n_frames + further,
+            pacing=max(time.spacing, self.summary_cadence),
+            n_coded=n_coded,
+            coded_pacing=max(time.coded_spacing, self.summary_cadence),
+            n_status=(1 + bool(further)) * (1 + self.msg_retries) if asks else 0,
+            status_wait=spread + self.fsession_status_timeout,
+        )
+        try:
+            return session_time_out(session_length, need, self.device_class)
+        except ParameterError:
+            return None
 
     @property
     def device_class(self) -> Literal["B", "C"]:
@@ -108,69 +159,6 @@ class Sending:
                 f"frequency_hz: not given and {area.name} has no default frequency, expected frequency_hz or duty_cycle"
             )
         return area.duty_cycle(frequency_hz)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EnergyModel:
-    """Energy of a device: it receives for a whole session in class C, in ping slots and for beacons in class B."""
-
-    voltage: float = 3.0
-    """V of the battery."""
-    rx_current: float = 0.016
-    """A while the device receives."""
-    idle_current: float = 6e-6
-    """A while the device idles."""
-    tx_current: float = 0.044
-    """A while the device transmits."""
-    tx_time: float = 0.0
-    """Total time of a device's answers on the air, s."""
-    until_time_out: bool = False
-    """True if a device listens until its session times out; false if it stops after the last fragment."""
-    rest: float = 0.0
-    """J of an update for everything else, such as the requests before the session, and flash."""
-    slot_window: float = 0.03
-    """Time for which a device listens in a ping slot without a frame, s."""
-    beacon_window: float = 0.16
-    """Time for which a device listens for a beacon, s."""
-
-    def __post_init__(self) -> None:
-        for spec in fields(self):
-            if spec.name != "until_time_out":
-                _at_least_0(spec.name, getattr(self, spec.name))
-
-    @classmethod
-    def of(cls, radio: Radio, **settings: Any) -> EnergyModel:
-        """Model of devices with this radio; `settings` are other fields. Currents are those of the radio's powers."""
-        voltage = settings.get("voltage", cls().voltage)
-        if not voltage > 0:
-            raise ParameterError(f"voltage: {shown(voltage)} V is not above 0")
-        currents = {
-            "rx_current": radio.listening / voltage,
-            "idle_current": radio.idle / voltage,
-            "tx_current": radio.sending / voltage,
-        }
-        return cls(**{**currents, "rest": radio.rest, **settings})
-
-    def energy(self, listening: float, duration: float) -> float:
-        """Energy, J, of a device that receives for `listening` s of an update of `duration` s, and idles otherwise."""
-        idle = max(0.0, duration - listening - self.tx_time)
-        charge = listening * self.rx_current + self.tx_time * self.tx_current + idle * self.idle_current
-        return self.voltage * charge + self.rest
-
-    def listening(self, time: TransmissionTime, session_length: float, sending: Sending) -> float:
-        """Time, s, for which the receiver of a device is on during a session."""
-        time_out = _time_out(time, session_length, sending)
-        if self.until_time_out and time_out is not None:
-            session_length = session_duration(time_out, device_class=sending.device_class)
-        return self.receiving(time, session_length, sending)
-
-    def receiving(self, time: TransmissionTime, session_length: float, sending: Sending) -> float:
-        """Time, s, for which the receiver of a device is on that listens for `session_length` s."""
-        if sending.periodicity is None:
-            return session_length
-        n_empty = max(0, math.ceil(session_length / ping_spacing(sending.periodicity)) - time.n_frames)
-        n_beacons = math.ceil(session_length / BEACON_PERIOD)
-        return time.n_frames * time.frame_time + n_empty * self.slot_window + n_beacons * self.beacon_window
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -362,7 +350,7 @@ def _group(
     )
     lead = sending.lead if sending.periodicity is None else ping_spacing(sending.periodicity)
     session_length = lead + time.duration
-    time_out = _time_out(time, session_length, sending)
+    time_out = sending.time_out(time, session_length, n_frags, n_devices)
     problem = ""
     if n_frags > sending.frags_max:
         problem = f"{n_frags} fragments of {frag_size} bytes, the devices accept at most {sending.frags_max}"
@@ -383,29 +371,13 @@ def _group(
         start=start,
         session_length=session_length,
         time_out=time_out,
-        listening=model.listening(time, session_length, sending),
+        listening=model.listening(time, session_length, time_out, sending.periodicity),
         energy=0.0,
         problem=problem,
         own_uplink_loss=0.0
         if sending.uplink_period is None or sending.periodicity is not None
         else own_uplink_loss(DATA_FRAGMENT_HEADER_LEN + frag_size, data_rate, sending.uplink_period),
     )
-
-
-def _time_out(time: TransmissionTime, session_length: float, sending: Sending) -> int | None:
-    """TimeOut exponent of a session for these frames, as in a campaign; None if no session is long enough."""
-    need = session_need(
-        lead=session_length - time.duration,
-        slot=0.0 if sending.periodicity is None else ping_spacing(sending.periodicity),
-        n_frames=time.n_frames,
-        pacing=time.spacing,
-        n_coded=time.n_coded,
-        coded_pacing=time.coded_spacing,
-    )
-    try:
-        return session_time_out(session_length, need, sending.device_class)
-    except ParameterError:
-        return None
 
 
 def device_counts(devices_per_dr: Mapping[int, int]) -> dict[int, int]:
@@ -431,8 +403,3 @@ def _bit_rate(rate: DataRate) -> float:
     assert rate.sf is not None  # A DataRate without a bit rate is LoRa.
     assert rate.bw_khz is not None
     return rate.sf * rate.bw_khz * 1000 / (1 << rate.sf)
-
-
-def _at_least_0(name: str, value: float) -> None:
-    if not (isinstance(value, (int, float)) and math.isfinite(value) and value >= 0):
-        raise ParameterError(f"{name}: {shown(value)} is not a finite number, expected 0 or more")

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from fuota_fec.checks import counted
 from fuota_fec.errors import ParameterError
 from fuota_fec.planning.unicast import TryLosses, answered_by
 from fuota_fec.radio.airtime import LONGEST_TIME_OUT, session_duration
@@ -42,6 +43,11 @@ def block_ack_delay(n_devices: int, answer_spread_max: float) -> int:
     """BlockAckDelay, 0 … 7: the smallest b with a spread 2^(b+4) s of at least N/16 + 1 s, or answer_spread_max s."""
     wanted = min(n_devices / 16 + 1, answer_spread_max)
     return next((b for b in range(7) if 2 ** (b + 4) >= wanted), 7)
+
+
+def answer_spread(block_ack_delay: int) -> int:
+    """s over which devices spread their answers (TS004, BlockAckDelay)."""
+    return 1 << (block_ack_delay + 4)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,9 +90,12 @@ def session_start(
     likely = n_devices * ucast_msg_delay / losses.success + max(confirmed, slowest)
     last_answer = (1 + msg_retries) * (2 * slowest + 2 * delivery_timeout)
     longest = n_devices * ucast_msg_delay + last_answer + late_answer_time
-    reason = f"time for {n_devices} devices to confirm, with an uplink every {slowest:.0f} s or less"
-    if likely < longest:
-        reason += f" and {100 * (1 - losses.success):.0f} % of tries lost"
+    reason = (
+        f"time for {counted(n_devices, 'device')} to confirm, with an uplink every {slowest:.0f} s or less and "
+        f"{100 * (1 - losses.success):.0f} % of tries lost"
+    )
+    if longest < likely:
+        reason += ": the last resend is answered by then"
     return SessionStart(at=math.ceil(now + min(likely, longest) + margin), reason=reason)
 
 

@@ -11,8 +11,8 @@ from typing import Literal, get_args
 
 from fuota_fec.checks import shown
 from fuota_fec.errors import ParameterError
+from fuota_fec.planning.energy import EnergyModel
 from fuota_fec.planning.fleet_schedule import (
-    EnergyModel,
     FleetSchedule,
     Sending,
     Sessions,

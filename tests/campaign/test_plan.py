@@ -222,9 +222,8 @@ def test_answers_of_a_group_are_spread_by_its_size(config_of, n_devices, spread)
 
 
 def test_coded_fragments_have_a_spacing_of_their_own_in_plan_and_session(config_of) -> None:
-    silent = {"redundancy": 5, "summary_reports_disabled": True}
-    plain = plan_of(config_of(1, **silent), 100).groups["meters"]
-    slow = plan_of(config_of(1, coded_msg_delay=7000, **silent), 100).groups["meters"]
+    plain = plan_of(config_of(1, redundancy=5), 100).groups["meters"]
+    slow = plan_of(config_of(1, redundancy=5, coded_msg_delay=7000), 100).groups["meters"]
     assert [slow.spacing_after(frag_nb) for frag_nb in (1, 10, 11, 15, None)] == [2, 2, 7, 7, 2]
     assert slow.session_length - plain.session_length == pytest.approx(4 * 5)
     assert slow.session_need(slow.n_frames, 1) - plain.session_need(plain.n_frames, 1) == pytest.approx(1.25 * 5 * 5)

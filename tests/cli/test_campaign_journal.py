@@ -74,6 +74,19 @@ def test_a_finished_campaign_can_be_listed_and_shown(fuota: Fuota, campaign_file
     assert [device["status"] for device in status["devices"]] == ["passed"] * 3
 
 
+def test_a_suspended_campaign_is_listed_as_such(
+    fuota: Fuota, campaign_file: CampaignFile, url: str, monkeypatch: pytest.MonkeyPatch
+):
+    interrupted(fuota, campaign_file(campaign=SLOW), url, 5, monkeypatch)
+    with closing(open_journal(url)) as journal:
+        [record] = journal.list()
+        [*_, last] = journal.events("small")
+        journal.append("small", record.n_events, [m.Suspended(at=last.at, reason="no keys")])
+    assert "RUNNING, suspended" in fuota("campaign", "list", "--db", url).stdout
+    [listed] = lines_of(fuota("campaign", "list", "--db", url, "--json"))
+    assert listed["suspended"] == "no keys"
+
+
 def test_run_prints_the_same_with_and_without_a_database(fuota: Fuota, campaign_file: CampaignFile, url: str):
     path = campaign_file(simulation=LOSSY, campaign=SLOW)
     kept, free = (fuota("campaign", "run", path, *options, "--json").stdout for options in (["--db", url], []))

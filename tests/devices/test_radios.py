@@ -7,7 +7,7 @@ import pytest
 
 from fuota_fec.devices.radios import DEFAULT_RADIO, RADIOS, Radio, radio
 from fuota_fec.errors import ParameterError
-from fuota_fec.planning.fleet_schedule import EnergyModel
+from fuota_fec.planning.energy import EnergyModel
 from fuota_fec.radio.airtime import frame_time
 from fuota_fec.radio.regions import region
 

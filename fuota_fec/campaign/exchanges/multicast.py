@@ -41,6 +41,8 @@ MOST_UNCONFIRMED = 8
 OVERDUE = 5
 """Number of usual waits for a summary after which SummaryOverdue names the frame, and sending goes on unless the
 timeout is configured."""
+UNKNOWN_CADENCE = 60.0
+"""Usual wait for a summary, s, where the network states none."""
 
 
 @dataclass(slots=True)
@@ -294,7 +296,8 @@ class GroupTransmission:
 
     def set_summary_timers(self, request_id: str, at: float) -> None:
         timers, timeout = self.state.timers, self.state.config.summary_report_timeout
-        usually = OVERDUE * self.state.network.summary_cadence
+        cadence = self.state.network.summary_cadence
+        usually = OVERDUE * (UNKNOWN_CADENCE if cadence is None else cadence)
         timers.set(TimerKey(TimerKind.OVERDUE, self.name, request_id), at + usually)
         if timeout is None:
             timeout = usually

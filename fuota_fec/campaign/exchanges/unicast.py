@@ -22,6 +22,7 @@ from fuota_fec.campaign.timers import CLOSING, STAGE_END, TimerKey, TimerKind
 from fuota_fec.campaign.transitions import Successes, way_back, way_to_proof
 from fuota_fec.campaign.turn import OPEN, OVERDUE, Phase, Questions, Turn
 from fuota_fec.campaign.unicast_queue import UnicastQueue
+from fuota_fec.checks import counted
 from fuota_fec.wire.commands import Command
 
 
@@ -94,7 +95,7 @@ class UnicastExchange(Exchange):
 
     def wait(self) -> m.Wait | None:
         until = self.turns.latest_deadline() if self.ends_at is None else self.ends_at
-        return m.Wait(until=until, why=f"answers of {n} devices") if (n := self.turns.n_open) else None
+        return m.Wait(until=until, why=f"answers of {counted(n, 'device')}") if (n := self.turns.n_open) else None
 
     def phase(self, device: DeviceState) -> Phase:
         return self.turns.phase(device)

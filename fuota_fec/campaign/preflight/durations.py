@@ -9,8 +9,9 @@ from itertools import takewhile
 from types import MappingProxyType
 
 from fuota_fec.campaign.preflight.context import Context
+from fuota_fec.campaign.sessions import start_of_requests
 from fuota_fec.campaign.stages import Stage, planned_stages
-from fuota_fec.planning.schedule import SessionStart, session_start
+from fuota_fec.planning.schedule import SessionStart
 from fuota_fec.planning.unicast import Tries, assumed_loss
 from fuota_fec.radio.regions import BEACON_PERIOD
 
@@ -46,19 +47,15 @@ def session_wait(context: Context) -> float:
 
 
 def planned_start(context: Context) -> SessionStart:
-    """Start of a multicast session whose requests begin at 0, after setup stages in which nothing was lost."""
-    config, plan = context.config, context.plan
-    periods = context.needed_periods
-    asked = Tries(n_sent=_n_setup_stages(context) * len(periods))
-    return session_start(
+    """Start of a multicast session whose requests begin at 0, after setup stages in which nothing was lost. Devices that
+    are slower than those that a stage needs hold it up no longer than these."""
+    config = context.config
+    asked = Tries(n_sent=_n_setup_stages(context) * len(config.devices))
+    return start_of_requests(
+        config,
         0,
-        periods=Counter(periods),
+        periods=Counter(min(config.uplink_period_of(device), context.needed_period) for device in config.devices),
         losses=asked.losses(assumed_loss(map(config.loss_of, config.devices))),
-        ucast_msg_delay=context.ucast_spacing,
-        msg_retries=config.msg_retries,
-        delivery_timeout=config.delivery_timeout,
-        late_answer_time=config.stage_complete_delay * plan.slowest_period,
-        margin=config.mcsession_delay,
     )
 
 

@@ -88,12 +88,12 @@ def test_the_wait_for_a_session_is_the_one_of_the_schedule(sound: SimpleNamespac
     )
     start = session_start(
         0,
-        periods={100 + i: 1 for i in range(40)},
-        losses=Tries(n_sent=2 * 40).losses(),
+        periods={100 + i: 1 for i in range(39)} | {139: 11},
+        losses=Tries(n_sent=2 * 50).losses(),
         ucast_msg_delay=2.5,
         msg_retries=1,
         delivery_timeout=60,
-        late_answer_time=2 * 149,
+        late_answer_time=2 * 139,
         margin=30,
     )
     context = sound.context(config)

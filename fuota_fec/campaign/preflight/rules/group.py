@@ -11,9 +11,10 @@ from fuota_fec.campaign.preflight.context import ANY, TRANSFER, Context, n_count
 from fuota_fec.campaign.preflight.durations import session_begins
 from fuota_fec.campaign.preflight.finding import Findings, info, refuse, warn
 from fuota_fec.campaign.row_plan import own_uplink_losses
+from fuota_fec.checks import counted
 from fuota_fec.devices.radios import Radio
 from fuota_fec.errors import ParameterError
-from fuota_fec.planning.fleet_schedule import EnergyModel, Sending
+from fuota_fec.planning.energy import EnergyModel
 from fuota_fec.planning.schedule import session_time_out
 from fuota_fec.radio.airtime import NOTABLE_UPLINK_LOSS, session_duration
 from fuota_fec.radio.regions import region
@@ -123,7 +124,7 @@ def _answer_rate(context: Context, plan: GroupPlan) -> Findings:
     rate = sum(1 / context.config.uplink_period_of(device) for device in context.devices[plan.group.name])
     if context.ucast_spacing:
         rate = min(rate, 1 / context.ucast_spacing)
-    text = f"{n_devices} devices: about {rate:.2g} answers a second in the unicast stages"
+    text = f"{counted(n_devices, 'device')}: about {rate:.2g} answers a second in the unicast stages"
     if together:
         text += f", {at_once:.2g} when all answer within {plan.answer_spread} s"
     yield info(text)
@@ -161,9 +162,9 @@ def _listening(plan: GroupPlan, radios: Iterable[Radio], wanted: float) -> str:
     device_class = plan.group.device_class
     time_out = session_time_out(0.0, wanted, device_class)
     length = session_duration(time_out, device_class=device_class)
-    sending = Sending(periodicity=plan.group.periodicity if device_class == "B" else None)
+    periodicity = plan.group.periodicity if device_class == "B" else None
     energies = [
-        f"{model.energy(model.receiving(plan.time, length, sending), length):.0f} J ({radio.name})"
+        f"{model.energy(model.receiving(plan.time, length, periodicity), length):.0f} J ({radio.name})"
         for radio in radios
         for model in [EnergyModel.of(radio)]
     ]

@@ -121,20 +121,20 @@ def test_the_rate_of_answers_is_expected_by_period_pacing_and_spread(sound: Simp
 
 def test_the_session_is_shown_with_the_energy_of_both_lengths(sound: SimpleNamespace) -> None:
     """5 s before the first of 26 frames, one every 5 s: 135 s · 1.25 + 60 s are 229 s. 48 mW while a device listens. A
-    network with summaries every 60 s, as is assumed of an unknown one, takes 1565 s · 1.25 + 60 s."""
+    network with summaries every 60 s takes 1565 s · 1.25 + 60 s."""
     need = "TimeOut 8, 256 s, 12 J (sx127x) for a device that listens until its end"
     duration = "TimeOut 15, 32768 s, 1573 J (sx127x) for a device that listens until its end"
     shown = message(sound, "session", session_length="need", summary_reports_disabled=True)
     assert shown == f"info: group 'g': session: {need}; with session_length = 'duration': {duration}"
     shown = message(sound, "session", session_length="duration", summary_reports_disabled=True)
     assert shown == f"info: group 'g': session: {duration}; with session_length = 'need': {need}"
-    assert "session: TimeOut 11, 2048 s, 98 J" in message(sound, "session")
+    assert "session: TimeOut 11, 2048 s, 98 J" in message(sound, "session", changes={"pacing": 60.0})
     assert severities(sound, "session", kind="multicast") == []
 
 
 def test_a_session_of_class_b_is_counted_in_beacon_periods(sound: SimpleNamespace) -> None:
     shown = message(sound, "session", group={"device_class": "B", "periodicity": 4})
-    assert "session: TimeOut 5, 4096 s, 1 J (sx127x) for a device that listens until its end" in shown
+    assert "session: TimeOut 3, 1024 s, 1 J (sx127x) for a device that listens until its end" in shown
 
 
 def test_the_frames_of_a_session_are_counted(sound: SimpleNamespace) -> None:
@@ -153,7 +153,7 @@ def test_the_frames_of_a_session_are_counted(sound: SimpleNamespace) -> None:
 def test_the_energy_of_a_session_is_that_of_the_radios_of_the_group(sound: SimpleNamespace) -> None:
     a, b, c = (sound.device(eui, stack) for eui, stack in zip(sound.euis, ("lbm", "st", "meter"), strict=True))
     mine = profile("lbm").replace(name="meter", radio=Radio(name="mine", listening=1.0, sending=1.0))
-    [finding] = sound.found(sound.config(a, b, c, profiles=(mine,), summary_reports_disabled=True), "session")
+    [finding] = sound.found(sound.config(a, b, c, profiles=(mine,)), "session")
     assert "TimeOut 8, 256 s, 12 J (sx127x), 11 J (sx126x), 256 J (mine) for a device that listens" in finding.message
 
 
