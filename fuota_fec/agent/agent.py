@@ -161,7 +161,7 @@ class Agent:
         running.outbox.restore(events)
         if stopped is None:
             self._network.reconnect(name)
-            running.resume(now, 0.0)
+            running.resume(now, self._ownership.vacancy(name, now - events[-1].at, self._longest_silence))
             if campaign.paused:
                 running.wait(next(event.at for event in reversed(events) if isinstance(event, Paused)), "paused")
         else:

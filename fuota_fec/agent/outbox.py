@@ -12,6 +12,7 @@ from fuota_fec.agent.ports import LeasePort, NetworkPort, NoKeyError
 from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.messages import DownlinkSent, Event, HandedOver, HandOver, Reported, Requested, Withdrawn
 from fuota_fec.errors import FuotaError, JournalError, NetworkError
+from fuota_fec.networks.base import RefusedError
 
 log = logging.getLogger("fuota_fec.agent")
 
@@ -54,6 +55,8 @@ class Outbox:
         """Time of the next attempt, of requests whose hand-over failed."""
         self._without_key_since: dict[str, float] = {}
         """Time since which the key of a request cannot be read."""
+        self._unsure: dict[str, tuple[str, float]] = {}
+        """Request to a device whose hand-over failed, and its end: a network that withdraws nothing may have it."""
         self._withdraw_at = float("-inf")
         self._n_withdrawals = 0
         """Number of failed withdrawals in a row while the network took downlinks."""
@@ -154,6 +157,9 @@ class Outbox:
         its distance from the campaign's last one, also when many had to wait for the network."""
         if request.group is not None:
             return self._duty_cycle.free_at(self._campaign.plan.groups[request.group].group, now)
+        unsure, until = self._unsure.get(request.dev_eui or "", (request.id, 0.0))
+        if unsure != request.id and now <= until:
+            return until
         delay = self._campaign.config.ucast_msg_delay / 1000
         return self._last_unicast_at + delay if self._last_unicast_at <= now else float("-inf")
 
@@ -169,8 +175,11 @@ class Outbox:
         except NetworkError as error:
             self._reach.failed(downlink.dev_eui or downlink.group or "", error, now)
             self._retry_at[request.id] = now + NETWORK_RETRY
+            if request.dev_eui is not None and not isinstance(error, RefusedError):
+                self._note_unsure(request.dev_eui, request)
             return None
         self._reach.succeeded()
+        self._unsure.pop(request.dev_eui or "", None)
         self._drop(request)
         if request.group is None:
             self._last_unicast_at = now
@@ -181,6 +190,10 @@ class Outbox:
                 self._duty_cycle.spend(plan.group, now, pause, request.id)
         f_cnt = result.f_cnt if result.f_cnt is not None else request.f_cnt
         return HandOver(id=request.id, reference=result.reference, f_cnt=f_cnt)
+
+    def _note_unsure(self, dev_eui: str, request: Requested) -> None:
+        if not self._network.capabilities.withdraws:
+            self._unsure[dev_eui] = request.id, request.not_after
 
     def _without_key(self, request: Requested, error: NoKeyError, now: float) -> DownlinkSent | None:
         """Waits for a key that cannot be read now. Reports a request as not delivered whose key there is not."""

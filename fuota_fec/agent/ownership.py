@@ -27,6 +27,8 @@ class Ownership:
         self._network_name = network_name
         self._ttl = lease_ttl
         self._leases: dict[str, LeasePort] = {}
+        self._vacant: dict[str, float] = {}
+        """Seconds for which no agent held a lease of the campaigns that were found without one."""
 
     # ---- claims ------------------------------------------------------------------------------------------
 
@@ -103,7 +105,14 @@ class Ownership:
             if not wanted or record.owner not in ("", self._name) or record.id in self._leases:
                 continue
             if only is not None or self._journal.network(record.id) == self._network_name:
+                self._vacant[record.id] = record.vacant
                 yield record.id
+
+    def vacancy(self, campaign: str, silence: float, longest: float) -> float:
+        """Seconds of lost time of a campaign that is taken over: it had no agent, by the journal's clock, and wrote
+        nothing for `silence` s by the agent's. Less than `longest` s are not lost."""
+        vacant = min(self._vacant.pop(campaign, 0.0), silence)
+        return vacant if vacant >= longest else 0.0
 
 
 def _claimed(config: CampaignConfig) -> tuple[list[str], list[str]]:

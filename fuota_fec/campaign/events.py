@@ -233,8 +233,11 @@ class Deferred(Event):
 class VersionHeard(Event):
     """A device reported its firmware version, which decides nothing in the present stage."""
 
+    VERSION: ClassVar[int] = 2
+
     dev_eui: str
     fw_version: int
+    hw_version: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

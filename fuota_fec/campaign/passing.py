@@ -38,14 +38,15 @@ def pass_already(state: CampaignState, clean_up: CleanUp, event: RunsAlready) ->
 
 def pass_by_version(state: CampaignState, now: float, *, ends: bool = False) -> Decisions:
     """Passes the devices without a verdict whose last word was the target version: those that have left, and all when
-    the campaign `ends`. Where the hardware counts too, the last word does not suffice: it is recorded without the
-    hardware."""
+    the campaign `ends`. Where the hardware counts too, the last word must be of the device's own accord: an answer is
+    recorded without the hardware."""
     config, target = state.config, state.config.firmware_version
-    if config.kind != "firmware" or config.hw_version is not None:
+    if config.kind != "firmware":
         return
     for device in state.devices.values():
         has_verdict = device.passed or device.runs_target or (not ends and device.taking_part)
-        if not has_verdict and device.fw_version == target:
+        right_hardware = config.hw_version in (None, device.hw_version)
+        if not has_verdict and device.fw_version == target and right_hardware:
             yield Returned(at=now, dev_eui=device.dev_eui, fw_version=target)
 
 

@@ -253,8 +253,9 @@ def _may_reboot(_state: CampaignState, device: DeviceState, phase: Phase) -> boo
 
 
 def _version_questions(state: CampaignState, device: DeviceState) -> Questions:
-    """Version, unless the device has reported the right one already and its hardware does not matter."""
-    passes = device.fw_version == state.config.firmware_version and state.config.hw_version is None
+    """Version, unless the device has reported the right one already, and the right hardware where it matters."""
+    right_hardware = state.config.hw_version in (None, device.hw_version)
+    passes = device.fw_version == state.config.firmware_version and right_hardware
     return () if passes else (questions.DEV_VERSION,)
 
 

@@ -92,6 +92,8 @@ class DeviceState:
     """Index of the stage in which the uplink period was last measured; -1: none."""
     fw_version: int | None = None
     """Last firmware version that the device reported."""
+    hw_version: int | None = None
+    """Hardware that was reported with the firmware version, where it was recorded."""
     old_version: int | None = None
     """Firmware version before the campaign; None if unknown."""
     data: Data = Data.UNKNOWN
@@ -351,7 +353,8 @@ class CampaignState:
         required = self.config.requires_fw_version
         return None if required is None else firmware_version(required, "requires_fw_version")
 
-    def take_version(self, device: DeviceState, version: int) -> None:
+    def take_version(self, device: DeviceState, version: int, hw_version: int | None = None) -> None:
+        device.hw_version = hw_version
         if not device.got_fragments and version != self.config.firmware_version:
             device.old_version = version
         if version != device.fw_version:

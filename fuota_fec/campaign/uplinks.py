@@ -108,12 +108,19 @@ class Uplinks:
                 yield from answer
             elif isinstance(command, firmware.DevVersionAns) and self._passes_late(device, command):
                 yield m.Returned(at=now, dev_eui=device.dev_eui, fw_version=command.fw_version)
-            elif isinstance(command, firmware.DevVersionAns) and command.fw_version != device.fw_version:
+            elif isinstance(command, firmware.DevVersionAns) and (heard := self._version_heard(device, command, now)):
                 # Some devices report their version by themselves after a reboot into new firmware.
-                event = m.VersionHeard(at=now, dev_eui=device.dev_eui, fw_version=command.fw_version)
-                yield from self._own_accord(device, event)
+                yield from self._own_accord(device, heard)
             elif not known:
                 self._ignored[type(command).__name__] += 1
+
+    def _version_heard(self, device: DeviceState, command: firmware.DevVersionAns, now: float) -> m.VersionHeard | None:
+        """Event of a version that is news. The hardware is recorded where it counts."""
+        version, counts = command.fw_version, self._state.config.hw_version is not None
+        hardware = command.hw_version if counts else None
+        if (version, hardware) == (device.fw_version, device.hw_version):
+            return None
+        return m.VersionHeard(at=now, dev_eui=device.dev_eui, fw_version=version, hw_version=hardware)
 
     def _on_late(
         self,
@@ -242,7 +249,7 @@ class Uplinks:
         device = self._state.devices[event.dev_eui]
         device.n_own_accord += 1
         if isinstance(event, m.VersionHeard):
-            self._state.take_version(device, event.fw_version)
+            self._state.take_version(device, event.fw_version, event.hw_version)
         else:
             device.data = Data.COMPLETE if event.ok else Data.WRONG
 

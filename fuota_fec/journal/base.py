@@ -69,6 +69,8 @@ class CampaignRecord:
     lease_left: float = field(default=0.0, compare=False)
     """Seconds until the lease of that agent runs out, by the journal's clock; 0 without an owner."""
     archived: bool = False
+    vacant: float = field(default=0.0, compare=False)
+    """Seconds since the last lease ended, by the journal's clock; 0 with an owner, or without a lease before."""
 
 
 class FenceError(JournalError):

@@ -51,6 +51,10 @@ class _Stored:
         left = self.lease_until - now
         return left if self.owner and 0 < left <= MOST_TTLS * self.lease_ttl else 0.0
 
+    def vacant(self, now: float) -> float:
+        """Seconds since the last lease ended; 0 if there was none."""
+        return max(0.0, now - self.lease_until) if self.lease_until and not self.lease_left(now) else 0.0
+
 
 class MemoryJournal:
     """Journal that lives as long as the process. Threads may share it."""
@@ -160,6 +164,7 @@ class MemoryJournal:
                 owner=stored.owner if stored.lease_left(now) else "",
                 lease_left=stored.lease_left(now),
                 archived=stored.archived,
+                vacant=stored.vacant(now),
             )
             for name, stored in tuple(self._campaigns.items())
             if archived or not stored.archived
@@ -204,12 +209,12 @@ class MemoryJournal:
     def break_lease(self, campaign: str) -> None:
         stored = self._get(campaign)
         with self._lock:
-            stored.owner = ""
+            stored.owner, stored.lease_until = "", min(stored.lease_until, time.monotonic())
 
     def _drop(self, stored: _Stored, owner: str) -> None:
         with self._lock:
             if stored.owner == owner:
-                stored.owner = ""
+                stored.owner, stored.lease_until = "", time.monotonic()
 
     def close(self) -> None:
         """Does nothing: there are no files and no connections."""

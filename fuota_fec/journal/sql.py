@@ -322,6 +322,7 @@ class SqlJournal:
             func.coalesce(CAMPAIGNS.c.changed_at, 0.0).label("changed_at"),
             CAMPAIGNS.c.owner,
             self._lease_left.label("lease_left"),
+            case((CAMPAIGNS.c.lease_until > 0, self._dialect.now - CAMPAIGNS.c.lease_until), else_=0.0).label("vacant"),
             CAMPAIGNS.c.archived,
         ).order_by(CAMPAIGNS.c.number)
         if not archived:
@@ -330,7 +331,9 @@ class SqlJournal:
             rows = [dict(row) for row in connection.execute(query).mappings()]
         for row in rows:
             if row["lease_left"] <= 0 or not row["owner"]:
-                row |= {"owner": "", "lease_left": 0.0}
+                row |= {"owner": "", "lease_left": 0.0, "vacant": max(0.0, row["vacant"])}
+            else:
+                row["vacant"] = 0.0
         return tuple(CampaignRecord(**row) for row in rows)
 
     def known(self, config: CampaignConfig) -> Known:
@@ -389,11 +392,17 @@ class SqlJournal:
 
     def break_lease(self, campaign: str) -> None:
         with self._writing() as connection:
-            broken = update(CAMPAIGNS).where(CAMPAIGNS.c.campaign == campaign).values(owner="")
+            broken = update(CAMPAIGNS).where(CAMPAIGNS.c.campaign == campaign).values(self._no_owner)
             if not connection.execute(broken).rowcount:
                 raise base.unknown_campaign_error(campaign)
 
     def _drop(self, campaign: str, owner: str) -> None:
         ours = and_(CAMPAIGNS.c.campaign == campaign, CAMPAIGNS.c.owner == owner)
         with self._writing() as connection:
-            connection.execute(update(CAMPAIGNS).where(ours).values(owner=""))
+            connection.execute(update(CAMPAIGNS).where(ours).values(self._no_owner))
+
+    @property
+    def _no_owner(self) -> dict[str, Any]:
+        """Columns of a campaign whose lease ends now, or has ended."""
+        ends = case((CAMPAIGNS.c.lease_until > self._dialect.now, self._dialect.now), else_=CAMPAIGNS.c.lease_until)
+        return {"owner": "", "lease_until": ends}

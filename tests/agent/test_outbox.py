@@ -208,6 +208,27 @@ def test_unicasts_keep_their_distance_over_the_end_of_a_process(config_of, desk_
     assert [d.id for d in desk.network.taken] == ["c/1", "c/2"]
 
 
+@pytest.mark.parametrize(("withdraws", "waits"), [(False, True), (True, False)])
+def test_a_hand_over_of_unknown_fate_is_waited_for(config_of, desk_of, withdraws, waits) -> None:
+    """A network that failed and withdraws nothing may have taken the request all the same: the clean-up does not lay a
+    second one beside it before it has run out."""
+    desk = desk_of(config_of(devices=(1,), ucast_msg_delay=0), withdraws=withdraws)
+    desk.hears(1)
+    desk.network.refuses = {f"{1:016x}"}
+    desk.step(0, m.DownlinkSent("c/1", True))
+    desk.answers(1, 200, multicast.McGroupSetupAns(mc_group_id=0))
+    [*_, unsure] = desk.of(m.Requested)
+    assert [d.id for d in desk.network.tried][-1] == unsure.id == "c/2"
+    desk.network.refuses = set()
+    desk.agent.carry_out("c", "stop", desk.now)
+    while desk.now < unsure.not_after - 1:
+        desk.step(1)
+    assert (len(desk.network.taken) == 1) is waits
+    while desk.now < unsure.not_after + 5:
+        desk.step(1)
+    assert len(desk.network.taken) > 1
+
+
 @pytest.mark.parametrize(("left", "n_taken"), [(4.9, 0), (5.1, 1)])
 def test_nothing_is_handed_over_when_the_lease_is_about_to_expire(config_of, desk_of, lease_of, left, n_taken) -> None:
     desk = desk_of(config_of(), lease=lease_of(left))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from fuota_fec.agent import Agent
@@ -83,6 +85,17 @@ def test_a_campaign_whose_agent_is_gone_is_replayed_and_goes_on(config_of, desk_
     desk.answers(1, 200, multicast.McGroupSetupAns(mc_group_id=0))
     assert desk.agent.campaign("c") is None, "an agent that was away too long notices the take-over"
     assert len(desk.of(m.Answered)) == 0
+
+
+@pytest.mark.parametrize(("vacant", "later", "lost"), [(3000.0, 3600.0, 3000.0), (5000.0, 3600.0, 3600.0)])
+def test_time_without_an_agent_is_lost_time(config_of, desk_of, second_agent, monkeypatch, vacant, later, lost) -> None:
+    """As far as the journal's clock shows it, and not before the last event."""
+    desk = desk_of(config_of())
+    desk.journal.leases["c"].release()
+    records = [replace(record, vacant=vacant) for record in desk.journal.list()]
+    monkeypatch.setattr(desk.journal, "list", lambda **_: records)
+    assert second_agent(desk).adopt(desk.now + later) == ["c"]
+    assert [e.lost for e in desk.of(m.Resumed)] == [lost]
 
 
 def test_the_next_agent_hands_a_pending_request_over_unchanged(config_of, desk_of, second_agent) -> None:

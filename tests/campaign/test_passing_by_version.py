@@ -36,13 +36,18 @@ def test_a_failed_campaign_passes_the_devices_whose_last_word_was_the_target_ver
     assert [d.device(i).status for i in (1, 2)] == ["passed" if passed else "failed", "failed"]
 
 
-def test_the_last_word_does_not_suffice_where_the_hardware_counts(drive):
-    d = drive(1, stage="DlFragment", hw_version=9)
+@pytest.mark.parametrize(
+    ("hw_version", "status"), [(RUNS.hw_version, ("SUCCEEDED", "passed")), (9, ("FAILED", "failed"))]
+)
+def test_the_last_word_names_the_hardware_where_it_counts(drive, hw_version, status):
+    d = drive(1, stage="DlFragment", hw_version=hw_version)
     d.say(1, RUNS)
+    d.say(1, RUNS)
+    assert [(e.fw_version, e.hw_version) for e in d.of(m.VersionHeard)] == [(RUNS.fw_version, RUNS.hw_version)]
     d.wait_until(d.session().end + 200_000)
     while not d.campaign.finished:
         d.wait(5000)
-    assert (d.status, d.device(1).status) == ("FAILED", "failed")
+    assert (d.status, d.device(1).status) == status
 
 
 def test_the_last_word_counts_in_a_campaign_that_is_stopped(drive):

@@ -593,6 +593,25 @@ def test_a_record_shows_how_long_its_lease_lasts(journal: Journal) -> None:
     assert journal.list()[0].lease_left == 0.0
 
 
+def test_a_record_shows_how_long_it_has_had_no_owner(journal: Journal, move_lease: Callable[[float], None]) -> None:
+    def vacant() -> float:
+        return journal.list()[0].vacant
+
+    assert vacant() == 0.0, "without a lease before"
+    lease = journal.lease("c", "me", 100)
+    assert lease is not None
+    assert vacant() == 0.0
+    move_lease(-700)
+    assert 600 <= vacant() < 610, "the lease ran out"
+    journal.break_lease("c")
+    assert 600 <= vacant() < 610
+    again = journal.lease("c", "me", 100)
+    assert again is not None
+    assert vacant() == 0.0
+    again.release()
+    assert 0 <= vacant() < 10, "since the release, not since the end of its ttl"
+
+
 def test_a_broken_lease_is_free(journal: Journal) -> None:
     mine = journal.lease("c", "me", 100)
     assert mine is not None

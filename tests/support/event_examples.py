@@ -73,7 +73,7 @@ EXAMPLES = [
     m.Answered(at=1.0, dev_eui="01", ask="a", ok=False, reason="missing 3 fragments", needed=3, loss=0.25),
     m.StageStarted(at=1.0, stage="x", n_devices=3, round=2, coded={"g": 4}),
     m.Deferred(at=1.0, dev_eui="01", ask="a", reason="not yet", first=("b", "c"), fw_version=5),
-    m.VersionHeard(at=1.0, dev_eui="01", fw_version=5),
+    m.VersionHeard(at=1.0, dev_eui="01", fw_version=5, hw_version=9),
     m.ReplyOwed(at=1.0, dev_eui="01", ask="a", f_port=202, payload=b"\x01", not_after=9.0),
     m.BlockReceived(at=1.0, dev_eui="01", ok=True),
     m.Unanswered(at=1.0, id="c/1"),

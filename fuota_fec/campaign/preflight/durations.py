@@ -47,8 +47,8 @@ def session_wait(context: Context) -> float:
 
 
 def planned_start(context: Context) -> SessionStart:
-    """Start of a multicast session whose requests begin at 0, after setup stages in which nothing was lost. Devices that
-    are slower than those that a stage needs hold it up no longer than these."""
+    """Start of a multicast session whose requests begin at 0, after setup stages in which nothing was lost. A slow
+    device that no stage needs holds it up no longer than the slowest one that is needed."""
     config = context.config
     asked = Tries(n_sent=_n_setup_stages(context) * len(config.devices))
     return start_of_requests(
