@@ -41,7 +41,7 @@ def test_the_generic_profile_has_no_quirk() -> None:
         ({"version_order": "big"}, {"st", "st-v2"}),
         ({"leap_seconds": False}, {"loramac-node", "st", "st-v2"}),
     ],
-    ids=str,
+    ids=lambda value: str(sorted(value)) if isinstance(value, set) else str(value),
 )
 def test_which_stacks_have_a_quirk(values: dict[str, object], stacks: set[str]) -> None:
     assert having(**values) == stacks
