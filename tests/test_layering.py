@@ -23,7 +23,7 @@ FLOORS = [
     {"journal", "fleet", "image"},
     {"networks"},
     {"agent", "batch"},
-    {"operations", "simulation"},
+    {"operations", "papers", "simulation"},
     {"report", "service"},
     {"cli", "__main__", ""},
 ]

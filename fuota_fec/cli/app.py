@@ -30,6 +30,7 @@ COMMANDS = {
     "schedule": Entry("fuota_fec.cli.schedule", "schedule_command", "Compare data rates and groupings of a fleet."),
     "profiles": Entry("fuota_fec.cli.profiles", "profiles_command", "List device profiles: limits, quirks, sources."),
     "simulate": Entry("fuota_fec.cli.simulate", "simulate_command", "Simulate how many devices of a fleet complete."),
+    "reproduce": Entry("fuota_fec.cli.reproduce", "reproduce_command", "Compute published figures, and compare them."),
     "campaign": Entry("fuota_fec.cli.campaign", "campaign_command", "Run firmware-update campaigns."),
     "doctor": Entry("fuota_fec.cli.doctor", "doctor_command", "Show version, CPU features, kernels and extras."),
 }

@@ -1,0 +1,1 @@
+"""Published figures, and the same figures as this library computes them."""
