@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,6 +15,7 @@ from fuota_fec.papers import reproduce
 from fuota_fec.papers.published import NAMES, source
 
 Fuota = Callable[..., Result]
+Process = Callable[..., subprocess.CompletedProcess[str]]
 
 
 def test_every_figure_is_computed_within_a_minute_and_its_table_fits_80_columns(fuota: Fuota) -> None:
@@ -78,3 +80,9 @@ def test_an_unknown_name_is_refused_before_anything_is_computed(fuota: Fuota) ->
     result = fuota("reproduce", "bpatch", "bpotch")
     assert (result.exit_code, result.stdout) == (2, "")
     assert "'bpotch' is not a source, expected one of fuotasim, ts004-annex, stm32wl, bpatch" in result.stderr
+
+
+@pytest.mark.parametrize("package", ["msgspec", "cryptography", "matplotlib"])
+def test_figures_need_no_extra_package(process: Process, package: str) -> None:
+    done = process("reproduce", "fuotasim", "stm32wl", missing=package)
+    assert (done.returncode, done.stderr) == (0, "")
