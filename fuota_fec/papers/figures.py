@@ -55,11 +55,15 @@ def scheduled(
     n_coded: int = 0,
     periodicity: int | None = None,
     lead: float = 0.0,
+    network_pacing: float = 0.0,
     radio_name: str = DEFAULT_RADIO,
     tx_time: float = 0.0,
 ) -> Value:
     """Duration, s, from the first frame to the end of the last ("gaps": to its start), or energy of a device, J."""
-    group = _group(dr, image_len, frag_size, n_coded, periodicity, lead, radio_name, tx_time)
+    sending = Sending(
+        fsize=frag_size, periodicity=periodicity, lead=lead, mcast_msg_delay=0.0, network_pacing=network_pacing
+    )
+    group = _group(dr, image_len, n_coded, sending, EnergyModel.of(radio(radio_name), tx_time=tx_time))
     if quantity == "energy":
         return Value(value=group.energy)
     return Value(value=group.session_length - (group.time.frame_time if quantity == "gaps" else 0.0))
@@ -70,7 +74,7 @@ def whole_seconds(*, dr: int, image_len: int, frag_size: int) -> Value:
 
     The mean spacing is at least that of the duty cycle, and at most a second above it, rounded up to whole seconds.
     """
-    time = _group(dr, image_len, frag_size, 0, None, 0.0, DEFAULT_RADIO, 0.0).time
+    time = _group(dr, image_len, 0, Sending(fsize=frag_size, mcast_msg_delay=0.0), EnergyModel()).time
     n_gaps = time.n_frames - 1
     return Value(value=n_gaps * time.spacing, high=n_gaps * (math.ceil(time.spacing) + 1))
 
@@ -98,18 +102,7 @@ def shorter(*, dr: int, image_len: int, factor: float) -> Value:
     return Value(value=whole / part)
 
 
-def _group(
-    dr: int,
-    image_len: int,
-    frag_size: int,
-    n_coded: int,
-    periodicity: int | None,
-    lead: float,
-    radio_name: str,
-    tx_time: float,
-) -> GroupSchedule:
-    sending = Sending(fsize=frag_size, periodicity=periodicity, lead=lead, mcast_msg_delay=0.0)
-    model = EnergyModel.of(radio(radio_name), tx_time=tx_time)
+def _group(dr: int, image_len: int, n_coded: int, sending: Sending, model: EnergyModel) -> GroupSchedule:
     [group] = fleet_schedule(image_len, {dr: 1}, [[dr]], n_coded=n_coded, sending=sending, energy=model).groups
     return group
 

@@ -41,6 +41,7 @@ def test_the_numbers_of_figures_are_those_of_the_sources() -> None:
     assert len(tables["Class C, with the frames of LoRaWAN and TS004"]) == 20
     assert len(tables["Measured durations at DR0 and DR1, as planned"]) == 2
     assert len(tables["Measured durations at DR2 to DR5, as planned for whole seconds"]) == 4
+    assert len(tables["Measured durations at DR2 to DR5, with a measured spacing"]) == 4
     assert len(tables["Measured energies, with the measured times and the radio sx126x"]) == 6
 
 
