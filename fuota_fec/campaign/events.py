@@ -31,6 +31,8 @@ class RowPlan:
     """Least number of fragments of a further round (adaptive redundancy); 0: no further round."""
     uncoded_every: int = 0
     """In further rounds an uncoded fragment goes before each of so many coded ones; 0: coded ones alone."""
+    uncoded: tuple[int, ...] = ()
+    """Numbers of these uncoded fragments, in the order of sending."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from fuota_fec.campaign.messages import NetworkCapabilities, RowPlan
 from fuota_fec.campaign.own_limit import own_limit
 from fuota_fec.campaign.row_plan import plan_rows
 from fuota_fec.codec.block import FragmentedBlock, prepare
+from fuota_fec.devices.limits import oldest_revision
 from fuota_fec.errors import ParameterError
 from fuota_fec.planning.schedule import answer_spread, block_ack_delay, fragment_size, session_need, session_time_out
 from fuota_fec.radio.airtime import TransmissionTime, frame_time, ping_spacing, transmission_time
@@ -21,7 +22,6 @@ from fuota_fec.radio.regions import region
 from fuota_fec.wire.limits import DATA_FRAGMENT_HEADER_LEN, MAX_FRAG_NB
 from fuota_fec.wire.multicast import LAST_F_CNT
 
-_STRIDE = 7919
 """Distance of the uncoded fragments in further rounds; a prime above most M, so that they differ."""
 MOST_ACKNOWLEDGING = 500
 """Largest group whose devices report on their own that their block is complete."""
@@ -141,7 +141,7 @@ class GroupPlan:
         if every and idx >= self.n_frames:
             n_blocks, place = divmod(idx - self.n_frames, every + 1)
             if not place:
-                return 1 + n_blocks * _STRIDE % self.n_frags
+                return self.row_plan.uncoded[n_blocks]
             nth -= n_blocks + 1
         return self.n_frags + self.rows[nth]
 
@@ -320,10 +320,13 @@ def _pacing(config: CampaignConfig, network: NetworkCapabilities | None, spacing
 
 
 def _frag_size(config: CampaignConfig, group: Group, profile_names: set[str]) -> int:
-    max_app_payload = region(group.region).max_app_payload(
-        group.downlink_dr, dwell_time=group.dwell_time, repeater=config.repeater
-    )
     profiles = [config.profile_named(name) for name in sorted(profile_names)]
+    max_app_payload = region(group.region).max_app_payload(
+        group.downlink_dr,
+        dwell_time=group.dwell_time,
+        repeater=config.repeater,
+        revision=oldest_revision(profiles),
+    )
     largest = min((p.max_frag_size for p in profiles), default=255)
     for p in profiles:
         if config.fsize is not None and config.fsize > p.max_frag_size == largest:

@@ -14,6 +14,7 @@ from fuota_fec.devices.profiles import LateUncoded
 from fuota_fec.errors import ParameterError
 from fuota_fec.planning.redundancy import plan_redundancy
 from fuota_fec.planning.selection import select_rows
+from fuota_fec.planning.top_up import uncoded_numbers
 from fuota_fec.radio.airtime import NOTABLE_UPLINK_LOSS, own_uplink_loss
 from fuota_fec.radio.regions import region
 from fuota_fec.wire.limits import DATA_FRAGMENT_HEADER_LEN, MAX_FRAG_NB
@@ -59,12 +60,13 @@ def plan_rows(config: CampaignConfig, group: Group, n_frags: int, frag_size: int
         n_coded = min(n_coded_wanted(redundancy, n_frags), config.frag_redundancy_max)
         rows = _leading(config, group, n_frags, n_coded, frag_size)
     if redundancy == ADAPTIVE and rows:
-        every = _uncoded_every(config, group, n_frags)
+        every, n_first = _uncoded_every(config, group, n_frags), _n_first(config, group, n_frags, len(rows), frag_size)
         return RowPlan(
             rows=rows,
-            n_first=_n_first(config, group, n_frags, len(rows), frag_size),
+            n_first=n_first,
             n_least=max(_least(n_frags), every + 1 if every else 0),
             uncoded_every=every,
+            uncoded=uncoded_numbers(n_frags, rows[n_first:], every) if every else (),
         )
     more = _more_rows(rows, n_frags, most) if rows and config.unicast_repair_max else ()
     return RowPlan(rows=(*rows, *more), n_first=len(rows))

@@ -118,7 +118,10 @@ def plan_command(as_json: bool, **given: Any) -> None:
                 given["success_threshold"],
                 data_rate=place.data_rate(given["dr"]),
                 max_app_payload=place.max_app_payload(
-                    given["dr"], dwell_time=given["dwell_time"], repeater=given["repeater"]
+                    given["dr"],
+                    dwell_time=given["dwell_time"],
+                    repeater=given["repeater"],
+                    revision=kind.regional_revision if kind else None,
                 ),
                 frag_size=given["frag_size"],
                 profiles=[kind] if kind else [],

@@ -18,6 +18,7 @@ from fuota_fec.cli.options import NamedOptions, Number
 from fuota_fec.cli.output import json_option, print_json
 from fuota_fec.cli.profiles import find_profile, profiles_option, read_profiles
 from fuota_fec.codec.block import n_coded_of
+from fuota_fec.devices.limits import oldest_revision
 from fuota_fec.devices.profiles import DeviceProfile
 from fuota_fec.devices.radios import DEFAULT_RADIO, RADIOS, Radio, radio
 from fuota_fec.errors import ParameterError
@@ -206,6 +207,7 @@ def schedule_command(
         fsize=fsize,
         frag_size_max=min((p.max_frag_size for p in limits), default=MAX_FRAG_SIZE),
         frag_size_multiple=math.lcm(*(p.frag_size_multiple for p in limits)),
+        revision=oldest_revision(limits),
         frags_max=min((p.usable_frags for p in limits), default=MAX_FRAGS),
     )
     device_radio = _radio(radio_name, limits)

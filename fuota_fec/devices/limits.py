@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from fuota_fec.checks import shown
+from fuota_fec.radio.channels import REVISIONS
 
 
 @dataclass(frozen=True, kw_only=True)  # Without slots: a class can have only one base with slots.
@@ -39,12 +40,25 @@ class BuildLimits:
     new_data_rates: bool = False
     """Whether stack and radio receive SF5 and SF6 below 1 GHz, the data rates of RP002-1.0.5."""
 
+    regional_revision: str | None = None
+    """Revision of the Regional Parameters whose payload limits the stack enforces, such as "RP002-1.0.1"; None: the
+    latest."""
+    starts_with_dwell_time: bool = False
+    """Whether the 400 ms limit on downlinks (AS923) is in force on the device until the first TxParamSetupReq: it drops
+    longer frames."""
+
     def solvable_losses(self, n_frags: int) -> int | None:
         """Largest number of `n_frags` uncoded fragments that may be lost; None if not known."""
         limits = [] if self.max_losses is None else [self.max_losses]
         if self.max_loss_share is not None:
             limits.append(int(self.max_loss_share * n_frags))
         return min(n_frags, *limits) if limits else None
+
+
+def oldest_revision(limits: Iterable[BuildLimits]) -> str | None:
+    """Oldest revision of the Regional Parameters among builds; None if all have the latest."""
+    revisions = [p.regional_revision for p in limits if p.regional_revision is not None]
+    return min(revisions, key=REVISIONS.index, default=None)
 
 
 def limit_problems(p: BuildLimits) -> Iterator[str]:
@@ -65,6 +79,8 @@ def limit_problems(p: BuildLimits) -> Iterator[str]:
             yield f"{name}: {value} is not {least} or more"
     if p.max_loss_share is not None and not 0 <= p.max_loss_share <= 1:
         yield f"max_loss_share: {p.max_loss_share} is not from 0 to 1"
+    if p.regional_revision is not None and p.regional_revision not in REVISIONS:
+        yield f"regional_revision: {shown(p.regional_revision)} is not known, expected one of {', '.join(REVISIONS)}"
     ids = p.mc_group_ids
     if not ids or len(set(ids)) < len(ids) or not all(0 <= group_id <= 3 for group_id in ids):
         yield f"mc_group_ids: {shown(ids)} is not a list of McGroupIDs, expected different ones from 0 to 3"

@@ -32,7 +32,7 @@ from fuota_fec.radio.airtime import (
     session_duration,
     transmission_time,
 )
-from fuota_fec.radio.regions import BEACON_PERIOD, DataRate, region
+from fuota_fec.radio.regions import BEACON_PERIOD, DataRate, Region, region
 from fuota_fec.wire.limits import DATA_FRAGMENT_HEADER_LEN, MAX_FRAG_NB, MAX_FRAG_SIZE, MAX_FRAGS
 
 Sessions = Literal["sequential", "shared", "parallel"]
@@ -95,6 +95,8 @@ class Sending:
     """True if the 400 ms dwell-time limit is in force."""
     repeater: bool = False
     """True if a repeater may be in the path."""
+    revision: str | None = None
+    """Revision of the Regional Parameters that the devices know, such as "RP002-1.0.1"; the latest if not given."""
     fsize: int | None = None
     """Bytes of a fragment; the largest that fits if not given."""
     frag_size_max: int = MAX_FRAG_SIZE
@@ -325,7 +327,9 @@ def _group(
     model: EnergyModel,
 ) -> GroupSchedule:
     area = region(sending.region)
-    payload = area.max_app_payload(dr, dwell_time=sending.dwell_time, repeater=sending.repeater)
+    payload = area.max_app_payload(
+        dr, dwell_time=sending.dwell_time, repeater=sending.repeater, revision=sending.revision
+    )
     try:
         frag_size = fragment_size(
             min(payload, sending.frag_size_max + DATA_FRAGMENT_HEADER_LEN),
@@ -352,7 +356,9 @@ def _group(
     session_length = lead + time.duration
     time_out = sending.time_out(time, session_length, n_frags, n_devices)
     problem = ""
-    if n_frags > sending.frags_max:
+    if wrong := _channel_problem(area, sending, dr):
+        problem = wrong
+    elif n_frags > sending.frags_max:
         problem = f"{n_frags} fragments of {frag_size} bytes, the devices accept at most {sending.frags_max}"
     elif n_frags + coded > MAX_FRAG_NB:
         problem = f"{n_frags} uncoded and {coded} coded fragments, at most {MAX_FRAG_NB} can be numbered"
@@ -378,6 +384,17 @@ def _group(
         if sending.uplink_period is None or sending.periodicity is not None
         else own_uplink_loss(DATA_FRAGMENT_HEADER_LEN + frag_size, data_rate, sending.uplink_period),
     )
+
+
+def _channel_problem(area: Region, sending: Sending, dr: int) -> str:
+    """Reason why the region allows no downlink at the frequency of the groups; "" if it does, or without one."""
+    if sending.frequency_hz is None:
+        return ""
+    try:
+        area.check_downlink(sending.frequency_hz, dr)
+    except ParameterError as error:
+        return str(error)
+    return ""
 
 
 def device_counts(devices_per_dr: Mapping[int, int]) -> dict[int, int]:

@@ -13,6 +13,24 @@ BANDWIDTHS_KHZ: Mapping[int, int] = MappingProxyType({125: 125_000, 250: 250_000
 """Bandwidths of LoRaWAN in whole kHz → in Hz."""
 
 
+REVISIONS = (
+    *("1.0.0", "1.0.1", "1.0.2", "1.0.3"),
+    *("RP002-1.0.0", "RP002-1.0.1", "RP002-1.0.2", "RP002-1.0.3", "RP002-1.0.4", "RP002-1.0.5"),
+)
+"""Revisions of the LoRaWAN Regional Parameters, the oldest first; up to 1.0.3 with the number of the link layer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FormerPayload:
+    """Largest application payloads of a data rate in the revisions before `until`, which has the present ones."""
+
+    until: str
+    max_app_payload: int | None = None
+    """N, bytes; None: as today."""
+    max_repeater_payload: int | None = None
+    """N where a repeater may be in the path, bytes; None: as today."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataRate:
     """A downlink data rate: LoRa with `sf` and `bw_khz`, or FSK with `bit_rate` (bit/s).
@@ -20,8 +38,8 @@ class DataRate:
     `bw_khz` is a whole number; 812 stands for 812.5 kHz, the bandwidth at 2.4 GHz, where frames have the coding rate
     4/8 with long interleaving. `max_app_payload` is N in bytes, 0 where the data rate must not carry a downlink.
     `max_app_payload_dwell` is N under the 400 ms dwell-time limit, None where that limit does not exist. `since` is the
-    first revision of the regional parameters with this data rate, "" where all have it. Raises ParameterError for
-    modulations outside LoRaWAN.
+    first revision of the regional parameters with this data rate, "" where all have it; `former` has the payloads of
+    earlier revisions where they differ. Raises ParameterError for modulations outside LoRaWAN.
     """
 
     dr: int
@@ -31,6 +49,7 @@ class DataRate:
     max_app_payload: int = MAX_APP_PAYLOAD_LEN
     max_app_payload_dwell: int | None = None
     since: str = ""
+    former: FormerPayload | None = None
 
     def __post_init__(self) -> None:
         lora = self.sf in range(5, 13) and self.bw_khz in BANDWIDTHS_KHZ and self.bit_rate is None

@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from fuota_fec.errors import ParameterError
-from fuota_fec.radio.channels import Channels, ClassBChannels, DataRate, SubBand
+from fuota_fec.radio.channels import REVISIONS, Channels, ClassBChannels, DataRate, FormerPayload, SubBand
 from fuota_fec.wire.limits import DATA_FRAGMENT_HEADER_LEN
 from fuota_fec.wire.lorawan import BEACON_PERIOD, frequency_step_hz
 
@@ -32,6 +32,7 @@ __all__ = [
     "DATA_FRAGMENT_HEADER_LEN",
     "REGIONS",
     "REPEATER_MAX_APP_PAYLOAD",
+    "REVISIONS",
     "Channels",
     "ClassBChannels",
     "DataRate",
@@ -83,18 +84,28 @@ class Region:
         reason = "is for uplinks only" if dr in self.uplink_only else "is not defined"
         raise self._unusable(dr, reason, dwell_time=False)
 
-    def max_app_payload(self, dr: int, *, dwell_time: bool = False, repeater: bool = False) -> int:
+    def max_app_payload(
+        self, dr: int, *, dwell_time: bool = False, repeater: bool = False, revision: str | None = None
+    ) -> int:
         """N: the largest application payload in bytes of a downlink at `dr`, without FOpts.
 
-        `dwell_time`: the 400 ms limit is in force (TxParamSetupReq; AS923 only). `repeater`: at most 222.
-        Raises ParameterError, with the usable data rates, for a data rate that carries no downlink.
+        `dwell_time`: the 400 ms limit is in force (TxParamSetupReq; AS923 only). `repeater`: at most 222. `revision`:
+        that of the devices, one of REVISIONS; the region's if not given. Raises ParameterError, with the usable data
+        rates, for a data rate that carries no downlink, and for an unknown revision.
         """
         rate = self.data_rate(dr)
+        if rate.since and is_older(revision, rate.since):
+            raise self._unusable(dr, f"is not defined in {revision}", dwell_time=dwell_time)
         n = _payload(rate, dwell_time=dwell_time)
         if n == 0:
             limit = " under the 400 ms dwell-time limit" if rate.max_app_payload else ""
             raise self._unusable(dr, f"carries no downlink{limit}", dwell_time=dwell_time)
-        return min(n, self.max_repeater_payload) if repeater else n
+        most = self.max_repeater_payload if repeater else n
+        former = rate.former
+        if former is not None and is_older(revision, former.until):
+            n = min(n, former.max_app_payload or n)
+            most = min(most, former.max_repeater_payload or most) if repeater else most
+        return min(n, most)
 
     def max_fragment_size(self, dr: int, *, dwell_time: bool = False, repeater: bool = False) -> int:
         """Largest fragment in bytes of a DataFragment at `dr`: N less the header of TS004.
@@ -179,6 +190,16 @@ def _payload(rate: DataRate, *, dwell_time: bool) -> int:
     return rate.max_app_payload
 
 
+def is_older(revision: str | None, than: str) -> bool:
+    """Whether a revision of the Regional Parameters is older than another one; None is the latest. ParameterError for
+    one that is not known."""
+    if revision is None:
+        return False
+    if revision not in REVISIONS:
+        raise ParameterError(f"revision: {revision!r} is not known, expected one of {', '.join(REVISIONS)}")
+    return REVISIONS.index(revision) < REVISIONS.index(than)
+
+
 def region(name: str) -> Region:
     """Region by its name, in upper or lower case, with "-" or "_"; "AS923" is "AS923-1".
 
@@ -221,11 +242,11 @@ _LORA_250 = _lora(6, 7, 250, 242)  # [RP] DR6, not in IN865 and KR920
 _1_0_5 = "RP002-1.0.5"
 _SF6_SF5 = (_lora(12, 6, 125, 242, since=_1_0_5), _lora(13, 5, 125, 242, since=_1_0_5))  # [RP] uplinks only in KR920
 
-# [RP] AS923; the last number is N under the 400 ms limit, 0 if not usable. DR2 had 51 before RP002-1.0.1.
+# [RP] AS923; the last number is N under the 400 ms limit, 0 if not usable
 _AS923 = (
     _lora(0, 12, 125, 51, 0),
     _lora(1, 11, 125, 51, 0),
-    _lora(2, 10, 125, 115, 11),
+    replace(_lora(2, 10, 125, 115, 11), former=FormerPayload(until="RP002-1.0.1", max_app_payload=51)),
     _lora(3, 9, 125, 115, 53),
     _lora(4, 8, 125, 242, 125),
     _lora(5, 7, 125, 242, 242),
@@ -238,8 +259,8 @@ _AS923 = (
 # modulation on uplinks. Device stacks list the uplink sizes of DR0-6 beside these.
 _LORA_500 = (
     _lora(0, 5, 500, 242, since=_1_0_5),
-    _lora(8, 12, 500, 53),
-    _lora(9, 11, 500, 129),
+    replace(_lora(8, 12, 500, 53), former=FormerPayload(until="RP002-1.0.2", max_repeater_payload=33)),
+    replace(_lora(9, 11, 500, 129), former=FormerPayload(until="RP002-1.0.2", max_repeater_payload=109)),
     _lora(10, 10, 500, 242),
     _lora(11, 9, 500, 242),
     _lora(12, 8, 500, 242),
@@ -249,12 +270,12 @@ _LORA_500 = (
 _CHANNELS_500 = (_channels(923.3, 927.5, 0.6),)  # [RP]; [LMN] accepts no other, [LBM] takes all of the band
 _CLASS_B_500 = ClassBChannels(frequency_hz=923_300_000, step_hz=600_000, n_channels=8, dr=8)  # [RP]
 
-# [RP] CN470 from RP002-1.0.2 (RP002-1.0.1 had 164 at DR3); DR0 is not allowed
+# [RP] CN470 from RP002-1.0.1 on; DR0 is not allowed
 _CN470 = (
     _lora(0, 12, 125, 0),
     _lora(1, 11, 125, 23),
     _lora(2, 10, 125, 86),
-    _lora(3, 9, 125, 184),
+    replace(_lora(3, 9, 125, 184), former=FormerPayload(until="RP002-1.0.2", max_app_payload=164)),
     _lora(4, 8, 125, 242),
     _lora(5, 7, 125, 242),
     _lora(6, 7, 500, 242),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -260,3 +261,26 @@ def test_time_on_air_counts_the_header() -> None:
     on_air = time_on_air(FRAME_OVERHEAD_LEN + DATA_FRAGMENT_HEADER_LEN + group.frag_size, EU868.data_rate(0))
     assert group.time.frame_time == on_air
     assert group.air_time == group.n_frags * on_air
+
+
+def test_a_frequency_at_which_no_downlink_is_allowed_is_a_problem() -> None:
+    def problems(dr: int, **sending: Any) -> tuple[str, ...]:
+        return fleet_schedule(1000, {dr: 1}, [(dr,)], n_coded=0, sending=Sending(**sending)).problems
+
+    assert problems(8, region="US915", frequency_hz=923_300_000) == ()
+    [problem] = problems(8, region="US915", frequency_hz=923_400_000)
+    assert "is not a downlink channel of US915" in problem
+    [problem] = problems(6, frequency_hz=869_525_000 + 1_000)
+    assert "923" not in problem
+
+
+def test_the_payload_is_that_of_the_revision_of_the_devices() -> None:
+    sizes = [
+        fleet_schedule(
+            1000, {8: 1}, [(8,)], n_coded=0, sending=Sending(region="US915", repeater=True, revision=revision)
+        )
+        .groups[0]
+        .frag_size
+        for revision in ("RP002-1.0.1", None)
+    ]
+    assert sizes == [30, 50]

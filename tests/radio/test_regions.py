@@ -10,6 +10,7 @@ import pytest
 
 from fuota_fec.errors import ParameterError
 from fuota_fec.radio.airtime import frame_time
+from fuota_fec.radio.channels import REVISIONS
 from fuota_fec.radio.regions import (
     REGIONS,
     REPEATER_MAX_APP_PAYLOAD,
@@ -449,3 +450,58 @@ def test_pamoja_lora_agrees_on_the_duty_cycles_of_eu868():
     for band in plan.sub_bands():
         middle = (band.start_hz + band.end_hz) // 2
         assert region("EU868").duty_cycle(middle) == band.duty_cycle_permille / 1000
+
+
+# ---- revisions -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "dr", "repeater", "revision", "payload"),
+    [
+        ("US915", 8, True, "RP002-1.0.1", 33),
+        ("US915", 8, True, "RP002-1.0.2", 53),
+        ("US915", 8, False, "RP002-1.0.1", 53),
+        ("AU915", 9, True, "1.0.3", 109),
+        ("AU915", 9, True, None, 129),
+        ("AU915", 10, True, "1.0.2", 222),
+        ("AS923", 2, False, "RP002-1.0.0", 51),
+        ("AS923", 2, False, "RP002-1.0.1", 115),
+        ("AS923", 2, True, "1.0.2", 51),
+        ("CN470", 3, False, "RP002-1.0.1", 164),
+        ("CN470", 3, False, "RP002-1.0.3", 184),
+        ("EU868", 5, False, "1.0.0", 242),
+    ],
+)
+def test_payloads_are_those_of_the_revision(
+    name: str, dr: int, repeater: bool, revision: str | None, payload: int
+) -> None:
+    assert region(name).max_app_payload(dr, repeater=repeater, revision=revision) == payload
+
+
+def test_the_dwell_time_limit_is_the_same_in_all_revisions() -> None:
+    for revision in REVISIONS:
+        assert region("AS923").max_app_payload(2, dwell_time=True, revision=revision) == 11
+
+
+def test_a_data_rate_that_a_revision_does_not_have_is_refused() -> None:
+    assert region("EU868").max_app_payload(12, revision="RP002-1.0.5") == 242
+    with pytest.raises(ParameterError, match=r"dr: DR12 is not defined in RP002-1\.0\.4 in EU868"):
+        region("EU868").max_app_payload(12, revision="RP002-1.0.4")
+
+
+def test_an_unknown_revision_is_refused() -> None:
+    with pytest.raises(ParameterError, match=r"revision: 'RP2' is not known, expected one of 1\.0\.0, 1\.0\.1"):
+        region("US915").max_app_payload(8, revision="RP2")
+
+
+@pytest.mark.parametrize("name", REGIONS)
+def test_no_revision_allows_more_than_the_latest(name: str) -> None:
+    place = region(name)
+    for rate in place.data_rates:
+        if not rate.since and rate.max_app_payload:
+            for repeater in (False, True):
+                latest = place.max_app_payload(rate.dr, repeater=repeater)
+                assert all(
+                    place.max_app_payload(rate.dr, repeater=repeater, revision=revision) <= latest
+                    for revision in REVISIONS
+                )

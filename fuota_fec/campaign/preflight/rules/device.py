@@ -17,6 +17,7 @@ from fuota_fec.devices.profiles import Evidence, LateUncoded, MissingCount, Rebo
 from fuota_fec.errors import ParameterError
 from fuota_fec.radio.regions import region
 from fuota_fec.wire.fragmentation import FragSessionSetupReq
+from fuota_fec.wire.limits import DATA_FRAGMENT_HEADER_LEN
 from fuota_fec.wire.lorawan import frequency_step_hz
 from fuota_fec.wire.multicast import LAST_F_CNT, McClassCSessionReq, McGroupSetupReq
 
@@ -152,6 +153,19 @@ def _data_rate(_context: Context, plan: GroupPlan, device: DeviceTraits) -> Find
         )
 
 
+def _dwell_time(_context: Context, plan: GroupPlan, device: DeviceTraits) -> Findings:
+    group, rate = plan.group, region(plan.group.region).data_rate(plan.group.downlink_dr)
+    limit = rate.max_app_payload_dwell
+    if not device.profile.starts_with_dwell_time or group.dwell_time or limit is None:
+        return
+    if DATA_FRAGMENT_HEADER_LEN + plan.frag_size > limit:
+        yield warn(
+            f"{device.profile.name} devices apply the 400 ms limit until the network sends TxParamSetupReq: they drop "
+            f"fragments of {plan.frag_size} bytes at {rate}, which takes {limit} bytes of payload under it",
+            "Have the network send TxParamSetupReq with DownlinkDwellTime 0, or set dwell_time = true for the group.",
+        )
+
+
 def _channels(_context: Context, plan: GroupPlan, device: DeviceTraits) -> Findings:
     group, p = plan.group, device.profile
     if group.dl_frequency_hz == 0 and p.class_b_hopping is False:
@@ -214,7 +228,12 @@ def _downlink_len(context: Context, plan: GroupPlan, device: DeviceTraits) -> Fi
     dr = area.rx2_dr if device.downlink_dr is None else device.downlink_dr
     severity: Severity = "refuse" if known else "warn"
     try:
-        most = area.max_app_payload(dr, dwell_time=plan.group.dwell_time, repeater=context.config.repeater)
+        most = area.max_app_payload(
+            dr,
+            dwell_time=plan.group.dwell_time,
+            repeater=context.config.repeater,
+            revision=device.profile.regional_revision,
+        )
     except ParameterError as error:
         yield Finding(
             severity=severity,
@@ -302,6 +321,7 @@ RULES: Mapping[str, tuple[frozenset[str], Check]] = MappingProxyType(
         "mc_version": (ANY, _mc_version),
         "f_cnt_16_bits": (ANY, _f_cnt_16_bits),
         "data_rate": (ANY, _data_rate),
+        "dwell_time": (TRANSFER, _dwell_time),
         "channels": (ANY, _channels),
         "device_class": (ANY, _device_class),
         "root_key": (ANY, _root_key),

@@ -312,3 +312,36 @@ def test_a_session_request_that_a_stack_misreads_is_refused(
     sound: SimpleNamespace, stack: str, group: dict[str, Any], expected: list[str]
 ) -> None:
     assert severities(sound, "channels", stack, group=group, device={"downlink_dr": None}) == expected
+
+
+# ---- revisions of the regional parameters ----------------------------------------------------------------------
+
+
+def test_the_fragment_size_follows_the_oldest_revision_of_the_devices(
+    sound: SimpleNamespace, known_as_mine: Any
+) -> None:
+    group = sound.group(region="US915", dr=8, frequency=923_300_000)
+    old = known_as_mine(replace(profile("generic"), regional_revision="RP002-1.0.1"))
+    config = sound.config(sound.device(stack=old), groups=(group,), repeater=True, fsize=None)
+    assert sound.plan_of(config).groups["g"].frag_size == 30
+
+
+@pytest.mark.parametrize(
+    ("starts_with_dwell_time", "group", "expected"),
+    [
+        (False, {"region": "AS923-1", "dr": 3}, []),
+        (True, {"region": "AS923-1", "dr": 3}, ["warn"]),
+        (True, {"region": "AS923-1", "dr": 3, "dwell_time": True}, []),
+        (True, {"region": "AS923-1", "dr": 5}, []),
+        (True, {}, []),
+    ],
+)
+def test_devices_that_start_under_the_dwell_time_limit_are_warned_of(
+    sound: SimpleNamespace,
+    known_as_mine: Any,
+    starts_with_dwell_time: bool,
+    group: dict[str, Any],
+    expected: list[str],
+) -> None:
+    mine = known_as_mine(replace(profile("generic"), starts_with_dwell_time=starts_with_dwell_time))
+    assert severities(sound, "dwell_time", mine, group=group, fsize=None) == expected
