@@ -24,9 +24,9 @@ _OPEN_UP_TO = 50
 _STAGE_COLUMNS = ("stage", "began (UTC)", "took", "took part", "succeeded", "outcome")
 _GROUP_COLUMNS = (
     *("group", "address", "radio", "TS004", "fragments", "coded", "frames", "counters", "spacing"),
-    "on air",
+    *("on air", "sessions", "energy of a device"),
 )
-_GROUP_NUMBERS = [4, 5, 6, 7, 8, 9]
+_GROUP_NUMBERS = [4, 5, 6, 7, 8, 9, 10, 11]
 _UNITS = {"ucast_msg_delay": "ms", "mcast_msg_delay": "ms", "coded_msg_delay": "ms"}
 """Units of the parameters that are not in seconds, although they are durations."""
 
@@ -93,6 +93,8 @@ def campaign_facts(history: CampaignHistory) -> dict[str, Any]:
                 "n_commands": group.n_commands,
                 "n_not_sent": group.n_not_sent,
                 "air_time": round(group.air_time, 6),
+                "listened": group.listened,
+                "energies": {radio: round(energy, 6) for radio, energy in group.energies},
                 "next_f_cnt": group.next_f_cnt,
             }
             for group in history.groups
@@ -263,6 +265,8 @@ def _group_row(group: GroupHistory) -> tuple[str, ...]:
         counters,
         f"{plan.time.spacing:.2f} s ({str(plan.time.rule).replace('_', ' ')})",
         duration(group.air_time),
+        duration(group.listened) if group.listened else "none",
+        ", ".join(f"{energy:.3g} J ({radio})" for radio, energy in group.energies),
     )
 
 

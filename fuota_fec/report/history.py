@@ -17,6 +17,7 @@ from fuota_fec.campaign.messages import (
     Reported,
     Requested,
     Resumed,
+    Session,
     StageEnded,
     StageStarted,
     Stopping,
@@ -26,6 +27,7 @@ from fuota_fec.campaign.preflight.finding import Finding
 from fuota_fec.campaign.sessions import DL_FRAGMENT, FRAG_SESSION_STATUS
 from fuota_fec.campaign.status import CampaignStatus
 from fuota_fec.errors import CampaignError
+from fuota_fec.planning.energy import EnergyModel
 from fuota_fec.wire.limits import DATA_FRAGMENT_HEADER_LEN
 
 CLEAN_UP = "clean-up"
@@ -66,6 +68,11 @@ class GroupHistory:
     """Frames that the network reported as not sent by any gateway."""
     air_time: float
     """Time on air of all accepted frames, s."""
+    listened: float
+    """Length of its sessions up to the last event, s: a device that took part in all of them was in them for so long,
+    if it left none early."""
+    energies: tuple[tuple[str, float], ...]
+    """Radio of its devices, and the energy of such a device, J, from the start of the campaign to its last event."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +167,7 @@ class _Reader:
         """Unicast requests that the network has not accepted yet, by id; true for a resend."""
         self.sent: dict[str, Counter[str]] = {name: Counter() for name in self.campaign.plan.groups}
         self.air = dict.fromkeys(self.campaign.plan.groups, 0.0)
+        self.sessions: dict[str, list[Session]] = {name: [] for name in self.campaign.plan.groups}
         self.counts: Counter[str] = Counter()
         self.complete: list[tuple[float, int]] = []
 
@@ -198,6 +206,8 @@ class _Reader:
 
     def _begin(self, event: StageStarted) -> None:
         total = event.n_devices
+        for name, session in (event.sessions or {}).items():
+            self.sessions[name].append(session)
         if event.stage == DL_FRAGMENT:
             total = sum(planned - begun for begun, planned in self.campaign.progress().fragments.values())
         self.run = _Run(event.stage, event.round, event.at, event.n_devices, total)
@@ -232,6 +242,26 @@ class _Reader:
         if request is not None and request.group is not None and not event.ok:
             self.sent[request.group]["not sent"] += 1
 
+    def _listened(self, name: str) -> float:
+        """Time that the sessions of a group cover, s. A later session takes the place of an earlier one."""
+        total, last = 0.0, self.last_at
+        for session in sorted(self.sessions[name], key=lambda session: session.start, reverse=True):
+            total += max(0.0, min(session.end, last) - session.start)
+            last = min(last, session.start)
+        return total
+
+    def _energies(self, plan: GroupPlan, listened: float) -> tuple[tuple[str, float], ...]:
+        config, of = self.campaign.config, plan.group
+        names = {device.profile for device in config.devices if device.group == of.name}
+        radios = {radio.name: radio for radio in (config.profile_named(name).energy for name in sorted(names))}
+        periodicity = of.periodicity if of.device_class == "B" else None
+        duration = self.last_at - self.first.at
+        models = {name: EnergyModel.of(radio) for name, radio in radios.items()}
+        return tuple(
+            (name, model.energy(model.receiving(plan.time, listened, periodicity), duration))
+            for name, model in models.items()
+        )
+
     def history(self) -> CampaignHistory:
         if self.run is not None:
             self.runs.append(self.run.end(None))
@@ -245,6 +275,8 @@ class _Reader:
                 n_commands=self.sent[name]["commands"],
                 n_not_sent=self.sent[name]["not sent"],
                 air_time=self.air[name],
+                listened=(listened := self._listened(name)),
+                energies=self._energies(plan, listened),
             )
             for name, plan in campaign.plan.groups.items()
         )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.campaign import Campaign
+from fuota_fec.devices.radios import RADIOS
 from fuota_fec.errors import CampaignError
 from fuota_fec.report.history import CLEAN_UP, read_history
 
@@ -41,6 +43,34 @@ def test_every_frame_that_the_network_accepted_is_counted(events):
     assert group.air_time >= fragments * group.plan.time.frame_time * 0.999
     assert history.n_unicast == len([r for r in handed_over(events) if r.group is None])
     assert history.n_resends == len([r for r in handed_over(events) if r.group is None and r.replaces])
+
+
+def test_the_energy_is_that_of_listening_in_the_sessions(events):
+    history = read_history(events)
+    [group] = history.groups
+    sessions = [s for e in events if isinstance(e, m.StageStarted) for s in (e.sessions or {}).values()]
+    assert 0 < group.listened <= sum(session.end - session.start for session in sessions)
+    assert group.listened <= history.last_at - sessions[0].start
+    [(radio, energy)] = group.energies
+    power = RADIOS[radio]
+    assert energy >= group.listened * power.listening
+    assert energy == pytest.approx(
+        group.listened * power.listening
+        + (history.last_at - history.started - group.listened) * power.idle
+        + power.rest
+    )
+
+
+def test_a_later_session_takes_the_place_of_an_earlier_one(events):
+    [first, *rest] = events
+    started = next(e for e in rest if isinstance(e, m.StageStarted) and e.sessions)
+    [(name, session)] = started.sessions.items()
+    reader = read_history(events[: events.index(started) + 1]).groups[0]
+    assert reader.listened == 0.0, "it has not begun"
+    later = replace(started, sessions={name: replace(session, start=session.start + 10)})
+    at = m.DeviceHeard(at=session.end + 100, dev_eui=next(iter(first.config.devices)).dev_eui)
+    history = read_history([*events[: events.index(started)], started, later, at])
+    assert history.groups[0].listened == session.end + 10 - session.start
 
 
 def test_runs_of_stages_follow_each_other(events):
