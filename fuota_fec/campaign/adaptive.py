@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 
-from fuota_fec.campaign.plan import top_up
+from fuota_fec.campaign.plan import whole_blocks
 from fuota_fec.campaign.row_plan import UNKNOWN_LOSS
 from fuota_fec.campaign.state import CampaignState, Data, DeviceState
 
@@ -69,7 +69,7 @@ def coded_of_round(state: CampaignState, successes: int) -> dict[str, int]:
     wanted: dict[str, int] = {}
     for n_coded, _, group in quickest[:n_missing]:
         row_plan = state.groups[group].plan.row_plan
-        wanted[group] = max(top_up(n_coded, row_plan), row_plan.n_least, wanted.get(group, 0))
+        wanted[group] = max(whole_blocks(n_coded, row_plan), row_plan.n_least, wanted.get(group, 0))
     return {name: min(n, left[name]) for name, n in wanted.items()}
 
 

@@ -33,6 +33,8 @@ class RowPlan:
     """In further rounds an uncoded fragment goes before each of so many coded ones; 0: coded ones alone."""
     uncoded: tuple[int, ...] = ()
     """Numbers of these uncoded fragments, in the order of sending."""
+    frag_size: int = 0
+    """Bytes of a fragment, if chosen for the number of fragments; 0: the largest that fits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from types import MappingProxyType
 
-from fuota_fec.campaign.config import CampaignConfig, Group
+from fuota_fec.campaign.config import ADAPTIVE, CampaignConfig, Group
 from fuota_fec.campaign.messages import NetworkCapabilities, RowPlan
 from fuota_fec.campaign.own_limit import own_limit
 from fuota_fec.campaign.row_plan import plan_rows
@@ -17,6 +17,7 @@ from fuota_fec.codec.block import FragmentedBlock, prepare
 from fuota_fec.devices.limits import oldest_revision
 from fuota_fec.errors import ParameterError
 from fuota_fec.planning.schedule import answer_spread, block_ack_delay, fragment_size, session_need, session_time_out
+from fuota_fec.planning.top_up import all_even
 from fuota_fec.radio.airtime import TransmissionTime, frame_time, ping_spacing, transmission_time
 from fuota_fec.radio.regions import region
 from fuota_fec.wire.limits import DATA_FRAGMENT_HEADER_LEN, MAX_FRAG_NB
@@ -220,6 +221,13 @@ def top_up(n_coded: int, row_plan: RowPlan) -> int:
     return n_coded + (-(-n_coded // every) if every else 0)
 
 
+def whole_blocks(n_coded: int, row_plan: RowPlan) -> int:
+    """Number of frames of a further round with so many coded fragments at least. Each round begins with an uncoded one
+    where there are any."""
+    every = row_plan.uncoded_every
+    return -(-n_coded // every) * (every + 1) if every else n_coded
+
+
 def _plan_group(
     config: CampaignConfig,
     group: Group,
@@ -233,10 +241,13 @@ def _plan_group(
     sends = config.kind != "multicast"
     if image_len == 0 and sends:
         raise ParameterError("image: empty, expected at least one byte")
-    frag_size = _frag_size(config, group, profile_names)
-    n_frags = -(-image_len // frag_size) if sends else 0
+    largest = _frag_size(config, group, profile_names)
     if row_plan is None:
-        row_plan = plan_rows(config, group, n_frags, frag_size) if sends else RowPlan()
+        frag_size = _with_odd_rows(config, group, profile_names, image_len, largest) if sends else largest
+        made = plan_rows(config, group, -(-image_len // frag_size), frag_size) if sends else RowPlan()
+        row_plan = replace(made, frag_size=frag_size if frag_size < largest else 0)
+    frag_size = row_plan.frag_size or largest
+    n_frags = -(-image_len // frag_size) if sends else 0
     rows, adaptive = row_plan.rows, row_plan.n_least > 0
     if n_frags + max(rows, default=0) > MAX_FRAG_NB:
         raise ParameterError(
@@ -339,6 +350,26 @@ def _frag_size(config: CampaignConfig, group: Group, profile_names: set[str]) ->
         fsize=config.fsize,
         multiple_of=math.lcm(max(config.fsize_optimization, 1), *(p.frag_size_multiple for p in profiles)),
     )
+
+
+def _with_odd_rows(config: CampaignConfig, group: Group, profile_names: set[str], image_len: int, largest: int) -> int:
+    """Fragment size with which coded fragments alone complete a device, for adaptive redundancy; the largest one if
+    that one does, a size is configured, or two fragments more are not enough."""
+    n_frags = -(-image_len // largest)
+    adapts = config.redundancy_of(group) == ADAPTIVE and config.fsize is None and n_frags > 1
+    if not adapts or not all_even(group.dialect, n_frags):
+        return largest
+    profiles = [config.profile_named(name) for name in profile_names]
+    unit = math.lcm(max(config.fsize_optimization, 1), *(p.frag_size_multiple for p in profiles))
+    least = max((p.min_frag_size for p in profiles), default=1)
+    most = min((p.usable_frags for p in profiles), default=MAX_FRAG_NB)
+    for size in range(largest - unit, least - 1, -unit):
+        n = -(-image_len // size)
+        if n > min(n_frags + 2, most):
+            break
+        if not all_even(group.dialect, n):
+            return size
+    return largest
 
 
 def _sharing(config: CampaignConfig, group: Group) -> int:

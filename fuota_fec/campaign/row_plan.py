@@ -14,7 +14,7 @@ from fuota_fec.devices.profiles import LateUncoded
 from fuota_fec.errors import ParameterError
 from fuota_fec.planning.redundancy import plan_redundancy
 from fuota_fec.planning.selection import select_rows
-from fuota_fec.planning.top_up import uncoded_numbers
+from fuota_fec.planning.top_up import all_even, uncoded_numbers
 from fuota_fec.radio.airtime import NOTABLE_UPLINK_LOSS, own_uplink_loss
 from fuota_fec.radio.regions import region
 from fuota_fec.wire.limits import DATA_FRAGMENT_HEADER_LEN, MAX_FRAG_NB
@@ -158,14 +158,13 @@ def _uncoded_every(config: CampaignConfig, group: Group, n_frags: int) -> int:
     """Number of coded fragments in a further round for each uncoded one; 0 where coded ones alone complete a device.
 
     In dialect 2.0.0 every row has an even number of fragments if n_frags is a multiple of 4 or one more: a device that
-    has no uncoded fragment lacks one whatever number of coded ones it hears. None is sent to devices that would end
-    with wrong bytes after it, or where all devices drop it.
+    has no uncoded fragment lacks one whatever number of coded ones it hears. A device that drops an uncoded fragment
+    after a later one takes the one that begins a round. None is sent to devices that would end with wrong bytes.
     """
-    if group.dialect == "1.0.0" or n_frags % 4 >= 2:
+    if not all_even(group.dialect, n_frags):
         return 0
     stacks = {config.profile_of(device).late_uncoded for device in _devices(config, group)}
-    taken = LateUncoded.CORRUPTS not in stacks and stacks != {LateUncoded.DROPPED}
-    return max(LEAST_PER_UNCODED, _least(n_frags)) if taken else 0
+    return max(LEAST_PER_UNCODED, _least(n_frags)) if LateUncoded.CORRUPTS not in stacks else 0
 
 
 def _least(n_frags: int) -> int:

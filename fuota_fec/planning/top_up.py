@@ -26,6 +26,11 @@ _STRIDE = 7919
 """A prime number: its multiples spread the other fragments over the block, each once."""
 
 
+def all_even(dialect: str, n_frags: int) -> bool:
+    """Whether every row has an even number of fragments: coded fragments alone then complete no device."""
+    return dialect == "2.0.0" and n_frags % 4 < 2
+
+
 def uncoded_numbers(n_frags: int, rows: Sequence[int], every: int) -> tuple[int, ...]:
     """Numbers of the uncoded fragments of a top-up in dialect 2.0.0, one before each `every` of its `rows`.
 

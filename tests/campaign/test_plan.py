@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 import fuota_fec as ff
 from fuota_fec.campaign.config import Device
+from fuota_fec.campaign.messages import RowPlan
 from fuota_fec.campaign.plan import make_block, make_plan
 from fuota_fec.errors import ParameterError
 
@@ -255,3 +257,31 @@ def test_the_sequence_has_every_row_once_and_ends_with_the_last(config_of, group
     assert plan.row_plan.n_least > plan.row_plan.uncoded_every
     with pytest.raises(IndexError):
         plan.frag_nb(plan.n_sequence)
+
+
+@pytest.mark.parametrize("image_len", [4000, 24_001, 51 * 101, 7])
+@pytest.mark.parametrize("stack", ["generic", "st-v2", "pamoja"])
+def test_the_fragment_size_avoids_rows_that_are_all_even(config_of, group_of, image_len, stack) -> None:
+    """Where nothing else decides: no configured size, and two fragments more at most."""
+    groups = (group_of(dialect="2.0.0", mc_version="2.0.0", dr=5),)
+    config = config_of(1, redundancy="adaptive", groups=groups, fsize=None)
+    config = replace(config, devices=tuple(replace(d, profile=stack) for d in config.devices))
+    plan = plan_of(config, image_len).groups["meters"]
+    largest = plan_of(replace(config, redundancy="1/2"), image_len).groups["meters"]
+    if largest.n_frags == 1:
+        assert plan.n_frags == 1
+        return
+    assert largest.n_frags <= plan.n_frags <= largest.n_frags + 2
+    coarse = stack == "st-v2" and image_len == 24_001  # Multiples of 8 bytes: 104 fragments, or 108.
+    assert (plan.n_frags % 4 < 2) == coarse
+    assert (plan.row_plan.uncoded_every > 0) == coarse
+    assert plan.row_plan.frag_size in (0, plan.frag_size)
+    again = make_plan(config, image_len, row_plans={"meters": plan.row_plan}).groups["meters"]
+    assert again == plan
+
+
+def test_a_row_plan_of_an_earlier_version_keeps_the_largest_fragment(config_of, group_of) -> None:
+    config = config_of(1, redundancy="adaptive", groups=(group_of(dialect="2.0.0", dr=5),), fsize=None)
+    size = plan_of(replace(config, redundancy="1/2"), 24_001).groups["meters"].frag_size
+    earlier = make_plan(config, 24_001, row_plans={"meters": RowPlan(rows=(1, 2, 3), n_first=1, n_least=2)})
+    assert earlier.groups["meters"].frag_size == size

@@ -102,6 +102,9 @@ EXAMPLES = [
             image_sha256=bytes(range(32)),
             network=m.NetworkCapabilities(owns_f_cnt=True, pacing=0.1),
             known=KNOWN,
+            row_plans={
+                "g": m.RowPlan(rows=(3, 1), n_first=1, n_least=9, uncoded_every=8, uncoded=(417, 1), frag_size=47)
+            },
         )
         for config in CONFIGS
     ),

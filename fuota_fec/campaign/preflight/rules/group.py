@@ -16,6 +16,7 @@ from fuota_fec.devices.radios import Radio
 from fuota_fec.errors import ParameterError
 from fuota_fec.planning.energy import EnergyModel
 from fuota_fec.planning.schedule import session_time_out
+from fuota_fec.planning.top_up import all_even
 from fuota_fec.radio.airtime import NOTABLE_UPLINK_LOSS, session_duration
 from fuota_fec.radio.regions import region
 from fuota_fec.wire.limits import DATA_FRAGMENT_HEADER_LEN
@@ -171,6 +172,17 @@ def _listening(plan: GroupPlan, radios: Iterable[Radio], wanted: float) -> str:
     return f"TimeOut {time_out}, {length} s, {', '.join(energies)} for a device that listens until its end"
 
 
+def _even_rows(context: Context, plan: GroupPlan) -> Findings:
+    if not plan.adaptive or plan.row_plan.uncoded_every or not all_even(plan.group.dialect, plan.n_frags):
+        return
+    n_frags = next(n for n in range(plan.n_frags + 1, plan.n_frags + 3) if not all_even(plan.group.dialect, n))
+    yield warn(
+        f"every coded fragment is of an even number of the {plan.n_frags}: a device that hears no uncoded one of the "
+        "first round never completes, and devices of the group take none later",
+        f"Set fsize to {-(-context.image_len // n_frags)}, which makes {n_frags} fragments.",
+    )
+
+
 Check = Callable[[Context, GroupPlan], Findings]
 
 RULES: Mapping[str, tuple[frozenset[str], Check]] = MappingProxyType(
@@ -186,6 +198,7 @@ RULES: Mapping[str, tuple[frozenset[str], Check]] = MappingProxyType(
         "no_mic": (TRANSFER, _no_mic),
         "answer_rate": (ANY, _answer_rate),
         "frames": (TRANSFER, _frames),
+        "even_rows": (TRANSFER, _even_rows),
         "session": (TRANSFER, _session),
     }
 )

@@ -210,3 +210,21 @@ def test_the_finding_about_own_uplinks_has_the_share(sound: SimpleNamespace) -> 
     text = message(sound, "own_uplinks", group={"dr": 0}, uplink_period=15.0)
     assert "1 of 1 devices miss more than 5% of the fragments" in text
     assert "34.7% with one every 15 s" in text
+
+
+@pytest.mark.parametrize(
+    ("stack", "fsize", "found"), [("pamoja", 48, True), ("generic", 48, False), ("pamoja", 46, False)]
+)
+def test_rows_that_are_all_even_are_warned_of_where_no_uncoded_fragment_helps(
+    sound: SimpleNamespace, stack: str, fsize: int, found: bool
+) -> None:
+    """995 bytes: 21 fragments of 48, 22 of 46."""
+    config = sound.config(
+        sound.device(stack=stack),
+        groups=(sound.group(dialect="2.0.0", mc_version="2.0.0"),),
+        redundancy="adaptive",
+        fsize=fsize,
+    )
+    findings = sound.found(config, "even_rows")
+    assert [f.severity for f in findings] == ["warn"] * found
+    assert all(f.remedy == "Set fsize to 46, which makes 22 fragments." for f in findings)
