@@ -38,12 +38,17 @@ def _frag_session_setup(state: DeviceState, command: fragmentation.FragSessionSe
 
 
 def open_session(state: DeviceState, setup: fragmentation.FragSessionSetupReq) -> None:
-    """Opens a session. Other sessions with the same decoder lose their fragments and take the shape of its block."""
+    """Opens a session. Other sessions with the same decoder lose their fragments and take the shape of its block.
+
+    A decoder that goes on with a count of its last session is one of the device's own.
+    """
     profile = state.profile
-    make = Reception if state.batch is None else state.batch.join
     solvable = profile.solvable_losses(setup.nb_frag)
     number = setup.frag_index % profile.n_decoders
-    last = state.decoders.get(number)
+    last = None if number in state.reset_decoders else state.decoders.get(number)
+    state.reset_decoders.discard(number)
+    solved_before = last.solved_rows if last is not None and profile.second_session_fails else 0
+    make = Reception if state.batch is None or solved_before else state.batch.join
     reception = make(
         setup.nb_frag,
         setup.frag_size,
@@ -53,7 +58,10 @@ def open_session(state: DeviceState, setup: fragmentation.FragSessionSetupReq) -
         profile.overrun,
         last_number=last.last_number if last is not None and profile.counts_outlive_setup else 0,
         memory_error=last is not None and last.memory_full and profile.memory_error_outlives_setup,
+        hangs=profile.hangs_from is not None and setup.nb_frag >= profile.hangs_from,
     )
+    if isinstance(reception, Reception):
+        reception.count_from(solved_before)
     state.close_session(setup.frag_index)
     for frag_index, session in state.sessions.items():
         if frag_index % profile.n_decoders == number:
