@@ -10,12 +10,12 @@ from enum import StrEnum
 from typing import Literal, TypeAlias
 
 SetupCheck: TypeAlias = Literal[
-    "max_frags", "min_frag_size", "max_frag_size", "frag_size_multiple", "max_image_len", "padding"
+    "max_frags", "min_frag_size", "max_frag_size", "frag_size_multiple", "max_image_len", "padding", "no_frags"
 ]
-"""A limit of the profile, or padding that is longer than a fragment."""
+"""A limit of the profile, padding that is as long as a fragment, or a block without fragments."""
 
 ALL_CHECKS: tuple[SetupCheck, ...] = (
-    *("max_frags", "min_frag_size", "max_frag_size", "frag_size_multiple", "max_image_len", "padding"),
+    *("max_frags", "min_frag_size", "max_frag_size", "frag_size_multiple", "max_image_len", "padding", "no_frags"),
 )
 
 
