@@ -375,6 +375,7 @@ def _virtual_devices(
             rng=rng,
             profile=stacks[device.profile],
             batch=None if number in full else batch,
+            region=groups[device.group].region,
             lorawan=device.lorawan,
             dialect=nearest_version(groups[device.group].dialect, stacks[device.profile].dialects),
             mc_version=nearest_version(groups[device.group].mc_version, stacks[device.profile].mc_versions),

@@ -41,6 +41,7 @@ class Campaign:
     _plan: Plan
     _image: bytes
     _findings: tuple[Finding, ...] | None
+    _known: m.Known
 
     def __init__(self, config: CampaignConfig, image: bytes = b"") -> None:
         image = bytes(image)
@@ -70,7 +71,7 @@ class Campaign:
         """Findings of the pre-flight check: warnings first, then expectations."""
         if self._findings is None:
             network = self._machine.state.network if self._machine is not None else None
-            self._findings = tuple(find(self._config, self._plan, self._image_len, network=network))
+            self._findings = tuple(find(self._config, self._plan, self._image_len, network=network, known=self._known))
         return self._findings
 
     @property
@@ -145,7 +146,7 @@ class Campaign:
             )
         except ParameterError as error:
             raise CampaignError(str(error)) from None
-        if refused := refusals(find(self._config, plan, len(self._image), now=now, network=network)):
+        if refused := refusals(find(self._config, plan, len(self._image), now=now, network=network, known=known)):
             raise CampaignError("\n".join(refused))
         self._plan, self._stages = plan, planned_stages(self._config, plan)
         first = m.Configured(
@@ -328,7 +329,7 @@ class Campaign:
         """Sets up a campaign without events."""
         self._config, self._plan, self._image = config, plan, image
         self._image_len = image_len
-        self._findings = None
+        self._findings, self._known = None, m.Known()
         self._blocks = self._make_blocks(plan) if image and config.kind != "multicast" else {}
         self._stages = planned_stages(config, plan)
         self._machine: Machine | None = None
@@ -337,7 +338,7 @@ class Campaign:
         """Numbers of inputs that concerned no exchange, by kind. They are not part of the events."""
 
     def _begin(self, event: m.Configured) -> Machine:
-        self._findings = None
+        self._findings, self._known = None, event.known
         self._machine = Machine(event, self._plan, self._blocks, self._stages, self.ignored)
         return self._machine
 

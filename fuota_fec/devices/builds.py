@@ -27,6 +27,7 @@ BUILDS: Mapping[str, tuple[str, Mapping[str, Any]]] = MappingProxyType(
                 "source": "actility/nucleo-stm32wl55jc-fuotav1 and STM32CubeWL 1.1 and 1.2, 1.0.0 build: decoder run",
                 "commit": "44157b0",
                 "hangs_from": 2040,  # run: its index over the bytes of a row has 8 bits
+                "session_errors": "with_start",  # read: the MAC layer of 2021 returns OK although it sets error bits
             },
         ),
         "mbed": (
@@ -39,6 +40,9 @@ BUILDS: Mapping[str, tuple[str, Mapping[str, Any]]] = MappingProxyType(
                 "any_row": "run",
                 "second_session_fails": True,  # run: a counter of solved rows is never reset
                 "n_sessions": 1,  # read; build option
+                "answers_status": False,  # read: not usable. NbFragReceived is sent with its bytes swapped, MissingFrag
+                # is the losses so far, and a device with a complete block is silent
+                "session_errors": "unchecked",  # read
                 "mc_group_ids": (0,),  # read; build option
                 "mc_versions": ("1.0.0",),  # read
                 "class_b": False,  # read: the request is not handled

@@ -26,7 +26,7 @@ from fuota_fec.devices.builds import BUILDS
 from fuota_fec.devices.field_kinds import kind_problems, read_enums
 from fuota_fec.devices.limits import BuildLimits, limit_problems
 from fuota_fec.devices.radios import DEFAULT_RADIO, RADIOS, Radio
-from fuota_fec.devices.stack_quirks import Deletion, Overrun, StackQuirks
+from fuota_fec.devices.stack_quirks import Deletion, Overrun, SessionErrors, StackQuirks
 from fuota_fec.errors import ParameterError
 from fuota_fec.radio.channels import DataRate
 
@@ -236,6 +236,7 @@ _LBM = DeviceProfile(
     report_sent_again=True,  # run
     stores_wrong_mic=True,  # run
     class_b=True,  # run
+    session_band_only=True,  # run; read: between the lowest and the highest frequency of the region
     class_b_hopping=False,  # read: 0 is outside the band, answered with FreqError
     sessions_2g4=False,  # read: DLFrequency times 100 in every region, answered with FreqError
     first_f_cnt_16_bits=True,  # read: the stored counter starts as "none yet"
@@ -269,6 +270,7 @@ _LORAMAC_NODE = DeviceProfile(
     setup_checks=("max_frags", "max_frag_size"),  # run
     deletion=Deletion.FORGETS,  # run
     checks_group_mask=False,  # run
+    session_errors=SessionErrors.REGION_FIRST,  # read
     missed_start_undefined=True,  # run
     undefined_group_sets_all=True,  # run
     unset_clock_counts=True,  # run
@@ -303,6 +305,8 @@ _ZEPHYR = DeviceProfile(
     overrun=Overrun.WRONG_BLOCK,  # run
     memory_error_outlives_setup=True,  # run
     setup_checks=("max_frags", "max_frag_size"),  # run
+    session_errors=SessionErrors.NO_STATUS,  # read: the MAC layer refuses, and the status is not appended
+    undefined_group_sets_all=True,  # read: the status of the MAC layer
     mc_versions=("1.0.0",),
     class_b=False,
     first_f_cnt_16_bits=True,  # the MAC layer is LoRaMac-node's
@@ -343,7 +347,10 @@ _ST = DeviceProfile(
     counts_outlive_setup=True,  # run
     memory_error_outlives_setup=True,  # run
     setup_checks=("max_frags", "min_frag_size", "max_frag_size"),  # run
+    session_errors=SessionErrors.REGION_FIRST,  # read
+    class_b_hopping=False,  # read: 0 is in no band, answered with FreqError
     missed_start_undefined=True,  # read
+    undefined_group_sets_all=True,  # read: the status of the MAC layer
     unset_clock_counts=True,  # read
     version_order="big",  # run
     leap_seconds=False,  # run
@@ -393,7 +400,9 @@ _ACTILITY_L476 = DeviceProfile(
     deletion=Deletion.FORGETS,  # run
     checks_group_mask=False,  # run
     status_silences=True,  # run
+    session_errors=SessionErrors.WITH_START,  # read: the MAC layer returns OK although it sets error bits
     missed_start_undefined=True,  # run
+    undefined_group_sets_all=True,  # read: the status of the MAC layer
     mc_versions=("1.0.0",),
     class_b=False,  # the request is not handled
     first_f_cnt_16_bits=True,  # the MAC layer is LoRaMac-node's

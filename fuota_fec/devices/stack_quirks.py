@@ -10,12 +10,12 @@ from enum import StrEnum
 from typing import Literal, TypeAlias
 
 SetupCheck: TypeAlias = Literal[
-    "max_frags", "min_frag_size", "max_frag_size", "frag_size_multiple", "max_image_len", "padding"
+    "max_frags", "min_frag_size", "max_frag_size", "frag_size_multiple", "max_image_len", "padding", "no_frags"
 ]
-"""A limit of the profile, or padding that is longer than a fragment."""
+"""A limit of the profile, padding that is as long as a fragment, or a block without fragments."""
 
 ALL_CHECKS: tuple[SetupCheck, ...] = (
-    *("max_frags", "min_frag_size", "max_frag_size", "frag_size_multiple", "max_image_len", "padding"),
+    *("max_frags", "min_frag_size", "max_frag_size", "frag_size_multiple", "max_image_len", "padding", "no_frags"),
 )
 
 
@@ -30,6 +30,21 @@ class Overrun(StrEnum):
     """With the next coded fragment the block counts as complete, with wrong bytes, and the error bit is set."""
     FAILS = "fails"
     """With the next coded fragment the session ends without a block, and the error bit is set."""
+
+
+class SessionErrors(StrEnum):
+    """Answer to a class B or C session with a frequency or data rate that the region does not have."""
+
+    ALL = "all"
+    """Each error has its bit, beside those of group and start."""
+    REGION_FIRST = "region_first"
+    """Of a group that exists: the bits of frequency and data rate alone."""
+    WITH_START = "with_start"
+    """As region_first, but McGroupUndefined if the start has passed, else TimeToStart after the error bits."""
+    NO_STATUS = "no_status"
+    """The CID alone."""
+    UNCHECKED = "unchecked"
+    """The session is accepted."""
 
 
 class Deletion(StrEnum):
@@ -78,6 +93,9 @@ class StackQuirks:
     """Whether a block with a wrong MIC is passed to the application as complete."""
 
     # ---- TS005
+    session_errors: SessionErrors = SessionErrors.ALL
+    session_band_only: bool = False
+    """Whether a session may have every frequency from the lowest to the highest of the region, off its channels too."""
     class_b_hopping: bool | None = None
     """Whether DLFrequency 0 of a class B session (TS005 2.0.0) is taken for the region's ping slot channels."""
     sessions_2g4: bool | None = None

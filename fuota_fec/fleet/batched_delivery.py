@@ -118,7 +118,7 @@ class GroupDelivery:
         self._batched[position] = True
         self._begun[position] = False
         self._block_idx[position] = _NO_BLOCK
-        if not groups:
+        if not groups or device.hung:
             self._opens[position] = np.inf
             return
         [(group_id, group)] = groups
@@ -225,6 +225,8 @@ class GroupDelivery:
                 self._begun[members] = True
                 for nth, data in block.push(self._reception_idx[members], fragment):
                     completed[int(members[nth])] = data
+                if block.hangs:
+                    self._opens[members[block.hung[self._reception_idx[members]]]] = np.inf
         return completed
 
 

@@ -93,6 +93,14 @@ class BatchedReception:
             return self.detached.memory_full
         return self.block.memory_full(self.idx)
 
+    @property
+    def hung(self) -> bool:
+        return self.detached.hung if self.detached is not None else bool(self.block.hung[self.idx])
+
+    @property
+    def solved_rows(self) -> int:
+        return self.detached.solved_rows if self.detached is not None else self.block.solved_rows(self.idx)
+
 
 class BatchedBlock:
     """A block of n_frags × frag_size bytes in one TS004 dialect, and all its receptions.
@@ -107,6 +115,8 @@ class BatchedBlock:
         self.dialect = dialect
         self.open = True
         """New receptions may join."""
+        self.hangs = False
+        """A device hangs at the first coded fragment."""
         self.receptions: list[BatchedReception] = []
         self.n_received = np.zeros(0, np.int64)
         self.last_number = np.zeros(0, np.int64)
@@ -116,12 +126,15 @@ class BatchedBlock:
         self.complete = np.zeros(0, np.bool_)
         self.ended = np.zeros(0, np.bool_)
         self.memory_error = np.zeros(0, np.bool_)
+        self.hung = np.zeros(0, np.bool_)
         self.solvable = np.zeros(0, np.int64)
         self.detached = np.zeros(0, np.bool_)
         """The reception is replaced by the device's own."""
         self._reached = np.zeros(0, np.int64)
         self._late = np.zeros(0, np.int8)
         self._overrun = np.zeros(0, np.int8)
+        self._hangs = np.zeros(0, np.bool_)
+        """The reception hangs at its first coded fragment."""
         self._n_kept = np.zeros(0, np.int64)
         """Different fragments kept."""
         self._n_uncoded_words = _core.losses_len(n_frags)
@@ -145,6 +158,7 @@ class BatchedBlock:
         *,
         last_number: int = 0,
         memory_error: bool = False,
+        hangs: bool = False,
     ) -> BatchedReception:
         """A new reception, without fragments, for a device with these quirks."""
         idx = len(self.receptions)
@@ -155,6 +169,8 @@ class BatchedBlock:
         self._overrun[idx] = _OVERRUN.index(overrun)
         self.last_number[idx] = last_number
         self.memory_error[idx] = memory_error
+        self._hangs[idx] = hangs
+        self.hangs = self.hangs or hangs
         self.receptions.append(BatchedReception(self, idx))
         return self.receptions[idx]
 
@@ -171,6 +187,10 @@ class BatchedBlock:
     def missing(self, idx: int) -> int:
         """Independent fragments that a reception still needs."""
         return 0 if self.complete[idx] else self._as_reception(idx).missing
+
+    def solved_rows(self, idx: int) -> int:
+        """Losses of a reception that coded fragments have solved."""
+        return int(self.n_gaps[idx]) if self.complete[idx] else self._as_reception(idx).solved_rows
 
     def memory_full(self, idx: int) -> bool:
         """The error bit of a reception."""
@@ -197,6 +217,7 @@ class BatchedBlock:
             _OVERRUN[self._overrun[idx]],
             int(self.last_number[idx]),
             bool(self.memory_error[idx]),
+            bool(self._hangs[idx]),
         )
         fragments = self._fragments_of(idx)
         reached = int(self._reached[idx])
@@ -248,6 +269,11 @@ class BatchedBlock:
                 others = np.flatnonzero(~over)
                 completed += [(int(others[position]), data) for position, data in self.push(indices[others], fragment)]
                 return sorted(completed, key=lambda each: each[0])
+            hangs = self._hangs[indices]
+            if self.hangs and hangs.any():
+                self._hang(indices[hangs], n)
+                others = np.flatnonzero(~hangs)
+                return [(int(others[position]), data) for position, data in self.push(indices[others], fragment)]
         self.n_received[indices] += 1
         self.last_number[indices] = n
         arrived = min(n, self.n_frags + 1)
@@ -280,6 +306,12 @@ class BatchedBlock:
             (position, written(self.n_frags, self.frag_size, self._fragments_of(int(indices[position]))))
             for position in wrong.tolist()
         ]
+
+    def _hang(self, indices: Indices, n: int) -> None:
+        """Ends receptions whose devices never return from a coded fragment."""
+        self.n_received[indices] += 1
+        self.last_number[indices] = n
+        self.hung[indices] = self.ended[indices] = True
 
     def _push_each(self, indices: Indices, positions: Indices, fragment: DataFragment) -> list[tuple[int, bytes]]:
         """Pushes a fragment to detached receptions one by one."""
@@ -353,7 +385,7 @@ _ENDS = np.array([overrun in ENDS for overrun in _OVERRUN])
 """Whether a coded fragment ends a reception that has lost too many, by the position of its overrun."""
 _PER_RECEPTION = (
     *("n_received", "last_number", "n_lost", "n_gaps", "complete", "ended", "memory_error", "solvable", "detached"),
-    *("_reached", "_late", "_overrun", "_n_kept", "_lost"),
+    *("hung", "_reached", "_late", "_overrun", "_hangs", "_n_kept", "_lost"),
 )
 """Names of the arrays with an element per reception."""
 
@@ -382,10 +414,11 @@ class BatchedBlocks:
         *,
         last_number: int = 0,
         memory_error: bool = False,
+        hangs: bool = False,
     ) -> BatchedReception:
         """A new reception of a block of this shape."""
         shape = (n_frags, frag_size, dialect)
         block = self._blocks.get(shape)
         if block is None or not block.open:
             block = self._blocks[shape] = BatchedBlock(n_frags, frag_size, dialect)
-        return block.join(late, solvable, overrun, last_number=last_number, memory_error=memory_error)
+        return block.join(late, solvable, overrun, last_number=last_number, memory_error=memory_error, hangs=hangs)

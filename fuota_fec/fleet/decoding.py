@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
 
@@ -17,11 +18,15 @@ from fuota_fec.wire.fragmentation import DataFragment
 ERASED = b"\xff"
 """A byte of flash that was not written."""
 
+_Counts: TypeAlias = tuple[int, int, int, set[int]]
+"""Fragments received, fragments lost, the highest uncoded number, numbers lost."""
+
 
 @dataclass(slots=True)
 class Reception:
-    """A decoder and the fragments of a block that it received; `late`, `solvable` and `overrun` are quirks of the
-    device's stack. `last_number` and `memory_error` may be given: some stacks keep them from their last session.
+    """A decoder and the fragments of a block that it received; `late`, `solvable`, `overrun` and `hangs` are quirks of
+    the device's stack. `last_number`, `memory_error` and `solved_before` may be given: some stacks keep them from their
+    last session.
 
     Whether fragments determine a block does not depend on their contents. The decoder that follows the reception
     therefore has fragments of one byte, and the whole fragments are decoded once, when they determine the block.
@@ -41,6 +46,13 @@ class Reception:
     """Number of the fragment received last, kept or not."""
     memory_error: bool = False
     """A coded fragment was received after more losses than the memory can solve."""
+    hangs: bool = False
+    """The decoder never returns from a coded fragment."""
+    solved_before: int = 0
+    """Losses solved in earlier sessions, which the stack takes for some of this one."""
+    solved_rows: int = 0
+    """Losses solved by coded fragments, those of `solved_before` included."""
+    hung: bool = False
     n_received: int = 0
     n_lost: int = 0
     """Uncoded fragments that did not arrive in their turn."""
@@ -59,6 +71,10 @@ class Reception:
     def __post_init__(self) -> None:
         self._progress = Decoder(self.n_frags, 1, version=self.dialect)
 
+    def count_from(self, solved_before: int) -> None:
+        """Lets the count of solved losses begin with those of earlier sessions."""
+        self.solved_before = self.solved_rows = solved_before
+
     def push(self, fragment: DataFragment) -> bytes | None:
         """Takes a fragment of frag_size bytes. Returns the block, padding included, with the fragment that completes
         it, and None before and after."""
@@ -68,6 +84,9 @@ class Reception:
         self.last_number = fragment.n
         if fragment.n > self.n_frags and self._overrun and self.overrun in ENDS:
             return self._end_without_memory()
+        if fragment.n > self.n_frags and self.hangs:
+            self.hung = self.ended = True
+            return None
         number = self._number_of(fragment.n)
         if number is None or (not 1 <= number <= self.n_frags and self._overrun):
             return None
@@ -78,7 +97,13 @@ class Reception:
         assert self._progress is not None
         self._lost.discard(number)
         self._fragments.append(fragment)
-        return self._completed() if self._progress.push(number, b"\0") else None
+        missing = self._progress.missing
+        determined = self._progress.push(number, b"\0")
+        solves = number > self.n_frags and self._progress.missing < missing
+        self.solved_rows += solves
+        if self.solved_before and self.n_lost:
+            return self._end_early() if solves and self.solved_rows == self.n_lost else None
+        return self._completed() if determined else None
 
     def _completed(self) -> bytes:
         if isinstance(self._progress, RowSpace):
@@ -99,6 +124,12 @@ class Reception:
         if self.overrun is Overrun.FAILS:
             self.ended = True
             return None
+        block = written(self.n_frags, self.frag_size, self._fragments)
+        self._end()
+        return block
+
+    def _end_early(self) -> bytes | None:
+        """Ends the reception of a stack that takes the losses solved in earlier sessions for some of this one."""
         block = written(self.n_frags, self.frag_size, self._fragments)
         self._end()
         return block
@@ -153,21 +184,25 @@ class Reception:
         if fragments:
             numbers = np.array([fragment.n for fragment in fragments], np.uint32)
             self._progress.push_many(numbers, bytes(numbers.size))
+        self.solved_rows = self.solved_before + max(0, len(lost) - self._progress.missing)
 
     def __reduce__(self) -> tuple[object, ...]:
         settings = (self.n_frags, self.frag_size, self.dialect, self.late, self.solvable, self.overrun)
+        kept = (self.last_number, self.memory_error, self.hangs, self.solved_before, self.solved_rows)
         counts = (self.n_received, self.n_lost, self._reached, self._lost)
-        flags = (self.mic_error, self.ended, self.complete)
+        flags = (self.mic_error, self.ended, self.hung, self.complete)
         rows = self._progress if isinstance(self._progress, RowSpace) else None
         state = (self._fragments, counts, flags, rows)
-        return Reception, (*settings, self.last_number, self.memory_error), state
+        return Reception, (*settings, *kept), state
 
     def __setstate__(
         self,
-        state: tuple[list[DataFragment], tuple[int, int, int, set[int]], tuple[bool, bool, bool], RowSpace | None],
+        state: tuple[list[DataFragment], _Counts, tuple[bool, bool, bool, bool], RowSpace | None],
     ) -> None:
-        fragments, counts, (self.mic_error, self.ended, complete), rows = state
+        fragments, counts, (self.mic_error, self.ended, self.hung, complete), rows = state
+        solved_rows = self.solved_rows
         self.resume(fragments, *counts)
+        self.solved_rows = solved_rows
         if complete or rows is not None:
             self._progress = rows
 

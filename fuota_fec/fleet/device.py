@@ -49,6 +49,8 @@ class VirtualDevice(DeviceState):
         """
         if group is not None and not 0 <= group < N_GROUPS:
             raise ParameterError(f"group: {group} is not a McGroupID, expected 0 to {N_GROUPS - 1} or None")
+        if self.hung:
+            return
         self.write_back()
         for answer, delay in dispatch.handle(self, f_port, payload, now, group):
             self._queue(f_port, answer, now + delay)
@@ -58,6 +60,8 @@ class VirtualDevice(DeviceState):
     ) -> bool:
         """Receives a class B or C multicast frame, encrypted with `app_s_key`, if one of the device's groups is in
         session and accepts address, key and counter. Returns whether one did."""
+        if self.hung:
+            return False
         self.write_back()
         own_gps = self.own_gps(now)
         for group_id, group in self.groups.items():
@@ -71,6 +75,8 @@ class VirtualDevice(DeviceState):
 
     def next_due(self) -> float | None:
         """Time of the next uplink or reboot; None if none is planned."""
+        if self.hung:
+            return None
         due = self._uplinks[0][0] if self._uplinks else None
         for planned in (self.requested_reboot_due, self.own_reboot_due):
             if planned is not None and (due is None or planned < due):
@@ -82,6 +88,8 @@ class VirtualDevice(DeviceState):
 
     def advance(self, now: float) -> list[tuple[int, bytes]]:
         """Makes the reboots that are due by `now` and returns the (f_port, payload) of the uplinks that are due."""
+        if self.hung:
+            return []
         for planned in (self.requested_reboot_due, self.own_reboot_due):
             if planned is not None and planned <= now:
                 self._reboot(planned)
@@ -110,6 +118,7 @@ class VirtualDevice(DeviceState):
     def _reboot(self, now: float) -> None:
         self.plan_reboot(None)
         self.n_reboots += 1
+        self.reset_decoders = set(self.decoders)
         release = self.stored_release()
         if release is None:
             return

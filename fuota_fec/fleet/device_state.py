@@ -20,6 +20,7 @@ from fuota_fec.errors import ParameterError
 from fuota_fec.fleet.batched_reception import BatchedBlocks
 from fuota_fec.fleet.quirks import AS_SPECIFIED
 from fuota_fec.fleet.reception import BlockReception
+from fuota_fec.radio.regions import region
 from fuota_fec.wire.clock import gps_from_unix
 from fuota_fec.wire.dialects import one_dialect
 from fuota_fec.wire.fragmentation import DataFragment, FragSessionSetupReq
@@ -151,6 +152,8 @@ class DeviceState:
     rng: np.random.Generator
     profile: DeviceProfile = AS_SPECIFIED
     """The device's stack: where it differs from the specifications."""
+    region: str = ""
+    """Name of the device's region. Without it the device takes every frequency and data rate of a session."""
     lorawan: str = "1.0"
     dialect: str = ""
     """TS004 version; by default the first of the profile."""
@@ -189,6 +192,9 @@ class DeviceState:
     """FragIndex → session."""
     decoders: dict[int, BlockReception] = field(default_factory=dict)
     """Number of a decoder → its last use. Sessions may share a decoder."""
+    reset_decoders: set[int] = field(default_factory=set)
+    """Numbers of the decoders whose last session was set up before the last reboot: no count of it outlives the next
+    setup."""
     context: OneContext = field(default_factory=OneContext)
     """Of a stack with one context."""
     last_session_cnt: dict[int, int] = field(default_factory=dict)
@@ -209,6 +215,8 @@ class DeviceState:
             if value not in known:
                 stack = f"profile {self.profile.name!r}, expected {' or '.join(map(repr, known))}"
                 raise ParameterError(f"device {self.dev_eui}: {name}: {value!r} is not a version of {stack}")
+        if self.region:
+            self.region = region(self.region).name
         if self.reboots_alone is None:
             self.reboots_alone = self.profile.reboots_alone is not False
 
@@ -221,6 +229,11 @@ class DeviceState:
     def own_gps(self, now: float) -> float:
         """GPS seconds shown by the device's clock."""
         return gps_from_unix(now) + self.clock_error
+
+    @property
+    def hung(self) -> bool:
+        """Whether the device hangs in its decoder: it neither receives nor sends until a power cycle."""
+        return self.profile.hangs_from is not None and any(decoder.hung for decoder in self.decoders.values())
 
     # ---- sessions --------------------------------------------------------------------------------------------
 

@@ -53,6 +53,14 @@ class BlockReception(Protocol):
     def memory_full(self) -> bool:
         """The error bit: more uncoded fragments are lost than the memory of the stack can solve, or were lost once."""
 
+    @property
+    def hung(self) -> bool:
+        """The decoder never returned from a coded fragment, and the device does nothing any more."""
+
+    @property
+    def solved_rows(self) -> int:
+        """Losses that coded fragments have solved, as a stack counts them that never resets its count."""
+
     def push(self, fragment: DataFragment) -> bytes | None:
         """Takes a fragment of frag_size bytes. Returns the block, padding included, with the fragment that completes
         it, and None before and after."""

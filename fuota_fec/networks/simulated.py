@@ -343,7 +343,10 @@ class SimulatedNetwork:
     # ---- the devices -------------------------------------------------------------------------------------
 
     def _on_periodic(self, station: Station, now: float) -> None:
-        """Sends an uplink of the application."""
+        """Sends an uplink of the application, unless the device hangs."""
+        if station.device.hung:
+            station.periodic = _FAR
+            return
         period = station.device.uplink_period * (1 + JITTER * float(self._rng.uniform(-1, 1)))
         self._schedule_periodic(station, now + period)
         self._uplink(station, APPLICATION_PORT, b"\x00", now)

@@ -125,6 +125,18 @@ class Region:
             raise ParameterError(f"frequency_hz: {frequency_hz} Hz is in no sub-band of {self.name}, expected {known}")
         return min(bands, key=lambda band: band.duty_cycle)
 
+    def has_channel(self, frequency_hz: int) -> bool:
+        """Whether a frequency is a downlink channel of the raster, or in a sub-band where the region has no raster."""
+        if self.channels:
+            return any(frequency_hz in channels for channels in self.channels)
+        return any(low <= frequency_hz <= high for low, high in self._spans())
+
+    @property
+    def band(self) -> tuple[int, int]:
+        """Lowest and highest frequency of the region, Hz."""
+        spans = self._spans()
+        return spans[0][0], spans[-1][1]
+
     def check_downlink(self, frequency_hz: int, dr: int) -> None:
         """ParameterError, with what would be right, unless a downlink may have this centre frequency and data rate.
 

@@ -105,7 +105,7 @@ def test_what_the_numbers_of_a_status_answer_mean() -> None:
     }
     assert _names(received_count=ReceivedCount.LAST_NUMBER_LESS_LOST) == {"lbm", "lbm-1100"}
     assert _names(missing_count=MissingCount.NEEDED_OR_ONE) == {"lbm", "lbm-1100"}
-    assert _names(answers_status=False) == {"actility-l476"}
+    assert _names(answers_status=False) == {"actility-l476", "mbed"}
 
 
 def test_layouts_of_status_answers() -> None:

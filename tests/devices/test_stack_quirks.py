@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from fuota_fec.devices.profiles import PROFILES, profile
-from fuota_fec.devices.stack_quirks import Deletion, Overrun, StackQuirks
+from fuota_fec.devices.stack_quirks import Deletion, Overrun, SessionErrors, StackQuirks
 from fuota_fec.errors import ParameterError
 
 
@@ -38,6 +38,14 @@ def test_the_generic_profile_has_no_quirk() -> None:
         ({"status_silences": True}, {"actility-l476"}),
         ({"stores_wrong_mic": True}, {"lbm"}),
         ({"missed_start_undefined": True}, {"loramac-node", "actility-l476", "st"}),
+        ({"session_errors": SessionErrors.REGION_FIRST}, {"loramac-node", "st", "st-v2"}),
+        ({"session_errors": SessionErrors.WITH_START}, {"actility-l476"}),
+        ({"session_errors": SessionErrors.NO_STATUS}, {"zephyr", "zephyr-lowmem"}),
+        (
+            {"undefined_group_sets_all": True},
+            {"loramac-node", "st", "st-v2", "actility-l476", "zephyr", "zephyr-lowmem"},
+        ),
+        ({"session_band_only": True}, {"lbm"}),
         ({"version_order": "big"}, {"st", "st-v2"}),
         ({"leap_seconds": False}, {"loramac-node", "st", "st-v2"}),
     ],

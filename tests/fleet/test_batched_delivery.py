@@ -29,11 +29,14 @@ APP_S_KEYS = tuple(keys.mc_app_s_key(MC_KEY, address) for address in ADDRESSES)
 IMAGE = bytes(range(50, 143))
 """93 bytes: ten fragments of 10 with 7 bytes of padding."""
 N_FRAGS = 10
+N_DEVICES = 8
 PORTS = {"multicast": 200, "fragmentation": 201, "clock": 202, "firmware": 203}
 STACKS = (
     AS_SPECIFIED,
     replace(AS_SPECIFIED, name="dropping", late_uncoded=LateUncoded.DROPPED, n_decoders=1, max_losses=3),
     replace(AS_SPECIFIED, name="corrupting", late_uncoded=LateUncoded.CORRUPTS, first_f_cnt_16_bits=True),
+    replace(AS_SPECIFIED, name="hanging", late_uncoded=LateUncoded.DROPPED, n_decoders=1, hangs_from=N_FRAGS),
+    replace(AS_SPECIFIED, name="once", late_uncoded=LateUncoded.DROPPED, n_decoders=1, second_session_fails=True),
 )
 
 
@@ -42,7 +45,7 @@ def port_of(command: Command) -> int:
 
 
 class Fleet:
-    """Six devices and two multicast groups, of which one has two deliveries. Batched or not, they receive the same."""
+    """Eight devices and two multicast groups, one of them with two deliveries. Batched or not, they hear the same."""
 
     def __init__(self, batched: bool, version: str) -> None:
         batch = BatchedBlocks() if batched else None
@@ -55,11 +58,11 @@ class Fleet:
                 releases={hashlib.sha256(IMAGE).digest(): 2},
                 rng=np.random.default_rng(i),
                 profile=STACKS[i % len(STACKS)],
-                batch=batch if i < 5 else None,
+                batch=batch if i < N_DEVICES - 1 else None,
                 version=version,
                 clock_error=i - 2.0,
             )
-            for i in range(6)
+            for i in range(N_DEVICES)
         ]
         self.deliveries = [GroupDelivery(self.devices, ADDRESSES[i], APP_S_KEYS[i]) for i in (0, 1, 0)]
         self.heard: list[Any] = []
@@ -148,7 +151,7 @@ def test_batched_and_single_devices_do_the_same_whatever_happens(data: st.DataOb
             for command in commands:
                 fleet.send(number, command)
 
-    for number in range(6):
+    for number in range(N_DEVICES):
         for group in (0, 1):
             if rng.random() < 0.9:
                 wide = {"max_mc_fcnt": 2**20}
@@ -157,7 +160,7 @@ def test_batched_and_single_devices_do_the_same_whatever_happens(data: st.DataOb
             everybody(number, frag_setup(number, version))
     n = 0
     for step in range(60):
-        number, draw = int(rng.integers(6)), rng.random()
+        number, draw = int(rng.integers(N_DEVICES)), rng.random()
         now = fleets[0].now
         if draw < disorder:
             commands: list[Command] = [
@@ -185,7 +188,7 @@ def test_batched_and_single_devices_do_the_same_whatever_happens(data: st.DataOb
             )
         group = int(rng.random() < disorder)
         f_cnt[group] += 1 if rng.random() > disorder else int(rng.integers(-2, 5))
-        reached = (rng.random(6) < 0.9).tolist()
+        reached = (rng.random(N_DEVICES) < 0.9).tolist()
         by = 2 if group == 0 and rng.random() < disorder else group
         for fleet in fleets:
             fleet.cast(by, bytes(payload), max(f_cnt[group], 0), reached)
@@ -202,30 +205,30 @@ def test_batched_and_single_devices_do_the_same_whatever_happens(data: st.DataOb
 
 def test_a_closed_delivery_has_written_everything_back() -> None:
     fleet = Fleet(True, "1.0.0")
-    for number in range(6):
+    for number in range(N_DEVICES):
         fleet.send(number, group_setup(number, 0))
         fleet.send(number, session(NOW, 10))
         fleet.send(number, frag_setup(number, "1.0.0"))
     fleet.now += 20
-    fleet.cast(0, bytes(ff.prepare(IMAGE, 10).frame(1)), 7, [True] * 6)
+    fleet.cast(0, bytes(ff.prepare(IMAGE, 10).frame(1)), 7, [True] * N_DEVICES)
     for delivery in fleet.deliveries:
         delivery.close()
-    assert [device.groups[0].min_f_cnt for device in fleet.devices] == [8] * 6
+    assert [device.groups[0].min_f_cnt for device in fleet.devices] == [8] * N_DEVICES
     assert all(device.sessions[0].begun for device in fleet.devices)
     for device in fleet.devices:
         device.groups[0].min_f_cnt = 3
         device.write_back()
-    assert [device.groups[0].min_f_cnt for device in fleet.devices] == [3] * 6
+    assert [device.groups[0].min_f_cnt for device in fleet.devices] == [3] * N_DEVICES
 
 
 @pytest.mark.parametrize("port", [201, 77])
 def test_fragments_on_another_port_reach_no_decoder(port) -> None:
     fleet = Fleet(True, "1.0.0")
-    for number in range(6):
+    for number in range(N_DEVICES):
         fleet.send(number, group_setup(number, 0))
         fleet.send(number, session(NOW, 10))
         fleet.send(number, frag_setup(number, "1.0.0"))
     fleet.now += 20
-    fleet.cast(0, bytes(ff.prepare(IMAGE, 10).frame(1)), 7, [True] * 6, port)
-    assert [device.sessions[0].reception.n_received for device in fleet.devices] == [int(port == 201)] * 6
-    assert [state[0][0].min_f_cnt for state in fleet.state()] == [8] * 6
+    fleet.cast(0, bytes(ff.prepare(IMAGE, 10).frame(1)), 7, [True] * N_DEVICES, port)
+    assert [device.sessions[0].reception.n_received for device in fleet.devices] == [int(port == 201)] * N_DEVICES
+    assert [state[0][0].min_f_cnt for state in fleet.state()] == [8] * N_DEVICES

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 import fuota_fec as ff
 from fuota_fec.devices.profiles import LateUncoded
-from fuota_fec.fleet.batched_reception import BatchedBlock, BatchedBlocks
+from fuota_fec.devices.stack_quirks import Overrun
+from fuota_fec.fleet.batched_reception import BatchedBlock, BatchedBlocks, BatchedReception
 from fuota_fec.fleet.decoding import Reception
 from fuota_fec.fleet.reception import BlockReception
 from fuota_fec.wire.fragmentation import DataFragment
@@ -27,8 +28,25 @@ def fragments_of(n_frags: int, n_coded: int, version: str, data: bytes = IMAGE) 
     return [DataFragment(frag_index=0, n=i, payload=payload) for i, payload in enumerate(payloads, 1)]
 
 
-QUIRKS = [(late, solvable) for late in LateUncoded for solvable in (None, 0, 2)]
-COUNTS = ("n_received", "last_number", "n_lost", "complete", "missing", "memory_full", "n_frags", "frag_size")
+QUIRKS = [
+    *((late, solvable, Overrun.FLAGGED, False) for late in LateUncoded for solvable in (None, 0, 2)),
+    *((LateUncoded.DROPPED, solvable, overrun, True) for solvable in (None, 2) for overrun in Overrun),
+]
+"""Late fragments, losses that can be solved, effect of more, and whether a coded fragment hangs the device."""
+COUNTS = (
+    *("n_received", "last_number", "n_lost", "complete", "ended", "hung", "missing", "memory_full"),
+    *("n_frags", "frag_size"),
+)
+
+
+def joined(block: BatchedBlock, quirks: tuple[LateUncoded, int | None, Overrun, bool]) -> BatchedReception:
+    late, solvable, overrun, hangs = quirks
+    return block.join(late, solvable, overrun, hangs=hangs)
+
+
+def alone_with(n_frags: int, version: str, quirks: tuple[LateUncoded, int | None, Overrun, bool]) -> Reception:
+    late, solvable, overrun, hangs = quirks
+    return Reception(n_frags, SIZE, version, late, solvable, overrun, hangs=hangs)
 
 
 def counts(reception: BlockReception) -> list[Any]:
@@ -54,8 +72,8 @@ def test_every_batched_reception_equals_a_reception_of_its_own(data: st.DataObje
     far = DataFragment(frag_index=0, n=16383, payload=bytes(row))
     quirks = data.draw(st.lists(st.sampled_from(QUIRKS), min_size=1, max_size=6))
     batched = BatchedBlock(n_frags, SIZE, version)
-    receptions = [batched.join(*each) for each in quirks]
-    alone = [Reception(n_frags, SIZE, version, *each) for each in quirks]
+    receptions = [joined(batched, each) for each in quirks]
+    alone = [alone_with(n_frags, version, each) for each in quirks]
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
     order = [*range(n_frags + n_coded)] if in_order else rng.integers(0, n_frags + n_coded, 3 * n_frags + 30).tolist()
     second_block_at = data.draw(st.none() | st.integers(0, len(order)))
@@ -65,7 +83,7 @@ def test_every_batched_reception_equals_a_reception_of_its_own(data: st.DataObje
             fragment = other[nth]
         if not in_order and rng.random() < 0.03:
             fragment = far
-        hears = [i for i in range(len(receptions)) if rng.random() < 0.8 and not alone[i].complete]
+        hears = [i for i in range(len(receptions)) if rng.random() < 0.8 and not alone[i].ended]
         expected = [(i, alone[i].push(fragment)) for i in hears]
         together = [i for i in hears if receptions[i].detached is None]
         if rng.random() < 0.8:
@@ -84,9 +102,9 @@ def test_every_batched_reception_equals_a_reception_of_its_own(data: st.DataObje
         if rng.random() < 0.1:
             batched, receptions = pickle.loads(pickle.dumps((batched, receptions)))
         if rng.random() < 0.05:
-            late, solvable = QUIRKS[int(rng.integers(len(QUIRKS)))]
-            receptions.append(batched.join(late, solvable))
-            alone.append(Reception(n_frags, SIZE, version, late, solvable))
+            more = QUIRKS[int(rng.integers(len(QUIRKS)))]
+            receptions.append(joined(batched, more))
+            alone.append(alone_with(n_frags, version, more))
 
 
 def test_a_batched_block_is_decoded_once_and_shared() -> None:
@@ -126,3 +144,15 @@ def test_blocks_of_another_shape_or_content_are_batched_apart() -> None:
     first.push(DataFragment(frag_index=0, n=1, payload=bytes(SIZE)))
     first.push(DataFragment(frag_index=0, n=1, payload=b"another"))
     assert blocks.join(5, SIZE, "1.0.0", LateUncoded.ACCEPTED, None).block is not first.block
+
+
+@given(loss=st.floats(0, 0.4), seed=st.integers(0, 2**32))
+def test_losses_solved_are_counted_in_order_of_sending(loss: float, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    batched = BatchedBlock(20, SIZE, "1.0.0").join(LateUncoded.DROPPED, None)
+    alone = Reception(20, SIZE, "1.0.0", LateUncoded.DROPPED)
+    for fragment in fragments_of(20, 15, "1.0.0"):
+        if rng.random() >= loss and not alone.ended:
+            assert batched.push(fragment) == alone.push(fragment)
+            assert batched.solved_rows == alone.solved_rows
+    assert alone.solved_rows == alone.n_lost or not alone.complete

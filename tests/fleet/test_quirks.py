@@ -131,11 +131,6 @@ def small(**changes: Any) -> DeviceProfile:
 # ---- recorded stacks -------------------------------------------------------------------------------------
 
 NOT_MODELLED = {
-    ("TS005", "bad DR"),  # Which frequencies and data rates a device has is not known.
-    ("TS005", "bad frequency"),
-    ("TS005", "both"),
-    ("TS005", "undefined group, bad frequency and DR"),
-    ("TS005", "frequency 0"),
     ("TS006", "countdown"),  # The profile names the one request to be used.
     ("TS006", "countdown cancel"),
     ("TS006", "wrong hardware"),  # An image has no hardware version here.
@@ -151,6 +146,7 @@ def test_lbm_answers_as_the_recorded_dialogs(dialog) -> None:
     stack = profile("lbm")
     device = device_of(
         stack,
+        region="EU868",
         version=version,
         mc_version=version,
         fw_version=0x11223344,

@@ -7,6 +7,7 @@ import itertools
 import math
 import pickle
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -123,6 +124,21 @@ def test_devices_send_an_uplink_once_per_period() -> None:
         assert 9 <= len(times) <= 12
         assert all(90 <= b - a <= 110 for a, b in itertools.pairwise(times))
     assert {item.f_port for _, item in inputs} == {APPLICATION_PORT}
+
+
+def test_a_device_that_hangs_sends_no_uplink_and_no_downlink_leaves_for_it() -> None:
+    net = network(2)
+    hung, other = net.devices.values()
+    hung.profile = replace(hung.profile, hangs_from=2)
+    assert len(run(net, START + 300)) > 4
+    block = ff.prepare(bytes(30), 10, n_coded=1)
+    hung.receive(201, block.setup_request(mc_group_bit_mask=1, block_ack_delay=0).encode(), START + 300)
+    hung.receive(201, bytes(block.frame(2)), START + 300)
+    hung.receive(201, bytes(block.frame(4)), START + 300)
+    net.submit(unicast(device=1), START + 300)
+    assert {item.dev_eui for _, item in run(net, START + 3000)} == {other.dev_eui}
+    assert [payload for _, payload in hung.unicast if payload == ASK] == []
+    assert net.deadline() is not None
 
 
 def test_a_unicast_leaves_after_an_uplink_and_is_then_reported() -> None:

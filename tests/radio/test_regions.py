@@ -505,3 +505,37 @@ def test_no_revision_allows_more_than_the_latest(name: str) -> None:
                     place.max_app_payload(rate.dr, repeater=repeater, revision=revision) <= latest
                     for revision in REVISIONS
                 )
+
+
+# --- Channels and bands that devices take ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "frequency_hz", "has"),
+    [
+        ("EU868", 868_600_000, True),
+        ("EU868", 868_600_100, False),
+        ("EU868", 869_400_000, True),
+        ("AU915", 923_300_000, True),
+        ("AU915", 923_400_000, False),
+        ("KR920", 923_300_000, True),
+        ("KR920", 923_300_001, False),
+    ],
+)
+def test_a_channel_is_on_the_raster_or_in_a_sub_band(name, frequency_hz, has):
+    assert region(name).has_channel(frequency_hz) is has
+
+
+@pytest.mark.parametrize("area", REGIONS.values(), ids=lambda area: area.name)
+def test_every_downlink_channel_is_one_that_devices_take(area):
+    low, high = area.band
+    for frequency_hz in (area.rx2_frequency_hz, area.ping_slot.frequency_hz):
+        if frequency_hz is not None:
+            area.check_downlink(frequency_hz, area.rx2_dr)
+            assert area.has_channel(frequency_hz)
+            assert low <= frequency_hz <= high
+
+
+def test_the_band_reaches_from_the_lowest_to_the_highest_frequency():
+    assert region("EU868").band == (863_000_000, 870_000_000)
+    assert region("US915").band == (902_000_000, 928_000_000)

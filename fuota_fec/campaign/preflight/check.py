@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from fuota_fec.campaign.config import CampaignConfig, Device, Group
+from fuota_fec.campaign.facts import Known
 from fuota_fec.campaign.messages import NetworkCapabilities
 from fuota_fec.campaign.plan import GroupPlan, Plan
 from fuota_fec.campaign.preflight.context import Context
@@ -27,12 +28,14 @@ def find(
     *,
     now: float | None = None,
     network: NetworkCapabilities | None = None,
+    known: Known | None = None,
     root_key_known: Callable[[Device], bool] = lambda _: True,
     mc_key_known: Callable[[Group], bool] = lambda _: True,
 ) -> list[Finding]:
     """Findings of all rules: refusals first, then warnings, then what to expect.
 
-    With `now`, a Unix time, configured times of day are checked too; with `network`, its capabilities.
+    With `now`, a Unix time, configured times of day are checked too; with `network`, its capabilities; with `known`,
+    the registry's facts about the devices.
     """
     context = Context(
         config=config,
@@ -40,6 +43,7 @@ def find(
         image_len=image_len,
         now=now,
         network=network,
+        known=known or Known(),
         root_key_known=root_key_known,
         mc_key_known=mc_key_known,
     )

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Literal
 
 from fuota_fec.campaign.config import CampaignConfig, Device, Group
+from fuota_fec.campaign.facts import Known, KnownDevice
 from fuota_fec.campaign.messages import NetworkCapabilities
 from fuota_fec.campaign.plan import GroupPlan, Plan
 from fuota_fec.devices.profiles import DeviceProfile
@@ -27,6 +28,8 @@ class DeviceTraits:
     lorawan: Literal["1.0", "1.1"]
     downlink_dr: int | None
     root_key_known: bool
+    earlier_session: bool = False
+    """The registry has a fragmentation session of an earlier campaign that was not deleted."""
 
 
 @dataclass(frozen=True, kw_only=True)  # Not slotted: cached properties need a __dict__.
@@ -39,6 +42,8 @@ class Context:
     now: float | None
     """Unix time of the check; None: times of day are not looked at."""
     network: NetworkCapabilities | None
+    known: Known = field(default_factory=Known)
+    """Facts of the registry."""
     root_key_known: Callable[[Device], bool]
     mc_key_known: Callable[[Group], bool]
 
@@ -80,6 +85,7 @@ class Context:
     def alike(self, group: str) -> dict[DeviceTraits, list[str]]:
         """DevEUIs of a group's devices by their traits."""
         alike: dict[DeviceTraits, list[str]] = {}
+        nothing = KnownDevice()
         for device in self.devices[group]:
             traits = DeviceTraits(
                 profile_name=device.profile,
@@ -87,6 +93,7 @@ class Context:
                 lorawan=device.lorawan,
                 downlink_dr=device.downlink_dr,
                 root_key_known=self.root_key_known(device),
+                earlier_session=self.known.devices.get(device.dev_eui, nothing).session_open,
             )
             alike.setdefault(traits, []).append(device.dev_eui)
         return alike

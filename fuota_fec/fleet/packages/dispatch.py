@@ -15,7 +15,12 @@ from fuota_fec.fleet.device_state import DeviceState
 from fuota_fec.fleet.packages import one_context
 from fuota_fec.fleet.packages.clock import CLOCK
 from fuota_fec.fleet.packages.firmware import FIRMWARE
-from fuota_fec.fleet.packages.fragmentation import FRAGMENTATION, receive_fragment
+from fuota_fec.fleet.packages.fragmentation import (
+    FRAGMENTATION,
+    receive_fragment,
+    set_up_nothing,
+    setup_without_frags,
+)
 from fuota_fec.fleet.packages.multicast import MULTICAST
 from fuota_fec.fleet.packages.package import Answers, Package
 from fuota_fec.fleet.quirks import understands
@@ -37,7 +42,9 @@ def handle(state: DeviceState, f_port: int, payload: bytes, now: float, group: i
     if package is FRAGMENTATION and state.profile.one_context:
         return one_context.read(state, payload, now)
     version = package.version_of(state)
-    commands, garbled = _read(package, payload, version)
+    commands, rest = _read(package, payload, version)
+    setup = setup_without_frags(state, rest) if rest and package is FRAGMENTATION and group is None else None
+    garbled = bool(rest) and setup is None
     if garbled:
         state.n_garbage += 1
     answers: list[tuple[Command, float]] = []
@@ -53,6 +60,8 @@ def handle(state: DeviceState, f_port: int, payload: bytes, now: float, group: i
             answers.append((answer, state.answer_delay()))
         elif (handler := package.handlers.get(kind)) is not None and understands(state.profile, kind):
             answers += handler(state, command, now)
+    if setup is not None:
+        answers += set_up_nothing(state, setup, now)
     if package is FRAGMENTATION:
         return _sent(state.profile, commands, answers, garbled=garbled)
     return answers
@@ -81,19 +90,19 @@ def fragment_in(payload: bytes) -> DataFragment | None:
     """The fragment in a payload that is one DataFragment, the same in either dialect; None for any other payload."""
     if payload[:1] != _DATA_FRAGMENT:
         return None
-    commands, garbled = _read(FRAGMENTATION, payload, "1.0.0")
-    [fragment] = commands if len(commands) == 1 and not garbled else [None]
+    commands, rest = _read(FRAGMENTATION, payload, "1.0.0")
+    [fragment] = commands if len(commands) == 1 and not rest else [None]
     return fragment if isinstance(fragment, DataFragment) else None
 
 
 @lru_cache(maxsize=64)
-def _read(package: Package, payload: bytes, version: str) -> tuple[tuple[Command, ...], bool]:
-    """The commands of a payload, and whether a part of it cannot be decoded. A multicast frame is decoded once, and all
-    its devices share the fragment."""
+def _read(package: Package, payload: bytes, version: str) -> tuple[tuple[Command, ...], bytes]:
+    """The commands of a payload, and its rest from the first one that cannot be decoded. A multicast frame is decoded
+    once, and all its devices share the fragment."""
     try:
-        return tuple(package.decode(payload, uplink=False, version=version)), False
+        return tuple(package.decode(payload, uplink=False, version=version)), b""
     except WireError as error:
-        return tuple(error.commands), True
+        return tuple(error.commands), payload[error.offset :]
 
 
 def _package_at(ports: Ports, f_port: int) -> Package | None:

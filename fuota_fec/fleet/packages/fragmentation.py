@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from fuota_fec.devices.stack_quirks import Deletion
+from fuota_fec.errors import WireError
 from fuota_fec.fleet.decoding import Reception
 from fuota_fec.fleet.device_state import DeviceState, FragSession
 from fuota_fec.fleet.packages.package import Answers, Package
@@ -13,6 +14,12 @@ from fuota_fec.fleet.reception import BlockReception
 from fuota_fec.wire import fragmentation, keys
 from fuota_fec.wire.commands import Command, UnknownCommand
 from fuota_fec.wire.fragmentation import MAX_MISSING_FRAG
+
+_SETUP = bytes((fragmentation.FragSessionSetupReq.CID,))
+_SETUP_LEN = {"1.0.0": 11, "2.0.0": 17}
+"""Bytes of FragSessionSetupReq, by dialect."""
+_NB_FRAG = slice(2, 4)
+"""NbFrag in these bytes."""
 
 # ---- sessions --------------------------------------------------------------------------------------------
 
@@ -37,13 +44,42 @@ def _frag_session_setup(state: DeviceState, command: fragmentation.FragSessionSe
     yield answer, state.answer_delay()
 
 
+def setup_without_frags(state: DeviceState, payload: bytes) -> fragmentation.FragSessionSetupReq | None:
+    """The FragSessionSetupReq of NbFrag 0 with which a payload begins, as if its NbFrag were 1; None if there is none,
+    or the stack refuses it."""
+    length = _SETUP_LEN[state.dialect]
+    if "no_frags" in state.profile.setup_checks or payload[:1] != _SETUP:
+        return None
+    if len(payload) < length or any(payload[_NB_FRAG]):
+        return None
+    one = payload[: _NB_FRAG.start] + b"\1\0" + payload[_NB_FRAG.stop : length]
+    try:
+        [command] = fragmentation.decode(one, uplink=False, version=state.dialect)
+    except WireError:
+        return None
+    return command if isinstance(command, fragmentation.FragSessionSetupReq) else None
+
+
+def set_up_nothing(state: DeviceState, command: fragmentation.FragSessionSetupReq, now: float) -> Answers:
+    """Carries out such a request: the session is replaced by one of which nothing can be received."""
+    for answer, delay in _frag_session_setup(state, command, now):
+        if answer == fragmentation.FragSessionSetupAns(frag_index=command.frag_index):
+            state.close_session(command.frag_index)
+        yield answer, delay
+
+
 def open_session(state: DeviceState, setup: fragmentation.FragSessionSetupReq) -> None:
-    """Opens a session. Other sessions with the same decoder lose their fragments and take the shape of its block."""
+    """Opens a session. Other sessions with the same decoder lose their fragments and take the shape of its block.
+
+    A decoder that goes on with a count of its last session is one of the device's own.
+    """
     profile = state.profile
-    make = Reception if state.batch is None else state.batch.join
     solvable = profile.solvable_losses(setup.nb_frag)
     number = setup.frag_index % profile.n_decoders
-    last = state.decoders.get(number)
+    last = None if number in state.reset_decoders else state.decoders.get(number)
+    state.reset_decoders.discard(number)
+    solved_before = last.solved_rows if last is not None and profile.second_session_fails else 0
+    make = Reception if state.batch is None or solved_before else state.batch.join
     reception = make(
         setup.nb_frag,
         setup.frag_size,
@@ -53,7 +89,10 @@ def open_session(state: DeviceState, setup: fragmentation.FragSessionSetupReq) -
         profile.overrun,
         last_number=last.last_number if last is not None and profile.counts_outlive_setup else 0,
         memory_error=last is not None and last.memory_full and profile.memory_error_outlives_setup,
+        hangs=profile.hangs_from is not None and setup.nb_frag >= profile.hangs_from,
     )
+    if isinstance(reception, Reception):
+        reception.count_from(solved_before)
     state.close_session(setup.frag_index)
     for frag_index, session in state.sessions.items():
         if frag_index % profile.n_decoders == number:

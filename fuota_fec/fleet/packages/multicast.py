@@ -6,6 +6,7 @@ import math
 
 from fuota_fec.fleet.device_state import DeviceState, JoinedGroup, group_key
 from fuota_fec.fleet.packages.package import Answers, Package
+from fuota_fec.fleet.packages.session_errors import channel_errors, errors_found, refused
 from fuota_fec.wire import keys, multicast
 from fuota_fec.wire.clock import GPS_EPOCH, gps_difference, gps_to_wire
 
@@ -73,27 +74,19 @@ def _session(
     """
     profile = state.profile
     delay = state.answer_delay()
-    group = state.groups.get(command.mc_group_id)
+    group, region_errors = state.groups.get(command.mc_group_id), channel_errors(state, command)
     own_gps = state.own_gps(now + delay)
     time_to_start = gps_difference(command.session_time, gps_to_wire(own_gps))
     missed = state.clock_set and time_to_start < profile.missed_start_undefined
-    if group is None or missed:
-        all_errors = group is None and profile.undefined_group_sets_all
-        yield (
-            answer(
-                mc_group_id=command.mc_group_id,
-                dr_error=all_errors,
-                freq_error=all_errors,
-                mc_group_undefined=group is None or profile.missed_start_undefined,
-                start_missed=missed and not profile.missed_start_undefined,
-            ),
-            delay,
-        )
+    shown = _shown(state, command.session_time, time_to_start)
+    errors = errors_found(profile, region_errors, undefined=group is None, missed=missed)
+    if group is None or any(errors):
+        yield refused(profile, answer, command.mc_group_id, errors, shown), delay
         return
     if not state.clock_set and profile.unset_clock_counts:
         time_to_start = (command.session_time + GPS_EPOCH) * 1000 % 2**32 // 1000
     elif not state.clock_set:
-        yield answer(mc_group_id=command.mc_group_id, time_to_start=multicast.TIME_TO_START_UNKNOWN), delay
+        yield answer(mc_group_id=command.mc_group_id, time_to_start=shown), delay
         return
     group.opens = float(math.floor(own_gps) + time_to_start)
     group.closes = group.opens + duration
@@ -103,10 +96,16 @@ def _session(
         group.device_class, group.periodicity = "B", command.periodicity
     else:
         group.device_class, group.periodicity = "C", 0
-    shown = min(time_to_start, multicast.TIME_TO_START_UNKNOWN)
-    if not state.clock_set:
-        shown = (command.session_time + GPS_EPOCH) & multicast.TIME_TO_START_UNKNOWN
     yield answer(mc_group_id=command.mc_group_id, time_to_start=shown), delay
+
+
+def _shown(state: DeviceState, session_time: int, time_to_start: int) -> int:
+    """TimeToStart as it is answered."""
+    if state.clock_set:
+        return min(time_to_start, multicast.TIME_TO_START_UNKNOWN)
+    if state.profile.unset_clock_counts:
+        return (session_time + GPS_EPOCH) & multicast.TIME_TO_START_UNKNOWN
+    return multicast.TIME_TO_START_UNKNOWN
 
 
 MULTICAST = Package(

@@ -103,6 +103,8 @@ class _Reader:
                 cid = bytes((fragmentation.FragSessionSetupReq.CID,))
                 open_session(state, fragmentation.FragSessionSetupReq.from_bytes(cid + request))
                 context.n_other = 0
+            else:
+                state.close_session(frag_index)
 
     def delete(self) -> None:
         state = self.state

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from fuota_fec.campaign.own_limit import own_limit
 from fuota_fec.campaign.plan import GroupPlan
 from fuota_fec.campaign.preflight.context import ANY, FIRMWARE, TRANSFER, Context, DeviceTraits, n_counters
-from fuota_fec.campaign.preflight.finding import Finding, Findings, Severity, refuse, warn
+from fuota_fec.campaign.preflight.finding import Finding, Findings, Severity, info, refuse, warn
 from fuota_fec.campaign.preflight.rules import limits
 from fuota_fec.devices.profiles import Evidence, LateUncoded, MissingCount, RebootVerb
 from fuota_fec.errors import ParameterError
@@ -83,11 +83,16 @@ def _rows(_context: Context, plan: GroupPlan, device: DeviceTraits) -> Findings:
 
 
 def _second_session(_context: Context, _plan: GroupPlan, device: DeviceTraits) -> Findings:
-    if device.profile.second_session_fails:
+    """The registry proves an earlier session, and never a reset since."""
+    if not device.profile.second_session_fails:
+        return
+    what = f"{device.profile.name} devices end a second session since their last reset with wrong bytes, or never"
+    if device.earlier_session:
         yield warn(
-            f"{device.profile.name} devices end a second session since their last reset with wrong bytes, or never",
-            "Reset the devices before the campaign, and before each retry.",
+            f"{what}; an earlier campaign opened a session of these devices", "Reset them before the campaign starts."
         )
+    else:
+        yield info(f"{what}: they must be reset before this campaign if one was opened before, and before each retry")
 
 
 def _mic(_context: Context, plan: GroupPlan, device: DeviceTraits) -> Findings:

@@ -34,7 +34,7 @@ def _frag_count(context: Context, plan: GroupPlan, device: DeviceTraits) -> Find
         )
     else:
         yield refuse(
-            f"{plan.n_frags} fragments: {p.name} devices hang at the first coded fragment of {p.hangs_from} or more",
+            f"{plan.n_frags} fragments to {p.name} devices: their decoder hangs from {p.hangs_from} fragments on",
             f"{shrink}, or leave them out.",
         )
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from fuota_fec.campaign.facts import Known, KnownDevice
 from fuota_fec.devices.profiles import DeviceProfile, LateUncoded, RebootVerb, profile
 
 FIRST_FIVE = tuple(range(1, 6))
@@ -96,9 +97,17 @@ def test_scattered_rows_are_warned_of_where_no_evidence_is_known(sound: SimpleNa
         assert severities(sound, "rows", stack, rows=FIRST_FIVE) == []
 
 
-def test_a_stack_whose_second_session_fails_is_warned_of(sound: SimpleNamespace) -> None:
-    assert severities(sound, "second_session", "mbed") == ["warn"]
-    assert severities(sound, "second_session", "lbm") == []
+def test_a_stack_whose_second_session_fails_is_warned_of_where_the_registry_has_a_first_one(
+    sound: SimpleNamespace,
+) -> None:
+    dev_eui = sound.euis[0]
+    for opened, expected in ((True, "warn"), (False, "info")):
+        facts = {"known": Known(devices={dev_eui: KnownDevice(session_open=opened)})}
+        [finding] = found(sound, "second_session", "mbed", device={"dev_eui": dev_eui}, facts=facts)
+        assert finding.severity == expected
+        assert finding.message.startswith("mbed devices end a second session since their last reset with wrong bytes")
+        assert severities(sound, "second_session", "lbm", device={"dev_eui": dev_eui}, facts=facts) == []
+    assert severities(sound, "second_session", "mbed") == ["info"]
 
 
 def test_a_mic_that_is_checked_with_ack_reception_only_is_warned_of(sound: SimpleNamespace) -> None:
