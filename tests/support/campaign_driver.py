@@ -33,6 +33,7 @@ from fuota_fec.campaign.messages import (
 )
 from fuota_fec.campaign.state import DeviceState
 from fuota_fec.campaign.turn import Phase, Turn
+from fuota_fec.devices.profiles import PROFILES, DeviceProfile, profile
 from fuota_fec.wire import clock, firmware, fragmentation, multicast
 from fuota_fec.wire.clock import gps_from_unix, gps_to_wire
 from fuota_fec.wire.commands import Command, PackageVersionAns
@@ -80,6 +81,17 @@ def make_config(n_devices: int = 3, **changes: Any) -> CampaignConfig:
         "clean_up": False,
     }
     return CampaignConfig(**{**settings, **changes})
+
+
+def with_ts006(stack: str) -> DeviceProfile:
+    """A profile of a stack whose application has TS006, whether or not the stack has it."""
+    base = profile(stack)
+    return base if base.ts006 is not False else base.replace(name=f"{stack}-ts006", ts006=True)
+
+
+def own(*profiles: DeviceProfile) -> tuple[DeviceProfile, ...]:
+    """Those that are no built-in profiles, for `profiles` of a configuration."""
+    return tuple(p for p in profiles if p.name not in PROFILES)
 
 
 def known(**device: Any) -> Known:

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from campaign_driver import known
+from campaign_driver import known, own, with_ts006
 
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign import questions
@@ -25,10 +25,12 @@ OLD, NEW = 0x01000000, 0x02000000
 def adaptive(
     drive: Any, group_of: Any, stack: str, version: str = V1, n_devices: int = 1, *, image: bytes = b"", **changes: Any
 ) -> Any:
-    """A firmware update of devices of a stack, whose group is about to be asked for its status."""
+    """A firmware update of devices of a stack with TS006, whose group is about to be asked for its status."""
+    stack_profile = with_ts006(stack)
     settings = {"redundancy": "adaptive", "fsession_status_threshold": 0, "fsize": 1, "stage_end": "all"} | changes
     group = group_of(version=version, mc_version=version)
-    each = {"profile": stack, "fw_version": OLD}
+    each = {"profile": stack_profile.name, "fw_version": OLD}
+    settings["profiles"] = own(stack_profile)
     d = drive(n_devices, groups=(group,), each=each, image=image or bytes(N_FRAGS * settings["fsize"]), **settings)
     d.reach(STATUS)
     for _ in range(100):
@@ -209,9 +211,10 @@ def test_fragments_that_were_heard_twice_count_as_progress_and_prove_nothing(dri
 
 
 def test_a_stack_that_corrupts_late_uncoded_fragments_is_not_sent_them_twice(config_of):
+    binary = {"kind": "binary", "fw_version": None, "fsize": 48, "each": {"profile": "zephyr-lowmem"}}
     with pytest.raises(ParameterError, match="end with wrong bytes"):
-        Campaign(config_of(1, fsize=48, redundancy=0, each={"profile": "zephyr-lowmem"}), bytes(500))
-    campaign = Campaign(config_of(1, fsize=48, redundancy="adaptive", each={"profile": "zephyr-lowmem"}), bytes(500))
+        Campaign(config_of(1, redundancy=0, **binary), bytes(500))
+    campaign = Campaign(config_of(1, redundancy="adaptive", **binary), bytes(500))
     assert campaign.plan.groups["meters"].rounds == 1
 
 

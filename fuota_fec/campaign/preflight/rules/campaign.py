@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
+from fuota_fec.campaign.belief import devices_not_to_ask
+from fuota_fec.campaign.own_limit import own_value
 from fuota_fec.campaign.preflight.context import ANY, FIRMWARE, TRANSFER, Context
 from fuota_fec.campaign.preflight.durations import (
     session_wait,
@@ -74,7 +76,25 @@ def _stage_durations(context: Context) -> Findings:
     yield info(f"least duration of the stages: {listed}; in all {total:.0f} s")
 
 
-Check = Callable[[Context], Findings]
+def _versions(context: Context) -> Findings:
+    """The version that a device reports decides an update. One that runs the target by its configuration passes
+    without."""
+    config, n_needed = context.config, context.plan.n_needed
+    pass_unasked = set(devices_not_to_ask(config))
+    without = [
+        profile
+        for device in config.devices
+        if device.dev_eui not in pass_unasked and (profile := config.profile_of(device)).ts006 is False
+    ]
+    n_able = len(config.devices) - len(without)
+    if n_able < n_needed:
+        stacks = {profile.name: profile for profile in without}
+        yield refuse(
+            f"{n_able} of {len(config.devices)} devices can report which version runs, expected {n_needed} or more: "
+            f"{', '.join(stacks)} devices have no TS006",
+            'Set kind = "binary", which asks for the fragments instead, or, if their application has the package, '
+            f"{' and '.join(own_value(profile, 'ts006', 'true') for profile in stacks.values())}.",
+        )
 
 
 def _profile_names(context: Context) -> Findings:
@@ -86,12 +106,15 @@ def _profile_names(context: Context) -> Findings:
             )
 
 
+Check = Callable[[Context], Findings]
+
 RULES: Mapping[str, tuple[frozenset[str], Check]] = MappingProxyType(
     {
         "profile_names": (ANY, _profile_names),
         "max_duration": (ANY, _max_duration),
         "session_start": (ANY, _session_start),
         "reboot_time": (FIRMWARE, _reboot_time),
+        "versions": (FIRMWARE, _versions),
         "clock_sync": (ANY, _clock_sync),
         "stage_durations": (ANY, _stage_durations),
     }
