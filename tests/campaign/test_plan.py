@@ -255,3 +255,17 @@ def test_the_sequence_has_every_row_once_and_ends_with_the_last(config_of, group
     assert plan.row_plan.n_least > plan.row_plan.uncoded_every
     with pytest.raises(IndexError):
         plan.frag_nb(plan.n_sequence)
+
+
+def test_a_session_has_time_for_several_short_rounds_where_surplus_fragments_are_read_as_commands(config_of) -> None:
+    """One in ten fragments again, and four further status requests, each with two resends."""
+    settings = {"kind": "binary", "fw_version": None, "fsize": 48, "redundancy": "adaptive", "loss": 0.0}
+    settings |= {"fsession_status_threshold": 0, "uplink_period": 1e6, "max_duration": 1e7}
+    plain, short = (
+        plan_of(config_of(2, **settings, each={"profile": name}), 400 * 48).groups["meters"]
+        for name in ("generic", "zephyr")
+    )
+    assert (plain.reads_surplus, short.reads_surplus) == (False, True)
+    more = (40 - 13) * short.coded_pacing + 3 * 3 * (short.pacing + short.status_wait)
+    needs = [plan.session_need(plan.n_frags, 1, 0) for plan in (plain, short)]
+    assert needs[1] - needs[0] == pytest.approx(1.25 * more)

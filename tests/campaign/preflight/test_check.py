@@ -161,7 +161,9 @@ def test_every_problem_has_a_remedy_that_an_operator_can_carry_out(sound: Simple
         sound.group(region="US915", dr=14, dialect="2.0.0", device_class="B"),
         sound.group(region="US915", dr=14, dialect="2.0.0", frequency=923_400_000),
     ):
-        reported |= examined(sound.found(sound.config(*devices, groups=(group,), uplink_period=20.0)), known)
+        reported |= examined(
+            sound.found(sound.config(*devices, groups=(group,), uplink_period=20.0, redundancy=100)), known
+        )
     assert set(RULES) - reported == {"n_frags", "f_cnt_end", "no_mic", "upgrade_image"}, (
         "these cannot be wrong together with the rest"
     )
