@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fuota_fec.campaign.config import CampaignConfig, Device, Group
-from fuota_fec.campaign.messages import Answered
+from fuota_fec.campaign.messages import StageStarted
 from fuota_fec.devices.profiles import PROFILES
 from fuota_fec.simulation import Simulation, SimulationResult, simulate_campaign
 
@@ -19,7 +19,7 @@ CASES = [(name, version) for name, profile in PROFILES.items() for version in pr
 
 
 def run(
-    stack: str, version: Any, seed: int, *, image: bytes = IMAGE, n_devices: int = 12, **changes: Any
+    stack: str, version: Any, seed: int, *, image: bytes = IMAGE, n_devices: int = 12, profile: str = "", **changes: Any
 ) -> SimulationResult:
     mc_versions = PROFILES[stack].mc_versions
     group = Group(
@@ -46,7 +46,7 @@ def run(
     config = CampaignConfig(
         id="q",
         groups=(group,),
-        devices=tuple(Device(dev_eui=f"{i:016x}", group="g", profile=stack) for i in range(n_devices)),
+        devices=tuple(Device(dev_eui=f"{i:016x}", group="g", profile=profile or stack) for i in range(n_devices)),
         **settings | changes,
     )
     return simulate_campaign(config, image, Simulation(seed=seed, downlink_loss=0.08, uplink_loss=0.1, repeat=0.05))
@@ -72,16 +72,20 @@ def test_an_adaptive_binary_transfer_passes_nobody_who_does_not_have_the_file(st
         assert result.campaign.status().status == "SUCCEEDED"
 
 
-def test_few_zephyr_devices_hear_a_setup_after_completion_before_they_are_asked() -> None:
-    """Of 300 fragments 1 in 10 is lost. Surplus fragments that begin as a FragSessionSetupReq clear the counts: with
-    one round that is long enough for all devices, one in 20 answers with other counts than its own."""
-    n_devices = n_cleared = 0
-    for seed in range(8):
-        image = random.Random(seed).randbytes(300 * 48)
-        result = run("zephyr", "1.0.0", seed, kind="binary", fw_version=None, image=image, n_devices=25)
-        n_devices += 25
-        answers = [e for e in result.journal.events("q") if isinstance(e, Answered) and e.ask == "FragSessionStatus"]
-        n_cleared += len({e.dev_eui for e in answers if "unknown" in e.reason})
-        assert result.wrong == []
-        assert result.campaign.status().round > 2
-    assert n_cleared <= 0.02 * n_devices
+@pytest.mark.parametrize("loss", [None, 0.1], ids=["unknown loss", "known loss"])
+@pytest.mark.parametrize("kind", ["binary", "firmware"])
+def test_short_rounds_to_devices_that_read_surplus_fragments_fit_into_one_session(
+    kind: str, loss: float | None
+) -> None:
+    """300 fragments, of which devices lose 17 to 39: the status is asked between rounds of few fragments."""
+    mine = PROFILES["zephyr"].replace(name="mine", ts006=True)
+    settings = {"kind": kind, "fw_version": "2.0.0.0" if kind == "firmware" else None, "loss": loss}
+    image = random.Random(7).randbytes(300 * 48)
+    result = run("zephyr", "1.0.0", 7, image=image, n_devices=25, profiles=(mine,), profile="mine", **settings)
+    begun = [event for event in result.journal.events("q") if isinstance(event, StageStarted)]
+    sizes = [event.coded["g"] for event in begun if event.coded]
+    assert result.wrong == []
+    assert result.campaign.status().status == "SUCCEEDED"
+    assert [event.stage for event in begun].count("McClassCSession") == 1
+    assert len(sizes) >= 2
+    assert sum(sizes) < 50
