@@ -305,7 +305,7 @@ def _plan_group(
         block_ack_delay=delay,
         first_f_cnt=first_f_cnt,
         rounds=rounds,
-        reads_surplus=reads_surplus(config, group),
+        reads_surplus=reads_surplus(config, profile_names),
         asked_by_multicast=asked_by_multicast,
         n_status=n_status,
         ack_reception=group.dialect == "2.0.0" and _acknowledges(config, n_devices),

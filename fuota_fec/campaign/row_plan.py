@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from itertools import islice
 from typing import Literal
 
@@ -147,10 +148,14 @@ def _devices(config: CampaignConfig, group: Group) -> list[Device]:
     return [device for device in config.devices if device.group == group.name]
 
 
-def reads_surplus(config: CampaignConfig, group: Group) -> bool:
-    """Whether a device of the group reads fragments that it hears after its block is complete as commands."""
-    names = {device.profile for device in _devices(config, group)}
-    return any(config.profile_named(name).one_context for name in names)
+def reads_surplus(config: CampaignConfig, profile_names: Iterable[str]) -> bool:
+    """Whether devices of one of these profiles read fragments that they hear after their block is complete as
+    commands."""
+    return any(config.profile_named(name).one_context for name in profile_names)
+
+
+def _reads_surplus(config: CampaignConfig, group: Group) -> bool:
+    return reads_surplus(config, {device.profile for device in _devices(config, group)})
 
 
 def _n_first(config: CampaignConfig, group: Group, n_frags: int, n_rows: int, frag_size: int | None) -> int:
@@ -163,7 +168,7 @@ def _n_first(config: CampaignConfig, group: Group, n_frags: int, n_rows: int, fr
     counted = frag_size if min(own.values(), default=0.0) > NOTABLE_UPLINK_LOSS else None
     losses = _known_losses(config, group, counted)
     loss = min(losses, default=UNKNOWN_LOSS)
-    if not reads_surplus(config, group):
+    if not _reads_surplus(config, group):
         return min(math.ceil(n_frags * loss), n_rows)
     if len(losses) < len(_devices(config, group)):
         return 0
@@ -187,7 +192,7 @@ def _uncoded_every(config: CampaignConfig, group: Group, n_frags: int) -> int:
 
 def _least(config: CampaignConfig, group: Group, n_frags: int) -> int:
     share = math.ceil(n_frags * LEAST_SHARE)
-    return max(LEAST_CODED, min(share, MOST_LEAST) if reads_surplus(config, group) else share)
+    return max(LEAST_CODED, min(share, MOST_LEAST) if _reads_surplus(config, group) else share)
 
 
 def _more_rows(rows: tuple[int, ...], n_frags: int, most: int) -> tuple[int, ...]:

@@ -7,10 +7,11 @@ the device, and if it is accepted erases the image.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from fuota_fec.campaign.adaptive import EXTRA
-from fuota_fec.campaign.config import CampaignConfig
+from fuota_fec.campaign.config import CampaignConfig, Device
 from fuota_fec.campaign.plan import GroupPlan
 from fuota_fec.campaign.row_plan import USUAL_LOSS, own_uplink_losses
 
@@ -29,13 +30,16 @@ class Risk(NamedTuple):
     """Devices for which one of these fragments is expected to be a setup."""
 
 
-def risk(config: CampaignConfig, plan: GroupPlan) -> Risk:
-    """Risk of a group before its first status. Devices whose loss is not known are taken to have the usual one."""
+def risk(config: CampaignConfig, plan: GroupPlan, devices: Iterable[Device]) -> Risk:
+    """Risk of a group with these devices before its first status. Those whose loss is not known are taken to have the
+    usual one."""
+    if not plan.reads_surplus:
+        return Risk(0, 0.0, 0.0)
     own = own_uplink_losses(config, plan.group, plan.frag_size)
     alike = Counter(
         (config.loss_of(device), config.uplink_period_of(device))
-        for device in config.devices
-        if device.group == plan.group.name and config.profile_of(device).one_context
+        for device in devices
+        if config.profile_of(device).one_context
     )
     n_surplus = n_expected = 0.0
     for (known, period), n in alike.items():
@@ -44,7 +48,7 @@ def risk(config: CampaignConfig, plan: GroupPlan) -> Risk:
         n_surplus += n * surplus
         n_expected += n * (1 - (1 - SETUP_SHARE) ** surplus)
     n_devices = alike.total()
-    return Risk(n_devices, n_surplus / n_devices if n_devices else 0.0, n_expected)
+    return Risk(n_devices, n_surplus / n_devices, n_expected)
 
 
 def heard_in_surplus(n_frags: int, n_coded: int, loss: float) -> float:

@@ -127,7 +127,8 @@ def test_one_device_of_unknown_loss_may_be_complete_first(config_of):
 def test_a_group_is_asked_as_its_most_delicate_stack_needs(config_of):
     plain = config_of(2, **{**ZEPHYR, "each": {}}, loss=0.1)
     mixed = replace(plain, devices=(plain.devices[0], replace(plain.devices[1], profile="zephyr")))
-    assert [reads_surplus(config, config.groups[0]) for config in (plain, mixed)] == [False, True]
+    names = [{device.profile for device in config.devices} for config in (plain, mixed)]
+    assert [reads_surplus(plain, profile_names) for profile_names in names] == [False, True]
     plans = [row_plan_of(config, bytes(400 * 48)) for config in (plain, mixed)]
     assert [(plan.n_first, plan.n_least) for plan in plans] == [(40, 13), (22, 8)]
 

@@ -17,7 +17,7 @@ def risk_of(config_of: Any, n_devices: int = 100, **changes: Any) -> Risk:
     """Of 400 fragments, to devices that send so rarely that they miss nothing because of it."""
     settings = {"fsize": 48, "each": {"profile": "zephyr"}, "kind": "binary", "fw_version": None, "uplink_period": 1e6}
     config = config_of(n_devices, **settings | {"max_duration": 1e7} | changes)
-    return risk(config, make_plan(config, IMAGE_LEN).groups["meters"])
+    return risk(config, make_plan(config, IMAGE_LEN).groups["meters"], config.devices)
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_devices_are_counted_with_their_own_losses(config_of: Any) -> None:
     settings = {"fsize": 48, "kind": "binary", "fw_version": None, "redundancy": 50, "max_duration": 1e7}
     config = config_of(2, each={"profile": "zephyr"}, uplink_period=1e6, **settings)
     config = replace(config, devices=tuple(replace(d, loss=p) for d, p in zip(config.devices, (0.0, 0.5), strict=True)))
-    found = risk(config, make_plan(config, IMAGE_LEN).groups["meters"])
+    found = risk(config, make_plan(config, IMAGE_LEN).groups["meters"], config.devices)
     assert found == (2, pytest.approx(25, abs=0.1), pytest.approx(1 - (255 / 256) ** 50, abs=0.01))
 
 

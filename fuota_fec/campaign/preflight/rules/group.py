@@ -87,8 +87,8 @@ def _own_uplinks(context: Context, plan: GroupPlan) -> Findings:
 
 
 def _surplus(context: Context, plan: GroupPlan) -> Findings:
-    n_devices, n_surplus, n_expected = risk(context.config, plan)
-    if n_expected < NOTABLE_RISK * n_devices or not n_devices:
+    n_devices, n_surplus, n_expected = risk(context.config, plan, context.devices[plan.group.name])
+    if not n_devices or n_expected < NOTABLE_RISK * n_devices:
         return
     stacks = {traits.profile.name for traits in context.alike(plan.group.name) if traits.profile.one_context}
     yield warn(
