@@ -83,10 +83,11 @@ def make_config(n_devices: int = 3, **changes: Any) -> CampaignConfig:
     return CampaignConfig(**{**settings, **changes})
 
 
-def with_ts006(stack: str) -> DeviceProfile:
-    """A profile of a stack whose application has TS006, whether or not the stack has it."""
+def updatable(stack: str) -> DeviceProfile:
+    """A profile of a stack whose application has TS006, and reboots into a complete image, where the stack does not."""
     base = profile(stack)
-    return base if base.ts006 is not False else base.replace(name=f"{stack}-ts006", ts006=True)
+    lacking = {name: True for name in ("ts006", "reboots_alone") if getattr(base, name) is False}
+    return base.replace(name=f"{stack}-updatable", **lacking) if lacking else base
 
 
 def own(*profiles: DeviceProfile) -> tuple[DeviceProfile, ...]:

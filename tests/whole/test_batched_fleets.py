@@ -6,7 +6,7 @@ import pickle
 from typing import Any
 
 import pytest
-from campaign_driver import own, with_ts006
+from campaign_driver import own, updatable
 
 from fuota_fec.agent import Agent, run_virtual
 from fuota_fec.agent.downlinks import DownlinkBuilder
@@ -24,7 +24,7 @@ IMAGE = bytes(range(256)) * 8
 
 def make_config(n_devices: int = 24, stack: str = "generic", **changes: Any) -> CampaignConfig:
     n_groups = changes.pop("n_groups", 1)
-    of_devices = with_ts006(stack)
+    of_devices = updatable(stack)
     version = changes.pop("version", profile(stack).dialects[0])
     group = {"dr": 5, "frequency": 869_525_000, "version": version, "mc_version": profile(stack).mc_versions[0]}
     groups = tuple(Group(name=f"g{i}", mc_addr=f"01f3a4b{i}", **group) for i in range(n_groups))

@@ -6,7 +6,7 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-from campaign_driver import own, with_ts006
+from campaign_driver import own, updatable
 
 from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.config import CampaignConfig
@@ -24,7 +24,7 @@ REFUSED = {
     "loramac-node": (NO_VERSION, "4633 fragments, loramac-node devices take at most 21"),
     "zephyr": (NO_VERSION,),
     "zephyr-lowmem": (NO_VERSION,),
-    "st-v2": (DIALECT,),
+    "st-v2": ("0 of 100 devices reboot into the image", DIALECT),
     "actility-l476": (
         "1007 fragments, actility-l476 devices take at most 1000",
         "the image has 231608 bytes, actility-l476 devices take at most 230000",
@@ -69,15 +69,14 @@ def test_the_example_is_accepted_with_its_whole_image(example: RunFile, stack: s
 
 
 def remedied(example: RunFile, stack: str) -> tuple[CampaignConfig, bytes]:
-    """The example with what the refusals advise: a smaller image, the dialect of the stack, TS006 in the application.
-    It has 20 devices, and as many coded fragments as they need, or half as many as uncoded ones."""
-    profile = with_ts006(stack)
+    """The example with what the refusals advise: a smaller image, the dialect of the stack, TS006 and a reboot by the
+    application. It has 20 devices, and as many coded fragments as they need, or half as many as uncoded ones."""
+    profile = updatable(stack)
     redundancy = "adaptive" if profile.answers_status else 20
     config = dataclasses.replace(example.config, profiles=own(profile), redundancy=redundancy)
     [group] = config.groups
     groups = (dataclasses.replace(group, dialect=profile.dialects[-1], mc_version=profile.mc_versions[-1]),)
-    reboot = "after_transfer" if profile.reboots_alone is False else config.reboot
-    config = dataclasses.replace(of_stack(config, profile.name, 20), groups=groups, reboot=reboot)
+    config = dataclasses.replace(of_stack(config, profile.name, 20), groups=groups)
     return config, example.image[: min(40, profile.usable_frags) * min(profile.max_frag_size, 232)]
 
 

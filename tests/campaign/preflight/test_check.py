@@ -33,7 +33,8 @@ def test_a_sound_campaign_has_nothing_but_information(sound: SimpleNamespace) ->
 def test_for_every_stack_there_is_a_group_in_which_nothing_is_refused(sound: SimpleNamespace, name: str) -> None:
     group = sound.group(dialect=profile(name).dialects[-1], mc_version=profile(name).mc_versions[-1])
     kind = {"kind": "binary", "fw_version": None} if profile(name).ts006 is False else {}
-    findings = sound.found(sound.config(sound.device(stack=name), groups=(group,), **kind))
+    reboot = {"reboot": "after_transfer"} if profile(name).reboots_alone is False else {}
+    findings = sound.found(sound.config(sound.device(stack=name), groups=(group,), **kind, **reboot))
     assert refusals(findings) == []
 
 
@@ -96,7 +97,7 @@ def examined(findings: list[Finding], known: set[str]) -> set[str]:
         assert bool(finding.remedy) == (finding.severity != "info"), finding
         assert finding.remedy == "" or finding.remedy.endswith("."), finding
         named = set(re.findall(r"[a-z]+(?:_[a-z]+)+|\w+(?= = )", finding.remedy))
-        assert named <= known | {"root_keys", "mc_keys"}, finding
+        assert named <= known | {"root_keys", "mc_keys", "after_transfer"}, finding
         assert not finding.message.endswith("."), finding
     return {finding.rule for finding in findings}
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from campaign_driver import known, own, with_ts006
+from campaign_driver import known, own, updatable
 
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign import questions
@@ -26,7 +26,7 @@ def adaptive(
     drive: Any, group_of: Any, stack: str, version: str = V1, n_devices: int = 1, *, image: bytes = b"", **changes: Any
 ) -> Any:
     """A firmware update of devices of a stack with TS006, whose group is about to be asked for its status."""
-    stack_profile = with_ts006(stack)
+    stack_profile = updatable(stack)
     settings = {"redundancy": "adaptive", "fsession_status_threshold": 0, "fsize": 1, "stage_end": "all"} | changes
     group = group_of(version=version, mc_version=version)
     each = {"profile": stack_profile.name, "fw_version": OLD}
@@ -216,7 +216,7 @@ LARGE = {"fsize": 48, "image": bytes(300 * 48), "fsession_status_threshold": 100
 
 def asked_alone(drive: Any, group_of: Any, stack: str = "zephyr", **changes: Any) -> Any:
     """A group of two devices of a stack, about to be asked for their status by unicast."""
-    stack_profile = with_ts006(stack)
+    stack_profile = updatable(stack)
     settings = {"redundancy": "adaptive", "stage_end": "all", "profiles": own(stack_profile), **LARGE, **changes}
     return drive(2, groups=(group_of(),), each={"profile": stack_profile.name}, stage=STATUS, **settings)
 

@@ -16,7 +16,7 @@ from fuota_fec.campaign.preflight.durations import (
     transmission_end,
 )
 from fuota_fec.campaign.preflight.finding import Findings, info, refuse, warn
-from fuota_fec.devices.profiles import PROFILES
+from fuota_fec.devices.profiles import PROFILES, DeviceProfile
 
 
 def _max_duration(context: Context) -> Findings:
@@ -77,24 +77,44 @@ def _stage_durations(context: Context) -> Findings:
 
 
 def _versions(context: Context) -> Findings:
-    """The version that a device reports decides an update. One that runs the target by its configuration passes
-    without."""
-    config, n_needed = context.config, context.plan.n_needed
-    pass_unasked = set(devices_not_to_ask(config))
-    without = [
-        profile
-        for device in config.devices
-        if device.dev_eui not in pass_unasked and (profile := config.profile_of(device)).ts006 is False
-    ]
-    n_able = len(config.devices) - len(without)
-    if n_able < n_needed:
-        stacks = {profile.name: profile for profile in without}
+    """The version that a device reports decides an update."""
+    n_able, stacks = _able_to_pass(context, lambda profile: profile.ts006 is not False)
+    if n_able < context.plan.n_needed:
         yield refuse(
-            f"{n_able} of {len(config.devices)} devices can report which version runs, expected {n_needed} or more: "
-            f"{', '.join(stacks)} devices have no TS006",
+            f"{n_able} of {len(context.config.devices)} devices can report which version runs, expected "
+            f"{context.plan.n_needed} or more: {', '.join(stacks)} devices have no TS006",
             'Set kind = "binary", which asks for the fragments instead, or, if their application has the package, '
-            f"{' and '.join(own_value(profile, 'ts006', 'true') for profile in stacks.values())}.",
+            f"{_own_values(stacks, 'ts006')}.",
         )
+
+
+def _reboots(context: Context) -> Findings:
+    """An update runs after a reboot, which is left to the devices or requested."""
+    if context.config.reboot != "device":
+        return
+    n_able, stacks = _able_to_pass(context, lambda profile: profile.reboots_alone is not False)
+    if n_able < context.plan.n_needed:
+        yield refuse(
+            f"{n_able} of {len(context.config.devices)} devices reboot into the image, expected "
+            f"{context.plan.n_needed} or more: {', '.join(stacks)} devices reboot on request only, and the campaign "
+            "sends no such request",
+            'Set reboot = "after_transfer", or a time, or, if their application reboots when the image is complete, '
+            f"{_own_values(stacks, 'reboots_alone')}.",
+        )
+
+
+def _able_to_pass(context: Context, able: Callable[[DeviceProfile], bool]) -> tuple[int, Mapping[str, DeviceProfile]]:
+    """Number of devices whose profile is able to pass, and the profiles of the others. One that runs the target by its
+    configuration, and cannot be asked, passes."""
+    config = context.config
+    pass_unasked = set(devices_not_to_ask(config))
+    asked = (config.profile_of(device) for device in config.devices if device.dev_eui not in pass_unasked)
+    unable = [profile for profile in asked if not able(profile)]
+    return len(config.devices) - len(unable), {profile.name: profile for profile in unable}
+
+
+def _own_values(stacks: Mapping[str, DeviceProfile], name: str) -> str:
+    return " and ".join(own_value(profile, name, "true") for profile in stacks.values())
 
 
 def _profile_names(context: Context) -> Findings:
@@ -115,6 +135,7 @@ RULES: Mapping[str, tuple[frozenset[str], Check]] = MappingProxyType(
         "session_start": (ANY, _session_start),
         "reboot_time": (FIRMWARE, _reboot_time),
         "versions": (FIRMWARE, _versions),
+        "reboots": (FIRMWARE, _reboots),
         "clock_sync": (ANY, _clock_sync),
         "stage_durations": (ANY, _stage_durations),
     }

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from fuota_fec.campaign.messages import NetworkCapabilities
+from fuota_fec.campaign.preflight.finding import Finding
 from fuota_fec.devices.profiles import profile
 
 TRANSMISSION = {"session_length": 131.0}
@@ -125,3 +126,25 @@ def test_the_refusal_names_the_stacks_and_what_would_be_right(sound: SimpleNames
 def test_a_profile_with_the_package_is_enough(sound: SimpleNamespace) -> None:
     mine = profile("zephyr").replace(name="meter", ts006=True)
     assert sound.found(sound.config(sound.device(stack="meter"), profiles=(mine,)), "versions") == []
+
+
+def test_an_update_is_refused_where_too_few_devices_reboot_into_it(sound: SimpleNamespace) -> None:
+    """ST's 2.0.0 template installs when it is told to; the campaign requests a reboot only if it is configured."""
+
+    def found(stack: str, **settings: Any) -> list[Finding]:
+        devices = (sound.device(sound.euis[0], stack), sound.device(sound.euis[1]))
+        return sound.found(sound.config(*devices, **settings), "reboots")
+
+    [finding] = found("st-v2")
+    assert finding.severity == "refuse"
+    assert finding.message == (
+        "1 of 2 devices reboot into the image, expected 2 or more: st-v2 devices reboot on request only, and the "
+        "campaign sends no such request"
+    )
+    assert finding.remedy == (
+        'Set reboot = "after_transfer", or a time, or, if their application reboots when the image is complete, give '
+        'the devices a profile of their own: [profiles.NAME] with base = "st-v2" and reboots_alone = true.'
+    )
+    assert found("st-v2", success_threshold=50) == found("st-v2", reboot="after_transfer") == found("st") == []
+    mine = profile("st-v2").replace(name="valve", reboots_alone=True)
+    assert found("valve", profiles=(mine,)) == []
