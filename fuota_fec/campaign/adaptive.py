@@ -2,7 +2,8 @@
 missing.
 
 A device that lacks d fragments and misses a share p of all frames needs about (d + EXTRA) / (1 - p) more coded ones. A
-further round is long enough for the devices with the smallest need, as many of them as the threshold still needs.
+further round is long enough for the devices with the smallest need, as many of them as the threshold still needs; in
+a group that reads surplus fragments as commands, for those that need hardly more than the quickest one.
 Reported counts are hints (`devices.status_reading`): the next status, and in the end the version, show the result.
 """
 
@@ -67,9 +68,13 @@ def coded_of_round(state: CampaignState, successes: int) -> dict[str, int]:
         (coded_needed(device.needed, device.loss, usual), device.dev_eui, device.group.name) for device in devices
     )
     wanted: dict[str, int] = {}
+    most: dict[str, int] = {}
     for n_coded, _, group in quickest[:n_missing]:
-        row_plan = state.groups[group].plan.row_plan
-        wanted[group] = max(whole_blocks(n_coded, row_plan), row_plan.n_least, wanted.get(group, 0))
+        plan = state.groups[group].plan
+        n_least = plan.row_plan.n_least
+        n = max(whole_blocks(n_coded, plan.row_plan), n_least)
+        if n <= most.setdefault(group, n + n_least if plan.reads_surplus else left[group] + n):
+            wanted[group] = n
     return {name: min(n, left[name]) for name, n in wanted.items()}
 
 

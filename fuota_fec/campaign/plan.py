@@ -12,7 +12,7 @@ from types import MappingProxyType
 from fuota_fec.campaign.config import ADAPTIVE, CampaignConfig, Group
 from fuota_fec.campaign.messages import NetworkCapabilities, RowPlan
 from fuota_fec.campaign.own_limit import own_limit
-from fuota_fec.campaign.row_plan import plan_rows
+from fuota_fec.campaign.row_plan import USUAL_LOSS, plan_rows, reads_surplus
 from fuota_fec.codec.block import FragmentedBlock, prepare
 from fuota_fec.devices.limits import oldest_revision
 from fuota_fec.errors import ParameterError
@@ -24,6 +24,8 @@ from fuota_fec.wire.limits import DATA_FRAGMENT_HEADER_LEN, MAX_FRAG_NB
 from fuota_fec.wire.multicast import LAST_F_CNT
 
 """Distance of the uncoded fragments in further rounds; a prime above most M, so that they differ."""
+SHORT_ROUNDS = 4
+"""Further rounds for which a session has time, in a group that is asked for its status after few fragments."""
 MOST_ACKNOWLEDGING = 500
 """Largest group whose devices report on their own that their block is complete."""
 
@@ -44,6 +46,9 @@ class GroupPlan:
     """Next frame counter of the group."""
     rounds: int
     """Passes of the uncoded fragments, at most."""
+    reads_surplus: bool
+    """Whether a device of the group reads fragments that it hears after its block is complete as commands. Further
+    rounds of an adaptive group are short then, so that few devices hear any before they are asked for their status."""
     asked_by_multicast: bool
     """Whether one multicast request asks all devices for their status, while the session is open; else unicast ones."""
     n_status: int
@@ -117,11 +122,15 @@ class GroupPlan:
         return self.time.coded_spacing if coded else self.time.spacing
 
     def session_need(self, n_remaining: int, round_no: int, n_coded: int | None = None) -> float:
-        """Length of a session for the remaining frames of a round, one further round and the status requests, with a
-        margin, s. `n_coded` of the remaining frames are coded ones; those of the first round if not given."""
+        """Length of a session for the remaining frames of a round, one further round (or a few short ones) and the
+        status requests, with a margin, s. `n_coded` of the remaining frames are coded ones; those of the first round
+        if not given."""
         later = min(1, max(0, self.rounds - round_no))
         further = max(self.row_plan.n_first, self.row_plan.n_least) if self.adaptive else 0
         n_rounds = 1 + bool(further) + later
+        if further and self.reads_surplus:
+            further = max(further, math.ceil(self.n_frags * USUAL_LOSS))
+            n_rounds += SHORT_ROUNDS - 1
         return session_need(
             lead=self.lead,
             slot=self.slot,
@@ -307,6 +316,7 @@ def _plan_group(
         block_ack_delay=delay,
         first_f_cnt=first_f_cnt,
         rounds=rounds,
+        reads_surplus=reads_surplus(config, profile_names),
         asked_by_multicast=asked_by_multicast,
         n_status=n_status,
         ack_reception=group.dialect == "2.0.0" and _acknowledges(config, n_devices),

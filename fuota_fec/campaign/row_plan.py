@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from itertools import islice
 from typing import Literal
 
@@ -19,7 +20,7 @@ from fuota_fec.radio.airtime import NOTABLE_UPLINK_LOSS, own_uplink_loss
 from fuota_fec.radio.regions import region
 from fuota_fec.wire.limits import DATA_FRAGMENT_HEADER_LEN, MAX_FRAG_NB
 
-__all__ = ["RowPlan", "is_plain", "mean_loss", "own_uplink_losses", "plan_rows"]
+__all__ = ["RowPlan", "is_plain", "mean_loss", "own_uplink_losses", "plan_rows", "reads_surplus"]
 
 UNKNOWN_LOSS = 0.05
 """Loss that an adaptive group is prepared for, where none is known."""
@@ -34,6 +35,10 @@ _ALL_BUT = 0.999
 LEAST_CODED, LEAST_SHARE = 2, 1 / 32
 """Least number of coded fragments of an adaptive round, and their least share of M; fewer are not worth a status
 request."""
+MOST_LEAST = 8
+"""Largest LEAST_SHARE of a group that reads surplus fragments as commands: of each, one device in 256 is at risk."""
+NEARLY_SURE = 3
+"""Standard deviations below the mean that one device in 700 loses less than."""
 
 
 def is_plain(config: CampaignConfig, group: Group) -> bool:
@@ -64,7 +69,7 @@ def plan_rows(config: CampaignConfig, group: Group, n_frags: int, frag_size: int
         return RowPlan(
             rows=rows,
             n_first=n_first,
-            n_least=max(_least(n_frags), every + 1 if every else 0),
+            n_least=max(_least(config, group, n_frags), every + 1 if every else 0),
             uncoded_every=every,
             uncoded=uncoded_numbers(n_frags, rows[n_first:], every) if every else (),
         )
@@ -145,13 +150,32 @@ def _devices(config: CampaignConfig, group: Group) -> list[Device]:
     return [device for device in config.devices if device.group == group.name]
 
 
+def reads_surplus(config: CampaignConfig, profile_names: Iterable[str]) -> bool:
+    """Whether devices of one of these profiles read fragments that they hear after their block is complete as
+    commands."""
+    return any(config.profile_named(name).one_context for name in profile_names)
+
+
+def _reads_surplus(config: CampaignConfig, group: Group) -> bool:
+    return reads_surplus(config, {device.profile for device in _devices(config, group)})
+
+
 def _n_first(config: CampaignConfig, group: Group, n_frags: int, n_rows: int, frag_size: int | None) -> int:
     """Coded fragments before the first status: the expected losses of the device that loses least, as nearly every
-    device needs that many. Own uplinks count where they cost much: the status shows the rest."""
+    device needs that many. Own uplinks count where they cost much: the status shows the rest.
+
+    Devices that read surplus fragments are asked before any of them can be complete: without a loss that is known of
+    each, after the uncoded fragments."""
     own = own_uplink_losses(config, group, frag_size) if frag_size is not None else {}
     counted = frag_size if min(own.values(), default=0.0) > NOTABLE_UPLINK_LOSS else None
-    loss = min(_known_losses(config, group, counted), default=UNKNOWN_LOSS)
-    return min(math.ceil(n_frags * loss), n_rows)
+    losses = _known_losses(config, group, counted)
+    loss = min(losses, default=UNKNOWN_LOSS)
+    if not _reads_surplus(config, group):
+        return min(math.ceil(n_frags * loss), n_rows)
+    if len(losses) < len(_devices(config, group)):
+        return 0
+    least = n_frags * loss - NEARLY_SURE * math.sqrt(n_frags * loss * (1 - loss))
+    return min(max(math.floor(least), 0), n_rows)
 
 
 def _uncoded_every(config: CampaignConfig, group: Group, n_frags: int) -> int:
@@ -164,11 +188,12 @@ def _uncoded_every(config: CampaignConfig, group: Group, n_frags: int) -> int:
     if not all_even(group.dialect, n_frags):
         return 0
     stacks = {config.profile_of(device).late_uncoded for device in _devices(config, group)}
-    return max(LEAST_PER_UNCODED, _least(n_frags)) if LateUncoded.CORRUPTS not in stacks else 0
+    return max(LEAST_PER_UNCODED, _least(config, group, n_frags)) if LateUncoded.CORRUPTS not in stacks else 0
 
 
-def _least(n_frags: int) -> int:
-    return max(LEAST_CODED, math.ceil(n_frags * LEAST_SHARE))
+def _least(config: CampaignConfig, group: Group, n_frags: int) -> int:
+    share = math.ceil(n_frags * LEAST_SHARE)
+    return max(LEAST_CODED, min(share, MOST_LEAST) if _reads_surplus(config, group) else share)
 
 
 def _more_rows(rows: tuple[int, ...], n_frags: int, most: int) -> tuple[int, ...]:

@@ -59,9 +59,10 @@ def one_context_missing(received: int, n_frags: int) -> int:
     return min(max(n_frags - received, 0), MAX_MISSING_FRAG)
 
 
-def may_be_cleared(received: int, missing: int, n_frags: int, n_sent: int) -> bool:
-    """Whether the counts may be those after a surplus fragment whose payload was read as a setup of a larger block."""
-    return missing == MAX_MISSING_FRAG and received < n_sent - n_frags
+def may_be_cleared(received: int, missing: int, n_frags: int, n_sent: int | None) -> bool:
+    """Whether the counts may be those after a surplus fragment whose payload was read as a setup of a larger block.
+    Without the number of fragments sent, any of them may be surplus."""
+    return missing == MAX_MISSING_FRAG and (n_sent is None or received < n_sent - n_frags)
 
 
 def _of_last_less_lost(received: int, missing: int, n_frags: int, n_sent: int) -> Loss:

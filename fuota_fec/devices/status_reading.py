@@ -57,6 +57,7 @@ class _Counts:
     n_frags: int
     n_sent: int | None
     """None: unknown, or some fragments were sent twice."""
+    counted_before: int
     once: bool
     can_be_helped: bool
     in_order: bool
@@ -84,13 +85,15 @@ def read_status(
     n_frags: int,
     *,
     n_sent: int | None = None,
+    counted_before: int = 0,
     once: bool,
     can_be_helped: bool = False,
     in_order: bool = True,
 ) -> Reading:
     """Whether a device has its block of `n_frags` uncoded fragments (TS004, FragSessionStatusAns; Divergences).
 
-    `n_sent`: number of fragments sent, if each was sent once. `once`: the uncoded fragments were sent once and no coded
+    `n_sent`: number of fragments sent, if each was sent once. `counted_before`: least NbFragReceived that the device
+    reported earlier in this session; 0: unknown. `once`: the uncoded fragments were sent once and no coded
     ones, so that every received fragment is one the device has. `can_be_helped`: more coded fragments can be sent, so
     an ambiguous count is read as incomplete. `in_order`: the numbers of the fragments sent only rise.
     """
@@ -105,6 +108,7 @@ def read_status(
         mic_error=answer.mic_error,
         n_frags=n_frags,
         n_sent=n_sent,
+        counted_before=counted_before,
         once=once,
         can_be_helped=can_be_helped,
         in_order=in_order,
@@ -208,10 +212,10 @@ def _read_not_heard(c: _Counts) -> Reading:
     if c.missing == 0 and c.received < c.n_frags:
         return c.lacks(max(1, c.n_frags - c.received), full=c.full)
     if c.missing and c.profile.one_context:
-        if c.missing != one_context_missing(c.received, c.n_frags):
+        if c.missing != one_context_missing(c.received, c.n_frags) or c.received < c.counted_before:
             return _read_foreign_counts(c)
-        if c.n_sent is not None and may_be_cleared(c.received, c.missing, c.n_frags, c.n_sent):
-            return c.unknown("a fragment after the block was complete may have cleared its counts", c.missing)
+        if may_be_cleared(c.received, c.missing, c.n_frags, c.n_sent):
+            return c.unknown("a fragment after the block was complete may have cleared its counts")
     if c.missing:
         return c.lacks(c.missing, full=c.full, more=c.missing == MAX_MISSING_FRAG)
     if c.full and not _bit_is_stale(c):
@@ -222,11 +226,11 @@ def _read_not_heard(c: _Counts) -> Reading:
 
 
 def _read_foreign_counts(c: _Counts) -> Reading:
-    """Counts of another block: a payload was read as a setup. Only a device without an active session does so; after
-    coded fragments its block is likely to be complete."""
+    """Counts of another block, or counts that were cleared: a payload was read as a setup. Only a device without an
+    active session does so; after coded fragments, or repeated ones, its block is likely to be complete."""
     if c.full:
         return _read_full(c)
-    return Reading(Completion.LIKELY) if c.n_coded else c.lacks(c.missing, more=c.missing == MAX_MISSING_FRAG)
+    return Reading(Completion.LIKELY) if c.n_coded != 0 else c.lacks(c.missing, more=c.missing == MAX_MISSING_FRAG)
 
 
 def _read_full(c: _Counts) -> Reading:

@@ -170,6 +170,16 @@ def test_a_round_is_for_the_quickest_that_the_threshold_needs(drive) -> None:
     assert d.members() == [1, 2, 3, 4, 5]
 
 
+def test_a_round_is_for_the_quickest_and_hardly_more_where_surplus_fragments_are_read_as_commands(drive) -> None:
+    """One lacks 4 and one 5, with losses of 4 and 5 of 64: 7 and 8 coded fragments. The third one needs 32."""
+    settings = {**BINARY, "fsession_status_threshold": 1000, "fsize": 48, "image": bytes(64 * 48), "loss": 0.0}
+    d = drive(3, stage=STATUS, **settings, each={"profile": "zephyr"})
+    plan = d.campaign.plan.groups["meters"]
+    assert (plan.n_frags, plan.row_plan.n_first, plan.row_plan.n_least) == (64, 0, 2)
+    unicast_status(d, {1: lacks(4, 60), 2: lacks(5, 59), 3: lacks(20, 44)})
+    assert sizes(d) == [8], "the one that lacks 20 waits for a later round"
+
+
 def test_devices_that_told_of_their_losses_are_reckoned_with_them(drive) -> None:
     """A device that lacks more but hears better may be the quicker one."""
     d = drive(2, stage=STATUS, success_threshold=50, **ALONE)

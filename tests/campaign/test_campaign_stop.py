@@ -169,7 +169,7 @@ def test_the_image_to_delete_is_that_of_the_configured_version(drive) -> None:
 
 
 def test_a_device_without_firmware_management_is_not_asked_to_delete_an_image(drive) -> None:
-    d = drive(2, fsize=48, devices=mixed("zephyr", "generic"), stage=DATA)
+    d = drive(2, fsize=48, devices=mixed("zephyr", "generic"), stage=DATA, success_threshold=50, stage_end="all")
     d.stop()
     d.clean_up()
     assert (d.questions(1), d.questions(2)) == ([LEAVE], [DELETE, LEAVE])

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from fuota_fec.campaign.config import CampaignConfig, Device, Group
-from fuota_fec.campaign.own_limit import own_limit
+from fuota_fec.campaign.own_limit import own_limit, own_value
 from fuota_fec.campaign.plan import make_plan
 from fuota_fec.devices.profiles import profile
 from fuota_fec.errors import ParameterError
@@ -19,6 +19,13 @@ def test_a_built_in_profile_is_made_the_base_of_ones_own() -> None:
 def test_a_profile_of_ones_own_is_changed_where_it_is() -> None:
     mine = profile("lbm").replace(name="meter", max_frags=850)
     assert own_limit(mine, "max_frags", 900) == ("if their build takes it, set max_frags = 900 in [profiles.meter]")
+
+
+def test_a_value_that_is_no_limit_has_the_same_place_without_a_condition() -> None:
+    with_package = own_value(profile("zephyr"), "ts006", "true")
+    assert with_package.endswith('[profiles.NAME] with base = "zephyr" and ts006 = true')
+    mine = profile("zephyr").replace(name="meter")
+    assert own_value(mine, "ts006", "true") == "set ts006 = true in [profiles.meter]"
 
 
 def test_the_plan_names_the_profile_whose_fragment_size_is_exceeded() -> None:

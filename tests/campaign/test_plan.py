@@ -285,3 +285,17 @@ def test_a_row_plan_of_an_earlier_version_keeps_the_largest_fragment(config_of, 
     size = plan_of(replace(config, redundancy="1/2"), 24_001).groups["meters"].frag_size
     earlier = make_plan(config, 24_001, row_plans={"meters": RowPlan(rows=(1, 2, 3), n_first=1, n_least=2)})
     assert earlier.groups["meters"].frag_size == size
+
+
+def test_a_session_has_time_for_several_short_rounds_where_surplus_fragments_are_read_as_commands(config_of) -> None:
+    """One in ten fragments again, and four further status requests, each with two resends."""
+    settings = {"kind": "binary", "fw_version": None, "fsize": 48, "redundancy": "adaptive", "loss": 0.0}
+    settings |= {"fsession_status_threshold": 0, "uplink_period": 1e6, "max_duration": 1e7}
+    plain, short = (
+        plan_of(config_of(2, **settings, each={"profile": name}), 400 * 48).groups["meters"]
+        for name in ("generic", "zephyr")
+    )
+    assert (plain.reads_surplus, short.reads_surplus) == (False, True)
+    more = (40 - 13) * short.coded_pacing + 3 * 3 * (short.pacing + short.status_wait)
+    needs = [plan.session_need(plan.n_frags, 1, 0) for plan in (plain, short)]
+    assert needs[1] - needs[0] == pytest.approx(1.25 * more)

@@ -28,7 +28,7 @@ def test_the_findings_of_a_new_campaign_are_warnings_and_information(config_of):
 
 
 def test_the_stack_with_the_smallest_fragments_decides(config_of, group_of):
-    config = config_of(3, groups=(group_of(dr=5),), fsize=None)
+    config = config_of(3, groups=(group_of(dr=5),), fsize=None, success_threshold=75)
     assert Campaign(config, IMAGE).plan.groups["meters"].frag_size == 239
     mixed = dataclasses.replace(
         config, devices=(*config.devices, Device(dev_eui="00000000000000ff", group="meters", profile="zephyr"))

@@ -10,7 +10,7 @@ from fuota_fec.campaign import messages as m
 from fuota_fec.campaign import plan, row_plan
 from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.plan import make_plan
-from fuota_fec.campaign.row_plan import own_uplink_losses
+from fuota_fec.campaign.row_plan import own_uplink_losses, reads_surplus
 from fuota_fec.errors import ParameterError
 from fuota_fec.planning.redundancy import plan_redundancy
 from fuota_fec.planning.selection import select_rows
@@ -106,6 +106,31 @@ def test_an_adaptive_group_begins_with_the_needs_of_the_device_that_loses_least(
     config = config_of(2, redundancy="adaptive", loss=0.2)
     config = replace(config, devices=(config.devices[0], replace(config.devices[1], loss=0.1)))
     assert row_plan_of(config).n_first == 5
+
+
+ZEPHYR = {"each": {"profile": "zephyr"}, "kind": "binary", "fw_version": None, "fsize": 48, "redundancy": "adaptive"}
+
+
+@pytest.mark.parametrize(("loss", "n_first"), [(None, 0), (0.0, 0), (0.02, 0), (0.1, 22), (0.2, 56)])
+def test_devices_that_read_surplus_fragments_are_asked_before_any_can_be_complete(config_of, loss, n_first):
+    """Three standard deviations below the mean of 400 · loss; where the loss is not known, after fragment M."""
+    plan = row_plan_of(config_of(3, loss=loss, **ZEPHYR), bytes(400 * 48))
+    assert (plan.n_first, plan.n_least) == (n_first, 8)
+
+
+def test_one_device_of_unknown_loss_may_be_complete_first(config_of):
+    config = config_of(2, **ZEPHYR)
+    config = replace(config, devices=(replace(config.devices[0], loss=0.2), config.devices[1]))
+    assert row_plan_of(config, bytes(400 * 48)).n_first == 0
+
+
+def test_a_group_is_asked_as_its_most_delicate_stack_needs(config_of):
+    plain = config_of(2, **{**ZEPHYR, "each": {}}, loss=0.1)
+    mixed = replace(plain, devices=(plain.devices[0], replace(plain.devices[1], profile="zephyr")))
+    names = [{device.profile for device in config.devices} for config in (plain, mixed)]
+    assert [reads_surplus(plain, profile_names) for profile_names in names] == [False, True]
+    plans = [row_plan_of(config, bytes(400 * 48)) for config in (plain, mixed)]
+    assert [(plan.n_first, plan.n_least) for plan in plans] == [(40, 13), (22, 8)]
 
 
 def test_a_single_fragment_cannot_be_coded(config_of):

@@ -156,8 +156,8 @@ def test_a_mic_error_is_a_wrong_block_also_for_a_stack_that_reports_1_for_none()
 @pytest.mark.parametrize("stack", STACKS)
 def test_a_mic_error_means_nothing_while_fragments_are_missing(stack) -> None:
     for missing in (2, 3, 200):
-        with_flag = read(stack, 5, missing, version="2.0.0", mic_error=True)
-        assert with_flag == read(stack, 5, missing, version="2.0.0")
+        with_flag = read(stack, 5, missing, 5 + missing, version="2.0.0", mic_error=True)
+        assert with_flag == read(stack, 5, missing, 5 + missing, version="2.0.0")
         assert with_flag.completion is INCOMPLETE
 
 
@@ -204,14 +204,27 @@ def test_an_error_bit_of_one_context_is_earlier_only_if_all_that_was_lost_fits_i
 
 
 def test_cleared_counts_are_no_verdict() -> None:
-    def zephyr(received: int, missing: int, n_sent: int) -> Reading:
-        return read_status(STACKS["zephyr"], ans(received, missing), 400, n_sent=n_sent, once=False)
+    def zephyr(received: int, missing: int, n_sent: int | None, **facts: Any) -> Reading:
+        return read_status(STACKS["zephyr"], ans(received, missing), 400, n_sent=n_sent, once=False, **facts)
 
     cleared = zephyr(3, 255, 450)
-    assert (cleared.completion, cleared.loss, cleared.needed) == (UNKNOWN, None, 255)
+    assert (cleared.completion, cleared.loss, cleared.needed) == (UNKNOWN, None, None)
+    assert zephyr(3, 255, None) == cleared, "fragments were repeated"
     assert zephyr(3, 255, 400).completion is INCOMPLETE
     assert zephyr(100, 255, 450).completion is INCOMPLETE
     assert zephyr(3, 90, 450).completion is LIKELY
+    assert zephyr(3, 90, None).completion is LIKELY
+    assert zephyr(3, 90, 400).completion is INCOMPLETE
+
+
+def test_counts_below_those_of_an_earlier_answer_were_cleared_after_completion() -> None:
+    def zephyr(received: int, missing: int, **facts: Any) -> Reading:
+        return read_status(STACKS["zephyr"], ans(received, missing), 400, n_sent=460, once=False, **facts)
+
+    assert zephyr(30, 255, counted_before=360).completion is LIKELY
+    assert zephyr(30, 255, counted_before=30).completion is UNKNOWN
+    assert zephyr(380, 20, counted_before=360).completion is INCOMPLETE
+    assert read_status(STACKS["generic"], ans(30, 255), 400, once=False, counted_before=360).completion is INCOMPLETE
 
 
 def test_a_stack_without_an_error_bit_may_have_lost_too_much() -> None:

@@ -33,6 +33,7 @@ from fuota_fec.campaign.messages import (
 )
 from fuota_fec.campaign.state import DeviceState
 from fuota_fec.campaign.turn import Phase, Turn
+from fuota_fec.devices.profiles import PROFILES, DeviceProfile, profile
 from fuota_fec.wire import clock, firmware, fragmentation, multicast
 from fuota_fec.wire.clock import gps_from_unix, gps_to_wire
 from fuota_fec.wire.commands import Command, PackageVersionAns
@@ -80,6 +81,18 @@ def make_config(n_devices: int = 3, **changes: Any) -> CampaignConfig:
         "clean_up": False,
     }
     return CampaignConfig(**{**settings, **changes})
+
+
+def updatable(stack: str) -> DeviceProfile:
+    """A profile of a stack whose application has TS006, and reboots into a complete image, where the stack does not."""
+    base = profile(stack)
+    lacking = {name: True for name in ("ts006", "reboots_alone") if getattr(base, name) is False}
+    return base.replace(name=f"{stack}-updatable", **lacking) if lacking else base
+
+
+def own(*profiles: DeviceProfile) -> tuple[DeviceProfile, ...]:
+    """Those that are no built-in profiles, for `profiles` of a configuration."""
+    return tuple(p for p in profiles if p.name not in PROFILES)
 
 
 def known(**device: Any) -> Known:

@@ -6,6 +6,7 @@ import pickle
 from typing import Any
 
 import pytest
+from campaign_driver import own, updatable
 
 from fuota_fec.agent import Agent, run_virtual
 from fuota_fec.agent.downlinks import DownlinkBuilder
@@ -23,6 +24,7 @@ IMAGE = bytes(range(256)) * 8
 
 def make_config(n_devices: int = 24, stack: str = "generic", **changes: Any) -> CampaignConfig:
     n_groups = changes.pop("n_groups", 1)
+    of_devices = updatable(stack)
     version = changes.pop("version", profile(stack).dialects[0])
     group = {"dr": 5, "frequency": 869_525_000, "version": version, "mc_version": profile(stack).mc_versions[0]}
     groups = tuple(Group(name=f"g{i}", mc_addr=f"01f3a4b{i}", **group) for i in range(n_groups))
@@ -36,9 +38,11 @@ def make_config(n_devices: int = 24, stack: str = "generic", **changes: Any) -> 
         "msg_retries": 5,
         "fsize": 48,
         "redundancy": 14,
+        "profiles": own(of_devices),
     }
     devices = tuple(
-        Device(dev_eui=f"{i + 1:016x}", group=groups[i % n_groups].name, profile=stack) for i in range(n_devices)
+        Device(dev_eui=f"{i + 1:016x}", group=groups[i % n_groups].name, profile=of_devices.name)
+        for i in range(n_devices)
     )
     return CampaignConfig(groups=groups, devices=devices, **{**settings_, **changes})
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from campaign_driver import NEW_VERSION, OLD_VERSION
+from campaign_driver import NEW_VERSION, OLD_VERSION, own, updatable
 
 from fuota_fec.campaign import messages as m
 from fuota_fec.wire import firmware, fragmentation, multicast
@@ -142,12 +142,13 @@ def campaign(drive: Any, config_of: Any, group_of: Any) -> Any:
 
     def make(name: str, losses: list[float], *, uplink_loss: float = 0.0, **settings: Any) -> Any:
         version = "2.0.0" if name == "st-v2" or settings.pop("second", False) else "1.0.0"
-        profile = "generic" if name == "liar" else name
+        profile = updatable("generic" if name == "liar" else name)
         network = settings.pop("network", None)
         config = config_of(
             len(losses),
             groups=(group_of(version=version, mc_version=version, device_class=settings.pop("device_class", "C")),),
-            each={"profile": profile},
+            each={"profile": profile.name},
+            profiles=own(profile),
             **{"fsize": FSIZE, "redundancy": "adaptive", "stage_end": "all", "max_duration": 90_000_000}
             | {"success_threshold": 100, "fsession_status_threshold": 0, **settings},
         )

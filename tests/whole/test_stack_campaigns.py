@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import random
 from typing import Any
 
 import pytest
 
 from fuota_fec.campaign.config import CampaignConfig, Device, Group
+from fuota_fec.campaign.messages import StageStarted
 from fuota_fec.devices.profiles import PROFILES
 from fuota_fec.simulation import Simulation, SimulationResult, simulate_campaign
 
@@ -16,7 +18,9 @@ IMAGE = b"".join(hashlib.sha256(bytes([i])).digest() for i in range(30))[:800]
 CASES = [(name, version) for name, profile in PROFILES.items() for version in profile.dialects]
 
 
-def run(stack: str, version: Any, seed: int, **changes: Any) -> SimulationResult:
+def run(
+    stack: str, version: Any, seed: int, *, image: bytes = IMAGE, n_devices: int = 12, profile: str = "", **changes: Any
+) -> SimulationResult:
     mc_versions = PROFILES[stack].mc_versions
     group = Group(
         name="g",
@@ -42,10 +46,10 @@ def run(stack: str, version: Any, seed: int, **changes: Any) -> SimulationResult
     config = CampaignConfig(
         id="q",
         groups=(group,),
-        devices=tuple(Device(dev_eui=f"{i:016x}", group="g", profile=stack) for i in range(12)),
+        devices=tuple(Device(dev_eui=f"{i:016x}", group="g", profile=profile or stack) for i in range(n_devices)),
         **settings | changes,
     )
-    return simulate_campaign(config, IMAGE, Simulation(seed=seed, downlink_loss=0.08, uplink_loss=0.1, repeat=0.05))
+    return simulate_campaign(config, image, Simulation(seed=seed, downlink_loss=0.08, uplink_loss=0.1, repeat=0.05))
 
 
 @pytest.mark.parametrize("seed", range(2))
@@ -66,3 +70,22 @@ def test_an_adaptive_binary_transfer_passes_nobody_who_does_not_have_the_file(st
     assert result.campaign.finished
     if PROFILES[stack].missing_count.value in ("needed", "needed_or_one", "unknown"):
         assert result.campaign.status().status == "SUCCEEDED"
+
+
+@pytest.mark.parametrize("loss", [None, 0.1], ids=["unknown loss", "known loss"])
+@pytest.mark.parametrize("kind", ["binary", "firmware"])
+def test_short_rounds_to_devices_that_read_surplus_fragments_fit_into_one_session(
+    kind: str, loss: float | None
+) -> None:
+    """300 fragments, of which devices lose 17 to 39: the status is asked between rounds of few fragments."""
+    mine = PROFILES["zephyr"].replace(name="mine", ts006=True)
+    settings = {"kind": kind, "fw_version": "2.0.0.0" if kind == "firmware" else None, "loss": loss}
+    image = random.Random(7).randbytes(300 * 48)
+    result = run("zephyr", "1.0.0", 7, image=image, n_devices=25, profiles=(mine,), profile="mine", **settings)
+    begun = [event for event in result.journal.events("q") if isinstance(event, StageStarted)]
+    sizes = [event.coded["g"] for event in begun if event.coded]
+    assert result.wrong == []
+    assert result.campaign.status().status == "SUCCEEDED"
+    assert [event.stage for event in begun].count("McClassCSession") == 1
+    assert len(sizes) >= 2
+    assert sum(sizes) < 50

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from fuota_fec.campaign import repair
 from fuota_fec.campaign.questions.question import OK, Question, Verdict, data_complete, refusal, verdict_of
 from fuota_fec.campaign.row_plan import UNKNOWN_LOSS
 from fuota_fec.campaign.state import LAST_SESSION_CNT, CampaignState, DeviceState
+from fuota_fec.devices.reported_loss import MOST_LOST
 from fuota_fec.devices.status_reading import Completion, Reading, read_status
 from fuota_fec.wire import firmware, fragmentation
 from fuota_fec.wire.commands import Command
@@ -128,7 +130,14 @@ def _status_read(state: CampaignState, device: DeviceState, command: Command, _r
     n_frags = group.plan.n_frags
     in_order = state.config.rows in (None, "first")
     reading = read_status(
-        device.profile, command, n_frags, n_sent=n_sent, once=once, can_be_helped=helped, in_order=in_order
+        device.profile,
+        command,
+        n_frags,
+        n_sent=n_sent,
+        counted_before=_counted_before(state, device, n_frags),
+        once=once,
+        can_be_helped=helped,
+        in_order=in_order,
     )
     likely = reading.completion is Completion.LIKELY
     if reading.completion is Completion.UNKNOWN and state.config.kind == "firmware":
@@ -141,6 +150,14 @@ def _status_read(state: CampaignState, device: DeviceState, command: Command, _r
         needed=reading.needed,
         loss=_news_of_loss(device, reading),
     )
+
+
+def _counted_before(state: CampaignState, device: DeviceState, n_frags: int) -> int:
+    """Least number of fragments that the device reported earlier in the campaign, by the loss of that report; 0 if
+    its loss is the configured one, or was reported as larger than is believed."""
+    if device.loss is None or device.loss == state.config.loss_of(device.device) or device.loss >= MOST_LOST:
+        return 0
+    return math.floor(n_frags * (1 - device.loss))
 
 
 def _news_of_loss(device: DeviceState, reading: Reading) -> float | None:

@@ -32,7 +32,10 @@ def test_a_sound_campaign_has_nothing_but_information(sound: SimpleNamespace) ->
 @pytest.mark.parametrize("name", PROFILES)
 def test_for_every_stack_there_is_a_group_in_which_nothing_is_refused(sound: SimpleNamespace, name: str) -> None:
     group = sound.group(dialect=profile(name).dialects[-1], mc_version=profile(name).mc_versions[-1])
-    findings = sound.found(sound.config(sound.device(stack=name), groups=(group,)))
+    unproven = "binary" if profile(name).answers_status else "multicast"
+    kind = {"kind": unproven, "fw_version": None} if profile(name).ts006 is False else {}
+    reboot = {"reboot": "after_transfer"} if profile(name).reboots_alone is False else {}
+    findings = sound.found(sound.config(sound.device(stack=name), groups=(group,), **kind, **reboot))
     assert refusals(findings) == []
 
 
@@ -41,7 +44,8 @@ def test_refusals_come_before_warnings_and_information(sound: SimpleNamespace) -
     findings = sound.found(config, image_len=1500, mc_key_known=lambda _: False)
     severities = [finding.severity for finding in findings]
     assert severities == sorted(severities, key=["refuse", "warn", "info"].index)
-    assert [finding.rule for finding in findings if finding.severity == "refuse"] == ["mc_key", "frag_size_multiple"]
+    refused = [finding.rule for finding in findings if finding.severity == "refuse"]
+    assert refused == ["versions", "mc_key", "frag_size_multiple"]
 
 
 def test_refusals_are_a_line_each() -> None:
@@ -72,13 +76,13 @@ def test_a_finding_is_about_the_group_of_its_devices(sound: SimpleNamespace) -> 
 
 def test_in_a_group_of_two_stacks_only_the_one_that_cannot_is_refused(sound: SimpleNamespace) -> None:
     a, b, _ = sound.euis
-    config = sound.config(sound.device(a), sound.device(b, "loramac-node"), fsize=50)
+    config = sound.config(sound.device(a), sound.device(b, "loramac-node"), fsize=50, success_threshold=50)
     refused = [finding for finding in sound.found(config, image_len=4500) if finding.severity == "refuse"]
     assert [(finding.rule, finding.devices) for finding in refused] == [("frag_count", (b,))]
 
 
 def test_a_profile_of_ones_own_is_as_good_as_any(sound: SimpleNamespace, known_as_mine: Any) -> None:
-    mine = known_as_mine(replace(profile("loramac-node"), max_frags=500, max_frag_size=222, max_losses=100))
+    mine = known_as_mine(replace(profile("loramac-node"), max_frags=500, max_frag_size=222, max_losses=100, ts006=True))
     config = sound.config(sound.device(stack=mine), fsize=100, redundancy=100, loss=0.1)
     assert refusals(sound.found(config, image_len=30_000)) == []
 
@@ -94,7 +98,7 @@ def examined(findings: list[Finding], known: set[str]) -> set[str]:
         assert bool(finding.remedy) == (finding.severity != "info"), finding
         assert finding.remedy == "" or finding.remedy.endswith("."), finding
         named = set(re.findall(r"[a-z]+(?:_[a-z]+)+|\w+(?= = )", finding.remedy))
-        assert named <= known | {"root_keys", "mc_keys"}, finding
+        assert named <= known | {"root_keys", "mc_keys", "after_transfer"}, finding
         assert not finding.message.endswith("."), finding
     return {finding.rule for finding in findings}
 
@@ -159,7 +163,9 @@ def test_every_problem_has_a_remedy_that_an_operator_can_carry_out(sound: Simple
         sound.group(region="US915", dr=14, dialect="2.0.0", device_class="B"),
         sound.group(region="US915", dr=14, dialect="2.0.0", frequency=923_400_000),
     ):
-        reported |= examined(sound.found(sound.config(*devices, groups=(group,), uplink_period=20.0)), known)
+        reported |= examined(
+            sound.found(sound.config(*devices, groups=(group,), uplink_period=20.0, redundancy=100)), known
+        )
     assert set(RULES) - reported == {"n_frags", "f_cnt_end", "no_mic", "upgrade_image", "dwell_time", "even_rows"}, (
         "these cannot be wrong together with the rest"
     )

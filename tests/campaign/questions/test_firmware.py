@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from campaign_driver import NEW_VERSION, OLD_VERSION, T0, make_group
+from campaign_driver import NEW_VERSION, OLD_VERSION, T0, make_group, own, updatable
 
 from fuota_fec.campaign import questions
 from fuota_fec.campaign.messages import Requested, StageStarted
@@ -78,7 +78,9 @@ def test_the_version_is_compared_as_a_number(drive, version):
 def test_the_bytes_of_a_version_are_read_in_the_order_of_the_stack(drive, profile, answer, passes):
     dialect = "2.0.0" if profile == "st-v2" else "1.0.0"
     groups = (make_group(dialect=dialect, mc_version=dialect),)
-    d = drive(1, fw_version="1.2.3.4", each={"profile": profile}, groups=groups, fsize=40, stage=VERIFY)
+    stack = updatable(profile)
+    settings = {"fw_version": "1.2.3.4", "each": {"profile": stack.name}, "profiles": own(stack), "fsize": 40}
+    d = drive(1, groups=groups, stage=VERIFY, **settings)
     d.wait(30)
     d.sent(d.ask(1))
     d.up(1, 203, bytes.fromhex(answer))

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from campaign_driver import known
+from campaign_driver import known, own, updatable
 
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign import questions
@@ -25,10 +25,12 @@ OLD, NEW = 0x01000000, 0x02000000
 def adaptive(
     drive: Any, group_of: Any, stack: str, version: str = V1, n_devices: int = 1, *, image: bytes = b"", **changes: Any
 ) -> Any:
-    """A firmware update of devices of a stack, whose group is about to be asked for its status."""
+    """A firmware update of devices of a stack with TS006, whose group is about to be asked for its status."""
+    stack_profile = updatable(stack)
     settings = {"redundancy": "adaptive", "fsession_status_threshold": 0, "fsize": 1, "stage_end": "all"} | changes
     group = group_of(version=version, mc_version=version)
-    each = {"profile": stack, "fw_version": OLD}
+    each = {"profile": stack_profile.name, "fw_version": OLD}
+    settings["profiles"] = own(stack_profile)
     d = drive(n_devices, groups=(group,), each=each, image=image or bytes(N_FRAGS * settings["fsize"]), **settings)
     d.reach(STATUS)
     for _ in range(100):
@@ -208,10 +210,78 @@ def test_fragments_that_were_heard_twice_count_as_progress_and_prove_nothing(dri
     assert d.device(1).status == "unverified"
 
 
+LARGE = {"fsize": 48, "image": bytes(300 * 48), "fsession_status_threshold": 1000}
+"""300 fragments, whose devices are asked one by one."""
+
+
+def asked_alone(drive: Any, group_of: Any, stack: str = "zephyr", **changes: Any) -> Any:
+    """A group of two devices of a stack, about to be asked for their status by unicast."""
+    stack_profile = updatable(stack)
+    settings = {"redundancy": "adaptive", "stage_end": "all", "profiles": own(stack_profile), **LARGE, **changes}
+    return drive(2, groups=(group_of(),), each={"profile": stack_profile.name}, stage=STATUS, **settings)
+
+
+def ask_and_say(d: Any, i: int, command: Any) -> None:
+    d.sent(d.ask(i))
+    d.say(i, command)
+
+
+@pytest.mark.parametrize("kind", ["binary", "firmware"])
+def test_255_missing_after_an_answer_with_higher_counts_is_a_device_that_completed(drive, group_of, kind):
+    """A surplus fragment was read as a setup: counts never fall otherwise."""
+    d = asked_alone(drive, group_of, kind=kind)
+    for i in (1, 2):
+        ask_and_say(d, i, answer(280, 20))
+    assert [last_status(d, i).needed for i in (1, 2)] == [20, 20]
+    d.send_all()
+    ask_and_say(d, 1, answer(5, 255))
+    assert (last_status(d).ok, last_status(d).needed) == (True, None)
+    assert d.state(1).data is Data.LIKELY
+
+
+def test_255_missing_after_coded_fragments_is_no_verdict(drive, group_of):
+    """It may be a device that heard next to nothing, or one whose counts were cleared. No round is sized by it."""
+    d = asked_alone(drive, group_of, kind="binary", redundancy=60, success_threshold=50)
+    ask_and_say(d, 1, answer(5, 255))
+    assert (last_status(d).ok, last_status(d).needed, last_status(d).loss) == (False, None, None)
+    ask_and_say(d, 2, answer(330, 0))
+    d.wait(100_000)
+    assert (d.status, d.device(1).status) == ("SUCCEEDED", "unverified")
+
+
+def test_the_version_decides_about_255_missing(drive, group_of):
+    d = asked_alone(drive, group_of, redundancy="adaptive", loss=0.15)
+    assert d.campaign.plan.groups["meters"].row_plan.n_first > 5
+    for i in (1, 2):
+        ask_and_say(d, i, answer(5, 255))
+    assert [(last_status(d, i).ok, last_status(d, i).needed) for i in (1, 2)] == [(True, None)] * 2
+    assert d.stage == VERIFY
+
+
+def test_255_missing_does_not_undo_an_earlier_answer(drive, group_of):
+    d = asked_alone(drive, group_of, kind="binary")
+    ask_and_say(d, 1, answer(300, 0))
+    assert d.state(1).data is Data.LIKELY
+    d.say(1, answer(2, 255))
+    assert d.state(1).data is Data.LIKELY
+    ask_and_say(d, 2, answer(290, 10))
+    d.send_all()
+    d.say(1, answer(3, 255))
+    assert (d.state(1).data, d.state(1).needed) == (Data.LIKELY, None)
+
+
+def test_a_device_that_heard_little_of_the_uncoded_fragments_lacks_them(drive, group_of):
+    """No fragment is in surplus then."""
+    d = asked_alone(drive, group_of, kind="binary")
+    ask_and_say(d, 1, answer(5, 255))
+    assert (last_status(d).ok, last_status(d).needed) == (False, 255)
+
+
 def test_a_stack_that_corrupts_late_uncoded_fragments_is_not_sent_them_twice(config_of):
+    binary = {"kind": "binary", "fw_version": None, "fsize": 48, "each": {"profile": "zephyr-lowmem"}}
     with pytest.raises(ParameterError, match="end with wrong bytes"):
-        Campaign(config_of(1, fsize=48, redundancy=0, each={"profile": "zephyr-lowmem"}), bytes(500))
-    campaign = Campaign(config_of(1, fsize=48, redundancy="adaptive", each={"profile": "zephyr-lowmem"}), bytes(500))
+        Campaign(config_of(1, redundancy=0, **binary), bytes(500))
+    campaign = Campaign(config_of(1, redundancy="adaptive", **binary), bytes(500))
     assert campaign.plan.groups["meters"].rounds == 1
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
+from fuota_fec.campaign.belief import devices_not_to_ask
+from fuota_fec.campaign.own_limit import own_value
 from fuota_fec.campaign.preflight.context import ANY, FIRMWARE, TRANSFER, Context
 from fuota_fec.campaign.preflight.durations import (
     session_wait,
@@ -14,7 +16,7 @@ from fuota_fec.campaign.preflight.durations import (
     transmission_end,
 )
 from fuota_fec.campaign.preflight.finding import Findings, info, refuse, warn
-from fuota_fec.devices.profiles import PROFILES
+from fuota_fec.devices.profiles import PROFILES, DeviceProfile
 
 
 def _max_duration(context: Context) -> Findings:
@@ -74,7 +76,45 @@ def _stage_durations(context: Context) -> Findings:
     yield info(f"least duration of the stages: {listed}; in all {total:.0f} s")
 
 
-Check = Callable[[Context], Findings]
+def _versions(context: Context) -> Findings:
+    """The version that a device reports decides an update."""
+    n_able, stacks = _able_to_pass(context, lambda profile: profile.ts006 is not False)
+    if n_able < context.plan.n_needed:
+        yield refuse(
+            f"{n_able} of {len(context.config.devices)} devices can report which version runs, expected "
+            f"{context.plan.n_needed} or more: {', '.join(stacks)} devices have no TS006",
+            'Set kind = "binary", which asks for the fragments instead, or, if their application has the package, '
+            f"{_own_values(stacks, 'ts006')}.",
+        )
+
+
+def _reboots(context: Context) -> Findings:
+    """An update runs after a reboot, which is left to the devices or requested."""
+    if context.config.reboot != "device":
+        return
+    n_able, stacks = _able_to_pass(context, lambda profile: profile.reboots_alone is not False)
+    if n_able < context.plan.n_needed:
+        yield refuse(
+            f"{n_able} of {len(context.config.devices)} devices reboot into the image, expected "
+            f"{context.plan.n_needed} or more: {', '.join(stacks)} devices reboot on request only, and the campaign "
+            "sends no such request",
+            'Set reboot = "after_transfer", or a time, or, if their application reboots when the image is complete, '
+            f"{_own_values(stacks, 'reboots_alone')}.",
+        )
+
+
+def _able_to_pass(context: Context, able: Callable[[DeviceProfile], bool]) -> tuple[int, Mapping[str, DeviceProfile]]:
+    """Number of devices whose profile is able to pass, and the profiles of the others. One that runs the target by its
+    configuration, and cannot be asked, passes."""
+    config = context.config
+    pass_unasked = set(devices_not_to_ask(config))
+    asked = (config.profile_of(device) for device in config.devices if device.dev_eui not in pass_unasked)
+    unable = [profile for profile in asked if not able(profile)]
+    return len(config.devices) - len(unable), {profile.name: profile for profile in unable}
+
+
+def _own_values(stacks: Mapping[str, DeviceProfile], name: str) -> str:
+    return " and ".join(own_value(profile, name, "true") for profile in stacks.values())
 
 
 def _profile_names(context: Context) -> Findings:
@@ -86,12 +126,16 @@ def _profile_names(context: Context) -> Findings:
             )
 
 
+Check = Callable[[Context], Findings]
+
 RULES: Mapping[str, tuple[frozenset[str], Check]] = MappingProxyType(
     {
         "profile_names": (ANY, _profile_names),
         "max_duration": (ANY, _max_duration),
         "session_start": (ANY, _session_start),
         "reboot_time": (FIRMWARE, _reboot_time),
+        "versions": (FIRMWARE, _versions),
+        "reboots": (FIRMWARE, _reboots),
         "clock_sync": (ANY, _clock_sync),
         "stage_durations": (ANY, _stage_durations),
     }

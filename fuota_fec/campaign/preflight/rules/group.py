@@ -11,6 +11,7 @@ from fuota_fec.campaign.preflight.context import ANY, TRANSFER, Context, n_count
 from fuota_fec.campaign.preflight.durations import session_begins
 from fuota_fec.campaign.preflight.finding import Findings, info, refuse, warn
 from fuota_fec.campaign.row_plan import own_uplink_losses
+from fuota_fec.campaign.surplus import risk
 from fuota_fec.checks import counted
 from fuota_fec.devices.radios import Radio
 from fuota_fec.errors import ParameterError
@@ -26,6 +27,8 @@ MAX_ANSWER_RATE = 5.0
 """Answers a second and group above which the uplinks of a group collide too often."""
 MIN_SPACING = 2.0
 """s from frame to frame that a device needs to store a fragment, or to work a coded one into what it has."""
+NOTABLE_RISK = 0.01
+"""Share of devices that read a surplus fragment as a command, from which a plan is warned of."""
 SHORTEST_SPREAD = 16
 """s over which a group's answers are always spread: BlockAckDelay 0 (TS004)."""
 
@@ -82,6 +85,20 @@ def _own_uplinks(context: Context, plan: GroupPlan) -> Findings:
             "Have them send less often during the session (uplink_period), choose a faster dr or class B, or raise "
             "redundancy.",
         )
+
+
+def _surplus(context: Context, plan: GroupPlan) -> Findings:
+    n_devices, n_surplus, n_expected = risk(context.config, plan, context.devices[plan.group.name])
+    if not n_devices or n_expected < NOTABLE_RISK * n_devices:
+        return
+    stacks = {traits.profile.name for traits in context.alike(plan.group.name) if traits.profile.one_context}
+    yield warn(
+        f"{n_expected:.1f} of {n_devices} devices ({', '.join(sorted(stacks))}) are expected to read a coded fragment "
+        f"as a command: after completion one hears {n_surplus:.0f} of the {plan.row_plan.n_first} on average, and one "
+        "fragment in 256 is a FragSessionSetupReq. The device then reports fragments missing, or loses the image",
+        'Set redundancy = "adaptive", which asks for the status as soon as a device can be complete, or send fewer '
+        "coded fragments.",
+    )
 
 
 def _single_fragment(_context: Context, plan: GroupPlan) -> Findings:
@@ -192,6 +209,7 @@ RULES: Mapping[str, tuple[frozenset[str], Check]] = MappingProxyType(
         "duty_cycle": (TRANSFER, _duty_cycle),
         "spacing": (TRANSFER, _spacing),
         "own_uplinks": (TRANSFER, _own_uplinks),
+        "surplus": (TRANSFER, _surplus),
         "n_frags": (TRANSFER, _single_fragment),
         "f_cnt_end": (ANY, _f_cnt_end),
         "mc_key": (ANY, _mc_key),

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from fuota_fec.campaign.messages import NetworkCapabilities
+from fuota_fec.campaign.preflight.finding import Finding
 from fuota_fec.devices.profiles import profile
 
 TRANSMISSION = {"session_length": 131.0}
@@ -87,3 +89,62 @@ def test_the_least_durations_of_the_stages_are_listed(sound: SimpleNamespace) ->
         "DlFragment 131 s, CompletionVerification 320 s; in all 2599 s"
     )
     assert finding.remedy == ""
+
+
+def test_an_update_is_refused_where_too_few_devices_can_report_their_version(sound: SimpleNamespace) -> None:
+    """Devices without TS006 fail, so the threshold cannot be met; a device that runs the target counts."""
+    a, b, c = sound.euis
+
+    def severities(*stacks: str, **settings: Any) -> list[str]:
+        devices = [sound.device(eui, stack) for eui, stack in zip(sound.euis, stacks, strict=False)]
+        return [finding.severity for finding in sound.found(sound.config(*devices, **settings), "versions")]
+
+    assert severities("zephyr", "lbm", "lbm") == ["refuse"]
+    assert severities("zephyr", "lbm", "lbm", success_threshold=67) == ["refuse"]
+    assert severities("zephyr", "lbm", "lbm", success_threshold=66) == []
+    assert severities("generic", "lbm", "st") == []
+    assert severities("zephyr", kind="binary", fw_version=None) == []
+    runs_it = sound.config(sound.device(a, "zephyr", fw_version=2), sound.device(b), sound.device(c))
+    assert sound.found(runs_it, "versions") == []
+
+
+def test_the_refusal_names_the_stacks_and_what_would_be_right(sound: SimpleNamespace) -> None:
+    a, b, c = sound.euis
+    mine = profile("mbed").replace(name="valve")
+    devices = (sound.device(a, "zephyr"), sound.device(b, "valve"), sound.device(c))
+    [finding] = sound.found(sound.config(*devices, profiles=(mine,)), "versions")
+    assert finding.message == (
+        "1 of 3 devices can report which version runs, expected 3 or more: zephyr, valve devices have no TS006"
+    )
+    assert finding.remedy == (
+        'Set kind = "binary", which asks for the fragments instead, or, if their application has the package, give the '
+        'devices a profile of their own: [profiles.NAME] with base = "zephyr" and ts006 = true and set ts006 = true in '
+        "[profiles.valve]."
+    )
+
+
+def test_a_profile_with_the_package_is_enough(sound: SimpleNamespace) -> None:
+    mine = profile("zephyr").replace(name="meter", ts006=True)
+    assert sound.found(sound.config(sound.device(stack="meter"), profiles=(mine,)), "versions") == []
+
+
+def test_an_update_is_refused_where_too_few_devices_reboot_into_it(sound: SimpleNamespace) -> None:
+    """ST's 2.0.0 template installs when it is told to; the campaign requests a reboot only if it is configured."""
+
+    def found(stack: str, **settings: Any) -> list[Finding]:
+        devices = (sound.device(sound.euis[0], stack), sound.device(sound.euis[1]))
+        return sound.found(sound.config(*devices, **settings), "reboots")
+
+    [finding] = found("st-v2")
+    assert finding.severity == "refuse"
+    assert finding.message == (
+        "1 of 2 devices reboot into the image, expected 2 or more: st-v2 devices reboot on request only, and the "
+        "campaign sends no such request"
+    )
+    assert finding.remedy == (
+        'Set reboot = "after_transfer", or a time, or, if their application reboots when the image is complete, give '
+        'the devices a profile of their own: [profiles.NAME] with base = "st-v2" and reboots_alone = true.'
+    )
+    assert found("st-v2", success_threshold=50) == found("st-v2", reboot="after_transfer") == found("st") == []
+    mine = profile("st-v2").replace(name="valve", reboots_alone=True)
+    assert found("valve", profiles=(mine,)) == []

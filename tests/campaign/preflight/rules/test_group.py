@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from fuota_fec.campaign.preflight.finding import Finding
 from fuota_fec.devices.profiles import profile
 from fuota_fec.devices.radios import Radio
 
@@ -228,3 +229,22 @@ def test_rows_that_are_all_even_are_warned_of_where_no_uncoded_fragment_helps(
     findings = sound.found(config, "even_rows")
     assert [f.severity for f in findings] == ["warn"] * found
     assert all(f.remedy == "Set fsize to 46, which makes 22 fragments." for f in findings)
+
+
+def test_surplus_fragments_that_are_read_as_commands_are_warned_of(sound: SimpleNamespace) -> None:
+    """100 coded fragments to devices that lose one in ten of 400: each hears 48 after its block is complete."""
+    devices = [sound.device(f"{i:016x}", stack) for i, stack in enumerate(["zephyr"] * 99 + ["lbm"])]
+    settings = {"kind": "binary", "fw_version": None, "uplink_period": 1e5, "max_duration": 1e7}
+
+    def found(**changes: Any) -> list[Finding]:
+        config = sound.config(*devices, **settings | {"redundancy": 100} | changes)
+        return sound.found(config, "surplus", image_len=400 * 48)
+
+    [finding] = found()
+    assert (finding.severity, finding.devices) == ("warn", ())
+    assert finding.message == (
+        "17.0 of 99 devices (zephyr) are expected to read a coded fragment as a command: after completion one hears 48 "
+        "of the 100 on average, and one fragment in 256 is a FragSessionSetupReq. The device then reports fragments "
+        "missing, or loses the image"
+    )
+    assert found(redundancy="adaptive") == found(redundancy=45) == []
