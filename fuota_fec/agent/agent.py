@@ -293,6 +293,7 @@ class Agent:
                     self._suspended.forget(name)
             except Exception as error:
                 self._hold(name, error, now, stopped.since, stopped, stopped.inputs)
+                self._suspended.record(self._journal, name, stopped.n_events, stopped, error, now)
 
     def _carry_out_orders(self, now: float) -> None:
         """Carries out operators' orders for the campaigns that it runs."""
@@ -326,6 +327,8 @@ class Agent:
                 running.wait(self._turns.since_heard(now), self._faults.present("network"))
             elif away_since is not None and running.outbox.tries_again(now):
                 running.wait(away_since, f"the network takes no downlinks: {self._reach.reason}")
+            elif (since := running.outbox.keys_away_since(now, self._longest_silence)) is not None:
+                running.wait(since, f"keys cannot be read: {running.outbox.key_trouble}")
             elif running.campaign.paused:
                 running.wait(now, "paused")
             else:
@@ -373,11 +376,9 @@ class Agent:
         trouble, self._trouble = self._trouble, None
         if trouble is not None:
             raise trouble
-        times = [running.deadline() for running in self._running.values()]
-        times += [running.outbox.due(now) for running in self._running.values()]
+        times = [at for running in self._running.values() for at in (running.deadline(), running.outbox.due(now))]
         times += [stopped.retry_at for stopped in self._suspended.held.values()]
-        if self._deaf and self._running:
-            times.append(now + NETWORK_RETRY)
+        times += [now + NETWORK_RETRY] if self._deaf and self._running else []
         return min((at for at in times if at is not None), default=None)
 
     def _withdraw(self, now: float) -> None:

@@ -18,13 +18,11 @@ _LONGEST_NAME = 1000
 
 def well_formed(item: object) -> Input | None:
     """The input, with plain bytes and texts; None if a campaign cannot read it."""
-    for kind, check in _CHECKS.items():
-        if isinstance(item, kind):
-            try:
-                return check(item)
-            except Exception:  # Attributes of a foreign object may raise anything.
-                return None
-    return None
+    try:
+        check = next((check for kind, check in _CHECKS.items() if isinstance(item, kind)), None)
+        return check(item) if check is not None else None
+    except Exception:  # Attributes of a foreign object may raise anything.
+        return None
 
 
 def valid_f_cnt(value: object) -> bool:

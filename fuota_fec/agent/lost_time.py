@@ -7,6 +7,8 @@ waited is lost time: its deadlines begin anew before its timers fire.
 
 from __future__ import annotations
 
+from collections import deque
+
 from fuota_fec.agent.ports import BrokenAdapterError
 from fuota_fec.errors import NetworkError
 from fuota_fec.networks.base import RefusedError
@@ -17,7 +19,8 @@ that slow turns do not stop a campaign for good; half of the shortest wait for a
 so that no device is given up for a silence that counts."""
 LONGEST_DELAY = 3600.0
 """s by which a turn may be late if no driver promises its time: a program that steps the agent itself may keep a slower
-pace than the agent asks for."""
+pace than the agent asks for. A pace that it has kept for N_TURNS counts instead, up to SLACK times as late."""
+N_TURNS, SLACK = 8, 4.0
 FEWEST_FAILURES = 2
 """Devices and groups in a row to which nothing could be handed over, after which the network counts as away. A single
 one may be refused for its own sake: its campaign must end."""
@@ -37,15 +40,24 @@ class Turns:
         self._last_at: float | None = None
         self._expected_at = float("inf")
         self._promised = False
+        self._delays: deque[float] = deque(maxlen=N_TURNS)
+        """Delays of the last turns, s."""
         self.heard_at: float | None = None
         """Unix time of the last good poll."""
 
     def begin(self, now: float) -> float | None:
         """Begins a turn. Unix time since which the agent took none, if that is much longer than expected."""
         last_at, self._last_at = self._last_at, now
-        longest = self._longest if self._promised else max(self._longest, LONGEST_DELAY)
-        late = last_at is not None and now - max(self._expected_at, last_at) > longest
-        return last_at if late else None
+        if last_at is None:
+            return None
+        delay, longest = now - max(self._expected_at, last_at), self._longest
+        if not self._promised:
+            known = len(self._delays) == N_TURNS
+            longest = max(longest, min(LONGEST_DELAY, SLACK * max(self._delays)) if known else LONGEST_DELAY)
+        if delay > longest:
+            return last_at
+        self._delays.append(max(0.0, delay))
+        return None
 
     def expect(self, due: float, promised: float) -> None:
         """Ends a turn: the next one is due at a time, and promised for another one by the driver, or never."""
@@ -68,7 +80,7 @@ class Reach:
         self.reason = ""
         """Last error."""
 
-    def failed(self, target: str, error: NetworkError, now: float) -> None:
+    def failed(self, target: str, error: Exception, now: float) -> None:
         """Takes a failed hand-over to a device or group. An error of the adapter and the refusal of one downlink prove
         nothing about the network."""
         if isinstance(error, (BrokenAdapterError, RefusedError)):

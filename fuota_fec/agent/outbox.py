@@ -22,7 +22,8 @@ MOST_WITHDRAWALS = 720
 """Failed attempts to withdraw downlinks, an hour in which the network took others, after which they are left to expire:
 the end of a campaign waits for the withdrawal."""
 KEY_PATIENCE = 60.0
-"""s for which a key is asked for that the ring cannot read now; then the request counts as not delivered."""
+"""s for which the key of one device is asked for that the ring cannot read now; then the request counts as not
+delivered. While those of several devices cannot be read, the campaign's time stands still."""
 LEASE_MARGIN = 5.0
 """s that the lease must still last for a hand-over."""
 
@@ -57,6 +58,8 @@ class Outbox:
         """Time since which the key of a request cannot be read."""
         self._unsure: dict[str, tuple[str, float]] = {}
         """Request to a device whose hand-over failed, and its end: a network that withdraws nothing may have it."""
+        self._key_reach = Reach()
+        """Whether the keys of several devices cannot be read."""
         self._withdraw_at = float("-inf")
         self._n_withdrawals = 0
         """Number of failed withdrawals in a row while the network took downlinks."""
@@ -131,6 +134,15 @@ class Outbox:
         pending, awaited = self._pending, self._campaign.awaits_hand_over
         return any(now <= pending[name].not_after and awaited(name) for name in self._retry_at)
 
+    def keys_away_since(self, now: float, longest: float) -> float | None:
+        """Unix time since which no key can be read, if that is for `longest` s at least and of several devices."""
+        return self._key_reach.away_since(now, longest)
+
+    @property
+    def key_trouble(self) -> str:
+        """Last error of a key that cannot be read."""
+        return self._key_reach.reason
+
     def due(self, now: float) -> float | None:
         """Time of the next attempt, as far as it is known now."""
         times = [self._withdraw_at if self._withdraw_at > now else now + NETWORK_RETRY] if self._to_withdraw else []
@@ -170,6 +182,7 @@ class Outbox:
             return self._without_key(request, error, now)
         except Exception as error:
             raise UnbuildableError(f"downlink {request.id} cannot be built: {error}") from error
+        self._key_reach.succeeded()
         try:
             result = self._network.submit(self._campaign.id, downlink, now)
         except NetworkError as error:
@@ -198,9 +211,11 @@ class Outbox:
     def _without_key(self, request: Requested, error: NoKeyError, now: float) -> DownlinkSent | None:
         """Waits for a key that cannot be read now. Reports a request as not delivered whose key there is not."""
         since = min(self._without_key_since.setdefault(request.id, now), now)
-        if not error.definite and now - since < KEY_PATIENCE:
-            self._retry_at[request.id] = now + NETWORK_RETRY
-            return None
+        if not error.definite:
+            self._key_reach.failed(request.dev_eui or request.group or "", error, now)
+            if now - since < KEY_PATIENCE or self.keys_away_since(now, 0.0) is not None:
+                self._retry_at[request.id] = now + NETWORK_RETRY
+                return None
         self._drop(request)
         return DownlinkSent(request.id, False, f"no key: {error}")
 

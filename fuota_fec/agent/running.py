@@ -47,8 +47,11 @@ class RunningCampaign:
             self.inputs.append(item)  # Not if it raised: then it would raise again.
 
     def tick(self, now: float) -> None:
+        """Fires timers. A campaign that has waited for long records why instead; the reason of a pause is known."""
         if self.waits_since is None:
             self.uncommitted += self.campaign.tick(now)
+        elif now - self.waits_since >= LONGEST_SILENCE and not self.campaign.paused:
+            self.uncommitted += self.campaign.suspend(now, self.waits_for)
 
     def resume(self, now: float, lost: float) -> None:
         self.counted_until = now

@@ -33,6 +33,8 @@ class Suspension:
     retry_at: float
     n: int = 0
     """Number of failures in a row."""
+    n_events: int = 0
+    """Number of events in the journal."""
     recorded: str = ""
     """Reason that the journal holds, in its last Suspended; "" if the campaign has resumed since."""
     inputs: list[Input] = field(default_factory=list)
@@ -82,11 +84,11 @@ class Suspensions:
             event = Suspended(at=now, reason=reason)
             try:
                 journal.append_all([Append(campaign=name, expected_seq=n_events, events=[event])])
-                recorded = reason
+                recorded, n_events = reason, n_events + 1
             except JournalError:
                 event = None
         if held is not None:
-            held.recorded = recorded
+            held.recorded, held.n_events = recorded, n_events
         return event
 
     def leave(self, name: str, error: Exception, now: float) -> None:

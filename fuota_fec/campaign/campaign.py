@@ -220,13 +220,20 @@ class Campaign:
         return machine.run(machine.on_stop(now), machine.settle(now))
 
     def resume(self, now: float, *, lost: float = 0.0) -> list[m.Event]:
-        """Resumes after a replay or an outage: the deadlines of devices and of the network begin anew. `lost` is the
-        time (s) in which nothing could be heard or sent: the maximum duration ends that much later."""
+        """Resumes after a replay or an outage. `lost` is the time (s) in which nothing could be heard or sent: the
+        maximum duration and all deadlines end that much later. A deadline that is past all the same begins anew."""
         machine = self._going_on()
         if machine is None:
             return []
         now = max(now, machine.last_at)
-        return machine.run(iter((m.Resumed(at=now, lost=lost),)), machine.settle(now))
+        return machine.run(iter((m.Resumed(at=now, lost=lost, rules=2),)), machine.settle(now))
+
+    def suspend(self, now: float, reason: str) -> list[m.Event]:
+        """Records why the campaign's time stands still until it resumes, once."""
+        machine = self._going_on()
+        if machine is None or machine.state.suspended:
+            return []
+        return machine.run(iter((m.Suspended(at=max(now, machine.last_at), reason=reason),)))
 
     def _going_on(self) -> Machine | None:
         """Machine of the campaign; None before the start and after the end."""

@@ -33,6 +33,7 @@ UPGRADES: Mapping[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] =
     ("StageEnded", 1): dict,
     ("Stopping", 1): dict,
     ("Resumed", 1): dict,
+    ("Resumed", 2): dict,
     ("VersionHeard", 1): dict,
 }
 """Type and version → function from the fields of that version to those of the next. New fields have their defaults."""

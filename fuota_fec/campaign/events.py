@@ -387,12 +387,20 @@ class Suspended(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resumed(Event):
-    """The campaign goes on after a crash or an outage: the deadlines of devices and of the network begin anew. The
-    `lost` seconds, in which nothing could be heard or sent, do not count in its duration."""
+    """The campaign goes on after a crash or an outage. The `lost` seconds, in which nothing could be heard or sent, do
+    not count: neither in its duration nor in the deadlines of devices and of the network. A deadline that is past all
+    the same begins anew."""
 
-    VERSION: ClassVar[int] = 2
+    VERSION: ClassVar[int] = 3
 
     lost: float = 0.0
+    rules: int = 1
+    """Version of the rules for deadlines: with 1 all begin anew."""
+
+    @property
+    def stood_still(self) -> float | None:
+        """Time for which deadlines stood still, s; None if they begin anew."""
+        return self.lost if self.rules > 1 else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

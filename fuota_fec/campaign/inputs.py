@@ -72,6 +72,13 @@ Input: TypeAlias = Uplink | DownlinkSent | MulticastSummary | HandOver
 
 def is_well_formed(item: object) -> bool:
     """Whether an item is an input with fields of the right types. A network may give anything: the rest is counted."""
+    try:
+        return _is_input(item)
+    except Exception:  # Attributes of a foreign object may raise anything.
+        return False
+
+
+def _is_input(item: object) -> bool:
     if isinstance(item, Uplink):
         numbers = type(item.f_port) is int and isinstance(item.received_at, (int, float))
         return numbers and isinstance(item.dev_eui, str) and isinstance(item.payload, (bytes, bytearray, memoryview))

@@ -298,7 +298,7 @@ class Machine:
     def _apply_stage_started(self, event: m.StageStarted) -> None:
         state = self.state
         state.stage_idx = state.stage_names.index(event.stage)
-        state.stage_started, state.wait = event.at, event.wait
+        state.stage_started, state.wait, state.lost_before = event.at, event.wait, state.lost
         stage = self._stage
         if event.sessions is not None:
             state.sessions.update(event.sessions)
@@ -382,8 +382,8 @@ class Machine:
         if event.lost and self.state.timers.due(DURATION) < math.inf:
             self.state.timers.set(DURATION, self.state.deadline)
         if self.main is not None:
-            self.main.restart(event.at)
-        self.clean_up.restart(event.at)
+            self.main.restart(event)
+        self.clean_up.restart(event)
         self.queue.set_pacer(event.at)
 
     def _apply_stopping(self, event: m.Stopping) -> None:

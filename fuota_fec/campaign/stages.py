@@ -13,7 +13,7 @@ from typing import Literal
 from fuota_fec.campaign import questions, reasons
 from fuota_fec.campaign.adaptive import lacks
 from fuota_fec.campaign.config import CampaignConfig
-from fuota_fec.campaign.messages import Session, StageStarted, Wait
+from fuota_fec.campaign.messages import Resumed, Session, StageStarted, Wait
 from fuota_fec.campaign.plan import Plan
 from fuota_fec.campaign.questions.question import Question
 from fuota_fec.campaign.repair import more_for
@@ -86,6 +86,15 @@ class Stage:
     def ends_early(self, config: CampaignConfig) -> bool:
         """Whether the stage ends once the threshold is met."""
         return config.stage_end == "threshold" and not self.waits_for_all
+
+    def ends_after(self, ends_at: float, state: CampaignState, event: Resumed) -> float | None:
+        """Unix time of the end after an outage; None: as before. The start of a session does not move."""
+        if event.stood_still is None:
+            return None if self.bounded else self.ends_at(state, event.at)
+        if self.sessions is not None or ends_at == state.config.session_start:
+            return None
+        later = ends_at + event.stood_still
+        return self.ends_at(state, event.at) if later < event.at else later
 
     def not_after(
         self, state: CampaignState, question: Question, device: DeviceState, ends_at: float | None, now: float

@@ -267,6 +267,8 @@ class CampaignState:
     """Error that keeps the agent from running the campaign; "" otherwise."""
     stage_idx: int = -1
     stage_started: float = 0.0
+    lost_before: float = 0.0
+    """Lost time before the present stage, s."""
     stage_names: tuple[str, ...] = ()
     round: int = 1
     n_beside: int = 0

@@ -76,6 +76,15 @@ class Timers:
     def clear(self, key: TimerKey) -> None:
         self._due.pop(key, None)
 
+    def stand_still(self, key: TimerKey, lost: float | None, at: float) -> bool:
+        """Lets a deadline stand still for the `lost` s before `at`. False if it does not: it is not set, it is past all
+        the same, or `lost` is None."""
+        due = self.due(key) + (lost or 0.0)
+        if lost is None or not at <= due < math.inf:
+            return False
+        self.set(key, due)
+        return True
+
     def due(self, key: TimerKey) -> float:
         """Unix time of a deadline; infinity if it is not set."""
         return self._due.get(key, (math.inf, 0))[0]

@@ -89,6 +89,13 @@ def _frames_remain(state: CampaignState, now: float, _successes: Successes) -> b
     return bool(unfinished) and session_fits(state, now, unfinished)
 
 
+def _time_was_lost(state: CampaignState, now: float, successes: Successes) -> bool:
+    """Time was lost before the session, in which devices did not confirm, and another session fits."""
+    if state.lost <= state.lost_before or successes.n - state.n_beside >= state.n_taking_part():
+        return False
+    return session_fits(state, now, groups_of_session(state, state.round, {}))
+
+
 def _silence_counts(state: CampaignState, _now: float, successes: Successes) -> bool:
     """Silent devices are among the successes of a binary transfer, where silence proves nothing."""
     if state.config.kind != "binary":
@@ -147,6 +154,7 @@ _MET, _MISSED, _EITHER = Outcome.MET, Outcome.MISSED, Outcome.EITHER
 _ROUND, _ROUND_LATER = "another round", "another round, session over"
 
 STAGES: tuple[StageTransition, ...] = (
+    *(StageTransition(name, _EITHER, _time_was_lost, SESSION, "another start: time was lost") for name in SESSIONS),
     StageTransition("DlFragment", _EITHER, _frames_remain, SESSION, "session over, frames remain"),
     StageTransition("FragSessionStatus", _MET, _silence_counts, "FragSessionStatus", "silence proves nothing"),
     StageTransition("FragSessionStatus", _MISSED, _few_lack_fragments, "UnicastRepair", "the last few lack fragments"),

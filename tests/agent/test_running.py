@@ -76,7 +76,8 @@ def test_a_campaign_that_waits_takes_inputs_and_fires_no_timer(running) -> None:
     running.wait(T0, "the network is away")
     running.receive(m.Uplink("0000000000000001", 2, b"", T0 + 5000), T0 + 5000)
     running.tick(T0 + 5000)
-    assert [type(event) for event in running.uncommitted] == [m.DeviceHeard]
+    assert [type(event) for event in running.uncommitted] == [m.DeviceHeard, m.Suspended]
+    assert running.uncommitted[-1].reason == "the network is away"
     assert (running.deadline(), running.waits_for) == (None, "the network is away")
 
 

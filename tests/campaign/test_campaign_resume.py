@@ -1,4 +1,4 @@
-"""Resume of a campaign after a crash or an outage: deadlines begin anew, and no retry is lost."""
+"""Resume of a campaign after a crash or an outage: deadlines stand still, or begin anew once they are past."""
 
 from __future__ import annotations
 
@@ -28,6 +28,102 @@ def outage(d: Any, seconds: float = OUTAGE) -> list[m.Event]:
     d.crash()
     d.wait(0)
     return d.events[n_events:]
+
+
+def lost_time(d: Any, seconds: float = OUTAGE) -> None:
+    """Nothing could be heard or sent for so long."""
+    d.now += seconds
+    d.keep(d.campaign.resume(d.now, lost=seconds))
+
+
+# ---- deadlines stand still --------------------------------------------------------------------------------
+
+
+def test_the_time_of_a_device_that_was_not_heard_stands_still(drive) -> None:
+    """However often: 300 s in which it could be heard."""
+    d = drive(1)
+    for _ in range(29):
+        d.wait(10)
+        lost_time(d, 40)
+    d.wait(9)
+    assert d.of(m.GivenUp) == []
+    d.wait(1)
+    assert d.device(1).reason == "never heard"
+
+
+@pytest.mark.parametrize("sent", [False, True])
+def test_the_wait_for_a_report_and_for_an_answer_stands_still(drive, sent) -> None:
+    d = drive(1)
+    request = d.ask(1)
+    if sent:
+        d.sent(request)
+    d.wait(100)
+    lost_time(d)
+    assert d.of(m.Unanswered) == []
+    assert all(event.ok for event in d.of(m.Reported))
+    d.wait(180)
+    assert len(d.of(m.Unanswered)) + sum(not event.ok for event in d.of(m.Reported)) == 1
+
+
+def test_restarts_without_lost_time_extend_nothing(drive) -> None:
+    d = drive(1)
+    for _ in range(31):
+        d.wait(10)
+        d.crash()
+    assert d.device(1).reason == "never heard"
+
+
+def test_the_end_of_a_stop_stands_still_but_does_not_begin_anew(drive) -> None:
+    d = drive(3, stage=DATA)
+    d.stop()
+    n = 0
+    while not d.campaign.finished and n < 2000:
+        d.wait(260)
+        lost_time(d, 40)
+        n += 1
+    assert d.campaign.finished
+
+
+# ---- another start of a session ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seconds", [60.0, OUTAGE])
+def test_time_that_is_lost_before_a_session_gives_it_another_start(drive, seconds) -> None:
+    d = drive(3, stage=SESSION, msg_retries=5, max_duration=1e6)
+    first = d.session().start
+    d.succeed(1)
+    lost_time(d, seconds)
+    d.wait_until(max(d.now, first) + 1)
+    assert (d.stage, d.session().start > d.now) == (SESSION, True)
+    assert [e.back_to for e in d.of(m.StageEnded)][-1] == SESSION
+    for i in (1, 2, 3):
+        d.succeed(i)
+    d.wait_until(d.session().start)
+    assert (d.stage, d.of(m.GivenUp)[-1].at < d.session().start) == (DATA, True)
+    d.reach("end")
+    assert [device.status for device in d.campaign.status().devices] == ["passed"] * 3
+
+
+def test_a_session_that_all_have_confirmed_keeps_its_start(drive) -> None:
+    d = drive(3, stage=SESSION, max_duration=1e6)
+    for i in (1, 2, 3):
+        d.succeed(i)
+    start = d.session().start
+    lost_time(d, 60.0)
+    d.wait_until(start + 1)
+    assert (d.stage, d.session().start) == (DATA, start)
+
+
+def test_a_device_that_refused_the_session_is_not_asked_for_another_start(drive) -> None:
+    d = drive(3, stage=SESSION, msg_retries=5, success_threshold=60, stage_end="all", max_duration=1e6)
+    d.sent(d.ask(1))
+    d.say(1, multicast.McClassCSessionAns(mc_group_id=0, dr_error=True))
+    assert d.device(1).reason
+    lost_time(d)
+    d.wait(1)
+    assert d.stage == SESSION
+    d.up(1)
+    assert len([e for e in d.of(m.Requested) if e.ask == "McSession" and e.dev_eui == f"{1:016x}"]) == 1
 
 
 # ---- deadlines begin anew ---------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import pytest
 
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.exchanges.turns import Turns
+from fuota_fec.campaign.sessions import SESSIONS
 from fuota_fec.campaign.stages import STAGES as STAGE_ROWS
 from fuota_fec.campaign.transitions import (
     ANY,
@@ -88,8 +89,9 @@ def test_ways_back_lead_to_an_earlier_stage_or_to_proof() -> None:
     order = {name: idx for idx, name in enumerate(NAMES)} | {SESSION: NAMES.index("McClassCSession")}
     forward = {("FragSessionStatus", "UnicastRepair")}
     for row in STAGES:
-        if row.stage != ANY and (row.stage, row.to) not in forward:
+        if row.stage not in (ANY, *SESSIONS) and (row.stage, row.to) not in forward:
             assert order[row.to] <= order[row.stage], row
+    assert {row.to for row in STAGES if row.stage in SESSIONS} == {SESSION}
 
 
 def test_a_round_begins_where_fragments_follow_a_stage_that_looked_at_the_devices() -> None:
@@ -97,7 +99,7 @@ def test_a_round_begins_where_fragments_follow_a_stage_that_looked_at_the_device
         if row.stage == ANY:
             continue
         sends = row.to in (SESSION, "DlFragment")
-        assert row.new_round == (sends and row.stage != "DlFragment"), row
+        assert row.new_round == (sends and row.stage not in ("DlFragment", *SESSIONS)), row
         for to in ("McClassBSession", "McClassCSession") if row.to == SESSION else (row.to,):
             assert begins_round(row.stage, to) == row.new_round
 

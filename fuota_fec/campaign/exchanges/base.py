@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 
-from fuota_fec.campaign.messages import Event, Wait
+from fuota_fec.campaign.messages import Event, Resumed, Wait
 from fuota_fec.campaign.questions.question import Question
 from fuota_fec.campaign.state import CampaignState, DeviceState
 from fuota_fec.campaign.timers import TimerKey
@@ -154,8 +154,8 @@ class Exchange(ABC):
         del at
 
     @abstractmethod
-    def restart(self, at: float) -> None:
-        """Begins deadlines anew after an outage: Resumed."""
+    def restart(self, event: Resumed) -> None:
+        """Lets deadlines stand still for the time of an outage, or begins them anew."""
 
     @abstractmethod
     def drop_all(self, at: float) -> None:

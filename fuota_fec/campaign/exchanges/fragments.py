@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from fuota_fec.campaign import reasons
 from fuota_fec.campaign.exchanges.base import Exchange
 from fuota_fec.campaign.exchanges.multicast import Multicast
-from fuota_fec.campaign.messages import Event, GroupDone, StageEnded, Wait
+from fuota_fec.campaign.messages import Event, GroupDone, Resumed, StageEnded, Wait
 from fuota_fec.campaign.stages import RULES, Stage
 from fuota_fec.campaign.state import CampaignState
 from fuota_fec.campaign.timers import TimerKey
@@ -106,8 +106,8 @@ class Fragments(Exchange):
     def drop_all(self, _at: float) -> None:
         self.multicast.drop_all()
 
-    def restart(self, at: float) -> None:
-        self.multicast.restart(at)
+    def restart(self, event: Resumed) -> None:
+        self.multicast.restart(event)
 
     def set_paused(self, at: float) -> None:
         self.multicast.set_paused(at)

@@ -24,6 +24,7 @@ from fuota_fec.campaign.messages import (
     Event,
     GroupDone,
     HandedOver,
+    Resumed,
     SilencePresumed,
     StageClosing,
     StageEnded,
@@ -213,12 +214,14 @@ class GroupStatus(UnicastExchange):
         for group in self.due:
             self.state.timers.clear(_timer(group))
 
-    def restart(self, at: float) -> None:
-        super().restart(at)
-        self.multicast.restart(at)
+    def restart(self, event: Resumed) -> None:
+        super().restart(event)
+        self.multicast.restart(event)
+        timers = self.state.timers
         for group in self.due:
-            self.due[group] = at + self.state.groups[group].plan.status_wait
-            self.state.timers.set(_timer(group), self.due[group])
+            if not timers.stand_still(_timer(group), event.stood_still, event.at):
+                timers.set(_timer(group), event.at + self.state.groups[group].plan.status_wait)
+            self.due[group] = timers.due(_timer(group))
 
     def set_paused(self, at: float) -> None:
         self.multicast.set_paused(at)

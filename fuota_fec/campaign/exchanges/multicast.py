@@ -25,6 +25,7 @@ from fuota_fec.campaign.messages import (
     HandedOver,
     Reported,
     Requested,
+    Resumed,
     Session,
     SummaryOverdue,
     Wait,
@@ -294,21 +295,24 @@ class GroupTransmission:
         elif self.state.network.owns_f_cnt and f_cnt >= self.end_of_counters:
             self.misnumbered = request_id, reasons.counters_used_up(self.n_begun, self.n_frames)
 
+    def _summary_timers(self, request_id: str) -> tuple[TimerKey, TimerKey]:
+        return TimerKey(TimerKind.OVERDUE, self.name, request_id), TimerKey(TimerKind.SUMMARY, self.name, request_id)
+
     def set_summary_timers(self, request_id: str, at: float) -> None:
-        timers, timeout = self.state.timers, self.state.config.summary_report_timeout
-        cadence = self.state.network.summary_cadence
-        usually = OVERDUE * (UNKNOWN_CADENCE if cadence is None else cadence)
-        timers.set(TimerKey(TimerKind.OVERDUE, self.name, request_id), at + usually)
-        if timeout is None:
-            timeout = usually
-        if timeout:
-            timers.set(
-                TimerKey(TimerKind.SUMMARY, self.name, request_id), at + timeout * (1 + self.plan.n_devices / 1000)
-            )
+        (overdue, given_up), timeout = self._summary_timers(request_id), self.state.config.summary_report_timeout
+        usually = OVERDUE * (self.state.network.summary_cadence or UNKNOWN_CADENCE)
+        self.state.timers.set(overdue, at + usually)
+        if timeout := usually if timeout is None else timeout:
+            self.state.timers.set(given_up, at + timeout * (1 + self.plan.n_devices / 1000))
+
+    def restart_summary_timers(self, request_id: str, event: Resumed) -> None:
+        keys, timers = self._summary_timers(request_id), self.state.timers
+        if not sum(timers.stand_still(key, event.stood_still, event.at) for key in keys):
+            self.set_summary_timers(request_id, event.at)
 
     def _clear_summary_timers(self, request_id: str) -> None:
-        self.state.timers.clear(TimerKey(TimerKind.SUMMARY, self.name, request_id))
-        self.state.timers.clear(TimerKey(TimerKind.OVERDUE, self.name, request_id))
+        for key in self._summary_timers(request_id):
+            self.state.timers.clear(key)
 
     def apply_reported(self, event: Reported) -> None:
         frame = self.outstanding.pop(event.id, None)
@@ -433,12 +437,12 @@ class Multicast:
         for group in self.groups.values():
             group.drop()
 
-    def restart(self, at: float) -> None:
-        """Begins the deadlines of summaries anew after an outage."""
+    def restart(self, event: Resumed) -> None:
+        """Lets the deadlines of summaries stand still, or begins them anew."""
         for request_id, group in self.by_request.items():
             frame = group.outstanding.get(request_id)
             if frame is not None and frame.handed_over and not group.done:
-                group.set_summary_timers(request_id, at)
+                group.restart_summary_timers(request_id, event)
 
     def set_paused(self, at: float) -> None:
         for group in self.groups.values():

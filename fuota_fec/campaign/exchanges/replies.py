@@ -11,7 +11,7 @@ import hashlib
 import math
 
 from fuota_fec.campaign.exchanges.base import Decisions, Exchange
-from fuota_fec.campaign.messages import Event, HandedOver, ReplyOwed, Reported, Requested, Withdrawn
+from fuota_fec.campaign.messages import Event, HandedOver, ReplyOwed, Reported, Requested, Resumed, Withdrawn
 from fuota_fec.campaign.state import CampaignState, DeviceState
 from fuota_fec.campaign.timers import TimerKey, TimerKind
 from fuota_fec.campaign.unicast_queue import Reply, UnicastQueue
@@ -126,9 +126,9 @@ class Replies(Exchange):
         self.holding.discard(kind)
         self.state.timers.clear(_timer(request_id))
 
-    def restart(self, at: float) -> None:
+    def restart(self, event: Resumed) -> None:
         """Leaves the deadlines of replies as they are: the device waits no longer because of an outage."""
-        del at
+        del event
 
     def hold_end(self) -> None:
         """Makes the end of the campaign wait for the replies that are owed now."""

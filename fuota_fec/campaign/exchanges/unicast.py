@@ -391,8 +391,9 @@ class UnicastExchange(Exchange):
             phase = self.turns.phase(device)
             if not device.taking_part or phase is Phase.SUCCEEDED:
                 continue
+            again = event.back_to == self.stage.name and phase is not Phase.FAILED
             stays = event.back_to and self.stage.stays(self.state, device)
-            if stays or self.stage.keeps(self.state, device, phase):
+            if stays or (again and self.stage.sessions is not None) or self.stage.keeps(self.state, device, phase):
                 continue
             device.taking_part = False
             if phase is Phase.GIVEN_UP and (turn := self.turns[device.dev_eui]).request_id:
@@ -411,22 +412,23 @@ class UnicastExchange(Exchange):
         self.turns.drop_all()
         self._clear_timers(at)
 
-    def restart(self, at: float) -> None:
-        """Begins the deadlines of devices and of the network anew."""
+    def restart(self, event: m.Resumed) -> None:
+        """Lets the deadlines of devices, of the network and of the stage stand still, or begins them anew."""
+        at, lost, timers = event.at, event.stood_still, self.state.timers
         self.turns.applying = m.Resumed
         for turn in self.turns.in_order():
-            if turn.phase is Phase.UNHEARD:
-                self._await_uplink(turn, at)
-            elif turn.phase in (Phase.HANDED_OVER, Phase.SENT):
-                self._wait(turn, at)
-            elif turn.phase is Phase.REQUESTED and self.state.timers.due(turn.timer) < at:
+            if turn.phase in (Phase.UNHEARD, Phase.HANDED_OVER, Phase.SENT):
+                if not timers.stand_still(turn.timer, lost, at):
+                    (self._await_uplink if turn.phase is Phase.UNHEARD else self._wait)(turn, at)
+            elif turn.phase is Phase.REQUESTED and timers.due(turn.timer) < at:
                 self.turns.enqueue(turn, at)  # The request expired in the outage, which uses up no retry.
-        if not self.stage.bounded and (ends_at := self.stage.ends_at(self.state, at)) is not None:
+        if self.ends_at is not None and (ends_at := self.stage.ends_after(self.ends_at, self.state, event)) is not None:
             self.ends_at = ends_at
-            self.state.timers.set(STAGE_END, ends_at)
+            timers.set(STAGE_END, ends_at)
         if self.closing_until is not None:
-            self.closing_until = max(self.closing_until, self._closes_at(at))
-            self.state.timers.set(CLOSING, self.closing_until)
+            late = self.closing_until + (lost or 0.0)
+            self.closing_until = late if lost is not None and late >= at else max(late, self._closes_at(at))
+            timers.set(CLOSING, self.closing_until)
 
     def on_period(self, device: DeviceState) -> None:
         self.slowest = max(self.slowest, device.period)

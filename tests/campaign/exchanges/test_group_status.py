@@ -561,14 +561,14 @@ def test_a_device_whose_counts_prove_nothing_is_unverified(drive) -> None:
     assert d.device(1).note == "complete by counts that are no proof"
 
 
-def test_after_an_outage_a_group_that_was_asked_has_its_whole_time_again(drive) -> None:
+def test_the_time_of_a_group_that_was_asked_stands_still_in_an_outage(drive) -> None:
     """Else its answers, which were spread over the outage, would count as silence at once."""
     d = drive(6, kind="binary", stage="FragSessionStatus")
     d.wait(max(0.0, d.campaign.deadline() - d.now))
     d.hand_over(next(e for e in d.of(m.Requested) if e.ask == "FragSessionStatus"))
     wait = d.campaign.plan.groups["meters"].status_wait
     d.now += wait - 1
-    d.resume()
+    d.keep(d.campaign.resume(d.now, lost=wait - 1))
     d.wait(wait - 2)
     assert d.of(m.Unanswered) == []
     d.wait(3)
