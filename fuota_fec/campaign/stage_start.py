@@ -28,25 +28,28 @@ def begin(stage: Stage, state: CampaignState, now: float, round_no: int, coded: 
 def _answers(stage: Stage, state: CampaignState, now: float) -> Wait | None:
     """Wait for the answers to the questions of a stage; None if it asks nothing."""
     left_out = stage.left_out(state, now)
-    taking_part = [d for d in state.devices.values() if d.taking_part and d.dev_eui not in left_out]
-    asked = {d.dev_eui: questions for d in taking_part if (questions := stage.questions(state, d))}
-    if not asked:
+    each, n_asked, alike = 1 + state.config.msg_retries, 0, {}
+    for device in state.devices.values():
+        if device.taking_part and device.dev_eui not in left_out:
+            questions = stage.questions(state, device)
+            n_asked += bool(questions)
+            n_tries = waits.n_tries(questions, each)
+            alike[device.group.name, device.period, device.jitter, device.heard, n_tries] = device
+    if not n_asked:
         return None
-    tries = waits.Tries(
-        state=state, n_asked=len(asked), longest_wait=max(state.until_uplink(device) for device in taking_part)
-    )
+    longest = max(state.until_uplink(device) for device in alike.values())
+    tries = waits.Tries(state=state, n_asked=n_asked, longest_wait=longest)
     asks_from = now if stage.not_before is None else max(now, stage.not_before(state))
 
-    def end(device: DeviceState) -> float:
+    def end(device: DeviceState, n_tries: int) -> float:
         unheard = stage.not_before is not None or not device.heard
         begins = asks_from + unheard * UNHEARD_PERIODS * device.period
         plan, spread = state.groups[device.group.name].plan, 0.0
         if stage.exchange == "group_status":
             spread = float(plan.answer_spread)
             if plan.n_status and plan.asked_by_multicast:  # Silent devices are asked by unicast afterwards.
-                begins += (1 + plan.msg_retries) * (plan.slot + plan.pacing + plan.status_wait)
-        return begins + tries.n(asked[device.dev_eui]) * tries.one(device, spread)
+                begins += each * (plan.slot + plan.pacing + plan.status_wait)
+        return begins + n_tries * tries.one(device, spread)
 
     limit = waits.limit(state, stage.ends_at(state, now), bounded=stage.bounded)
-    latest = max(end(device) for device in taking_part if device.dev_eui in asked)
-    return waits.answers(latest, len(asked), limit)
+    return waits.answers(max(end(device, key[-1]) for key, device in alike.items() if key[-1]), n_asked, limit)

@@ -16,6 +16,11 @@ from fuota_fec.campaign.turn import Phase, Questions, Turn
 from fuota_fec.checks import counted
 
 
+def n_tries(questions: Questions, each: int) -> int:
+    """Number of tries of these questions, `each` for one that is not optional."""
+    return sum([1 if question.optional else each for question in questions])
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tries:
     """Longest times of tries in a unicast exchange, with `n_asked` devices that may be asked before a device."""
@@ -31,11 +36,6 @@ class Tries:
         uplink = self.state.until_uplink(device)
         return queued + uplink + max(self.longest_wait, uplink) + spread
 
-    def n(self, questions: Questions) -> int:
-        """Number of all tries of these questions."""
-        each = 1 + self.state.config.msg_retries
-        return sum(1 if question.optional else each for question in questions)
-
     def latest(self, turns: Iterable[Turn], next_at: float, spread: Callable[[DeviceState], float]) -> float:
         """Latest `end` of these turns, whose devices delay their answers by a `spread`; 0 if there is none."""
         return max((self.end(turn, next_at, spread(turn.device)) for turn in turns), default=0.0)
@@ -44,7 +44,7 @@ class Tries:
         """Unix time by which a device has answered or is given up, if the next request leaves at `next_at` or later;
         0 if nothing is asked of it by unicast."""
         timers, begins, one = self.state.timers, next_at, self.one(turn.device, spread)
-        n_left = self.n(turn.questions) - turn.resends
+        n_left = n_tries(turn.questions, 1 + self.state.config.msg_retries) - turn.resends
         if turn.phase in (Phase.UNHEARD, Phase.HELD):
             begins = timers.due(turn.timer)
         elif turn.phase is Phase.HANDED_OVER:
