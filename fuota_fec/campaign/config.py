@@ -48,6 +48,8 @@ __all__ = [
 ]
 
 DEV_EUI = re.compile(r"[0-9a-f]{16}\Z")
+FRAG_REDUNDANCY_MAX = 340
+"""Largest number of coded fragments of a group by default."""
 LAST_TIME = U32_MAX
 """Largest Unix time of a configuration, in February 2106: well within what calendars and floats can hold."""
 
@@ -182,7 +184,7 @@ class CampaignConfig:
     """True to allow more than one round although some devices drop late uncoded fragments."""
     ack_reception: bool | None = None
     """Dialect 2.0.0: true if devices report a complete block. Default: true in groups of up to 500 devices."""
-    frag_redundancy_max: int = field(default=340, metadata=between(0, 16382))
+    frag_redundancy_max: int = field(default=FRAG_REDUNDANCY_MAX, metadata=between(0, 16382))
     """Limit on coded fragments of a group."""
     redundancy: str | int = "5/6"
     """Coded fragments of a group. A code rate such as "5/6", limited to frag_redundancy_max; a number up to

@@ -25,6 +25,8 @@ UPGRADES: Mapping[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] =
     ("Configured", 4): dict,
     ("StageStarted", 1): dict,
     ("StageStarted", 2): dict,
+    ("StageStarted", 3): dict,
+    ("SummaryOverdue", 1): dict,
     ("Answered", 1): dict,
     ("DeviceHeard", 1): dict,
     ("GroupDone", 1): dict,

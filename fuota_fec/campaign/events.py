@@ -96,9 +96,10 @@ class Session:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wait:
-    """Unix time until which a campaign waits at most, and the reason."""
+    """Unix time until which a campaign waits at most, and the reason. The time is None where nobody knows it: in a
+    pause, and while an error keeps the agent from running the campaign."""
 
-    until: float
+    until: float | None
     why: str
 
 
@@ -106,9 +107,9 @@ class Wait:
 class StageStarted(Event):
     """A stage begins. `sessions` are the fixed multicast sessions by group, in a session stage; `round` is the number
     of the round, and `coded` the number of its coded fragments by group, if it begins with the stage. `wait` is the
-    time that the stage waits for, if it does."""
+    time that the stage waits for, if it does; `answers` is the latest time of the answers to its questions."""
 
-    VERSION: ClassVar[int] = 3
+    VERSION: ClassVar[int] = 4
 
     stage: str
     n_devices: int
@@ -116,6 +117,7 @@ class StageStarted(Event):
     sessions: dict[str, Session] | None = None
     coded: dict[str, int] = field(default_factory=dict)
     wait: Wait | None = None
+    answers: Wait | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,11 +191,15 @@ class Reported(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SummaryOverdue(Event):
-    """The summary of a multicast frame takes more than five times as long as usual."""
+    """The summary of a multicast frame takes more than five times as long as usual. Sending waits for it, or goes on
+    without a `wait`."""
+
+    VERSION: ClassVar[int] = 2
 
     id: str
     group: str
     frag_nb: int | None = None
+    wait: Wait | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -415,6 +421,14 @@ class Stopping(Event):
     rules: int = 1
     """Rules of the clean-up. 1: a campaign that fails during setup prevents reboots; 2: also one that fails later, and
     silent devices are asked for their version."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CleanUpStarted(Event):
+    """The campaign waits for the clean-up of `n_devices` devices, which follows Stopping."""
+
+    n_devices: int
+    wait: Wait
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

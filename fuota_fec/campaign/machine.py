@@ -24,7 +24,8 @@ from fuota_fec.campaign.inputs import is_well_formed, text_of
 from fuota_fec.campaign.passing import pass_already, pass_by_version, return_device, success
 from fuota_fec.campaign.plan import Plan
 from fuota_fec.campaign.questions import Question
-from fuota_fec.campaign.stages import RULES, Stage, begin, tidy
+from fuota_fec.campaign.stage_start import begin
+from fuota_fec.campaign.stages import RULES, Stage, tidy
 from fuota_fec.campaign.state import CampaignState, DeviceState
 from fuota_fec.campaign.timers import DURATION, TimerKey, TimerKind
 from fuota_fec.campaign.transitions import NEXT, begins_round, way_on
@@ -126,9 +127,8 @@ class Machine:
 
     def wait(self) -> m.Wait | None:
         """Answers or reports that the campaign waits for."""
-        if self.finished or self.main is not None:
-            return None if self.main is None else self.main.wait()
-        return self.clean_up.wait()
+        exchange = self.clean_up if self.main is None else self.main
+        return None if self.finished else exchange.wait()
 
     def settle(self, now: float) -> Decisions:
         """Closes and ends stages and begins the next ones, until nothing more happens at this time."""
@@ -169,6 +169,7 @@ class Machine:
         """Ends the campaign but for the clean-up; `settle` finishes it."""
         yield from pass_by_version(self.state, now, ends=True)
         yield m.Stopping(at=now, status=status, successes=self.state.n_may_pass(), reason=reason, rules=RULES)
+        yield from self.clean_up.begin(now)
 
     def _finish(self, now: float) -> m.Event:
         state = self.state

@@ -66,7 +66,7 @@ class GroupPlan:
     """Time from a coded fragment to the next frame, s, as `pacing`."""
     msg_retries: int
     status_wait: float
-    """s for which the answers to a multicast status request are awaited."""
+    """s for which the answers to a multicast status request are awaited; 0 if none is planned."""
     session_length: float
     """s from the session's start to the end of all planned frames; in an adaptive group, of the first round."""
 
@@ -84,6 +84,16 @@ class GroupPlan:
     def n_frames(self) -> int:
         """Fragments of the first round: M, and the coded ones that are sent before the first status."""
         return self.n_frags + self.row_plan.n_first
+
+    @property
+    def first_round(self) -> float:
+        """s from the session's start to the end of the last fragment of the first round."""
+        return self.lead + self.time.duration
+
+    @property
+    def last_frame(self) -> float:
+        """s from the session's start to the end of the last planned frame; in an adaptive group, of the first round."""
+        return self.first_round if self.adaptive else self.session_length - self.status_wait
 
     @property
     def sent_rows(self) -> tuple[int, ...]:

@@ -13,7 +13,7 @@ from typing import Literal
 from fuota_fec.campaign import questions, reasons
 from fuota_fec.campaign.adaptive import lacks
 from fuota_fec.campaign.config import CampaignConfig
-from fuota_fec.campaign.messages import Resumed, Session, StageStarted, Wait
+from fuota_fec.campaign.messages import Resumed, Session, Wait
 from fuota_fec.campaign.plan import Plan
 from fuota_fec.campaign.questions.question import Question
 from fuota_fec.campaign.repair import more_for
@@ -429,20 +429,6 @@ STAGES: tuple[Stage, ...] = (
 def planned_stages(config: CampaignConfig, plan: Plan) -> tuple[Stage, ...]:
     """Stages of a campaign, in order."""
     return tuple(stage for stage in STAGES if stage.planned(config, plan))
-
-
-def begin(stage: Stage, state: CampaignState, now: float, round_no: int, coded: Coded) -> StageStarted:
-    """StageStarted of a stage that begins now, with its sessions and its wait."""
-    sessions, wait = stage.sessions(state, now, round_no, coded) if stage.sessions else (None, None)
-    return StageStarted(
-        at=now,
-        stage=stage.name,
-        n_devices=state.n_taking_part(),
-        round=round_no,
-        sessions=sessions,
-        coded=dict(coded),
-        wait=wait or stage.wait(state, now),
-    )
 
 
 CLEAN_UP = Stage(name="clean-up", bounded=False)

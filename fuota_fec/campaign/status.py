@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fuota_fec.campaign.config import CampaignConfig
+from fuota_fec.campaign.events import RUNNING
 from fuota_fec.campaign.exchanges.base import Exchange
 from fuota_fec.campaign.messages import Event, StageEnded, Wait
 from fuota_fec.campaign.plan import Plan
@@ -71,7 +72,8 @@ class CampaignProgress:
     asks_from: float
     """Unix time before which the stage asks nothing; 0: none."""
     wait: Wait | None
-    """Unix time until which the stage waits, and the reason; None if it does not wait for a time."""
+    """Unix time until which the campaign waits, and the reason; None if it does not wait for a time. The time is None
+    in a pause, and while the campaign is suspended."""
     n_stages_completed: int
     round: int
     n_devices: int
@@ -140,7 +142,7 @@ def progress(
         stage_started=state.stage_started,
         stage_status=_stage_status(state, main),
         asks_from=main.not_before if main is not None else 0.0,
-        wait=state.wait if state.wait is not None and state.wait.until > at else None,
+        wait=_wait(state, at),
         n_stages_completed=max(state.stage_idx, 0) + (main is None and _passed(state, ended)),
         round=state.round,
         n_devices=len(config.devices),
@@ -149,6 +151,25 @@ def progress(
         next_f_cnt={name: group.next_f_cnt for name, group in state.groups.items()},
         spacing=spacing,
     )
+
+
+def _wait(state: CampaignState, at: float) -> Wait | None:
+    """What the campaign waits for as a whole: what holds it up, or a time that is still ahead."""
+    if state.status != RUNNING:
+        return None
+    if state.suspended or state.paused:
+        return Wait(until=None, why=f"suspended: {state.suspended}" if state.suspended else "paused")
+    until = state.wait.until if state.wait is not None else None
+    return state.wait if until is not None and until > at else None
+
+
+def _whole_wait(first: Wait | None, then: Wait | None) -> Wait | None:
+    """Wait for a time, and for the answers or reports after it."""
+    if first is None or then is None:
+        return first or then
+    if first.until is None or then.until is None or then.until <= first.until:
+        return first
+    return then if first.why == then.why else Wait(until=then.until, why=f"{first.why}, then {then.why}")
 
 
 def _passed(state: CampaignState, ended: StageEnded | None) -> bool:
@@ -206,7 +227,7 @@ def campaign_status(
 ) -> CampaignStatus:
     """Status of a campaign; `wait` is the wait of its exchange, if it has one."""
     values = {name: getattr(seen, name) for name in CampaignProgress.__dataclass_fields__}
-    values["wait"] = seen.wait or wait
+    values["wait"] = _whole_wait(seen.wait, wait)
     devices = list(state.devices.values()) if state is not None else []
     return CampaignStatus(
         **values,

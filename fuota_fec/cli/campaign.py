@@ -290,7 +290,7 @@ def archive_command(name: str, url: str, as_json: bool) -> None:
 @db_option
 @json_option
 def list_command(archived: bool, url: str, as_json: bool) -> None:
-    """List the campaigns of a journal."""
+    """List the campaigns of a journal. For what a campaign waits, and until when, see `show`."""
     with closing(existing_journal(url)) as journal:
         records = operations.list_campaigns(journal, archived=archived)
         suspended = {row.id: operations.suspension(journal, row) for row in records}
@@ -343,15 +343,17 @@ def _print_events(journal: Journal, name: str, as_json: bool) -> None:
 
 
 def _print_status(console: Console, status: CampaignStatus, owner: str) -> None:
-    paused = ", paused" if status.paused else ""
+    held_up = ", suspended" if status.suspended else ", paused" if status.paused else ""
     where = f" in {status.stage} ({status.stage_status})" if status.stage and status.stage_status else ""
     done = f"{status.n_done} of {status.n_devices} devices done"
-    console.print(f"campaign {status.id}: {status.status}{paused}{where}", soft_wrap=True)
+    console.print(f"campaign {status.id}: {status.status}{held_up}{where}", soft_wrap=True)
     if status.suspended:
         console.print(f"suspended: {status.suspended}", soft_wrap=True, markup=False)
     if where:
         console.print(f"stage {status.n_stages_completed + 1} of {len(status.stages)}, {done}", soft_wrap=True)
-    if status.wait is not None:
+    if status.paused and not status.suspended:
+        console.print("waits until `resume`: paused", soft_wrap=True)
+    if status.wait is not None and status.wait.until is not None:
         console.print(f"waits until {_when(status.wait.until)}: {status.wait.why}", soft_wrap=True)
     for name, (sent, planned) in status.fragments.items():
         console.print(f"group {name}: {sent} of {planned} frames", soft_wrap=True)

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import click
 from rich.table import Table
 
+from fuota_fec.campaign.config import FRAG_REDUNDANCY_MAX
 from fuota_fec.checks import counted, shown
 from fuota_fec.cli.console import plain_console
 from fuota_fec.cli.options import NamedOptions, Number
@@ -58,7 +59,18 @@ _OBJECTIVES: dict[Objective, str] = {"duration": "least time", "air_time": "leas
 )
 @click.option("--duty-cycle", type=float, help="Duty cycle as a share of time, such as 0.01. Default: the region's.")
 @click.option("-R", "--n-coded", type=click.IntRange(0, MAX_FRAG_NB - 1), help="Number of coded fragments.")
-@click.option("--code-rate", help="Code rate instead of -R: 1/2, 3/4, 5/6 (the default), 7/8, or 1 for none.")
+@click.option(
+    "--code-rate",
+    help="Code rate instead of -R: 1/2, 3/4, 5/6 (the default), 7/8, or 1 for none. Adaptive and planned redundancy "
+    "are not covered: the pre-flight check of a campaign has them.",
+)
+@click.option(
+    "--frag-redundancy-max",
+    type=click.IntRange(0, MAX_FRAG_NB - 1),
+    default=FRAG_REDUNDANCY_MAX,
+    show_default=True,
+    help="Largest number of coded fragments of a code rate, as in a campaign; -R is taken as it is.",
+)
 @click.option("-F", "--frag-size", "fsize", type=int, help="Bytes of a fragment. Default: the largest that fits.")
 @click.option(
     "--profile",
@@ -109,6 +121,13 @@ _OBJECTIVES: dict[Objective, str] = {"duration": "least time", "air_time": "leas
     help="Kind of the campaign: the session of a binary transfer has time for status requests.",
 )
 @click.option(
+    "--msg-retries",
+    type=click.IntRange(min=0),
+    default=Sending().msg_retries,
+    show_default=True,
+    help="Number of resends of a request: the session of a binary transfer has time for as many status requests.",
+)
+@click.option(
     "--setup-time", type=Number(), default=0.0, show_default=True, help="Time before the first session, in s."
 )
 @click.option(
@@ -154,6 +173,7 @@ def schedule_command(
     duty_cycle: float | None,
     n_coded: int | None,
     code_rate: str | None,
+    frag_redundancy_max: int,
     fsize: int | None,
     profile_names: tuple[str, ...],
     profiles_file: str | None,
@@ -166,6 +186,7 @@ def schedule_command(
     uplink_period: float | None,
     summary_cadence: float,
     kind: Literal["firmware", "binary"],
+    msg_retries: int,
     setup_time: float,
     sessions: Sessions,
     objective: Objective,
@@ -199,6 +220,7 @@ def schedule_command(
         network_pacing=network_pacing / 1000,
         summary_cadence=summary_cadence,
         kind=kind,
+        msg_retries=msg_retries,
         periodicity=periodicity,
         uplink_period=uplink_period,
         setup=setup_time,
@@ -225,7 +247,7 @@ def schedule_command(
     choice = what_if(
         image_len,
         _devices(devices_per_dr),
-        n_coded=partial(n_coded_of, code_rate or "5/6") if n_coded is None else n_coded,
+        n_coded=partial(_n_coded, code_rate or "5/6", frag_redundancy_max) if n_coded is None else n_coded,
         sending=sending,
         energy=model,
         sessions=sessions,
@@ -255,6 +277,10 @@ def schedule_command(
         _print(choice, chosen, refusal, _title(image_len, choice, sending, device_radio), objective, everything)
     if chosen is None:
         sys.exit(1)
+
+
+def _n_coded(code_rate: str, most: int, n_frags: int) -> int:
+    return min(n_coded_of(code_rate, n_frags), most)
 
 
 def _radio(name: str | None, profiles: Sequence[DeviceProfile]) -> Radio:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
@@ -13,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.messages import (
     Answered,
+    CleanUpStarted,
     Configured,
     Event,
     Finished,
@@ -21,13 +23,16 @@ from fuota_fec.campaign.messages import (
     Paused,
     Requested,
     Resumed,
+    StageClosing,
     StageEnded,
     StageStarted,
     Stopping,
     SummaryOverdue,
     Suspended,
     Unpaused,
+    Wait,
 )
+from fuota_fec.campaign.waits import late_answers
 from fuota_fec.checks import counted
 from fuota_fec.cli.output import print_json
 from fuota_fec.report.formatting import duration
@@ -84,6 +89,9 @@ class StageReport:
         self._stage_started = seen.stage_started
         status = "paused" if seen.paused else seen.status
         self._print(f"campaign {seen.id}: {status} in {seen.stage}, {seen.n_done} of {seen.n_devices} devices done")
+        wait = campaign.status().wait
+        if wait is not None and wait.until is not None:
+            self._print(f"  waits until {clock(wait.until)}: {wait.why}")
 
     def __call__(self, campaign: Campaign, event: Event) -> None:
         if isinstance(event, Configured):
@@ -100,11 +108,9 @@ class StageReport:
             plans = list(campaign.plan.groups.values())
             to_come = sum(planned - begun for begun, planned in campaign.progress().fragments.values())
             total = to_come if sending else event.n_devices
-            later = event.wait is not None and event.wait.until - event.at >= 1
-            until = f" until {clock(event.wait.until)}" if event.wait is not None and later else ""
-            self._progress.reset(self._task, description=f"{event.stage}{until}", total=total, visible=True)
-            if event.wait is not None and until:
-                self._line(event.at, f"{event.stage:<23} waits{until}: {event.wait.why}")
+            self._progress.reset(self._task, description=event.stage, total=total, visible=True)
+            self._waits(event.at, event.stage, event.wait)
+            self._waits(event.at, event.stage, event.answers, "at most ")
             for plan in plans if sending else ():
                 self._line(
                     event.at,
@@ -115,6 +121,8 @@ class StageReport:
             self._progress.advance(self._task)
         elif isinstance(event, GroupDone) and event.reason:
             self._line(event.at, f"group {event.group}: {event.reason}")
+        elif isinstance(event, StageClosing):
+            self._waits(event.at, event.stage, late_answers(event.until), "at most ")
         elif isinstance(event, StageEnded):
             n_devices = len(campaign.config.devices)
             took = duration(event.at - self._stage_started)
@@ -122,24 +130,44 @@ class StageReport:
             self._line(event.at, f"{event.stage:<23} {verdict}  {event.successes:>6} of {n_devices} devices, {took}")
         elif isinstance(event, SummaryOverdue):
             frame = f"fragment {event.frag_nb}" if event.frag_nb else "the status request"
-            self._line(event.at, f"group {event.group}: no summary of {frame} in time")
+            ends = _later(event.at, event.wait)
+            then = "goes on" if ends is None else f"waits for it until at most {clock(ends)}"
+            self._line(event.at, f"group {event.group}: no summary of {frame} in time, sending {then}")
         elif isinstance(event, Stopping) and event.status == "STOPPED":
             self._line(event.at, "stopping")
+        elif isinstance(event, CleanUpStarted):
+            self._progress.reset(self._task, description="clean-up", total=event.n_devices, visible=True)
+            self._waits(event.at, "clean-up", replace(event.wait, why=counted(event.n_devices, "device")), "at most ")
         elif isinstance(event, Suspended):
             self._line(event.at, f"suspended: {event.reason}")
         elif isinstance(event, (Paused, Unpaused, Resumed)):
-            self._line(event.at, {Paused: "paused", Unpaused: "goes on"}.get(type(event), "resumed"))
+            self._line(
+                event.at, {Paused: "paused until it is resumed", Unpaused: "goes on"}.get(type(event), "resumed")
+            )
         elif isinstance(event, Finished):
             self._line(event.at, f"campaign {event.status}" + (f": {event.reason}" if event.reason else ""))
             if event.unconfirmed:
                 n = len(event.unconfirmed)
                 self._line(event.at, f"{n} device{'s' if n > 1 else ''} did not confirm the clean-up")
 
+    def _waits(self, at: float, what: str, wait: Wait | None, most: str = "") -> None:
+        """Prints what is waited for, unless the wait is over at once."""
+        ends = _later(at, wait)
+        if wait is not None and ends is not None:
+            until = f"until {most}{clock(ends)}"
+            self._progress.update(self._task, description=f"{what} {until}")
+            self._line(at, f"{what:<23} waits {until}: {wait.why}")
+
     def _line(self, at: float, text: str) -> None:
         self._print(f"{clock(at)}  {text}")
 
     def _print(self, text: str) -> None:
         self._progress.console.print(text, soft_wrap=True)
+
+
+def _later(at: float, wait: Wait | None) -> float | None:
+    """Unix time of the end of a wait that is known to last a second or more after `at`."""
+    return wait.until if wait is not None and wait.until is not None and wait.until - at >= 1 else None
 
 
 def clock(at: float) -> str:

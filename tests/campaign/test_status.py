@@ -194,3 +194,48 @@ def test_a_replayed_campaign_names_the_same(sending) -> None:
     other = sending.fork()
     for event in sending.events:
         assert other.campaign.describe(event) == sending.campaign.describe(event)
+
+
+# ---- waits -----------------------------------------------------------------------------------------------
+
+
+def test_nobody_knows_until_when_a_paused_campaign_waits(drive) -> None:
+    d = drive(1, stage="McClassCSession")
+    until_session = d.campaign.status().wait
+    assert until_session.until == d.session().start
+    d.pause()
+    assert d.campaign.status().wait == d.campaign.progress().wait == m.Wait(until=None, why="paused")
+    d.unpause()
+    assert d.campaign.status().wait == until_session
+
+
+def test_a_suspended_campaign_waits_for_the_error_to_end(drive) -> None:
+    d = drive(1, stage="McClassCSession")
+    until_session = d.campaign.status().wait
+    d.campaign.follow(m.Suspended(at=d.now, reason="no keys"))
+    assert d.campaign.status().wait == m.Wait(until=None, why="suspended: no keys")
+    d.resume()
+    assert d.campaign.status().wait == until_session
+
+
+def test_late_answers_and_the_clean_up_are_waited_for(drive) -> None:
+    d = drive(2, success_threshold=50, clean_up=True)
+    d.sent(d.ask(2))
+    d.succeed(1)
+    [closing] = d.of(m.StageClosing)
+    assert d.campaign.status().wait == d.campaign.progress().wait == m.Wait(until=closing.until, why="late answers")
+    d.stop()
+    [stopping], [begun] = d.of(m.Stopping), d.of(m.CleanUpStarted)
+    assert d.events.index(begun) == d.events.index(stopping) + 1
+    wait = d.campaign.status().wait
+    assert (begun.at, begun.n_devices, begun.wait) == (d.now, 1, wait)
+    assert wait.why == "the clean-up of 1 device"
+    d.wait(wait.until - d.now)
+    assert d.campaign.finished
+    assert d.campaign.status().wait is None
+
+
+def test_a_campaign_without_a_clean_up_waits_for_none(drive) -> None:
+    d = drive(1)
+    d.reach("end")
+    assert d.of(m.CleanUpStarted) == []

@@ -85,6 +85,25 @@ def test_a_suspended_campaign_is_listed_as_such(
     assert "RUNNING, suspended" in fuota("campaign", "list", "--db", url).stdout
     [listed] = lines_of(fuota("campaign", "list", "--db", url, "--json"))
     assert listed["suspended"] == "no keys"
+    header, reason, *rest = fuota("campaign", "show", "small", "--db", url).stdout.splitlines()
+    assert header.startswith("campaign small: RUNNING, suspended in ")
+    assert reason == "suspended: no keys"
+    assert not any(line.startswith("waits until") for line in rest)
+    [shown] = lines_of(fuota("campaign", "show", "small", "--db", url, "--json"))
+    assert shown["wait"] == {"until": None, "why": "suspended: no keys"}
+
+
+def test_a_paused_campaign_is_shown_without_an_end_of_its_wait(
+    fuota: Fuota, campaign_file: CampaignFile, url: str, monkeypatch: pytest.MonkeyPatch
+):
+    interrupted(fuota, campaign_file(campaign=SLOW), url, 5, monkeypatch)
+    with closing(open_journal(url)) as journal:
+        [record] = journal.list()
+        [*_, last] = journal.events("small")
+        journal.append("small", record.n_events, [m.Paused(at=last.at)])
+    lines = fuota("campaign", "show", "small", "--db", url).stdout.splitlines()
+    assert lines[0].startswith("campaign small: RUNNING, paused in ")
+    assert [line for line in lines if line.startswith("waits")] == ["waits until `resume`: paused"]
 
 
 def test_run_prints_the_same_with_and_without_a_database(fuota: Fuota, campaign_file: CampaignFile, url: str):

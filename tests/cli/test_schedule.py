@@ -66,6 +66,12 @@ def test_options_reach_the_schedule(fuota: Fuota):
 
     assert facts("--code-rate", "1/2")["n_coded"] == 5
     assert facts("--code-rate", "1")["n_coded"] == 0
+    assert facts("--code-rate", "1/2", "-F", "1")["n_coded"] == 340, "as a campaign limits it"
+    assert facts("--code-rate", "1/2", "-F", "1", "--frag-redundancy-max", "500")["n_coded"] == 500
+    assert facts("--code-rate", "1/2", "--frag-redundancy-max", "3")["n_coded"] == 3
+    assert facts("-R", "500")["n_coded"] == 500
+    assert facts("--kind", "binary", "--code-rate", "1")["time_out"] == 10
+    assert facts("--kind", "binary", "--code-rate", "1", "--msg-retries", "5")["time_out"] == 11
     assert facts("-F", "100")["frag_size"] == 100
     assert facts("--repeater")["frag_size"] == 219
     assert facts("--profile", "zephyr")["frag_size"] == 232
@@ -129,6 +135,9 @@ def test_a_refusal_is_printed_beside_the_tables(fuota: Fuota):
         (["1000", "--devices-per-dr", "5:1", "--within", "nan"], "'--within': nan is not a number, expected 0 or more"),
         (["1000", "--devices-per-dr", "5:1", "-F", "300"], "--frag-size: 300 is not from 1 to 255"),
         (["1000", "--devices-per-dr", "5:1", "-R", "99999"], "--n-coded"),
+        (["1000", "--devices-per-dr", "5:1", "--code-rate", "adaptive"], "--code-rate: 'adaptive' is not a code rate"),
+        (["1000", "--devices-per-dr", "5:1", "--frag-redundancy-max", "-1"], "--frag-redundancy-max"),
+        (["1000", "--devices-per-dr", "5:1", "--msg-retries", "-1"], "--msg-retries"),
     ],
 )
 def test_wrong_input_of_schedule(fuota: Fuota, args: list[str], expected: str):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from io import StringIO
 from typing import Any
 
@@ -11,7 +12,7 @@ from rich.console import Console
 
 from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.config import CampaignConfig, Device, Group
-from fuota_fec.campaign.messages import Event
+from fuota_fec.campaign.messages import Event, Paused, SummaryOverdue, Wait
 from fuota_fec.cli.watch import JsonReport, StageReport
 from fuota_fec.simulation import Simulation, simulate_campaign
 
@@ -65,7 +66,42 @@ def test_stage_report_of_a_resumed_campaign_prints_where_it_is(events: list[Even
     report = StageReport(Console(file=file, width=200))
     with report:
         report.resume(Campaign.replay(events[:3]))
-    assert file.getvalue().startswith("campaign c: RUNNING in McGroupSetup, ")
+    first, second = file.getvalue().splitlines()
+    assert first.startswith("campaign c: RUNNING in McGroupSetup, ")
+    assert re.fullmatch(r"  waits until \d\d:\d\d:\d\d: answers of 2 devices", second)
+
+
+def test_stage_report_prints_each_wait_that_begins(events: list[Event]) -> None:
+    file = StringIO()
+    lines = printed(StageReport(Console(file=file, width=200)), events, file)
+    waits = [line.split(maxsplit=1)[1] for line in lines if " waits " in line]
+    assert [wait.split()[0] for wait in waits] == [
+        *("McGroupSetup", "FragSessionSetup", "McClassCSession", "DlFragment"),
+        *("CompletionVerification", "CompletionVerification", "clean-up"),
+    ]
+    assert all(re.search(r"until at most \d\d:\d\d:\d\d: (answers of )?2 devices$", waits[n]) for n in (0, 1, 5, 6))
+
+
+@pytest.mark.parametrize(
+    ("wait", "expected"),
+    [
+        (None, "sending goes on"),
+        (Wait(until=1000.5, why="the summary"), "sending goes on"),
+        (Wait(until=4600.0, why="the summary"), "sending waits for it until at most 01:16:40"),
+    ],
+)
+def test_stage_report_prints_whether_sending_waits_for_an_overdue_summary(wait: Wait | None, expected: str) -> None:
+    file = StringIO()
+    with StageReport(Console(file=file, width=200)) as report:
+        report(Campaign(CONFIG, bytes(30)), SummaryOverdue(at=1000.0, id="c/9", group="meters", frag_nb=3, wait=wait))
+    assert file.getvalue() == f"00:16:40  group meters: no summary of fragment 3 in time, {expected}\n"
+
+
+def test_stage_report_prints_that_nobody_knows_the_end_of_a_pause() -> None:
+    file = StringIO()
+    with StageReport(Console(file=file, width=200)) as report:
+        report(Campaign(CONFIG, bytes(30)), Paused(at=1000.0))
+    assert file.getvalue() == "00:16:40  paused until it is resumed\n"
 
 
 def test_json_report_prints_an_object_per_event_with_the_progress(

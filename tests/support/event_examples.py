@@ -66,12 +66,13 @@ EXAMPLES = [
     m.Requested(at=1.0, id="c/3", ask="c", f_port=202, not_after=9.0, digest=b"", dev_eui="01", reply=True),
     m.HandedOver(at=1.0, id="c/1", reference="their name", f_cnt=3),
     m.Reported(at=1.0, id="c/1", ok=False, cause="expired"),
-    m.SummaryOverdue(at=1.0, id="c/2", group="g", frag_nb=3),
+    m.SummaryOverdue(at=1.0, id="c/2", group="g", frag_nb=3, wait=m.Wait(until=9.0, why="the summary")),
     m.Withdrawn(at=1.0, id="c/1"),
     m.PeriodMeasured(at=1.0, dev_eui="01", period=600.5),
     m.Answered(at=1.0, dev_eui="01", ask="a", ok=True, note="but", fw_version=5),
     m.Answered(at=1.0, dev_eui="01", ask="a", ok=False, reason="missing 3 fragments", needed=3, loss=0.25),
     m.StageStarted(at=1.0, stage="x", n_devices=3, round=2, coded={"g": 4}),
+    m.StageStarted(at=1.0, stage="x", n_devices=3, wait=m.Wait(until=5.0, why="y"), answers=m.Wait(until=9.0, why="z")),
     m.Deferred(at=1.0, dev_eui="01", ask="a", reason="not yet", first=("b", "c"), fw_version=5),
     m.VersionHeard(at=1.0, dev_eui="01", fw_version=5, hw_version=9),
     m.ReplyOwed(at=1.0, dev_eui="01", ask="a", f_port=202, payload=b"\x01", not_after=9.0),
@@ -93,6 +94,7 @@ EXAMPLES = [
     m.Suspended(at=1.0, reason="ConnectionError"),
     m.Resumed(at=1.0),
     m.Stopping(at=1.0, status="STOPPED", successes=3, reason="why"),
+    m.CleanUpStarted(at=1.0, n_devices=2, wait=m.Wait(until=9.0, why="the clean-up of 2 devices")),
     m.Finished(at=1.0, status="FAILED", successes=0, reason="why", unconfirmed=("01", "02")),
     *(
         m.Configured(

@@ -205,7 +205,7 @@ def meant(d: Any, device: Any, command: Any) -> set[type]:
 
 
 FOLLOW = {m.StageClosing, m.StageEnded, m.StageStarted, m.Stopping, m.Finished, m.GivenUp, m.Requested}
-FOLLOW |= {m.StatusRepeated, m.SilencePresumed}
+FOLLOW |= {m.StatusRepeated, m.SilencePresumed, m.CleanUpStarted}
 """Events that may follow an answer at once."""
 
 # ---- the states ------------------------------------------------------------------------------------------

@@ -127,7 +127,7 @@ class Exchange(ABC):
         return 0.0
 
     def wait(self) -> Wait | None:
-        """Answers or reports that the exchange waits for: the latest deadline, and what it waits for."""
+        """What the exchange waits for, and until when at most."""
         return None
 
     def phase(self, device: DeviceState) -> Phase:

@@ -5,16 +5,18 @@ stops."""
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from fuota_fec.campaign import reasons
 from fuota_fec.campaign.exchanges.base import Decisions
 from fuota_fec.campaign.exchanges.unicast import UnicastExchange
-from fuota_fec.campaign.messages import Answered, Event, GivenUp
+from fuota_fec.campaign.messages import Answered, CleanUpStarted, Event, GivenUp, Wait
 from fuota_fec.campaign.questions import Question
 from fuota_fec.campaign.stages import CLEAN_UP
 from fuota_fec.campaign.state import CampaignState, DeviceState
 from fuota_fec.campaign.turn import Phase, Questions, Turn
 from fuota_fec.campaign.unicast_queue import UnicastQueue
+from fuota_fec.checks import counted
 from fuota_fec.wire.commands import Command
 
 
@@ -37,9 +39,18 @@ class CleanUp(UnicastExchange):
         self.turns.applying = type(event)
         self._begin(device, questions, event.at)
 
+    def wait(self) -> Wait | None:
+        wait = super().wait()
+        return wait and replace(wait, why=f"the clean-up of {counted(self.turns.n_open, 'device')}")
+
     @property
     def over(self) -> bool:
         return self.turns.n_open == 0
+
+    def begin(self, now: float) -> Decisions:
+        """Records that the campaign waits for the clean-up, if it does."""
+        if (wait := self.wait()) is not None:
+            yield CleanUpStarted(at=now, n_devices=self.turns.n_open, wait=wait)
 
     def settle(self, now: float) -> Decisions:
         """Gives up devices without a retry, if the journal ended before that. The clean-up has no threshold, and ends

@@ -124,8 +124,8 @@ class GroupStatus(UnicastExchange):
         return max(super()._closes_at(now), *self.due.values(), now)
 
     def wait(self) -> Wait | None:
-        if not self.due:
-            return super().wait()
+        if not self.due or self.closing:
+            return super().wait() or self.multicast.wait()
         return Wait(until=max(self.due.values()), why=f"answers of group {', '.join(self.due)}")
 
     def outstanding(self) -> list[str]:

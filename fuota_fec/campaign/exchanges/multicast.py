@@ -147,7 +147,7 @@ class GroupTransmission:
 
     def on_overdue(self, request_id: str, now: float) -> Iterator[Event]:
         frame = self.outstanding[request_id]
-        yield SummaryOverdue(at=now, id=request_id, group=self.name, frag_nb=frame.frag_nb)
+        yield SummaryOverdue(at=now, id=request_id, group=self.name, frag_nb=frame.frag_nb, wait=self.wait())
 
     def on_session_end(self, now: float) -> Iterator[Event]:
         """Ends the group: frames not handed over come too late, and summaries of the others change nothing."""
@@ -387,7 +387,7 @@ class Multicast:
     def wait(self) -> Wait | None:
         """The summary that is waited for the longest; None if none is."""
         waits = [wait for group in self.groups.values() if not group.done and (wait := group.wait()) is not None]
-        return max(waits, key=lambda wait: wait.until, default=None)
+        return max(waits, key=lambda wait: wait.until or 0.0, default=None)
 
     def awaits_hand_over(self, request_id: str) -> bool:
         group = self.by_request.get(request_id)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 
 from fuota_fec.campaign.messages import Event, StageStarted
@@ -68,11 +67,6 @@ class Turns:
         """Request that may still reach a device."""
         turn = self._turns.get(device.dev_eui)
         return turn.request_id if turn is not None and turn.phase in _OUTSTANDING else None
-
-    def latest_deadline(self) -> float:
-        """Latest deadline of a device that is not done; the end of the campaign if none has one."""
-        due = (self._state.timers.due(turn.timer) for turn in self if turn.phase in OPEN)
-        return max((at for at in due if at < math.inf), default=self._state.deadline)
 
     def add(self, device: DeviceState, questions: Questions) -> Turn:
         turn = self._turns[device.dev_eui] = Turn(device, questions)

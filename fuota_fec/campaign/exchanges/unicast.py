@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Iterable
 
 from fuota_fec.campaign import messages as m
-from fuota_fec.campaign import reasons
+from fuota_fec.campaign import reasons, waits
 from fuota_fec.campaign.exchanges.base import Decisions, Exchange
 from fuota_fec.campaign.exchanges.turns import Turns
 from fuota_fec.campaign.exchanges.verdicts import on_verdict
@@ -22,7 +22,6 @@ from fuota_fec.campaign.timers import CLOSING, STAGE_END, TimerKey, TimerKind
 from fuota_fec.campaign.transitions import Successes, way_back, way_to_proof
 from fuota_fec.campaign.turn import OPEN, OVERDUE, Phase, Questions, Turn
 from fuota_fec.campaign.unicast_queue import UnicastQueue
-from fuota_fec.checks import counted
 from fuota_fec.wire.commands import Command
 
 
@@ -94,8 +93,11 @@ class UnicastExchange(Exchange):
         return Successes(self.n_succeeded, lambda: (t.device for t in self.turns if t.phase is Phase.SUCCEEDED))
 
     def wait(self) -> m.Wait | None:
-        until = self.turns.latest_deadline() if self.ends_at is None else self.ends_at
-        return m.Wait(until=until, why=f"answers of {counted(n, 'device')}") if (n := self.turns.n_open) else None
+        if self.closing_until is not None:
+            return waits.late_answers(self.closing_until)
+        tries = waits.Tries(state=self.state, n_asked=self.turns.n_open, longest_wait=self.longest_wait)
+        latest = tries.latest(self.turns, self.queue.next_at, self._answer_spread)
+        return waits.answers(latest, tries.n_asked, waits.limit(self.state, self.ends_at, bounded=self.stage.bounded))
 
     def phase(self, device: DeviceState) -> Phase:
         return self.turns.phase(device)
@@ -190,9 +192,9 @@ class UnicastExchange(Exchange):
         """Unix time until which late answers count."""
         if not self._answers_may_come() or self.stage.waits_for_all:
             return now
-        config = self.state.config
-        last = self.stage.name == self.state.stage_names[-1]
-        return now + config.stage_complete_delay * self.slowest + (config.complete_delay if last else 0.0)
+        config, last = self.state.config, self.stage.name == self.state.stage_names[-1]
+        until = now + config.stage_complete_delay * self.slowest + (config.complete_delay if last else 0.0)
+        return max(now, min(until, waits.limit(self.state, self.ends_at, bounded=False)))
 
     def end(self, now: float, cause: str = "") -> Decisions:
         """Gives up the devices that are not done, and ends the stage."""
@@ -380,7 +382,7 @@ class UnicastExchange(Exchange):
     def _apply_closing(self, event: m.StageClosing) -> None:
         """Takes devices out of the queue. They may still answer an earlier request."""
         self.closing_until = event.until
-        self.state.wait = m.Wait(until=event.until, why="late answers")
+        self.state.wait = waits.late_answers(event.until)
         self.turns.close(event.at)
         self.state.timers.set(CLOSING, event.until)
 

@@ -33,10 +33,9 @@ def stage_times(context: Context) -> tuple[StageTime, ...]:
 
 
 def transmission_end(context: Context) -> float:
-    """Time from the start of the campaign to the end of the transmission, at least."""
-    times = stage_times(context)
-    last = max(idx for idx, time in enumerate(times) if time.stage.exchange == "fragments")
-    return sum(time.least for time in times[: last + 1])
+    """Time from the start of the campaign to the end of all planned frames, at least."""
+    longest = max(plan.session_length for plan in context.plan.groups.values())
+    return setup_time(context) + _until_session(context) + longest
 
 
 def session_wait(context: Context) -> float:
@@ -98,13 +97,21 @@ def _unicast(context: Context) -> float:
     return max(_pacing(context), context.needed_period)
 
 
-def _session(context: Context) -> float:
+def _until_session(context: Context) -> float:
+    """Time from the first request of a multicast session to its start, configured or not."""
     start = context.session_start_in
     return session_wait(context) if start is None else max(0.0, start - setup_time(context))
 
 
+def _session(context: Context) -> float:
+    """The stage ends once the devices have confirmed: the rest of the wait passes in the stage of the fragments."""
+    return min(_unicast(context), _until_session(context))
+
+
 def _transmission(context: Context) -> float:
-    return max(plan.session_length for plan in context.plan.groups.values())
+    """The rest of the wait for the session, and the first round; status requests are a stage of their own."""
+    rest = _until_session(context) - _session(context)
+    return rest + max(plan.first_round for plan in context.plan.groups.values())
 
 
 def _status(context: Context) -> float:

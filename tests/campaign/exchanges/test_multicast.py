@@ -16,6 +16,7 @@ from fuota_fec.campaign.messages import (
     StageEnded,
     StageStarted,
     SummaryOverdue,
+    Wait,
 )
 from fuota_fec.campaign.plan import make_plan
 
@@ -454,7 +455,8 @@ def test_a_summary_that_takes_five_times_as_long_as_usual_is_an_event_that_names
     d.wait(59.9)
     assert d.of(SummaryOverdue) == []
     d.wait(300)
-    overdue = SummaryOverdue(at=handed_over_at + 60, id=second.id, group="meters", frag_nb=2)
+    wait = Wait(until=d.session().end, why="the summary of fragment 2 of group meters")
+    overdue = SummaryOverdue(at=handed_over_at + 60, id=second.id, group="meters", frag_nb=2, wait=wait)
     assert d.of(SummaryOverdue) == [overdue]
     assert len(d.frames()) == 2, "it is waited for all the same"
 

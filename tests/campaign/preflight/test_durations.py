@@ -22,8 +22,12 @@ from fuota_fec.planning.unicast import Tries
 
 WAIT = 1548
 """Time by which one device has confirmed with a probability of 99.5 %, after two setup stages without losses."""
-TRANSMISSION = pytest.approx(130.37, abs=0.01)
+FIRST_ROUND = 130.37
 """3 + 2 s before the first frame, 25 spacings of 5 s, and the last frame."""
+
+
+def about(seconds: float) -> Any:
+    return pytest.approx(seconds, abs=0.01)
 
 
 def times(context: Context) -> dict[str, float]:
@@ -38,8 +42,8 @@ def test_least_durations_of_a_firmware_campaign(sound: SimpleNamespace) -> None:
     assert times_of(sound) == {
         "McGroupSetup": 300,
         "FragSessionSetup": 300,
-        "McClassCSession": WAIT,
-        "DlFragment": TRANSMISSION,
+        "McClassCSession": 300,
+        "DlFragment": about(WAIT - 300 + FIRST_ROUND),
         "CompletionVerification": 320,
     }
 
@@ -116,10 +120,27 @@ def test_a_class_b_session_waits_for_two_beacon_periods(sound: SimpleNamespace) 
 
 
 def test_a_configured_session_start_is_waited_for(sound: SimpleNamespace) -> None:
-    for start_in, least in ((7200.0, 7200 - 600), (100.0, 0)):
+    """The devices confirm in the session stage; the rest of the wait passes in the stage of the fragments."""
+    for start_in, confirming, rest in ((7200.0, 300, 6300), (700.0, 100, 0), (100.0, 0, 0)):
         config = sound.config(session_start=sound.now + start_in)
-        assert times(sound.context(config, now=sound.now))["McClassCSession"] == least
-        assert times(sound.context(config))["McClassCSession"] == WAIT, "without a clock it is not looked at"
+        least = times(sound.context(config, now=sound.now))
+        assert (least["McClassCSession"], least["DlFragment"]) == (confirming, about(rest + FIRST_ROUND))
+        without_clock = times(sound.context(config))
+        assert without_clock["DlFragment"] == about(WAIT - 300 + FIRST_ROUND)
+
+
+@pytest.mark.parametrize("settings", [{"redundancy": 0}, {"kind": "binary", "redundancy": 0}, {"kind": "binary"}])
+def test_the_stage_of_the_fragments_takes_one_round_without_status_requests(
+    sound: SimpleNamespace, settings: dict[str, Any]
+) -> None:
+    n_frames = 21 if settings.get("redundancy") == 0 else 26
+    context = sound.context(sound.config(fsession_status_threshold=0, **settings))
+    in_stage = times(context)["DlFragment"] + times(context)["McClassCSession"] - session_wait(context)
+    assert in_stage == about(5 + (n_frames - 1) * 5 + 0.37)
+
+
+def test_a_multicast_setup_ends_before_the_session_begins(sound: SimpleNamespace) -> None:
+    assert times_of(sound, kind="multicast") == {"McGroupSetup": 300, "McClassCSession": 300}
 
 
 @pytest.mark.parametrize(("delay_ms", "least"), [(0, 300), (1000, 300), (10_000, 990)])
@@ -142,4 +163,10 @@ def test_a_campaign_that_asks_for_versions_begins_with_a_stage_for_it(sound: Sim
 
 def test_the_transmission_ends_after_setup_session_and_frames(sound: SimpleNamespace) -> None:
     context = sound.context(sound.config(redundancy=0, datafrag_loops_max=1, reboot="after_transfer"))
-    assert transmission_end(context) == pytest.approx(2 * 300 + WAIT + 5 + 20 * 5 + 0.37, abs=0.01)
+    assert transmission_end(context) == about(2 * 300 + WAIT + 5 + 20 * 5 + 0.37)
+
+
+def test_the_transmission_ends_after_all_rounds(sound: SimpleNamespace) -> None:
+    """Nothing is lost in the least duration of the stage; a reboot must lie after the rounds that may follow."""
+    context = sound.context(sound.config(redundancy=0, datafrag_loops_max=2, reboot="after_transfer"))
+    assert transmission_end(context) == about(2 * 300 + WAIT + 5 + 41 * 5 + 0.37)

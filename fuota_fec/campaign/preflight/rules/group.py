@@ -155,7 +155,7 @@ def _frames(_context: Context, plan: GroupPlan) -> Findings:
     yield info(
         f"{rounds}{plan.n_frags} uncoded and {most}{len(plan.sent_rows)} coded fragments of {plan.frag_size} bytes: "
         f"{most}{plan.n_planned} frames, one every {plan.time.spacing:.1f} s, "
-        f"the last{planned} {plan.session_length:.0f} s after the session's start; "
+        f"the last{planned} {plan.last_frame:.0f} s after the session's start; "
         f"counters {plan.first_f_cnt} to {plan.first_f_cnt + plan.n_planned - 1}"
     )
 

@@ -148,6 +148,8 @@ def test_the_frames_of_a_session_are_counted(sound: SimpleNamespace) -> None:
     adaptive = message(sound, "frames", redundancy="adaptive", frag_redundancy_max=40)
     assert "21 uncoded and up to 40 coded fragments of 48 bytes: up to 61 frames" in adaptive
     assert "the last of the first round" in adaptive
+    binary = message(sound, "frames", kind="binary", fsession_status_threshold=0)
+    assert "27 frames, one every 5.0 s, the last 135 s after the session's start" in binary
     assert severities(sound, "frames", kind="multicast") == []
 
 
