@@ -8,6 +8,7 @@ from collections import Counter
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.config import LAST_TIME
 from fuota_fec.campaign.exchanges.base import Decisions, Exchange
+from fuota_fec.campaign.exchanges.clean_up import CleanUp
 from fuota_fec.campaign.exchanges.replies import APP_TIME_ANS, Replies
 from fuota_fec.campaign.periods import LEAST_INTERVALS, MOST_INTERVALS, TOLERANCE, lateness, uplink_period
 from fuota_fec.campaign.questions.firmware import is_target, read_answers
@@ -28,9 +29,10 @@ FIRST_CHANGE, LATER_CHANGE = 0.01, 0.25
 class Uplinks:
     """Reader of uplinks. Its record of reception times is not part of the campaign's state."""
 
-    def __init__(self, state: CampaignState, replies: Replies, ignored: Counter[str]) -> None:
+    def __init__(self, state: CampaignState, clean_up: CleanUp, replies: Replies, ignored: Counter[str]) -> None:
         ports = state.config.ports
         self._state = state
+        self._clean_up = clean_up
         self._replies = replies
         self._ignored = ignored
         self._ports = ports
@@ -60,6 +62,8 @@ class Uplinks:
             self._note(device, received_at)
         if exchange is not None:
             yield from self._on_heard(device, exchange, uplink, received_at, exact, now)
+            if self._clean_up.asks_again(device, now):
+                yield m.Returned(at=now, dev_eui=device.dev_eui)
         elif device.taking_part:
             self._ignored["between stages"] += 1
         else:
@@ -140,7 +144,9 @@ class Uplinks:
         running = next((c for c in commands if self._passes_late(device, c)), None)
         if isinstance(running, firmware.DevVersionAns):
             yield m.Returned(at=now, dev_eui=device.dev_eui, fw_version=running.fw_version)
-        elif main is not None and self._may_return(device) and main.readmits(received_at):
+        elif self._clean_up.asks_again(device, now) or (
+            main is not None and self._may_return(device) and main.readmits(received_at)
+        ):
             yield m.Returned(at=now, dev_eui=device.dev_eui)
         else:
             self._ignored["device has left the campaign"] += 1
