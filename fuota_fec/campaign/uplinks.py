@@ -14,6 +14,7 @@ from fuota_fec.campaign.periods import LEAST_INTERVALS, MOST_INTERVALS, TOLERANC
 from fuota_fec.campaign.questions.firmware import is_target, read_answers
 from fuota_fec.campaign.questions.question import Question
 from fuota_fec.campaign.state import CampaignState, Data, DeviceState
+from fuota_fec.campaign.turn import OPEN
 from fuota_fec.errors import WireError
 from fuota_fec.planning.unicast import JITTER
 from fuota_fec.wire import clock, firmware, fragmentation, multicast
@@ -136,8 +137,8 @@ class Uplinks:
         exact: bool,
         now: float,
     ) -> Decisions:
-        """Takes an uplink of a device that has left. Its questions are answered. The target version makes it pass, and
-        a stage that verifies versions asks for it. The answer that it owes is one event."""
+        """Takes an uplink of a device that has left. Its reports of a block are answered. The target version makes it
+        pass, and a stage that verifies versions asks for it. The answer that it owes is one event."""
         commands = self._decode(uplink, device)
         for command in commands:
             yield from self._on_device_question(device, command, received_at if exact else None, now)
@@ -207,13 +208,20 @@ class Uplinks:
     def _on_device_question(
         self, device: DeviceState, command: Command, received_at: float | None, now: float
     ) -> Decisions:
-        """Answers a question of a device. Without a time of reception to rely on, the time is not answered."""
+        """Answers a question of a device. The time is not answered without a time of reception to rely on, nor to a
+        device that has left: nothing more is planned with it. A report of a block is, as it would be repeated."""
         if self._state.stopping == "STOPPED":
             return
-        if isinstance(command, clock.AppTimeReq) and not self._state.network.clock_sync and received_at is not None:
+        if isinstance(command, clock.AppTimeReq):
+            if received_at is None or self._state.network.clock_sync or not self._is_served(device):
+                return
             yield from self._on_time_question(device, command, received_at, now)
         elif isinstance(command, fragmentation.FragDataBlockReceivedReq):
             yield from self._on_block(device, command, now)
+
+    def _is_served(self, device: DeviceState) -> bool:
+        """Whether the time is of use to a device: it takes part, or is asked something beside the stage."""
+        return device.taking_part or self._clean_up.turns.phase(device) in OPEN
 
     def _on_block(self, device: DeviceState, command: fragmentation.FragDataBlockReceivedReq, now: float) -> Decisions:
         """Answers every report of a block: the device repeats it until then."""
