@@ -10,7 +10,7 @@ from collections.abc import Callable
 from fuota_fec.campaign import reasons
 from fuota_fec.campaign.config import CampaignConfig, Device, firmware_version
 from fuota_fec.campaign.facts import Known, KnownDevice
-from fuota_fec.campaign.state import Data, DeviceState
+from fuota_fec.campaign.state import CampaignState, Data, DeviceState
 
 
 def devices_to_ask(config: CampaignConfig, known: Known | None = None) -> tuple[str, ...]:
@@ -34,6 +34,22 @@ def may_run_target(device: DeviceState) -> bool:
     """Whether a device that did not pass a finished firmware update may run the target version all the same."""
     unknown = device.reason.startswith(reasons.SILENCE) or (device.device.ask_version and device.fw_version is None)
     return device.got_fragments or device.data >= Data.LIKELY or unknown
+
+
+def version_is_open(state: CampaignState, device: DeviceState) -> bool:
+    """Whether the version of a device decides and is not known: it may have received fragments, whatever it answered
+    to other questions, and has not reported a version that was its verdict."""
+    if state.config.kind != "firmware" or device.passed or device.profile.ts006 is False:
+        return False
+    group = state.groups[device.group.name]
+    listened = device.session_asked and (group.n_requested > 0 or group.round > 1)
+    may_have_it = device.got_fragments or listened or device.data >= Data.LIKELY
+    return may_have_it and not device.reason.startswith(reasons.OTHER_FIRMWARE)
+
+
+def first_version_is_open(state: CampaignState, device: DeviceState) -> bool:
+    """Whether a device is believed to have run the target version before the campaign, and never reported a version."""
+    return device.dev_eui in state.plan.asked_first and not device.passed and device.fw_version is None
 
 
 def _of_firmware(config: CampaignConfig, meets: Callable[[Device], bool]) -> tuple[str, ...]:

@@ -21,11 +21,12 @@ from fuota_fec.campaign.exchanges.group_status import GroupStatus
 from fuota_fec.campaign.exchanges.replies import Replies
 from fuota_fec.campaign.exchanges.unicast import UnicastExchange
 from fuota_fec.campaign.inputs import is_well_formed, text_of
+from fuota_fec.campaign.last_questions import last_questions
 from fuota_fec.campaign.passing import pass_already, pass_by_version, return_device, success
 from fuota_fec.campaign.plan import Plan
 from fuota_fec.campaign.questions import Question
 from fuota_fec.campaign.stage_start import begin
-from fuota_fec.campaign.stages import RULES, Stage, tidy
+from fuota_fec.campaign.stages import RULES, Stage
 from fuota_fec.campaign.state import CampaignState, DeviceState
 from fuota_fec.campaign.timers import DURATION, TimerKey, TimerKind
 from fuota_fec.campaign.transitions import NEXT, begins_round, way_on
@@ -63,7 +64,7 @@ class Machine:
         """Exchange of the present stage; None between two stages and once the campaign ends."""
         self.clean_up = CleanUp(self.state, self.queue, event.at)
         self.replies = Replies(self.state, self.queue)
-        self.uplinks = Uplinks(self.state, self.replies, ignored)
+        self.uplinks = Uplinks(self.state, self.clean_up, self.replies, ignored)
         self.owed: dict[str, tuple[str, Question]] = {}
         """Stage and question of devices that left without an answer, by DevEUI."""
         self.last_end: m.StageEnded | None = None
@@ -403,15 +404,11 @@ class Machine:
                     device.passed = succeeded or device.runs_target
             self.main.drop_all(event.at)
             self.main = None
-        stopped, failed = event.status == STOPPED, event.status == FAILED
         for device in state.devices.values():
-            if stopped and device.taking_part and not device.passed:
+            if event.status == STOPPED and device.taking_part and not device.passed:
                 device.reason = reasons.STOPPED
-            ahead = event.rules >= 2 and device.reboots_after(event.at)
-            undoes = stopped or (failed and (stage.sets_up or ahead))
-            questions = stage.clean_up(state, device, event.at) if undoes else tidy(state, device, event.rules)
-            if questions and device.dev_eui not in self.clean_up.turns:
-                self.clean_up.add(device, questions, event)
+            self.clean_up.add_last(device, last_questions(state, stage, device, event), event)
+        self.clean_up.ask_until(event)
         self.queue.set_pacer(event.at)
 
     def _apply_finished(self, event: m.Finished) -> None:

@@ -6,9 +6,9 @@ from __future__ import annotations
 from fuota_fec.campaign import reasons
 from fuota_fec.campaign.exchanges.base import Decisions
 from fuota_fec.campaign.exchanges.clean_up import CleanUp
+from fuota_fec.campaign.last_questions import tidy
 from fuota_fec.campaign.messages import Returned, RunsAlready
 from fuota_fec.campaign.questions import CANCEL_REBOOT, LAST_VERSION
-from fuota_fec.campaign.stages import tidy
 from fuota_fec.campaign.state import CampaignState, Data
 
 

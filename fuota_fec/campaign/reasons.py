@@ -40,6 +40,9 @@ RUNS_ALREADY = "runs it already"
 NEVER_HEARD = "never heard"
 SILENCE = ("never heard", "not heard in", "no answer in", "not asked in")
 """Beginnings of reasons that prove nothing about a device."""
+OTHER_FIRMWARE = ("wrong version", "wrong hardware")
+"""Beginnings of reasons that are the verdict by a reported version."""
+REFUSED = "refused in"
 STOPPED = "the campaign was stopped"
 DURATION = "maximum duration reached"
 SESSION_OVER = "session over"
@@ -58,7 +61,7 @@ def not_asked(stage: str) -> str:
 
 
 def refused(ask: str, bits: str) -> str:
-    return f"refused in {ask}: {bits}"
+    return f"{REFUSED} {ask}: {bits}"
 
 
 def session_over(n_sent: int, n_frames: int) -> str:

@@ -87,6 +87,13 @@ class Stage:
         """Whether the stage ends once the threshold is met."""
         return config.stage_end == "threshold" and not self.waits_for_all
 
+    def retains(self, state: CampaignState, device: DeviceState, phase: Phase, back_to: str) -> bool:
+        """Whether a device that did not succeed stays as the stage ends. For another start of the session it does unless
+        it has refused."""
+        again = self.sessions is not None and back_to == self.name and phase is not Phase.FAILED
+        stays = bool(back_to) and self.stays(state, device)
+        return stays or again or self.keeps(state, device, phase)
+
     def ends_after(self, ends_at: float, state: CampaignState, event: Resumed) -> float | None:
         """Unix time of the end after an outage; None: as before. The start of a session does not move."""
         if event.stood_still is None:
@@ -142,28 +149,9 @@ def _before_reboot(state: CampaignState, device: DeviceState, now: float) -> Que
     return _prevent_install(state, device, now) if ahead else ()
 
 
-RULES = 2
-"""Rules of the clean-up (StageEnded, Stopping)."""
-
-
-def tidy(state: CampaignState, device: DeviceState, rules: int = RULES) -> Questions:
-    """Questions at the end: the version of a device that was silent, and the deletion of its fragmentation session and
-    its group. The session is kept where its deletion may free the storage of data that is still wanted: an image
-    without proof, a file."""
-    config = state.config
-    if not config.clean_up or config.kind == "multicast":
-        return ()
-    runs_it = device.passed and config.kind == "firmware"
-    has_nothing = not device.got_fragments or device.needed is not None or device.data is Data.WRONG
-    session = device.session_set_up and device.profile.frag_session_delete and (runs_it or has_nothing)
-    group = device.group_set_up and device.profile.mc_group_delete
-    silent = device.got_fragments and not device.passed and device.reason.startswith(reasons.SILENCE)
-    asks_version = rules >= 2 and config.kind == "firmware" and silent and device.profile.ts006 is not False
-    return (
-        *([questions.LAST_VERSION] * asks_version),
-        *([questions.CLOSE_FRAG_SESSION] * session),
-        *([questions.MC_GROUP_DELETE] * group),
-    )
+RULES = 3
+"""Rules of the clean-up (StageEnded, Stopping): 2 cleans up where a reboot lies ahead and asks silent devices for their
+version, 3 asks every device whose version is open."""
 
 
 # ---- ends --------------------------------------------------------------------------------------------

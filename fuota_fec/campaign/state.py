@@ -126,6 +126,8 @@ class DeviceState:
     memberships: tuple[Membership, ...] = ()
     group_set_up: bool = False
     """Whether the device joined its group in this campaign."""
+    session_asked: bool = False
+    """Whether a multicast session was requested of the device, and not refused: it may listen, whatever it answered."""
     reboot_sent: str = ""
     """Kind of the reboot that was requested, answered or not: "time" or "countdown"; "": none."""
     reboot_at: float | None = None

@@ -294,6 +294,7 @@ PHASE_ROWS: tuple[PhaseTransition, ...] = (
     PhaseTransition((_ABSENT,), RunsAlready, (_READY, _HELD), "runs the target: its reboot is cancelled"),
     PhaseTransition(_PRESENT, RunsAlready, (_ABSENT,), "runs the target: it passes beside the stages"),
     PhaseTransition(_PRESENT, Stopping, (_ABSENT,), "the campaign ends"),
+    PhaseTransition(_OVER, Returned, (_ABSENT,), "heard again after its clean-up: it is asked for its version"),
 )
 
 PHASES: frozenset[tuple[Phase, type[Event], Phase]] = frozenset(

@@ -8,11 +8,13 @@ from collections import Counter
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.config import LAST_TIME
 from fuota_fec.campaign.exchanges.base import Decisions, Exchange
+from fuota_fec.campaign.exchanges.clean_up import CleanUp
 from fuota_fec.campaign.exchanges.replies import APP_TIME_ANS, Replies
 from fuota_fec.campaign.periods import LEAST_INTERVALS, MOST_INTERVALS, TOLERANCE, lateness, uplink_period
 from fuota_fec.campaign.questions.firmware import is_target, read_answers
 from fuota_fec.campaign.questions.question import Question
 from fuota_fec.campaign.state import CampaignState, Data, DeviceState
+from fuota_fec.campaign.turn import OPEN
 from fuota_fec.errors import WireError
 from fuota_fec.planning.unicast import JITTER
 from fuota_fec.wire import clock, firmware, fragmentation, multicast
@@ -28,9 +30,10 @@ FIRST_CHANGE, LATER_CHANGE = 0.01, 0.25
 class Uplinks:
     """Reader of uplinks. Its record of reception times is not part of the campaign's state."""
 
-    def __init__(self, state: CampaignState, replies: Replies, ignored: Counter[str]) -> None:
+    def __init__(self, state: CampaignState, clean_up: CleanUp, replies: Replies, ignored: Counter[str]) -> None:
         ports = state.config.ports
         self._state = state
+        self._clean_up = clean_up
         self._replies = replies
         self._ignored = ignored
         self._ports = ports
@@ -60,6 +63,8 @@ class Uplinks:
             self._note(device, received_at)
         if exchange is not None:
             yield from self._on_heard(device, exchange, uplink, received_at, exact, now)
+            if self._clean_up.asks_again(device, now):
+                yield m.Returned(at=now, dev_eui=device.dev_eui)
         elif device.taking_part:
             self._ignored["between stages"] += 1
         else:
@@ -132,15 +137,17 @@ class Uplinks:
         exact: bool,
         now: float,
     ) -> Decisions:
-        """Takes an uplink of a device that has left. Its questions are answered. The target version makes it pass, and
-        a stage that verifies versions asks for it. The answer that it owes is one event."""
+        """Takes an uplink of a device that has left. Its reports of a block are answered. The target version makes it
+        pass, and a stage that verifies versions asks for it. The answer that it owes is one event."""
         commands = self._decode(uplink, device)
         for command in commands:
             yield from self._on_device_question(device, command, received_at if exact else None, now)
         running = next((c for c in commands if self._passes_late(device, c)), None)
         if isinstance(running, firmware.DevVersionAns):
             yield m.Returned(at=now, dev_eui=device.dev_eui, fw_version=running.fw_version)
-        elif main is not None and self._may_return(device) and main.readmits(received_at):
+        elif self._clean_up.asks_again(device, now) or (
+            main is not None and self._may_return(device) and main.readmits(received_at)
+        ):
             yield m.Returned(at=now, dev_eui=device.dev_eui)
         else:
             self._ignored["device has left the campaign"] += 1
@@ -201,13 +208,20 @@ class Uplinks:
     def _on_device_question(
         self, device: DeviceState, command: Command, received_at: float | None, now: float
     ) -> Decisions:
-        """Answers a question of a device. Without a time of reception to rely on, the time is not answered."""
+        """Answers a question of a device. The time is not answered without a time of reception to rely on, nor to a
+        device that has left: nothing more is planned with it. A report of a block is, as it would be repeated."""
         if self._state.stopping == "STOPPED":
             return
-        if isinstance(command, clock.AppTimeReq) and not self._state.network.clock_sync and received_at is not None:
+        if isinstance(command, clock.AppTimeReq):
+            if received_at is None or self._state.network.clock_sync or not self._is_served(device):
+                return
             yield from self._on_time_question(device, command, received_at, now)
         elif isinstance(command, fragmentation.FragDataBlockReceivedReq):
             yield from self._on_block(device, command, now)
+
+    def _is_served(self, device: DeviceState) -> bool:
+        """Whether the time is of use to a device: it takes part, or is asked something beside the stage."""
+        return device.taking_part or self._clean_up.turns.phase(device) in OPEN
 
     def _on_block(self, device: DeviceState, command: fragmentation.FragDataBlockReceivedReq, now: float) -> Decisions:
         """Answers every report of a block: the device repeats it until then."""

@@ -240,6 +240,8 @@ class Laws:
                 self.resumed_before_stop = self.n_resumed
         elif isinstance(event, m.Resumed):
             self.n_resumed += 1
+        elif isinstance(event, m.HandedOver) and (request := self.requests[event.id]).reply:
+            self.owed_at[request.dev_eui or "", request.ask] = event.at
         elif isinstance(event, m.Finished):
             self.finished = event
         elif isinstance(event, m.ForeignClock):

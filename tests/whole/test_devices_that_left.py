@@ -1,7 +1,8 @@
-"""A device that left is asked nothing but its clean-up and its last version; its own questions are answered."""
+"""A device that left is asked nothing but its clean-up and its last version."""
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -51,6 +52,7 @@ def test_a_device_that_left_is_asked_what_the_law_says_and_nothing_else(kind, se
     follower = Campaign.from_first(events[0], campaign.image)
     left: set[str] = set()
     versions: dict[str, set[str]] = {}
+    n_returned: Counter[str] = Counter()
     n_left = 0
     for event in events[1:]:
         if isinstance(event, m.Requested) and event.dev_eui in left and not event.reply:
@@ -60,7 +62,15 @@ def test_a_device_that_left_is_asked_what_the_law_says_and_nothing_else(kind, se
                 assert not tries or event.replaces in (None, *tries), "one question, with its resends"
                 tries.add(event.id)
                 assert len(tries) <= 1 + campaign.config.msg_retries
+        if isinstance(event, m.Returned):
+            asked = event.fw_version is None
+            assert not asked or event.dev_eui in left or follower.status().status == "stopping"
+            n_returned[event.dev_eui] += 1
+            versions.pop(event.dev_eui, None)
+        elif isinstance(event, m.Stopping):
+            versions.clear()
         follower.follow(event)
         left = {device.dev_eui for device in follower.device_states() if not device.taking_part}
         n_left = max(n_left, len(left))
+    assert max(n_returned.values(), default=0) <= 3, "in the verification, in the clean-up, and its version"
     assert n_left, "no device left: the test shows nothing"

@@ -100,7 +100,7 @@ def test_replies_that_starve_requests_are_noticed(monkeypatch: pytest.MonkeyPatc
 
 def _owes_always(owe):
     def owes(self, device, *args):
-        self._owed_at.clear()
+        self._last_at.clear()
         return owe(self, device, *args)
 
     return owes

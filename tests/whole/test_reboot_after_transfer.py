@@ -148,14 +148,20 @@ def test_a_device_that_cannot_reboot_at_a_time_is_given_another_and_its_version_
     """The time may have passed while the request waited for an uplink that was heard."""
     d = drive(2, stage=REBOOT, success_threshold=50, **AFTER, each={"profile": profile}, msg_retries=2)
     d.succeed(1)
-    asked = []
+    asked, n_before = [], 0
+    if profile == "lbm":  # A clock that is right now does not help it.
+        d.sent(d.ask(2))
+        d.say(2, CANNOT[profile])
+        d.sent(d.ask(2))
+        d.say(2, d.right_answer(2))
+        n_before = 2
     for _ in range(3):
         asked.append(d.command(d.ask(2)))
         d.sent(d.requests(2)[-1])
         d.say(2, CANNOT[profile])
         assert d.state(2).reason == "refused in DevRebootTime: it cannot reboot at that time"
         d.wait(101)
-    assert len(d.requests(2, REBOOT)) == 3
+    assert len(d.requests(2, REBOOT)) == n_before + 3
     if profile == "lbm":
         times = [command.reboot_time for command in asked]
         assert times[-1] > times[0], "one that it can still hear of"

@@ -4,19 +4,23 @@ stops."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import replace
 
 from fuota_fec.campaign import reasons
+from fuota_fec.campaign.belief import first_version_is_open, version_is_open
+from fuota_fec.campaign.events import FAILED, SUCCEEDED
 from fuota_fec.campaign.exchanges.base import Decisions
 from fuota_fec.campaign.exchanges.unicast import UnicastExchange
-from fuota_fec.campaign.messages import Answered, CleanUpStarted, Event, GivenUp, Wait
-from fuota_fec.campaign.questions import Question
-from fuota_fec.campaign.stages import CLEAN_UP
+from fuota_fec.campaign.messages import Answered, CleanUpStarted, Event, GivenUp, Returned, Stopping, Wait
+from fuota_fec.campaign.questions import LAST_VERSION, Question
+from fuota_fec.campaign.stages import CLEAN_UP, UNHEARD_PERIODS
 from fuota_fec.campaign.state import CampaignState, DeviceState
-from fuota_fec.campaign.turn import Phase, Questions, Turn
+from fuota_fec.campaign.turn import OPEN, Phase, Questions, Turn
 from fuota_fec.campaign.unicast_queue import UnicastQueue
 from fuota_fec.checks import counted
+from fuota_fec.planning.unicast import unicast_stage
 from fuota_fec.wire.commands import Command
 
 
@@ -29,15 +33,51 @@ class CleanUp(UnicastExchange):
         """Questions that a device did not answer and that others followed, by DevEUI."""
         self._open: dict[str, dict[str, str]] = {}
         """Reasons why a device did not confirm, by question."""
+        self._asked_again: set[str] = set()
+        """DevEUIs of the devices that returned after the campaign began to end."""
+        self._asks_until = -math.inf
 
     def participants(self) -> Iterable[DeviceState]:
         """Nothing at the start: devices are added later."""
         return ()
 
     def add(self, device: DeviceState, questions: Questions, event: Event) -> None:
-        """Adds a device that leaves the campaign by an event."""
+        """Adds a device that leaves the campaign by an event. The questions of a clean-up that goes on come first."""
         self.turns.applying = type(event)
-        self._begin(device, questions, event.at)
+        if (turn := self.turns.get(device.dev_eui)) is None:
+            self._begin(device, questions, event.at)
+        elif turn.phase in OPEN:
+            turn.questions += tuple(question for question in questions if question not in turn.questions)
+        else:
+            self.turns.renew(turn, questions)
+            self._line_up(turn, event.at)
+        if self.state.stopping and isinstance(event, Returned):
+            self._asked_again.add(device.dev_eui)
+
+    def add_last(self, device: DeviceState, questions: Questions, event: Stopping) -> None:
+        """Adds a device at the end of the campaign."""
+        if questions and (event.rules >= 3 or device.dev_eui not in self.turns):
+            self.add(device, questions, event)
+
+    def ask_until(self, event: Stopping) -> None:
+        """Sets the end of the time in which devices that are heard again after their clean-up are asked: one unicast
+        stage."""
+        config, n = self.state.config, self.turns.n_open
+        slowest = max((turn.device.period for turn in self.turns if turn.phase in OPEN), default=0.0)
+        stage = unicast_stage(config.msg_retries, slowest, config.delivery_timeout)
+        self._asks_until = event.at + UNHEARD_PERIODS * slowest + n * config.ucast_msg_delay / 1000 + stage
+
+    def asks_again(self, device: DeviceState, now: float) -> bool:
+        """Whether a device that was just heard is asked for its version: once more, as the campaign ends by itself, at
+        the end of its turn or in another one."""
+        state, turn = self.state, self.turns.get(device.dev_eui)
+        if state.stopping not in (SUCCEEDED, FAILED) or device.dev_eui in self._asked_again:
+            return False
+        if turn is not None and turn.phase in OPEN:
+            asks = LAST_VERSION not in turn.questions and not device.reboots_after(now)
+        else:
+            asks = now < self._asks_until
+        return asks and (version_is_open(state, device) or first_version_is_open(state, device))
 
     def wait(self) -> Wait | None:
         wait = super().wait()

@@ -1,8 +1,9 @@
 """Replies: answers that devices wait for, such as AppTimeAns and FragDataBlockReceivedAns.
 
 A reply goes out before any request, but never takes more than every other slot while requests wait, and expects no
-answer: the exchange is done with it at the hand-over. A device gets at most one reply of a kind in `reply_interval`. A
-campaign that ends sends the replies that it owed by then; questions that come later hold up nothing.
+answer: the exchange is done with it at the hand-over. A device gets at most one reply of a kind in
+`reply_interval`, from the hand-over of the one before. A campaign that ends sends the replies that it owed by then;
+questions that come later hold up nothing.
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ class Replies(Exchange):
         """DevEUI and kind of requested replies, by request ID."""
         self.holding: set[tuple[str, str]] = set()
         """DevEUI and kind of replies that the end of the campaign waits for."""
-        self._owed_at: dict[tuple[str, str], float] = {}
-        """Unix time of the last reply, by DevEUI and kind."""
+        self._last_at: dict[tuple[str, str], float] = {}
+        """Unix time of the last reply, by DevEUI and kind: owed, then requested, then handed over."""
 
     @property
     def over(self) -> bool:
@@ -43,10 +44,10 @@ class Replies(Exchange):
     # ---- decisions ---------------------------------------------------------------------------------------
 
     def owe(self, device: DeviceState, ask: str, answer: Command, f_port: int, now: float) -> Decisions:
-        """Owes a device an answer, unless a reply of this kind is on its way or was owed lately. An answer that the
+        """Owes a device an answer, unless a reply of this kind is on its way or was sent lately. An answer that the
         campaign itself has asked for is not withheld."""
         kind = (device.dev_eui, ask)
-        lately = now < self._owed_at.get(kind, -math.inf) + self.state.config.reply_interval
+        lately = now < self._last_at.get(kind, -math.inf) + self.state.config.reply_interval
         if kind not in self.waiting and not (lately and not (device.awaits_time and ask == APP_TIME_ANS)):
             yield ReplyOwed(
                 at=now,
@@ -93,7 +94,8 @@ class Replies(Exchange):
             self._apply_requested(event)
         elif isinstance(event, (HandedOver, Reported, Withdrawn)):
             if isinstance(event, HandedOver):
-                self.state.devices[self.by_request[event.id][0]].reply_at = event.at
+                kind = self.by_request[event.id]
+                self._last_at[kind] = self.state.devices[kind[0]].reply_at = event.at
             self._forget(event.id)
 
     def _apply_owed(self, event: ReplyOwed) -> None:
@@ -108,14 +110,15 @@ class Replies(Exchange):
         )
         kind = (event.dev_eui, event.ask)
         self.waiting.add(kind)
-        self._owed_at[kind] = event.at
+        self._last_at[kind] = event.at
         if event.ask == APP_TIME_ANS:
             self.state.devices[event.dev_eui].awaits_time = False
         self.queue.set_pacer(event.at)
 
     def _apply_requested(self, event: Requested) -> None:
         reply = self.queue.take_reply(event.at)
-        self.by_request[event.id] = (reply.dev_eui, reply.ask)
+        kind = self.by_request[event.id] = (reply.dev_eui, reply.ask)
+        self._last_at[kind] = event.at
         self.state.timers.set(_timer(event.id), event.not_after)
         self.queue.set_pacer(event.at)
 

@@ -73,6 +73,12 @@ class Turns:
         self._n[Phase.ABSENT] += 1
         return turn
 
+    def renew(self, turn: Turn, questions: Questions) -> None:
+        """Ends a turn that is over, and gives it other questions."""
+        self.move(turn, Phase.ABSENT)
+        turn.questions = questions
+        turn.begin_question()
+
     def move(self, turn: Turn, phase: Phase) -> None:
         """Changes the phase, and clears the deadline of the previous one."""
         before = turn.phase

@@ -393,9 +393,7 @@ class UnicastExchange(Exchange):
             phase = self.turns.phase(device)
             if not device.taking_part or phase is Phase.SUCCEEDED:
                 continue
-            again = event.back_to == self.stage.name and phase is not Phase.FAILED
-            stays = event.back_to and self.stage.stays(self.state, device)
-            if stays or (again and self.stage.sessions is not None) or self.stage.keeps(self.state, device, phase):
+            if self.stage.retains(self.state, device, phase, event.back_to):
                 continue
             device.taking_part = False
             if phase is Phase.GIVEN_UP and (turn := self.turns[device.dev_eui]).request_id:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Literal
 
 from fuota_fec.campaign import reasons
+from fuota_fec.campaign.questions.multicast import CLOCK_MARGIN, FORCE_DEVICE_RESYNC
 from fuota_fec.campaign.questions.question import OK, Question, Verdict, data_complete
 from fuota_fec.campaign.state import CampaignState, Data, DeviceState
 from fuota_fec.devices.profiles import DeviceProfile, RebootVerb
@@ -70,8 +71,9 @@ def _reboot_request(state: CampaignState, device: DeviceState, now: float) -> Co
     return firmware.DevRebootTimeReq(reboot_time=gps_to_wire(gps_from_unix(when)))
 
 
-def _reboot_read(state: CampaignState, device: DeviceState, command: Command, _received_at: float) -> Verdict | None:
-    """Takes 0 for a refusal. The acknowledgement of a cancel is foreign."""
+def _reboot_read(state: CampaignState, device: DeviceState, command: Command, received_at: float) -> Verdict | None:
+    """Takes 0 for a refusal: of a time that lies ahead it means a wrong clock. The acknowledgement of a cancel is
+    foreign."""
     if _by_countdown(state, device):
         if not isinstance(command, firmware.DevRebootCountdownAns):
             return None
@@ -82,11 +84,37 @@ def _reboot_read(state: CampaignState, device: DeviceState, command: Command, _r
         confirmed, cancelled = command.reboot_time, firmware.CANCEL_REBOOT
     if confirmed == cancelled:
         return None
+    if isinstance(command, firmware.DevRebootTimeAns) and (off := _clock_off(state, device, command, received_at)):
+        # A device that was synchronised before may do without: a later time can be asked for.
+        if not device.synchronised:
+            return Verdict(ok=False, reason=off, again="now", first=(FORCE_DEVICE_RESYNC.name,))
+        if confirmed or state.config.reboot_time is not None:
+            return Verdict(ok=False, reason=off)
     if confirmed:
         return OK
     # A later time can be asked for if none is configured: this one may have passed in the network's queue.
     again: Literal["", "later"] = "later" if state.config.reboot_time is None else ""
     return Verdict(ok=False, reason=reasons.refused("DevRebootTime", "it cannot reboot at that time"), again=again)
+
+
+def _clock_off(
+    state: CampaignState, device: DeviceState, command: firmware.DevRebootTimeAns, received_at: float
+) -> str:
+    """Reason of a wrong clock that an answer shows: a time that lies ahead has passed, or would come at another time;
+    "" if the clock is right. Some stacks repeat the time that was asked for."""
+    when, answered = device.reboot_at, command.reboot_time
+    if when is None or received_at >= when or answered == gps_to_wire(gps_from_unix(when)):
+        return ""
+    if not answered:
+        return "clock off: the device takes the reboot time for past, or does not know the time"
+    off = received_at + answered - when
+    tolerance = state.config.time_tolerance + CLOCK_MARGIN
+    return f"clock off by {off:.0f} s" if device.profile.reboot_delay_answered and abs(off) > tolerance else ""
+
+
+def _reboot_done(_state: CampaignState, device: DeviceState) -> None:
+    """Takes the clock for right: another doubt about it is a new one."""
+    device.synchronised = False
 
 
 def _reboot_sent(state: CampaignState, device: DeviceState, at: float) -> None:
@@ -103,6 +131,7 @@ DEV_REBOOT_TIME = Question(
     request=_reboot_request,
     read=_reboot_read,
     sent=_reboot_sent,
+    done=_reboot_done,
     not_after=lambda state, _device: state.config.reboot_time,
 )
 

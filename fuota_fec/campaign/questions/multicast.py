@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from fuota_fec.campaign import reasons
 from fuota_fec.campaign.messages import Membership
 from fuota_fec.campaign.questions.question import OK, Question, Verdict, refusal, verdict_of
 from fuota_fec.campaign.state import CampaignState, DeviceState
@@ -195,8 +196,14 @@ def _session_refused(state: CampaignState, device: DeviceState, command: Any, re
     return Verdict(ok=False, reason="clock off: the device reports a missed start") if missed else verdict
 
 
+def _session_asked(_state: CampaignState, device: DeviceState, _at: float) -> None:
+    device.session_asked = True
+
+
 def _believe(state: CampaignState, device: DeviceState, reason: str) -> None:
-    """Forgets a membership that the device does not have."""
+    """Forgets a session that the device refused, and a membership that it does not have."""
+    if reason.startswith(reasons.REFUSED):
+        device.session_asked = False
     if UNDEFINED in reason:
         _forget_membership(state, device)
 
@@ -210,6 +217,7 @@ SESSION = Question(
     port=lambda ports: ports.multicast,
     request=_session_request,
     read=_session_read,
+    sent=_session_asked,
     refused=_believe,
     volunteered=(fragmentation.FragDataBlockReceivedReq,),
     note_lasts=True,

@@ -200,7 +200,7 @@ def test_every_report_of_a_block_is_answered(drive, group_of, mic_error) -> None
         assert len(d.replies(1)) == n
         d.hand_over(d.replies(1)[-1])
         d.say(1, complete(mic_error))
-        d.wait(28)
+        d.wait(30)
         assert len(d.replies(1)) == n
     assert answer(d.replies(1)[0]) == fragmentation.FragDataBlockReceivedAns(frag_index=0)
     assert d.replies(1)[0].f_port == 201
@@ -306,8 +306,9 @@ def test_replies_wait_no_longer_than_requests_in_a_campaign_that_is_paused(drive
     d.pause()
     for _ in range(3):
         d.say(3, asks_time(100))
-        d.wait(31)
+        d.wait(5)
         d.hand_over(d.replies(3)[-1])
+        d.wait(31)
     assert len(d.replies(3)) == 3
 
 
@@ -321,6 +322,23 @@ def test_a_device_gets_one_answer_of_a_kind_in_the_reply_interval(drive) -> None
     times = [e.at for e in d.of(m.ReplyOwed)]
     assert len(times) == 3
     assert all(100 <= later - earlier <= 110 for earlier, later in pairwise(times))
+
+
+def test_the_reply_interval_begins_with_the_hand_over(drive) -> None:
+    """Ten devices that ask every 0.9 s got replies 18 s apart, as each waited in the queue for a different time."""
+    d = drive(10)
+    at: dict[str, list[float]] = {}
+    for n in range(400):
+        d.say(1 + n % 10, asks_time(100))
+        d.wait(0.9)
+        for request in d.of(m.Requested):
+            if d.campaign.awaits_hand_over(request.id):
+                d.hand_over(request)
+                if request.reply:
+                    at.setdefault(request.dev_eui, []).append(d.now)
+    assert len(at) == 10
+    assert min(later - earlier for times in at.values() for earlier, later in pairwise(times)) >= 30
+    assert min(map(len, at.values())) >= 8
 
 
 def test_a_device_that_is_to_synchronise_gets_the_time_whenever_it_was_answered_last(drive) -> None:
@@ -371,7 +389,10 @@ def test_a_question_is_not_answered_twice_while_an_answer_waits(drive) -> None:
     d.say(1, asks_time(100))  # the answer is requested, and not handed over
     assert len(d.of(m.ReplyOwed)) == len(d.replies(1)) == 1
     d.hand_over(d.replies(1)[0])
-    d.wait(25)
+    d.wait(29)
+    d.say(1, asks_time(100))
+    assert len(d.of(m.ReplyOwed)) == 1
+    d.wait(1)
     d.say(1, asks_time(100))
     assert len(d.of(m.ReplyOwed)) == 2
 
@@ -437,14 +458,43 @@ def test_answer_and_question_in_one_uplink(drive) -> None:
     assert d.stage == FRAG
 
 
-def test_a_device_that_has_left_is_answered_too(drive) -> None:
+def test_a_device_that_has_left_does_not_get_the_time(drive) -> None:
+    """Nothing more is planned with it; its questions took the slots of others."""
     d = drive(2, success_threshold=50, stage_end="all")
     d.succeed(1)
     d.sent(d.ask(2))
     d.say(2, multicast.McGroupSetupAns(mc_group_id=0, id_error=True))
     d.say(2, asks_time(100, at=d.now, required=True))
+    d.wait(100)
+    assert (d.replies(2), d.of(m.ReplyOwed)) == ([], [])
+    assert d.campaign.ignored["device has left the campaign"] == 1
+
+
+def test_a_device_that_was_given_up_and_may_be_asked_after_all_gets_the_time(drive) -> None:
+    d = drive(2, stage_end="all")
+    d.up(1)
+    d.wait(400)
+    assert d.device(2).reason == "never heard"
+    d.say(2, asks_time(100, at=d.now, required=True))
     d.wait(2)
     assert [reply.ask for reply in d.replies(2)] == ["AppTimeAns"]
+
+
+def test_a_device_that_has_left_gets_the_time_while_it_is_cleaned_up(drive) -> None:
+    d = drive(2, success_threshold=50, stage_end="all", reboot=T0 + 50_000, stage=FRAG)
+    d.sent(d.ask(2))
+    d.say(2, fragmentation.FragSessionSetupAns(frag_index=0, not_enough_memory=True))
+    d.succeed(1)
+    assert d.cleaned() == [2]
+    d.say(2, asks_time(100, at=d.now, required=True))
+    d.wait(3)
+    assert [reply.ask for reply in d.replies(2)] == ["AppTimeAns"]
+    while d.cleaned():
+        d.succeed(2)
+    d.wait(100)
+    d.say(2, asks_time(100, at=d.now, required=True))
+    d.wait(3)
+    assert len(d.replies(2)) == 1
 
 
 # ---- replay ----------------------------------------------------------------------------------------------

@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 from campaign_driver import NEW_VERSION, OLD_VERSION, T0, make_group, own, updatable
 
+from fuota_fec import CampaignConfig
 from fuota_fec.campaign import questions
 from fuota_fec.campaign.messages import Requested, StageStarted
 from fuota_fec.campaign.state import Data
+from fuota_fec.simulation import Simulation, simulate_campaign
 from fuota_fec.wire import firmware, fragmentation, multicast
 from fuota_fec.wire.clock import gps_from_unix
 
@@ -22,6 +24,7 @@ def asked(d, i=1, module=multicast, version="1.0.0"):
     return command
 
 
+RESYNC = "ForceDeviceResync"
 REBOOT = 1_800_050_000.0
 COMPLETE = fragmentation.FragSessionStatusAns(frag_index=0, nb_frag_received=3, missing_frag=0)
 LACKING = fragmentation.FragSessionStatusAns(frag_index=0, nb_frag_received=2, missing_frag=1)
@@ -96,7 +99,7 @@ def test_a_device_that_knows_the_reboot_time_is_told_it(drive, profile, verb):
     d = drive(1, reboot=REBOOT, each={"profile": profile}, stage="DevRebootTime")
     command = asked(d, module=firmware)
     assert command == verb(reboot_time=int(gps_from_unix(REBOOT)) % 2**32)
-    d.say(1, firmware.DevRebootTimeAns(reboot_time=4000))
+    d.say(1, firmware.DevRebootTimeAns(reboot_time=round(REBOOT - d.now)))
     assert d.stage == FRAG
 
 
@@ -173,13 +176,107 @@ def test_a_device_that_only_counts_down_is_told_the_seconds_left(drive, group_of
     assert d.command(later).countdown == round(REBOOT - later.at) < d.command(request).countdown
 
 
-@pytest.mark.parametrize("profile", ["generic", "st"])
-def test_a_device_that_cannot_reboot_at_that_time_fails_the_stage(drive, profile) -> None:
-    d = drive(1, reboot=REBOOT, fsize=40, each={"profile": profile}, stage="DevRebootTime")
-    d.sent(d.ask(1))
-    cannot = firmware.DevRebootCountdownAns(countdown=0), firmware.DevRebootTimeAns(reboot_time=0)
-    d.say(1, cannot[profile == "generic"])
+def test_a_device_that_cannot_count_down_fails_the_stage(drive) -> None:
+    """A countdown needs no clock."""
+    d = drive(1, reboot=REBOOT, fsize=40, each={"profile": "st"}, stage="DevRebootTime")
+    say(d, 1, firmware.DevRebootCountdownAns(countdown=0))
     assert d.device(1).reason == "refused in DevRebootTime: it cannot reboot at that time"
+    assert d.questions(1, "DevRebootTime") == ["DevRebootTime"]
+
+
+def reboot_time(d: Any, off: float | None) -> firmware.DevRebootTimeAns:
+    """Answer of a device whose clock is behind by a number of seconds; None: it takes the time for past."""
+    return firmware.DevRebootTimeAns(reboot_time=0 if off is None else round(REBOOT - d.now + off))
+
+
+def asks_time(d: Any, i: int = 1) -> None:
+    """Device i asks for the time, as it is told to, and gets it."""
+    assert d.asked(i) == RESYNC
+    d.sent(d.ask(i))
+    d.say(i, d.right_answer(i))
+    d.wait(3)
+    assert [reply.ask for reply in d.replies(i)] == ["AppTimeAns"]
+
+
+@pytest.mark.parametrize("off", [None, 86400, -86400 // 2, 13])
+def test_a_device_that_would_reboot_at_another_time_is_synchronised_and_asked_again(drive, off) -> None:
+    """Clocks that were off by a day were taken for refusals, or for right."""
+    d = drive(1, reboot=REBOOT, stage="DevRebootTime")
+    say(d, 1, reboot_time(d, off))
+    asks_time(d)
+    say(d, 1, reboot_time(d, 0))
+    assert (d.stage, d.device(1).reason) == (FRAG, "")
+    assert d.questions(1, "DevRebootTime") == ["DevRebootTime", RESYNC, "DevRebootTime"]
+
+
+@pytest.mark.parametrize(
+    ("off", "reason"),
+    [
+        (None, "clock off: the device takes the reboot time for past, or does not know the time"),
+        (3600, "clock off by 3600 s"),
+    ],
+)
+def test_a_clock_that_stays_wrong_fails_the_stage(drive, off, reason) -> None:
+    d = drive(1, reboot=REBOOT, stage="DevRebootTime")
+    say(d, 1, reboot_time(d, off))
+    asks_time(d)
+    say(d, 1, reboot_time(d, off))
+    assert d.device(1).reason == reason
+
+
+@pytest.mark.parametrize("profile", ["generic", "lbm"])
+@pytest.mark.parametrize("off", [-11, 0, 11])
+def test_a_clock_within_the_tolerance_is_right(drive, off, profile) -> None:
+    d = drive(1, reboot=REBOOT, each={"profile": profile}, stage="DevRebootTime")
+    say(d, 1, reboot_time(d, off))
+    assert d.stage == FRAG
+
+
+def test_a_stack_that_repeats_the_reboot_time_shows_no_clock(drive) -> None:
+    d = drive(1, reboot=REBOOT, stage="DevRebootTime")
+    say(d, 1, firmware.DevRebootTimeAns(reboot_time=int(gps_from_unix(REBOOT)) % 2**32))
+    assert d.stage == FRAG
+
+
+def test_a_clock_that_was_synchronised_for_the_reboot_may_be_synchronised_for_the_session(drive) -> None:
+    """The time that was sent may have been lost."""
+    d = drive(1, reboot=REBOOT, stage="DevRebootTime")
+    say(d, 1, reboot_time(d, None))
+    asks_time(d)
+    d.succeed(1)
+    d.reach("McClassCSession")
+    say(d, 1, multicast.McClassCSessionAns(mc_group_id=0, time_to_start=5))
+    assert d.asked(1) == RESYNC
+
+
+def test_a_reboot_after_the_transfer_that_a_clock_refuses_is_synchronised_once(drive) -> None:
+    d = drive(1, reboot="after_transfer", each={"profile": "lbm"}, fsize=40, image=bytes(120), stage="Reboot")
+    say(d, 1, firmware.DevRebootTimeAns(reboot_time=0))
+    asks_time(d)
+    d.succeed(1)
+    assert d.stage == VERIFY
+
+
+@pytest.mark.parametrize("clock_error", [86400.0, 43200.0])
+def test_a_fleet_with_wrong_clocks_is_updated_at_a_reboot_time(clock_error) -> None:
+    """Clocks off by up to a day either way: 10 of 40 devices were refused."""
+    fleet = Simulation(seed=5, n_devices=40, clock_error=clock_error)
+    config = CampaignConfig.from_mapping(
+        {
+            "id": "c",
+            "fw_version": "2.0.0.0",
+            "success_threshold": 80,
+            "max_duration": 86400,
+            "uplink_period": 300,
+            "msg_retries": 5,
+            "stage_end": "all",
+            "reboot": fleet.start + 30_000,
+            "groups": [{"name": "g", "mc_addr": "01f3a4b5", "dr": 5}],
+            "devices": fleet.made_up_devices(["g"]),
+        }
+    )
+    result = simulate_campaign(config, bytes(900), fleet)
+    assert {device.status for device in result.campaign.status().devices} == {"passed"}
 
 
 def test_the_acknowledgement_of_a_cancel_is_no_answer_to_a_reboot_time(drive) -> None:
