@@ -88,8 +88,8 @@ class Stage:
         return config.stage_end == "threshold" and not self.waits_for_all
 
     def retains(self, state: CampaignState, device: DeviceState, phase: Phase, back_to: str) -> bool:
-        """Whether a device that did not succeed stays as the stage ends. For another start of the session it does unless
-        it has refused."""
+        """Whether a device that did not succeed stays as the stage ends; for another start of the session unless
+        it refused."""
         again = self.sessions is not None and back_to == self.name and phase is not Phase.FAILED
         stays = bool(back_to) and self.stays(state, device)
         return stays or again or self.keeps(state, device, phase)
