@@ -16,6 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.exchanges.unicast import UnicastExchange
+from fuota_fec.campaign.questions import LAST_VERSION
 from fuota_fec.campaign.reasons import kind_of
 from fuota_fec.campaign.turn import OPEN, Phase
 from fuota_fec.errors import CampaignError
@@ -541,6 +542,8 @@ class Model:
         self.asked: Counter[tuple[Any, ...]] = Counter()
         """Number of hand-overs of a question to a device."""
         self.deferred: Counter[tuple[Any, ...]] = Counter()
+        self.returned: Counter[tuple[bool, str]] = Counter()
+        """Number of returns of a device that was asked for its version, before the campaign began to end and after."""
         self.last_unicast = float("-inf")
         self.on_air: dict[str, dict[str, float]] = {}
         """Unix times of the frames of a group, without those that were not sent."""
@@ -577,6 +580,8 @@ class Model:
             case m.Stopping():
                 self.stopping, self.closing, self.paused = True, False, False
                 self.stopped = event.status == "STOPPED"
+                for question in [question for question in self.asked if question[0] == "clean-up"]:
+                    del self.asked[question]  # What is not confirmed by then is asked anew.
             case m.Finished():
                 self.finished = True
             case m.DeviceHeard():
@@ -584,6 +589,10 @@ class Model:
                 self.ever_heard.add(event.dev_eui)
             case m.Returned():
                 self.ever_heard.add(event.dev_eui)
+                if event.fw_version is None:  # Another question, with its own tries.
+                    self.returned[self.stopping, event.dev_eui] += 1
+                    assert self.returned[self.stopping, event.dev_eui] == 1
+                    self.asked["clean-up", event.dev_eui, LAST_VERSION.name, None] = 0
             case m.Deferred() if not event.later:
                 self.deferred[self.stage_no, event.dev_eui, event.ask, None] += 1
             case m.HandedOver() if event.id in self.question_of:
