@@ -2,7 +2,7 @@
 
 Three things stop the time of an agent's campaigns: the agent did not take its turns, the network could not be read, or
 it took no downlink. A campaign that waits fires no timer; it takes inputs and orders. When it goes on, the time that it
-waited is lost time: its deadlines begin anew before its timers fire.
+waited is lost time: its deadlines move by as much before its timers fire.
 """
 
 from __future__ import annotations
