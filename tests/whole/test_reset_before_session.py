@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+from campaign_driver import own, updatable
+
 from fuota_fec.campaign.config import CampaignConfig, Device, Group
 from fuota_fec.journal import open_journal
 from fuota_fec.simulation import Simulation, simulate_campaign
 
+MBED = updatable("mbed")
 IMAGE = bytes(range(250)) * 6
 
 
@@ -23,9 +26,9 @@ def config_of(name: str, first_f_cnt: int = 0, **changes: Any) -> CampaignConfig
         "fsize": 48,
         "redundancy": 30,
         "groups": (Group(name="g", mc_addr="01f3a4b5", dr=5, frequency=869_525_000, first_f_cnt=first_f_cnt),),
-        "devices": tuple(Device(dev_eui=f"{i + 1:016x}", group="g", profile="mbed") for i in range(12)),
+        "devices": tuple(Device(dev_eui=f"{i + 1:016x}", group="g", profile=MBED.name) for i in range(12)),
     }
-    return CampaignConfig(**settings | changes)
+    return CampaignConfig(profiles=own(MBED), **settings | changes)
 
 
 def of_second_session(findings: Any) -> list[str]:
