@@ -243,8 +243,8 @@ def top_up(n_coded: int, row_plan: RowPlan) -> int:
 def whole_blocks(n_coded: int, row_plan: RowPlan) -> int:
     """Number of frames of a further round with so many coded fragments at least. Each round begins with an uncoded one
     where there are any."""
-    every = row_plan.uncoded_every
-    return -(-n_coded // every) * (every + 1) if every else n_coded
+    every, frequent = row_plan.uncoded_every, row_plan.n_least > row_plan.uncoded_every
+    return -(-n_coded // every) * (every + 1) if every and frequent else top_up(n_coded, row_plan)
 
 
 def _plan_group(

@@ -66,10 +66,11 @@ def plan_rows(config: CampaignConfig, group: Group, n_frags: int, frag_size: int
         rows = _leading(config, group, n_frags, n_coded, frag_size)
     if redundancy == ADAPTIVE and rows:
         every, n_first = _uncoded_every(config, group, n_frags), _n_first(config, group, n_frags, len(rows), frag_size)
+        least = _least(config, group, n_frags)
         return RowPlan(
             rows=rows,
             n_first=n_first,
-            n_least=max(_least(config, group, n_frags), every + 1 if every else 0),
+            n_least=every + 1 if 0 < every <= max(LEAST_PER_UNCODED, least) else least,
             uncoded_every=every,
             uncoded=uncoded_numbers(n_frags, rows[n_first:], every) if every else (),
         )
@@ -188,7 +189,11 @@ def _uncoded_every(config: CampaignConfig, group: Group, n_frags: int) -> int:
     if not all_even(group.dialect, n_frags):
         return 0
     stacks = {config.profile_of(device).late_uncoded for device in _devices(config, group)}
-    return max(LEAST_PER_UNCODED, _least(config, group, n_frags)) if LateUncoded.CORRUPTS not in stacks else 0
+    if LateUncoded.CORRUPTS in stacks:
+        return 0
+    # Where all devices drop the later ones, these only take time.
+    rare = -(-n_frags // 2) if stacks == {LateUncoded.DROPPED} else 0
+    return max(LEAST_PER_UNCODED, _least(config, group, n_frags), rare)
 
 
 def _least(config: CampaignConfig, group: Group, n_frags: int) -> int:

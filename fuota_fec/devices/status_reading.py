@@ -38,6 +38,8 @@ class Reading(NamedTuple):
 
 ENOUGH_EXTRA = 4
 """Coded fragments beyond its losses with which nearly every device is complete (TS004, Decoding)."""
+FEW_EXTRA = 3
+"""Coded fragments beyond its losses without which one device in eight or more is not complete."""
 NEARLY_SURE = 3
 """Standard deviations by which a number of losses differs from its mean in one of 700 cases."""
 MEMORY_FULL = ", its memory for the matrix is full"
@@ -134,9 +136,11 @@ def _read_needed(c: _Counts) -> Reading:
 
 
 def _read_needed_or_one(c: _Counts) -> Reading:
-    """0 is complete, or 256 needed. 1 is one needed, or a reception without loss, whose count stands at M."""
+    """0 is complete, or 256 needed. 1 is one needed, or a reception without loss, whose count stands at M: with any
+    other count a device that hears the numbers in order lacks one."""
     heard_enough = c.received >= c.n_frags
-    one_means_none = c.missing == 1 and heard_enough
+    without_loss = c.received in (c.n_frags, c.n_sent) or not c.in_order
+    one_means_none = c.missing == 1 and heard_enough and without_loss
     if c.can_be_helped and c.received != c.n_frags:
         one_means_none = one_means_none and _lost_nothing(c.received, c.n_frags, c.n_sent or c.n_frags)
     if one_means_none and c.mic_error:
@@ -222,6 +226,9 @@ def _read_not_heard(c: _Counts) -> Reading:
         return _read_full(c)
     if c.once and c.received == c.n_frags:
         return Reading(Completion.COMPLETE)
+    spare = c.received - c.n_frags
+    if c.can_be_helped and c.n_coded and spare < FEW_EXTRA and c.received != c.n_sent:
+        return c.unknown("it may lack a few", FEW_EXTRA - spare)
     return _read_silent_overrun(c) if c.profile.overrun is Overrun.SILENT else Reading(Completion.LIKELY)
 
 

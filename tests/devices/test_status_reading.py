@@ -365,3 +365,26 @@ def test_a_reception_without_loss_is_believed(stack, n_frags) -> None:
 def test_the_layout_of_an_answer_is_the_profiles() -> None:
     assert profile("st-v2").status_version("2.0.0") == "1.0.0"
     assert profile("generic").status_version("2.0.0") == "2.0.0"
+
+
+def test_one_missing_fragment_of_many_received_is_one() -> None:
+    """A device without a loss is complete at fragment M, and counts no further."""
+
+    def lbm(received: int, n_sent: int | None = 180) -> Completion:
+        return read_status(STACKS["lbm"], ans(received, 1), 150, n_sent=n_sent, once=False).completion
+
+    assert (lbm(150), lbm(151), lbm(170), lbm(180)) == (LIKELY, INCOMPLETE, INCOMPLETE, LIKELY)
+
+
+@pytest.mark.parametrize(("received", "expected"), [(100, UNKNOWN), (102, UNKNOWN), (103, LIKELY), (130, LIKELY)])
+def test_few_fragments_beyond_the_block_are_no_sign_of_it_where_more_can_be_sent(
+    received: int, expected: Completion
+) -> None:
+    def zephyr(*, can_be_helped: bool) -> Completion:
+        counts = ans(received, 0)
+        return read_status(
+            STACKS["zephyr"], counts, 100, n_sent=130, once=False, can_be_helped=can_be_helped
+        ).completion
+
+    assert zephyr(can_be_helped=True) is expected
+    assert zephyr(can_be_helped=False) is LIKELY

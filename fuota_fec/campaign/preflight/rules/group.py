@@ -190,12 +190,14 @@ def _listening(plan: GroupPlan, radios: Iterable[Radio], wanted: float) -> str:
 
 
 def _even_rows(context: Context, plan: GroupPlan) -> Findings:
-    if not plan.adaptive or plan.row_plan.uncoded_every or not all_even(plan.group.dialect, plan.n_frags):
+    every = plan.row_plan.uncoded_every
+    if not plan.adaptive or 0 < every < plan.row_plan.n_least or not all_even(plan.group.dialect, plan.n_frags):
         return
+    taken = "of further rounds the first one" if every else "none later"
     n_frags = next(n for n in range(plan.n_frags + 1, plan.n_frags + 3) if not all_even(plan.group.dialect, n))
     yield warn(
         f"every coded fragment is of an even number of the {plan.n_frags}: a device that hears no uncoded one of the "
-        "first round never completes, and devices of the group take none later",
+        f"first round never completes, and devices of the group take {taken}",
         f"Set fsize to {-(-context.image_len // n_frags)}, which makes {n_frags} fragments.",
     )
 

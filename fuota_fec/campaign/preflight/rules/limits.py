@@ -26,8 +26,8 @@ def _frag_count(context: Context, plan: GroupPlan, device: DeviceTraits) -> Find
     needed, largest = -(-context.image_len // most), min(p.max_frag_size, LARGEST_FRAG_SIZE)
     shrink = f"Send at most {most * largest} bytes (a delta)"
     if needed <= largest:
-        shrink = f"Set fsize to {needed} or more"
-    if plan.n_frags > p.max_frags:
+        shrink = f"Set fsize to {-(-needed // p.frag_size_multiple) * p.frag_size_multiple} or more"
+    if plan.n_frags > p.max_frags and not (p.hangs_from is not None and plan.n_frags >= p.hangs_from):
         yield refuse(
             f"{plan.n_frags} fragments, {p.name} devices take at most {p.max_frags}",
             f"{shrink}, or, {own_limit(p, 'max_frags', plan.n_frags)}.",

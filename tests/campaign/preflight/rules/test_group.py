@@ -216,7 +216,8 @@ def test_the_finding_about_own_uplinks_has_the_share(sound: SimpleNamespace) -> 
 
 
 @pytest.mark.parametrize(
-    ("stack", "fsize", "found"), [("pamoja", 48, True), ("generic", 48, False), ("pamoja", 46, False)]
+    ("stack", "fsize", "found"),
+    [("pamoja", 48, True), ("lbm", 48, True), ("generic", 48, False), ("pamoja", 46, False)],
 )
 def test_rows_that_are_all_even_are_warned_of_where_no_uncoded_fragment_helps(
     sound: SimpleNamespace, stack: str, fsize: int, found: bool

@@ -159,10 +159,12 @@ def test_sizes_at_which_a_build_hangs_are_refused(sound: SimpleNamespace) -> Non
     [finding] = found(sound, "frag_count", "st-2021", changes={"n_frags": 2040}, facts={"image_len": 100_000})
     assert finding.severity == "refuse"
     assert finding.message == "2040 fragments to st-2021 devices: their decoder hangs from 2040 fragments on"
-    assert finding.remedy == "Set fsize to 50 or more, or leave them out."
+    assert finding.remedy == "Set fsize to 56 or more, or leave them out."
     [finding] = found(sound, "frag_count", "st-2021", changes={"n_frags": 2152}, facts={"image_len": 100_000})
-    assert finding.message == "2152 fragments, st-2021 devices take at most 2151"
-    assert finding.remedy.startswith("Set fsize to 50 or more, ")
+    assert finding.message == "2152 fragments to st-2021 devices: their decoder hangs from 2040 fragments on"
+    [finding] = found(sound, "frag_count", "st", changes={"n_frags": 2152}, facts={"image_len": 100_000})
+    assert finding.message == "2152 fragments, st devices take at most 2151"
+    assert finding.remedy.startswith("Set fsize to 48 or more, ")
 
 
 @pytest.mark.parametrize(
