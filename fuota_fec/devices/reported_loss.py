@@ -71,20 +71,19 @@ def _of_last_less_lost(received: int, missing: int, n_frags: int, n_sent: int) -
         return UNPROVEN
     if received < n_frags and (n_frags - received) % BYTE == missing:
         return Loss(1 - received / n_sent, exact=True)
-    return Loss(missing / n_frags)
+    return Loss(missing / n_sent)
 
 
 def _of_last_number(profile: DeviceProfile, received: int, missing: int, n_frags: int, n_sent: int) -> Loss:
     """Up to M, the device heard all but `missing` of the fragments up to the last one, and none after it. Beyond M,
     `missing` is the number of uncoded ones lost, modulo 256, or fewer if the memory was exceeded. Without losses the
-    count may be that of an earlier session."""
+    count may be that of an earlier session. How many coded ones it missed nothing tells."""
     if profile.missing_count is not MissingCount.LOST:
         return UNPROVEN
     if received < n_frags or (received == n_frags and missing):
         certain = received <= BYTE and (missing > 0 or not profile.counts_outlive_setup)
         return Loss(1 - (received - missing) / n_sent, exact=certain)
     if missing:
-        solvable = profile.solvable_losses(n_frags)
-        return Loss(missing / n_frags, exact=n_frags < BYTE and (solvable is None or missing <= solvable))
+        return Loss(missing / n_sent)
     certain = received == n_frags < BYTE and not profile.counts_outlive_setup
     return Loss(0.0, exact=True) if certain else UNPROVEN

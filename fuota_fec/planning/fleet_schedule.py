@@ -360,6 +360,7 @@ def _group(
         problem = wrong
     elif n_frags > sending.frags_max:
         problem = f"{n_frags} fragments of {frag_size} bytes, the devices accept at most {sending.frags_max}"
+        problem += f" without a profile of their own that has max_frags = {n_frags}"
     elif n_frags + coded > MAX_FRAG_NB:
         problem = f"{n_frags} uncoded and {coded} coded fragments, at most {MAX_FRAG_NB} can be numbered"
     elif time_out is None:

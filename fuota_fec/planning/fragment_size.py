@@ -211,9 +211,17 @@ def _possible_sizes(
         wrong = "none is possible" if frag_size is None else f"{frag_size} is not possible"
         raise ParameterError(
             f"frag_size: {wrong}, expected {low} to {high} bytes{multiple} with at most {most} fragments of "
-            f"{image_len} bytes"
+            f"{image_len} bytes{_own_build(image_len, high, most)}"
         )
     return sizes
+
+
+def _own_build(image_len: int, size: int, most: int) -> str:
+    """Remedy for an image that has more fragments than the devices accept by their profile."""
+    n_frags = -(-image_len // max(size, 1))
+    if not most < n_frags <= MAX_FRAG_NB:
+        return ""
+    return f", or devices with a profile of their own that has max_frags = {n_frags}"
 
 
 def _candidates(image_len: int, sizes: list[int], data_rate: DataRate) -> list[int]:

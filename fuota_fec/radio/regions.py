@@ -95,7 +95,7 @@ class Region:
         """
         rate = self.data_rate(dr)
         if rate.since and is_older(revision, rate.since):
-            raise self._unusable(dr, f"is not defined in {revision}", dwell_time=dwell_time)
+            raise self._unusable(dr, f"is not defined in {revision}", dwell_time=dwell_time, revision=revision)
         n = _payload(rate, dwell_time=dwell_time)
         if n == 0:
             limit = " under the 400 ms dwell-time limit" if rate.max_app_payload else ""
@@ -187,8 +187,9 @@ class Region:
         """Frequency (Hz) of the beacon at `beacon_time` (GPS seconds)."""
         return self.beacon.frequency(beacon_time)
 
-    def _unusable(self, dr: int, reason: str, *, dwell_time: bool) -> ParameterError:
-        usable = ", ".join(f"DR{usable}" for usable in self.usable_drs(dwell_time=dwell_time))
+    def _unusable(self, dr: int, reason: str, *, dwell_time: bool, revision: str | None = None) -> ParameterError:
+        defined = [n for n in self.usable_drs(dwell_time=dwell_time) if not is_older(revision, self.data_rate(n).since)]
+        usable = ", ".join(f"DR{usable}" for usable in defined)
         return ParameterError(f"dr: DR{dr} {reason} in {self.name}, expected one of {usable}")
 
 
@@ -209,7 +210,7 @@ def is_older(revision: str | None, than: str) -> bool:
         return False
     if revision not in REVISIONS:
         raise ParameterError(f"revision: {revision!r} is not known, expected one of {', '.join(REVISIONS)}")
-    return REVISIONS.index(revision) < REVISIONS.index(than)
+    return bool(than) and REVISIONS.index(revision) < REVISIONS.index(than)
 
 
 def region(name: str) -> Region:

@@ -188,7 +188,10 @@ def test_a_group_that_cannot_be_sent_has_a_problem() -> None:
     assert long.groups[0].time_out is None
     assert long.problems == (f"DR0: {long.duration:.0f} s, a class C session lasts at most 32768 s",)
     devices = fleet_schedule(100_000, {5: 1}, [(5,)], n_coded=0, sending=Sending(frags_max=100))
-    assert devices.problems == ("DR5: 419 fragments of 239 bytes, the devices accept at most 100",)
+    assert devices.problems == (
+        "DR5: 419 fragments of 239 bytes, the devices accept at most 100 without a profile of their own that has "
+        "max_frags = 419",
+    )
     numbers = fleet_schedule(239, {5: 1}, [(5,)], n_coded=16383)
     assert numbers.problems == ("DR5: 1 uncoded and 16383 coded fragments, at most 16383 can be numbered",)
 

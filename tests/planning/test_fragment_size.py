@@ -119,6 +119,10 @@ def test_a_transmission_is_planned_for_losses_of_every_kind():
         ({"frag_size": 0}, "frag_size: 0 is not possible"),
         ({"frag_size": 200}, "frag_size: 200"),
         ({"max_app_payload": 3}, "frag_size: none is possible"),
+        (
+            {"profiles": [profile("lbm")], "image_len": 100_000},
+            "or devices with a profile of their own that has max_frags = ",
+        ),
         ({"image_len": 2_000_000, "data_rate": DR0}, "at most 16383 fragments"),
         ({"profiles": [profile("loramac-node")], "image_len": 2000}, "at most 21 fragments"),
         ({"profiles": [profile("st"), profile("st")]}, "profiles: 2 profiles, expected one"),

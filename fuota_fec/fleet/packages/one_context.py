@@ -173,4 +173,6 @@ def n_received(state: DeviceState) -> int:
 
 
 def _is_active(state: DeviceState) -> bool:
-    return any(not session.reception.ended for session in state.sessions.values())
+    """Whether the one session is: that of the last setup."""
+    session = state.sessions.get(state.context.frag_index)
+    return session is not None and not session.reception.ended

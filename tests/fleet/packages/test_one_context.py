@@ -121,3 +121,16 @@ def test_a_third_of_the_devices_forget_that_they_are_complete_over_a_hundred_sur
         b.answers()
         n_forgot += status(b).missing_frag > 0
     assert 40 < n_forgot < 90
+
+
+def test_a_session_that_is_over_does_not_begin_again_after_one_of_another_index(device) -> None:
+    """There is one session: that of the last setup."""
+    device.complete()
+    setup = replace(device.setup_request(), frag_index=1)
+    device.send(setup)
+    device.answers(10)
+    deletes = [device.ask(fragmentation.FragSessionDeleteReq(frag_index=1))[0] for _ in range(2)]
+    assert [answer.session_does_not_exist for answer in deletes] == [False, True]
+    device.send(replace(setup, frag_index=2))
+    [answer] = device.answers(10)
+    assert answer.frag_index == 2
