@@ -1,8 +1,9 @@
 """Time in which nothing could be heard or sent: it does not count in a campaign.
 
-Three things stop the time of an agent's campaigns: the agent did not take its turns, the network could not be read, or
-it took no downlink. A campaign that waits fires no timer; it takes inputs and orders. When it goes on, the time that it
-waited is lost time: its deadlines move by as much before its timers fire.
+Four things stop the time of an agent's campaigns: the agent did not take its turns, the network could not be read, it
+took no downlink, or the keys of several devices could not be read. A campaign that waits fires no timer; it takes
+inputs and orders. When it goes on, the time that it waited is lost time: its deadlines move by as much before its
+timers fire.
 """
 
 from __future__ import annotations

@@ -135,8 +135,9 @@ class Outbox:
         return any(now <= pending[name].not_after and awaited(name) for name in self._retry_at)
 
     def keys_away_since(self, now: float, longest: float) -> float | None:
-        """Unix time since which no key can be read, if that is for `longest` s at least and of several devices."""
-        return self._key_reach.away_since(now, longest)
+        """Unix time since which no key can be read, if that is for `longest` s at least and of several devices, and a
+        request still waits for one."""
+        return self._key_reach.away_since(now, longest) if self._without_key_since else None
 
     @property
     def key_trouble(self) -> str:

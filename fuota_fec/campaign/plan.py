@@ -15,6 +15,7 @@ from fuota_fec.campaign.own_limit import own_limit
 from fuota_fec.campaign.row_plan import USUAL_LOSS, plan_rows, reads_surplus
 from fuota_fec.codec.block import FragmentedBlock, prepare
 from fuota_fec.devices.limits import oldest_revision
+from fuota_fec.devices.profiles import DeviceProfile
 from fuota_fec.errors import ParameterError
 from fuota_fec.planning.schedule import answer_spread, block_ack_delay, fragment_size, session_need, session_time_out
 from fuota_fec.planning.top_up import all_even
@@ -368,8 +369,13 @@ def _frag_size(config: CampaignConfig, group: Group, profile_names: set[str]) ->
     return fragment_size(
         min(max_app_payload, largest + DATA_FRAGMENT_HEADER_LEN),
         fsize=config.fsize,
-        multiple_of=math.lcm(max(config.fsize_optimization, 1), *(p.frag_size_multiple for p in profiles)),
+        multiple_of=_unit(config, profiles),
     )
+
+
+def _unit(config: CampaignConfig, profiles: Iterable[DeviceProfile]) -> int:
+    """Bytes of which the fragment size is a multiple."""
+    return math.lcm(max(config.fsize_optimization, 1), *(p.frag_size_multiple for p in profiles))
 
 
 def _with_odd_rows(config: CampaignConfig, group: Group, profile_names: set[str], image_len: int, largest: int) -> int:
@@ -380,7 +386,7 @@ def _with_odd_rows(config: CampaignConfig, group: Group, profile_names: set[str]
     if not adapts or not all_even(group.dialect, n_frags):
         return largest
     profiles = [config.profile_named(name) for name in profile_names]
-    unit = math.lcm(max(config.fsize_optimization, 1), *(p.frag_size_multiple for p in profiles))
+    unit = _unit(config, profiles)
     least = max((p.min_frag_size for p in profiles), default=1)
     most = min((p.usable_frags for p in profiles), default=MAX_FRAG_NB)
     for size in range(largest - unit, least - 1, -unit):

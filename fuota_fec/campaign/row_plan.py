@@ -191,7 +191,7 @@ def _uncoded_every(config: CampaignConfig, group: Group, n_frags: int) -> int:
     stacks = {config.profile_of(device).late_uncoded for device in _devices(config, group)}
     if LateUncoded.CORRUPTS in stacks:
         return 0
-    # Where all devices drop the later ones, these only take time.
+    # Later ones only take time if all devices drop them.
     rare = -(-n_frags // 2) if stacks == {LateUncoded.DROPPED} else 0
     return max(LEAST_PER_UNCODED, _least(config, group, n_frags), rare)
 

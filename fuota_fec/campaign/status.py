@@ -154,7 +154,7 @@ def progress(
 
 
 def _wait(state: CampaignState, at: float) -> Wait | None:
-    """What the campaign waits for as a whole: what holds it up, or a time that is still ahead."""
+    """Wait of the campaign as a whole: for its cause to end, or for a time that is still ahead."""
     if state.status != RUNNING:
         return None
     if state.suspended or state.paused:

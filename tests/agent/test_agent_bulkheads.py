@@ -15,6 +15,7 @@ from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.errors import CampaignError, FuotaError, JournalError, NetworkError, ParameterError
 from fuota_fec.journal import Append, MemoryJournal
+from fuota_fec.wire import multicast
 
 T0 = 1_800_000_000.0
 IMAGE = bytes(range(7, 37))
@@ -290,6 +291,25 @@ def test_a_key_that_comes_back_within_a_minute_costs_no_retry(config_of, desk_of
     desk.step(5)
     assert [d.id for d in desk.network.taken] == ["c/1"]
     assert desk.agent.health().ok
+
+
+def test_keys_that_are_away_hold_up_no_campaign_that_needs_none(config_of, desk_of) -> None:
+    """Two devices are set up and silent, the keys of two others cannot be read. A stop drops their requests."""
+    desk = desk_of(config_of(devices=(1, 2, 3, 4), ucast_msg_delay=0))
+    desk.hears(1, 2)
+    for number in (1, 2):
+        desk.step(0, m.DownlinkSent(f"c/{number}", True))
+        desk.answers(number, 200, multicast.McGroupSetupAns(mc_group_id=0))
+    ring = desk.agent._keys._ring  # The desk does not keep it.
+    desk.agent._keys._ring = Saboteur(ring, "root_key", lambda: ConnectionError("vault away"), lambda _name: True)
+    desk.hears(3, 4)
+    for _ in range(20):
+        desk.step(5)
+    assert "keys cannot be read" in desk.agent.health().waits["c"]
+    desk.agent.carry_out("c", "stop", desk.now)
+    for _ in range(400):
+        desk.step(20)
+    assert [event.status for event in desk.of(m.Finished)] == ["STOPPED"]
 
 
 @pytest.mark.parametrize("kind", ["root", "mc"])

@@ -127,7 +127,7 @@ class Exchange(ABC):
         return 0.0
 
     def wait(self) -> Wait | None:
-        """What the exchange waits for, and until when at most."""
+        """Wait of the exchange, and its end at most."""
         return None
 
     def phase(self, device: DeviceState) -> Phase:

@@ -426,9 +426,9 @@ class UnicastExchange(Exchange):
             self.ends_at = ends_at
             timers.set(STAGE_END, ends_at)
         if self.closing_until is not None:
-            late = self.closing_until + (lost or 0.0)
-            self.closing_until = late if lost is not None and late >= at else max(late, self._closes_at(at))
-            timers.set(CLOSING, self.closing_until)
+            if not timers.stand_still(CLOSING, lost, at):
+                timers.set(CLOSING, max(self.closing_until, self._closes_at(at)))
+            self.closing_until = timers.due(CLOSING)
 
     def on_period(self, device: DeviceState) -> None:
         self.slowest = max(self.slowest, device.period)
