@@ -108,6 +108,7 @@ class Air:
         self.leases: list[tuple[str, float, float]] = []
         """Agent, begin and end of its lease (monotonic time)."""
         self.asleep: set[str] = set()
+        self.slept = False
         self.n_fenced = 0
         self.statuses: list[Any] = []
         self.places: Counter[str] = Counter()
@@ -186,6 +187,7 @@ class Air:
 
     def falls_asleep(self, agent: str) -> None:
         self.asleep.add(agent)
+        self.slept = True
 
     def fenced(self, _agent: str) -> None:
         self.n_fenced += 1
@@ -427,8 +429,9 @@ def run(
     """Runs a campaign from beginning to end by agents of these names.
 
     They are killed at random, n_kills times at most; or the first one dies at the n-th visit of a place in `dies`, or
-    sleeps at one in `sleeps` until another agent has taken over. After a death no agent runs for up to `outage` s of
-    virtual time. `places` are those of an unharmed run. Without names the campaign runs in this process, unharmed.
+    sleeps at one in `sleeps`: the others begin then, and it wakes when one has taken over. After a death no agent runs
+    for up to `outage` s of virtual time. `places` are those of an unharmed run. Without names the campaign runs in this
+    process, unharmed.
     """
     rng = np.random.default_rng([seed, 1])
     world = Air(config, image, seed=seed, start=start, **air or {})
@@ -477,7 +480,7 @@ def run(
         if not names:
             live(Near(world), "agent", {}, 0, *job, **settings)
         while waiting or alive:
-            while waiting:
+            while waiting and (not sleeps or not alive or world.slept):
                 begin(waiting.pop(0))
             upcoming = min((life.at for life in alive.values() if life.at is not None), default=end)
             for connection in wait(list(alive), max(0.0, upcoming - time.monotonic())):
