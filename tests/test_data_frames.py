@@ -12,6 +12,7 @@ from fuota_fec.data_frames import data_frame
 
 
 def test_pandas_has_missing_values_in_columns_of_whole_numbers():
+    pytest.importorskip("pandas")
     frame = data_frame({"n": [1, None, 3], "name": ["a", "b", "c"]})
     assert str(frame.dtypes["n"]) == "Int64"
     assert frame["n"].isna().tolist() == [False, True, False]

@@ -306,6 +306,7 @@ def test_a_trial_prints_a_line_and_shows_a_table():
 
 
 def test_a_trial_becomes_a_data_frame():
+    pytest.importorskip("pandas")
     column = trial_of([0, 3, -1]).to_frame()["coded_needed"]
     assert column.isna().tolist() == [False, False, True]
     assert column.dropna().tolist() == [0, 3]
