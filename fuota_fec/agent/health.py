@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from fuota_fec.agent.agenda import Agenda
+from fuota_fec.agent.faults import Faults
+
+PORTS = ("network", "journal", "keys", "observer")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Health:
@@ -35,3 +40,22 @@ class Health:
     def ok(self) -> bool:
         """Whether nothing is wrong now."""
         return not (self.network or self.journal or self.keys or self.observer or self.suspended)
+
+
+def health_of(
+    faults: Faults, suspended: Mapping[str, str], agenda: Agenda, last_poll: float | None, last_commit: float | None
+) -> Health:
+    """Health of an agent with these faults and campaigns."""
+    network, journal, keys, observer = map(faults.present, PORTS)
+    return Health(
+        network=network,
+        journal=journal,
+        keys=keys,
+        observer=observer,
+        suspended=suspended,
+        waits={running.campaign.id: running.waits_for for running in agenda if running.waits_since is not None},
+        n_errors=dict(faults.n),
+        n_running=len(agenda),
+        last_poll=last_poll,
+        last_commit=last_commit,
+    )
