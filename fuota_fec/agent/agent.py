@@ -232,8 +232,9 @@ class Agent:
         finally:
             self._poll_interval = float("inf")
 
-    def step(self, now: float) -> float | None:
-        """Takes one turn at time `now`. Returns when the next is due; None if only an input can bring it.
+    def step(self, now: float, *, looks: bool = True) -> float | None:
+        """Takes one turn at time `now`. Returns when the next is due; None if only an input can bring it. `looks`:
+        whether it also looks for orders and for campaigns without an agent, if it last did a while ago.
 
         JournalError if the journal fails, after the turn: no request that is not committed is handed over, and the next
         turn begins with the state of the journal.
@@ -243,9 +244,9 @@ class Agent:
         self._agenda.begin(now)
         self._keep_leases()
         self._replay_suspended(now)
-        if not lies_within(self._seek_every, self._sought_at, now):
+        if looks and not lies_within(self._seek_every, self._sought_at, now):
             self._try(self._seek, now)
-        if not lies_within(ORDERS_EVERY, self._orders_read_at, now):
+        if looks and not lies_within(ORDERS_EVERY, self._orders_read_at, now):
             self._try(self._carry_out_orders, now)
         self._read_network(now, slept_since)
         for running in self._agenda.concerned():

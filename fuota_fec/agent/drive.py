@@ -19,7 +19,7 @@ JOURNAL_RETRY = 5.0
 MOST_JOURNAL_FAILURES = 12
 """Failures in a row after which `run` gives up."""
 ATTENTION = 0.5
-"""s of real time between two looks of `run_virtual` at orders and leases while virtual time stands still."""
+"""s of real time between two looks of `run_virtual` at orders; and at leases, while virtual time stands still."""
 
 
 class Stepper(Protocol):
@@ -33,8 +33,8 @@ class Stepper(Protocol):
     def paused(self) -> bool:
         """Whether campaigns run and all of them are paused."""
 
-    def step(self, now: float) -> float | None:
-        """Takes one turn; returns when the next is due."""
+    def step(self, now: float, *, looks: bool = True) -> float | None:
+        """Takes one turn; returns when the next is due. `looks`: also at orders, and at other agents' campaigns."""
 
     def tend(self, now: float) -> None:
         """Renews leases and carries out orders."""
@@ -86,10 +86,12 @@ def run_virtual(
     `attended`: operators may give orders meanwhile; virtual time stands still while all campaigns are paused. `speed`:
     seconds of virtual time per second; without it, as fast as possible.
     """
-    now = start
+    now, looked_at = start, float("-inf")
     event: float | None = None
     while not agent.idle and now <= until:
-        due, before = agent.step(now), event
+        if looks := time.monotonic() - looked_at >= ATTENTION:
+            looked_at = time.monotonic()
+        due, before = agent.step(now, looks=looks), event
         event = network.deadline()
         unread = event is not None and event == before and event <= now  # The network could not be read.
         known = [at for at in (due, event if not unread else None) if at is not None]

@@ -6,6 +6,7 @@ import sqlite3
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -65,8 +66,8 @@ DIALECTS = {
 }
 
 
-def engine_of(url: str) -> tuple[Engine, str]:
-    """The engine for a URL, and the URL without its secrets."""
+def engine_of(url: str, *, durable: bool = True) -> tuple[Engine, str]:
+    """The engine for a URL, and the URL without its secrets. `durable`: SQLite commits wait for the disk."""
     try:
         parsed = make_url(url)
         if "@" in (parsed.host or ""):
@@ -81,7 +82,7 @@ def engine_of(url: str) -> tuple[Engine, str]:
         if parsed.database in (None, "", ":memory:"):
             raise JournalError(f'journal {name} names no file, expected "sqlite:///path", or ":memory:" for none')
         engine = create_engine(parsed, connect_args={"timeout": WAIT})
-        listen(engine, "connect", _set_up_sqlite)
+        listen(engine, "connect", partial(_set_up_sqlite, "FULL" if durable else "NORMAL"))
         listen(engine, "begin", _begin_sqlite)
     else:
         engine = create_engine(parsed, isolation_level="READ COMMITTED", pool_pre_ping=True)
@@ -98,10 +99,10 @@ def _closed_on_error(connection: Any) -> Iterator[None]:
         raise
 
 
-def _set_up_sqlite(connection: Any, _record: object) -> None:
+def _set_up_sqlite(synchronous: str, connection: Any, _record: object) -> None:
     with _closed_on_error(connection):
         connection.isolation_level = None  # _begin_sqlite begins transactions, not the driver.
-        connection.execute("PRAGMA synchronous=FULL")
+        connection.execute(f"PRAGMA synchronous={synchronous}")
         end = time.monotonic() + WAIT
         while True:
             try:

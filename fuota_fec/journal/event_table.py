@@ -10,6 +10,7 @@ from sqlalchemy import Connection, and_, bindparam, select, update
 from fuota_fec.errors import JournalError
 from fuota_fec.journal.base import unknown_campaign_error
 from fuota_fec.journal.chain import changed_error, first_digest, missing_error, next_digest
+from fuota_fec.journal.prepared import Prepared
 from fuota_fec.journal.tables import CAMPAIGNS, EVENTS
 
 N_EVENTS = 5000
@@ -82,9 +83,9 @@ def _digest_of(row: Any, campaign: str, number: int) -> str:
     return row.digest
 
 
-def last_digest(connection: Connection, campaign: str, n_events: int) -> str:
+def last_digest(connection: Connection, campaign: str, n_events: int, read_last: Prepared) -> str:
     """Digest of the last of n_events, for an append. A chain begins here if an earlier version wrote these events."""
-    row = connection.execute(READ_LAST, {"campaign": campaign, "number": n_events - 1}).one()
+    row = read_last(connection, {"campaign": campaign, "number": n_events - 1}).one()
     if row.chained_from is None:
         return _begin_chain(connection, campaign, n_events)
     if n_events == 0:

@@ -7,8 +7,11 @@ from fuota_fec.journal.base import Journal
 from fuota_fec.journal.memory import MemoryJournal
 
 
-def open_journal(url: str) -> Journal:
+def open_journal(url: str, *, durable: bool = True) -> Journal:
     """Opens the journal at a URL: ":memory:", or a database, where missing tables are created.
+
+    Without `durable` an SQLite file may lose its last commits when the machine fails, not when the process is killed:
+    enough for a simulated world, which is made again from the journal.
 
     JournalError if it cannot be opened or a later version of this library has written it, MissingExtraError without
     the packages that a database needs.
@@ -24,7 +27,7 @@ def open_journal(url: str) -> Journal:
     try:
         from fuota_fec.journal.sql import SqlJournal
 
-        return SqlJournal(url)
+        return SqlJournal(url, durable=durable)
     except ImportError as error:
         raise MissingExtraError(
             'a journal in a database needs the extra "sql": pip install "fuota-fec[sql]"', extra="sql"

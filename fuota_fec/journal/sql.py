@@ -21,7 +21,6 @@ from sqlalchemy import (
     Connection,
     Engine,
     Select,
-    Table,
     and_,
     case,
     delete,
@@ -46,7 +45,6 @@ from fuota_fec.journal.tables import (
     CAMPAIGNS,
     CLAIMS,
     DEVICES,
-    EVENTS,
     GROUPS,
     IMAGES,
     ORDERS,
@@ -57,6 +55,7 @@ from fuota_fec.journal.tables import (
     read_memberships,
     registry_rows,
 )
+from fuota_fec.journal.write_statements import WriteStatements
 
 N_TRIES = 5
 """Attempts to create a campaign when other writers take its name, a device or a group at the same moment."""
@@ -82,10 +81,11 @@ class _RaceError(JournalError):
 class SqlJournal:
     """Journal in the database at a URL. Threads may share it; each process opens its own."""
 
-    def __init__(self, url: str) -> None:
-        self._engine, self._name = engine_of(url)
+    def __init__(self, url: str, *, durable: bool = True) -> None:
+        self._engine, self._name = engine_of(url, durable=durable)
         self._writer = self._engine.execution_options(writes=True)
         self._dialect = DIALECTS[self._engine.dialect.name]
+        self._written = WriteStatements(self._engine.dialect, self._dialect.insert)
         self._closed = False
         try:
             self._make_tables()
@@ -199,11 +199,10 @@ class SqlJournal:
         in_order = sorted(commits, key=lambda commit: commit.append.campaign)
         for append, _ in in_order:
             self._count_up(connection, append)
-        for append, rows in in_order:
-            self._insert_events(connection, append, rows)
+        self._insert_events(connection, in_order)
         for table, rows in registry_rows(fact for append, _ in commits for fact in append.facts):
             if rows:
-                connection.execute(self._upsert(table), rows)
+                self._written.upserts[table].many(connection, rows)
         for append, _ in in_order:
             ordered = ORDERS.c.campaign == append.campaign
             if append.orders:
@@ -214,35 +213,32 @@ class SqlJournal:
 
     def _count_up(self, connection: Connection, append: Append) -> None:
         """The fence: locks the campaign's row, and raises its event count if that is the expected one."""
-        values: Row = {"n_events": CAMPAIGNS.c.n_events + len(append.events)}
-        if append.events:
-            values["created_at"] = func.coalesce(CAMPAIGNS.c.created_at, append.events[0].at)
-            values["changed_at"] = append.events[-1].at
-        if (status := base.final_status(append.events)) is not None:
-            values["status"] = status
-        expected = and_(CAMPAIGNS.c.campaign == append.campaign, CAMPAIGNS.c.n_events == append.expected_seq)
-        if connection.execute(update(CAMPAIGNS).where(expected).values(values)).rowcount != 1:
+        events = append.events
+        values = {
+            "name": append.campaign,
+            "expected": append.expected_seq,
+            "more": len(events),
+            "first_at": events[0].at if events else None,
+            "last_at": events[-1].at if events else None,
+            "final": base.final_status(events),
+        }
+        if self._written.count_up(connection, values).rowcount != 1:
             n_events = self._get(connection, CAMPAIGNS.c.n_events, append.campaign)
             raise base.fence_error(append.campaign, n_events, append.expected_seq)
 
-    def _insert_events(self, connection: Connection, append: Append, rows: Sequence[Row]) -> None:
+    def _insert_events(self, connection: Connection, commits: Sequence[_Commit]) -> None:
         """The second fence: events with these numbers must not exist."""
-        if not rows:
-            return
-        digest = last_digest(connection, append.campaign, append.expected_seq)
-        for row in rows:
-            digest = row["digest"] = next_digest(digest, row["seq"], row["type"], row["version"], row["data"])
-        try:
-            connection.execute(insert(EVENTS), rows)
-        except IntegrityError:
-            text = f"campaign {append.campaign!r} already has events from number {append.expected_seq} on"
-            raise FenceError(text, campaign=append.campaign) from None
-
-    def _upsert(self, table: Table) -> Any:
-        statement = self._dialect.insert(table)
-        new = {column.name: statement.excluded[column.name] for column in table.c if not column.primary_key}
-        higher = table.c.next_f_cnt < statement.excluded.next_f_cnt if table is GROUPS else None
-        return statement.on_conflict_do_update(index_elements=list(table.primary_key), set_=new, where=higher)
+        for append, rows in commits:
+            if not rows:
+                continue
+            digest = last_digest(connection, append.campaign, append.expected_seq, self._written.read_last)
+            for row in rows:
+                digest = row["digest"] = next_digest(digest, row["seq"], row["type"], row["version"], row["data"])
+            try:
+                self._written.insert_events.many(connection, rows)
+            except IntegrityError:
+                text = f"campaign {append.campaign!r} already has events from number {append.expected_seq} on"
+                raise FenceError(text, campaign=append.campaign) from None
 
     def archive(self, campaign: str) -> None:
         done = and_(CAMPAIGNS.c.campaign == campaign, CAMPAIGNS.c.status != RUNNING)

@@ -7,7 +7,8 @@ import sqlalchemy as sa
 
 from fuota_fec.errors import EventError, JournalError
 from fuota_fec.journal.chain import first_digest, next_digest
-from fuota_fec.journal.event_table import last_digest, read_digest, read_head, read_rows
+from fuota_fec.journal.event_table import READ_LAST, last_digest, read_digest, read_head, read_rows
+from fuota_fec.journal.prepared import Prepared
 from fuota_fec.journal.schema import bring_up_to_date
 from fuota_fec.journal.tables import CAMPAIGNS, EVENTS
 
@@ -17,6 +18,10 @@ def row_of(table: sa.Table, **values: object) -> dict[str, object]:
     filler = {sa.Integer: 0, sa.BigInteger: 0, sa.Float: 0.0, sa.Boolean: False, sa.LargeBinary: b""}
     needed = [c for c in table.columns if not c.nullable and c.name not in values and c.server_default is None]
     return {c.name: next((v for kind, v in filler.items() if isinstance(c.type, kind)), "") for c in needed} | values
+
+
+def prepared(connection: sa.Connection) -> Prepared:
+    return Prepared(READ_LAST, connection.dialect)
 
 
 @pytest.fixture
@@ -68,11 +73,11 @@ def test_a_missing_row_is_reported_by_its_number(connection) -> None:
 
 
 def test_the_last_digest_is_that_of_the_last_event(connection) -> None:
-    assert last_digest(connection, "c", 3) == read_digest(connection, "c", 2)
+    assert last_digest(connection, "c", 3, prepared(connection)) == read_digest(connection, "c", 2)
 
 
 def test_a_chain_without_events_begins_with_the_campaign(connection) -> None:
-    assert last_digest(connection, "c", 0) == first_digest("c", 0)
+    assert last_digest(connection, "c", 0, prepared(connection)) == first_digest("c", 0)
 
 
 @pytest.mark.parametrize("number", [3, 7])
@@ -84,7 +89,7 @@ def test_a_digest_of_an_event_that_does_not_exist_is_an_error(connection, number
 def test_a_chain_begins_behind_the_events_of_an_earlier_version_and_covers_them(connection) -> None:
     connection.execute(sa.update(CAMPAIGNS).values(chained_from=None))
     connection.execute(sa.update(EVENTS).values(digest=None))
-    digest = last_digest(connection, "c", 3)
+    digest = last_digest(connection, "c", 3, prepared(connection))
     expected = first_digest("c", 3)
     for seq in range(3):
         expected = next_digest(expected, seq, "Paused", 1, '{"at":1.0}')
