@@ -86,7 +86,7 @@ class FailingStepper:
     def __init__(self, n_failures: int) -> None:
         self.n_left = n_failures
 
-    def step(self, _now: float, *, looks: bool = True) -> float | None:
+    def step(self, _now: float, **_looks: bool) -> float | None:
         if self.n_left:
             self.n_left -= 1
             raise JournalError("disk full")
@@ -109,7 +109,7 @@ def test_run_goes_on_at_once_after_a_fence() -> None:
     """A campaign that another agent runs is no failure of the journal: there is no pause, and no last try."""
 
     class Fenced(FailingStepper):
-        def step(self, _now: float, *, looks: bool = True) -> float | None:
+        def step(self, _now: float, **_looks: bool) -> float | None:
             if self.n_left:
                 self.n_left -= 1
                 raise FenceError("another agent", campaign="c")
@@ -144,7 +144,7 @@ def test_run_raises_the_error_of_a_journal_that_keeps_failing(monkeypatch) -> No
 
 def test_run_virtual_refuses_a_due_time_in_the_past(virtual_network) -> None:
     class Early(FailingStepper):
-        def step(self, now: float, *, looks: bool = True) -> float | None:
+        def step(self, now: float, **_looks: bool) -> float | None:
             return now - 1
 
     with pytest.raises(ParameterError, match="is in the past"):
