@@ -72,6 +72,13 @@ class _Counts:
     def solvable(self) -> int | None:
         return self.profile.solvable_losses(self.n_frags)
 
+    @property
+    def foreign(self) -> bool:
+        """The device counts more fragments than were sent. A stack with one context does so, as it reads payloads as
+        fragments; so does one that reports the number of the last fragment, if numbers are left out."""
+        by_number = self.profile.received_count is not ReceivedCount.ALL and not self.in_order
+        return self.n_sent is not None and self.received > self.n_sent and not (self.profile.one_context or by_number)
+
     def lacks(self, missing: int, *, full: bool = False, more: bool = False) -> Reading:
         """A block without that many fragments, or more of them."""
         text = f"missing {missing}{' or more' if more else ''} fragments{MEMORY_FULL if full else ''}"
@@ -120,19 +127,28 @@ def read_status(
     loss = UNPROVEN
     if n_sent and in_order:
         loss = reported_loss(profile, received, missing, n_frags, n_sent)
-    return _READ[profile.missing_count](counts)._replace(loss=loss.share, loss_exact=loss.exact)
+    reading = _READ[profile.missing_count](counts)
+    if counts.foreign and reading.completion in (Completion.COMPLETE, Completion.LIKELY):
+        reading = counts.unknown("the counts are those of another session")
+    return reading._replace(loss=loss.share, loss_exact=loss.exact)
 
 
 # ---- fragments still needed ------------------------------------------------------------------------------
 
 
 def _read_needed(c: _Counts) -> Reading:
-    if c.missing == 0 and c.received and not c.full:
-        return Reading(Completion.COMPLETE)
+    """A block of M fragments takes M of them. Fewer and none missing are a contradiction, unless the stack counts in a
+    way of its own, or beyond the 14 bits of the number: more can be sent, or the version shows it."""
     if c.missing:
         return c.lacks(c.missing, full=c.full, more=c.missing == MAX_MISSING_FRAG)
     counted = c.profile.received_count is not ReceivedCount.UNKNOWN
-    return c.lacks(max(1, c.n_frags - c.received) if counted else 1, full=c.full)
+    short = max(0, c.n_frags - c.received)
+    if c.full or not c.received:
+        return c.lacks(max(1, short) if counted else 1, full=c.full)
+    if not short:
+        return Reading(Completion.COMPLETE if c.n_sent is None or c.received <= c.n_sent else Completion.LIKELY)
+    helpful = counted or c.can_be_helped
+    return c.unknown(f"it reports none, and {c.received} received", short if helpful else None)
 
 
 def _read_needed_or_one(c: _Counts) -> Reading:

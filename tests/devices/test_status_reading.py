@@ -38,8 +38,11 @@ ROWS: list[tuple[str, int, int, Completion]] = [
     ("ts004", 8, 2, INCOMPLETE),
     ("ts004", 12, 1, INCOMPLETE),
     ("ts004", 0, 0, INCOMPLETE),
+    # a block of 10 fragments takes 10 of them
+    ("ts004", 9, 0, UNKNOWN),
     ("generic", 10, 0, COMPLETE),
-    ("generic", 3, 0, COMPLETE),
+    ("generic", 9, 0, UNKNOWN),
+    ("generic", 3, 0, UNKNOWN),
     ("generic", 0, 0, INCOMPLETE),
     ("generic", 9, 1, INCOMPLETE),
     # LBM says one missing after a loss-free reception
@@ -266,6 +269,73 @@ def test_rows_in_any_order_prove_less() -> None:
     assert reading("st", 11, 3) is UNKNOWN
     assert reading("lbm", 8, 0) is COMPLETE
     assert reading("lbm", 8, 0, 300) is LIKELY
+
+
+# ---- counts that contradict ------------------------------------------------------------------------------
+
+
+@given(
+    stack=st.sampled_from(sorted(STACKS)),
+    n_frags=st.one_of(st.integers(1, 300), st.just(16_383)),
+    received=st.integers(0, 16_383),
+    missing=st.integers(0, 255),
+    n_sent=st.one_of(st.none(), st.integers(1, 16_383)),
+    once=st.booleans(),
+    can_be_helped=st.booleans(),
+    in_order=st.booleans(),
+)
+def test_no_counts_are_read_as_a_block_that_they_do_not_prove(stack, n_frags, received, missing, n_sent, **facts) -> None:
+    """A block takes as many fragments as it has, and a device receives no more than were sent. An LBM device that hears
+    rows in any order counts fewer; one with a single context counts payloads as well."""
+    row = STACKS[stack]
+    reading = read_status(row, ans(received, missing), n_frags, n_sent=n_sent, **facts)
+    if reading.completion is COMPLETE:
+        assert missing == 0
+        assert received
+        assert received >= n_frags or (row.missing_count is MissingCount.NEEDED_OR_ONE and not facts["in_order"])
+        assert n_sent is None or received <= n_sent or not facts["in_order"]
+    if reading.loss is not None:
+        assert n_sent is not None
+        assert 0 <= reading.loss < 1
+        assert received <= n_sent or row.received_count is ReceivedCount.LAST_NUMBER_LESS_LOST or missing or row.one_context
+
+
+@pytest.mark.parametrize("stack", ["generic", "mbed", "pamoja", "xdot", "ts004"])
+def test_none_missing_of_too_few_received_is_left_to_more_fragments_or_the_version(stack) -> None:
+    def reading(received: int, **facts: Any) -> Reading:
+        return read_status(STACKS[stack], ans(received, 0), 100, n_sent=120, once=False, **facts)
+
+    assert reading(100) == reading(120) == Reading(COMPLETE)
+    few = reading(70)
+    assert (few.completion, few.reason) == (UNKNOWN, "missing fragments unknown: it reports none, and 70 received")
+    assert few.loss is None
+    assert few.needed == (30 if stack == "ts004" else None)
+    assert reading(70, can_be_helped=True).needed == 30
+
+
+@pytest.mark.parametrize("stack", sorted(name for name, row in STACKS.items() if not row.one_context))
+def test_more_received_than_sent_are_the_counts_of_another_session(stack) -> None:
+    reading = read_status(STACKS[stack], ans(130, 0), 100, n_sent=120, once=False)
+    assert (reading.completion, reading.needed, reading.loss) == (UNKNOWN, None, None)
+    sent = read_status(STACKS[stack], ans(120, 0), 100, n_sent=120, once=False)
+    assert sent.completion is (UNKNOWN if STACKS[stack].counts_outlive_setup else COMPLETE)
+
+
+def test_the_number_of_the_last_fragment_may_exceed_the_number_sent_if_numbers_are_left_out() -> None:
+    def reading(stack: str) -> Completion:
+        return read_status(STACKS[stack], ans(300, 0), 100, n_sent=120, once=False, in_order=False).completion
+
+    assert (reading("generic"), reading("lbm"), reading("ts004")) == (LIKELY, COMPLETE, UNKNOWN)
+
+
+def test_a_loss_is_not_read_from_counts_that_contradict_each_other() -> None:
+    def loss(received: int, missing: int) -> float | None:
+        return read_status(STACKS["generic"], ans(received, missing), 400, n_sent=400, once=True).loss
+
+    assert loss(300, 100) == pytest.approx(0.25)
+    assert loss(300, 90) is None
+    assert loss(100, 255) == pytest.approx(0.75)
+    assert loss(100, 254) is None
 
 
 # ---- against what the stacks do --------------------------------------------------------------------------
