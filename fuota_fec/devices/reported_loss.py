@@ -39,10 +39,10 @@ def reported_loss(profile: DeviceProfile, received: int, missing: int, n_frags: 
         loss = _of_last_less_lost(received, missing, n_frags, n_sent)
     elif profile.received_count is ReceivedCount.LAST_NUMBER:
         loss = _of_last_number(profile, received, missing, n_frags, n_sent)
-    elif missing and received + missing >= min(n_frags, received + MAX_MISSING_FRAG):
+    elif missing:
         loss = Loss(1 - received / n_sent, exact=True)
     else:
-        loss = UNPROVEN  # The count stopped when the block was complete, or the counts contradict each other.
+        loss = UNPROVEN  # The count stopped when the block was complete.
     return loss if loss.share is None else loss._replace(share=min(max(loss.share, 0.0), MOST_LOST))
 
 

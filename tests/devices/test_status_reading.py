@@ -284,7 +284,9 @@ def test_rows_in_any_order_prove_less() -> None:
     can_be_helped=st.booleans(),
     in_order=st.booleans(),
 )
-def test_no_counts_are_read_as_a_block_that_they_do_not_prove(stack, n_frags, received, missing, n_sent, **facts) -> None:
+def test_no_counts_are_read_as_a_block_that_they_do_not_prove(
+    stack, n_frags, received, missing, n_sent, **facts
+) -> None:
     """A block takes as many fragments as it has, and a device receives no more than were sent. An LBM device that hears
     rows in any order counts fewer; one with a single context counts payloads as well."""
     row = STACKS[stack]
@@ -297,7 +299,12 @@ def test_no_counts_are_read_as_a_block_that_they_do_not_prove(stack, n_frags, re
     if reading.loss is not None:
         assert n_sent is not None
         assert 0 <= reading.loss < 1
-        assert received <= n_sent or row.received_count is ReceivedCount.LAST_NUMBER_LESS_LOST or missing or row.one_context
+        assert (
+            received <= n_sent
+            or row.received_count is ReceivedCount.LAST_NUMBER_LESS_LOST
+            or missing
+            or row.one_context
+        )
 
 
 @pytest.mark.parametrize("stack", ["generic", "mbed", "pamoja", "xdot", "ts004"])
@@ -326,16 +333,6 @@ def test_the_number_of_the_last_fragment_may_exceed_the_number_sent_if_numbers_a
         return read_status(STACKS[stack], ans(300, 0), 100, n_sent=120, once=False, in_order=False).completion
 
     assert (reading("generic"), reading("lbm"), reading("ts004")) == (LIKELY, COMPLETE, UNKNOWN)
-
-
-def test_a_loss_is_not_read_from_counts_that_contradict_each_other() -> None:
-    def loss(received: int, missing: int) -> float | None:
-        return read_status(STACKS["generic"], ans(received, missing), 400, n_sent=400, once=True).loss
-
-    assert loss(300, 100) == pytest.approx(0.25)
-    assert loss(300, 90) is None
-    assert loss(100, 255) == pytest.approx(0.75)
-    assert loss(100, 254) is None
 
 
 # ---- against what the stacks do --------------------------------------------------------------------------
