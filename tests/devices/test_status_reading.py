@@ -401,7 +401,8 @@ def test_a_status_is_never_read_as_more_than_the_device_has(stack, n_frags, n_co
     for frag_nb in range(1, n_frags + n_coded + 1):
         if frag_nb not in lost:
             device.hear(frag_nb, useless=frag_nb in useless)
-    reading = read_status(device.profile, device.answer(), n_frags, once=n_coded == 0)
+    n_sent = data.draw(st.sampled_from([None, n_frags + n_coded]), label="n_sent")
+    reading = read_status(device.profile, device.answer(), n_frags, n_sent=n_sent, once=n_coded == 0)
     if device.complete:
         assert reading.completion in (COMPLETE, LIKELY, UNKNOWN)
     else:
