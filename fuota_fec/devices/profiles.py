@@ -134,7 +134,7 @@ class DeviceProfile(StackQuirks, BuildLimits):
     @classmethod
     def of_base(cls, name: str) -> DeviceProfile:
         """The profile that a table of a file changes: the named one, or "generic"."""
-        found = PROFILES.get(name or "generic")
+        found = PROFILES.get(name or "generic") if isinstance(name, str) else None
         if found is None:
             raise ParameterError(f"base: {shown(name)} is not known, expected one of {', '.join(PROFILES)}")
         return found

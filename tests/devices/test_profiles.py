@@ -289,6 +289,7 @@ def test_a_profile_is_read_from_a_table() -> None:
         ({}, r"profiles\[0\]: name is missing"),
         ({"name": "x", "late": 1}, "unknown key 'late'"),
         ({"name": "x", "base": "lbn"}, r"profiles\[0\]: base: 'lbn' is not known, expected one of lbm, loramac-node"),
+        ({"name": "x", "base": ["lbm"]}, r"profiles\[0\]: base: \['lbm'\] is not known"),
         ({"name": "x", "late_uncoded": "lost"}, "late_uncoded: 'lost' is not one of 'accepted', 'dropped'"),
         ({"name": "x", "radio": {"listening": 1}}, r"radio: sending is missing"),
         ({"name": "x", "dialects": ["3.0.0"]}, "dialects"),
