@@ -19,6 +19,7 @@ from fuota_fec.cli.options import NamedOptions, Number
 from fuota_fec.cli.output import json_option, print_json
 from fuota_fec.cli.profiles import find_profile, profiles_option, read_profiles
 from fuota_fec.codec.block import n_coded_of
+from fuota_fec.devices.data_rates import check_data_rate
 from fuota_fec.devices.limits import oldest_revision
 from fuota_fec.devices.profiles import DeviceProfile
 from fuota_fec.devices.radios import DEFAULT_RADIO, RADIOS, Radio, radio
@@ -241,9 +242,8 @@ def schedule_command(
         until_time_out=until_time_out,
         **{name: value / unit for name, (value, unit) in currents.items() if value is not None},
     )
-    for limit in limits:
-        for dr in _devices(devices_per_dr):
-            limit.check_data_rate(region(region_name).data_rate(dr))
+    for dr in _devices(devices_per_dr):
+        check_data_rate(limits, region(region_name).data_rate(dr))
     choice = what_if(
         image_len,
         _devices(devices_per_dr),

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from fuota_fec.checks import shown
+from fuota_fec.devices.ranges import range_problems
 from fuota_fec.radio.channels import REVISIONS
 
 
@@ -62,25 +63,17 @@ def oldest_revision(limits: Iterable[BuildLimits]) -> str | None:
 
 
 def limit_problems(p: BuildLimits) -> Iterator[str]:
-    """A line for each limit that contradicts another one or TS004."""
-    for name, low, high in (("max_frags", 1, 16383), ("n_sessions", 1, 4)):
-        if not low <= getattr(p, name) <= high:
-            yield f"{name}: {getattr(p, name)} is not from {low} to {high}"
-    if not 1 <= p.min_frag_size <= p.max_frag_size <= 255:
+    """A line for each limit that no build can have, or that contradicts another one."""
+    yield from range_problems(p)
+    low, high, unit = p.min_frag_size, p.max_frag_size, p.frag_size_multiple
+    if low > high:
+        yield f"min_frag_size, max_frag_size: {low} and {high} are not a range, expected the smaller one first"
+    elif unit > 0 and high // unit * unit < low:
         yield (
-            f"min_frag_size, max_frag_size: {p.min_frag_size} and {p.max_frag_size} are not a range within 1 to 255, "
-            "expected the smaller one first"
+            f"frag_size_multiple: {unit} has no multiple from min_frag_size, {low}, to max_frag_size, {high}, "
+            "expected one at least"
         )
-    for name, most_name in (("frag_size_multiple", "max_frag_size"), ("n_decoders", "n_sessions")):
-        if not 1 <= getattr(p, name) <= getattr(p, most_name):
-            yield f"{name}: {getattr(p, name)} is not from 1 to {most_name}, {getattr(p, most_name)}"
-    for name, least in (("max_image_len", 1), ("max_padding", 0), ("max_losses", 0), ("min_coded_spacing", 0)):
-        if (value := getattr(p, name)) is not None and not value >= least:
-            yield f"{name}: {value} is not {least} or more"
-    if p.max_loss_share is not None and not 0 <= p.max_loss_share <= 1:
-        yield f"max_loss_share: {p.max_loss_share} is not from 0 to 1"
+    if p.n_decoders > p.n_sessions:
+        yield f"n_decoders: {p.n_decoders} is not from 1 to n_sessions, {p.n_sessions}"
     if p.regional_revision is not None and p.regional_revision not in REVISIONS:
         yield f"regional_revision: {shown(p.regional_revision)} is not known, expected one of {', '.join(REVISIONS)}"
-    ids = p.mc_group_ids
-    if not ids or len(set(ids)) < len(ids) or not all(0 <= group_id <= 3 for group_id in ids):
-        yield f"mc_group_ids: {shown(ids)} is not a list of McGroupIDs, expected different ones from 0 to 3"

@@ -28,7 +28,6 @@ from fuota_fec.devices.limits import BuildLimits, limit_problems
 from fuota_fec.devices.radios import DEFAULT_RADIO, RADIOS, Radio
 from fuota_fec.devices.stack_quirks import Deletion, Overrun, SessionErrors, StackQuirks
 from fuota_fec.errors import ParameterError
-from fuota_fec.radio.channels import DataRate
 
 __all__ = [
     "PROFILES",
@@ -135,7 +134,7 @@ class DeviceProfile(StackQuirks, BuildLimits):
     @classmethod
     def of_base(cls, name: str) -> DeviceProfile:
         """The profile that a table of a file changes: the named one, or "generic"."""
-        found = PROFILES.get(name or "generic")
+        found = PROFILES.get(name or "generic") if isinstance(name, str) else None
         if found is None:
             raise ParameterError(f"base: {shown(name)} is not known, expected one of {', '.join(PROFILES)}")
         return found
@@ -155,6 +154,7 @@ class DeviceProfile(StackQuirks, BuildLimits):
         base = self.name if self.name in PROFILES else self.base
         try:
             values = read_enums(type(self), changes)
+            self.of_base(values.get("base", ""))
         except ParameterError as error:
             raise ParameterError(f"profile {self.name!r}: {error}") from None
         return replace(self, **{"base": base, **values})
@@ -175,13 +175,6 @@ class DeviceProfile(StackQuirks, BuildLimits):
         """Radio of the device, with its powers."""
         return RADIOS[self.radio] if isinstance(self.radio, str) else self.radio
 
-    def check_data_rate(self, rate: DataRate) -> None:
-        """ParameterError unless stack and radio receive this data rate."""
-        if rate.since and not self.new_data_rates:
-            raise ParameterError(
-                f"dr: {rate} exists since {rate.since}, {self.name} devices do not receive it, expected an older one"
-            )
-
     def status_version(self, dialect: str) -> str:
         """TS004 version with which to decode a FragSessionStatusAns of a device of this dialect."""
         return self.status_layout or dialect
@@ -189,19 +182,13 @@ class DeviceProfile(StackQuirks, BuildLimits):
 
 def _problems(p: DeviceProfile) -> Iterator[str]:
     """A line for each value that contradicts another one, TS004 or TS006."""
-    if not p.name:
-        yield "name: '' is empty"
-    for name in ("dialects", "mc_versions"):
-        if not getattr(p, name):
-            yield f"{name}: there are none, expected 1.0.0, 2.0.0 or both"
+    if not p.name.strip():
+        yield f"name: {p.name!r} is empty"
     yield from limit_problems(p)
     if isinstance(p.radio, str) and p.radio not in RADIOS:
         yield f"radio: {shown(p.radio)} is not known, expected one of {', '.join(RADIOS)}"
     if p.one_context and p.dialects != ("1.0.0",):
         yield "one_context: stacks with one context have dialect 1.0.0 only"
-    for name in ("hangs_from", "max_answer_len", "max_reboot_delay"):
-        if (value := getattr(p, name)) is not None and value < 1:
-            yield f"{name}: {value} is not 1 or more"
     if p.ts006 is False and p.reboot_verb is not RebootVerb.NONE:
         yield f"reboot_verb: {p.reboot_verb} is a request of TS006, expected 'none' with ts006 = false"
 
@@ -270,6 +257,7 @@ _LORAMAC_NODE = DeviceProfile(
     setup_checks=("max_frags", "max_frag_size"),  # run
     deletion=Deletion.FORGETS,  # run
     checks_group_mask=False,  # run
+    skips_cid_alone=True,  # read
     session_errors=SessionErrors.REGION_FIRST,  # read
     missed_start_undefined=True,  # run
     undefined_group_sets_all=True,  # run
@@ -347,6 +335,7 @@ _ST = DeviceProfile(
     counts_outlive_setup=True,  # run
     memory_error_outlives_setup=True,  # run
     setup_checks=("max_frags", "min_frag_size", "max_frag_size"),  # run
+    skips_cid_alone=True,  # read
     session_errors=SessionErrors.REGION_FIRST,  # read
     class_b_hopping=False,  # read: 0 is in no band, answered with FreqError
     missed_start_undefined=True,  # read
@@ -399,6 +388,7 @@ _ACTILITY_L476 = DeviceProfile(
     setup_checks=("max_frags", "max_image_len"),  # run; a FragSize above 230 overruns buffers
     deletion=Deletion.FORGETS,  # run
     checks_group_mask=False,  # run
+    skips_cid_alone=True,  # read
     status_silences=True,  # run
     session_errors=SessionErrors.WITH_START,  # read: the MAC layer returns OK although it sets error bits
     missed_start_undefined=True,  # run

@@ -31,8 +31,8 @@ UNPROVEN = Loss()
 
 def reported_loss(profile: DeviceProfile, received: int, missing: int, n_frags: int, n_sent: int) -> Loss:
     """Loss by the counts of a status, after `n_sent` fragments of a block of n_frags, each sent once and in order."""
-    if received > n_sent and profile.received_count in (ReceivedCount.ALL, ReceivedCount.UNKNOWN):
-        return UNPROVEN
+    if received > n_sent:
+        return UNPROVEN  # The counts of another session, or of more than fragments.
     if profile.one_context:
         loss = _of_one_context(received, missing, n_frags, n_sent)
     elif profile.received_count is ReceivedCount.LAST_NUMBER_LESS_LOST:

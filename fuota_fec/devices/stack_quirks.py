@@ -79,12 +79,16 @@ class StackQuirks:
     memory_error_outlives_setup: bool = False
     """Whether the error bit of one session stays set in all later ones, until a reset."""
     setup_checks: tuple[SetupCheck, ...] = ALL_CHECKS
-    """Limits that FragSessionSetup checks. A block beyond the other limits is accepted, and fails later."""
+    """Limits that FragSessionSetup checks. A block beyond the other limits is accepted, and fails later: with fragments
+    that are too long, or no multiple of the unit, it is complete by its counts and has wrong bytes."""
     deletion: Deletion = Deletion.STOPS
     checks_group_mask: bool = True
     """Whether McGroupBitMask of the setup decides which multicast groups may send fragments."""
     unknown_command_silences: bool = False
     """Whether an unknown or truncated command suppresses the answers to the commands before it."""
+    skips_cid_alone: bool = False
+    """Whether of a command that is unknown, or may not come by multicast, the CID alone is skipped: the byte after it
+    is read as the CID of the next command."""
     status_silences: bool = False
     """Whether a FragSessionStatusReq suppresses all answers to its message."""
     report_sent_again: bool = False

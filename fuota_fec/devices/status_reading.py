@@ -59,6 +59,8 @@ class _Counts:
     n_frags: int
     n_sent: int | None
     """None: unknown, or some fragments were sent twice."""
+    n_on_air: int | None
+    """Largest number that a device can have received; None: unknown."""
     counted_before: int
     once: bool
     can_be_helped: bool
@@ -71,6 +73,21 @@ class _Counts:
     @property
     def solvable(self) -> int | None:
         return self.profile.solvable_losses(self.n_frags)
+
+    @property
+    def by_number(self) -> bool:
+        """The number of the last fragment may be counted, and numbers are left out."""
+        return self.profile.received_count is not ReceivedCount.ALL and not self.in_order
+
+    @property
+    def too_many(self) -> bool:
+        """The device counts more fragments than it can have received."""
+        return self.n_on_air is not None and self.received > self.n_on_air
+
+    @property
+    def foreign(self) -> bool:
+        """The counts are those of another session. A stack with one context counts payloads as fragments, too."""
+        return self.too_many and not (self.profile.one_context or self.by_number)
 
     def lacks(self, missing: int, *, full: bool = False, more: bool = False) -> Reading:
         """A block without that many fragments, or more of them."""
@@ -87,6 +104,7 @@ def read_status(
     n_frags: int,
     *,
     n_sent: int | None = None,
+    n_on_air: int | None = None,
     counted_before: int = 0,
     once: bool,
     can_be_helped: bool = False,
@@ -94,10 +112,11 @@ def read_status(
 ) -> Reading:
     """Whether a device has its block of `n_frags` uncoded fragments (TS004, FragSessionStatusAns; Divergences).
 
-    `n_sent`: number of fragments sent, if each was sent once. `counted_before`: least NbFragReceived that the device
-    reported earlier in this session; 0: unknown. `once`: the uncoded fragments were sent once and no coded
-    ones, so that every received fragment is one the device has. `can_be_helped`: more coded fragments can be sent, so
-    an ambiguous count is read as incomplete. `in_order`: the numbers of the fragments sent only rise.
+    `n_sent`: number of fragments sent, if each was sent once. `n_on_air`: number of fragments sent at most, repeated
+    ones included; None: n_sent. `counted_before`: least NbFragReceived that the device reported earlier in this
+    session; 0: unknown. `once`: the uncoded fragments were sent once and no coded ones, so that every received fragment
+    is one the device has. `can_be_helped`: more coded fragments can be sent, so an ambiguous count is read as
+    incomplete. `in_order`: the numbers of the fragments sent only rise.
     """
     missing, received = answer.missing_frag, answer.nb_frag_received
     if answer.session_does_not_exist or missing is None or received is None:
@@ -110,6 +129,7 @@ def read_status(
         mic_error=answer.mic_error,
         n_frags=n_frags,
         n_sent=n_sent,
+        n_on_air=n_sent if n_on_air is None else n_on_air,
         counted_before=counted_before,
         once=once,
         can_be_helped=can_be_helped,
@@ -120,19 +140,28 @@ def read_status(
     loss = UNPROVEN
     if n_sent and in_order:
         loss = reported_loss(profile, received, missing, n_frags, n_sent)
-    return _READ[profile.missing_count](counts)._replace(loss=loss.share, loss_exact=loss.exact)
+    reading = _READ[profile.missing_count](counts)
+    if counts.foreign and reading.completion in (Completion.COMPLETE, Completion.LIKELY):
+        reading = counts.unknown("the counts are those of another session")
+    return reading._replace(loss=loss.share, loss_exact=loss.exact)
 
 
 # ---- fragments still needed ------------------------------------------------------------------------------
 
 
 def _read_needed(c: _Counts) -> Reading:
-    if c.missing == 0 and c.received and not c.full:
-        return Reading(Completion.COMPLETE)
+    """A block of M fragments takes M of them. Fewer and none missing are a contradiction, unless the stack counts in a
+    way of its own, or beyond the 14 bits of the number: more can be sent, or the version shows it."""
     if c.missing:
         return c.lacks(c.missing, full=c.full, more=c.missing == MAX_MISSING_FRAG)
     counted = c.profile.received_count is not ReceivedCount.UNKNOWN
-    return c.lacks(max(1, c.n_frags - c.received) if counted else 1, full=c.full)
+    short = max(0, c.n_frags - c.received)
+    if c.full or not c.received:
+        return c.lacks(max(1, short) if counted else 1, full=c.full)
+    if not short:
+        return Reading(Completion.LIKELY if c.too_many else Completion.COMPLETE)
+    helpful = counted or c.can_be_helped
+    return c.unknown(f"it reports none, and {c.received} received", short if helpful else None)
 
 
 def _read_needed_or_one(c: _Counts) -> Reading:

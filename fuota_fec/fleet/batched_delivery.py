@@ -109,7 +109,7 @@ class GroupDelivery:
         if len(groups) > 1 or device.ports.fragmentation != f_port:
             return
         if isinstance(reception, BatchedReception):
-            if reception.detached is not None:
+            if reception.detached is not None or (session is not None and session.waits_for_another):
                 return
         elif reception is not None or device.profile.one_context:
             return
@@ -132,6 +132,7 @@ class GroupDelivery:
             and isinstance(reception, BatchedReception)
             and session.hears(group_id)
             and not session.stopped
+            and session.done is reception.ended
         ):
             self._sessions[position] = session
             if reception.block not in self._blocks:

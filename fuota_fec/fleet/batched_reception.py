@@ -40,12 +40,11 @@ _ONE = np.uint64(1)
 class BatchedReception:
     """One device's part of a BatchedBlock: a BlockReception."""
 
-    __slots__ = ("block", "detached", "idx", "mic_error")
+    __slots__ = ("block", "detached", "idx")
 
     def __init__(self, block: BatchedBlock, idx: int) -> None:
         self.block = block
         self.idx = idx
-        self.mic_error = False
         self.detached: Reception | None = None
         """The device's own reception, which replaces this part of the batch once it is set."""
 
@@ -54,6 +53,12 @@ class BatchedReception:
             return self.detached.push(fragment)
         completed = self.block.push(np.array([self.idx], np.intp), fragment)
         return completed[0][1] if completed else None
+
+    def hear_ended(self, n: int) -> None:
+        if self.detached is not None:
+            self.detached.hear_ended(n)
+        else:
+            self.block.last_number[self.idx] = n
 
     @property
     def n_frags(self) -> int:

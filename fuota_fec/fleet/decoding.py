@@ -56,7 +56,6 @@ class Reception:
     n_received: int = 0
     n_lost: int = 0
     """Uncoded fragments that did not arrive in their turn."""
-    mic_error: bool = False
     ended: bool = False
     """Further fragments are ignored: the block is complete, or the reception has failed."""
     _reached: int = 0
@@ -104,6 +103,9 @@ class Reception:
         if self.solved_before and self.n_lost:
             return self._end_early() if solves and self.solved_rows == self.n_lost else None
         return self._completed() if determined else None
+
+    def hear_ended(self, n: int) -> None:
+        self.last_number = n
 
     def _completed(self) -> bytes:
         if isinstance(self._progress, RowSpace):
@@ -190,16 +192,16 @@ class Reception:
         settings = (self.n_frags, self.frag_size, self.dialect, self.late, self.solvable, self.overrun)
         kept = (self.last_number, self.memory_error, self.hangs, self.solved_before, self.solved_rows)
         counts = (self.n_received, self.n_lost, self._reached, self._lost)
-        flags = (self.mic_error, self.ended, self.hung, self.complete)
+        flags = (self.ended, self.hung, self.complete)
         rows = self._progress if isinstance(self._progress, RowSpace) else None
         state = (self._fragments, counts, flags, rows)
         return Reception, (*settings, *kept), state
 
     def __setstate__(
         self,
-        state: tuple[list[DataFragment], _Counts, tuple[bool, bool, bool, bool], RowSpace | None],
+        state: tuple[list[DataFragment], _Counts, tuple[bool, bool, bool], RowSpace | None],
     ) -> None:
-        fragments, counts, (self.mic_error, self.ended, self.hung, complete), rows = state
+        fragments, counts, (self.ended, self.hung, complete), rows = state
         solved_rows = self.solved_rows
         self.resume(fragments, *counts)
         self.solved_rows = solved_rows

@@ -107,7 +107,7 @@ class VirtualDevice(DeviceState):
         heapq.heappush(self._uplinks, (due, self._n_uplinks, f_port, command.encode()))
 
     def _queue_block_report(self, frag_index: int, report: BlockReport, now: float) -> None:
-        mic_error = self.sessions[frag_index].reception.mic_error
+        mic_error = self.sessions[frag_index].mic_error
         request = fragmentation.FragDataBlockReceivedReq(frag_index=frag_index, mic_error=mic_error)
         self._queue(self.ports.fragmentation, request, report.due)
         report.due = now + self.uplink_period

@@ -95,17 +95,25 @@ class FragSession:
     """The session was deleted, and goes on all the same unless it is `stopped`."""
     stopped: bool = False
     """The session takes no fragments."""
+    done: bool = False
+    """A fragment of the session ended the reception: it takes no more, also if another session has the decoder now."""
+    mic_error: bool = False
+    """The decoder's last complete block has another MIC than this session announced."""
     checks_group: bool = True
     """Only the groups of McGroupBitMask may send its fragments."""
 
     def accepts(self, fragment: DataFragment, group: int | None) -> bool:
         """Whether the decoder takes a fragment of this FragIndex that came by a group, or by unicast (None)."""
         return (
-            not self.reception.ended
-            and not self.stopped
+            not (self.done or self.stopped)
             and len(fragment.payload) == self.reception.frag_size
             and (group is None or self.hears(group))
         )
+
+    @property
+    def waits_for_another(self) -> bool:
+        """The reception ended by the fragments of another session."""
+        return self.reception.ended and not self.done
 
     def hears(self, group: int) -> bool:
         """Whether a multicast group may send its fragments."""

@@ -89,6 +89,12 @@ def has_room(profile: DeviceProfile, setup: fragmentation.FragSessionSetupReq) -
     return all(ok for check, ok in fits.items() if check in profile.setup_checks)
 
 
+def can_write(profile: DeviceProfile, frag_size: int) -> bool:
+    """Whether the stack writes fragments of this size to flash as they are. A setup may accept sizes that its buffers
+    or its flash do not take."""
+    return frag_size <= profile.max_frag_size and frag_size % profile.frag_size_multiple == 0
+
+
 # ---- reboots ---------------------------------------------------------------------------------------------
 
 

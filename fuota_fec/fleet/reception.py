@@ -6,6 +6,7 @@ serves many. Both count alike, have the same quirks and return the block with th
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from fuota_fec.wire.fragmentation import DataFragment
@@ -13,9 +14,6 @@ from fuota_fec.wire.fragmentation import DataFragment
 
 class BlockReception(Protocol):
     """Reception of one block by one device."""
-
-    mic_error: bool
-    """The block is complete and its MIC was another one than announced."""
 
     @property
     def n_frags(self) -> int:
@@ -64,3 +62,31 @@ class BlockReception(Protocol):
     def push(self, fragment: DataFragment) -> bytes | None:
         """Takes a fragment of frag_size bytes. Returns the block, padding included, with the fragment that completes
         it, and None before and after."""
+
+    def hear_ended(self, n: int) -> None:
+        """Notes the number of a fragment of another session after the end."""
+
+
+@dataclass(slots=True, kw_only=True)
+class NoReception:
+    """Reception of a block of no fragments, which stacks accept: nothing is missing, and it is never complete."""
+
+    frag_size: int
+    last_number: int = 0
+    memory_full: bool = False
+    n_received: int = 0
+    n_frags: int = 0
+    n_lost: int = 0
+    missing: int = 0
+    solved_rows: int = 0
+    complete: bool = False
+    ended: bool = False
+    hung: bool = False
+
+    def push(self, fragment: DataFragment) -> None:
+        """Counts a fragment."""
+        self.n_received += 1
+        self.last_number = fragment.n
+
+    def hear_ended(self, n: int) -> None:
+        raise AssertionError(f"fragment {n} comes after the end of a reception that never ends")

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from fuota_fec.checks import integer
+from fuota_fec.devices.data_rates import check_data_rate
 from fuota_fec.devices.profiles import DeviceProfile, LateUncoded
 from fuota_fec.errors import ParameterError
 from fuota_fec.planning.comparison import compare
@@ -88,7 +89,8 @@ def plan_transmission(
 
     `max_app_payload`: N of the data rate, if it differs from the data rate's own (`Region.max_app_payload`).
     `frag_size`: the only size to plan. `profiles`: one for all devices, or one for each; their limits on the size, the
-    number of fragments and the losses that they solve bound the plan. The other arguments are those of
+    number of fragments and the losses that they solve bound the plan, and their radios the data rate. Without any, the
+    data rate is one of those that devices of the profile "generic" receive. The other arguments are those of
     `plan_redundancy`; losses are taken to be the same for every size. `progress` is called with the number of sizes
     planned, and the number to plan.
 
@@ -97,8 +99,7 @@ def plan_transmission(
     image_len = integer("image_len", image_len, 1, MAX_FRAG_NB * MAX_FRAG_SIZE)
     dialect = one_dialect(dialect, version)
     threshold = check_threshold(success_threshold)
-    for kind in dict.fromkeys(profiles):
-        kind.check_data_rate(data_rate)
+    check_data_rate(profiles, data_rate)
     payload = data_rate.max_app_payload if max_app_payload is None else max_app_payload
     sizes = _possible_sizes(image_len, payload, frag_size, profiles, dialect)
     share = devices_needed(n := make_fleet(loss, n_devices, None).n_devices, threshold) / n

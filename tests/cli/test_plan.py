@@ -130,3 +130,12 @@ def test_plan_counts_own_uplinks_as_losses(fuota: Callable[..., Result]) -> None
     text = fuota(*given[:-1], "--loss", "0.1", "--uplink-period", "15").stdout
     assert "warning: devices miss up to 35% of the fragments because of their own uplinks" in text
     assert "--uplink-period: 1 s leaves no time" in fuota(*given, "--loss", "0.1", "--uplink-period", "1").stderr
+
+
+def test_plan_refuses_the_newest_data_rates_without_a_profile_that_has_them(fuota: Fuota, tmp_path: Path):
+    sending = ("plan", "--image-len", "2000", "--loss", "0.05", "--devices", "20", "--region", "US915", "--dr", "14")
+    result = fuota(*sending)
+    assert result.exit_code == 2
+    assert "DR14 (SF6/500 kHz) exists since RP002-1.0.5, generic devices do not receive it" in result.stderr
+    (own := tmp_path / "own.toml").write_text("[profiles.new]\nnew_data_rates = true\n")
+    assert fuota(*sending, "--profiles", str(own), "--profile", "new").exit_code == 0

@@ -169,3 +169,14 @@ def test_schedule_refuses_a_data_rate_that_a_profile_does_not_receive(fuota: Fuo
     result = fuota("schedule", "20000", "--devices-per-dr", "0:60,8:5", "--region", "US915", "--profile", "lbm")
     assert result.exit_code != 0
     assert "DR0 (SF5/500 kHz) exists since RP002-1.0.5, lbm devices do not receive it" in result.stderr
+
+
+def test_schedule_refuses_the_newest_data_rates_unless_a_profile_has_them(fuota: Fuota, tmp_path: Path):
+    sending = ("schedule", "20000", "--devices-per-dr", "8:5,14:5", "--region", "US915")
+    result = fuota(*sending)
+    assert result.exit_code != 0
+    assert "DR14 (SF6/500 kHz) exists since RP002-1.0.5, generic devices do not receive it" in result.stderr
+    assert 'base = "generic" and new_data_rates = true in [profiles.NAME]' in result.stderr
+    own = tmp_path / "own.toml"
+    own.write_text('[profiles.new]\nbase = "generic"\nnew_data_rates = true\n')
+    assert fuota(*sending, "--profiles", str(own), "--profile", "new").exit_code == 0

@@ -20,11 +20,17 @@ def test_solvable_losses_are_the_smaller_limit() -> None:
     [
         (BuildLimits(max_frags=16_384), "max_frags: 16384 is not from 1 to 16383"),
         (BuildLimits(n_sessions=0), "n_sessions: 0 is not from 1 to 4"),
-        (BuildLimits(min_frag_size=9, max_frag_size=8), "9 and 8 are not a range within 1 to 255"),
-        (BuildLimits(frag_size_multiple=9, max_frag_size=8), "frag_size_multiple: 9 is not from 1 to max_frag_size, 8"),
-        (BuildLimits(max_padding=-1), "max_padding: -1 is not 0 or more"),
-        (BuildLimits(min_coded_spacing=float("nan")), "min_coded_spacing: nan is not 0 or more"),
-        (BuildLimits(mc_group_ids=(0, 0)), "mc_group_ids: (0, 0) is not a list of McGroupIDs"),
+        (BuildLimits(min_frag_size=9, max_frag_size=8), "9 and 8 are not a range, expected the smaller one first"),
+        (
+            BuildLimits(frag_size_multiple=9, max_frag_size=8),
+            "frag_size_multiple: 9 has no multiple from min_frag_size, 1, to max_frag_size, 8, expected one at least",
+        ),
+        (
+            BuildLimits(min_frag_size=51, max_frag_size=99, frag_size_multiple=50),
+            "frag_size_multiple: 50 has no multiple from min_frag_size, 51, to max_frag_size, 99",
+        ),
+        (BuildLimits(n_sessions=2, n_decoders=3), "n_decoders: 3 is not from 1 to n_sessions, 2"),
+        (BuildLimits(regional_revision="RP002"), "regional_revision: 'RP002' is not known, expected one of"),
     ],
 )
 def test_limits_that_no_build_can_have(limits: BuildLimits, problem: str) -> None:

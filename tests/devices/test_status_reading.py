@@ -38,8 +38,11 @@ ROWS: list[tuple[str, int, int, Completion]] = [
     ("ts004", 8, 2, INCOMPLETE),
     ("ts004", 12, 1, INCOMPLETE),
     ("ts004", 0, 0, INCOMPLETE),
+    # a block of 10 fragments takes 10 of them
+    ("ts004", 9, 0, UNKNOWN),
     ("generic", 10, 0, COMPLETE),
-    ("generic", 3, 0, COMPLETE),
+    ("generic", 9, 0, UNKNOWN),
+    ("generic", 3, 0, UNKNOWN),
     ("generic", 0, 0, INCOMPLETE),
     ("generic", 9, 1, INCOMPLETE),
     # LBM says one missing after a loss-free reception
@@ -268,6 +271,73 @@ def test_rows_in_any_order_prove_less() -> None:
     assert reading("lbm", 8, 0, 300) is LIKELY
 
 
+# ---- counts that contradict ------------------------------------------------------------------------------
+
+
+@given(
+    stack=st.sampled_from(sorted(STACKS)),
+    n_frags=st.one_of(st.integers(1, 300), st.just(16_383)),
+    received=st.integers(0, 16_383),
+    missing=st.integers(0, 255),
+    n_sent=st.one_of(st.none(), st.integers(1, 16_383)),
+    once=st.booleans(),
+    can_be_helped=st.booleans(),
+    in_order=st.booleans(),
+)
+def test_no_counts_are_read_as_a_block_that_they_do_not_prove(
+    stack, n_frags, received, missing, n_sent, **facts
+) -> None:
+    """A block takes as many fragments as it has, and a device receives no more than were sent. An LBM device that hears
+    rows in any order counts fewer; one with a single context counts payloads as well."""
+    row = STACKS[stack]
+    reading = read_status(row, ans(received, missing), n_frags, n_sent=n_sent, **facts)
+    if reading.completion is COMPLETE:
+        assert missing == 0
+        assert received
+        assert received >= n_frags or (row.missing_count is MissingCount.NEEDED_OR_ONE and not facts["in_order"])
+        assert n_sent is None or received <= n_sent or not facts["in_order"]
+    if reading.loss is not None:
+        assert n_sent is not None
+        assert 0 <= reading.loss < 1
+        assert received <= n_sent
+
+
+@pytest.mark.parametrize("stack", ["generic", "mbed", "pamoja", "xdot", "ts004"])
+def test_none_missing_of_too_few_received_is_left_to_more_fragments_or_the_version(stack) -> None:
+    def reading(received: int, **facts: Any) -> Reading:
+        return read_status(STACKS[stack], ans(received, 0), 100, n_sent=120, once=False, **facts)
+
+    assert reading(100) == reading(120) == Reading(COMPLETE)
+    few = reading(70)
+    assert (few.completion, few.reason) == (UNKNOWN, "missing fragments unknown: it reports none, and 70 received")
+    assert few.loss is None
+    assert few.needed == (30 if stack == "ts004" else None)
+    assert reading(70, can_be_helped=True).needed == 30
+
+
+@pytest.mark.parametrize("stack", sorted(name for name, row in STACKS.items() if not row.one_context))
+def test_more_received_than_sent_are_the_counts_of_another_session(stack) -> None:
+    reading = read_status(STACKS[stack], ans(130, 0), 100, n_sent=120, once=False)
+    assert (reading.completion, reading.needed, reading.loss) == (UNKNOWN, None, None)
+    sent = read_status(STACKS[stack], ans(120, 0), 100, n_sent=120, once=False)
+    assert sent.completion is (UNKNOWN if STACKS[stack].counts_outlive_setup else COMPLETE)
+
+
+def test_fragments_that_were_sent_again_are_received_again() -> None:
+    def reading(received: int, n_sent: int | None = 120) -> Completion:
+        counts = ans(received, 0)
+        return read_status(STACKS["ts004"], counts, 100, n_sent=n_sent, n_on_air=123, once=False).completion
+
+    assert (reading(121), reading(123), reading(124), reading(124, None)) == (COMPLETE, COMPLETE, UNKNOWN, UNKNOWN)
+
+
+def test_the_number_of_the_last_fragment_may_exceed_the_number_sent_if_numbers_are_left_out() -> None:
+    def reading(stack: str) -> Completion:
+        return read_status(STACKS[stack], ans(300, 0), 100, n_sent=120, once=False, in_order=False).completion
+
+    assert (reading("generic"), reading("lbm"), reading("ts004")) == (LIKELY, COMPLETE, UNKNOWN)
+
+
 # ---- against what the stacks do --------------------------------------------------------------------------
 
 
@@ -331,7 +401,8 @@ def test_a_status_is_never_read_as_more_than_the_device_has(stack, n_frags, n_co
     for frag_nb in range(1, n_frags + n_coded + 1):
         if frag_nb not in lost:
             device.hear(frag_nb, useless=frag_nb in useless)
-    reading = read_status(device.profile, device.answer(), n_frags, once=n_coded == 0)
+    n_sent = data.draw(st.sampled_from([None, n_frags + n_coded]), label="n_sent")
+    reading = read_status(device.profile, device.answer(), n_frags, n_sent=n_sent, once=n_coded == 0)
     if device.complete:
         assert reading.completion in (COMPLETE, LIKELY, UNKNOWN)
     else:

@@ -47,7 +47,7 @@ def test_recorded_decoders_finish_with_the_same_fragment(vector, seeded_bytes) -
         assert (rebuilt == block if position is not None else None) == expected["data_ok"], name
 
 
-COUNTS = ("n_received", "last_number", "n_lost", "mic_error", "complete", "missing", "memory_full")
+COUNTS = ("n_received", "last_number", "n_lost", "complete", "missing", "memory_full")
 
 
 @given(

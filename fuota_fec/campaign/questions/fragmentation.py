@@ -134,6 +134,7 @@ def _status_read(state: CampaignState, device: DeviceState, command: Command, _r
         command,
         n_frags,
         n_sent=n_sent,
+        n_on_air=_on_air(state, device),
         counted_before=_counted_before(state, device, n_frags),
         once=once,
         can_be_helped=helped,
@@ -150,6 +151,14 @@ def _status_read(state: CampaignState, device: DeviceState, command: Command, _r
         needed=reading.needed,
         loss=_news_of_loss(device, reading),
     )
+
+
+def _on_air(state: CampaignState, device: DeviceState) -> int:
+    """Number of fragments that the device may have heard in the campaign: one for each counter of its group, and
+    repairs with all of their resends. A frame that is sent again with its counter is heard once."""
+    group = state.groups[device.group.name]
+    n_used = max(group.n_requested, group.next_f_cnt - group.plan.first_f_cnt)
+    return n_used + device.n_repaired * (1 + state.config.msg_retries)
 
 
 def _counted_before(state: CampaignState, device: DeviceState, n_frags: int) -> int:

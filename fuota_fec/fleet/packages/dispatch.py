@@ -27,6 +27,7 @@ from fuota_fec.fleet.quirks import understands
 from fuota_fec.wire.commands import Command, PackageVersionAns, PackageVersionReq, UnknownCommand
 from fuota_fec.wire.fragmentation import DataFragment, FragSessionStatusReq
 
+_BY_MULTICAST = (DataFragment, FragSessionStatusReq)
 _DATA_FRAGMENT = bytes((DataFragment.CID,))
 
 
@@ -42,7 +43,10 @@ def handle(state: DeviceState, f_port: int, payload: bytes, now: float, group: i
     if package is FRAGMENTATION and state.profile.one_context:
         return one_context.read(state, payload, now)
     version = package.version_of(state)
-    commands, rest = _read(package, payload, version)
+    if package is FRAGMENTATION and state.profile.skips_cid_alone:
+        commands, rest = _read_skipping(payload, version, multicast=group is not None)
+    else:
+        commands, rest = _read(package, payload, version)
     setup = setup_without_frags(state, rest) if rest and package is FRAGMENTATION and group is None else None
     garbled = bool(rest) and setup is None
     if garbled:
@@ -61,7 +65,7 @@ def handle(state: DeviceState, f_port: int, payload: bytes, now: float, group: i
         elif (handler := package.handlers.get(kind)) is not None and understands(state.profile, kind):
             answers += handler(state, command, now)
     if setup is not None:
-        answers += set_up_nothing(state, setup, now)
+        answers += set_up_nothing(state, setup)
     if package is FRAGMENTATION:
         return _sent(state.profile, commands, answers, garbled=garbled)
     return answers
@@ -103,6 +107,24 @@ def _read(package: Package, payload: bytes, version: str) -> tuple[tuple[Command
         return tuple(package.decode(payload, uplink=False, version=version)), b""
     except WireError as error:
         return tuple(error.commands), payload[error.offset :]
+
+
+@lru_cache(maxsize=64)
+def _read_skipping(payload: bytes, version: str, *, multicast: bool) -> tuple[tuple[Command, ...], bytes]:
+    """The same of TS004, where of a command that the stack does not take the CID alone is skipped."""
+    commands: list[Command] = []
+    at = 0
+    while at < len(payload):
+        found, rest = _read(FRAGMENTATION, payload[at:], version)
+        if not found:
+            return tuple(commands), rest
+        command = found[0]
+        if isinstance(command, UnknownCommand) or (multicast and not isinstance(command, _BY_MULTICAST)):
+            at += 1
+            continue
+        commands.append(command)
+        at += len(command.encode())
+    return tuple(commands), b""
 
 
 def _package_at(ports: Ports, f_port: int) -> Package | None:

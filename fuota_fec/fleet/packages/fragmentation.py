@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 
 from fuota_fec.devices.stack_quirks import Deletion
 from fuota_fec.errors import WireError
-from fuota_fec.fleet.decoding import Reception
+from fuota_fec.fleet.decoding import ERASED, Reception
 from fuota_fec.fleet.device_state import DeviceState, FragSession
 from fuota_fec.fleet.packages.package import Answers, Package
-from fuota_fec.fleet.quirks import MISSING, RECEIVED, has_room
-from fuota_fec.fleet.reception import BlockReception
+from fuota_fec.fleet.quirks import MISSING, RECEIVED, can_write, has_room
+from fuota_fec.fleet.reception import BlockReception, NoReception
 from fuota_fec.wire import fragmentation, keys
 from fuota_fec.wire.commands import Command, UnknownCommand
 from fuota_fec.wire.fragmentation import MAX_MISSING_FRAG
@@ -26,6 +27,14 @@ _NB_FRAG = slice(2, 4)
 
 def _frag_session_setup(state: DeviceState, command: fragmentation.FragSessionSetupReq, _now: float) -> Answers:
     """An accepted request replaces the session of its FragIndex and the fragments of that session."""
+    return _set_up(state, command, open_session)
+
+
+def _set_up(
+    state: DeviceState,
+    command: fragmentation.FragSessionSetupReq,
+    opens: Callable[[DeviceState, fragmentation.FragSessionSetupReq], None],
+) -> Answers:
     profile, frag_index = state.profile, command.frag_index
     last = state.last_session_cnt.get(frag_index, -1)
     answer = fragmentation.FragSessionSetupAns(
@@ -40,7 +49,7 @@ def _frag_session_setup(state: DeviceState, command: fragmentation.FragSessionSe
     known = state.sessions.get(frag_index)
     continues = known is not None and known.setup == command and not profile.setup_restarts
     if answer == fragmentation.FragSessionSetupAns(frag_index=frag_index) and not continues:
-        open_session(state, command)
+        opens(state, command)
     yield answer, state.answer_delay()
 
 
@@ -60,24 +69,17 @@ def setup_without_frags(state: DeviceState, payload: bytes) -> fragmentation.Fra
     return command if isinstance(command, fragmentation.FragSessionSetupReq) else None
 
 
-def set_up_nothing(state: DeviceState, command: fragmentation.FragSessionSetupReq, now: float) -> Answers:
-    """Carries out such a request: the session is replaced by one of which nothing can be received."""
-    for answer, delay in _frag_session_setup(state, command, now):
-        if answer == fragmentation.FragSessionSetupAns(frag_index=command.frag_index):
-            state.close_session(command.frag_index)
-        yield answer, delay
+def set_up_nothing(state: DeviceState, command: fragmentation.FragSessionSetupReq) -> Answers:
+    """Carries out such a request."""
+    return _set_up(state, command, _open_empty_session)
 
 
 def open_session(state: DeviceState, setup: fragmentation.FragSessionSetupReq) -> None:
-    """Opens a session. Other sessions with the same decoder lose their fragments and take the shape of its block.
+    """Opens a session with a decoder, which may go on with counts of its last session.
 
-    A decoder that goes on with a count of its last session is one of the device's own.
+    A decoder that goes on with a count of solved losses is one of the device's own.
     """
-    profile = state.profile
-    solvable = profile.solvable_losses(setup.nb_frag)
-    number = setup.frag_index % profile.n_decoders
-    last = None if number in state.reset_decoders else state.decoders.get(number)
-    state.reset_decoders.discard(number)
+    profile, last = state.profile, _last_reception(state, setup)
     solved_before = last.solved_rows if last is not None and profile.second_session_fails else 0
     make = Reception if state.batch is None or solved_before else state.batch.join
     reception = make(
@@ -85,21 +87,59 @@ def open_session(state: DeviceState, setup: fragmentation.FragSessionSetupReq) -
         setup.frag_size,
         state.dialect,
         profile.late_uncoded,
-        solvable,
+        profile.solvable_losses(setup.nb_frag),
         profile.overrun,
-        last_number=last.last_number if last is not None and profile.counts_outlive_setup else 0,
-        memory_error=last is not None and last.memory_full and profile.memory_error_outlives_setup,
+        last_number=_outliving_number(state, last),
+        memory_error=_outliving_error(state, last),
         hangs=profile.hangs_from is not None and setup.nb_frag >= profile.hangs_from,
     )
     if isinstance(reception, Reception):
         reception.count_from(solved_before)
-    state.close_session(setup.frag_index)
-    for frag_index, session in state.sessions.items():
-        if frag_index % profile.n_decoders == number:
-            session.reception = reception
-            state.block_reports.pop(frag_index, None)
-    state.sessions[setup.frag_index] = FragSession(setup, reception, checks_group=profile.checks_group_mask)
-    state.decoders[number] = reception
+    _use_decoder(state, FragSession(setup, reception, checks_group=profile.checks_group_mask))
+
+
+def _open_empty_session(state: DeviceState, setup: fragmentation.FragSessionSetupReq) -> None:
+    """Opens a session of no fragments. A MIC of no bytes is not announced by anybody."""
+    last = _last_reception(state, setup)
+    reception = NoReception(
+        frag_size=setup.frag_size,
+        last_number=_outliving_number(state, last),
+        memory_full=_outliving_error(state, last),
+    )
+    session = FragSession(setup, reception, checks_group=state.profile.checks_group_mask)
+    _use_decoder(state, session)
+    for each in state.sessions.values():
+        if each.reception is reception and not each.done:
+            each.mic_error = _checks_mic(state, each.setup)
+
+
+def _last_reception(state: DeviceState, setup: fragmentation.FragSessionSetupReq) -> BlockReception | None:
+    """Last use of the decoder of a session since the last reset; None if there is none."""
+    number = setup.frag_index % state.profile.n_decoders
+    return None if number in state.reset_decoders else state.decoders.get(number)
+
+
+def _outliving_number(state: DeviceState, last: BlockReception | None) -> int:
+    return last.last_number if last is not None and state.profile.counts_outlive_setup else 0
+
+
+def _outliving_error(state: DeviceState, last: BlockReception | None) -> bool:
+    return last is not None and last.memory_full and state.profile.memory_error_outlives_setup
+
+
+def _use_decoder(state: DeviceState, session: FragSession) -> None:
+    """Puts a session in the place of the one with its FragIndex. Other sessions with the same decoder lose their
+    fragments and take the shape of its block."""
+    frag_index, n_decoders = session.setup.frag_index, state.profile.n_decoders
+    number = frag_index % n_decoders
+    state.reset_decoders.discard(number)
+    state.close_session(frag_index)
+    for other_index, other in state.sessions.items():
+        if other_index % n_decoders == number:
+            other.reception = session.reception
+            state.block_reports.pop(other_index, None)
+    state.sessions[frag_index] = session
+    state.decoders[number] = session.reception
 
 
 def _frag_session_delete(state: DeviceState, command: fragmentation.FragSessionDeleteReq, _now: float) -> Answers:
@@ -119,12 +159,22 @@ def _frag_session_delete(state: DeviceState, command: fragmentation.FragSessionD
 
 
 def receive_fragment(state: DeviceState, command: fragmentation.DataFragment, now: float, group: int | None) -> None:
-    """Gives a fragment to the decoder of its session, if there is one that accepts it."""
+    """Gives a fragment to the decoder of its session, if there is one that accepts it.
+
+    A decoder that completed the block by the fragments of another session notes the number. This session is done with
+    its next coded fragment, or if nothing was lost with the last uncoded one.
+    """
     session = state.sessions.get(command.frag_index)
     if session is None or not session.accepts(command, group):
         return
     use_session_cnt(state, session)
+    if session.reception.ended:
+        last = session.reception.n_frags
+        session.done = command.n > last if session.reception.n_lost else command.n == last
+        session.reception.hear_ended(command.n)
+        return
     block = session.reception.push(command)
+    session.done = session.reception.ended
     if block is not None:
         complete_block(state, session, block, now)
 
@@ -137,21 +187,40 @@ def use_session_cnt(state: DeviceState, session: FragSession) -> None:
 
 
 def complete_block(state: DeviceState, session: FragSession, block: bytes, now: float) -> None:
-    """Checks and stores a complete block, which still has its padding, and plans its report where one is expected."""
+    """Checks and stores a complete block, which still has its padding, and plans its report where one is expected.
+    Other sessions with the same decoder have the block as well, whatever they announced."""
     setup = session.setup
-    image = _image_of(block, setup.padding)
-    checked = setup.ack_reception or not state.profile.mic_needs_ack_reception
-    session.reception.mic_error = checked and setup.mic is not None and setup.mic != _mic(state, setup, image)
-    if not session.reception.mic_error or state.profile.stores_wrong_mic:
-        state.store(image, now)
+    if not can_write(state.profile, session.reception.frag_size):
+        block = _erased(len(block))
+    session.done = True
+    for each in state.sessions.values():
+        if each.reception is session.reception:
+            each.mic_error = _checks_mic(state, each.setup) and _differs(state, each.setup, block)
+    if not session.mic_error or state.profile.stores_wrong_mic:
+        state.store(_head_of(block, len(block) - setup.padding), now)
     if setup.ack_reception:
         state.report_block(setup.frag_index, now + _spread(state, session))
 
 
 @lru_cache(maxsize=8)
-def _image_of(block: bytes, padding: int) -> bytes:
-    """A block without its padding: one object for all devices that rebuilt the same block."""
-    return block[: len(block) - padding]
+def _erased(size: int) -> bytes:
+    return ERASED * size
+
+
+@lru_cache(maxsize=8)
+def _head_of(block: bytes, size: int) -> bytes:
+    """The first bytes of a block: one object for all devices that rebuilt the same block."""
+    return block[:size]
+
+
+def _checks_mic(state: DeviceState, setup: fragmentation.FragSessionSetupReq) -> bool:
+    return setup.mic is not None and (setup.ack_reception or not state.profile.mic_needs_ack_reception)
+
+
+def _differs(state: DeviceState, setup: fragmentation.FragSessionSetupReq, block: bytes) -> bool:
+    """Whether a session announced another MIC than that of its bytes of a block, or a larger block."""
+    size = setup.nb_frag * setup.frag_size - setup.padding
+    return size > len(block) or setup.mic != _mic(state, setup, _head_of(block, size))
 
 
 def _mic(state: DeviceState, setup: fragmentation.FragSessionSetupReq, image: bytes) -> bytes:
@@ -170,7 +239,7 @@ def _frag_data_block_received(
 ) -> Answers:
     report = state.block_reports.pop(command.frag_index, None)
     if report is not None and report.again and state.profile.report_sent_again:
-        mic_error = state.sessions[command.frag_index].reception.mic_error
+        mic_error = state.sessions[command.frag_index].mic_error
         request = fragmentation.FragDataBlockReceivedReq(frag_index=command.frag_index, mic_error=mic_error)
         yield request, state.answer_delay()
 
@@ -190,30 +259,32 @@ def _frag_session_status(state: DeviceState, command: fragmentation.FragSessionS
     if not exists and layout == "1.0.0" and not without_session:
         return
     reception = state.decoders.get(frag_index % profile.n_decoders) if session is None else session.reception
+    missing: int | None = None
     answer: Command
     if not exists and layout == "2.0.0" and not without_session:
-        missing = None
         answer = fragmentation.FragSessionStatusAns(version=layout, session_does_not_exist=True)
     else:
         missing = 0 if reception is None else MISSING[profile.missing_count](reception)
+        # A session that was never set up has a MIC of zeros.
+        mic_error = missing == 0 and (session is None or session.mic_error) and layout == "2.0.0"
         if session is not None and not session.begun and state.dialect in profile.blank_status:
-            answer = _status(state, 0, None, layout)
+            answer = _status(state, 0, None, layout, mic_error=mic_error)
         else:
-            answer = _status(state, frag_index, reception, layout)
+            answer = _status(state, frag_index, reception, layout, mic_error=mic_error)
         if not exists and layout == "2.0.0":
-            answer = _without_session(answer, mic_error=missing == 0 and (session is None or answer.mic_error))
+            answer = _without_session(answer)
     if command.participants or missing != 0:
         yield answer, _spread(state, session) if exists and session is not None else state.answer_delay()
 
 
 def _status(
-    state: DeviceState, frag_index: int, reception: BlockReception | None, layout: str
+    state: DeviceState, frag_index: int, reception: BlockReception | None, layout: str, *, mic_error: bool
 ) -> fragmentation.FragSessionStatusAns:
     """The answer with the counts of a decoder; None is a decoder that was never used."""
     profile = state.profile
     if reception is None:
         return fragmentation.FragSessionStatusAns(
-            version=layout, frag_index=frag_index, nb_frag_received=0, missing_frag=0
+            version=layout, frag_index=frag_index, nb_frag_received=0, missing_frag=0, mic_error=mic_error
         )
     missing, full = MISSING[profile.missing_count](reception), reception.memory_full
     return fragmentation.FragSessionStatusAns(
@@ -223,14 +294,14 @@ def _status(
         missing_frag=missing & MAX_MISSING_FRAG,
         not_enough_matrix_memory=full and layout == "1.0.0",
         memory_error=full and layout == "2.0.0",
-        mic_error=reception.mic_error and not missing and layout == "2.0.0",
+        mic_error=mic_error,
     )
 
 
-def _without_session(counts: fragmentation.FragSessionStatusAns, *, mic_error: bool) -> Command:
+def _without_session(counts: fragmentation.FragSessionStatusAns) -> Command:
     """An answer that has SessionDoesNotExist and, beyond the specification, counts."""
     _, status, *rest = counts.encode()
-    flags = fragmentation.FragSessionStatusAns(version="2.0.0", session_does_not_exist=True, mic_error=mic_error)
+    flags = fragmentation.FragSessionStatusAns(version="2.0.0", session_does_not_exist=True)
     return UnknownCommand(cid=counts.CID, payload=bytes((status | flags.encode()[1], *rest)))
 
 

@@ -84,6 +84,34 @@ def session_counts(d, i=1):
     return [d.command(r).session_cnt for r in d.requests(i) if r.ask == FRAG]
 
 
+# ---- stacks that report missing counts alone -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stack", ["generic", "pamoja", "xdot"])
+def test_none_missing_of_too_few_received_is_no_complete_block(drive, group_of, stack):
+    d = adaptive(drive, group_of, stack, V2 if stack == "pamoja" else V1)
+    d.say(1, answer(12, 0, V2 if stack == "pamoja" else V1))
+    assert (last_status(d).ok, last_status(d).needed, last_status(d).loss) == (False, N_FRAGS - 12, None)
+    assert goes_on(d) == DATA
+
+
+def test_none_missing_of_too_few_received_leaves_a_binary_transfer_unverified(drive, group_of):
+    d = asked_alone(drive, group_of, stack="generic", kind="binary", redundancy=20, success_threshold=50)
+    ask_and_say(d, 1, answer(12, 0))
+    assert (last_status(d).ok, last_status(d).needed) == (False, None)
+    ask_and_say(d, 2, answer(300, 0))
+    d.wait(100_000)
+    assert [(d.status, d.device(i).status) for i in (1, 2)] == [("SUCCEEDED", "unverified"), ("SUCCEEDED", "passed")]
+
+
+@pytest.mark.parametrize("surplus", [0, 1])
+def test_more_received_than_the_group_has_used_counters_is_no_complete_block(drive, group_of, surplus):
+    d = asked_alone(drive, group_of, stack="generic", kind="binary", redundancy=20)
+    group = d.machine.state.groups["meters"]
+    ask_and_say(d, 1, answer(group.next_f_cnt - group.plan.first_f_cnt + surplus, 0))
+    assert (last_status(d).ok, d.state(1).data is Data.COMPLETE) == (not surplus, not surplus)
+
+
 # ---- LoRa Basics Modem -----------------------------------------------------------------------------------
 
 

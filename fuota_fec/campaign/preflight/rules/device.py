@@ -13,6 +13,7 @@ from fuota_fec.campaign.plan import GroupPlan
 from fuota_fec.campaign.preflight.context import ANY, FIRMWARE, TRANSFER, Context, DeviceTraits, n_counters
 from fuota_fec.campaign.preflight.finding import Finding, Findings, Severity, info, refuse, warn
 from fuota_fec.campaign.preflight.rules import limits
+from fuota_fec.devices.data_rates import data_rate_problem
 from fuota_fec.devices.profiles import Evidence, LateUncoded, MissingCount, RebootVerb
 from fuota_fec.errors import ParameterError
 from fuota_fec.radio.regions import region
@@ -148,11 +149,10 @@ def _f_cnt_16_bits(_context: Context, plan: GroupPlan, device: DeviceTraits) -> 
 
 def _data_rate(_context: Context, plan: GroupPlan, device: DeviceTraits) -> Findings:
     area = region(plan.group.region)
-    rate = area.data_rate(plan.group.downlink_dr)
-    if rate.since and not device.profile.new_data_rates:
+    if problem := data_rate_problem(device.profile, area.data_rate(plan.group.downlink_dr)):
         older = [dr for dr in area.usable_drs(dwell_time=plan.group.dwell_time) if not area.data_rate(dr).since]
         yield refuse(
-            f"{rate} exists since {rate.since}, {device.profile.name} devices do not receive it",
+            problem,
             f"Set dr to one of {', '.join(map(str, older))}, or, "
             f"{own_limit(device.profile, 'new_data_rates', 'true')}.",
         )
