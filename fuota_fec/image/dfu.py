@@ -93,7 +93,9 @@ def _chosen(targets: dict[int, list[Element]], board: str | None, where: str) ->
     known = ", ".join(map(str, targets)) or "no target"
     if board is None:
         if len(targets) != 1:
-            raise ParameterError(f"{where}: DfuSe with targets {known}, expected board, the alternate setting of one")
+            raise ParameterError(
+                f"{where}: DfuSe with targets {known}, expected board (--board), the alternate setting of one"
+            )
         return next(iter(targets))
     if not board.isdecimal() or int(board) not in targets:
         raise ParameterError(f"{where}: board: {shown(board)} is no alternate setting of the file, expected {known}")

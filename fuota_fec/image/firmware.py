@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 
+from fuota_fec.checks import counted
 from fuota_fec.errors import ParameterError
 from fuota_fec.image.findings import filler_warnings, run_warnings
 from fuota_fec.image.memory import LARGEST_IMAGE, Contents
-from fuota_fec.image.recognise import Format
+from fuota_fec.image.recognise import NAMES, Format
 from fuota_fec.image.versions import Version, find_versions
 
 ERASED = 0xFF
@@ -39,6 +40,17 @@ class FirmwareImage:
     def filler_len(self) -> int:
         """Number of bytes between the segments."""
         return len(self.data) - sum(length for _, length in self.segments) if self.segments else 0
+
+    @property
+    def summary(self) -> str:
+        """Format, size, segments and filler, in one line."""
+        text = f"{NAMES[self.format]}, {counted(len(self.data), 'byte')}"
+        if self.segments:
+            first, (last, length) = self.segments[0][0], self.segments[-1]
+            n_segments = counted(len(self.segments), "segment")
+            text += f" from {first:#x} to {last + length - 1:#x} in {n_segments}"
+        filler = f", {counted(self.filler_len, 'byte')} of filler {self.fill:#04x}" if self.filler_len else ""
+        return text + filler
 
     @property
     def sha256(self) -> str:

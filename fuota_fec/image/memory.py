@@ -82,12 +82,12 @@ class MemoryMap:
             if high - low > LONGEST_GAP:
                 raise ParameterError(
                     f"{where}: no data between {low - 1:#x} and {high:#x}, a gap of {high - low} bytes, expected at "
-                    f"most {LONGEST_GAP} in one image: choose it with start and stop"
+                    f"most {LONGEST_GAP} in one image: choose it with start and stop (--start, --stop)"
                 )
         if self.extent > LARGEST_IMAGE:
             raise ParameterError(
                 f"{where}: {self.extent} bytes from {self.segments[0].address:#x} to {self.segments[-1].end - 1:#x}, "
-                f"expected at most {LARGEST_IMAGE}: choose an image with start and stop"
+                f"expected at most {LARGEST_IMAGE}: choose an image with start and stop (--start, --stop)"
             )
         return b"".join(self._parts(bytes([fill])))
 

@@ -70,7 +70,7 @@ class ImageSource:
         if (self.package is None) != (self.name is None):
             problems.append("image: expected package and name together")
         if self.format != "auto":
-            problems += self._unused(self.format)
+            problems += [f"image: {problem}" for problem in self._unused(self.format)]
         problems += [
             f"image: {option}: {shown(address)} is negative, expected an address from 0"
             for option in ("start", "stop")
@@ -165,17 +165,17 @@ def _format(data: bytes, source: ImageSource) -> Format:
     if source.format != "auto":
         return source.format
     kind, claimed = recognise(data), claim(source.path or "")
-    name = "" if claimed is None else NAMES[claimed]
     if claimed is not None and (not data.strip() or (kind is TEXT and claimed in ("hex", "srec"))):
         return claimed
     if kind.format is None:
         advice = f": {kind.advice}" if kind.advice else ""
         raise ParameterError(
-            f"{source.where}: {kind.name}, expected firmware{advice}; format binary sends the file as it is"
+            f"{source.where}: {kind.name}, expected firmware{advice}; format binary (--format binary) sends the file "
+            "as it is"
         )
     if claimed is not None and kind.format == "binary":
         raise ParameterError(
-            f"{source.where}: not {name}, as its name says, but binary, expected one of both: format binary sends the "
-            "file as it is"
+            f"{source.where}: its name says {NAMES[claimed]}, its contents are binary, expected one of both; format "
+            "binary (--format binary) sends the file as it is"
         )
     return kind.format

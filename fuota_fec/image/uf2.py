@@ -10,7 +10,7 @@ import struct
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from fuota_fec.checks import shown
+from fuota_fec.checks import counted, shown
 from fuota_fec.errors import ParameterError
 from fuota_fec.image.memory import Contents, MemoryMap, Pieces
 
@@ -57,22 +57,23 @@ def read_uf2(data: bytes, where: str, board: str | None) -> Contents:
         raise ParameterError(f"{where}: {len(data)} bytes, expected UF2 blocks of {BLOCK_LEN} bytes")
     blocks = [_block(data[at : at + BLOCK_LEN], at // BLOCK_LEN + 1, where) for at in range(0, len(data), BLOCK_LEN)]
     main = [block for block in blocks if not block.flags & NOT_MAIN_FLASH]
+    others = [block for block in blocks if block.flags & NOT_MAIN_FLASH]
     families: dict[int | None, list[Block]] = {}
     for block in main:
         families.setdefault(block.family, []).append(block)
     family = _chosen(families, board, where)
     chosen = families.get(family, [])
-    _check_numbers(chosen, where)
+    _check_numbers(chosen, others, where)
     pieces = Pieces(where, "block")
     for block in chosen:
         pieces.add(block.address, block.data, block.number)
     memory = pieces.memory()
     _check_md5(chosen, memory, where)
     notes = [] if family is None else [f"family {_named(family)}"]
-    if n_other := len(blocks) - len(main):
-        notes.append(f"{n_other} blocks are not for the main flash")
+    if others:
+        notes.append(f"not for the main flash: {counted(len(others), 'block')}")
     if n_rest := len(main) - len(chosen):
-        notes.append(f"{n_rest} blocks are of other families")
+        notes.append(f"of other families: {counted(n_rest, 'block')}")
     return Contents(memory=memory, notes=tuple(notes))
 
 
@@ -97,7 +98,9 @@ def _chosen(families: dict[int | None, list[Block]], board: str | None, where: s
     if board is None:
         if len(families) > 1:
             without = " and blocks without a family" if None in families else ""
-            raise ParameterError(f"{where}: blocks of several families, expected board, one of {known}{without}")
+            raise ParameterError(
+                f"{where}: blocks of several families, expected board (--board), one of {known}{without}"
+            )
         return next(iter(families), None)
     try:
         family = int(board, 16)
@@ -113,8 +116,11 @@ def _named(family: int) -> str:
     return FAMILIES.get(family, f"{family:#010x}")
 
 
-def _check_numbers(blocks: Sequence[Block], where: str) -> None:
-    """ParameterError unless the blocks have the numbers from 0 to their number less 1, each once."""
+def _check_numbers(blocks: Sequence[Block], others: Sequence[Block], where: str) -> None:
+    """ParameterError unless the blocks have the numbers from 0 to their number less 1, each once.
+
+    Other blocks, which are not for the main flash, may be numbered with them.
+    """
     seen: dict[int, int] = {}
     for block in blocks:
         if block.n_blocks != blocks[0].n_blocks:
@@ -132,10 +138,12 @@ def _check_numbers(blocks: Sequence[Block], where: str) -> None:
                 f"{seen[block.place]}), expected each number once"
             )
         seen[block.place] = block.number
-    if blocks and len(seen) < blocks[0].n_blocks:
-        missing = next(index for index in range(blocks[0].n_blocks) if index not in seen)
+    n_blocks = blocks[0].n_blocks if blocks else 0
+    places = seen.keys() | {other.place for other in others if other.n_blocks == n_blocks > other.place}
+    if len(places) < n_blocks:
+        missing = next(place for place in range(n_blocks) if place not in places)
         raise ParameterError(
-            f"{where}: {len(seen)} of {blocks[0].n_blocks} blocks, number {missing} is missing, expected a whole file"
+            f"{where}: {len(places)} of {n_blocks} blocks, number {missing} is missing, expected a whole file"
         )
 
 

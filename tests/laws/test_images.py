@@ -6,6 +6,7 @@ import random
 import struct
 from collections.abc import Callable
 from functools import partial
+from time import process_time
 
 import pytest
 from hypothesis import given, settings
@@ -110,6 +111,22 @@ def test_a_cut_file_is_refused_or_gives_the_same_image(writer: Writer, suffix: s
         except ParameterError:
             continue
         assert what(image) == expected, length
+
+
+@pytest.mark.parametrize("name", ["HEX of 1 bytes", "S3", "TI-TXT", "UF2 of 1 bytes", "DfuSe"])
+def test_the_time_is_linear_in_the_file(name: str):
+    """Also for pieces with gaps. Four times the file may take eight times as long, not sixteen."""
+
+    def seconds(n: int) -> float:
+        data = WRITERS[name]({i * 4: b"x" for i in range(n)})
+        times = []
+        for _ in range(3):
+            begun = process_time()
+            read(data)
+            times.append(process_time() - begun)
+        return min(times)
+
+    assert seconds(16_000) < 8 * seconds(4_000) + 0.1
 
 
 STARTS = [b"", b":10", b"S1", b"\x7fELF", b"\x7fELF\1\1", b"\x7fELF\2\2", struct.pack("<II", 0x0A324655, 0x9E5D5157)]
