@@ -94,6 +94,8 @@ def _records(data: bytes, where: str) -> Iterator[Record]:
         body = record[1 + address_len : -1]
         if body and kind in COUNTS + ENDS:
             raise ParameterError(f"{where}, line {number}: {len(body)} data bytes in a record S{kind}, expected none")
+        if not body and kind in DATA:
+            raise ParameterError(f"{where}, line {number}: no data in a record S{kind}, expected at least one byte")
         if kind == "0" and n_before:
             raise ParameterError(
                 f"{where}, line {number}: S0 is not the first record, expected one header at the start"

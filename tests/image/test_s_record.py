@@ -67,6 +67,7 @@ def test_each_address_may_have_its_shortest_length(load: Load):
         ([DATA, s_record(3, 0x20, b"a"), END], "addresses of several lengths, S1 in line 1 and S3 in line 2"),
         ([DATA, "S5040001AA50", END], "line 2: 1 data bytes in a record S5, expected none"),
         ([DATA, "S9040001AA50"], "line 2: 1 data bytes in a record S9, expected none"),
+        ([DATA, s_record(1, 0x20), END], "line 2: no data in a record S1, expected at least one byte"),
         ([DATA, "S4030000FC", END], "line 2: 'S4030000FC' is not a record"),
         ([DATA[:-2] + "00", END], "line 1: the checksum is 0x00, expected 0xc3"),
         ([DATA[:-4] + DATA[-2:], END], "line 1: 5 bytes, expected 6 as the record says"),
