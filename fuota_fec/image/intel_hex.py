@@ -43,9 +43,8 @@ def read_universal_hex(data: bytes, where: str, board: str | None) -> Contents:
         raise ParameterError(f"{where}: not a universal HEX file, expected a block that names a board")
     chosen = (board or "").upper()
     if chosen not in boards:
-        raise ParameterError(
-            f"{where}: board: {shown(board)} is not in the universal HEX file, expected one of {', '.join(boards)}"
-        )
+        problem = "several boards in the file" if board is None else f"board: {shown(board)} is not in the file"
+        raise ParameterError(f"{where}: {problem}, expected board (--board), one of {', '.join(boards)}")
     return _placed(boards[chosen], where)
 
 

@@ -183,7 +183,7 @@ def test_a_plain_hex_file_is_refused_as_universal_hex(load: Load):
 def test_a_universal_hex_file_is_recognised_and_refused_as_plain_hex(load: Load):
     assert load(TWO_BOARDS, "image.bin", board="9900", stop=0x10000) == b"first board"
     with pytest.raises(
-        ParameterError, match="board: None is not in the universal HEX file, expected one of 9900, 9903"
+        ParameterError, match=r"several boards in the file, expected board \(--board\), one of 9900, 9903"
     ):
         load(TWO_BOARDS)
     with pytest.raises(ParameterError, match="record type 0x0a is not one of Intel HEX, expected format universal-hex"):
