@@ -22,6 +22,7 @@ from fuota_fec.campaign.config import CampaignConfig
 from fuota_fec.campaign.messages import Event
 from fuota_fec.campaign.status import CampaignStatus
 from fuota_fec.cli.console import plain_console
+from fuota_fec.cli.image_options import show_warnings
 from fuota_fec.cli.integrity import export_command, verify_command
 from fuota_fec.cli.journals import DB, STORAGE, db_option, existing_journal
 from fuota_fec.cli.options import Number
@@ -98,8 +99,10 @@ def run_command(file: str, url: str, speed: float | None, as_json: bool) -> None
             speed=speed,
         )
 
+    show_warnings(run.firmware)
+    notes = [f"info: {run.firmware.where}: {run.firmware.summary}"] if run.firmware.segments else []
     with closing(open_journal(url)) as journal:
-        _watch(go, (), as_json)
+        _watch(go, (), as_json, notes)
 
 
 @campaign_command.command("resume")
@@ -199,10 +202,12 @@ def _planned(config: CampaignConfig, image: bytes) -> Campaign:
         return Campaign(config, image)
 
 
-def _watch(go: Callable[[Observer], SimulationResult], events: Sequence[Event], as_json: bool) -> None:
+def _watch(
+    go: Callable[[Observer], SimulationResult], events: Sequence[Event], as_json: bool, notes: Sequence[str] = ()
+) -> None:
     """Runs a campaign, shows its progress, and exits with the status of its outcome. `events` are its earlier ones.
 
-    SIGTERM gives the campaign back to the journal, as Ctrl-C does.
+    `notes` are shown as the pre-flight findings are. SIGTERM gives the campaign back to the journal, as Ctrl-C does.
     """
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -211,7 +216,7 @@ def _watch(go: Callable[[Observer], SimulationResult], events: Sequence[Event], 
             print_json(_summary(result))
         else:
             console = plain_console()
-            with StageReport(console) as report:
+            with StageReport(console, notes) as report:
                 if events:
                     report.resume(Campaign.replay(events))
                 result = go(report)

@@ -20,7 +20,7 @@ EXTRAS = {
     "sql": ("SQLAlchemy", "psycopg"),
     "thingpark": ("httpx", "starlette"),
     "chirpstack": ("chirpstack-api", "grpcio", "protobuf", "aiomqtt"),
-    "image": ("bincopy", "imgtool", "detools"),
+    "image": ("imgtool", "detools"),
     "dask": ("distributed",),
     "cli": ("click", "rich"),
     "report": ("matplotlib", "Jinja2"),

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import click
 
 from fuota_fec.checks import integer, shown
+from fuota_fec.cli.image_options import image_options, read_given
 from fuota_fec.cli.options import NamedOptions
 from fuota_fec.cli.output import check_output, dialect_option, json_option, print_json, write_whole
 from fuota_fec.codec.block import FragmentedBlock, prepare
 from fuota_fec.codec.decoder import Decoder
 from fuota_fec.errors import ParameterError, UndecodableError, WireError
-from fuota_fec.image import Format, ImageSource, load_image, parse_image
 from fuota_fec.wire import fragmentation
 from fuota_fec.wire.commands import Command
 from fuota_fec.wire.dialects import DIALECTS
@@ -34,14 +34,7 @@ C = TypeVar("C", bound=Command)
 @click.option("--rows", help="Row numbers of the coded fragments, such as 1,5,9. Default: 1, 2, 3 …")
 @click.option("--frag-index", type=int, default=0, show_default=True, help="Fragmentation session, 0 to 3.")
 @click.option("--descriptor", default="00000000", show_default=True, help="Descriptor, 4 bytes in hexadecimal.")
-@click.option(
-    "--format",
-    "image_format",
-    type=click.Choice(["auto", "binary", "hex", "srec"]),
-    default="auto",
-    show_default=True,
-    help="Format of IMAGE.",
-)
+@image_options
 @dialect_option
 @json_option
 def encode_command(
@@ -53,9 +46,9 @@ def encode_command(
     rows: str | None,
     frag_index: int,
     descriptor: str,
-    image_format: Format,
     dialect: str,
     as_json: bool,
+    **given: Any,
 ) -> None:
     """Fragment IMAGE and add coded fragments; "-" reads it from standard input.
 
@@ -67,10 +60,8 @@ def encode_command(
         raise click.UsageError(f"--code-rate and {other} both set the number of coded fragments: give one of them")
     if n_coded is None and code_rate is None and rows is None:
         code_rate = "5/6"
-    source = ImageSource(path=image, format=image_format)
-    data = parse_image(sys.stdin.buffer.read(), source) if image == "-" else load_image(source)
     block = prepare(
-        data,
+        read_given(image, given).data,
         frag_size,
         n_coded=n_coded or 0,
         code_rate=code_rate,

@@ -11,6 +11,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from fuota_fec.cli.image_options import image_options, read_given
 from fuota_fec.cli.losses import read_loss
 from fuota_fec.cli.options import NamedOptions
 from fuota_fec.cli.output import check_output, dialect_option, json_option, print_json, rows_choice, write_whole
@@ -18,7 +19,6 @@ from fuota_fec.cli.profiles import find_profile, profiles_option, read_profiles
 from fuota_fec.cli.progress import LateProgress
 from fuota_fec.devices.profiles import LateUncoded
 from fuota_fec.errors import ParameterError
-from fuota_fec.image import ImageSource, load_image
 from fuota_fec.planning.fragment_size import TransmissionPlan, plan_transmission
 from fuota_fec.planning.losses import with_more
 from fuota_fec.planning.redundancy import RedundancyPlan, plan_redundancy
@@ -33,7 +33,8 @@ _ROWS_SHOWN = 40
 
 
 @click.command("plan", cls=NamedOptions)
-@click.argument("image", type=click.Path(dir_okay=False), required=False)
+@click.argument("image", type=click.Path(dir_okay=False, allow_dash=True), required=False)
+@image_options
 @click.option("--image-len", type=int, help="Length of the image in bytes, instead of IMAGE.")
 @click.option("-M", "--n-frags", type=int, help="Number of uncoded fragments, instead of IMAGE.")
 @click.option("--loss", type=float, help="Share of the fragments that a device loses, such as 0.05.")
@@ -180,7 +181,7 @@ def _image_len(given: dict[str, Any]) -> int | None:
                 raise click.UsageError(f"{option} goes with IMAGE or --image-len, not with --n-frags")
         return None
     if given["image"] is not None:
-        return len(load_image(ImageSource(path=given["image"])))
+        return len(read_given(given["image"], given).data)
     return int(given["image_len"])
 
 

@@ -9,7 +9,7 @@ from fuota_fec.campaign.config import CampaignConfig
 from fuota_fec.checks import shown
 from fuota_fec.config_files import from_table, read_table
 from fuota_fec.errors import ParameterError
-from fuota_fec.image import ImageSource, load_image
+from fuota_fec.image import FirmwareImage, ImageSource, read_image
 from fuota_fec.simulation import Simulation
 
 REQUIRED = ("campaign", "image", "simulation")
@@ -23,8 +23,12 @@ class RunFile:
     """A campaign, its image, and the simulated fleet to run it over."""
 
     config: CampaignConfig
-    image: bytes
+    firmware: FirmwareImage
     simulation: Simulation
+
+    @property
+    def image(self) -> bytes:
+        return self.firmware.data
 
 
 def read_run_file(path: str) -> RunFile:
@@ -71,4 +75,4 @@ def read_run_file(path: str) -> RunFile:
         problems += str(error).splitlines()
     if problems or simulation is None or source is None or config is None:
         raise ParameterError("\n".join(f"{path}: {problem.removeprefix(f'{path}: ')}" for problem in problems))
-    return RunFile(config=config, image=load_image(source, folder), simulation=simulation)
+    return RunFile(config=config, firmware=read_image(source, folder), simulation=simulation)

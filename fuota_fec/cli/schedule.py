@@ -15,6 +15,7 @@ from rich.table import Table
 from fuota_fec.campaign.config import FRAG_REDUNDANCY_MAX
 from fuota_fec.checks import counted, shown
 from fuota_fec.cli.console import plain_console
+from fuota_fec.cli.image_options import image_len_given, image_options
 from fuota_fec.cli.options import NamedOptions, Number
 from fuota_fec.cli.output import json_option, print_json
 from fuota_fec.cli.profiles import find_profile, profiles_option, read_profiles
@@ -41,7 +42,8 @@ _OBJECTIVES: dict[Objective, str] = {"duration": "least time", "air_time": "leas
 
 
 @click.command("schedule", cls=NamedOptions)
-@click.argument("image_len", type=click.IntRange(min=1))
+@click.argument("image", metavar="IMAGE_LEN|IMAGE")
+@image_options
 @click.option(
     "--devices-per-dr",
     required=True,
@@ -167,7 +169,7 @@ _OBJECTIVES: dict[Objective, str] = {"duration": "least time", "air_time": "leas
 @click.option("--all", "everything", is_flag=True, help="Show all groupings.")
 @json_option
 def schedule_command(
-    image_len: int,
+    image: str,
     devices_per_dr: str,
     region_name: str,
     frequency_hz: int | None,
@@ -201,8 +203,9 @@ def schedule_command(
     until_time_out: bool,
     everything: bool,
     as_json: bool,
+    **given: Any,
 ) -> None:
-    """Compare time, air time and energy of an image of IMAGE_LEN bytes, by data rate and grouping.
+    """Compare time, air time and energy of IMAGE_LEN bytes, or of the file IMAGE, by data rate and grouping.
 
     A device hears its fastest data rate and all slower ones; a group is sent at the data rate of its slowest device.
     Fewer groups take less air time; with more groups, fast devices listen for a shorter time. Losses are not
@@ -210,6 +213,7 @@ def schedule_command(
     """
     if n_coded is not None and code_rate is not None:
         raise click.UsageError("--code-rate and --n-coded both set the number of coded fragments: give one of them")
+    image_len = image_len_given(image, given)
     known = read_profiles(profiles_file)
     limits = [find_profile(name, known) for name in profile_names]
     sending = Sending(

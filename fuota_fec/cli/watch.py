@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from types import TracebackType
@@ -61,7 +61,9 @@ class JsonReport:
 class StageReport:
     """Prints a line at the end of each stage, and a progress bar on a terminal."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, notes: Sequence[str] = ()) -> None:
+        self._notes = notes
+        """Lines for the start of a new campaign, with the findings."""
         self._stage_started = 0.0
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
@@ -100,8 +102,8 @@ class StageReport:
                 f"campaign {config.id}: {event.image_len} bytes to {counted(len(config.devices), 'device')} "
                 f"in {n_groups} group{'s' if n_groups > 1 else ''}, threshold {config.success_threshold:g} %"
             )
-            for finding in campaign.findings:
-                self._print(f"  {finding}")
+            for line in (*self._notes, *campaign.findings):
+                self._print(f"  {line}")
         elif isinstance(event, StageStarted):
             self._stage_started = event.at
             sending = event.stage == "DlFragment"

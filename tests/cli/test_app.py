@@ -19,7 +19,6 @@ from fuota_fec.cli.app import COMMANDS, app
 Fuota = Callable[..., Result]
 Process = Callable[..., subprocess.CompletedProcess[str]]
 
-HEX_FILE = ":0400000001020304F2\n:00000001FF\n"
 EXAMPLE = Path(__file__).parents[2] / "examples" / "firmware.toml"
 
 
@@ -152,15 +151,6 @@ def test_missing_packages_of_campaigns_are_named(process: Process, package: str,
     assert done.returncode == 2
     assert "fuota-fec[campaign]" in done.stderr
     assert len(done.stderr.splitlines()) == 1
-
-
-def test_missing_packages_of_images_are_named(process: Process, tmp_path: Path):
-    (tmp_path / "firmware.hex").write_text(HEX_FILE)
-    done = process("encode", "firmware.hex", "-o", "out.txt", missing="bincopy", cwd=tmp_path)
-    assert done.returncode == 2
-    assert "firmware.hex" in done.stderr
-    assert "fuota-fec[image]" in done.stderr
-    assert not (tmp_path / "out.txt").exists()
 
 
 def test_a_missing_package_of_the_example_image_is_named(process: Process):

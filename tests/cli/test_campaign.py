@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import Result
+from image_files import as_hex
 
 from fuota_fec.fleet.device import VirtualDevice
 
@@ -55,6 +56,24 @@ def stages_passed(text: str) -> list[str]:
 
 
 # ---- a campaign that succeeds ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]])
+def test_run_says_once_what_was_read_and_warns_of_filler(
+    fuota: Fuota, campaign_file: CampaignFile, firmware_bytes: Callable[[int], bytes], options: list[str]
+):
+    path = campaign_file(image="stop = 0x2000\nfill = 0")
+    memory = {0x1000: firmware_bytes(500), 0x1400: firmware_bytes(200), 0x3000: b"elsewhere"}
+    (path.parent / "firmware.bin").write_text(as_hex(memory))
+    result = fuota("campaign", "run", path, *options)
+    assert result.exit_code == 0, result.output
+    assert result.stderr.splitlines() == [
+        "warning: image firmware.bin: 524 of 1224 bytes (43%) are filler 0x00: no data between 0x11f3 and 0x1400"
+    ]
+    said = (
+        "info: image firmware.bin: Intel HEX, 1224 bytes from 0x1000 to 0x14c7 in 2 segments, 524 bytes of filler 0x00"
+    )
+    assert result.stdout.count(said) == (0 if options else 1)
 
 
 def test_run_prints_stages_then_a_device_table_then_the_outcome(fuota: Fuota, campaign_file: CampaignFile):

@@ -14,6 +14,11 @@ def test_a_console_prints_names_as_they_are(capsys: pytest.CaptureFixture[str], 
     assert capsys.readouterr().out == f"{name}\n"
 
 
+def test_a_console_may_be_that_of_standard_error(capsys: pytest.CaptureFixture[str]):
+    plain_console(stderr=True).print("name")
+    assert capsys.readouterr() == ("", "name\n")
+
+
 def test_a_row_in_a_pipe_is_one_line(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("COLUMNS", "20")
     table = Table("device", "reason", box=None)

@@ -98,7 +98,7 @@ def test_a_kernel_can_be_forced(process: Process, name: str):
     assert json.loads(done.stdout)["kernel"] == name
 
 
-@pytest.mark.parametrize("args", [["doctor"], ["encode", __file__, "-o", "-"]])
+@pytest.mark.parametrize("args", [["doctor"], ["encode", __file__, "--format", "binary", "-o", "-"]])
 def test_an_unknown_kernel_is_refused(process: Process, args: list[str]):
     done = process(*args, env={"FUOTA_FEC_KERNEL": "abacus"})
     assert (done.returncode, done.stdout) == (2, "")

@@ -448,7 +448,7 @@ def test_an_image_on_standard_output_is_nothing_but_the_image(fuota: Fuota, imag
         (["--descriptor", "0011223344"], ["descriptor", "'0011223344'", "8 hexadecimal digits"]),
         (["--descriptor", "wxyz"], ["descriptor", "'wxyz'", "8 hexadecimal digits"]),
         (["--dialect", "3.0.0"], ["dialect", "3.0.0", "1.0.0", "2.0.0"]),
-        (["--format", "elf"], ["format", "'elf'", "binary", "srec"]),
+        (["--format", "exe"], ["format", "'exe'", "binary", "srec"]),
     ],
 )
 def test_wrong_options_of_encode(fuota: Fuota, image: Path, options: list[str], expected: list[str]):

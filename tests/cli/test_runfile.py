@@ -182,7 +182,7 @@ def test_missing_tables_are_named(campaign_file: CampaignFile, kept: list[str]):
         ({"replace": ("success_threshold = 90", "success_threshold = 0")}, ["success_threshold", "0", "1 to 100"]),
         ({"replace": ("max_duration = 86400", "max_duration = nan")}, ["max_duration", "nan"]),
         ({"replace": ("max_duration = 86400", "")}, ["max_duration", "missing"]),
-        ({"image": "format = 'elf'"}, ["format", "'elf'"]),
+        ({"image": "format = 'exe'"}, ["format", "'exe'"]),
         ({"image": "name = 'X'"}, ["package", "name"]),
         ({"replace": ('"firmware.bin"', "3")}, ["path", "3", "str"]),
         ({"replace": ('path = "firmware.bin"', "")}, ["path", "package"]),

@@ -61,6 +61,13 @@ def test_stage_report_prints_the_plan_each_stage_and_the_outcome(events: list[Ev
     assert lines[-1].endswith("campaign SUCCEEDED")
 
 
+def test_stage_report_prints_notes_with_the_findings_of_a_new_campaign(events: list[Event]) -> None:
+    file = StringIO()
+    lines = printed(StageReport(Console(file=file, width=200), ["info: image a.hex"]), events, file)
+    assert lines[1] == "  info: image a.hex"
+    assert lines.count("  info: image a.hex") == 1
+
+
 def test_stage_report_of_a_resumed_campaign_prints_where_it_is(events: list[Event]) -> None:
     file = StringIO()
     report = StageReport(Console(file=file, width=200))

@@ -1,0 +1,57 @@
+"""Files of a bounded size; pipes, devices and directories are refused without waiting for them."""
+
+from __future__ import annotations
+
+import io
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from fuota_fec.errors import ParameterError
+from fuota_fec.image.files import LARGEST_FILE, read_file, read_stream
+
+
+def test_a_file_is_read_whole(tmp_path: Path):
+    (tmp_path / "a").write_bytes(bytes(100_000))
+    (tmp_path / "link").symlink_to("a")
+    assert read_file(tmp_path / "a", "x") == read_file(tmp_path / "link", "x") == bytes(100_000)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("pipe", "it is a pipe, expected a regular file"),
+        ("folder", "it is a directory, expected a regular file"),
+        ("/dev/zero", "it is a device, expected a regular file"),
+        ("nothing", "No such file or directory"),
+        ("a\0b", "embedded null"),
+        ("locked", "Permission denied"),
+        ("socket", "No such device or address"),
+    ],
+)
+def test_anything_else_is_refused_at_once(tmp_path: Path, name: str, expected: str):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "locked").write_bytes(b"x")
+    (tmp_path / "locked").chmod(0)
+    if name == "locked" and os.access(tmp_path / "locked", os.R_OK):
+        pytest.skip("this user may read any file")
+    with socket.socket(socket.AF_UNIX) as other:
+        if name == "socket":
+            os.chdir(tmp_path)
+            other.bind("socket")
+        with pytest.raises(ParameterError, match=f"image x: cannot be read: .*{expected}"):
+            read_file(tmp_path / name, "image x")
+
+
+def test_a_file_beyond_the_largest_is_refused_without_reading_it(tmp_path: Path):
+    with (tmp_path / "large").open("wb") as file:
+        file.truncate(LARGEST_FILE + 1)
+    with pytest.raises(ParameterError, match=f"image x: more than {LARGEST_FILE} bytes, expected at most"):
+        read_file(tmp_path / "large", "image x")
+
+
+def test_a_stream_is_read_up_to_the_largest():
+    assert read_stream(io.BytesIO(b"abc"), "x") == b"abc"
