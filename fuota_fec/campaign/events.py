@@ -107,9 +107,10 @@ class Wait:
 class StageStarted(Event):
     """A stage begins. `sessions` are the fixed multicast sessions by group, in a session stage; `round` is the number
     of the round, and `coded` the number of its coded fragments by group, if it begins with the stage. `wait` is the
-    time that the stage waits for, if it does; `answers` is the latest time of the answers to its questions."""
+    time that the stage waits for, if it does; `answers` is the latest time of the answers to its questions. The stage
+    may last `overtime` s beyond the maximum duration."""
 
-    VERSION: ClassVar[int] = 4
+    VERSION: ClassVar[int] = 5
 
     stage: str
     n_devices: int
@@ -118,6 +119,7 @@ class StageStarted(Event):
     coded: dict[str, int] = field(default_factory=dict)
     wait: Wait | None = None
     answers: Wait | None = None
+    overtime: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

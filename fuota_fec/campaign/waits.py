@@ -56,9 +56,9 @@ class Tries:
         return begins + n_left * one
 
 
-def limit(state: CampaignState, ends_at: float | None, *, bounded: bool) -> float:
-    """Unix time of the latest end of a stage that ends at `ends_at`, and is `bounded` by the maximum duration."""
-    return min(math.inf if ends_at is None else ends_at, state.deadline if bounded else math.inf)
+def limit(*ends: float | None) -> float:
+    """Earliest of several Unix times, None for none; infinity without any."""
+    return min((end for end in ends if end is not None), default=math.inf)
 
 
 def answers(latest: float, n_devices: int, limit: float) -> Wait | None:
