@@ -69,3 +69,17 @@ def answers(latest: float, n_devices: int, limit: float) -> Wait | None:
 def late_answers(until: float) -> Wait:
     """Wait of a stage that closes."""
     return Wait(until=until, why="late answers")
+
+
+def held_up(suspended: str) -> Wait:
+    """Wait of a campaign that an error keeps from running, or that is paused if there is none: for its cause to end."""
+    return Wait(until=None, why=f"suspended: {suspended}" if suspended else "paused")
+
+
+def in_turn(first: Wait | None, then: Wait | None) -> Wait | None:
+    """Wait for a time, and for the answers or reports after it."""
+    if first is None or then is None:
+        return first or then
+    if first.until is None or then.until is None or then.until <= first.until:
+        return first
+    return then if first.why == then.why else Wait(until=then.until, why=f"{first.why}, then {then.why}")
