@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from fuota_fec.campaign.plan import GroupPlan
+from fuota_fec.planning.top_up import n_uncoded
 
 
 @dataclass(slots=True)
@@ -28,6 +29,10 @@ class GroupState:
     n_frames: int
     """Number of frames after which the present round is over."""
     round: int = 1
+    begun_at: int = 0
+    """Number of frames requested before the present round, if it is a further one with coded fragments."""
+    n_before: int = 0
+    """Number of those that are of the sequence of the plan; the others are uncoded ones of further rounds."""
     n_requested: int = 0
     """Number of frames requested so far: in the present round if rounds repeat the uncoded fragments, else in all."""
     unsent: tuple[Frame, ...] = ()
@@ -57,14 +62,38 @@ class GroupState:
     @property
     def rows_left(self) -> int:
         """Number of coded fragments that no round so far includes."""
-        return self.plan.n_sequence - self.n_frames
+        return self.plan.n_sequence - self._n_of_sequence(self.n_frames)
 
-    def begin_round(self, round_no: int, n_coded: int) -> None:
-        """Adds coded fragments; a group without them begins its uncoded ones again."""
+    def frag_nb(self, idx: int) -> int:
+        """N of the fragment that is sent as frame `idx` (from 0) of the present round, or of those so far if that has
+        coded fragments: the next one of the sequence, or an uncoded one of a further round."""
+        plan, place, nth = self.plan.row_plan, idx - self.begun_at, self._n_uncoded(idx)
+        if self._n_uncoded(idx + 1) == nth:
+            return self.plan.frag_nb(self._n_of_sequence(idx))
+        in_head, n_earlier = place < plan.n_head, self.begun_at - self.n_before
+        taken = range(n_earlier, n_earlier + plan.n_head) if in_head else (n_earlier + nth,)
+        return sorted(plan.uncoded[n % len(plan.uncoded)] for n in taken)[place if in_head else 0]
+
+    def _n_uncoded(self, n_frames: int) -> int:
+        """Number of uncoded fragments among the frames from the begin of the present further round up to `n_frames`."""
+        if self.round == 1:
+            return 0
+        return n_uncoded(n_frames - self.begun_at, self.plan.row_plan.n_head, self.plan.row_plan.uncoded_every)
+
+    def _n_of_sequence(self, n_frames: int) -> int:
+        """Number of fragments of the sequence among the first `n_frames`."""
+        return self.n_before + n_frames - self.begun_at - self._n_uncoded(n_frames)
+
+    def begin_round(self, round_no: int, n_frames: int) -> None:
+        """Adds frames of a further round; a group without coded fragments begins its uncoded ones again."""
         if self.barred:
             return
-        if n_coded:
-            self.round, self.n_frames = round_no, self.n_frames + min(n_coded, self.rows_left)
+        if n_frames:
+            n_open = self.n_frames - self.n_requested
+            self.n_before, self.begun_at = self._n_of_sequence(self.n_requested), self.n_requested
+            self.round = round_no
+            most = self.plan.further(self.plan.n_sequence - self.n_before)
+            self.n_frames = self.n_requested + min(n_open + n_frames, most)
         elif not self.plan.fec and round_no <= self.plan.rounds:
             self.round, self.n_requested, self.n_frames, self.unsent = round_no, 0, self.plan.n_frags, ()
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
+from campaign_driver import make_config, make_group
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fuota_fec.campaign.group_state import GroupState
+from fuota_fec.campaign.plan import make_plan
 
 
 def group_state(d: Any) -> GroupState:
@@ -52,3 +57,55 @@ def test_the_remaining_time_falls_by_the_spacing_with_each_frame(drive) -> None:
     before = group.remaining_time()
     group.n_requested += 1
     assert before - group.remaining_time() == pytest.approx(group.plan.time.spacing)
+
+
+# ---- uncoded fragments in further rounds -----------------------------------------------------------------
+
+
+@given(st.data(), st.sampled_from(["generic", "lbm", "mixed"]), st.sampled_from([20, 22, 45, 100]))
+def test_rounds_begin_with_uncoded_fragments_and_use_every_row_once(data, stacks, n_frags) -> None:
+    """Whatever the sizes of the rounds, and wherever they end early. 22 fragments need no uncoded ones."""
+    names = ["generic", "lbm"] if stacks == "mixed" else [stacks, stacks]
+    groups = (make_group(dialect="2.0.0", mc_version="2.0.0"),)
+    config = make_config(2, redundancy="adaptive", frag_redundancy_max=60, fsize=2, groups=groups, kind="binary")
+    devices = tuple(replace(d, profile=name) for d, name in zip(config.devices, names, strict=True))
+    plan = make_plan(replace(config, devices=devices), 2 * n_frags).groups["meters"]
+    group = GroupState(plan=plan, next_f_cnt=0, n_frames=plan.n_frames)
+    head, sent, round_no = plan.row_plan.n_head, [], 1
+    while True:
+        begun, n_frames = group.n_requested, group.n_frames
+        ends = data.draw(st.integers(max(begun, n_frags), n_frames)) if round_no > 1 else n_frames
+        numbers = [group.frag_nb(idx) for idx in range(begun, ends)]
+        if round_no > 1:
+            first = numbers[:head]
+            assert first == sorted(first)
+            assert all(number <= n_frags for number in first)
+            assert not head or any(number > n_frags for number in numbers[head : head + 1]) or len(numbers) <= head
+        sent += numbers
+        group.n_requested = ends
+        group.end_round()
+        if not group.rows_left or round_no > 40:
+            break
+        round_no += 1
+        n_coded = data.draw(st.integers(1, 25))
+        planned = plan.further(min(n_coded, group.rows_left))
+        group.begin_round(round_no, plan.further(n_coded))
+        assert group.n_frames - group.n_requested == planned
+    coded = [number for number in sent if number > n_frags]
+    assert coded == [n_frags + row for row in plan.rows[: len(coded)]]
+    assert sent[:n_frags] == list(range(1, n_frags + 1))
+
+
+@pytest.mark.parametrize("n_frags", [20, 22, 100])
+@pytest.mark.parametrize("stack", ["generic", "lbm"])
+def test_whole_rounds_have_no_more_frames_than_planned(n_frags, stack) -> None:
+    groups = (make_group(dialect="2.0.0", mc_version="2.0.0"),)
+    settings = {"redundancy": "adaptive", "frag_redundancy_max": 60, "fsize": 2, "kind": "binary"}
+    config = make_config(2, groups=groups, each={"profile": stack}, **settings)
+    plan = make_plan(config, 2 * n_frags).groups["meters"]
+    group = GroupState(plan=plan, next_f_cnt=0, n_frames=plan.n_frames, n_requested=plan.n_frames)
+    for round_no in range(2, 100):
+        group.begin_round(round_no, plan.further(plan.row_plan.n_least))
+        group.n_requested = group.n_frames
+    assert group.rows_left == 0
+    assert group.n_frames <= plan.n_planned - plan.n_status

@@ -202,7 +202,7 @@ class GroupTransmission:
     def _request(self, now: float) -> Requested:
         state, frag_nb = self.state, None
         if self.command is None:
-            frag_nb = self.again[0].frag_nb if self._sends_again else self.plan.frag_nb(self.n_begun)
+            frag_nb = self.again[0].frag_nb if self._sends_again else self.group.frag_nb(self.n_begun)
         payload = state.blocks[self.name].frame(frag_nb or 0) if self.command is None else self.command
         return Requested(
             at=now,
