@@ -10,14 +10,16 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
-from itertools import count
+from itertools import count, islice
 from typing import Any, Literal, TypeVar
 
 from fuota_fec.campaign.campaign import STOPPED, Campaign
 from fuota_fec.campaign.config import CampaignConfig
-from fuota_fec.campaign.messages import Configured, Event, Suspended
+from fuota_fec.campaign.messages import Configured, Event, Suspended, Wait
 from fuota_fec.campaign.retry import retry_config
+from fuota_fec.campaign.stated_waits import stated_wait
 from fuota_fec.campaign.status import CampaignStatus
+from fuota_fec.campaign.waits import held_up
 from fuota_fec.errors import CampaignError, EventError, ParameterError
 from fuota_fec.journal import chain
 from fuota_fec.journal.base import RUNNING, CampaignRecord, Journal, Verb, unknown_campaign_error
@@ -31,6 +33,8 @@ Progress = Callable[[float, float], None]
 
 PROGRESS_EVERY = 1024
 """Events between two calls of a Progress."""
+PORTION = 64
+"""Events of the first portion that is read backwards; each further one is twice as long."""
 
 
 # ---- list and show ---------------------------------------------------------------------------------------
@@ -50,6 +54,28 @@ def suspension(journal: Journal, record: CampaignRecord) -> str:
     except EventError as error:
         return str(error)
     return last.reason if isinstance(last, Suspended) else ""
+
+
+def last_wait(journal: Journal, record: CampaignRecord) -> Wait | None:
+    """Wait of a campaign as its latest events state it, without a replay; None if it waits for nothing that was stated.
+
+    `show_campaign` knows it more exactly: from the tries that are left.
+    """
+    if record.status != RUNNING:
+        return None
+    try:
+        return stated_wait(_newest_first(journal, record))
+    except EventError as error:
+        return held_up(str(error))
+
+
+def _newest_first(journal: Journal, record: CampaignRecord) -> Iterator[Event]:
+    """Events of a campaign up to those of its record, the last one first, read in portions."""
+    stop, size = record.n_events, PORTION
+    while stop:
+        start = max(0, stop - size)
+        yield from reversed(list(islice(journal.events(record.id, start), stop - start)))
+        stop, size = start, 2 * size
 
 
 def find_campaign(journal: Journal, campaign: str) -> CampaignRecord:

@@ -55,6 +55,29 @@ def journal() -> MemoryJournal:
 # ---- list and show ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("n_heard", [0, 1, 2, operations.PORTION, 10 * operations.PORTION])
+def test_the_wait_of_a_running_campaign_is_that_of_its_status(journal: Journal, n_heard: int) -> None:
+    """However many events came since it began. A campaign that is finished waits for nothing."""
+    noise = [m.PeriodMeasured(at=T0 + i, dev_eui=f"{1:016x}", period=100.0) for i in range(n_heard)]
+    journal.append("c", operations.find_campaign(journal, "c").n_events, noise)
+    running, finished = operations.list_campaigns(journal)
+    wait = operations.last_wait(journal, running)
+    assert wait is not None
+    assert wait.why == "answers of 2 devices"
+    if not n_heard:
+        assert wait == operations.show_campaign(journal, "c").status.wait
+    assert operations.last_wait(journal, finished) is None
+
+
+def test_events_that_cannot_be_read_hold_up_a_campaign(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(campaign: str, start: int = 0) -> Any:
+        raise EventError("event 3 is another one", campaign=campaign, number=3)
+
+    [running, _] = operations.list_campaigns(journal)
+    monkeypatch.setattr(journal, "events", broken)
+    assert operations.last_wait(journal, running) == m.Wait(until=None, why="suspended: event 3 is another one")
+
+
 def test_list_campaigns_leaves_out_archived_ones(journal: Journal) -> None:
     assert [record.id for record in operations.list_campaigns(journal)] == ["c", "d"]
     operations.archive_campaign(journal, "d")

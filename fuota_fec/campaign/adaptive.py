@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 
-from fuota_fec.campaign.plan import whole_blocks
 from fuota_fec.campaign.row_plan import UNKNOWN_LOSS
 from fuota_fec.campaign.state import CampaignState, Data, DeviceState
 
@@ -57,7 +56,8 @@ def n_complete_needed(state: CampaignState, successes: int) -> int:
 
 
 def coded_of_round(state: CampaignState, successes: int) -> dict[str, int]:
-    """Number of coded fragments of a further round, by group, after a number of successes; empty: no round helps."""
+    """Number of frames of a further round, by group, after a number of successes; empty: no round helps. Where coded
+    fragments alone complete no device, uncoded ones are among them."""
     left = rows_left(state)
     devices = [device for device in state.devices.values() if device.group.name in left and lacks(device)]
     n_missing = state.plan.n_needed - successes
@@ -72,10 +72,10 @@ def coded_of_round(state: CampaignState, successes: int) -> dict[str, int]:
     for n_coded, _, group in quickest[:n_missing]:
         plan = state.groups[group].plan
         n_least = plan.row_plan.n_least
-        n = max(whole_blocks(n_coded, plan.row_plan), n_least)
+        n = max(n_coded, n_least)
         if n <= most.setdefault(group, n + n_least if plan.reads_surplus else left[group] + n):
             wanted[group] = n
-    return {name: min(n, left[name]) for name, n in wanted.items()}
+    return {name: state.groups[name].plan.further(min(n, left[name])) for name, n in wanted.items()}
 
 
 def coded_needed(needed: int | None, loss: float | None, usual: float) -> int:

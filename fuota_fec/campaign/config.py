@@ -111,7 +111,8 @@ class CampaignConfig:
     success_threshold: float = field(metadata=between(1, 100))
     """Percentage of the campaign's devices that must succeed at every stage, 1 … 100."""
     max_duration: float = field(metadata=between(1, 1e9))
-    """Longest time from the start to the end of the transfer, s; running stages end when it is over."""
+    """Longest time from the start to the end of the transfer, s. Running stages end when it is over, but for
+    those that show what the devices have."""
     uplink_period: float = field(metadata=between(1, 1e7))
     """Default uplink period of a device, s."""
     groups: tuple[Group, ...]

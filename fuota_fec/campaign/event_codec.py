@@ -26,6 +26,7 @@ UPGRADES: Mapping[tuple[str, int], Callable[[dict[str, Any]], dict[str, Any]]] =
     ("StageStarted", 1): dict,
     ("StageStarted", 2): dict,
     ("StageStarted", 3): dict,
+    ("StageStarted", 4): dict,
     ("SummaryOverdue", 1): dict,
     ("Answered", 1): dict,
     ("DeviceHeard", 1): dict,

@@ -28,11 +28,13 @@ class RowPlan:
     n_first: int = 0
     """Number of coded fragments of the first round."""
     n_least: int = 0
-    """Least number of fragments of a further round (adaptive redundancy); 0: no further round."""
+    """Least number of coded fragments of a further round (adaptive redundancy); 0: no further round."""
+    n_head: int = 0
+    """Number of uncoded fragments with which each further round begins, in ascending order."""
     uncoded_every: int = 0
-    """In further rounds an uncoded fragment goes before each of so many coded ones; 0: coded ones alone."""
+    """Number of coded fragments of a further round after which another uncoded one follows; 0: never."""
     uncoded: tuple[int, ...] = ()
-    """Numbers of these uncoded fragments, in the order of sending."""
+    """Numbers of the uncoded fragments of further rounds, in the order of sending, again and again."""
     frag_size: int = 0
     """Bytes of a fragment, if chosen for the number of fragments; 0: the largest that fits."""
 
@@ -107,9 +109,10 @@ class Wait:
 class StageStarted(Event):
     """A stage begins. `sessions` are the fixed multicast sessions by group, in a session stage; `round` is the number
     of the round, and `coded` the number of its coded fragments by group, if it begins with the stage. `wait` is the
-    time that the stage waits for, if it does; `answers` is the latest time of the answers to its questions."""
+    time that the stage waits for, if it does; `answers` is the latest time of the answers to its questions. The stage
+    may last `overtime` s beyond the maximum duration."""
 
-    VERSION: ClassVar[int] = 4
+    VERSION: ClassVar[int] = 5
 
     stage: str
     n_devices: int
@@ -118,6 +121,7 @@ class StageStarted(Event):
     coded: dict[str, int] = field(default_factory=dict)
     wait: Wait | None = None
     answers: Wait | None = None
+    overtime: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

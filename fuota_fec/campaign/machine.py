@@ -301,6 +301,7 @@ class Machine:
         state = self.state
         state.stage_idx = state.stage_names.index(event.stage)
         state.stage_started, state.wait, state.lost_before = event.at, event.wait, state.lost
+        state.overtime = event.overtime
         stage = self._stage
         if event.sessions is not None:
             state.sessions.update(event.sessions)
@@ -311,7 +312,7 @@ class Machine:
             for name in state.lacking_groups():
                 state.groups[name].begin_round(event.round, event.coded.get(name, 0))
         if stage.bounded:
-            state.timers.set(DURATION, state.deadline)
+            state.timers.set(DURATION, state.stage_deadline)
         else:
             state.timers.clear(DURATION)
         self.main = _EXCHANGES[stage.exchange](state, self.queue, stage, event.at)
@@ -382,7 +383,7 @@ class Machine:
         # Uplinks may have waited since the last event: a take-over loses no time.
         self.state.resumed_at, self.state.waited_since = event.at, min(self.before_at, event.at - event.lost)
         if event.lost and self.state.timers.due(DURATION) < math.inf:
-            self.state.timers.set(DURATION, self.state.deadline)
+            self.state.timers.set(DURATION, self.state.stage_deadline)
         if self.main is not None:
             self.main.restart(event)
         self.clean_up.restart(event)

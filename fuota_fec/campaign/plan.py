@@ -18,7 +18,7 @@ from fuota_fec.devices.limits import oldest_revision
 from fuota_fec.devices.profiles import DeviceProfile
 from fuota_fec.errors import ParameterError
 from fuota_fec.planning.schedule import answer_spread, block_ack_delay, fragment_size, session_need, session_time_out
-from fuota_fec.planning.top_up import all_even
+from fuota_fec.planning.top_up import all_even, round_frames
 from fuota_fec.radio.airtime import TransmissionTime, frame_time, ping_spacing, transmission_time
 from fuota_fec.radio.regions import region
 from fuota_fec.wire.limits import DATA_FRAGMENT_HEADER_LEN, MAX_FRAG_NB
@@ -103,13 +103,13 @@ class GroupPlan:
 
     @property
     def n_sequence(self) -> int:
-        """Number of frames in sequence: M, all rows, and the uncoded fragments among those of further rounds."""
-        return self.n_frames + top_up(len(self.rows) - self.row_plan.n_first, self.row_plan)
+        """Number of fragments in sequence: M, and all rows."""
+        return self.n_frags + len(self.rows)
 
     @property
     def n_planned(self) -> int:
         """Multicast frames in total, at most."""
-        n_coded = self.n_sequence - self.n_frags if self.adaptive else len(self.sent_rows)
+        n_coded = self.row_plan.n_first + (most_frames(self.row_plan) if self.adaptive else 0)
         return self.rounds * self.n_frags + n_coded + self.n_status
 
     @property
@@ -137,7 +137,7 @@ class GroupPlan:
         status requests, with a margin, s. `n_coded` of the remaining frames are coded ones; those of the first round
         if not given."""
         later = min(1, max(0, self.rounds - round_no))
-        further = max(self.row_plan.n_first, self.row_plan.n_least) if self.adaptive else 0
+        further = self.further(max(self.row_plan.n_first, self.row_plan.n_least)) if self.adaptive else 0
         n_rounds = 1 + bool(further) + later
         if further and self.reads_surplus:
             further = max(further, math.ceil(self.n_frags * USUAL_LOSS))
@@ -154,17 +154,12 @@ class GroupPlan:
         )
 
     def frag_nb(self, idx: int) -> int:
-        """N of the fragment that is sent as frame `idx` (from 0): the uncoded ones, then the rows; in further rounds an
-        uncoded one before each row_plan.uncoded_every of them."""
-        if idx < self.n_frags:
-            return idx + 1
-        nth, every = idx - self.n_frags, self.row_plan.uncoded_every
-        if every and idx >= self.n_frames:
-            n_blocks, place = divmod(idx - self.n_frames, every + 1)
-            if not place:
-                return self.row_plan.uncoded[n_blocks]
-            nth -= n_blocks + 1
-        return self.n_frags + self.rows[nth]
+        """N of a fragment of the sequence: the uncoded ones, then the rows. `idx` is from 0."""
+        return idx + 1 if idx < self.n_frags else self.n_frags + self.rows[idx - self.n_frags]
+
+    def further(self, n_coded: int) -> int:
+        """Number of frames of a further round with so many coded fragments."""
+        return round_frames(n_coded, self.row_plan.n_head, self.row_plan.uncoded_every)
 
     def air_time(self, payload_len: int) -> float:
         """Air time of a frame with so many bytes of payload, s."""
@@ -235,17 +230,10 @@ def make_plan(
     )
 
 
-def top_up(n_coded: int, row_plan: RowPlan) -> int:
-    """Number of frames of further rounds with so many coded fragments, the uncoded ones among them included."""
-    every = row_plan.uncoded_every
-    return n_coded + (-(-n_coded // every) if every else 0)
-
-
-def whole_blocks(n_coded: int, row_plan: RowPlan) -> int:
-    """Number of frames of a further round with so many coded fragments at least. Each round begins with an uncoded one
-    where there are any."""
-    every, frequent = row_plan.uncoded_every, row_plan.n_least > row_plan.uncoded_every
-    return -(-n_coded // every) * (every + 1) if every and frequent else top_up(n_coded, row_plan)
+def most_frames(row_plan: RowPlan) -> int:
+    """Number of frames of all further rounds at most, the uncoded ones among them included."""
+    n_rows, every = len(row_plan.rows) - row_plan.n_first, row_plan.uncoded_every
+    return n_rows + row_plan.n_head * -(-n_rows // row_plan.n_least) + (n_rows // every if every else 0)
 
 
 def _plan_group(
@@ -276,12 +264,12 @@ def _plan_group(
         )
     n_frames, n_coded = n_frags + row_plan.n_first, row_plan.n_first
     if adaptive:
-        n_coded += top_up(len(rows) - n_coded, row_plan)
+        n_coded += most_frames(row_plan)
     rounds = 1 if rows or not sends else config.datafrag_loops_max
     asked_by_multicast = n_devices > config.fsession_status_threshold or not rows
     n_status = rounds if asked_by_multicast and (config.kind == "binary" or adaptive) else 0
     if n_status and adaptive:
-        n_status = (2 + config.msg_retries) * (1 + math.ceil((n_coded - row_plan.n_first) / row_plan.n_least))
+        n_status = (2 + config.msg_retries) * (1 + math.ceil((len(rows) - row_plan.n_first) / row_plan.n_least))
     n_planned = rounds * n_frags + n_coded + n_status
     if first_f_cnt + n_planned > LAST_F_CNT:
         left = LAST_F_CNT - first_f_cnt

@@ -28,6 +28,9 @@ USUAL_LOSS = 0.1
 """Loss for which rows are selected, where none is known."""
 LEAST_PER_UNCODED = 8
 """Least number of coded fragments for each uncoded one, where further rounds need some."""
+HEAD = 4
+"""Uncoded fragments at the begin of a further round, where devices drop later ones: of a device that hears nine frames
+in ten, and nothing before, one in 10 000 misses all."""
 _DIGITS = 4
 """Digits of losses: a share of frames missed below a ten-thousandth changes no plan."""
 _ALL_BUT = 0.999
@@ -65,14 +68,17 @@ def plan_rows(config: CampaignConfig, group: Group, n_frags: int, frag_size: int
         n_coded = min(n_coded_wanted(redundancy, n_frags), config.frag_redundancy_max)
         rows = _leading(config, group, n_frags, n_coded, frag_size)
     if redundancy == ADAPTIVE and rows:
-        every, n_first = _uncoded_every(config, group, n_frags), _n_first(config, group, n_frags, len(rows), frag_size)
-        least = _least(config, group, n_frags)
+        n_first, n_least = _n_first(config, group, n_frags, len(rows), frag_size), _least(config, group, n_frags)
+        n_head, every = _uncoded(config, group, n_frags)
+        n_rows = len(rows) - n_first
+        n_numbers = n_head * -(-n_rows // n_least) + n_rows // every if every else n_head
         return RowPlan(
             rows=rows,
             n_first=n_first,
-            n_least=every + 1 if 0 < every <= max(LEAST_PER_UNCODED, least) else least,
+            n_least=n_least,
+            n_head=n_head,
             uncoded_every=every,
-            uncoded=uncoded_numbers(n_frags, rows[n_first:], every) if every else (),
+            uncoded=uncoded_numbers(n_frags, rows[n_first:], n_head, every, n_numbers) if n_head else (),
         )
     more = _more_rows(rows, n_frags, most) if rows and config.unicast_repair_max else ()
     return RowPlan(rows=(*rows, *more), n_first=len(rows))
@@ -179,21 +185,24 @@ def _n_first(config: CampaignConfig, group: Group, n_frags: int, n_rows: int, fr
     return min(max(math.floor(least), 0), n_rows)
 
 
-def _uncoded_every(config: CampaignConfig, group: Group, n_frags: int) -> int:
-    """Number of coded fragments in a further round for each uncoded one; 0 where coded ones alone complete a device.
+def _uncoded(config: CampaignConfig, group: Group, n_frags: int) -> tuple[int, int]:
+    """Number of uncoded fragments at the begin of each further round, and number of coded ones after which another one
+    follows; zeros where coded ones alone complete a device.
 
     In dialect 2.0.0 every row has an even number of fragments if n_frags is a multiple of 4 or one more: a device that
-    has no uncoded fragment lacks one whatever number of coded ones it hears. A device that drops an uncoded fragment
-    after a later one takes the one that begins a round. None is sent to devices that would end with wrong bytes.
+    has no uncoded fragment lacks one whatever number of coded ones it hears. A device that drops uncoded ones after a
+    coded one takes those that begin a round, if it has heard nothing before: they are several, as it may miss one. None
+    is sent to devices that would end with wrong bytes.
     """
     if not all_even(group.dialect, n_frags):
-        return 0
+        return 0, 0
     stacks = {config.profile_of(device).late_uncoded for device in _devices(config, group)}
     if LateUncoded.CORRUPTS in stacks:
-        return 0
+        return 0, 0
     # Later ones only take time if all devices drop them.
-    rare = -(-n_frags // 2) if stacks == {LateUncoded.DROPPED} else 0
-    return max(LEAST_PER_UNCODED, _least(config, group, n_frags), rare)
+    return min(HEAD, n_frags), 0 if stacks == {LateUncoded.DROPPED} else max(
+        LEAST_PER_UNCODED, _least(config, group, n_frags)
+    )
 
 
 def _least(config: CampaignConfig, group: Group, n_frags: int) -> int:

@@ -8,9 +8,10 @@ from dataclasses import replace
 
 from fuota_fec.campaign.adaptive import lacks
 from fuota_fec.campaign.config import CampaignConfig
+from fuota_fec.campaign.group_state import GroupState
 from fuota_fec.campaign.messages import Session, Wait
 from fuota_fec.campaign.repair import devices_to_repair
-from fuota_fec.campaign.state import CampaignState, DeviceState, GroupState
+from fuota_fec.campaign.state import CampaignState, DeviceState
 from fuota_fec.planning import schedule
 from fuota_fec.planning.unicast import TryLosses, assumed_loss, unicast_stage
 from fuota_fec.radio.airtime import LONGEST_TIME_OUT, session_duration

@@ -66,6 +66,9 @@ class Stage:
     """Unix time before which nothing is asked, and after which a device must be heard anew; None: no such limit."""
     bounded: bool = True
     """Whether the campaign's maximum duration ends the stage."""
+    proves: Callable[[CampaignConfig], bool] = lambda _config: False
+    """Whether answers of the stage prove what the devices have, so that it may last for them beyond the maximum
+    duration."""
     stays: Callable[[CampaignState, DeviceState], bool] = lambda _state, _device: False
     """Whether a device that did not succeed stays when an earlier stage comes next."""
     keeps: Callable[[CampaignState, DeviceState, Phase], bool] = lambda _state, _device, _phase: False
@@ -86,6 +89,10 @@ class Stage:
     def ends_early(self, config: CampaignConfig) -> bool:
         """Whether the stage ends once the threshold is met."""
         return config.stage_end == "threshold" and not self.waits_for_all
+
+    def time_up(self, state: CampaignState) -> float | None:
+        """Unix time at which the maximum duration, and the overtime after it, end the present stage; None: never."""
+        return state.stage_deadline if self.bounded else None
 
     def retains(self, state: CampaignState, device: DeviceState, phase: Phase, back_to: str) -> bool:
         """Whether a device that did not succeed stays as the stage ends; for another start of the session unless
@@ -108,7 +115,7 @@ class Stage:
     ) -> float:
         """Unix time after which a request that is decided now must not leave, in a stage that ends at `ends_at`."""
         one_try = now + state.until_uplink(device)
-        limits = [state.deadline if self.bounded else one_try] if ends_at is None else [ends_at]
+        limits = [state.stage_deadline if self.bounded else one_try] if ends_at is None else [ends_at]
         if (limit := question.not_after(state, device)) is not None:
             limits.append(limit)
         if not state.network.withdraws:
@@ -211,6 +218,11 @@ def _session_questions(state: CampaignState, device: DeviceState) -> Questions:
     return (questions.SESSION,) if needs else ()
 
 
+def _may_be_complete(_state: CampaignState, device: DeviceState) -> bool:
+    """Whether a device that does not confirm another session may have the data: what it has is asked once more."""
+    return device.data >= Data.LIKELY or (device.got_fragments and not lacks(device))
+
+
 def _may_run_it(state: CampaignState, device: DeviceState, _phase: Phase) -> bool:
     """Whether a device that was presumed complete stays: it may have rebooted and lost its group. Its version
     decides."""
@@ -301,7 +313,7 @@ def _session_row(name: str, planned: Callable[[CampaignConfig, Plan], bool]) -> 
         questions=_session_questions,
         sessions=multicast_sessions,
         ends_at=_first_session,
-        stays=lambda _state, device: device.data >= Data.LIKELY,
+        stays=_may_be_complete,
         keeps=_may_run_it,
         clean_up=_undo_session,
         sets_up=True,
@@ -369,6 +381,7 @@ STAGES: tuple[Stage, ...] = (
         planned=_asks_status,
         exchange="group_status",
         questions=_status_questions,
+        proves=lambda config: config.kind == "binary",
         stays=can_be_helped,
         keeps=lambda state, _device, _phase: state.config.kind == "firmware",
         clean_up=_prevent_install,

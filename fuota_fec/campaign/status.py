@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from fuota_fec.campaign import waits
 from fuota_fec.campaign.config import CampaignConfig
 from fuota_fec.campaign.events import RUNNING
 from fuota_fec.campaign.exchanges.base import Exchange
@@ -158,18 +159,9 @@ def _wait(state: CampaignState, at: float) -> Wait | None:
     if state.status != RUNNING:
         return None
     if state.suspended or state.paused:
-        return Wait(until=None, why=f"suspended: {state.suspended}" if state.suspended else "paused")
+        return waits.held_up(state.suspended)
     until = state.wait.until if state.wait is not None else None
     return state.wait if until is not None and until > at else None
-
-
-def _whole_wait(first: Wait | None, then: Wait | None) -> Wait | None:
-    """Wait for a time, and for the answers or reports after it."""
-    if first is None or then is None:
-        return first or then
-    if first.until is None or then.until is None or then.until <= first.until:
-        return first
-    return then if first.why == then.why else Wait(until=then.until, why=f"{first.why}, then {then.why}")
 
 
 def _passed(state: CampaignState, ended: StageEnded | None) -> bool:
@@ -227,7 +219,7 @@ def campaign_status(
 ) -> CampaignStatus:
     """Status of a campaign; `wait` is the wait of its exchange, if it has one."""
     values = {name: getattr(seen, name) for name in CampaignProgress.__dataclass_fields__}
-    values["wait"] = _whole_wait(seen.wait, wait)
+    values["wait"] = waits.in_turn(seen.wait, wait)
     devices = list(state.devices.values()) if state is not None else []
     return CampaignStatus(
         **values,

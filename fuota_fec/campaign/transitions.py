@@ -34,9 +34,10 @@ from fuota_fec.campaign.events import (
     Stopping,
     Unanswered,
 )
+from fuota_fec.campaign.group_state import GroupState
 from fuota_fec.campaign.repair import devices_to_repair
-from fuota_fec.campaign.sessions import SESSIONS, groups_of_session, in_round, session_fits, session_stage
-from fuota_fec.campaign.state import CampaignState, Data, DeviceState, GroupState
+from fuota_fec.campaign.sessions import DL_FRAGMENT, SESSIONS, groups_of_session, in_round, session_fits, session_stage
+from fuota_fec.campaign.state import CampaignState, Data, DeviceState
 from fuota_fec.campaign.turn import OPEN, Phase
 
 # ---- from stage to stage ---------------------------------------------------------------------------------
@@ -199,26 +200,23 @@ def begins_round(stage: str, back_to: str) -> bool:
 
 
 PROOFS = ("FragSessionStatus", "UpgradeImage", "CompletionVerification")
-"""Stages that show what the devices have, the next one first. After the maximum duration a binary transfer has the
-first alone, for what is proved already, and an update the last."""
+"""Stages that show what the devices have, the first one first. After the maximum duration a binary transfer has the
+first one once more, in overtime, and an update the last."""
 
 
 def way_to_proof(state: CampaignState, now: float) -> str:
-    """Name of the stage that follows a further round which was cut short, by the end of its session or the maximum
-    duration: what the devices have may suffice. "" in the first round, and if too few devices may have the data."""
-    stage, later = state.stage_names[state.stage_idx], state.stage_names[state.stage_idx + 1 :]
-    proofs = [name for name in PROOFS if name in later]
+    """Name of the stage that follows a round which was cut short, by the end of its session or the maximum duration:
+    what the devices have may suffice. "" in the first round of an update and while that of a binary transfer is set up
+    and sent, and if too few devices may have the data."""
+    names, stage = state.stage_names, state.stage_names[state.stage_idx]
+    proofs = [name for name in PROOFS if name in names and name != stage]
     update, out_of_time = state.config.kind == "firmware", now >= state.deadline
-    if state.round == 1 or not proofs:
+    if not proofs or (state.round == 1 and (update or state.stage_idx <= names.index(DL_FRAGMENT))):
         return ""
-    if update and out_of_time and "Reboot" in later:
-        return ""  # No device is asked to reboot any more.
-    if update and stage not in SESSIONS:
-        n = state.n_may_pass()
-    elif update:
+    if stage in SESSIONS:  # Devices that lack fragments were sent nothing since.
         n = sum(d.runs_target or (d.taking_part and not lacks(d)) for d in state.devices.values())
     else:
-        n = sum(d.taking_part and (d.data >= Data.LIKELY or not out_of_time) for d in state.devices.values())
+        n = state.n_may_pass()
     return (proofs[-1] if update and out_of_time else proofs[0]) if n >= state.plan.n_needed else ""
 
 

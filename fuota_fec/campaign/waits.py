@@ -56,9 +56,9 @@ class Tries:
         return begins + n_left * one
 
 
-def limit(state: CampaignState, ends_at: float | None, *, bounded: bool) -> float:
-    """Unix time of the latest end of a stage that ends at `ends_at`, and is `bounded` by the maximum duration."""
-    return min(math.inf if ends_at is None else ends_at, state.deadline if bounded else math.inf)
+def limit(*ends: float | None) -> float:
+    """Earliest of several Unix times, None for none; infinity without any."""
+    return min((end for end in ends if end is not None), default=math.inf)
 
 
 def answers(latest: float, n_devices: int, limit: float) -> Wait | None:
@@ -69,3 +69,17 @@ def answers(latest: float, n_devices: int, limit: float) -> Wait | None:
 def late_answers(until: float) -> Wait:
     """Wait of a stage that closes."""
     return Wait(until=until, why="late answers")
+
+
+def held_up(suspended: str) -> Wait:
+    """Wait of a campaign that an error keeps from running, or that is paused if there is none: for its cause to end."""
+    return Wait(until=None, why=f"suspended: {suspended}" if suspended else "paused")
+
+
+def in_turn(first: Wait | None, then: Wait | None) -> Wait | None:
+    """Wait for a time, and for the answers or reports after it."""
+    if first is None or then is None:
+        return first or then
+    if first.until is None or then.until is None or then.until <= first.until:
+        return first
+    return then if first.why == then.why else Wait(until=then.until, why=f"{first.why}, then {then.why}")

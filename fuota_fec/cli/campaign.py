@@ -17,10 +17,12 @@ from rich.table import Table
 
 from fuota_fec import operations
 from fuota_fec.agent import Observer
+from fuota_fec.agent.suspended import LONGEST_PAUSE
 from fuota_fec.campaign.campaign import STOPPED, SUCCEEDED, Campaign
 from fuota_fec.campaign.config import CampaignConfig
-from fuota_fec.campaign.messages import Event
+from fuota_fec.campaign.messages import Event, Wait
 from fuota_fec.campaign.status import CampaignStatus
+from fuota_fec.campaign.waits import held_up
 from fuota_fec.cli.console import plain_console
 from fuota_fec.cli.image_options import show_warnings
 from fuota_fec.cli.integrity import export_command, verify_command
@@ -295,19 +297,25 @@ def archive_command(name: str, url: str, as_json: bool) -> None:
 @db_option
 @json_option
 def list_command(archived: bool, url: str, as_json: bool) -> None:
-    """List the campaigns of a journal. For what a campaign waits, and until when, see `show`."""
+    """List the campaigns of a journal, and what each one waits for."""
     with closing(existing_journal(url)) as journal:
         records = operations.list_campaigns(journal, archived=archived)
         suspended = {row.id: operations.suspension(journal, row) for row in records}
+        waits = {row.id: operations.last_wait(journal, row) for row in records}
     if as_json:
         for row in records:
-            print_json({**asdict(row), "suspended": suspended[row.id]})
+            wait = waits[row.id]
+            print_json({**asdict(row), "suspended": suspended[row.id], "wait": asdict(wait) if wait else None})
         return
     table = Table("campaign", "status", "events", "begun", "last event", "run by", box=None, pad_edge=False)
     for row in records:
         status = row.status + (", suspended" if suspended[row.id] else "") + (", archived" if row.archived else "")
         table.add_row(row.id, status, str(row.n_events), _when(row.created_at), _when(row.changed_at), row.owner)
-    plain_console().print(table)
+    console = plain_console()
+    console.print(table)
+    for name, wait in waits.items():
+        if wait is not None:
+            console.print(f"{name} {_waits(wait)}", soft_wrap=True)
 
 
 @campaign_command.command("show")
@@ -352,14 +360,10 @@ def _print_status(console: Console, status: CampaignStatus, owner: str) -> None:
     where = f" in {status.stage} ({status.stage_status})" if status.stage and status.stage_status else ""
     done = f"{status.n_done} of {status.n_devices} devices done"
     console.print(f"campaign {status.id}: {status.status}{held_up}{where}", soft_wrap=True)
-    if status.suspended:
-        console.print(f"suspended: {status.suspended}", soft_wrap=True, markup=False)
     if where:
         console.print(f"stage {status.n_stages_completed + 1} of {len(status.stages)}, {done}", soft_wrap=True)
-    if status.paused and not status.suspended:
-        console.print("waits until `resume`: paused", soft_wrap=True)
-    if status.wait is not None and status.wait.until is not None:
-        console.print(f"waits until {_when(status.wait.until)}: {status.wait.why}", soft_wrap=True)
+    if status.wait is not None:
+        console.print(_waits(status.wait), soft_wrap=True)
     for name, (sent, planned) in status.fragments.items():
         console.print(f"group {name}: {sent} of {planned} frames", soft_wrap=True)
     for name, f_cnt in status.next_f_cnt.items():
@@ -436,6 +440,14 @@ def _summary(result: SimulationResult) -> dict[str, object]:
             for d in status.devices
         ],
     }
+
+
+def _waits(wait: Wait) -> str:
+    """A wait in words. A pause ends with an order, a suspension once the agent tries again without an error."""
+    if wait.until is not None:
+        return f"waits until {_when(wait.until)}: {wait.why}"
+    ends = "`resume`" if wait == held_up("") else f"a try succeeds, the next in {LONGEST_PAUSE:g} s at most"
+    return f"waits until {ends}: {wait.why}"
 
 
 def _when(at: float) -> str:

@@ -8,7 +8,6 @@ M = 832 rows up to 1193 have either both of the fragments 417 and 450, or none.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import cycle, islice
 
 import numpy as np
 
@@ -31,19 +30,30 @@ def all_even(dialect: str, n_frags: int) -> bool:
     return dialect == "2.0.0" and n_frags % 4 < 2
 
 
-def uncoded_numbers(n_frags: int, rows: Sequence[int], every: int) -> tuple[int, ...]:
-    """Numbers of the uncoded fragments of a top-up in dialect 2.0.0, one before each `every` of its `rows`.
+def n_uncoded(n_frames: int, n_head: int, every: int) -> int:
+    """Number of uncoded fragments among the first `n_frames` of a further round: `n_head` at its begin, then one after
+    each `every` coded ones, none if that is 0."""
+    return min(n_frames, n_head) + (max(0, n_frames - n_head) // (every + 1) if every else 0)
+
+
+def round_frames(n_coded: int, n_head: int, every: int) -> int:
+    """Number of frames of a further round with so many coded fragments."""
+    return n_head + n_coded + ((n_coded - 1) // every if every else 0) if n_coded else 0
+
+
+def uncoded_numbers(n_frags: int, rows: Sequence[int], n_head: int, every: int, n_numbers: int) -> tuple[int, ...]:
+    """Numbers of the uncoded fragments of further rounds with these `rows`, in dialect 2.0.0.
 
     First come those that are tied to others, then fragments far apart from each other, such that the first M + SPARE
-    fragments of the top-up complete a device.
+    fragments of the first further round complete a device.
     """
-    n_slots, tied = -(-len(rows) // every), _tied(n_frags)
-    n_early = -(-(n_frags + SPARE) // (every + 1))
-    early_rows = rows[: n_frags + SPARE - n_early]
+    n_enough, tied = n_frags + SPARE, _tied(n_frags)
+    n_early = n_uncoded(n_enough, n_head, every)
+    early_rows = rows[: n_enough - n_early]
     orders = [(*tied, *(n for n in _spread(n_frags, first) if n not in tied)) for first in range(_TRIES)]
-    enough = n_early + len(early_rows) >= n_frags + SPARE
+    enough = n_early + len(early_rows) >= n_enough
     good = (order for order in orders if enough and _complete(n_frags, early_rows, order[:n_early]))
-    return tuple(islice(cycle(next(good, orders[0])), n_slots))
+    return next(good, orders[0])[:n_numbers]
 
 
 def _spread(n_frags: int, first: int) -> Iterator[int]:
@@ -59,8 +69,8 @@ def _tied(n_frags: int) -> list[int]:
         bits = matrix.rows(start, min(start + _CHUNK, stop))
         marks = rng.integers(1, 1 << 63, bits.shape[0], np.uint64)
         sums ^= np.bitwise_xor.reduce(np.where(bits, marks[:, None], np.uint64(0)), axis=0)
-    _, firsts, counts = np.unique(sums, return_index=True, return_counts=True)
-    return [int(number) + 1 for number in firsts[counts > 1]]
+    _, alike, counts = np.unique(sums, return_inverse=True, return_counts=True)
+    return [int(idx) + 1 for idx in np.flatnonzero(counts[alike] > 1)]
 
 
 def _complete(n_frags: int, rows: Sequence[int], uncoded: Sequence[int]) -> bool:

@@ -558,12 +558,26 @@ def test_the_maximum_duration_ends_status_requests_not_the_firmware_update(drive
     assert d.status == "SUCCEEDED"
 
 
-def test_the_maximum_duration_ends_a_binary_transfer(drive) -> None:
-    d = drive(3, stage=STATUS, **{**ALONE, "kind": "binary"})
-    d = with_duration(d, d.now + 300 - T0)
-    unicast_status(d, {1: COMPLETE})
-    d.wait(301)
-    assert (d.status, d.campaign.status().reason) == ("FAILED", "maximum duration reached in FragSessionStatus")
+@pytest.mark.parametrize("n_answers", [0, 1, 2, 3])
+@pytest.mark.parametrize("left", [1, 300, 700])
+def test_a_binary_transfer_is_proved_beyond_the_maximum_duration(drive, left, n_answers) -> None:
+    """Its last question has its own time, in which every device has its tries; no round follows."""
+    settings = {**ALONE, "kind": "binary"}
+    begins = drive(3, stage=STATUS, **settings).of(m.StageStarted)[-1].at
+    d = drive(3, stage=STATUS, **settings, max_duration=begins + left - T0)
+    started = d.of(m.StageStarted)[-1]
+    assert started.answers.until == pytest.approx(d.machine.state.deadline + started.overtime)
+    d.wait_until(begins + left + 1)
+    assert (d.stage, d.campaign.status().wait.until) == (STATUS, pytest.approx(started.answers.until, abs=900))
+    unicast_status(d, {i: COMPLETE if i < 3 else lacks(2) for i in range(1, 1 + n_answers)})
+    d.wait_until(started.answers.until + 1)
+    d.clean_up()
+    assert d.status == "FAILED"
+    assert [d.device(i).status for i in range(1, 4)] == [
+        "passed" if i <= min(n_answers, 2) else "failed" for i in (1, 2, 3)
+    ]
+    assert d.campaign.progress().round == 1
+    assert same(replayed(d), d.campaign)
 
 
 def with_duration(d: Any, max_duration: float) -> Any:
@@ -635,14 +649,30 @@ def test_without_enough_devices_that_may_have_the_data_nothing_is_verified(drive
     assert (d.last_stage, d.campaign.status().reason) == ("clean-up", f"maximum duration reached in {SESSION}")
 
 
+@pytest.mark.parametrize("stage", [SESSION, DATA])
+@pytest.mark.parametrize(
+    ("answer", "passed"),
+    [(lacks(0, 30, version="2.0.0"), True), (lacks(3, version="2.0.0"), False), (None, False)],
+)
+def test_a_file_is_proved_when_time_is_over_in_a_further_round(drive, stage, answer, passed) -> None:
+    """Device 1 has proved it; device 3 may have it, and device 2 once it was sent something. One more is needed."""
+    d = in_further(drive, stage, kind="binary", groups=(make_group(dialect="2.0.0"),))
+    d.wait(201)
+    started = d.of(m.StageStarted)[-1]
+    assert (d.stage, started.overtime > 0, 2 in d.members()) == (STATUS, True, stage == DATA)
+    unicast_status(d, {3: answer})
+    d.wait_until(d.machine.state.deadline + started.overtime + 200)
+    d.clean_up()
+    assert (d.status, d.device(3).status) == (("SUCCEEDED", "passed") if passed else ("FAILED", "failed"))
+    assert d.of(m.Stopping)[0].at <= T0 + d.campaign.config.max_duration + started.overtime + 200
+    assert same(replayed(d), d.campaign)
+
+
 def test_a_file_that_enough_devices_have_proved_is_delivered_when_time_is_over_in_a_further_round(drive) -> None:
-    for proved in (False, True):
-        d = in_further(drive, SESSION, kind="binary", groups=(make_group(dialect="2.0.0"),))
-        if proved:
-            d.say(2, RECEIVED)
-        d.wait(3000)
-        assert d.status == ("SUCCEEDED" if proved else "FAILED")
-        assert d.device(2).status == ("passed" if proved else "failed")
+    d = in_further(drive, SESSION, kind="binary", groups=(make_group(dialect="2.0.0"),))
+    d.say(2, RECEIVED)
+    d.wait(3000)
+    assert (d.status, d.device(2).status) == ("SUCCEEDED", "passed")
 
 
 def test_the_first_round_still_fails_when_time_is_over(drive) -> None:

@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 
 import fuota_fec as ff
 from fuota_fec.campaign.config import Device
+from fuota_fec.campaign.group_state import GroupState
 from fuota_fec.campaign.messages import RowPlan
-from fuota_fec.campaign.plan import make_block, make_plan
+from fuota_fec.campaign.plan import GroupPlan, make_block, make_plan
+from fuota_fec.devices.profiles import profile
 from fuota_fec.errors import ParameterError
 
 
@@ -231,16 +233,31 @@ def test_coded_fragments_have_a_spacing_of_their_own_in_plan_and_session(config_
     assert slow.session_need(slow.n_frames, 1) - plain.session_need(plain.n_frames, 1) == pytest.approx(1.25 * 5 * 5)
 
 
+def frames_of_round(plan: GroupPlan, n_frames: int) -> list[int]:
+    """Fragment numbers of the first further round."""
+    state = GroupState(plan=plan, next_f_cnt=0, n_frames=plan.n_frames, n_requested=plan.n_frames)
+    state.begin_round(2, n_frames)
+    return [state.frag_nb(idx) for idx in range(plan.n_frames, state.n_frames)]
+
+
 @pytest.mark.parametrize("n_frags", [18, 20, 21, 32, 33, 64, 101, 256, 401, 1000])
-def test_the_further_rounds_alone_complete_a_device_of_dialect_2(config_of, group_of, n_frags) -> None:
+@pytest.mark.parametrize("stack", ["generic", "lbm"])
+def test_the_further_rounds_alone_complete_a_device_of_dialect_2(config_of, group_of, n_frags, stack) -> None:
     """Also where all rows are even: M + 10 frames in a row, of a device that heard nothing before."""
-    config = config_of(1, redundancy="adaptive", frag_redundancy_max=16382, groups=(group_of(dialect="2.0.0"),))
+    groups = (group_of(dialect="2.0.0", mc_version="2.0.0"),)
+    own = profile(stack).replace(name="own", max_frags=1000, max_losses=1000)
+    config = config_of(1, redundancy="adaptive", frag_redundancy_max=15_000, groups=groups, profiles=(own,))
+    config = replace(config, devices=tuple(replace(device, profile="own") for device in config.devices))
     plan = plan_of(config, 10 * n_frags).groups["meters"]
-    assert (plan.n_frags, plan.row_plan.uncoded_every > 0) == (n_frags, n_frags % 4 < 2)
+    assert (plan.n_frags, plan.row_plan.n_head, plan.row_plan.uncoded_every > 0) == (
+        n_frags,
+        4 if n_frags % 4 < 2 else 0,
+        n_frags % 4 < 2 and stack != "lbm",
+    )
     image = bytes(range(10)) * n_frags
     block = make_block(config, plan, image)
     decoder = ff.Decoder(n_frags=n_frags, frag_size=10, dialect="2.0.0")
-    heard = [plan.frag_nb(idx) for idx in range(plan.n_frames, plan.n_frames + n_frags + 10)]
+    heard = frames_of_round(plan, n_frags + 10)
     for frag_nb in heard:
         decoder.push(frag_nb, block.frame(frag_nb)[3:])
     assert decoder.complete
@@ -252,9 +269,7 @@ def test_the_sequence_has_every_row_once_and_ends_with_the_last(config_of, group
     config = config_of(1, redundancy="adaptive", frag_redundancy_max=45, groups=(group_of(dialect="2.0.0"),))
     plan = plan_of(config, 200).groups["meters"]
     numbers = [plan.frag_nb(idx) for idx in range(plan.n_sequence)]
-    assert [n for n in numbers[plan.n_frags :] if n > plan.n_frags] == [20 + row for row in plan.rows]
-    assert numbers[-1] == 20 + plan.rows[-1]
-    assert plan.row_plan.n_least > plan.row_plan.uncoded_every
+    assert numbers == [*range(1, 21), *(20 + row for row in plan.rows)]
     with pytest.raises(IndexError):
         plan.frag_nb(plan.n_sequence)
 
@@ -274,7 +289,7 @@ def test_the_fragment_size_avoids_rows_that_are_all_even(config_of, group_of, im
     assert largest.n_frags <= plan.n_frags <= largest.n_frags + 2
     coarse = stack == "st-v2" and image_len == 24_001  # Multiples of 8 bytes: 104 fragments, or 108.
     assert (plan.n_frags % 4 < 2) == coarse
-    assert (plan.row_plan.uncoded_every > 0) == coarse
+    assert (plan.row_plan.n_head > 0) == coarse
     assert plan.row_plan.frag_size in (0, plan.frag_size)
     again = make_plan(config, image_len, row_plans={"meters": plan.row_plan}).groups["meters"]
     assert again == plan

@@ -165,17 +165,20 @@ def test_starting_a_campaign_does_not_plan_its_rows_again(config_of, monkeypatch
 
 
 @pytest.mark.parametrize(
-    ("stacks", "sent"),
+    ("stacks", "n_head", "later"),
     [
-        (["generic", "generic"], True),
-        (["generic", "lbm"], True),
-        (["lbm", "st-v2"], True),
-        (["pamoja", "generic"], False),
+        (["generic", "generic"], 4, True),
+        (["generic", "lbm"], 4, True),
+        (["lbm", "st-v2"], 4, False),
+        (["pamoja", "generic"], 0, False),
     ],
 )
-def test_no_uncoded_fragment_is_repeated_to_devices_that_end_with_wrong_bytes(config_of, group_of, stacks, sent):
+def test_no_uncoded_fragment_is_repeated_to_devices_that_end_with_wrong_bytes(
+    config_of, group_of, stacks, n_head, later
+):
     """100 fragments, of which every row has an even number in dialect 2.0.0."""
     config = config_of(2, redundancy="adaptive", fsize=40, groups=(group_of(dialect="2.0.0", mc_version="2.0.0"),))
     devices = tuple(replace(d, profile=stack) for d, stack in zip(config.devices, stacks, strict=True))
     plan = row_plan_of(replace(config, devices=devices), bytes(4000))
-    assert (plan.uncoded_every > 0) == sent
+    assert (plan.n_head, plan.uncoded_every > 0, len(plan.uncoded) >= n_head) == (n_head, later, True)
+    assert bool(plan.uncoded) == (n_head > 0)

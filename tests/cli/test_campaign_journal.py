@@ -82,12 +82,15 @@ def test_a_suspended_campaign_is_listed_as_such(
         [record] = journal.list()
         [*_, last] = journal.events("small")
         journal.append("small", record.n_events, [m.Suspended(at=last.at, reason="no keys")])
-    assert "RUNNING, suspended" in fuota("campaign", "list", "--db", url).stdout
+    table = fuota("campaign", "list", "--db", url).stdout
+    assert "RUNNING, suspended" in table
+    why = "waits until a try succeeds, the next in 300 s at most: suspended: no keys"
+    assert table.splitlines()[-1] == f"small {why}"
     [listed] = lines_of(fuota("campaign", "list", "--db", url, "--json"))
-    assert listed["suspended"] == "no keys"
-    header, reason, *rest = fuota("campaign", "show", "small", "--db", url).stdout.splitlines()
+    assert (listed["suspended"], listed["wait"]) == ("no keys", {"until": None, "why": "suspended: no keys"})
+    header, _, reason, *rest = fuota("campaign", "show", "small", "--db", url).stdout.splitlines()
     assert header.startswith("campaign small: RUNNING, suspended in ")
-    assert reason == "suspended: no keys"
+    assert reason == why
     assert not any(line.startswith("waits until") for line in rest)
     [shown] = lines_of(fuota("campaign", "show", "small", "--db", url, "--json"))
     assert shown["wait"] == {"until": None, "why": "suspended: no keys"}
@@ -104,6 +107,20 @@ def test_a_paused_campaign_is_shown_without_an_end_of_its_wait(
     lines = fuota("campaign", "show", "small", "--db", url).stdout.splitlines()
     assert lines[0].startswith("campaign small: RUNNING, paused in ")
     assert [line for line in lines if line.startswith("waits")] == ["waits until `resume`: paused"]
+    assert fuota("campaign", "list", "--db", url).stdout.splitlines()[-1] == "small waits until `resume`: paused"
+
+
+def test_a_campaign_is_listed_with_what_it_waits_for(
+    fuota: Fuota, campaign_file: CampaignFile, url: str, monkeypatch: pytest.MonkeyPatch
+):
+    interrupted(fuota, campaign_file(campaign=SLOW), url, 5, monkeypatch)
+    header, row, wait = fuota("campaign", "list", "--db", url).stdout.splitlines()
+    assert max(map(len, (header.rstrip(), row.rstrip(), wait))) <= 80
+    shown = fuota("campaign", "show", "small", "--db", url).stdout.splitlines()
+    assert wait.removeprefix("small ") in shown
+    assert re.fullmatch(r"small waits until \d{4}-\d\d-\d\d \d\d:\d\d:\d\d: answers of 3 devices", wait)
+    [listed] = lines_of(fuota("campaign", "list", "--db", url, "--json"))
+    assert listed["wait"]["why"] == "answers of 3 devices"
 
 
 def test_run_prints_the_same_with_and_without_a_database(fuota: Fuota, campaign_file: CampaignFile, url: str):

@@ -72,6 +72,7 @@ EXAMPLES = [
     m.Answered(at=1.0, dev_eui="01", ask="a", ok=True, note="but", fw_version=5),
     m.Answered(at=1.0, dev_eui="01", ask="a", ok=False, reason="missing 3 fragments", needed=3, loss=0.25),
     m.StageStarted(at=1.0, stage="x", n_devices=3, round=2, coded={"g": 4}),
+    m.StageStarted(at=1.0, stage="x", n_devices=3, round=2, overtime=60.0),
     m.StageStarted(at=1.0, stage="x", n_devices=3, wait=m.Wait(until=5.0, why="y"), answers=m.Wait(until=9.0, why="z")),
     m.Deferred(at=1.0, dev_eui="01", ask="a", reason="not yet", first=("b", "c"), fw_version=5),
     m.VersionHeard(at=1.0, dev_eui="01", fw_version=5, hw_version=9),

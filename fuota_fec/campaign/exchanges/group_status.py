@@ -19,6 +19,7 @@ from fuota_fec.campaign.adaptive import lacks
 from fuota_fec.campaign.exchanges.base import Decisions
 from fuota_fec.campaign.exchanges.multicast import Multicast
 from fuota_fec.campaign.exchanges.unicast import UnicastExchange
+from fuota_fec.campaign.group_state import GroupState
 from fuota_fec.campaign.messages import (
     Answered,
     Event,
@@ -34,7 +35,7 @@ from fuota_fec.campaign.messages import (
 )
 from fuota_fec.campaign.questions import status_request
 from fuota_fec.campaign.stages import Stage
-from fuota_fec.campaign.state import CampaignState, DeviceState, GroupState
+from fuota_fec.campaign.state import CampaignState, DeviceState
 from fuota_fec.campaign.timers import TimerKey, TimerKind
 from fuota_fec.campaign.transitions import way_back
 from fuota_fec.campaign.turn import Phase, Questions, Turn
@@ -106,7 +107,7 @@ class GroupStatus(UnicastExchange):
             return
         state = self.state
         binary, everybody = state.config.kind == "binary", self.all_answer[group]
-        in_time = now + state.groups[group].plan.status_wait <= state.deadline
+        in_time = now + state.groups[group].plan.status_wait <= state.stage_deadline
         fits = not self.closing and in_time and _fits(state, state.groups[group], now)
         n_not_lacking = state.n_beside + sum(d.taking_part and not lacks(d) for d in state.devices.values())
         if way_back(self.stage.name, state, now, replace(self.successes(), n=n_not_lacking)):

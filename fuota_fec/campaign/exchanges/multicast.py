@@ -15,10 +15,10 @@ from __future__ import annotations
 import hashlib
 from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from fuota_fec.campaign import reasons
 from fuota_fec.campaign.adaptive import enough_complete
+from fuota_fec.campaign.group_state import Frame, GroupState
 from fuota_fec.campaign.messages import (
     Event,
     GroupDone,
@@ -31,7 +31,7 @@ from fuota_fec.campaign.messages import (
     Wait,
     Withdrawn,
 )
-from fuota_fec.campaign.state import CampaignState, GroupState, Unsent, end_of_counters
+from fuota_fec.campaign.state import CampaignState, end_of_counters
 from fuota_fec.campaign.timers import TimerKey, TimerKind
 from fuota_fec.wire.commands import Command
 
@@ -44,16 +44,6 @@ OVERDUE = 5
 timeout is configured."""
 UNKNOWN_CADENCE = 60.0
 """Usual wait for a summary, s, where the network states none."""
-
-
-@dataclass(slots=True)
-class Frame:
-    """A frame on its way; `repeats` is the number of its repeats so far."""
-
-    frag_nb: int | None
-    f_cnt: int | None
-    repeats: int = 0
-    handed_over: bool = False
 
 
 class GroupTransmission:
@@ -76,7 +66,7 @@ class GroupTransmission:
         """ID of the request that is not handed over yet."""
         self.unconfirmed: deque[str] = deque(maxlen=MOST_UNCONFIRMED)
         """IDs of the last frames handed over to a network without summaries: unknown whether they were sent."""
-        self.again = [Frame(*unsent) for unsent in group.unsent] if self.command is None else []
+        self.again = list(group.unsent) if self.command is None else []
         """Frames to be sent before the next one: they were requested, and not sent."""
         self.end_of_counters = end_of_counters(state, group)
         """First frame counter that a device of the group refuses."""
@@ -212,7 +202,7 @@ class GroupTransmission:
     def _request(self, now: float) -> Requested:
         state, frag_nb = self.state, None
         if self.command is None:
-            frag_nb = self.again[0].frag_nb if self._sends_again else self.plan.frag_nb(self.n_begun)
+            frag_nb = self.again[0].frag_nb if self._sends_again else self.group.frag_nb(self.n_begun)
         payload = state.blocks[self.name].frame(frag_nb or 0) if self.command is None else self.command
         return Requested(
             at=now,
@@ -333,8 +323,7 @@ class GroupTransmission:
         if self.command is None and not event.reason:
             self.group.end_round()
         if event.again:
-            unsent = (Unsent(f.frag_nb, f.f_cnt, f.repeats) for f in self._unsent() if f.frag_nb is not None)
-            self.group.unsent = tuple(frame for frame in unsent if frame.frag_nb in event.again)
+            self.group.unsent = tuple(frame for frame in self._unsent() if frame.frag_nb in event.again)
         if event.barred:
             self.group.barred = event.reason
         self.drop()

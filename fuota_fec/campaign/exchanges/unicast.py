@@ -97,7 +97,7 @@ class UnicastExchange(Exchange):
             return waits.late_answers(self.closing_until)
         tries = waits.Tries(state=self.state, n_asked=self.turns.n_open, longest_wait=self.longest_wait)
         latest = tries.latest(self.turns, self.queue.next_at, self._answer_spread)
-        return waits.answers(latest, tries.n_asked, waits.limit(self.state, self.ends_at, bounded=self.stage.bounded))
+        return waits.answers(latest, tries.n_asked, waits.limit(self.ends_at, self.stage.time_up(self.state)))
 
     def phase(self, device: DeviceState) -> Phase:
         return self.turns.phase(device)
@@ -194,7 +194,7 @@ class UnicastExchange(Exchange):
             return now
         config, last = self.state.config, self.stage.name == self.state.stage_names[-1]
         until = now + config.stage_complete_delay * self.slowest + (config.complete_delay if last else 0.0)
-        return max(now, min(until, waits.limit(self.state, self.ends_at, bounded=False)))
+        return max(now, min(until, waits.limit(self.ends_at)))
 
     def end(self, now: float, cause: str = "") -> Decisions:
         """Gives up the devices that are not done, and ends the stage."""

@@ -13,6 +13,7 @@ from fuota_fec.campaign.preflight.finding import Findings, info, refuse, warn
 from fuota_fec.campaign.row_plan import own_uplink_losses
 from fuota_fec.campaign.surplus import risk
 from fuota_fec.checks import counted
+from fuota_fec.devices.behaviour import LateUncoded
 from fuota_fec.devices.radios import Radio
 from fuota_fec.errors import ParameterError
 from fuota_fec.planning.energy import EnergyModel
@@ -190,14 +191,22 @@ def _listening(plan: GroupPlan, radios: Iterable[Radio], wanted: float) -> str:
 
 
 def _even_rows(context: Context, plan: GroupPlan) -> Findings:
-    every = plan.row_plan.uncoded_every
-    if not plan.adaptive or 0 < every < plan.row_plan.n_least or not all_even(plan.group.dialect, plan.n_frags):
+    if not plan.adaptive or not all_even(plan.group.dialect, plan.n_frags):
         return
-    taken = "of further rounds the first one" if every else "none later"
+    n_head, stacks = plan.row_plan.n_head, {traits.profile for traits in context.alike(plan.group.name)}
+    dropping = sorted(stack.name for stack in stacks if stack.late_uncoded is LateUncoded.DROPPED)
+    if n_head and not dropping:
+        return
+    none_else = "and further rounds have none"
+    if n_head:
+        none_else = (
+            f"nor of the first {n_head} frames of the further round with which it begins to listen: after a coded one "
+            f"{', '.join(dropping)} devices take no uncoded one"
+        )
     n_frags = next(n for n in range(plan.n_frags + 1, plan.n_frags + 3) if not all_even(plan.group.dialect, n))
     yield warn(
-        f"every coded fragment is of an even number of the {plan.n_frags}: a device that hears no uncoded one of the "
-        f"first round never completes, and devices of the group take {taken}",
+        f"every coded fragment is of an even number of the {plan.n_frags}: a device never completes if it hears no "
+        f"uncoded one of the first round, {none_else}",
         f"Set fsize to {-(-context.image_len // n_frags)}, which makes {n_frags} fragments.",
     )
 

@@ -232,6 +232,10 @@ def test_rows_that_are_all_even_are_warned_of_where_no_uncoded_fragment_helps(
     findings = sound.found(config, "even_rows")
     assert [f.severity for f in findings] == ["warn"] * found
     assert all(f.remedy == "Set fsize to 46, which makes 22 fragments." for f in findings)
+    head = (
+        "nor of the first 4 frames of the further round with which it begins to listen: after a coded one lbm devices"
+    )
+    assert all((head in f.message) is (stack == "lbm") for f in findings)
 
 
 def test_surplus_fragments_that_are_read_as_commands_are_warned_of(sound: SimpleNamespace) -> None:
