@@ -155,7 +155,7 @@ class Agent:
         events = self._journal.events(name)
         campaign = Campaign.replay(events, self._journal.image(name))
         if stopped is None and (missing := KeyCheck(campaign.config, self._keys).prevents()):
-            raise ParameterError("\n".join(missing))
+            raise ParameterError.of(missing)
         reopen_groups(campaign, self._network, self._builder)
         running = RunningCampaign(campaign, self._outbox(campaign, lease), n_committed=len(events), since=now)
         running.outbox.restore(events)

@@ -25,7 +25,7 @@ from fuota_fec.campaign.state import DeviceState
 from fuota_fec.campaign.status import CampaignProgress, CampaignStatus, campaign_status, progress, progress_record
 from fuota_fec.campaign.turn import Phase
 from fuota_fec.codec.block import FragmentedBlock
-from fuota_fec.errors import CampaignError, EventError, ParameterError
+from fuota_fec.errors import CampaignError, EventError, ParameterError, listed
 
 __all__ = ["FAILED", "RUNNING", "STOPPED", "SUCCEEDED", "Campaign"]
 
@@ -49,7 +49,7 @@ class Campaign:
         self._prepare(config, plan, image, len(image))
         # Findings on a configured time depend on the time of the start: `start` checks them.
         if config.session_start is None and (refused := refusals(self.findings)):
-            raise ParameterError("\n".join(refused))
+            raise ParameterError.of(refused)
 
     def __repr__(self) -> str:
         return f"<Campaign {self.id!r} {self.progress().status}>"
@@ -147,7 +147,7 @@ class Campaign:
         except ParameterError as error:
             raise CampaignError(str(error)) from None
         if refused := refusals(find(self._config, plan, len(self._image), now=now, network=network, known=known)):
-            raise CampaignError("\n".join(refused))
+            raise CampaignError(listed(refused))
         self._plan, self._stages = plan, planned_stages(self._config, plan)
         first = m.Configured(
             at=now,
