@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from fuota_fec.campaign.device import Device, DeviceCheck
+from fuota_fec.campaign.device_list import placed, with_listed_devices
 from fuota_fec.campaign.group import Group, group_problems
 from fuota_fec.campaign.settings import (
     ADAPTIVE,
@@ -84,7 +85,9 @@ class CampaignConfig:
     groups: tuple[Group, ...]
     """Multicast groups; every device belongs to one."""
     devices: tuple[Device, ...]
-    """Devices of the campaign."""
+    """Devices of the campaign. In a file, a list of tables; or the name of a CSV file, such as "meters.csv", with the
+    column of each setting in `columns = {dev_eui = "DevEUI", uplink_period = "Period"}`. Without `columns`, those that
+    have the names of settings; without one for the group, all devices are in the campaign's one group."""
     profiles: tuple[DeviceProfile, ...] = ()
     """Device profiles of one's own. A table `[profiles.NAME]` has a `base`, one that `fuota-fec profiles` lists
     ("generic" if not given), and the values that differ."""
@@ -252,14 +255,24 @@ class CampaignConfig:
         return bytes.fromhex(self.descriptor)
 
     @classmethod
-    def from_mapping(cls, table: Mapping[str, Any], where: str = "campaign") -> CampaignConfig:
-        """Reads the tables of a TOML or JSON file. ParameterError with a line for each problem."""
-        return from_table(cls, table, where)
+    def from_mapping(
+        cls, table: Mapping[str, Any], where: str = "campaign", folder: str | Path = "."
+    ) -> CampaignConfig:
+        """Reads the tables of a TOML or JSON file. The name of a CSV file of devices is relative to the folder.
+
+        ParameterError with a line for each problem, up to 20; its `problems` has all of them.
+        """
+        table = with_listed_devices(table, where, folder)
+        try:
+            return from_table(cls, table, where)
+        except ParameterError as error:
+            problems = tuple(placed(error.problems, table.get("devices"), where))
+        raise ParameterError.of(problems)
 
     @classmethod
     def load(cls, path: str | Path) -> CampaignConfig:
-        """Reads a .toml or .json file. ParameterError with a line for each problem."""
-        return cls.from_mapping(read_table(path), str(path))
+        """Reads a .toml or .json file. ParameterError as in `from_mapping`."""
+        return cls.from_mapping(read_table(path), str(path), Path(path).parent)
 
 
 # ---- checks ----------------------------------------------------------------------------------------------

@@ -66,7 +66,7 @@ def read_run_file(path: str) -> RunFile:
         fleet = simulation or Simulation(n_devices=max(1, len(names)))
         campaign["devices"] = fleet.made_up_devices(names)
     try:
-        config = from_table(CampaignConfig, campaign, "campaign")
+        config = CampaignConfig.from_mapping(campaign, "campaign", folder)
     except ParameterError as error:
         problems += error.problems
     if problems or simulation is None or source is None or config is None:
