@@ -86,6 +86,7 @@ class Agent:
         """Failure of the journal in this turn, to be raised at its end."""
         self._deaf = False
         """Whether the network could not be read in the last turn."""
+        self._n_unknown = 0  # Uplinks of devices that are in no running campaign.
         self._committed_at: float | None = None
         self._orders_read_at = self._sought_at = float("-inf")
 
@@ -201,13 +202,11 @@ class Agent:
 
     def health(self) -> Health:
         """Present faults, and the number of errors since the start."""
-        ports = {port: self._faults.present(port) for port in ("network", "journal", "keys", "observer")}
-        return Health(
-            **ports,
+        return Health.of(
+            self._faults,
+            self._running,
             suspended=self.suspended,
-            waits={name: r.waits_for for name, r in self._running.items() if r.waits_since is not None},
-            n_errors=dict(self._faults.n),
-            n_running=len(self._running),
+            n_unknown=self._n_unknown,
             last_poll=self._turns.heard_at,
             last_commit=self._committed_at,
         )
@@ -340,6 +339,7 @@ class Agent:
         """Gives an uplink to every campaign, a report to the campaign that its id names."""
         if isinstance(item, Uplink):
             suspended = list(self._suspended.held)
+            self._n_unknown += not any(running.campaign.knows(item.dev_eui) for running in self._running.values())
             for running in list(self._running.values()):
                 self._receive(running, item, now)
             for name in suspended:

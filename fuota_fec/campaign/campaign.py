@@ -101,6 +101,16 @@ class Campaign:
         assert self._machine is not None
         return self._machine.state.devices[dev_eui].device
 
+    def knows(self, dev_eui: str) -> bool:
+        """Whether a device takes part, or took part, in the campaign."""
+        return self._machine is not None and dev_eui in self._machine.state.devices
+
+    @property
+    def unheard(self) -> str:
+        """Uplinks of devices that are not in the campaign, while it runs and hears none of its own; "" otherwise. Like
+        `ignored` it is no part of the events, but the reason of a failed campaign has it."""
+        return "" if self._machine is None or self.finished else self._machine.hearing.instead()
+
     def device_states(self) -> Iterable[DeviceState]:
         """States of all devices; empty before the start."""
         return () if self._machine is None else self._machine.state.devices.values()

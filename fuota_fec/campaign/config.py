@@ -267,6 +267,7 @@ class CampaignConfig:
             return from_table(cls, table, where)
         except ParameterError as error:
             problems = tuple(placed(error.problems, table.get("devices"), where))
+        del table  # It may have a key where the name of a key belongs, which is not for a crash report.
         raise ParameterError.of(problems)
 
     @classmethod

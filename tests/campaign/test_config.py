@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import pickle
 import time
+import traceback
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -488,6 +490,18 @@ def test_a_key_at_a_wrong_place_is_refused_and_not_shown(changes: dict[str, Any]
     [*lines] = problems(**changes)
     assert lines
     assert KEY not in "".join(lines)
+
+
+def test_a_key_at_a_wrong_place_is_no_local_variable_of_what_raises(tmp_path: Path) -> None:
+    path = tmp_path / "c.json"
+    path.write_text(json.dumps(table(devices=device(key=KEY))))
+    with pytest.raises(ParameterError) as caught:
+        CampaignConfig.load(path)
+    assert (caught.value.__cause__, caught.value.__context__) == (None, None)
+    frames = [frame for frame, _ in traceback.walk_tb(caught.value.__traceback__)][1:]
+    assert {frame.f_code.co_name for frame in frames} == {"load", "from_mapping"}
+    found = [repr(value) for frame in frames for value in frame.f_locals.values()]
+    assert KEY not in "".join(found)
 
 
 def test_many_devices_are_read_in_little_time() -> None:

@@ -169,3 +169,18 @@ def test_schedule_refuses_a_data_rate_that_a_profile_does_not_receive(fuota: Fuo
     result = fuota("schedule", "20000", "--devices-per-dr", "0:60,8:5", "--region", "US915", "--profile", "lbm")
     assert result.exit_code != 0
     assert "DR0 (SF5/500 kHz) exists since RP002-1.0.5, lbm devices do not receive it" in result.stderr
+
+
+def test_the_dialect_is_checked_against_the_profile(fuota: Fuota) -> None:
+    args = ["schedule", 1000, "--devices-per-dr", "5:10", "--profile", "loramac-node", "--json"]
+    plain = fuota(*args)
+    assert fuota(*args, "--dialect", "1.0.0").stdout == plain.stdout
+    refused = fuota(*args, "--dialect", "2.0.0")
+    assert refused.exit_code == 2
+    assert "--dialect: 2.0.0 is not a dialect of profile 'loramac-node', expected 1.0.0" in refused.stderr
+
+
+@pytest.mark.parametrize("written", ["eu868", "EU863-870", "EU_868"])
+def test_the_region_may_be_written_in_any_usual_way(fuota: Fuota, written: str) -> None:
+    args = ["schedule", 1000, "--devices-per-dr", "5:10", "--json", "--region"]
+    assert fuota(*args, written).stdout == fuota(*args, "EU868").stdout
