@@ -339,7 +339,7 @@ class Agent:
         """Gives an uplink to every campaign, a report to the campaign that its id names."""
         if isinstance(item, Uplink):
             suspended = list(self._suspended.held)
-            self._n_unknown += not any(running.campaign.knows(item.dev_eui) for running in self._running.values())
+            self._n_unknown += not (suspended or any(r.campaign.knows(item.dev_eui) for r in self._running.values()))
             for running in list(self._running.values()):
                 self._receive(running, item, now)
             for name in suspended:

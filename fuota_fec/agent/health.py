@@ -31,7 +31,7 @@ class Health:
     unheard: Mapping[str, str]
     """Uplinks of other devices, by the name of each campaign that hears none of its own."""
     n_unknown: int
-    """Number of uplinks since the start from devices that are in no running campaign."""
+    """Number of uplinks since the start from devices that are in no campaign, while none was suspended."""
     n_running: int
     """Number of campaigns that run."""
     last_poll: float | None
