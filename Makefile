@@ -3,10 +3,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 # One process per core; a process without tests takes over some of another.
-PYTEST := $(BIN)/pytest --numprocesses logical --dist worksteal
+ON_ALL_CORES := --quiet --numprocesses logical --dist worksteal
+PYTEST := $(BIN)/pytest $(ON_ALL_CORES)
 SOURCES := pyproject.toml setup.py fuota_fec/_core.pyx fuota_fec/_core.pxd $(wildcard fuota_fec/*.pxi src_c/*.c src_c/*.h)
 
-.PHONY: help run test lint bench adaptive sanitize docs clean
+.PHONY: help run test lint bench adaptive sanitize docs dist lowest clean
 
 help:
 	@echo "make run       build, install into .venv, and update 100 simulated devices with a real firmware image"
@@ -15,6 +16,8 @@ help:
 	@echo "make bench     benchmarks of codec, campaigns and a large simulated fleet, and a comparison with other codecs: benchmarks/RESULTS.md"
 	@echo "make adaptive  compare adaptive redundancy with a fixed rate, 100 seeds: docs/adaptive.md"
 	@echo "make docs      generate the pages from the code, and the pictures of the reports"
+	@echo "make dist      build sdist and wheel in dist/, and run the codec's tests on the wheel, with numpy alone"
+	@echo "make lowest    run tests with the oldest versions of the dependencies that are allowed"
 	@echo "make sanitize  run the core's tests under ASan and UBSan, with its asserts on"
 	@echo "make clean     remove everything that was built"
 
@@ -65,20 +68,44 @@ sanitize: .venv/.dev
 		--ignore tests/planning/test_redundancy.py --ignore tests/planning/test_fragment_size.py \
 		--deselect tests/planning/test_selection.py::test_the_whole_table_of_published_rows_holds
 
+# The wheel is made from the sdist. Its tests lie apart from the sources, so that they import what was installed.
+dist: .venv/.dev
+	@echo "== sdist, and wheel from the sdist"
+	@rm -rf dist build/dist && mkdir -p build/dist
+	@$(BIN)/python -m build --outdir dist >build/dist/log 2>&1 || (cat build/dist/log; exit 1)
+	@echo "== codec tests on the wheel, with numpy alone"
+	@$(PYTHON) -m venv build/dist/venv
+	@build/dist/venv/bin/pip install --quiet --disable-pip-version-check dist/*.whl pytest pytest-xdist hypothesis
+	@cp -r pyproject.toml tests build/dist
+	@cd build/dist && venv/bin/pytest $(ON_ALL_CORES) -p no:cacheprovider tests/codec tests/test_core_binding.py
+
+# Extras that need a server, or are not used yet, are left out. Old versions may use what Python has deprecated since.
+lowest: dist
+	@echo "== tests with the oldest dependencies"
+	@$(PYTHON) -m venv build/lowest
+	@$(PYTHON) tests/lowest_versions.py >build/lowest/constraints.txt
+	@build/lowest/bin/pip install --quiet --disable-pip-version-check --constraint build/lowest/constraints.txt \
+		"$$(ls $(CURDIR)/dist/*.whl)[campaign,sql,image,cli,report]" pytest pytest-xdist hypothesis
+	@cd build/dist && ../lowest/bin/pytest $(ON_ALL_CORES) -W ignore::DeprecationWarning -p no:cacheprovider tests/report \
+		tests/journal/test_sql.py tests/cli/test_integrity.py tests/cli/test_plan.py tests/cli/test_watch.py
+
 clean:
-	rm -rf .venv build *.egg-info fuota_fec/_core.c fuota_fec/*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv build dist *.egg-info fuota_fec/_core.c fuota_fec/*.so .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 .venv/bin/pip:
 	@echo "== virtual environment in .venv"
 	@$(PYTHON) -m venv .venv
 
-# An editable installation: changed Python sources take effect at once, changed C or Cython sources are rebuilt.
+# An editable installation: changed Python sources take effect at once, changed C or Cython sources are rebuilt. It adds
+# this folder to the path, where editors and type checkers find the package; an import hook would hide it from them.
+EDITABLE := install --quiet --quiet --disable-pip-version-check --config-settings editable_mode=compat --editable
+
 .venv/.example: .venv/bin/pip $(SOURCES)
 	@echo "== building and installing into .venv"
-	@$(BIN)/pip install --quiet --quiet --disable-pip-version-check --editable '.[example]'
+	@$(BIN)/pip $(EDITABLE) '.[example]'
 	@touch $@
 
 .venv/.dev: .venv/bin/pip $(SOURCES)
 	@echo "== building and installing into .venv, with the tools for development"
-	@$(BIN)/pip install --quiet --quiet --disable-pip-version-check --editable '.[dev]'
+	@$(BIN)/pip $(EDITABLE) '.[dev]'
 	@touch .venv/.example $@

@@ -7,7 +7,6 @@ they are first used.
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import version as _version
 from typing import TYPE_CHECKING
 
 from fuota_fec._core import kernel, kernels
@@ -44,6 +43,7 @@ if TYPE_CHECKING:
     from fuota_fec.planning.probability import Completion, decode_probability, estimate_completion
     from fuota_fec.planning.redundancy import RedundancyPlan, plan_redundancy
     from fuota_fec.planning.selection import select_rows
+    from fuota_fec.report.strategies import Strategy, StrategyComparison, compare
     from fuota_fec.simulation import Simulation, simulate_campaign
     from fuota_fec.wire.keys import Key
 
@@ -69,8 +69,11 @@ _LAZY = {
     "NetworkCapabilities": "fuota_fec.networks.base",
     "RedundancyPlan": "fuota_fec.planning.redundancy",
     "Simulation": "fuota_fec.simulation",
+    "Strategy": "fuota_fec.report.strategies",
+    "StrategyComparison": "fuota_fec.report.strategies",
     "TransmissionPlan": "fuota_fec.planning.fragment_size",
     "Uplink": "fuota_fec.campaign.messages",
+    "compare": "fuota_fec.report.strategies",
     "decode_probability": "fuota_fec.planning.probability",
     "estimate_completion": "fuota_fec.planning.probability",
     "open_journal": "fuota_fec.journal",
@@ -117,10 +120,13 @@ __all__ = [
     "ParityMatrix",
     "RedundancyPlan",
     "Simulation",
+    "Strategy",
+    "StrategyComparison",
     "TransmissionPlan",
     "UndecodableError",
     "Uplink",
     "WireError",
+    "compare",
     "decode",
     "decode_probability",
     "encode",
@@ -138,7 +144,7 @@ __all__ = [
     "wire",
 ]
 
-__version__ = _version("fuota-fec")
+__version__ = "0.3.0"
 
 
 def __getattr__(name: str) -> object:

@@ -32,9 +32,11 @@ CAMPAIGN = [
         "Network",
         "NetworkCapabilities",
         "Simulation",
+        "Strategy",
+        "StrategyComparison",
         "Uplink",
     ),
-    *("open_journal", "retry_config", "simulate_campaign"),
+    *("compare", "open_journal", "retry_config", "simulate_campaign"),
 ]
 
 

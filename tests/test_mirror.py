@@ -12,8 +12,8 @@ TESTS = Path(__file__).parent
 CROSS_CUTTING = {"c", "laws", "whole"}
 """Folders whose tests cut across modules."""
 
-OF_THE_PROJECT = {"test_layering.py", "test_mirror.py", "test_docs.py", "test_exports.py"}
-"""Test files of the project itself: its imports, these files, its documents, its public names."""
+OF_THE_PROJECT = {"test_layering.py", "test_mirror.py", "test_docs.py", "test_exports.py", "test_package.py"}
+"""Test files of the project itself: its imports, these files, its documents, its public names, its installation."""
 
 WITHOUT_TESTS = {
     "__main__.py",  # Calls cli.main.

@@ -19,11 +19,12 @@ from collections.abc import Callable, Collection, Iterable
 from functools import partial
 
 from fuota_fec.agent import drive
+from fuota_fec.agent.agenda import Agenda
 from fuota_fec.agent.commit import Commit, log
 from fuota_fec.agent.downlinks import DownlinkBuilder
 from fuota_fec.agent.duty_cycle import DutyCycle
 from fuota_fec.agent.faults import Faults
-from fuota_fec.agent.health import Health
+from fuota_fec.agent.health import Health, health_of
 from fuota_fec.agent.launch import KeyCheck, reopen_groups, start
 from fuota_fec.agent.lost_time import LONGEST_SILENCE, Reach, Turns, lies_within
 from fuota_fec.agent.outbox import NETWORK_RETRY, Outbox
@@ -79,14 +80,13 @@ class Agent:
         self._longest_silence = longest_silence
         self._poll_interval = float("inf")
         """Longest time between two turns, as the driver promises, s."""
-        self._running: dict[str, RunningCampaign] = {}
+        self._agenda = Agenda()
         """Held campaigns that run; the other ones are suspended."""
         self._suspended = Suspensions(self._faults)
         self._trouble: JournalError | None = None
         """Failure of the journal in this turn, to be raised at its end."""
         self._deaf = False
         """Whether the network could not be read in the last turn."""
-        self._n_unknown = 0  # Uplinks of devices that are in no running campaign.
         self._committed_at: float | None = None
         self._orders_read_at = self._sought_at = float("-inf")
 
@@ -109,10 +109,9 @@ class Agent:
         # The campaign is in the journal now. It goes on here, or later, or in another agent.
         try:
             if (lease := self._ownership.acquire(campaign.id)) is not None:
-                outbox = self._outbox(campaign, lease)
-                running = RunningCampaign(campaign, outbox, n_committed=len(events), since=now)
+                running = RunningCampaign(campaign, self._outbox(campaign, lease), n_committed=len(events), since=now)
                 running.outbox.take(events)
-                self._running[campaign.id] = running
+                self._agenda.add(running)
                 self._observe(campaign, events)
                 self._finish_step(now)
         except JournalError as error:
@@ -168,19 +167,20 @@ class Agent:
         else:
             running.suspended = stopped
             running.resume(now, max(0.0, now - stopped.since))
-        self._running[name] = running
+        self._agenda.add(running)
         for item in stopped.inputs if stopped is not None else ():
-            if self._running.get(name) is running:
+            if self._agenda.get(name) is running:
                 self._receive(running, item, now)
             else:  # An input before it suspended the campaign again.
                 self._suspended.keep(name, item)
 
     def _outbox(self, campaign: Campaign, lease: LeasePort) -> Outbox:
+        campaign.share(self._agenda.strangers)
         return Outbox(campaign, lease, self._network, self._builder, self._duty_cycle, self._reach)
 
     def close(self) -> None:
         """Gives up its campaigns in the state of the journal: another agent may take them at once."""
-        self._running, self._suspended = {}, Suspensions(self._faults)
+        self._agenda, self._suspended = Agenda(), Suspensions(self._faults)
         self._ownership.release_all()
 
     # ---- campaigns run -----------------------------------------------------------------------------------
@@ -193,7 +193,7 @@ class Agent:
     @property
     def paused(self) -> bool:
         """Whether campaigns run and all of them are paused."""
-        return bool(self._running) and all(running.campaign.paused for running in self._running.values())
+        return bool(self._agenda) and all(running.campaign.paused for running in self._agenda)
 
     @property
     def suspended(self) -> dict[str, str]:
@@ -202,26 +202,20 @@ class Agent:
 
     def health(self) -> Health:
         """Present faults, and the number of errors since the start."""
-        return Health.of(
-            self._faults,
-            self._running,
-            suspended=self.suspended,
-            n_unknown=self._n_unknown,
-            last_poll=self._turns.heard_at,
-            last_commit=self._committed_at,
-        )
+        return health_of(self._faults, self.suspended, self._agenda, self._turns.heard_at, self._committed_at)
 
     def campaign(self, name: str) -> Campaign | None:
         """A campaign that this agent runs, or None."""
-        running = self._running.get(name)
+        running = self._agenda.get(name)
         return running.campaign if running is not None else None
 
     def carry_out(self, campaign: str, verb: Verb, now: float) -> None:
         """Carries out an operator's verb for a campaign that this agent runs. CampaignError if it is not allowed."""
-        if campaign not in self._running:
+        if (running := self._agenda.get(campaign)) is None:
             why = f": it is suspended: {self.suspended[campaign]}" if campaign in self.suspended else ""
             raise CampaignError(f"campaign {campaign!r} is not run by this agent{why}")
-        self._running[campaign].carry_out(verb, now, self._longest_silence)
+        self._agenda.touch(campaign)
+        running.carry_out(verb, now, self._longest_silence)
         self._finish_step(now)
 
     async def run(
@@ -246,6 +240,7 @@ class Agent:
         """
         slept_since = self._turns.begin(now)
         self._turns.expect(float("inf"), now + self._poll_interval)
+        self._agenda.begin(now)
         self._keep_leases()
         self._replay_suspended(now)
         if not lies_within(self._seek_every, self._sought_at, now):
@@ -253,7 +248,7 @@ class Agent:
         if not lies_within(ORDERS_EVERY, self._orders_read_at, now):
             self._try(self._carry_out_orders, now)
         self._read_network(now, slept_since)
-        for running in list(self._running.values()):
+        for running in self._agenda.concerned():
             self._decide(running, now, running.tick)
         due = self._finish_step(now)
         if due is not None:
@@ -278,7 +273,7 @@ class Agent:
     def _keep_leases(self) -> None:
         """Renews leases. A campaign whose lease is lost belongs to another agent."""
         for name in self._ownership.renew():
-            self._running.pop(name, None)
+            self._agenda.forget(name)
             self._suspended.forget(name)
 
     def _replay_suspended(self, now: float) -> None:
@@ -288,7 +283,7 @@ class Agent:
                 continue
             try:
                 self._replay(name, self._ownership.lease(name), now, stopped)
-                if name in self._running:
+                if name in self._agenda:
                     self._suspended.forget(name)
             except Exception as error:
                 self._hold(name, error, now, stopped.since, stopped, stopped.inputs)
@@ -298,9 +293,10 @@ class Agent:
         """Carries out operators' orders for the campaigns that it runs."""
         self._orders_read_at = now
         for order in self._journal.orders():
-            running = self._running.get(order.campaign)
+            running = self._agenda.get(order.campaign)
             if running is None:
                 continue
+            self._agenda.touch(order.campaign)
             running.orders.append(order.number)
             try:
                 running.carry_out(order.verb, now, self._longest_silence)
@@ -312,14 +308,16 @@ class Agent:
     def _read_network(self, now: float, slept_since: float | None) -> None:
         """Reads the network. Campaigns whose time stood still resume before they take what waited."""
         inputs: list[Input] = []
-        if self._running or not self._suspended.awaited:  # Otherwise the network keeps the inputs for a campaign.
+        if self._agenda or not self._suspended.awaited:  # Otherwise the network keeps the inputs for a campaign.
             try:
                 inputs = self._network.poll(now)
                 self._deaf, self._turns.heard_at = False, now
             except NetworkError:
                 self._deaf = True
         away_since = self._reach.away_since(now, self._longest_silence)
-        for running in list(self._running.values()):
+        if slept_since is not None or self._deaf or away_since is not None:
+            self._agenda.touch_all()
+        for running in self._agenda.concerned():
             if slept_since is not None:
                 running.wait(slept_since, "the agent took no turns")
             if self._deaf:
@@ -336,20 +334,18 @@ class Agent:
             self._route(item, now)
 
     def _route(self, item: Input, now: float) -> None:
-        """Gives an uplink to every campaign, a report to the campaign that its id names."""
-        if isinstance(item, Uplink):
-            suspended = list(self._suspended.held)
-            self._n_unknown += not (suspended or any(r.campaign.knows(item.dev_eui) for r in self._running.values()))
-            for running in list(self._running.values()):
-                self._receive(running, item, now)
-            for name in suspended:
-                self._suspended.keep(name, item)
-        elif (owner := item.id.rpartition("/")[0]) in self._running:
-            self._receive(self._running[owner], item, now)
+        """Gives an uplink to the campaign of the device, a report to the campaign that its id names."""
+        owner = self._agenda.owner(item.dev_eui) if isinstance(item, Uplink) else item.id.rpartition("/")[0]
+        if owner is None:
+            self._faults.n["uplink of no device"] += 1
+            self._agenda.note_stranger(item, now)
+        elif (running := self._agenda.get(owner)) is not None:
+            self._receive(running, item, now)
         else:
             self._suspended.keep(owner, item)
 
     def _receive(self, running: RunningCampaign, item: Input, now: float) -> None:
+        self._agenda.touch(running.campaign.id)
         self._decide(running, now, partial(running.receive, item))
 
     def _decide(self, running: RunningCampaign, now: float, decide: Callable[[float], None]) -> None:
@@ -371,29 +367,31 @@ class Agent:
             self._commit(now)
             self._withdraw(now)
         self._commit(now)
-        for name in [name for name, running in self._running.items() if running.over]:
-            self._give_up(name)
+        for running in self._agenda.concerned():
+            if running.over:
+                self._give_up(running.campaign.id)
+        due = self._agenda.end(now)
         trouble, self._trouble = self._trouble, None
         if trouble is not None:
             raise trouble
-        times = [at for running in self._running.values() for at in (running.deadline(), running.outbox.due(now))]
+        times = [due] if due is not None else []
         times += [stopped.retry_at for stopped in self._suspended.held.values()]
-        times += [now + NETWORK_RETRY] if self._deaf and self._running else []
-        return min((at for at in times if at is not None), default=None)
+        times += [now + NETWORK_RETRY] if self._deaf and self._agenda else []
+        return min(times, default=None)
 
     def _withdraw(self, now: float) -> None:
-        for running in self._running.values() if not self._deaf else ():
+        for running in self._agenda.concerned() if not self._deaf else ():
             running.outbox.withdraw(now)
 
     def _hand_over(self, now: float) -> bool:
         """Hands over what may go now. Returns whether there are new events to commit."""
-        for running in list(self._running.values()):
+        for running in self._agenda.concerned():
             try:
                 for result in running.outbox.hand_over(now):
                     running.receive(result, now)
             except Exception as error:
                 self._suspend(running, error, now)
-        return any(running.ready() for running in self._running.values())
+        return any(running.ready() for running in self._agenda.concerned())
 
     def _commit(self, now: float) -> None:
         """Commits the events of all campaigns together, and reports them to the observer.
@@ -401,9 +399,10 @@ class Agent:
         A campaign whose events cannot be committed is ahead of the journal: its object is discarded. A campaign that
         another agent has written to is given up.
         """
-        changed = {name: running for name, running in self._running.items() if running.changed}
-        for name, running in self._running.items():
-            if name not in changed and not running.uncommitted:
+        concerned = self._agenda.concerned()
+        changed = {running.campaign.id: running for running in concerned if running.changed}
+        for running in concerned:
+            if running.campaign.id not in changed and not running.uncommitted:
                 running.inputs = []
         if not changed:
             return
@@ -412,7 +411,7 @@ class Agent:
         for name in commit.fenced:
             self._give_up(name)
         for name, error in commit.failed.items():
-            at_once = commit.trouble is not None and len(self._running) == len(changed)
+            at_once = commit.trouble is not None and len(self._agenda) == len(changed)
             self._suspend(changed[name], error, now, at_once=at_once)
         if commit.committed:
             self._committed_at = now
@@ -425,7 +424,7 @@ class Agent:
     def _suspend(self, running: RunningCampaign, error: Exception, now: float, *, at_once: bool = False) -> None:
         """Discards a campaign object. The campaign is replayed after a pause, or `at_once` in the next turn."""
         name = running.campaign.id
-        del self._running[name]
+        self._agenda.remove(name)
         before = running.suspended
         recent = before if now - running.since <= 2 * LONGEST_PAUSE else None
         self._hold(name, error, now, running.stopped_since(now), recent, running.inputs)
@@ -439,12 +438,13 @@ class Agent:
         self, name: str, error: Exception, now: float, since: float, before: Suspension | None, inputs: list[Input]
     ) -> None:
         if not self._suspended.hold(name, error, now, since, before, inputs):
+            self._agenda.forget(name)
             self._ownership.release(name)
 
     def _give_up(self, name: str) -> None:
-        self._running.pop(name, None)
+        self._agenda.forget(name)
         self._suspended.forget(name)
         self._faults.forget(name)
         self._ownership.release(name)
-        if not self._running:
+        if not self._agenda:
             self._faults.forget_port("keys")  # Names of keys belong to no campaign.

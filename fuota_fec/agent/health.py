@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
+from fuota_fec.agent.agenda import Agenda
 from fuota_fec.agent.faults import Faults
-from fuota_fec.agent.running import RunningCampaign
+
+PORTS = ("network", "journal", "keys", "observer")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +31,6 @@ class Health:
     """Number of errors since the start by place, for example "network.submit", "keys.root_key", "malformed input"."""
     unheard: Mapping[str, str]
     """Uplinks of other devices, by the name of each campaign that hears none of its own."""
-    n_unknown: int
-    """Number of uplinks since the start from devices that are in no campaign, while none was suspended."""
     n_running: int
     """Number of campaigns that run."""
     last_poll: float | None
@@ -39,23 +38,27 @@ class Health:
     last_commit: float | None
     """Unix time of the turn of the last commit; None before it."""
 
-    @classmethod
-    def of(cls, faults: Faults, running: Mapping[str, RunningCampaign], **facts: Any) -> Health:
-        """Health from the errors so far and the campaigns that run; `facts` are the other fields."""
-        heard = {name: r.campaign.unheard for name, r in running.items()}
-        return cls(
-            network=faults.present("network"),
-            journal=faults.present("journal"),
-            keys=faults.present("keys"),
-            observer=faults.present("observer"),
-            waits={name: r.waits_for for name, r in running.items() if r.waits_since is not None},
-            unheard={name: text for name, text in heard.items() if text},
-            n_errors=dict(faults.n),
-            n_running=len(running),
-            **facts,
-        )
-
     @property
     def ok(self) -> bool:
         """Whether nothing is wrong now."""
         return not (self.network or self.journal or self.keys or self.observer or self.suspended)
+
+
+def health_of(
+    faults: Faults, suspended: Mapping[str, str], agenda: Agenda, last_poll: float | None, last_commit: float | None
+) -> Health:
+    """Health of an agent with these faults and campaigns."""
+    network, journal, keys, observer = map(faults.present, PORTS)
+    return Health(
+        network=network,
+        journal=journal,
+        keys=keys,
+        observer=observer,
+        suspended=suspended,
+        waits={running.campaign.id: running.waits_for for running in agenda if running.waits_since is not None},
+        unheard={running.campaign.id: text for running in agenda if (text := running.campaign.unheard)},
+        n_errors=dict(faults.n),
+        n_running=len(agenda),
+        last_poll=last_poll,
+        last_commit=last_commit,
+    )

@@ -152,6 +152,15 @@ class Outbox:
             times += [at for at in (*free, *self._retry_at.values()) if at > now]
         return min(times) if times else None
 
+    def watches(self, now: float) -> bool:
+        """Whether something waits for the network, a key or the lease, and not for a known time."""
+        if self._without_key_since or (self._to_withdraw and not _waits(self._withdraw_at, now)):
+            return True
+        return any(
+            not _waits(self._retry_at.get(request.id, now), now) and self._free_at(request, now) <= now
+            for request in self._pending.values()
+        )
+
     def _may_go(self, request: Requested, now: float) -> bool:
         if self._campaign.paused and not request.reply:
             return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from fuota_fec.agent.ports import JournalPort, LeasePort
@@ -27,6 +28,8 @@ class Ownership:
         self._network_name = network_name
         self._ttl = lease_ttl
         self._leases: dict[str, LeasePort] = {}
+        self._renew_at = float("-inf")
+        """Monotonic time before which no lease is to be renewed."""
         self._vacant: dict[str, float] = {}
         """Seconds for which no agent held a lease of the campaigns that were found without one."""
 
@@ -67,20 +70,29 @@ class Ownership:
         lease = self._journal.lease(campaign, self._name, self._ttl)
         if lease is not None:
             self._leases[campaign] = lease
+            self._renew_at = min(self._renew_at, time.monotonic())
         return lease
 
     def renew(self) -> Iterator[str]:
         """Renews leases at half time. Yields each campaign that another agent has taken; it is no longer held. A lease
         that cannot be renewed now is held until it expires."""
+        if time.monotonic() < self._renew_at:
+            return
+        lasts = self._ttl
         for name, lease in list(self._leases.items()):
             try:
                 taken = lease.left() < self._ttl / 2 and not lease.renew()
+                left = lease.left()
             except JournalError:
+                lasts = 0.0
                 continue
             if taken:
                 log.warning("campaign %s was taken over by another agent", name)
                 del self._leases[name]
                 yield name
+            else:
+                lasts = min(lasts, left)
+        self._renew_at = time.monotonic() + lasts - self._ttl / 2
 
     def release(self, campaign: str) -> None:
         """Gives a campaign up. A lease that the journal does not take back expires."""

@@ -73,6 +73,15 @@ class RunningCampaign:
         """Unix time of the next `tick`; None while the campaign waits."""
         return self.campaign.deadline() if self.waits_since is None else None
 
+    def due(self, now: float) -> float | None:
+        """Unix time of its next timer, or of the next attempt to hand over or to withdraw something."""
+        times = [at for at in (self.deadline(), self.outbox.due(now)) if at is not None]
+        return min(times) if times else None
+
+    def watches(self, now: float) -> bool:
+        """Whether the end of what it waits for has no known time, so that every turn looks for it."""
+        return self.waits_since is not None or self.outbox.watches(now)
+
     def carry_out(self, verb: Verb, now: float, longest: float = LONGEST_SILENCE) -> None:
         """CampaignError if the verb is unknown, or not allowed in the campaign's present state. After a pause of
         `longest` seconds or more the campaign resumes."""

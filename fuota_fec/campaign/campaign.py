@@ -15,6 +15,7 @@ from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.belief import devices_not_to_ask, devices_to_ask
 from fuota_fec.campaign.config import CampaignConfig, Device
 from fuota_fec.campaign.events import FAILED, RUNNING, STOPPED, SUCCEEDED
+from fuota_fec.campaign.hearing import Strangers
 from fuota_fec.campaign.machine import Machine
 from fuota_fec.campaign.plan import GroupPlan, Plan, make_block, make_plan
 from fuota_fec.campaign.preflight.check import find, refusals
@@ -101,9 +102,10 @@ class Campaign:
         assert self._machine is not None
         return self._machine.state.devices[dev_eui].device
 
-    def knows(self, dev_eui: str) -> bool:
-        """Whether a device takes part, or took part, in the campaign."""
-        return self._machine is not None and dev_eui in self._machine.state.devices
+    def share(self, strangers: Strangers) -> None:
+        """Takes the devices of no campaign from one who reads the network for several."""
+        if self._machine is not None:
+            self._machine.hearing.strangers = strangers
 
     @property
     def unheard(self) -> str:

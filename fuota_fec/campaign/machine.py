@@ -66,7 +66,7 @@ class Machine:
         self.clean_up = CleanUp(self.state, self.queue, event.at)
         self.replies = Replies(self.state, self.queue)
         self.uplinks = Uplinks(self.state, self.clean_up, self.replies, ignored)
-        self.hearing = Hearing(self.state, ignored)
+        self.hearing = Hearing(self.state, event.at, ignored)
         self.owed: dict[str, tuple[str, Question]] = {}
         """Stage and question of devices that left without an answer, by DevEUI."""
         self.last_end: m.StageEnded | None = None
@@ -242,7 +242,7 @@ class Machine:
         elif isinstance(item, m.Uplink):
             device = self.state.devices.get(item.dev_eui)
             if device is None:
-                self.hearing.note(item.dev_eui)
+                self.hearing.note(item.dev_eui, now)
             else:
                 owed = self.owed.get(device.dev_eui)
                 yield from self.uplinks.on_uplink(device, self._exchange_of(device), self.main, owed, item, now)

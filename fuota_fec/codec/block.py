@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from fractions import Fraction
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -19,6 +20,8 @@ from fuota_fec.wire.fragmentation import DataFragment, FragSessionSetupReq
 from fuota_fec.wire.limits import DATA_FRAGMENT_HEADER_LEN as HEADER_LEN
 
 __all__ = ["HEADER_LEN", "FragmentedBlock", "n_coded_of", "prepare"]
+
+Array = TypeVar("Array", bound="np.ndarray[Any, Any]")
 
 CODE_RATE = re.compile(r"[0-9]{1,5}(/[0-9]{1,5}|\.[0-9]{1,9})?")
 
@@ -50,27 +53,30 @@ class FragmentedBlock:
     """
 
     def __init__(
-        self, image: Buffer, frag_size: int, rows: Rows, *, matrix: ParityMatrix, frag_index: int, descriptor: bytes
+        self,
+        frames: Bytes,
+        image_len: int,
+        rows: Rows,
+        *,
+        matrix: ParityMatrix,
+        frag_index: int,
+        descriptor: bytes,
+        block: Bytes | None = None,
     ) -> None:
-        data = np.frombuffer(image, np.uint8)
-        self.frag_size = frag_size
-        self.n_frags = matrix.n_frags
-        self.image_len = data.size
-        self.padding = self.n_frags * frag_size - data.size
-        self.rows = rows.copy()  # the caller may change its array later
+        n_frags = matrix.n_frags
+        self.frames = _read_only(frames)
+        self.frag_size = frames.shape[1] - HEADER_LEN
+        self.n_frags = n_frags
+        self.image_len = image_len
+        self.padding = n_frags * self.frag_size - image_len
+        self.rows = _read_only(rows)
         self.frag_index = frag_index
         self.descriptor = descriptor
         self._matrix = matrix
         # The uncoded fragments without headers, padded: the input of the encoder.
-        self._block = np.zeros(self.n_frags * frag_size, np.uint8)
-        self._block[: data.size] = data
-        numbers = np.concatenate([np.arange(1, self.n_frags + 1, dtype=np.uint32), self.n_frags + rows])
-        self.frames = self._empty_frames(numbers)
-        self.frames[: self.n_frags, HEADER_LEN:] = self._block.reshape(self.n_frags, frag_size)
-        self._encode(rows, self.frames, self.n_frags)
-        self._index = {int(row): self.n_frags + i for i, row in enumerate(rows)}
-        for array in (self._block, self.frames, self.rows):
-            array.flags.writeable = False
+        uncoded = np.ascontiguousarray(frames[:n_frags, HEADER_LEN:]).ravel() if block is None else block
+        self._block = _read_only(uncoded)
+        self._index = {int(row): n_frags + i for i, row in enumerate(rows)}
 
     @property
     def n_coded(self) -> int:
@@ -101,11 +107,15 @@ class FragmentedBlock:
         frame: Bytes = self.frames[index]
         return frame.data
 
+    def payload(self, frag_nb: int) -> memoryview:
+        """The frag_size bytes of fragment frag_nb, as `frame` without its header."""
+        return self.frame(frag_nb)[HEADER_LEN:]
+
     def more(self, rows: Iterable[int]) -> Bytes:
         """Frames of further coded fragments: a (len(rows), 3 + frag_size) uint8 array in the order of `rows`."""
         numbers = row_numbers(rows, max_row=MAX_FRAG_NB - self.n_frags)
-        frames = self._empty_frames(self.n_frags + numbers)
-        self._encode(numbers, frames, 0)
+        frames = _empty_frames(self.n_frags + numbers, self.frag_size, self.frag_index)
+        _encode(self._block, self._matrix, numbers, frames, 0)
         return frames
 
     def image(self) -> memoryview:
@@ -136,19 +146,42 @@ class FragmentedBlock:
             mic=mic,
         )
 
-    def _empty_frames(self, frag_nbs: Rows) -> Bytes:
-        frames = np.empty((len(frag_nbs), HEADER_LEN + self.frag_size), np.uint8)
-        index_and_n = frag_nbs | (self.frag_index << 14)
-        frames[:, 0] = DataFragment.CID
-        frames[:, 1] = index_and_n & 0xFF
-        frames[:, 2] = index_and_n >> 8
-        return frames
+    def __copy__(self) -> FragmentedBlock:
+        return self  # It never changes.
 
-    def _encode(self, rows: Rows, frames: Bytes, first: int) -> None:
-        """Writes the coded payloads straight into the frames from `first` on."""
-        width = HEADER_LEN + self.frag_size
-        panels = self._matrix.panels(rows)
-        _core.encode_into(self._block, self.frag_size, panels, len(rows), frames, first * width + HEADER_LEN, width)
+    def __deepcopy__(self, _memo: object) -> FragmentedBlock:
+        return self
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _restored, (self.frames, self.image_len, self.rows, self._matrix, self.frag_index, self.descriptor)
+
+
+def _restored(
+    frames: Bytes, image_len: int, rows: Rows, matrix: ParityMatrix, frag_index: int, descriptor: bytes
+) -> FragmentedBlock:
+    return FragmentedBlock(frames, image_len, rows, matrix=matrix, frag_index=frag_index, descriptor=descriptor)
+
+
+def _read_only(array: Array) -> Array:
+    array.flags.writeable = False
+    return array
+
+
+def _empty_frames(frag_nbs: Rows, frag_size: int, frag_index: int) -> Bytes:
+    """Frames with headers, and payloads to be written."""
+    frames = np.empty((len(frag_nbs), HEADER_LEN + frag_size), np.uint8)
+    index_and_n = frag_nbs | (frag_index << 14)
+    frames[:, 0] = DataFragment.CID
+    frames[:, 1] = index_and_n & 0xFF
+    frames[:, 2] = index_and_n >> 8
+    return frames
+
+
+def _encode(block: Bytes, matrix: ParityMatrix, rows: Rows, frames: Bytes, first: int) -> None:
+    """Writes the coded payloads straight into the frames from `first` on."""
+    width = frames.shape[1]
+    panels = matrix.panels(rows)
+    _core.encode_into(block, width - HEADER_LEN, panels, len(rows), frames, first * width + HEADER_LEN, width)
 
 
 def prepare(
@@ -209,6 +242,13 @@ def prepare(
     if matrix is None:
         matrix = ParityMatrix(n_frags, dialect)
     check_matrix(matrix, n_frags, dialect)
+    numbers = numbers.copy()  # The caller may change its array later.
+    block = np.zeros(n_frags * frag_size, np.uint8)
+    block[:length] = np.frombuffer(image, np.uint8)
+    frag_nbs = np.concatenate([np.arange(1, n_frags + 1, dtype=np.uint32), n_frags + numbers])
+    frames = _empty_frames(frag_nbs, frag_size, frag_index)
+    frames[:n_frags, HEADER_LEN:] = block.reshape(n_frags, frag_size)
+    _encode(block, matrix, numbers, frames, n_frags)
     return FragmentedBlock(
-        image, frag_size, numbers, matrix=matrix, frag_index=frag_index, descriptor=bytes(descriptor)
+        frames, length, numbers, matrix=matrix, frag_index=frag_index, descriptor=descriptor, block=block
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import cast
+from typing import NoReturn, cast
 
 import numpy as np
 
@@ -58,6 +58,12 @@ class Decoder(_core.Decoder):
     def version(self) -> str:
         """Another name of `dialect`."""
         return self.dialect
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "Decoder: it cannot be pickled or copied: its fragments lie in the core, already combined; keep the "
+            "received fragments, and push them to another decoder"
+        )
 
     def __repr__(self) -> str:
         return f"Decoder({self.n_frags}, {self.frag_size}, dialect={self.dialect!r})"

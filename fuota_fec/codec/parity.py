@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 
 import numpy as np
 
@@ -55,6 +56,15 @@ class ParityMatrix:
 
     def __repr__(self) -> str:
         return f"ParityMatrix({self._n_frags}, dialect={self._dialect!r})"
+
+    def __copy__(self) -> ParityMatrix:
+        return self  # What it keeps may be shared.
+
+    def __deepcopy__(self, _memo: object) -> ParityMatrix:
+        return self
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return partial(ParityMatrix, kernel=self._kernel), (self._n_frags, self._dialect)
 
     def row(self, n: int) -> Bytes:
         """Row n ≥ 1, the coefficients of coded fragment M + n: n_frags values 0 or 1 (uint8)."""

@@ -6,27 +6,32 @@ number alone, so results do not depend on chunks, workers, kernels or machines.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
 
 from fuota_fec import _core
-from fuota_fec.checks import integer
+from fuota_fec.checks import counted, integer, shown
 from fuota_fec.codec.limits import MAX_FRAG_NB, Rows, check_n_frags, row_numbers
+from fuota_fec.data_frames import data_frame
+from fuota_fec.errors import ParameterError
 from fuota_fec.planning.erasures import loss_thresholds, matrix_columns
 from fuota_fec.wire.dialects import one_dialect
 
 CHUNK = 65536
 """Devices per task of an executor."""
 MAX_DEVICES = 2**31 - 1
+SHOWN = (0.5, 0.9, 0.99, 0.999)
+"""Quantiles that a trial shows."""
 
 __all__ = ["CHUNK", "MAX_DEVICES", "FleetTrial", "loss_thresholds", "matrix_columns", "simulate_fleet"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class FleetTrial:
     """Coded fragments needed by each device of a simulated fleet."""
 
@@ -36,10 +41,70 @@ class FleetTrial:
     rows: Rows
     """Row numbers of the coded fragments, in the order in which they are sent."""
 
-    def completed(self, n_coded: int) -> float:
-        """Share of the fleet that completes with the first n_coded coded fragments."""
-        needed = self.coded_needed
-        return float(np.count_nonzero((needed >= 0) & (needed <= n_coded)) / needed.size)
+    @overload
+    def completed(self, n_coded: int) -> float: ...
+
+    @overload
+    def completed(self, n_coded: Sequence[int] | npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.float64]: ...
+
+    def completed(self, n_coded: int | Sequence[int] | npt.NDArray[np.integer[Any]]) -> float | npt.NDArray[np.float64]:
+        """Share of the fleet, 0 … 1, that completes with the first n_coded coded fragments: for one number or each of
+        a list."""
+        shares = np.searchsorted(self._sorted(), np.asarray(n_coded), side="right") / self.coded_needed.size
+        return float(shares) if np.ndim(n_coded) == 0 else shares
+
+    @overload
+    def quantile(self, q: float) -> int | None: ...
+
+    @overload
+    def quantile(self, q: Sequence[float] | npt.NDArray[np.floating[Any]]) -> list[int | None]: ...
+
+    def quantile(self, q: float | Sequence[float] | npt.NDArray[np.floating[Any]]) -> int | list[int | None] | None:
+        """Fewest coded fragments with which a share `q` (0 … 1) of the fleet completes; None if all `rows` are not
+        enough. A list for a list."""
+        needed = self._sorted()
+        if np.ndim(q) == 0:
+            return self._quantile(needed, float(np.asarray(q)))
+        return [self._quantile(needed, float(one)) for one in np.ravel(q)]
+
+    def _quantile(self, needed: npt.NDArray[np.int32], q: float) -> int | None:
+        if not 0 <= q <= 1:
+            raise ParameterError(f"q: {shown(q)} is not a share, expected 0 to 1")
+        n_devices = self.coded_needed.size
+        n_needed = max(0, int(q * n_devices) - 1)
+        while n_needed / n_devices < q:
+            n_needed += 1
+        if n_needed > needed.size:
+            return None
+        return int(needed[n_needed - 1]) if n_needed else 0
+
+    def to_frame(self) -> Any:
+        """A pandas or polars DataFrame with one row per device and the column `coded_needed`, empty where all `rows`
+        are not enough. ImportError without either library."""
+        return data_frame({"coded_needed": [n if n >= 0 else None for n in self.coded_needed.tolist()]})
+
+    def __repr__(self) -> str:
+        n_coded = len(self.rows)
+        share = 100 * self.completed(n_coded)
+        return f"<FleetTrial {counted(self.coded_needed.size, 'device')}, {share:.6g} % complete with {n_coded} coded>"
+
+    def _repr_html_(self) -> str:
+        """Table for notebooks."""
+        cells = "".join(f"<tr><th>{name}</th><td>{value}</td></tr>" for name, value in self._table())
+        return f"<table>{cells}</table>"
+
+    def _table(self) -> list[tuple[str, str]]:
+        n_coded = len(self.rows)
+        counts = [str(n) if n is not None else f"&gt; {n_coded}" for n in self.quantile(SHOWN)]
+        return [
+            ("Devices", str(self.coded_needed.size)),
+            (f"Complete with {counted(n_coded, 'coded fragment')}", f"{100 * self.completed(n_coded):.6g} %"),
+            *((f"Coded fragments for {100 * q:g} %", n) for q, n in zip(SHOWN, counts, strict=True)),
+        ]
+
+    def _sorted(self) -> npt.NDArray[np.int32]:
+        """`coded_needed` of the devices that complete, in order."""
+        return np.sort(self.coded_needed[self.coded_needed >= 0])
 
 
 def simulate_fleet(

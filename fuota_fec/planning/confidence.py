@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from fuota_fec.checks import integer, shown
 from fuota_fec.errors import ParameterError
-from fuota_fec.planning.convolution import Probabilities, at_most, sum_pmf
+from fuota_fec.planning.convolution import Probabilities, at_most, fewest
 from fuota_fec.planning.erasures import Needed, loss_values
 from fuota_fec.planning.losses import BetaLoss, Distribution, GilbertElliott, Loss, Losses, LossMix
 from fuota_fec.planning.sampling import Code, Limits
@@ -265,9 +265,7 @@ class FleetSample:
 
     def sure(self, n_coded: int, confidence: float) -> int:
         """Number of devices that complete at least, with this confidence, by the lower bound of the estimate."""
-        failing = self._bounds(n_coded)[1]
-        sums = np.cumsum(sum_pmf(self.fleet.sizes, failing, self.fleet.n_devices))
-        return max(0, self.fleet.n_devices - int(np.searchsorted(sums, confidence)))
+        return self.fleet.n_devices - fewest(confidence, self.fleet.sizes, self._bounds(n_coded)[1])
 
     def _failing(self, n_coded: int) -> Probabilities:
         return np.minimum(1.0, self._weights[:, n_coded] / self._n)

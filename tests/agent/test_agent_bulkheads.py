@@ -496,6 +496,7 @@ def test_a_suspension_is_an_event_that_is_written_once(config_of, desk_of, monke
         return tick(campaign, now)
 
     monkeypatch.setattr(Campaign, "tick", fails)
+    desk.hears(1)
     for n in range(100):
         desk.agent.step(T0 + 1 + n)
     written = list(desk.journal.events("c"))
@@ -542,7 +543,7 @@ def test_a_campaign_that_stays_broken_is_left_to_other_agents(config_of, desk_of
 def test_a_verb_for_a_suspended_campaign_names_the_reason(config_of, desk_of) -> None:
     desk = desk_of(config_of())
     desk.campaigns[0].tick = lambda _now: 1 / 0
-    desk.step(1)
+    desk.hears(1)
     with pytest.raises(CampaignError, match="not run by this agent: it is suspended: ZeroDivisionError"):
         desk.agent.carry_out("c", "stop", desk.now)
 
@@ -550,7 +551,7 @@ def test_a_verb_for_a_suspended_campaign_names_the_reason(config_of, desk_of) ->
 def test_an_order_for_a_suspended_campaign_waits(config_of, desk_of) -> None:
     desk = desk_of(config_of())
     desk.campaigns[0].tick = lambda _now: 1 / 0
-    desk.step(1)
+    desk.hears(1)
     desk.journal.order("c", "stop")
     desk.step(2)
     assert desk.of(m.Finished) == []

@@ -27,14 +27,14 @@ def test_uplinks_of_unknown_devices_are_counted_and_told(config_of, desk_of) -> 
     desk = desk_of(config_of("c", devices=(1, 2)), config_of("d", devices=(3,), group={"mc_addr": "01f3a4b6"}))
     desk.hears(1, 8, 9, 9)
     health = desk.agent.health()
-    text = f"0 of 1 device heard; 4 uplinks of 3 unknown devices, the most frequent {9:016x} (2)"
-    assert (health.n_unknown, health.unheard, health.ok) == (3, {"d": text}, True)
+    text = f"0 of 1 device heard; 3 uplinks of 2 unknown devices, the most frequent {9:016x} (2)"
+    assert (health.n_errors, health.unheard, health.ok) == ({"uplink of no device": 3}, {"d": text}, True)
     desk.hears(3)
-    assert (desk.agent.health().n_unknown, desk.agent.health().unheard) == (3, {})
+    assert desk.agent.health().unheard == {}
 
 
 def test_an_adapter_that_gives_capitals_is_heard(config_of, desk_of) -> None:
     desk = desk_of(config_of(devices=(0xAB,)))
     desk.step(0, m.Uplink("00-00-00-00-00-00-00-AB", 2, b"", desk.now))
-    assert desk.agent.health().n_unknown == 0
+    assert desk.agent.health().n_errors == {}
     assert [event.dev_eui for event in desk.of(m.DeviceHeard)] == ["00000000000000ab"]

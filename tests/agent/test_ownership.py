@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 
-from fuota_fec.agent import Agent
+from fuota_fec.agent import Agent, ownership
 from fuota_fec.agent.ownership import Ownership
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.campaign import Campaign
@@ -73,7 +76,19 @@ def test_a_campaign_that_an_agent_runs_is_not_adopted(config_of, desk_of, second
     assert other.idle
 
 
-def test_a_campaign_whose_agent_is_gone_is_replayed_and_goes_on(config_of, desk_of, second_agent) -> None:
+@pytest.fixture
+def passes(monkeypatch) -> Callable[[float], None]:
+    """Lets seconds of the monotonic clock pass."""
+    clock = [time.monotonic()]
+    monkeypatch.setattr(ownership, "time", SimpleNamespace(monotonic=lambda: clock[0]))
+
+    def passes(seconds: float) -> None:
+        clock[0] += seconds
+
+    return passes
+
+
+def test_a_campaign_whose_agent_is_gone_is_replayed_and_goes_on(config_of, desk_of, second_agent, passes) -> None:
     desk = desk_of(config_of())
     desk.hears(1)
     desk.journal.leases["c"].release()
@@ -82,6 +97,7 @@ def test_a_campaign_whose_agent_is_gone_is_replayed_and_goes_on(config_of, desk_
     assert [e.at for e in desk.of(m.Resumed)] == [desk.now + 1]
     other.step(desk.now + 2)
     assert [d.id for d in desk.network.taken] == ["c/1"], "no request is handed over twice"
+    passes(60)
     desk.answers(1, 200, multicast.McGroupSetupAns(mc_group_id=0))
     assert desk.agent.campaign("c") is None, "an agent that was away too long notices the take-over"
     assert len(desk.of(m.Answered)) == 0
@@ -123,11 +139,12 @@ def test_a_finished_campaign_is_not_adopted(config_of, desk_of, second_agent) ->
     assert second_agent(desk).adopt(desk.now) == []
 
 
-def test_a_lease_is_renewed_at_half_time_and_its_loss_ends_the_work(config_of, desk_of, lease_of) -> None:
+def test_a_lease_is_renewed_at_half_time_and_its_loss_ends_the_work(config_of, desk_of, lease_of, passes) -> None:
     lease = lease_of(31)
     desk = desk_of(config_of(), lease=lease)
     desk.step(1)
     assert lease.n_renewed == 0
+    passes(2)
     lease.seconds = 29
     desk.step(1)
     assert lease.n_renewed == 1

@@ -7,7 +7,7 @@ from campaign_driver import Driver, dev
 
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.campaign import FAILED, Campaign
-from fuota_fec.campaign.hearing import MOST_STRANGERS
+from fuota_fec.campaign.hearing import MOST_STRANGERS, Strangers
 from fuota_fec.campaign.inputs import Uplink
 
 
@@ -61,7 +61,16 @@ def test_the_end_of_a_campaign_that_heard_a_device_tells_of_no_others(drive) -> 
 def test_many_unknown_devices_are_counted_and_not_kept(drive) -> None:
     d = drive(1)
     strangers(d, *range(100, 100 + MOST_STRANGERS + 50))
-    assert f"{MOST_STRANGERS + 50} uplinks of {MOST_STRANGERS} or more unknown devices" in d.campaign.unheard
+    assert f"{MOST_STRANGERS} uplinks of very many unknown devices" in d.campaign.unheard
+
+
+def test_strangers_that_were_heard_before_the_campaign_do_not_count(drive) -> None:
+    d, shared = drive(1), Strangers()
+    shared.note(dev(91), d.now - 1000)
+    d.campaign.share(shared)
+    assert d.campaign.unheard == ""
+    shared.note(dev(92), d.now)
+    assert "1 uplink of 1 unknown device" in d.campaign.unheard
 
 
 @pytest.mark.parametrize("name", ["\x1b[2J", "a\nb"])

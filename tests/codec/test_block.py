@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import random
 import re
 from decimal import Decimal
@@ -556,3 +558,49 @@ def test_the_matrix_must_be_that_of_the_image(matrix):
 def test_a_code_rate_is_written_plainly(rate):
     with pytest.raises(ff.ParameterError, match=r"^code_rate"):
         ff.prepare(b"abc", 1, code_rate=rate)
+
+
+# ---- copies ----------------------------------------------------------------------------------------------
+
+
+@law
+@given(length=st.integers(1, 300), frag_size=st.integers(1, 60), n_coded=st.integers(0, 9), protocol=st.integers(2, 5))
+def test_a_block_survives_pickling(length, frag_size, n_coded, protocol):
+    block = ff.prepare(random_bytes(length, length), frag_size, n_coded=n_coded, frag_index=2, dialect="2.0.0")
+    same = pickle.loads(pickle.dumps(block, protocol))
+    assert repr(same) == repr(block)
+    assert same.image() == block.image()
+    assert np.array_equal(same.frames, block.frames)
+    assert np.array_equal(same.rows, block.rows)
+    assert np.array_equal(same.more([7, 99]), block.more([7, 99]))
+    request = {"mc_group_bit_mask": 1, "block_ack_delay": 2, "session_cnt": 3, "mic": bytes(4)}
+    assert same.setup_request(**request) == block.setup_request(**request)
+    for array in (same.frames, same.rows):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 1
+
+
+def test_frames_are_pickled_out_of_band():
+    """Workers on one machine share them without a copy."""
+    block = ff.prepare(random_bytes(1, 5000), 50, code_rate="1/2")
+    buffers: list[pickle.PickleBuffer] = []
+    small = pickle.dumps(block, 5, buffer_callback=buffers.append)
+    assert len(small) < 1000
+    same = pickle.loads(small, buffers=buffers)
+    assert np.shares_memory(same.frames, block.frames)
+
+
+def test_a_copy_of_a_block_is_the_block():
+    block = ff.prepare(b"image", 2, n_coded=1)
+    assert copy.copy(block) is block
+    assert copy.deepcopy([block])[0] is block
+
+
+@law
+@given(length=st.integers(1, 300), frag_size=st.integers(1, 60), data=st.data())
+def test_a_payload_is_the_frame_without_its_header(length, frag_size, data):
+    block = ff.prepare(random_bytes(length, length), frag_size, rows=[3, 1])
+    frag_nb = data.draw(st.sampled_from([*range(1, block.n_frags + 1), block.n_frags + 3, block.n_frags + 1]))
+    assert bytes(block.payload(frag_nb)) == parsed(block.frame(frag_nb)).payload == bytes(block.frame(frag_nb))[3:]
+    with pytest.raises(ff.ParameterError, match="row 2 is not prepared"):
+        block.payload(block.n_frags + 2)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -257,3 +259,19 @@ def test_parameters_of_a_matrix_cannot_be_changed():
     for name, value in (("n_frags", 11), ("dialect", "2.0.0")):
         with pytest.raises(AttributeError):
             setattr(matrix, name, value)
+
+
+@pytest.mark.parametrize("kernel", [None, *ff.kernels()])
+def test_a_matrix_survives_pickling_with_its_kernel(kernel):
+    matrix = ff.ParityMatrix(40, "2.0.0", kernel=kernel)
+    matrix.leading_panels(20)
+    same = pickle.loads(pickle.dumps(matrix))
+    assert repr(same) == repr(matrix)
+    assert np.array_equal(same.rows(1, 30), matrix.rows(1, 30))
+    assert len(pickle.dumps(matrix)) < 300, "rows are made again, not carried along"
+
+
+def test_a_copy_of_a_matrix_is_the_matrix():
+    matrix = ff.ParityMatrix(3)
+    assert copy.copy(matrix) is matrix
+    assert copy.deepcopy([matrix])[0] is matrix

@@ -258,3 +258,55 @@ def test_bits_beyond_the_last_fragment_are_ignored(kernel):
     lost[2:8] = 2**64 - 1
     _core.fleet_complete(columns, 70, 20, lost, needed, kernel)
     assert needed == expected
+
+
+# ---- reading a trial -----------------------------------------------------------------------------------------
+
+
+def trial_of(needed: list[int], n_rows: int = 9) -> trials.FleetTrial:
+    return trials.FleetTrial(coded_needed=np.array(needed, np.int32), rows=np.arange(1, n_rows + 1, dtype=np.uint32))
+
+
+any_needed = st.lists(st.integers(-1, 9), min_size=1, max_size=60)
+
+
+@given(needed=any_needed, counts=st.lists(st.integers(-2, 12)))
+def test_the_share_that_completes_is_counted_for_one_number_or_many(needed, counts):
+    trial = trial_of(needed)
+    expected = [sum(0 <= n <= n_coded for n in needed) / len(needed) for n_coded in counts]
+    assert trial.completed(counts).tolist() == expected
+    assert [trial.completed(n_coded) for n_coded in counts] == expected
+
+
+@given(
+    needed=any_needed, q=st.floats(0, 1) | st.builds(lambda a, b: min(a, b) / max(a, b, 1), *[st.integers(0, 60)] * 2)
+)
+def test_a_quantile_is_the_fewest_coded_fragments_for_that_share(needed, q):
+    trial = trial_of(needed)
+    n_coded = trial.quantile(q)
+    if n_coded is None:
+        assert trial.completed(9) < q
+    else:
+        assert trial.completed(n_coded) >= q
+        assert n_coded == 0 or trial.completed(n_coded - 1) < q
+    assert trial.quantile([q, 0.0, 1.0])[0] == n_coded
+
+
+@pytest.mark.parametrize("q", [-0.1, 1.01, float("nan"), [0.5, 2.0]])
+def test_a_quantile_of_no_share_is_refused(q):
+    with pytest.raises(ff.ParameterError, match=r"q: .* is not a share, expected 0 to 1"):
+        trial_of([1]).quantile(q)
+
+
+def test_a_trial_prints_a_line_and_shows_a_table():
+    trial = trial_of([0, 3, 5, -1])
+    assert repr(trial) == "<FleetTrial 4 devices, 75 % complete with 9 coded>"
+    assert "<tr><th>Coded fragments for 50 %</th><td>3</td></tr>" in trial._repr_html_()
+    assert "<tr><th>Coded fragments for 99 %</th><td>&gt; 9</td></tr>" in trial._repr_html_()
+
+
+def test_a_trial_becomes_a_data_frame():
+    pytest.importorskip("pandas")
+    column = trial_of([0, 3, -1]).to_frame()["coded_needed"]
+    assert column.isna().tolist() == [False, False, True]
+    assert column.dropna().tolist() == [0, 3]

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fuota_fec.planning.convolution import at_most, binomial_pmf, devices_needed, sum_pmf
+from fuota_fec.planning.convolution import at_most, binomial_pmf, devices_needed, fewest, sum_pmf
 
 
 @pytest.mark.parametrize(
@@ -53,3 +53,36 @@ def test_long_sums_by_fourier_transform_are_the_same():
         whole = np.convolve(whole, [1 - q, q])
     assert np.allclose(sum_pmf(np.ones(600, np.int64), p, 600), whole, atol=1e-14)
     assert at_most(290, np.ones(600, np.int64), p) == pytest.approx(whole[:291].sum(), abs=1e-12)
+
+
+@given(
+    seed=st.integers(0, 10**6),
+    n=st.integers(1, 4000),
+    n_classes=st.integers(1, 9),
+    highest=st.sampled_from([1e-4, 0.1, 1]),
+)
+def test_the_window_around_the_mean_has_the_whole_distribution(seed, n, n_classes, highest):
+    rng = np.random.default_rng(seed)
+    sizes = rng.multinomial(n, np.full(n_classes, 1 / n_classes)).astype(np.int64)
+    p = rng.uniform(0, highest, n_classes)
+    sums = np.cumsum(sum_pmf(sizes, p, n))
+    for k in {0, int(sizes @ p), int(rng.integers(n + 1)), n - 1, n}:
+        assert at_most(k, sizes, p) == pytest.approx(sums[min(k, sums.size - 1)], abs=1e-11)
+    share = float(rng.uniform(0.01, 0.99))
+    k = fewest(share, sizes, p)
+    assert sums[min(k, sums.size - 1)] >= share - 1e-11
+    assert k == 0 or sums[k - 1] < share + 1e-11
+
+
+def test_a_million_devices_of_many_classes_agree_with_the_exact_sum():
+    rng = np.random.default_rng(0)
+    sizes = rng.multinomial(1_000_000, np.full(60, 1 / 60)).astype(np.int64)
+    p = rng.beta(1, 9, 60)
+    sums = np.cumsum(sum_pmf(sizes, p, 1_000_000))
+    mean = round(float(sizes @ p))
+    for k in range(mean - 3000, mean + 3000, 250):
+        assert at_most(k, sizes, p) == pytest.approx(sums[k], abs=1e-9), "long binomials are summed no more exactly"
+    assert at_most(mean // 2, sizes, p) == 0
+    assert at_most(2 * mean, sizes, p) == pytest.approx(1, abs=1e-12)
+    assert abs(fewest(0.99, sizes, p) - int(np.searchsorted(sums, 0.99))) <= 1
+    assert at_most(3, sizes, np.full(60, 1e-6)) == pytest.approx(0.981012, abs=1e-6)
