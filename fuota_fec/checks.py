@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Collection
+from difflib import get_close_matches
 from operator import index
 from typing import Any
 
@@ -29,13 +32,48 @@ def counted(n: int, noun: str) -> str:
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
 
 
+_KEY = re.compile(
+    "(?<![0-9A-F])(?:0X)?(?:HH(?P<a>[-: ]?)HH(?:(?P=a)HH){14}|HHHH(?P<b>[-: ])HHHH(?:(?P=b)HHHH){6}"
+    "|HHHHHHHH(?P<c>[-: ])HHHHHHHH(?:(?P=c)HHHHHHHH){2})(?![0-9A-F])".replace("H", "[0-9A-F]"),
+    re.IGNORECASE,
+)
+"""32 hexadecimal digits, as one word or in groups of 2, 4 or 8."""
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+MOST_NAMED = 5
+"""Known names that a message has, if they are many."""
+ALIKE = 0.7
+"""Share of common letters from which on a name may be meant by another one."""
+
+
+def looks_like_key(text: str) -> bool:
+    """Whether a text is 32 hexadecimal digits, as an AES-128 key is written; blanks, "-" or ":" between groups."""
+    return _KEY.fullmatch(text.strip()) is not None
+
+
+def printable(text: str) -> bool:
+    """Whether a text has no control characters, line ends, directions of writing or lone surrogates."""
+    return _CONTROL.search(text) is None
+
+
+def expected_of(name: str, known: Collection[str], where: str = "") -> str:
+    """What a name that is not known should have been: the closest known one, or the known ones; if they are many, the
+    first, and `where` they are listed."""
+    spelled = {one.lower(): one for one in known}
+    if close := get_close_matches(name[:64].lower(), spelled, 1, ALIKE):
+        return f"did you mean {spelled[close[0]]!r}?"
+    names = list(known)
+    if len(names) <= MOST_NAMED + 1:
+        return f"expected one of {', '.join(names)}"
+    return f"expected one of {', '.join(names[:MOST_NAMED])} … ({len(names)} in all{where and f': {where}'})"
+
+
 def shown(value: Any) -> str:
-    """The repr of any value, shortened for an error message."""
+    """The repr of any value, shortened for an error message. What is written as a key is left out."""
     try:
         text = repr(value)
     except Exception:  # a number too long to print, or an object whose repr fails
         return f"this {type(value).__name__}"
-    text = " ".join(text.split())
+    text = _KEY.sub("(32 hexadecimal digits)", " ".join(text.split()))
     return text if len(text) <= 100 else f"{text[:97]}..."
 
 
@@ -43,3 +81,8 @@ def at_least_0(name: str, value: object) -> None:
     """ParameterError unless a value is a finite number, 0 or more."""
     if not (isinstance(value, (int, float)) and math.isfinite(value) and value >= 0):
         raise ParameterError(f"{name}: {shown(value)} is not a finite number, expected 0 or more")
+
+
+def plainly(name: str) -> str:
+    """A name as it is, for the start of an error message; as `shown` has it if it would not print, or may be a key."""
+    return name if printable(name) and len(name) <= 100 and not looks_like_key(name) else shown(name)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from typing import Any, Self
+
+MOST_LISTED = 20
+"""Problems that a message has a line for; the others are counted."""
 
 
 class FuotaError(Exception):
@@ -22,6 +26,28 @@ def _revive(cls: type[FuotaError], args: tuple[Any, ...], facts: dict[str, Any])
 
 class ParameterError(FuotaError, ValueError):
     """An argument or a configuration value cannot be used. Nothing was changed."""
+
+    _problems: tuple[str, ...] | None = None
+
+    @classmethod
+    def of(cls, problems: Iterable[str]) -> Self:
+        """Error with several problems, each a line."""
+        problems = tuple(problems)
+        error = cls(listed(problems))
+        error._problems = problems
+        return error
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """All problems. The message has the first MOST_LISTED, and the number of the others."""
+        return tuple(str(self).splitlines()) if self._problems is None else self._problems
+
+
+def listed(problems: Sequence[str]) -> str:
+    """The first MOST_LISTED lines, and a line with the number of the others."""
+    others = len(problems) - MOST_LISTED
+    more = [f"… and {others:,} more".replace(",", " ")] if others > 0 else []
+    return "\n".join([*islice(problems, MOST_LISTED), *more])
 
 
 class WireError(FuotaError, ValueError):

@@ -1,27 +1,44 @@
-"""KeyRing: the port to secrets. Configurations and journals hold only the names of keys."""
+"""KeyRing: the port to secrets. Configurations and journals hold only the names of keys.
+
+A text that may be a key, or hold one, is in no message and in no local variable of a function that raises: crash
+reports show both.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any, NamedTuple
 
-from fuota_fec.config_files import read_table
+from fuota_fec.checks import expected_of, looks_like_key, shown
+from fuota_fec.config_files import parse_table, read_table
 from fuota_fec.errors import ParameterError
+from fuota_fec.wire.identifiers import canonical_eui
 from fuota_fec.wire.keys import Key
+
+KINDS = ("root_keys", "mc_keys")
+"""Tables of a key file."""
+SOURCES = ("file", "env", "command")
+"""Keys of a table `[keys]`."""
+COMMAND_TIMEOUT = 60.0
+"""s in which a command must have printed the keys."""
 
 
 class KeyRing:
     """Keys by name: root keys of devices, McKeys of groups.
 
-    To take keys from a vault, subclass it, or give any object with the same two methods.
+    A name that is a DevEUI may have any usual spelling. To take keys from a vault, subclass it, or give any object with
+    the same two methods.
     """
 
     __slots__ = ("_mc_keys", "_root_keys")
 
     def __init__(self, *, root_keys: Mapping[str, Key], mc_keys: Mapping[str, Key]) -> None:
-        self._root_keys = MappingProxyType(dict(root_keys))
-        self._mc_keys = MappingProxyType(dict(mc_keys))
+        self._root_keys = _by_name(root_keys)
+        self._mc_keys = _by_name(mc_keys)
 
     def __repr__(self) -> str:
         return f"<KeyRing of {len(self._root_keys)} root keys and {len(self._mc_keys)} multicast keys>"
@@ -37,22 +54,148 @@ class KeyRing:
     @classmethod
     def load(cls, path: str | Path) -> KeyRing:
         """Reads a .toml or .json file with the tables `root_keys` and `mc_keys`: name = 32 hexadecimal digits."""
-        tables = read_table(path)
-        unknown = sorted(set(tables) - {"root_keys", "mc_keys"})
-        if unknown:
-            raise ParameterError(f"{path}: unknown key {unknown[0]!r}, expected root_keys and mc_keys")
-        rings = {}
-        for kind in ("root_keys", "mc_keys"):
-            try:
-                rings[kind] = {name: Key.from_hex(text) for name, text in tables.get(kind, {}).items()}
-            except (ParameterError, TypeError, AttributeError):
-                # The text itself is left out: a mistyped key is still a key.
-                raise ParameterError(f"{path}: {kind}: expected names with 32 hexadecimal digits each") from None
-        return cls(**rings)
+        return cls._of(_read(read_table(path)), str(path))
+
+    @classmethod
+    def from_env(cls, prefix: str, environ: Mapping[str, str] | None = None) -> KeyRing:
+        """Reads environment variables: {prefix}ROOT_KEY_{name} and {prefix}MC_KEY_{name}, 32 hexadecimal digits each.
+
+        Capitals in the name make no difference, and "_" stands for every character but letters and digits: the McKey of
+        "pumps-2" is {prefix}MC_KEY_PUMPS_2. ParameterError if there is no variable, or one that is not a key.
+        """
+        found = _read_env(prefix, os.environ if environ is None else environ)
+        del environ
+        return _EnvKeyRing._of(found, f"environment, {prefix}*")
+
+    @classmethod
+    def from_command(cls, argv: Sequence[str], timeout: float = COMMAND_TIMEOUT) -> KeyRing:
+        """Runs a program once, without a shell; it prints what a key file would have, as TOML or JSON. For a file that
+        is decrypted for this run alone: ["sops", "--decrypt", "keys.json"].
+
+        ParameterError if it cannot be run, fails, takes longer than `timeout` (s), or prints something else. Its
+        standard error is not captured.
+        """
+        return cls._of(_run(argv, timeout), f"command {shown(argv[0] if argv else '')}")
+
+    @classmethod
+    def from_mapping(cls, table: Mapping[str, Any], folder: str | Path = ".") -> KeyRing:
+        """Reads the keys that a table `[keys]` of a configuration names by one of `file`, relative to the folder,
+        `env`, the prefix of the variables, and `command`, a list of words. ParameterError for any other table."""
+        read = {
+            "file": lambda file: cls.load(Path(folder) / file),
+            "env": cls.from_env,
+            "command": cls.from_command,
+        }
+        problems = [
+            f"keys: unknown key {shown(name)}, {expected_of(str(name), SOURCES)}" for name in table if name not in read
+        ]
+        given = [name for name in SOURCES if name in table]
+        if len(given) != 1:
+            found = ", ".join(given) or "none of them"
+            problems.append(f"keys: {found} given, expected one of {', '.join(SOURCES)}")
+        for name in given:
+            is_text, value = name != "command", table[name]
+            words = [value] if is_text else value if isinstance(value, list) else [None]
+            if not words or not all(isinstance(word, str) and word for word in words):
+                expected = "a text" if is_text else "a list of words"
+                problems.append(
+                    f"keys.{name}: a value of type {type(value).__name__} cannot be used, expected {expected}"
+                )
+        if problems:
+            raise ParameterError.of(problems)
+        return read[given[0]](table[given[0]])
+
+    @classmethod
+    def _of(cls, found: _Found, where: str) -> KeyRing:
+        if found.problem:
+            raise ParameterError(f"{where}: {found.problem}")
+        return cls(**found.keys)
+
+
+class _EnvKeyRing(KeyRing):
+    """Keys by the names of environment variables."""
+
+    __slots__ = ()
+
+    def root_key(self, name: str) -> Key:
+        return super().root_key(_variable(name))
+
+    def mc_key(self, name: str) -> Key:
+        return super().mc_key(_variable(name))
+
+
+class _Found(NamedTuple):
+    """Keys by kind and name, or the reason why there are none."""
+
+    keys: Mapping[str, Mapping[str, Key]]
+    problem: str = ""
+
+
+# Functions that see the texts of keys raise nothing.
+
+
+def _read(tables: Mapping[str, Any]) -> _Found:
+    """Keys of the tables of a key file."""
+    if unknown := sorted(set(tables) - set(KINDS)):
+        return _Found({}, f"unknown key {shown(unknown[0])}, expected root_keys and mc_keys")
+    found: dict[str, dict[str, Key]] = {kind: {} for kind in KINDS}
+    for kind, table in tables.items():
+        if not isinstance(table, Mapping):
+            return _Found({}, f"{kind}: expected names with 32 hexadecimal digits each")
+        for name, text in table.items():
+            if looks_like_key(name):
+                return _Found({}, f"{kind}: a name is 32 hexadecimal digits, as a key is, expected the name of a key")
+            if (key := Key.parsed(text)) is None:
+                problem = "the value is not a key, expected names with 32 hexadecimal digits each"
+                return _Found({}, f"{kind}: {shown(name)}: {problem}")
+            found[kind][name] = key
+    return _Found(found)
+
+
+def _read_env(prefix: str, environ: Mapping[str, str]) -> _Found:
+    found: dict[str, dict[str, Key]] = {kind: {} for kind in KINDS}
+    for kind in KINDS:
+        begins = f"{prefix}{kind.upper().removesuffix('S')}_"
+        for name, text in environ.items():
+            if not (name.startswith(begins) and name != begins):
+                continue
+            if (key := Key.parsed(text)) is None:
+                return _Found({}, f"{name}: the value is not a key, expected 32 hexadecimal digits")
+            found[kind][_variable(name.removeprefix(begins))] = key
+    if not any(found.values()):
+        return _Found({}, f"there are no keys, expected variables {prefix}ROOT_KEY_… and {prefix}MC_KEY_…")
+    return _Found(found)
+
+
+def _run(argv: Sequence[str], timeout: float) -> _Found:
+    """Keys that a program prints. Its output is not in an error: a program that fails may have printed some of them."""
+    try:
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=timeout, check=False)
+    except subprocess.TimeoutExpired:
+        return _Found({}, f"gave no keys, expected them within {timeout:g} s")
+    except (OSError, ValueError, IndexError) as error:
+        return _Found({}, f"cannot be run: {getattr(error, 'strerror', None) or type(error).__name__}")
+    if done.returncode:
+        return _Found({}, f"exit status {done.returncode}, expected 0")
+    try:
+        text = done.stdout.decode()
+    except UnicodeDecodeError:
+        return _Found({}, "its output is not UTF-8 text")
+    table = parse_table(text, json_text=text.lstrip().startswith("{"))
+    return _Found({}, table) if isinstance(table, str) else _read(table)
+
+
+def _variable(name: str) -> str:
+    """Name of a key as environment variables can have it."""
+    return "".join(c if c.isascii() and c.isalnum() else "_" for c in canonical_eui(name)).upper()
+
+
+def _by_name(keys: Mapping[str, Key]) -> Mapping[str, Key]:
+    return MappingProxyType({canonical_eui(name): key for name, key in keys.items()})
 
 
 def _key(keys: Mapping[str, Key], name: str, kind: str) -> Key:
-    try:
-        return keys[name]
-    except KeyError:
-        raise ParameterError(f"key ring: there is no {kind} named {name!r}") from None
+    found = keys.get(canonical_eui(name))
+    if found is None:
+        raise ParameterError(f"key ring: there is no {kind} named {shown(name)}")
+    return found

@@ -126,7 +126,7 @@ class Simulation:
         if self.trace is not None and self.downlink_loss != 0:
             problems.append("trace, downlink_loss: both are given, expected one")
         if problems:
-            raise ParameterError("\n".join(problems))
+            raise ParameterError.of(problems)
 
     def made_up_devices(self, groups: Sequence[str]) -> list[dict[str, str]]:
         """Tables of n_devices made-up devices, as in `devices` of a configuration, assigned to these groups in turn."""
@@ -170,7 +170,7 @@ def _problems(name: str, check: Callable[[], object]) -> list[str]:
     try:
         check()
     except ParameterError as error:
-        return [f"{name}: {line.partition(': ')[2]}" for line in str(error).splitlines()]
+        return [f"{name}: {line.partition(': ')[2]}" for line in error.problems]
     return []
 
 

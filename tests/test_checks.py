@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fuota_fec import ParameterError
-from fuota_fec.checks import at_least_0, integer, shown
+from fuota_fec.checks import at_least_0, expected_of, integer, looks_like_key, plainly, printable, shown
 
 NOT_NUMBERS = [None, "5", b"5", "", 5.0, 5.5, float("nan"), float("inf"), 5j, [5], (5,), {}, object, np.float64(5)]
 BOOLS = [True, False, np.True_, np.False_]
@@ -97,3 +97,54 @@ def test_a_value_that_is_not_0_or_more_is_refused(value):
         at_least_0("x", value)
     at_least_0("x", 0)
     at_least_0("x", 0.5)
+
+
+KEY = "00112233445566778899aabbccddeeff"
+SPELLED = [
+    KEY,
+    KEY.upper(),
+    f"0x{KEY}",
+    *(s.join(KEY[i : i + n] for i in range(0, 32, n)) for n in (2, 4, 8) for s in "-: "),
+]
+
+
+@pytest.mark.parametrize("text", SPELLED)
+def test_what_is_written_as_a_key_is_not_shown(text: str):
+    assert looks_like_key(text)
+    assert shown({"name": text}) == "{'name': '(32 hexadecimal digits)'}"
+    assert plainly(text) == "'(32 hexadecimal digits)'"
+
+
+@pytest.mark.parametrize("text", [KEY + "00", KEY[2:], KEY * 2, "123e4567-e89b-12d3-a456-426614174000", "gateway"])
+def test_other_texts_are_shown(text: str):
+    assert not looks_like_key(text)
+    assert shown(text) == repr(text)
+    assert plainly(text) == text
+
+
+@pytest.mark.parametrize("text", ["a\nb", "a\0", "\x1b[2J", "\x9b", "\ud800", "\u2028", "\u202e"])
+def test_control_characters_are_shown_by_their_numbers(text: str):
+    assert not printable(text)
+    assert plainly(text) == repr(text)
+
+
+def test_names_of_people_print():
+    assert all(map(printable, ["Zähler 7", "水表", "می\u200cشود", "a b", "🔥"]))
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("sucess_threshold", "did you mean 'success_threshold'?"),
+        ("GROUPS", "did you mean 'groups'?"),
+        ("colour", "expected one of id, success_threshold, groups, devices, rows … (7 in all: page)"),
+        ("x" * 100_000, "expected one of id, success_threshold, groups, devices, rows … (7 in all: page)"),
+    ],
+)
+def test_a_name_that_is_not_known_gets_the_closest_or_a_handful(name: str, expected: str):
+    known = ["id", "success_threshold", "groups", "devices", "rows", "ports", "loss"]
+    assert expected_of(name, known, "page") == expected
+
+
+def test_few_known_names_are_all_listed():
+    assert expected_of("x", ["one", "two"]) == "expected one of one, two"

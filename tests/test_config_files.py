@@ -118,7 +118,11 @@ def test_a_union_field_takes_either_type(value: object):
         (ONE | {"share": 10**400}, ["top.share"]),
         (ONE | {"flag": 1}, ["top.flag", "1", "bool"]),
         (ONE | {"kind": "blue"}, ["top.kind", "'blue'", "red", "green"]),
-        (ONE | {"new": 1}, ["top", "'new'", "one, many"]),
+        (
+            ONE | {"new": 1},
+            ["top", "'new'", "one, many, perhaps, numbers, pair … (10 in all: docs/parameters.md)"],
+        ),
+        (ONE | {"Shares": 1}, ["top", "unknown key 'Shares', did you mean 'share'?"]),
     ],
     ids=str,
 )

@@ -110,3 +110,18 @@ def test_the_core_raises_the_same_error_classes():
     assert info.value.missing == 5
     with pytest.raises(errors.ParameterError):
         ff.Decoder(5, 3).push(0, b"abc")
+
+
+@pytest.mark.parametrize(
+    ("n", "n_lines", "last"),
+    [(1, 1, "0"), (20, 20, "19"), (21, 21, "… and 1 more"), (100_000, 21, "… and 99 980 more")],
+)
+def test_many_problems_are_counted_after_the_twentieth(n: int, n_lines: int, last: str):
+    error = errors.ParameterError.of(map(str, range(n)))
+    assert len(str(error).splitlines()) == n_lines
+    assert str(error).splitlines()[-1] == last
+    assert len(error.problems) == len(pickle.loads(pickle.dumps(error)).problems) == n
+
+
+def test_an_error_of_one_message_has_its_lines_as_problems():
+    assert errors.ParameterError("a\nb").problems == ("a", "b")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from fuota_fec.campaign import config
-from fuota_fec.errors import ParameterError
+from fuota_fec.errors import ParameterError, WireError
 from fuota_fec.key_ring import KeyRing
 from fuota_fec.wire.keys import Key
 
@@ -88,3 +91,144 @@ def test_a_mistyped_key_is_not_shown_in_the_error(tmp_path, text) -> None:
 
 def test_the_ring_is_also_a_name_of_the_configuration() -> None:
     assert config.KeyRing is KeyRing
+
+
+def local_variables(error: BaseException) -> list[str]:
+    """Texts of all local variables in the frames of the library that an error passed, and of its context."""
+    found: list[str] = []
+    chain: BaseException | None = error
+    while chain is not None:
+        trace = chain.__traceback__
+        while trace is not None:
+            if "fuota_fec" in trace.tb_frame.f_code.co_filename and "tests" not in trace.tb_frame.f_code.co_filename:
+                found += map(repr, trace.tb_frame.f_locals.values())
+            trace = trace.tb_next
+        chain = chain.__cause__ or chain.__context__
+    return found
+
+
+def written(path: Path, text: str, suffix: str) -> Path:
+    (path / f"keys.{suffix}").write_text(text)
+    return path / f"keys.{suffix}"
+
+
+RAISING: list[Callable[[Path], object]] = [
+    lambda _: Key.from_hex(SECRET[:-1]),
+    lambda _: Key.from_hex(SECRET + "00"),
+    lambda _: Key.from_hex(SECRET[:-1] + "g"),
+    lambda _: Key(bytes.fromhex(SECRET) + b"0"),
+    lambda _: Key(SECRET),  # type: ignore[arg-type]
+    lambda _: ring().root_key(SECRET),
+    lambda _: KeyRing.from_env("X_", {"X_ROOT_KEY_A": SECRET + "0"}),
+    lambda _: KeyRing.from_command(["echo", f'[root_keys]\na = "{SECRET}0"']),
+    lambda _: KeyRing.from_command(["echo", f'[root_keys]\na = "{SECRET}']),
+    lambda _: KeyRing.from_command(["sh", "-c", f"echo {SECRET}; exit 3"]),
+    lambda _: KeyRing.from_mapping({"file": [SECRET]}),
+    lambda _: KeyRing.from_mapping({"root_keys": {"d": SECRET}}),
+    lambda path: KeyRing.load(written(path, f'[root_keys]\nd = "{SECRET}0"', "toml")),
+    lambda path: KeyRing.load(written(path, f'[root_keys]\n{SECRET} = "d"', "toml")),
+    lambda path: KeyRing.load(written(path, f'[root_keys]\nd = "{SECRET}', "toml")),
+    lambda path: KeyRing.load(written(path, f'{{"root_keys": {{"d": "{SECRET}"', "json")),
+    lambda path: KeyRing.load(written(path, f'["{SECRET}"]', "json")),
+    lambda path: KeyRing.load(written(path, f'{{"{SECRET}": 1}}', "json")),
+]
+
+
+@pytest.mark.parametrize("call", RAISING)
+def test_a_key_is_in_no_message_and_in_no_local_variable_of_what_raises(
+    tmp_path: Path, call: Callable[[Path], object]
+) -> None:
+    with pytest.raises((ParameterError, WireError)) as caught:
+        call(tmp_path)
+    assert hides(str(caught.value))
+    own = [text for text in local_variables(caught.value) if not hides(text)]
+    # A caller that passes a key as the word of a command, in the table of sources or as a name, has it in the open.
+    in_the_open = ("['", "[['", "{'file", "{'root_keys", repr(SECRET))
+    assert [text for text in own if not text.startswith(in_the_open)] == []
+
+
+@pytest.mark.parametrize("name", ["0011223344556677", "00-11-22-33-44-55-66-77", "00:11:22:33:44:55:66:77"])
+def test_a_dev_eui_is_a_name_in_any_usual_spelling(tmp_path: Path, name: str) -> None:
+    made = KeyRing.load(written(tmp_path, json.dumps({"root_keys": {name: SECRET}}), "json"))
+    assert made.root_key("0011223344556677") == made.root_key("00 11 22 33 44 55 66 77") == Key.from_hex(SECRET)
+    environ = {f"K_ROOT_KEY_{name.replace(':', '').replace('-', '').upper()}": SECRET}
+    assert KeyRing.from_env("K_", environ).root_key(name) == Key.from_hex(SECRET)
+
+
+def test_keys_are_read_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLEET_ROOT_KEY_VAULT_METERS_7", SECRET)
+    monkeypatch.setenv("FLEET_MC_KEY_pumps", SECRET[::-1])
+    made = KeyRing.from_env("FLEET_")
+    assert repr(made) == "<KeyRing of 1 root keys and 1 multicast keys>"
+    assert made.root_key("vault/meters-7") == Key.from_hex(SECRET)
+    assert made.mc_key("Pumps") == Key.from_hex(SECRET[::-1])
+    with pytest.raises(ParameterError, match="no multicast key named 'METERS'"):
+        made.mc_key("meters")
+
+
+@pytest.mark.parametrize(
+    ("environ", "problem"),
+    [
+        ({}, "environment, K_*: there are no keys, expected variables K_ROOT_KEY_… and K_MC_KEY_…"),
+        ({"K_MC_KEY_A": "x"}, "environment, K_*: K_MC_KEY_A: the value is not a key, expected 32 hexadecimal digits"),
+        ({"K_MC_KEY_": SECRET}, "environment, K_*: there are no keys, expected"),
+    ],
+)
+def test_an_environment_without_keys_is_refused(environ: dict[str, str], problem: str) -> None:
+    with pytest.raises(ParameterError) as caught:
+        KeyRing.from_env("K_", environ)
+    assert str(caught.value).startswith(problem)
+
+
+@pytest.mark.parametrize("text", [f'[root_keys]\nd = "{SECRET}"\n', json.dumps({"root_keys": {"d": SECRET}})])
+def test_keys_are_read_from_the_output_of_a_command(text: str) -> None:
+    made = KeyRing.from_command([sys.executable, "-c", f"print({text!r})"])
+    assert made.root_key("d") == Key.from_hex(SECRET)
+
+
+@pytest.mark.parametrize(
+    ("argv", "problem"),
+    [
+        (["sh", "-c", "exit 3"], "command 'sh': exit status 3, expected 0"),
+        (["/none/such"], "command '/none/such': cannot be run: No such file or directory"),
+        ([], "command '': cannot be run: "),
+        (["a\0b"], "cannot be run: ValueError"),
+        (["printf", "\\377"], "command 'printf': its output is not UTF-8 text"),
+        (["echo", "x"], "command 'echo': "),
+        (["echo", "[keys]"], "command 'echo': unknown key 'keys', expected root_keys and mc_keys"),
+    ],
+)
+def test_a_command_without_keys_is_refused(argv: list[str], problem: str) -> None:
+    with pytest.raises(ParameterError) as caught:
+        KeyRing.from_command(argv)
+    assert problem in str(caught.value)
+
+
+def test_a_command_that_takes_too_long_is_ended() -> None:
+    with pytest.raises(ParameterError, match=r"command 'sleep': gave no keys, expected them within 0\.05 s"):
+        KeyRing.from_command(["sleep", "30"], timeout=0.05)
+
+
+def test_a_table_names_the_source_of_the_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written(tmp_path, f'[root_keys]\nd = "{SECRET}"', "toml")
+    monkeypatch.setenv("K_ROOT_KEY_D", SECRET)
+    for table in ({"file": "keys.toml"}, {"env": "K_"}, {"command": ["cat", str(tmp_path / "keys.toml")]}):
+        assert KeyRing.from_mapping(table, tmp_path).root_key("d") == Key.from_hex(SECRET)
+
+
+@pytest.mark.parametrize(
+    ("table", "problem"),
+    [
+        ({}, "keys: none of them given, expected one of file, env, command"),
+        ({"file": "a", "env": "b"}, "keys: file, env given, expected one of file, env, command"),
+        ({"path": "a", "env": "K_"}, "keys: unknown key 'path', expected one of file, env, command"),
+        ({"file": 3}, "keys.file: a value of type int cannot be used, expected a text"),
+        ({"env": ""}, "keys.env: a value of type str cannot be used, expected a text"),
+        ({"command": "cat keys"}, "keys.command: a value of type str cannot be used, expected a list of words"),
+        ({"command": []}, "keys.command: a value of type list cannot be used, expected a list of words"),
+    ],
+)
+def test_a_table_that_names_no_source_is_refused(table: dict[str, object], problem: str) -> None:
+    with pytest.raises(ParameterError) as caught:
+        KeyRing.from_mapping(table)
+    assert problem in caught.value.problems

@@ -8,6 +8,8 @@ from itertools import count
 
 from fuota_fec.agent.running import RunningCampaign
 from fuota_fec.campaign.config import Device
+from fuota_fec.campaign.hearing import Strangers
+from fuota_fec.campaign.messages import Input, Uplink
 
 _MOST_STALE = 1024
 """Entries of the heap out of date, beside as many as there are campaigns, after which it is made again."""
@@ -33,6 +35,8 @@ class Agenda:
         self._heap: list[tuple[float, str]] = []
         """Entries that are not in `_due` are out of date."""
         self._now = float("-inf")
+        self.strangers = Strangers()
+        """Devices of no campaign, as all campaigns hear them."""
 
     # ---- campaigns ---------------------------------------------------------------------------------------
 
@@ -52,6 +56,11 @@ class Agenda:
     def owner(self, dev_eui: str) -> str | None:
         """Campaign with this device that runs, or is suspended."""
         return self._owner.get(dev_eui)
+
+    def note_stranger(self, item: Input, now: float) -> None:
+        """Notes an uplink of a device that no campaign has."""
+        if isinstance(item, Uplink):
+            self.strangers.note(item.dev_eui, now)
 
     def add(self, running: RunningCampaign) -> None:
         name = running.campaign.id

@@ -109,8 +109,7 @@ class Agent:
         # The campaign is in the journal now. It goes on here, or later, or in another agent.
         try:
             if (lease := self._ownership.acquire(campaign.id)) is not None:
-                outbox = self._outbox(campaign, lease)
-                running = RunningCampaign(campaign, outbox, n_committed=len(events), since=now)
+                running = RunningCampaign(campaign, self._outbox(campaign, lease), n_committed=len(events), since=now)
                 running.outbox.take(events)
                 self._agenda.add(running)
                 self._observe(campaign, events)
@@ -156,7 +155,7 @@ class Agent:
         events = self._journal.events(name)
         campaign = Campaign.replay(events, self._journal.image(name))
         if stopped is None and (missing := KeyCheck(campaign.config, self._keys).prevents()):
-            raise ParameterError("\n".join(missing))
+            raise ParameterError.of(missing)
         reopen_groups(campaign, self._network, self._builder)
         running = RunningCampaign(campaign, self._outbox(campaign, lease), n_committed=len(events), since=now)
         running.outbox.restore(events)
@@ -176,6 +175,7 @@ class Agent:
                 self._suspended.keep(name, item)
 
     def _outbox(self, campaign: Campaign, lease: LeasePort) -> Outbox:
+        campaign.share(self._agenda.strangers)
         return Outbox(campaign, lease, self._network, self._builder, self._duty_cycle, self._reach)
 
     def close(self) -> None:
@@ -339,6 +339,7 @@ class Agent:
         owner = self._agenda.owner(item.dev_eui) if isinstance(item, Uplink) else item.id.rpartition("/")[0]
         if owner is None:
             self._faults.n["uplink of no device"] += 1
+            self._agenda.note_stranger(item, now)
         elif (running := self._agenda.get(owner)) is not None:
             self._receive(running, item, now)
         else:

@@ -29,6 +29,8 @@ class Health:
     """Reason by the name of each campaign whose time stands still."""
     n_errors: Mapping[str, int]
     """Number of errors since the start by place, for example "network.submit", "keys.root_key", "malformed input"."""
+    unheard: Mapping[str, str]
+    """Uplinks of other devices, by the name of each campaign that hears none of its own."""
     n_running: int
     """Number of campaigns that run."""
     last_poll: float | None
@@ -54,6 +56,7 @@ def health_of(
         observer=observer,
         suspended=suspended,
         waits={running.campaign.id: running.waits_for for running in agenda if running.waits_since is not None},
+        unheard={running.campaign.id: text for running in agenda if (text := running.campaign.unheard)},
         n_errors=dict(faults.n),
         n_running=len(agenda),
         last_poll=last_poll,

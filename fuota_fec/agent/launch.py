@@ -15,9 +15,6 @@ from fuota_fec.campaign.preflight import check
 from fuota_fec.errors import CampaignError, ParameterError
 from fuota_fec.journal.base import claims_held_error
 
-MOST_KEYS_NAMED = 20
-"""Most keys that cannot be used and get a line each."""
-
 
 class KeyCheck:
     """Problems of the keys that a campaign needs, each read once. Texts are empty for keys that can be used."""
@@ -57,13 +54,7 @@ def refusals(campaign: Campaign, keys: KeyPort, network: NetworkCapabilities, no
         root_key_known=lambda device: not checked.root_keys[device.key_name],
         mc_key_known=lambda group: not checked.mc_keys[group.key_name],
     )
-    return [*check.refusals(findings), *_first(checked.unusable())]
-
-
-def _first(lines: list[str]) -> list[str]:
-    """The first lines; the number of the others."""
-    others = len(lines) - MOST_KEYS_NAMED
-    return lines if others <= 0 else [*lines[:MOST_KEYS_NAMED], f"key ring: {others} more keys cannot be used"]
+    return [*check.refusals(findings), *checked.unusable()]
 
 
 def start(
@@ -84,7 +75,7 @@ def start(
     if held:
         raise claims_held_error(held, refused)
     if refused:
-        raise ParameterError("\n".join(refused))
+        raise ParameterError.of(refused)
     try:
         known = open_groups(campaign, journal, network, DownlinkBuilder(keys))
         events = campaign.start(now, network.capabilities, known)

@@ -13,6 +13,7 @@ from fuota_fec.agent.inputs import valid_f_cnt, well_formed
 from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.config import CampaignConfig, KeyRing
 from fuota_fec.campaign.messages import Event, Fact, HandOver, Input, Known, NetworkCapabilities
+from fuota_fec.checks import shown
 from fuota_fec.errors import CampaignError, JournalError, NetworkError, ParameterError
 from fuota_fec.journal.base import Append, CampaignRecord, Claim, FenceError, Journal, Lease, Order
 from fuota_fec.networks.base import Downlink, MulticastGroup, Network
@@ -136,25 +137,29 @@ class KeyPort:
         self._faults = faults
 
     def root_key(self, name: str) -> Key:
-        return self._read("root_key", f"root key {name!r}", self._ring.root_key, name)
+        return self._read("root_key", f"root key {shown(name)}", self._ring.root_key, name)
 
     def mc_key(self, name: str) -> Key:
-        return self._read("mc_key", f"multicast key {name!r}", self._ring.mc_key, name)
+        return self._read("mc_key", f"multicast key {shown(name)}", self._ring.mc_key, name)
 
     def _read(self, method: str, what: str, read: Callable[[str], object], name: str) -> Key:
         place = f"keys.{method}"
+        key: object = None
         try:
             key = read(name)
         except ParameterError as error:
-            raise self._failed(place, name, error, str(error), definite=True) from None
+            failed = self._failed(place, name, error, str(error), definite=True)
         except Exception as error:
-            shown = describe(error) if isinstance(error, OSError) else type(error).__name__
-            raise self._failed(place, name, error, f"key ring: {what} cannot be read: {shown}") from None
-        if not isinstance(key, Key):
+            why = describe(error) if isinstance(error, OSError) else type(error).__name__
+            failed = self._failed(place, name, error, f"key ring: {what} cannot be read: {why}")
+        else:
+            if isinstance(key, Key):
+                self._faults.over(place, name)
+                return key
             text = f"key ring: {what} is {_shown(key)}, expected a Key"
-            raise self._failed(place, name, ParameterError(), text, definite=True)
-        self._faults.over(place, name)
-        return key
+            failed = self._failed(place, name, ParameterError(), text, definite=True)
+        del key  # It may be the text of a key. The error of the ring is not this one's context for the same reason.
+        raise failed
 
     def _failed(self, place: str, name: str, error: Exception, text: str, *, definite: bool = False) -> NoKeyError:
         self._faults.failed(place, name, error, text)

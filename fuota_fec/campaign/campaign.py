@@ -15,6 +15,7 @@ from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.belief import devices_not_to_ask, devices_to_ask
 from fuota_fec.campaign.config import CampaignConfig, Device
 from fuota_fec.campaign.events import FAILED, RUNNING, STOPPED, SUCCEEDED
+from fuota_fec.campaign.hearing import Strangers
 from fuota_fec.campaign.machine import Machine
 from fuota_fec.campaign.plan import GroupPlan, Plan, make_block, make_plan
 from fuota_fec.campaign.preflight.check import find, refusals
@@ -25,7 +26,7 @@ from fuota_fec.campaign.state import DeviceState
 from fuota_fec.campaign.status import CampaignProgress, CampaignStatus, campaign_status, progress, progress_record
 from fuota_fec.campaign.turn import Phase
 from fuota_fec.codec.block import FragmentedBlock
-from fuota_fec.errors import CampaignError, EventError, ParameterError
+from fuota_fec.errors import CampaignError, EventError, ParameterError, listed
 
 __all__ = ["FAILED", "RUNNING", "STOPPED", "SUCCEEDED", "Campaign"]
 
@@ -49,7 +50,7 @@ class Campaign:
         self._prepare(config, plan, image, len(image))
         # Findings on a configured time depend on the time of the start: `start` checks them.
         if config.session_start is None and (refused := refusals(self.findings)):
-            raise ParameterError("\n".join(refused))
+            raise ParameterError.of(refused)
 
     def __repr__(self) -> str:
         return f"<Campaign {self.id!r} {self.progress().status}>"
@@ -101,6 +102,17 @@ class Campaign:
         assert self._machine is not None
         return self._machine.state.devices[dev_eui].device
 
+    def share(self, strangers: Strangers) -> None:
+        """Takes the devices of no campaign from one who reads the network for several."""
+        if self._machine is not None:
+            self._machine.hearing.strangers = strangers
+
+    @property
+    def unheard(self) -> str:
+        """Uplinks of devices that are not in the campaign, while it runs and hears none of its own; "" otherwise. Like
+        `ignored` it is no part of the events, but the reason of a failed campaign has it."""
+        return "" if self._machine is None or self.finished else self._machine.hearing.instead()
+
     def device_states(self) -> Iterable[DeviceState]:
         """States of all devices; empty before the start."""
         return () if self._machine is None else self._machine.state.devices.values()
@@ -147,7 +159,7 @@ class Campaign:
         except ParameterError as error:
             raise CampaignError(str(error)) from None
         if refused := refusals(find(self._config, plan, len(self._image), now=now, network=network, known=known)):
-            raise CampaignError("\n".join(refused))
+            raise CampaignError(listed(refused))
         self._plan, self._stages = plan, planned_stages(self._config, plan)
         first = m.Configured(
             at=now,

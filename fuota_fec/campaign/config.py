@@ -9,6 +9,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
+from fuota_fec.campaign.device import Device, DeviceCheck
+from fuota_fec.campaign.device_list import placed, with_listed_devices
 from fuota_fec.campaign.group import Group, group_problems
 from fuota_fec.campaign.settings import (
     ADAPTIVE,
@@ -20,11 +22,12 @@ from fuota_fec.campaign.settings import (
     firmware_version,
     loss_problems,
     n_coded_wanted,
+    name_problems,
     raised,
     redundancy_problems,
     repeated,
 )
-from fuota_fec.checks import shown
+from fuota_fec.checks import plainly, shown
 from fuota_fec.codec.limits import row_numbers
 from fuota_fec.config_files import from_table, read_table
 from fuota_fec.devices.profiles import PROFILES, DeviceProfile
@@ -47,45 +50,10 @@ __all__ = [
     "n_coded_wanted",
 ]
 
-DEV_EUI = re.compile(r"[0-9a-f]{16}\Z")
 FRAG_REDUNDANCY_MAX = 340
 """Largest number of coded fragments of a group by default."""
 LAST_TIME = U32_MAX
 """Largest Unix time of a configuration, in February 2106: well within what calendars and floats can hold."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Device:
-    """One class A device. Required: `dev_eui` and `group`."""
-
-    dev_eui: str
-    """DevEUI, 16 hexadecimal digits in lower case."""
-    group: str
-    """Name of the device's multicast group."""
-    key: str | None = None
-    """Name of the device's root key in the key ring; the DevEUI if not given."""
-    lorawan: Literal["1.0", "1.1"] = "1.0"
-    """LoRaWAN version, which decides the root key: GenAppKey in 1.0.x, AppKey in 1.1 (TS005, Keys)."""
-    uplink_period: float | None = field(default=None, metadata=between(1, 1e7))
-    """Uplink period of the device, s; the campaign's if not given."""
-    profile: str = "generic"
-    """Name of the device profile: one of the campaign's `profiles`, or one that `fuota-fec profiles` lists."""
-    downlink_dr: int | None = None
-    """Data rate of unicast downlinks to the device, if it is known."""
-    fw_version: str | int | None = None
-    """Firmware version before the campaign, if it is known."""
-    loss: float | None = None
-    """Share of downlinks that the device misses, 0 … below 1, if it is known; the campaign's if not given."""
-    probe: bool = False
-    """True if the versions of the device's packages are not known: the device is asked for them first, and left out if
-    they differ from its group's."""
-    ask_version: bool = False
-    """True if the device may run the target version already, for example after a campaign that had no answer from it:
-    it is asked for its version first. A device whose `fw_version` is the target version is asked in any case."""
-
-    @property
-    def key_name(self) -> str:
-        return self.key or self.dev_eui
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +86,9 @@ class CampaignConfig:
     groups: tuple[Group, ...]
     """Multicast groups; every device belongs to one."""
     devices: tuple[Device, ...]
-    """Devices of the campaign."""
+    """Devices of the campaign. In a file, a list of tables; or the name of a CSV file, such as "meters.csv", with the
+    column of each setting in `columns = {dev_eui = "DevEUI", uplink_period = "Period"}`. Without `columns`, those that
+    have the names of settings; without one for the group, all devices are in the campaign's one group."""
     profiles: tuple[DeviceProfile, ...] = ()
     """Device profiles of one's own. A table `[profiles.NAME]` has a `base`, one that `fuota-fec profiles` lists
     ("generic" if not given), and the values that differ."""
@@ -229,7 +199,7 @@ class CampaignConfig:
     def __post_init__(self) -> None:
         problems = list(_problems(self))
         if problems:
-            raise ParameterError("\n".join(problems))
+            raise ParameterError.of(problems)
 
     @property
     def firmware_version(self) -> int | None:
@@ -286,14 +256,25 @@ class CampaignConfig:
         return bytes.fromhex(self.descriptor)
 
     @classmethod
-    def from_mapping(cls, table: Mapping[str, Any], where: str = "campaign") -> CampaignConfig:
-        """Reads the tables of a TOML or JSON file. ParameterError with a line for each problem."""
-        return from_table(cls, table, where)
+    def from_mapping(
+        cls, table: Mapping[str, Any], where: str = "campaign", folder: str | Path = "."
+    ) -> CampaignConfig:
+        """Reads the tables of a TOML or JSON file. The name of a CSV file of devices is relative to the folder.
+
+        ParameterError with a line for each problem, up to 20; its `problems` has all of them.
+        """
+        table = with_listed_devices(table, where, folder)
+        try:
+            return from_table(cls, table, where)
+        except ParameterError as error:
+            problems = tuple(placed(error.problems, table.get("devices"), where))
+        del table  # It may have a key where the name of a key belongs, which is not for a crash report.
+        raise ParameterError.of(problems)
 
     @classmethod
     def load(cls, path: str | Path) -> CampaignConfig:
-        """Reads a .toml or .json file. ParameterError with a line for each problem."""
-        return cls.from_mapping(read_table(path), str(path))
+        """Reads a .toml or .json file. ParameterError as in `from_mapping`."""
+        return cls.from_mapping(read_table(path), str(path), Path(path).parent)
 
 
 # ---- checks ----------------------------------------------------------------------------------------------
@@ -303,6 +284,7 @@ def _problems(config: CampaignConfig) -> Iterator[str]:
     """A line for each reason why this configuration cannot be used."""
     if not config.id or "/" in config.id:
         yield f"id: {config.id!r} is empty or holds a '/'"
+    yield from name_problems("id", config.id)
     yield from field_problems(config)
     yield from _version_problems(config)
     yield from _reboot_problems(config)
@@ -361,6 +343,8 @@ def _known_profiles(config: CampaignConfig) -> str:
 def _profiles_problems(config: CampaignConfig) -> Iterator[str]:
     for name in repeated(own.name for own in config.profiles):
         yield f"profiles: {name!r} is given twice"
+    for own in config.profiles:
+        yield from name_problems("profiles", own.name)
 
 
 def _groups_problems(config: CampaignConfig) -> Iterator[str]:
@@ -368,36 +352,22 @@ def _groups_problems(config: CampaignConfig) -> Iterator[str]:
         yield "groups: there are none, expected at least one"
     used = {device.group for device in config.devices}
     for name in repeated(group.name for group in config.groups):
-        yield f"groups: {name!r} is given twice"
+        yield f"groups: {shown(name)} is given twice"
     for addr in repeated(group.mc_addr for group in config.groups):
-        yield f"groups: mc_addr {addr} is given twice"
+        yield f"groups: mc_addr {plainly(addr)} is given twice"
     for group in config.groups:
         for problem in group_problems(group, config.frag_redundancy_max):
-            yield f"group {group.name!r}: {problem}"
+            yield f"group {shown(group.name)}: {problem}"
         if group.name not in used:
-            yield f"group {group.name!r}: there are no devices, expected at least one"
+            yield f"group {shown(group.name)}: there are no devices, expected at least one"
 
 
 def _devices_problems(config: CampaignConfig) -> Iterator[str]:
     if not config.devices:
         yield "devices: there are none, expected at least one"
-    groups = {group.name for group in config.groups}
-    profiles = {*(own.name for own in config.profiles), *PROFILES}
+    check = DeviceCheck(config.groups, (*(own.name for own in config.profiles), *PROFILES))
     for dev_eui in repeated(device.dev_eui for device in config.devices):
-        yield f"devices: {dev_eui} is given twice"
+        yield f"devices: {plainly(dev_eui)} is given twice"
     for device in config.devices:
-        if not DEV_EUI.match(device.dev_eui):
-            yield f"devices: dev_eui: {shown(device.dev_eui)} is not 16 lower-case hexadecimal digits"
-        for problem in _device_problems(config, device, groups, profiles):
-            yield f"device {device.dev_eui}: {problem}"
-
-
-def _device_problems(config: CampaignConfig, device: Device, groups: set[str], profiles: set[str]) -> Iterator[str]:
-    yield from field_problems(device)
-    if device.fw_version is not None:
-        yield from raised(partial(firmware_version, device.fw_version))
-    if device.group not in groups:
-        yield f"group: {shown(device.group)} is not one of this campaign's"
-    if device.profile not in profiles:
-        yield f"profile: {shown(device.profile)} is not known, expected one of {_known_profiles(config)}"
-    yield from loss_problems(device.loss)
+        for problem in check.problems(device):
+            yield f"device {plainly(device.dev_eui)}: {problem}"

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from fuota_fec.campaign.settings import U32_MAX, between, field_problems, raised, redundancy_problems, repeated
-from fuota_fec.checks import shown
+from fuota_fec.campaign.settings import (
+    U32_MAX,
+    between,
+    field_problems,
+    key_name_problems,
+    name_problems,
+    raised,
+    redundancy_problems,
+    repeated,
+)
+from fuota_fec.checks import plainly, shown
 from fuota_fec.config_files import accepts_older_names
 from fuota_fec.errors import ParameterError
+from fuota_fec.radio.names import canonical_region
 from fuota_fec.radio.regions import REGIONS, region
+from fuota_fec.wire.identifiers import canonical_eui, canonical_mc_addr, is_mc_addr
 from fuota_fec.wire.lorawan import frequency_step_hz
-
-MC_ADDR = re.compile(r"[0-9a-f]{8}\Z")
 
 
 @accepts_older_names
@@ -28,13 +36,14 @@ class Group:
     name: str
     """Name of the group in this campaign."""
     mc_addr: str
-    """McAddr, 8 hexadecimal digits in the usual order (big-endian)."""
+    """McAddr, 8 hexadecimal digits in the usual order (big-endian), in any usual spelling; kept in lower case."""
     key: str | None = None
     """Name of the group's McKey in the key ring; the group's name if not given."""
     mc_group_id: int = field(default=0, metadata=between(0, 3))
     """McGroupID on the devices, 0 … 3."""
     region: str = "EU868"
-    """Name of the region, in fuota_fec.radio.regions."""
+    """Name of the region, in any usual spelling ("eu868", "EU863-870", "AS923"); kept as fuota_fec.radio.regions has
+    it."""
     dr: int | None = None
     """Downlink data rate of the group. Default: that of RX2 in the region."""
     frequency: int | None = None
@@ -46,8 +55,8 @@ class Group:
     dwell_time: bool = False
     """True if the 400 ms dwell-time limit (AS923) is in force."""
     gateways: tuple[str, ...] = ()
-    """EUIs of the gateways that send to the group; empty if the network server chooses them. Groups without a common
-    gateway do not share a duty cycle."""
+    """EUIs of the gateways that send to the group, in any usual spelling; empty if the network server chooses them.
+    Groups without a common gateway do not share a duty cycle."""
     redundancy: str | int | None = None
     """Redundancy of the group, as in the campaign; the campaign's if not given."""
     dialect: Literal["1.0.0", "2.0.0"] = "1.0.0"
@@ -56,6 +65,10 @@ class Group:
     """TS005 version of all devices of the group."""
     first_f_cnt: int = field(default=0, metadata=between(0, U32_MAX))
     """Next frame counter of the group."""
+
+    def __post_init__(self) -> None:
+        for name, canonical in _CANONICAL.items():
+            object.__setattr__(self, name, canonical(getattr(self, name)))
 
     @property
     def version(self) -> Literal["1.0.0", "2.0.0"]:
@@ -88,15 +101,30 @@ class Group:
         return 0 if hops else self.frequency_hz
 
 
+_CANONICAL: Mapping[str, Callable[[Any], Any]] = {
+    "mc_addr": canonical_mc_addr,
+    "region": canonical_region,
+    "gateways": lambda gateways: tuple(map(canonical_eui, gateways)),
+}
+"""Settings that people write in several ways → function that gives the one form that is kept."""
+
+
 def group_problems(group: Group, frag_redundancy_max: int) -> Iterator[str]:
     """A line for each setting of a group that cannot be used."""
     if not group.name:
         yield "name: '' is empty"
+    if group.key is None:
+        yield from key_name_problems("name", group.name)
+    else:
+        yield from name_problems("name", group.name)
+        yield from key_name_problems("key", group.key)
     yield from field_problems(group)
-    if not MC_ADDR.match(group.mc_addr):
-        yield f"mc_addr: {shown(group.mc_addr)} is not 8 lower-case hexadecimal digits"
+    if not is_mc_addr(group.mc_addr):
+        yield f"mc_addr: {shown(group.mc_addr)} is not a McAddr, expected 8 hexadecimal digits"
     for gateway in repeated(group.gateways):
-        yield f"gateways: {gateway} is given twice"
+        yield f"gateways: {plainly(gateway)} is given twice"
+    for gateway in group.gateways:
+        yield from name_problems("gateways", gateway)
     if group.redundancy is not None:
         yield from redundancy_problems(group.redundancy, frag_redundancy_max)
     if group.region not in REGIONS:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from fuota_fec.wire.identifiers import canonical_eui, is_eui
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NetworkCapabilities:
@@ -30,12 +32,17 @@ class NetworkCapabilities:
 
 @dataclass(frozen=True, slots=True)
 class Uplink:
-    """A frame from a device. `received_at` is the Unix time of its reception by a gateway."""
+    """A frame from a device. `received_at` is the Unix time of its reception by a gateway. The DevEUI may have any
+    usual spelling."""
 
     dev_eui: str
     f_port: int
     payload: bytes
     received_at: float
+
+    def __post_init__(self) -> None:
+        if isinstance(self.dev_eui, str) and not is_eui(self.dev_eui):
+            object.__setattr__(self, "dev_eui", canonical_eui(self.dev_eui))
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from fuota_fec.campaign.exchanges.fragments import Fragments
 from fuota_fec.campaign.exchanges.group_status import GroupStatus
 from fuota_fec.campaign.exchanges.replies import Replies
 from fuota_fec.campaign.exchanges.unicast import UnicastExchange
+from fuota_fec.campaign.hearing import Hearing
 from fuota_fec.campaign.inputs import is_well_formed, text_of
 from fuota_fec.campaign.last_questions import last_questions
 from fuota_fec.campaign.passing import pass_already, pass_by_version, return_device, success
@@ -65,6 +66,7 @@ class Machine:
         self.clean_up = CleanUp(self.state, self.queue, event.at)
         self.replies = Replies(self.state, self.queue)
         self.uplinks = Uplinks(self.state, self.clean_up, self.replies, ignored)
+        self.hearing = Hearing(self.state, event.at, ignored)
         self.owed: dict[str, tuple[str, Question]] = {}
         """Stage and question of devices that left without an answer, by DevEUI."""
         self.last_end: m.StageEnded | None = None
@@ -169,6 +171,7 @@ class Machine:
     def _end_as(self, status: str, reason: str, now: float) -> Decisions:
         """Ends the campaign but for the clean-up; `settle` finishes it."""
         yield from pass_by_version(self.state, now, ends=True)
+        reason = self.hearing.explained(status, reason)
         yield m.Stopping(at=now, status=status, successes=self.state.n_may_pass(), reason=reason, rules=RULES)
         yield from self.clean_up.begin(now)
 
@@ -239,7 +242,7 @@ class Machine:
         elif isinstance(item, m.Uplink):
             device = self.state.devices.get(item.dev_eui)
             if device is None:
-                self.ignored["device not in the campaign"] += 1
+                self.hearing.note(item.dev_eui, now)
             else:
                 owed = self.owed.get(device.dev_eui)
                 yield from self.uplinks.on_uplink(device, self._exchange_of(device), self.main, owed, item, now)

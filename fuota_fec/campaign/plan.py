@@ -220,7 +220,7 @@ def make_plan(
         except ParameterError as error:
             problems.append(f"group {group.name!r}: {error}")
     if problems:
-        raise ParameterError("\n".join(problems))
+        raise ParameterError.of(problems)
     return Plan(
         groups=plans,
         slowest_period=max(map(config.uplink_period_of, config.devices)),

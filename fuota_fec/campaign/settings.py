@@ -11,7 +11,7 @@ from functools import cache, partial
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from fuota_fec.checks import shown
+from fuota_fec.checks import looks_like_key, printable, shown
 from fuota_fec.codec.block import n_coded_of
 from fuota_fec.config_files import choices
 from fuota_fec.errors import ParameterError
@@ -44,6 +44,19 @@ def field_problems(item: Any) -> Iterator[str]:
     for name, allowed in choices(cls).items():
         if (value := getattr(item, name)) not in allowed:
             yield f"{name}: {shown(value)} is not one of {', '.join(map(repr, allowed))}"
+
+
+def name_problems(name: str, value: str) -> Iterator[str]:
+    """Problem of a name that would not show, or not as one line."""
+    if not printable(value):
+        yield f"{name}: {shown(value)} holds control characters, expected printable text"
+
+
+def key_name_problems(name: str, value: str) -> Iterator[str]:
+    """Problems of the name of a key. What may be the key itself is not shown."""
+    if looks_like_key(value):
+        yield f"{name}: 32 hexadecimal digits are a key, expected the name of a key in the key ring"
+    yield from name_problems(name, value)
 
 
 def loss_problems(loss: float | None) -> Iterator[str]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import sys
+from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, NamedTuple, NoReturn
 
@@ -9,7 +12,7 @@ import click
 
 import fuota_fec
 from fuota_fec.cli.output import drop_unwritten
-from fuota_fec.errors import EventError, FuotaError, UndecodableError, WireError
+from fuota_fec.errors import MOST_LISTED, EventError, FuotaError, UndecodableError, WireError
 
 WRONG_INPUT, FAILED = 2, 1
 
@@ -53,25 +56,44 @@ class Commands(click.Group):
             formatter.write_dl([(name, entry.summary) for name, entry in COMMANDS.items()])
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
-        """Runs a command. Errors of the library become a message on standard error and an exit status.
+        """Runs a command. Errors of the library become a message on standard error and an exit status; with --json,
+        one JSON object on a line of standard error, and errors of usage too.
 
         If the reader of standard output is gone (EPIPE), click exits silently with status 1.
         """
+        given = args[0] if args else kwargs.get("args")
+        as_json = "--json" in (sys.argv[1:] if given is None else given)
+        fail = _fail_in_json if as_json else _fail
+        if as_json:
+            kwargs["standalone_mode"] = False  # Otherwise click prints errors of usage itself.
         try:
-            return super().main(*args, **kwargs)
+            status = super().main(*args, **kwargs)
+        except click.ClickException as error:
+            fail(error.format_message(), error.exit_code)
+        except click.Abort:
+            fail("aborted", FAILED)
         except (UndecodableError, WireError, EventError) as error:
-            _fail(str(error) or type(error).__name__, FAILED)
+            fail(str(error) or type(error).__name__, FAILED)
         except OSError as error:
             drop_unwritten()
             named = error.filename is not None and error.strerror
-            _fail(f"{error.filename or repr('')}: {error.strerror}" if named else str(error), WRONG_INPUT)
+            fail(f"{error.filename or repr('')}: {error.strerror}" if named else str(error), WRONG_INPUT)
         except (FuotaError, ImportError) as error:
-            _fail(str(error) or type(error).__name__, WRONG_INPUT)
+            fail(str(error) or type(error).__name__, WRONG_INPUT, getattr(error, "problems", ()))
+        sys.exit(status if isinstance(status, int) else 0)
 
 
-def _fail(message: str, status: int) -> NoReturn:
-    for line in message.splitlines():
+def _fail(message: str, status: int, problems: Sequence[str] = ()) -> NoReturn:
+    for line in message.splitlines() or problems:
         click.echo(f"error: {line}", err=True)
+    raise SystemExit(status)
+
+
+def _fail_in_json(message: str, status: int, problems: Sequence[str] = ()) -> NoReturn:
+    """Prints an error as JSON: the message, its first problems, their number, the exit status."""
+    problems = problems or message.splitlines()
+    facts = {"error": message, "problems": problems[:MOST_LISTED], "n_problems": len(problems), "status": status}
+    click.echo(json.dumps(facts), err=True)
     raise SystemExit(status)
 
 

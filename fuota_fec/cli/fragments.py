@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -12,6 +13,7 @@ from fuota_fec.checks import integer, shown
 from fuota_fec.cli.image_options import image_options, read_given
 from fuota_fec.cli.options import NamedOptions
 from fuota_fec.cli.output import check_output, dialect_option, json_option, print_json, write_whole
+from fuota_fec.cli.payloads import READERS, encoding_of, read_payload
 from fuota_fec.codec.block import FragmentedBlock, prepare
 from fuota_fec.codec.decoder import Decoder
 from fuota_fec.errors import ParameterError, UndecodableError, WireError
@@ -96,11 +98,13 @@ def encode_command(
 @click.command("decode")
 @click.argument("fragments", type=click.Path(dir_okay=False, allow_dash=True))
 @click.option("-o", "--output", required=True, help='File to write the image to; "-" for standard output.')
-@click.option("--setup", "setup_hex", help="FragSessionSetupReq in hexadecimal. Default: the one in the file.")
+@click.option(
+    "--setup", "setup_text", help="FragSessionSetupReq in hexadecimal or base64. Default: the one in the file."
+)
 @click.option("--dialect", type=click.Choice(list(DIALECTS)), help="TS004 dialect. Default: the one in the file.")
 @json_option
-def decode_command(fragments: str, output: str, setup_hex: str | None, dialect: str | None, as_json: bool) -> None:
-    """Rebuild the image from FRAGMENTS, a file of DataFragment frames, one per line in hexadecimal.
+def decode_command(fragments: str, output: str, setup_text: str | None, dialect: str | None, as_json: bool) -> None:
+    """Rebuild the image from FRAGMENTS, a file of DataFragment frames, one per line in hexadecimal or base64.
 
     Lines may be missing, in any order, or repeated; "-" reads them from standard input. Exit status 1 if too many
     are missing.
@@ -108,11 +112,13 @@ def decode_command(fragments: str, output: str, setup_hex: str | None, dialect: 
     check_output(output, as_json)
     lines, notes = _read_lines(fragments)
     dialect = dialect or notes.get("dialect") or "1.0.0"
-    setup = _read_setup(setup_hex if setup_hex is not None else notes.get("setup"), dialect, fragments)
+    setup = _read_setup(setup_text if setup_text is not None else notes.get("setup"), dialect, fragments)
+    encoding = encoding_of([line for _, line in lines])
     decoder = Decoder(setup.nb_frag, setup.frag_size, dialect=dialect)
     n_read = n_other = 0
     for number, line in lines:
-        fragment = _read_command(fragmentation.DataFragment, line, dialect, f"{fragments}, line {number}")
+        where = f"{fragments}, line {number}"
+        fragment = _read_command(fragmentation.DataFragment, line, READERS[encoding](line), dialect, where)
         if fragment.frag_index != setup.frag_index:
             n_other += 1
             continue
@@ -120,7 +126,7 @@ def decode_command(fragments: str, output: str, setup_hex: str | None, dialect: 
         try:
             decoder.push(fragment.n, fragment.payload)
         except ParameterError as error:
-            raise ParameterError(f"{fragments}, line {number}: {error}") from None
+            raise ParameterError(f"{where}: {error}") from None
     other = f" ({n_other} skipped: their frag_index is not {setup.frag_index})" if n_other else ""
     if not decoder.complete:
         missing = decoder.missing
@@ -139,10 +145,14 @@ def decode_command(fragments: str, output: str, setup_hex: str | None, dialect: 
                 "n_read": n_read,
                 "n_passed_over": n_other,
                 "n_frags": setup.nb_frag,
+                "encoding": encoding,
             }
         )
     elif output != "-":
-        click.echo(f"{output}: {len(image)} bytes from {n_read} fragments{other}, at least {setup.nb_frag} were needed")
+        click.echo(
+            f"{output}: {len(image)} bytes from {n_read} fragments in {encoding}{other}, at least {setup.nb_frag} were "
+            "needed"
+        )
 
 
 def _row_list(text: str | None) -> list[int] | None:
@@ -193,6 +203,8 @@ def _read_lines(path: str) -> tuple[list[tuple[int, str]], dict[str, str]]:
         words = line.split()
         if words[:1] == ["#"] and len(words) == 3:
             notes[words[1]] = words[2]
+        elif words[:2] == ["#", "setup"] and read_payload(value := " ".join(words[2:])) is not None:
+            notes["setup"] = value
         elif words and not line.startswith("#"):
             lines.append((number, line.strip()))
     return lines, notes
@@ -201,7 +213,12 @@ def _read_lines(path: str) -> tuple[list[tuple[int, str]], dict[str, str]]:
 def _read_setup(text: str | None, dialect: str, path: str) -> fragmentation.FragSessionSetupReq:
     if text is None:
         raise ParameterError(f"{path}: there is no line '# setup …', expected one, or the option --setup")
-    setup = _read_command(fragmentation.FragSessionSetupReq, text, dialect, "setup")
+    payload = read_payload(text)
+    octets = payload.octets if payload is not None else None
+    try:
+        setup = _read_command(fragmentation.FragSessionSetupReq, text, octets, dialect, "setup")
+    except ParameterError as error:
+        raise ParameterError(f"{error}{_other_dialect(text, octets, dialect)}") from None
     length = setup.nb_frag * setup.frag_size
     if setup.padding >= length > 0:
         raise ParameterError(
@@ -211,14 +228,23 @@ def _read_setup(text: str | None, dialect: str, path: str) -> fragmentation.Frag
     return setup
 
 
-def _read_command(kind: type[C], text: str, dialect: str, where: str) -> C:
-    """Single command of this kind from `text` in hexadecimal. ParameterError for any other text."""
+def _other_dialect(text: str, octets: bytes | None, dialect: str) -> str:
+    """Hint at the dialect that a setup is of, if it is not the one that was expected; "" otherwise."""
+    for other in DIALECTS:
+        with suppress(ParameterError):
+            _read_command(fragmentation.FragSessionSetupReq, text, octets, other, "setup")
+            return f"; it is one of dialect {other}: expected --dialect {other}" if other != dialect else ""
+    return ""
+
+
+def _read_command(kind: type[C], text: str, octets: bytes | None, dialect: str, where: str) -> C:
+    """Single command of this kind from the bytes of `text`. ParameterError for any other text."""
+    if octets is None:
+        raise ParameterError(f"{where}: {shown(text)} is not a {kind.__name__} in hexadecimal or base64")
     try:
-        commands = fragmentation.decode(bytes.fromhex(text), uplink=False, dialect=dialect)
+        commands = fragmentation.decode(octets, uplink=False, dialect=dialect)
     except (WireError, ParameterError) as error:
         raise ParameterError(f"{where}: {shown(text)} is not a {kind.__name__} of dialect {dialect}: {error}") from None
-    except ValueError:
-        raise ParameterError(f"{where}: {shown(text)} is not a {kind.__name__} in hexadecimal") from None
     if len(commands) != 1 or not isinstance(commands[0], kind):
         found = ", ".join(type(command).__name__ for command in commands) or "nothing"
         raise ParameterError(f"{where}: {shown(text)} is {found}, expected one {kind.__name__}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import fields
 from datetime import UTC, datetime
 from types import MappingProxyType, ModuleType
@@ -11,11 +12,14 @@ from typing import Any
 
 import click
 
+from fuota_fec.checks import counted
 from fuota_fec.cli.output import json_option, print_json
+from fuota_fec.cli.payloads import BASE64, Payload, read_payload
 from fuota_fec.errors import ParameterError, WireError
 from fuota_fec.radio.airtime import ping_nb, session_duration
 from fuota_fec.wire import clock, firmware, fragmentation, multicast
 from fuota_fec.wire.commands import Command, UnknownCommand
+from fuota_fec.wire.dialects import DIALECTS
 
 PACKAGES: Mapping[int, tuple[str, ModuleType]] = MappingProxyType(
     {
@@ -29,7 +33,7 @@ PACKAGES: Mapping[int, tuple[str, ModuleType]] = MappingProxyType(
 
 
 @click.command("inspect")
-@click.argument("payload", metavar="HEX")
+@click.argument("payload", metavar="PAYLOAD")
 @click.option(
     "--port",
     type=click.Choice([str(port) for port in PACKAGES]),
@@ -47,15 +51,16 @@ PACKAGES: Mapping[int, tuple[str, ModuleType]] = MappingProxyType(
 )
 @json_option
 def inspect_command(payload: str, port: str, uplink: bool, version: str, as_json: bool) -> None:
-    """Decode the application payload HEX; "-" reads it from standard input.
+    """Decode an application PAYLOAD in hexadecimal or base64; "-" reads it from standard input.
 
-    Prints one line per command: the offset of its first byte, its name, its fields. The payload is taken as a downlink
-    unless --uplink is given: requests and answers have the same numbers, so the direction cannot be guessed.
+    Prints how the payload was read, and one line per command: the offset of its first byte, its name, its fields. What
+    can be read as either is hexadecimal. The payload is taken as a downlink unless --uplink is given: requests and
+    answers have the same numbers, so the direction cannot be guessed.
 
     Exit status 1 if the payload cannot be decoded to its end; commands before the error are printed. For a package on
     an unusual port, give the usual port of the package.
     """
-    data = _octets(payload)
+    data, encoding = _read(payload)
     name, package = PACKAGES[int(port)]
     error: dict[str, Any] | None = None
     try:
@@ -69,10 +74,14 @@ def inspect_command(payload: str, port: str, uplink: bool, version: str, as_json
     if placed and isinstance(unknown := placed[-1][1], UnknownCommand):
         offset, _ = placed.pop()
         error = {"message": _unknown(unknown, offset, name, version, uplink), "offset": offset, "field": "cid"}
+    if error is not None:
+        error["message"] += _other_version(package, data, version, uplink)
     if as_json:
-        about = {"port": int(port), "package": name, "version": version, "uplink": uplink, "payload": data.hex()}
-        print_json({**about, "commands": [_json(*item) for item in placed], "error": error})
+        about = {"port": int(port), "package": name, "version": version, "uplink": uplink}
+        read = {"payload": data.hex(), "encoding": encoding}
+        print_json({**about, **read, "commands": [_json(*item) for item in placed], "error": error})
     else:
+        click.echo(f"{counted(len(data), 'byte')} in {encoding}" + (f": {data.hex()}" if encoding == BASE64 else ""))
         for offset, command in placed:
             click.echo(_line(offset, command))
     if error is not None:
@@ -81,25 +90,23 @@ def inspect_command(payload: str, port: str, uplink: bool, version: str, as_json
         sys.exit(1)
 
 
-def _octets(text: str) -> bytes:
-    """Bytes of the payload; spaces, colons and a leading 0x are allowed."""
+def _read(text: str) -> Payload:
+    """The payload, and how it is written."""
     if text == "-":
         lines = [line for line in sys.stdin.buffer.read().decode("ascii", "replace").splitlines() if line.strip()]
         if len(lines) > 1:
             raise click.BadParameter(
-                f"expected one payload on standard input, got {len(lines)} lines", param_hint="HEX"
+                f"expected one payload on standard input, got {len(lines)} lines", param_hint="PAYLOAD"
             )
         text = lines[0] if lines else ""
-    digits = "".join(text.replace(":", " ").split())
-    try:
-        data = bytes.fromhex(digits[2:] if digits[:2] in ("0x", "0X") else digits)
-    except ValueError:
+    payload = read_payload(text)
+    if payload is None:
         raise click.BadParameter(
-            f"expected an even number of hexadecimal digits, got {_short(text)!r}", param_hint="HEX"
-        ) from None
-    if not data:
-        raise click.BadParameter("the payload is empty, expected at least one byte", param_hint="HEX")
-    return data
+            f"expected an even number of hexadecimal digits, or base64, got {_short(text)!r}", param_hint="PAYLOAD"
+        )
+    if not payload.octets:
+        raise click.BadParameter("the payload is empty, expected at least one byte", param_hint="PAYLOAD")
+    return payload
 
 
 def _short(text: str) -> str:
@@ -118,6 +125,16 @@ def _unknown(command: UnknownCommand, offset: int, package: str, version: str, u
     direction = "uplinks" if uplink else "downlinks"
     rest = f"; the bytes after it, {command.payload.hex()}, cannot be read" if command.payload else ""
     return f"{package} {version} has no command 0x{command.cid:02x} in {direction} (at byte {offset}){rest}"
+
+
+def _other_version(package: ModuleType, data: bytes, version: str, uplink: bool) -> str:
+    """Hint at another version of the package, if all of the payload can be decoded in it; "" otherwise."""
+    for other in DIALECTS:
+        with suppress(WireError, ParameterError):
+            commands = package.decode(data, uplink=uplink, version=other)
+            if other != version and not any(isinstance(command, UnknownCommand) for command in commands):
+                return f"; it can be decoded with --dialect {other}"
+    return ""
 
 
 # --- Showing a command -----------------------------------------------------------------------------------------------

@@ -35,7 +35,7 @@ class NamedOptions(click.Command):
         try:
             return super().invoke(ctx)
         except ParameterError as error:
-            raise ParameterError("\n".join(_named(line, ctx) for line in str(error).splitlines())) from None
+            raise ParameterError.of(_named(line, ctx) for line in error.problems) from None
 
 
 def _named(line: str, ctx: click.Context) -> str:

@@ -42,7 +42,7 @@ def read_run_file(path: str) -> RunFile:
         elif not isinstance(table[name], dict):
             problems.append(f"{path}: {name}: {shown(table[name])} is not a table, expected [{name}]")
     if problems:
-        raise ParameterError("\n".join(problems))
+        raise ParameterError.of(problems)
     simulation = source = config = None
     folder = Path(path).parent
     try:
@@ -50,11 +50,11 @@ def read_run_file(path: str) -> RunFile:
         if simulation.trace is not None:
             simulation = replace(simulation, trace=str((folder / simulation.trace).absolute()))
     except ParameterError as error:
-        problems += str(error).splitlines()
+        problems += error.problems
     try:
         source = from_table(ImageSource, table["image"], "image")
     except ParameterError as error:
-        problems += str(error).splitlines()
+        problems += error.problems
     campaign = dict(table["campaign"])
     if PROFILES in table:
         if PROFILES in campaign:
@@ -70,9 +70,9 @@ def read_run_file(path: str) -> RunFile:
         fleet = simulation or Simulation(n_devices=max(1, len(names)))
         campaign["devices"] = fleet.made_up_devices(names)
     try:
-        config = from_table(CampaignConfig, campaign, "campaign")
+        config = CampaignConfig.from_mapping(campaign, "campaign", folder)
     except ParameterError as error:
-        problems += str(error).splitlines()
+        problems += error.problems
     if problems or simulation is None or source is None or config is None:
-        raise ParameterError("\n".join(f"{path}: {problem.removeprefix(f'{path}: ')}" for problem in problems))
+        raise ParameterError.of(f"{path}: {problem.removeprefix(f'{path}: ')}" for problem in problems)
     return RunFile(config=config, firmware=read_image(source, folder), simulation=simulation)

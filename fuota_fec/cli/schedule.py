@@ -27,10 +27,12 @@ from fuota_fec.devices.radios import DEFAULT_RADIO, RADIOS, Radio, radio
 from fuota_fec.errors import ParameterError
 from fuota_fec.planning.energy import EnergyModel
 from fuota_fec.planning.fleet_schedule import FleetSchedule, GroupSchedule, Sending, Sessions
+from fuota_fec.planning.fragment_size import check_dialect
 from fuota_fec.planning.what_if import Objective, WhatIf, what_if
 from fuota_fec.radio.airtime import NOTABLE_UPLINK_LOSS
 from fuota_fec.radio.regions import REGIONS, region
 from fuota_fec.report.formatting import duration
+from fuota_fec.wire.dialects import DIALECTS
 from fuota_fec.wire.limits import MAX_FRAG_NB, MAX_FRAG_SIZE, MAX_FRAGS
 
 _SESSIONS: dict[Sessions, str] = {
@@ -82,6 +84,11 @@ _OBJECTIVES: dict[Objective, str] = {"duration": "least time", "air_time": "leas
     help="Device profile whose limits apply, of those that `fuota-fec profiles` lists; may be repeated.",
 )
 @profiles_option
+@click.option(
+    "--dialect",
+    type=click.Choice(list(DIALECTS)),
+    help="TS004 dialect of the devices, which --profile must have; the figures are the same for both.",
+)
 @click.option("--periodicity", type=click.IntRange(0, 7), help="Ping slot periodicity of class B. Default: class C.")
 @click.option("--dwell-time", is_flag=True, help="Apply the 400 ms dwell-time limit (AS923, AU915).")
 @click.option("--repeater", is_flag=True, help="Allow for a repeater in the path.")
@@ -180,6 +187,7 @@ def schedule_command(
     fsize: int | None,
     profile_names: tuple[str, ...],
     profiles_file: str | None,
+    dialect: str | None,
     periodicity: int | None,
     dwell_time: bool,
     repeater: bool,
@@ -216,8 +224,10 @@ def schedule_command(
     image_len = image_len_given(image, given)
     known = read_profiles(profiles_file)
     limits = [find_profile(name, known) for name in profile_names]
+    for limit in limits if dialect is not None else ():
+        check_dialect(limit, dialect or "")
     sending = Sending(
-        region=region_name,
+        region=region(region_name).name,
         frequency_hz=frequency_hz,
         duty_cycle=duty_cycle,
         mcast_msg_delay=mcast_msg_delay / 1000,

@@ -129,7 +129,7 @@ class DeviceProfile(StackQuirks, BuildLimits):
     def __post_init__(self) -> None:
         problems = list(kind_problems(self)) or list(_problems(self))
         if problems:
-            raise ParameterError("\n".join(f"profile {self.name!r}: {text}" for text in problems))
+            raise ParameterError.of(f"profile {self.name!r}: {text}" for text in problems)
 
     @classmethod
     def of_base(cls, name: str) -> DeviceProfile:

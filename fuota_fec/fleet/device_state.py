@@ -24,6 +24,7 @@ from fuota_fec.radio.regions import region
 from fuota_fec.wire.clock import gps_from_unix
 from fuota_fec.wire.dialects import one_dialect
 from fuota_fec.wire.fragmentation import DataFragment, FragSessionSetupReq
+from fuota_fec.wire.identifiers import canonical_eui
 from fuota_fec.wire.keys import Key
 
 ANSWER_DELAY = (1.0, 3.0)
@@ -216,6 +217,7 @@ class DeviceState:
 
     def __post_init__(self) -> None:
         self.root_key = MadeUpKey(bytes(self.root_key))
+        self.dev_eui = canonical_eui(self.dev_eui)
         dialects, mc_versions = self.profile.dialects, self.profile.mc_versions
         self.dialect = self.version = one_dialect(self.dialect or None, self.version or None, dialects[0])
         self.mc_version = self.mc_version or mc_versions[0]

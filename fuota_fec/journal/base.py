@@ -13,7 +13,7 @@ from typing import Literal, Protocol, TypeAlias
 
 from fuota_fec.campaign.config import CampaignConfig
 from fuota_fec.campaign.messages import Event, Fact, Finished, Known
-from fuota_fec.errors import CampaignError, CampaignExistsError, DeviceBusyError, JournalError
+from fuota_fec.errors import CampaignError, CampaignExistsError, DeviceBusyError, JournalError, listed
 from fuota_fec.journal.chain import StoredEvent
 
 Verb: TypeAlias = Literal["pause", "unpause", "stop"]
@@ -215,7 +215,7 @@ def describe_holders(holders: Mapping[Claim, str]) -> list[str]:
 def claims_held_error(holders: Mapping[Claim, str], others: Sequence[str] = ()) -> DeviceBusyError:
     """Error that names the devices and groups in use; `others` are further lines of its message."""
     return DeviceBusyError(
-        "\n".join([*describe_holders(holders), *others]),
+        listed([*describe_holders(holders), *others]),
         devices=[name for kind, name in holders if kind == "device"],
         groups=[name for kind, name in holders if kind == "group"],
     )

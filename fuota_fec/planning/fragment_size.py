@@ -185,17 +185,22 @@ def _solvable(profiles: Sequence[DeviceProfile], n_frags: int) -> int | np.ndarr
     return np.array([known[p] for p in profiles])
 
 
+def check_dialect(kind: DeviceProfile, dialect: str) -> None:
+    """ParameterError, with the right ones, for a dialect that no build of these devices has."""
+    if dialect not in kind.dialects:
+        known = " or ".join(kind.dialects)
+        raise ParameterError(
+            f"dialect: {dialect} is not a dialect of profile {kind.name!r}, expected {known} for these devices"
+        )
+
+
 def _possible_sizes(
     image_len: int, payload: int, frag_size: int | None, profiles: Sequence[DeviceProfile], dialect: str
 ) -> list[int]:
     """Fragment sizes that the data rate and every profile allow. ParameterError, with the limits, if there is none."""
     kinds = list(dict.fromkeys(profiles))
     for kind in kinds:
-        if dialect not in kind.dialects:
-            known = " or ".join(kind.dialects)
-            raise ParameterError(
-                f"dialect: {dialect} is not a dialect of profile {kind.name!r}, expected {known} for these devices"
-            )
+        check_dialect(kind, dialect)
         if kind.max_image_len is not None and image_len > kind.max_image_len:
             raise ParameterError(
                 f"image_len: {image_len} bytes are too many for profile {kind.name!r}, expected at most "

@@ -22,8 +22,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
+from fuota_fec.checks import shown
 from fuota_fec.errors import ParameterError
 from fuota_fec.radio.channels import REVISIONS, Channels, ClassBChannels, DataRate, FormerPayload, SubBand
+from fuota_fec.radio.names import canonical_region
 from fuota_fec.wire.limits import DATA_FRAGMENT_HEADER_LEN
 from fuota_fec.wire.lorawan import BEACON_PERIOD, frequency_step_hz
 
@@ -214,14 +216,13 @@ def is_older(revision: str | None, than: str) -> bool:
 
 
 def region(name: str) -> Region:
-    """Region by its name, in upper or lower case, with "-" or "_"; "AS923" is "AS923-1".
+    """Region by its name, in any spelling that `names` has: "eu868" and "EU863-870" are "EU868", "AS923" is "AS923-1".
 
     Raises ParameterError with the known names for another name.
     """
-    key = name.strip().upper().replace("_", "-")
-    found = REGIONS.get("AS923-1" if key == "AS923" else key)
+    found = REGIONS.get(name) or REGIONS.get(canonical_region(name))
     if found is None:
-        raise ParameterError(f"region: {name!r} is not a region, expected one of {', '.join(REGIONS)}")
+        raise ParameterError(f"region: {shown(name)} is not a region, expected one of {', '.join(REGIONS)}")
     return found
 
 

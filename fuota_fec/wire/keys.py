@@ -59,23 +59,31 @@ class Key:
     _octets: bytes
 
     def __init__(self, octets: Buffer) -> None:
-        try:
-            value = octets_of(octets, "key")
-        except FieldError:
-            raise _not_a_key(f"a value of type {type(octets).__name__}") from None
-        if len(value) != KEY_LEN:
-            raise _not_a_key(f"a value of {len(value)} bytes")
-        object.__setattr__(self, "_octets", value)
+        found = _checked(octets)
+        del octets  # A key, or nearly one, is no local variable of a function that raises: crash reports show these.
+        if isinstance(found, str):
+            raise _not_a_key(found)
+        object.__setattr__(self, "_octets", found)
 
     @classmethod
     def from_hex(cls, text: str) -> Key:
         """Key from 32 hexadecimal digits; blanks between bytes are allowed."""
-        try:
-            value = bytes.fromhex(text)
-        except (TypeError, ValueError):
-            # The error of bytes.fromhex shows part of the key, so the message and the chain leave it out.
-            raise refused("key", "the text", "32 hexadecimal digits", what="a key") from None
-        return cls(value)
+        octets = _from_digits(text)
+        del text
+        if octets is None:
+            raise refused("key", "the text", "32 hexadecimal digits", what="a key")
+        length = len(octets)
+        if length == KEY_LEN:
+            return cls(octets)
+        del octets
+        raise _not_a_key(f"a value of {length} bytes")
+
+    @classmethod
+    def parsed(cls, text: object) -> Key | None:
+        """Key from 32 hexadecimal digits; None for anything else. Nothing is raised, so that no traceback has the
+        text."""
+        octets = _from_digits(text)
+        return cls(octets) if octets is not None and len(octets) == KEY_LEN else None
 
     def __bytes__(self) -> bytes:
         return self._octets
@@ -217,6 +225,23 @@ def _octets_of(key: Key) -> bytes:
     if not isinstance(key, Key):
         raise refused("key", f"a value of type {type(key).__name__}", "a Key", what="a key")
     return bytes(key)
+
+
+def _from_digits(text: object) -> bytes | None:
+    """Bytes of a text in hexadecimal. None for another value: the error of bytes.fromhex shows part of a key."""
+    try:
+        return bytes.fromhex(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+
+
+def _checked(octets: Buffer) -> bytes | str:
+    """The bytes of a key, or what the value is instead."""
+    try:
+        value = octets_of(octets, "key")
+    except FieldError:
+        return f"a value of type {type(octets).__name__}"
+    return value if len(value) == KEY_LEN else f"a value of {len(value)} bytes"
 
 
 def _not_a_key(text: str) -> FieldError:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import pickle
+import time
+import traceback
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -230,7 +233,7 @@ def test_uplink_period_and_loss_of_a_device_are_its_own_or_the_campaigns() -> No
         ({"ports": {"multicast": 0}}, "multicast"),
         ({"ports": {"multicast": 224}}, "multicast"),
         ({"ports": {"multicast": 201}}, "201"),
-        ({"groups": group(mc_addr="01F3A4B5")}, "mc_addr: '01F3A4B5'"),
+        ({"groups": group(mc_addr="01F3A4BX")}, "mc_addr: '01F3A4BX' is not a McAddr, expected 8 hexadecimal digits"),
         ({"groups": group(mc_addr="1f3a4b5")}, "mc_addr: '1f3a4b5'"),
         ({"groups": group(mc_addr="01f3a4b5\n")}, "mc_addr"),
         ({"groups": group(mc_group_id=4)}, "mc_group_id: 4"),
@@ -247,7 +250,10 @@ def test_uplink_period_and_loss_of_a_device_are_its_own_or_the_campaigns() -> No
         ({"groups": [*group(), {"name": "h", "mc_addr": "01f3a4b6", "dr": 5}]}, "group 'h': there are no devices"),
         ({"groups": group() + group(mc_addr="01f3a4b6")}, "'g' is given twice"),
         ({"devices": device(dev_eui="1")}, "dev_eui: '1'"),
-        ({"devices": device(dev_eui="00000000000000AB")}, "00000000000000AB"),
+        (
+            {"devices": device(dev_eui="000000000000-00AB-")},
+            "dev_eui: '000000000000-00AB-' is not a DevEUI",
+        ),
         ({"devices": device(group="h")}, "group: 'h' is not one of"),
         ({"devices": device(lorawan="1.2")}, "lorawan"),
         ({"devices": device(uplink_period=0)}, "uplink_period: 0"),
@@ -301,7 +307,7 @@ def test_wrong_profiles_of_a_campaign_are_named() -> None:
     with pytest.raises(ParameterError, match="profiles: 'meter' is given twice"):
         replace(config, profiles=(meter, meter))
     [problem] = problems(profiles={"meter": {"max_frag": 3}})
-    assert "campaign.profiles.meter: unknown key 'max_frag', expected one of max_frags, min_frag_size," in problem
+    assert "campaign.profiles.meter: unknown key 'max_frag', did you mean 'max_frags'?" in problem
 
 
 def test_two_groups_at_one_address_are_refused() -> None:
@@ -418,3 +424,91 @@ def test_every_problem_of_a_file_names_the_file(tmp_path) -> None:
     lines = str(error.value).splitlines()
     assert len(lines) == 2
     assert all(line.startswith(f"{path}: ") for line in lines)
+
+
+def test_identifiers_and_regions_are_kept_in_one_form() -> None:
+    config = CampaignConfig.from_mapping(
+        table(
+            groups=group(mc_addr="01:F3:A4:B5", region="eu863-870", gateways=["00-16-C0-01-F1-56-D7-E5", "roof"]),
+            devices=device(dev_eui="00-00-00-00-00-00-00-AB"),
+        )
+    )
+    assert [d.dev_eui for d in config.devices] == ["00000000000000ab"]
+    assert [(g.mc_addr, g.region, g.gateways) for g in config.groups] == [
+        ("01f3a4b5", "EU868", ("0016c001f156d7e5", "roof"))
+    ]
+
+
+def test_two_spellings_of_one_device_are_one_device() -> None:
+    devices = [*device(dev_eui="00000000000000AB"), *device(dev_eui="00-00-00-00-00-00-00-ab")]
+    assert problems(devices=devices) == ["campaign: devices: 00000000000000ab is given twice"]
+
+
+@pytest.mark.parametrize("name", ["a\nb", "a\x1b[31m", "\ud800", "a\u2028", "\u202eb"])
+def test_names_that_do_not_print_are_refused(name: str) -> None:
+    for changes in (
+        {"id": name},
+        {"groups": group(name=name), "devices": device(group=name)},
+        {"groups": group(key=name)},
+        {"groups": group(gateways=[name])},
+        {"devices": device(key=name)},
+        {"profiles": {name: {"base": "lbm"}}},
+    ):
+        [problem] = problems(**changes)
+        assert f"{name!r} holds control characters, expected printable text" in problem
+        assert name not in problem
+
+
+def test_many_problems_are_listed_to_the_twentieth_and_counted() -> None:
+    wrong = [{"dev_eui": f"{i:016x}", "group": "g", "loss": 2} for i in range(1000)]
+    with pytest.raises(ParameterError) as caught:
+        CampaignConfig.from_mapping(table(devices=wrong))
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 21
+    assert lines[0] == "campaign: device 0000000000000000: loss: 2.0 is not from 0 to below 1"
+    assert lines[-1] == "… and 980 more"
+    assert len(caught.value.problems) == 1000
+
+
+KEY = "00112233445566778899aabbccddeeff"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"groups": group(key=KEY)},
+        {"groups": group(name=KEY), "devices": device(group=KEY)},
+        {"groups": group(), "devices": device(group=KEY)},
+        {"devices": device(key=KEY)},
+        {"devices": device(key=[KEY])},
+        {"devices": device(dev_eui=KEY)},
+        {"devices": [{**device()[0], KEY: "key"}]},
+        {"profiles": {KEY: {"max_frag": 3}}},
+    ],
+)
+def test_a_key_at_a_wrong_place_is_refused_and_not_shown(changes: dict[str, Any]) -> None:
+    [*lines] = problems(**changes)
+    assert lines
+    assert KEY not in "".join(lines)
+
+
+def test_a_key_at_a_wrong_place_is_no_local_variable_of_what_raises(tmp_path: Path) -> None:
+    path = tmp_path / "c.json"
+    path.write_text(json.dumps(table(devices=device(key=KEY))))
+    with pytest.raises(ParameterError) as caught:
+        CampaignConfig.load(path)
+    assert (caught.value.__cause__, caught.value.__context__) == (None, None)
+    frames = [frame for frame, _ in traceback.walk_tb(caught.value.__traceback__)][1:]
+    assert {frame.f_code.co_name for frame in frames} == {"load", "from_mapping"}
+    found = [repr(value) for frame in frames for value in frame.f_locals.values()]
+    assert KEY not in "".join(found)
+
+
+def test_many_devices_are_read_in_little_time() -> None:
+    many = table(devices=[{"dev_eui": f"{i:016x}", "group": "g", "fw_version": "1.0.0.0"} for i in range(20_000)])
+    times = []
+    for _ in range(3):
+        begun = time.process_time()
+        CampaignConfig.from_mapping(many)
+        times.append(time.process_time() - begun)
+    assert min(times) < 20_000 * 15e-6

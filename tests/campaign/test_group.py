@@ -99,7 +99,7 @@ def test_a_region_without_a_default_needs_a_frequency() -> None:
     ("changes", "problem"),
     [
         ({"name": ""}, "name: '' is empty"),
-        ({"mc_addr": "x"}, "mc_addr: 'x' is not 8 lower-case hexadecimal digits"),
+        ({"mc_addr": "x"}, "mc_addr: 'x' is not a McAddr, expected 8 hexadecimal digits"),
         ({"mc_group_id": 4}, "mc_group_id: 4 is not from 0 to 3"),
         ({"periodicity": 8}, "periodicity: 8 is not from 0 to 7"),
         ({"first_f_cnt": 2**32}, "first_f_cnt: 4294967296 is not from 0 to 4294967295"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -115,6 +116,46 @@ def test_an_error_becomes_a_message_and_an_exit_status(error: Exception, status:
     assert result.stderr == "".join(f"error: {line}\n" for line in str(error).splitlines())
 
 
+@pytest.mark.parametrize(
+    ("error", "problems"),
+    [
+        (errors.ParameterError("what was expected\nand more"), ["what was expected", "and more"]),
+        (errors.UndecodableError("what was expected", missing=3), ["what was expected"]),
+        (errors.ParameterError.of(map(str, range(100))), [str(i) for i in range(20)]),
+        (FileNotFoundError(2, "No such file or directory", "x"), ["x: No such file or directory"]),
+        (click.UsageError("-R and --rows"), ["-R and --rows"]),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_with_json_an_error_is_json(error: Exception, problems: list[str], monkeypatch: pytest.MonkeyPatch):
+    @click.command()
+    @click.option("--json", is_flag=True)
+    def failing(json: bool) -> None:
+        raise error
+
+    monkeypatch.setattr(app, "get_command", lambda _ctx, _name: failing)
+    plain, result = CliRunner().invoke(app, ["doctor"]), CliRunner().invoke(app, ["doctor", "--json"])
+    assert (result.exit_code, result.stdout) == (plain.exit_code, "")
+    [line] = result.stderr.splitlines()
+    found = json.loads(line)
+    assert (found["problems"], found["status"]) == (problems, plain.exit_code)
+    assert found["n_problems"] == (100 if len(problems) == 20 else len(problems))
+    assert found["error"].startswith(problems[0])
+
+
+@pytest.mark.parametrize("args", [["encod"], ["doctor", "--nonsense"], ["campaign", "walk"], ["decode", "x"], ["plan"]])
+def test_with_json_wrong_usage_is_json(fuota: Fuota, args: list[str]):
+    result = fuota(*args, "--json")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert json.loads(result.stderr)["status"] == 2
+
+
+def test_help_with_json_is_help(fuota: Fuota):
+    result = fuota("doctor", "--json", "--help")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.startswith("Usage: ")
+
+
 def test_an_error_without_a_message_is_named(monkeypatch: pytest.MonkeyPatch):
     @click.command()
     def failing() -> None:
@@ -221,4 +262,6 @@ def test_a_full_disk_is_an_error_in_one_line(
             check=False,
         )
     assert done.returncode == 2
-    assert done.stderr == b"error: [Errno 28] No space left on device\n"
+    error = "[Errno 28] No space left on device"
+    said = json.loads(done.stderr)["error"] if "--json" in args else done.stderr.decode()
+    assert said == (error if "--json" in args else f"error: {error}\n")

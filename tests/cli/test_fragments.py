@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import random
@@ -188,6 +189,49 @@ def test_decode_reads_hexadecimal_in_several_forms(fuota: Fuota, image: Path, ch
     text = fuota("encode", image, "-o", "-").stdout
     lines = [*comment_lines(text), *map(change, frame_lines(text))]
     assert fuota("decode", "-", "-o", "-", stdin="\n".join(lines)).stdout_bytes == image.read_bytes()
+
+
+def in_base64(digits: str) -> str:
+    return base64.b64encode(bytes.fromhex(digits)).decode()
+
+
+@pytest.mark.parametrize("frag_size", [1, 2, 50, 222])
+def test_decode_reads_frames_in_base64_and_says_so(fuota: Fuota, image: Path, frag_size: int):
+    """Short frames may look like hexadecimal: the whole file decides."""
+    text = fuota("encode", image, "-o", "-", "-F", frag_size).stdout
+    frames, back = "\n".join(map(in_base64, frame_lines(text))), image.with_name("back.bin")
+    notes = "\n".join(comment_lines(text))
+    result = fuota("decode", "-", "-o", back, stdin=f"{notes}\n{frames}\n")
+    assert back.read_bytes() == image.read_bytes()
+    assert "fragments in base64, at least" in result.stdout
+    as_json = fuota("decode", "-", "-o", back, "--json", stdin=f"{notes}\n{frames}\n").stdout
+    assert json.loads(as_json)["encoding"] == "base64"
+    assert "fragments in hexadecimal, at least" in fuota("decode", "-", "-o", back, stdin=text).stdout
+
+
+@pytest.mark.parametrize(
+    "write", [lambda s: s, lambda s: " ".join(s[i : i + 2] for i in range(0, len(s), 2)), in_base64]
+)
+@pytest.mark.parametrize("as_option", [False, True])
+def test_decode_reads_a_setup_in_several_forms(fuota: Fuota, image: Path, write: Callable[[str], str], as_option: bool):
+    text = fuota("encode", image, "-o", "-").stdout
+    setup = comment_lines(text)[-1].split()[-1]
+    given, stdin = (["--setup", write(setup)], "\n".join(frame_lines(text))) if as_option else ([], text)
+    result = fuota("decode", "-", "-o", "-", *given, stdin=stdin.replace(setup, write(setup)))
+    assert result.stdout_bytes == image.read_bytes()
+
+
+def test_a_remark_about_the_setup_is_no_setup(fuota: Fuota, image: Path):
+    text = fuota("encode", image, "-o", "-").stdout + "# setup was sent at 10:15\n"
+    assert fuota("decode", "-", "-o", "-", stdin=text).stdout_bytes == image.read_bytes()
+
+
+@pytest.mark.parametrize(("dialect", "other"), [("1.0.0", "2.0.0"), ("2.0.0", "1.0.0")])
+def test_a_setup_of_the_other_dialect_gets_a_hint(fuota: Fuota, image: Path, dialect: str, other: str):
+    text = fuota("encode", image, "-o", "-", "--dialect", dialect).stdout
+    result = fuota("decode", "-", "-o", "-", "--dialect", other, stdin=text)
+    assert result.exit_code == 2
+    assert result.stderr.endswith(f"; it is one of dialect {dialect}: expected --dialect {dialect}\n")
 
 
 def test_decode_skips_frames_of_another_session(fuota: Fuota, image: Path):

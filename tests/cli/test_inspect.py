@@ -32,6 +32,7 @@ def test_inspect_shows_the_fields_of_a_setup() -> None:
     result = run(SETUP, "--port", "201")
     assert result.exit_code == 0
     assert result.stdout == (
+        "11 bytes in hexadecimal\n"
         "  0  FragSessionSetupReq: frag_index 0, mc_group_bit_mask 0x0 (no group), nb_frag 21, frag_size 48 bytes, "
         "block_ack_delay 0 (answers within 16 s), padding 13 bytes, descriptor 00000000, frag_algo 0, "
         "ack_reception no\n"
@@ -40,7 +41,7 @@ def test_inspect_shows_the_fields_of_a_setup() -> None:
 
 def test_inspect_prints_a_line_per_command_with_its_offset() -> None:
     result = run("00" + SETUP + "0103", "--port", "201")
-    assert [line.split(":")[0].split() for line in result.stdout.splitlines()] == [
+    assert [line.split(":")[0].split() for line in result.stdout.splitlines()[1:]] == [
         ["0", "PackageVersionReq"],
         ["1", "FragSessionSetupReq"],
         ["12", "FragSessionStatusReq"],
@@ -115,6 +116,7 @@ def test_inspect_prints_json() -> None:
         "version": "1.0.0",
         "uplink": True,
         "payload": "014433221178563412",
+        "encoding": "hexadecimal",
         "commands": [
             {
                 "offset": 0,
@@ -141,7 +143,7 @@ def test_json_of_nested_fields_and_octets() -> None:
 def test_a_payload_cut_short_is_an_error() -> None:
     result = run("000215", "--port", "201")
     assert result.exit_code == 1
-    assert result.stdout == "  0  PackageVersionReq\n"
+    assert result.stdout == "3 bytes in hexadecimal\n  0  PackageVersionReq\n"
     assert result.stderr == (
         "error: FragSessionSetupReq: the command at byte 1 is cut short, expected 11 bytes with its CID, there are 2\n"
     )
@@ -156,7 +158,7 @@ def test_a_payload_cut_short_in_json() -> None:
 def test_an_unknown_command_is_an_error() -> None:
     result = run("00ff0102", "--port", "201")
     assert result.exit_code == 1
-    assert result.stdout == "  0  PackageVersionReq\n"
+    assert result.stdout == "4 bytes in hexadecimal\n  0  PackageVersionReq\n"
     assert result.stderr == (
         "error: TS004 1.0.0 has no command 0xff in downlinks (at byte 1); the bytes after it, 0102, cannot be read\n"
     )
@@ -175,13 +177,13 @@ def test_an_unknown_last_command_is_an_error() -> None:
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["zz", "--port", "201"], "expected an even number of hexadecimal digits, got 'zz'"),
-        (["0", "--port", "201"], "expected an even number of hexadecimal digits, got '0'"),
-        (["z" * 1000, "--port", "201"], f"got '{'z' * 40}…'"),
+        (["zz", "--port", "201"], "expected an even number of hexadecimal digits, or base64, got 'zz'"),
+        (["0", "--port", "201"], "expected an even number of hexadecimal digits, or base64, got '0'"),
+        (["?" * 1000, "--port", "201"], f"got '{'?' * 40}…'"),
         (["", "--port", "201"], "the payload is empty"),
         (["00", "--port", "9"], "'9' is not one of '200', '201', '202', '203'"),
         (["00"], "Missing option '--port'"),
-        (["--port", "201"], "Missing argument 'HEX'"),
+        (["--port", "201"], "Missing argument 'PAYLOAD'"),
         (
             ["00", "--port", "203", "--version", "2.0.0"],
             "version: '2.0.0' is not a version of this package, expected 1.0.0",
@@ -202,6 +204,26 @@ def test_wrong_usage_of_inspect(args: list[str], message: str) -> None:
 @pytest.mark.parametrize("payload", ["01 03", "01:03", "0x0103", " 0103 ", "0X 01 03"])
 def test_ways_to_write_a_payload(payload: str) -> None:
     assert as_json(payload, "--port", "201")["payload"] == "0103"
+
+
+@pytest.mark.parametrize("payload", ["AgAVADAADQAAAAA=", "AgAVADAADQAAAAA", " AgAVADAADQAAAAA=\n"])
+def test_a_payload_in_base64_is_read_and_shown_in_hexadecimal(payload: str) -> None:
+    decoded = as_json(payload, "--port", "201")
+    assert (decoded["payload"], decoded["encoding"]) == (SETUP, "base64")
+    first, *rest = run(payload, "--port", "201").stdout.splitlines()
+    assert first == f"11 bytes in base64: {SETUP}"
+    assert rest == run(SETUP, "--port", "201").stdout.splitlines()[1:]
+
+
+@pytest.mark.parametrize(
+    ("payload", "version", "other"), [(SETUP, "2.0.0", "1.0.0"), (SETUP + "0700c66962e9", "1.0.0", "2.0.0")]
+)
+def test_a_setup_of_the_other_dialect_gets_a_hint(payload: str, version: str, other: str) -> None:
+    result = run(payload, "--port", "201", "--dialect", version)
+    assert result.exit_code == 1
+    assert result.stderr.endswith(f"; it can be decoded with --dialect {other}\n")
+    decoded = as_json(payload, "--port", "201", "--dialect", version, status=1)
+    assert decoded["error"]["message"].endswith(f"--dialect {other}")
 
 
 @pytest.mark.parametrize("stdin", ["0103", "0103\n", "\n 01 03 \r\n\n"])
@@ -243,7 +265,7 @@ def test_every_recorded_command_is_shown(vectors: Callable[[str], list[dict[str,
         version = f"{vector['version']}.0.0"
         result = run(vector["hex"], "--port", str(port), "--uplink" if uplink else "--downlink", "--version", version)
         assert result.exit_code == 0, (vector, result.stderr)
-        shown.add((port, uplink, result.stdout.split()[1].rstrip(":")))
+        shown.add((port, uplink, result.stdout.splitlines()[1].split()[1].rstrip(":")))
     assert len(shown) > 30
 
 

@@ -80,7 +80,7 @@ def test_a_schedule_and_a_plan_take_a_profile_of_ones_own(fuota: Fuota, own_file
     [
         ("", "there are no profiles, expected tables [profiles.NAME]"),
         ('[profiles.meter]\nbase = "lbn"', "profiles.meter: base: 'lbn' is not known, expected one of lbm,"),
-        ("[profiles.meter]\nmax_frag = 1", "profiles.meter: unknown key 'max_frag', expected one of max_frags,"),
+        ("[profiles.meter]\nmax_frag = 1", "profiles.meter: unknown key 'max_frag', did you mean 'max_frags'?"),
         ("[profiles.meter]\nmax_frags = 0", "max_frags: 0 is not from 1 to 16383"),
         ('[profiles.lbm]\nbase = "lbm"', "'lbm' is the name of a built-in profile, expected another name"),
         ("profiles = 3", "profiles: 3 is not allowed"),

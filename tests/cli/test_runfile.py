@@ -93,7 +93,7 @@ def test_profiles_in_two_places_of_a_run_file_are_refused(campaign_file: Campaig
         ('[profiles.meter]\nbase = "lbn"', "campaign.profiles.meter: base: 'lbn' is not known, expected one of lbm,"),
         (
             "[profiles.meter]\nmax_frag = 1",
-            "profiles.meter: unknown key 'max_frag', expected one of max_frags,",
+            "profiles.meter: unknown key 'max_frag', did you mean 'max_frags'?",
         ),
         ('[profiles.meter]\nmax_frags = "8"', "campaign.profiles.meter.max_frags: '8' is not allowed"),
     ],

@@ -180,3 +180,18 @@ def test_schedule_refuses_the_newest_data_rates_unless_a_profile_has_them(fuota:
     own = tmp_path / "own.toml"
     own.write_text('[profiles.new]\nbase = "generic"\nnew_data_rates = true\n')
     assert fuota(*sending, "--profiles", str(own), "--profile", "new").exit_code == 0
+
+
+def test_the_dialect_is_checked_against_the_profile(fuota: Fuota) -> None:
+    args = ["schedule", 1000, "--devices-per-dr", "5:10", "--profile", "loramac-node", "--json"]
+    plain = fuota(*args)
+    assert fuota(*args, "--dialect", "1.0.0").stdout == plain.stdout
+    refused = fuota(*args, "--dialect", "2.0.0")
+    assert refused.exit_code == 2
+    assert "--dialect: 2.0.0 is not a dialect of profile 'loramac-node', expected 1.0.0" in refused.stderr
+
+
+@pytest.mark.parametrize("written", ["eu868", "EU863-870", "EU_868"])
+def test_the_region_may_be_written_in_any_usual_way(fuota: Fuota, written: str) -> None:
+    args = ["schedule", 1000, "--devices-per-dr", "5:10", "--json", "--region"]
+    assert fuota(*args, written).stdout == fuota(*args, "EU868").stdout
