@@ -9,6 +9,7 @@ from typing import TypeVar
 import click
 
 from fuota_fec.checks import integer, shown
+from fuota_fec.cli.clean import say
 from fuota_fec.cli.options import NamedOptions
 from fuota_fec.cli.output import check_output, dialect_option, json_option, print_json, write_whole
 from fuota_fec.codec.block import FragmentedBlock, prepare
@@ -96,7 +97,7 @@ def encode_command(
     if as_json:
         print_json(facts)
     elif output != "-":
-        click.echo(
+        say(
             f"{image}: {block.image_len} bytes = {block.n_frags} fragments of {frag_size} bytes "
             f"(padding {block.padding}), {block.n_coded} coded, dialect {dialect}: {output}"
         )
@@ -151,7 +152,7 @@ def decode_command(fragments: str, output: str, setup_hex: str | None, dialect: 
             }
         )
     elif output != "-":
-        click.echo(f"{output}: {len(image)} bytes from {n_read} fragments{other}, at least {setup.nb_frag} were needed")
+        say(f"{output}: {len(image)} bytes from {n_read} fragments{other}, at least {setup.nb_frag} were needed")
 
 
 def _row_list(text: str | None) -> list[int] | None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from fuota_fec.cli.clean import say
 from fuota_fec.cli.output import json_option, print_json
 from fuota_fec.errors import ParameterError, WireError
 from fuota_fec.radio.airtime import ping_nb, session_duration
@@ -74,10 +75,10 @@ def inspect_command(payload: str, port: str, uplink: bool, version: str, as_json
         print_json({**about, "commands": [_json(*item) for item in placed], "error": error})
     else:
         for offset, command in placed:
-            click.echo(_line(offset, command))
+            say(_line(offset, command))
     if error is not None:
         if not as_json:
-            click.echo(f"error: {error['message']}", err=True)
+            say(f"error: {error['message']}", err=True)
         sys.exit(1)
 
 
