@@ -9,7 +9,6 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from fuota_fec.campaign.events import RUNNING
-from fuota_fec.campaign.reasons import kind_of
 from fuota_fec.campaign.status import CampaignStatus
 
 _JOINED = "check that they are on, in range and joined"
@@ -54,10 +53,12 @@ def next_steps(status: CampaignStatus) -> list[Step]:
     if status.state == RUNNING:
         held_up = status.paused or status.suspended
         return [Step(status.n_taking_part, status.suspended, "resume")] if held_up else []
-    left = Counter(_step(d.reason) for d in status.devices if d.status != "passed")
+    left: Counter[tuple[str, str, str]] = Counter()
+    for reason, n in Counter(d.reason for d in status.devices if d.status != "passed").items():
+        left[_step(reason)] += n
     return [Step(n, *step) for step, n in left.most_common()]
 
 
 def _step(reason: str) -> tuple[str, str, str]:
-    kind = kind_of(reason) if reason else ""
-    return _ADVICE.get(kind, ""), "retry", "--redundancy adaptive" if kind == "missing" else ""
+    advice = next((advice for kind, advice in _ADVICE.items() if reason.startswith(kind)), "")
+    return advice, "retry", "--redundancy adaptive" if reason.startswith("missing") else ""

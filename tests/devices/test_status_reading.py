@@ -115,7 +115,7 @@ def test_only_an_incomplete_block_has_a_reason(stack) -> None:
     [
         ("generic", 8, 2, 10, "missing 2 fragments"),
         ("generic", 8, 255, 1000, "missing 255 or more fragments"),
-        ("generic", 0, 0, 10, "missing 1 fragments"),
+        ("generic", 0, 0, 10, "missing 1 fragment"),
         ("lbm", 44, 0, 300, "missing 256 fragments"),
         ("loramac-node", 7, 0, 10, "missing 3 fragments"),
         ("zephyr", 3, 7, 10, "missing 7 fragments"),
