@@ -33,6 +33,7 @@ from fuota_fec.campaign.transitions import NEXT, begins_round, way_on
 from fuota_fec.campaign.turn import Phase
 from fuota_fec.campaign.unicast_queue import UnicastQueue
 from fuota_fec.campaign.uplinks import Uplinks
+from fuota_fec.checks import counted
 from fuota_fec.codec.block import FragmentedBlock
 
 _EXCHANGES: dict[str, Callable[[CampaignState, UnicastQueue, Stage, float], Exchange]] = {
@@ -162,7 +163,7 @@ class Machine:
         elif to == SUCCEEDED:
             yield from self._end_as(SUCCEEDED, success(state), now)
         else:
-            done = f"{state.n_may_pass()} of {len(state.devices)} devices succeeded in {self._stage.name}"
+            done = f"{state.n_may_pass()} of {counted(len(state.devices), 'device')} succeeded in {self._stage.name}"
             over = "".join(f"; group {g.name}: {g.failed}" for g in state.groups.values() if g.failed)
             yield from self._end_as(FAILED, f"{done}, {state.plan.n_needed} needed{over}", now)
 

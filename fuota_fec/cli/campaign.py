@@ -5,11 +5,9 @@ from __future__ import annotations
 import math
 from contextlib import closing
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
 from typing import Any
 
 import click
-from rich.table import Table
 
 from fuota_fec import operations
 from fuota_fec.agent import Observer
@@ -18,7 +16,7 @@ from fuota_fec.campaign.config import CampaignConfig
 from fuota_fec.cli.attend import Ending, attend, ending_options
 from fuota_fec.cli.check import check_command
 from fuota_fec.cli.clean import say
-from fuota_fec.cli.console import plain_console
+from fuota_fec.cli.console import plain_console, print_rows
 from fuota_fec.cli.integrity import export_command, verify_command
 from fuota_fec.cli.journals import DB, MEMORY, STORAGE, db_option, existing_journal
 from fuota_fec.cli.options import Number
@@ -29,6 +27,7 @@ from fuota_fec.cli.runfile import read_run_file
 from fuota_fec.cli.show import show_command
 from fuota_fec.errors import CampaignExistsError
 from fuota_fec.journal import Journal, Verb, open_journal
+from fuota_fec.report.formatting import moment
 from fuota_fec.simulation import SimulationResult, describe_world, read_world, resume_simulation, simulate_campaign
 
 LEASE_MARGIN = 2.0
@@ -286,11 +285,11 @@ def list_command(archived: bool, url: str, as_json: bool) -> None:
         for row in records:
             print_json({**asdict(row), "suspended": suspended[row.id]})
         return
-    table = Table("campaign", "status", "events", "begun", "last event", "run by", box=None, pad_edge=False)
+    rows = []
     for row in records:
         status = row.status + (", suspended" if suspended[row.id] else "") + (", archived" if row.archived else "")
-        table.add_row(row.id, status, str(row.n_events), _when(row.created_at), _when(row.changed_at), row.owner)
-    plain_console().print(table)
+        rows.append((row.id, status, str(row.n_events), moment(row.created_at), moment(row.changed_at), row.owner))
+    print_rows(plain_console(), ("campaign", "status", "events", "begun", "last event", "run by"), rows)
 
 
 campaign_command.add_command(show_command)
@@ -307,7 +306,3 @@ def _print_result(text: str, as_json: bool, **facts: object) -> None:
         print_json(facts)
     else:
         say(text)
-
-
-def _when(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
 from rich.text import Text
 
 from fuota_fec.cli.clean import clean
@@ -89,6 +90,22 @@ def paragraph(console: Console, line: str, *, verdict: str = "", indent: int = 4
 def _trimmed(line: Text) -> Text:
     line.rstrip()
     return line
+
+
+def print_rows(console: Console, titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Prints rows of text as a table: a name, a verdict, and what there is of other columns. Names and verdicts are
+    whole at any width; on a narrow terminal each row is a paragraph."""
+    kept = [n for n in range(len(titles)) if n < 2 or any(row[n] for row in rows)]
+    if console.width < NARROW:
+        for row in rows:
+            paragraph(console, "  ".join(row[n] for n in kept if row[n]), verdict=row[1], indent=2)
+        return
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for n in kept:
+        table.add_column(titles[n], no_wrap=n < 2)
+    for row in rows:
+        table.add_row(*(styled(row[n]) if n == 1 else row[n] for n in kept))
+    console.print(table)
 
 
 def progress_bar(console: Console) -> Progress:

@@ -8,11 +8,10 @@ from typing import Any, NamedTuple, TypeVar
 
 import click
 from rich.console import Console
-from rich.table import Table
 
 from fuota_fec.campaign.status import CampaignStatus, DeviceStatus
 from fuota_fec.checks import counted
-from fuota_fec.cli.console import NARROW, paragraph, styled
+from fuota_fec.cli.console import paragraph, print_rows
 from fuota_fec.report.formatting import duration
 from fuota_fec.report.next_steps import next_steps
 from fuota_fec.report.tables import STATUSES, device_row, first, in_order, needs_a_look, reason_counts
@@ -68,22 +67,14 @@ def print_devices(
 ) -> None:
     """Lists the wanted devices, after an empty line, with what is known of their images; `wrong` ones need a look."""
     devices, n_more = wanted.of(status.devices, wrong)
-    rows = [(*device_row(device)[:4], images.get(device.dev_eui, ""), device_row(device).remark) for device in devices]
+    several = len({device.group for device in status.devices}) > 1
+    rows = []
+    for device in devices:
+        dev_eui, group, verdict, firmware, reason = device_row(device)
+        rows.append((dev_eui, verdict, group if several else "", firmware, images.get(dev_eui, ""), reason))
     if rows:
         console.print()
-    if console.width < NARROW:
-        for dev_eui, _group, verdict, _firmware, *rest in rows:
-            paragraph(console, "  ".join(filter(None, (dev_eui, verdict, *rest))), verdict=verdict, indent=2)
-    elif rows:
-        titles = ("device", "group", "status", "firmware", "image", "reason")
-        several = len({device.group for device in status.devices}) > 1
-        kept = [n for n in range(len(titles)) if any(row[n] for row in rows) and (several or titles[n] != "group")]
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for n in kept:
-            table.add_column(titles[n], no_wrap=titles[n] in ("device", "status"))
-        for row in rows:
-            table.add_row(*(styled(row[n]) if titles[n] == "status" else row[n] for n in kept))
-        console.print(table)
+        print_rows(console, ("device", "status", "group", "firmware", "image", "reason"), rows)
     if n_more:
         hidden = "more" if rows else "not listed"
         paragraph(console, f"{n_more} {hidden}: --all, --status and --limit list others")
@@ -119,9 +110,9 @@ def print_outcome(console: Console, result: SimulationResult, wanted: Wanted, jo
     n_already = sum(result.ran_already(d.dev_eui) for d in passed)
     n_held = len(passed) - len(wrong) - n_already
     held = f"{n_held} of them hold{'s' if n_held == 1 else ''} exactly the {counted(n_bytes, 'byte')} that were sent "
-    held += "(SHA-256); "
+    held = f"{held}(SHA-256); " if n_held or wrong else ""
     if n_already:
-        held = f"{n_already} of them ran it already; {held if n_held else ''}"
+        held = f"{n_already} of them ran it already; {held}"
     paragraph(
         console,
         f"{status.status}: {len(passed)} of {counted(status.n_devices, 'device')} passed, {held if n_bytes else ''}"

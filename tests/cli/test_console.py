@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import subprocess
 import sys
 from io import StringIO
@@ -17,7 +18,15 @@ from rich.table import Table
 
 from fuota_fec.cli import console as module
 from fuota_fec.cli.clean import UNSAFE
-from fuota_fec.cli.console import CleanConsole, in_foreground, paragraph, plain_console, progress_bar, styled
+from fuota_fec.cli.console import (
+    CleanConsole,
+    in_foreground,
+    paragraph,
+    plain_console,
+    print_rows,
+    progress_bar,
+    styled,
+)
 
 
 @pytest.mark.parametrize("name", ["[bold]x[/bold]", ":boom:", "12 345 'quoted'"])
@@ -65,6 +74,23 @@ def test_a_verdict_has_a_colour_only_where_there_are_colours() -> None:
         assert ("[31m" in file.getvalue() or "[1;31m" in file.getvalue()) is expected
         console.print(styled("no verdict"))
         assert file.getvalue().endswith("\nno verdict\n")
+
+
+ROWS = [
+    ("a name of a campaign", "RUNNING, suspended", "302", "2027-01-15 08:00:00Z", ""),
+    ("b", "SUCCEEDED", "1", "", ""),
+]
+
+
+@pytest.mark.parametrize("width", [46, 71, 72, 80, 200])
+def test_names_and_verdicts_of_rows_are_whole_at_any_width(width: int) -> None:
+    console, file = terminal(width, NO_COLOR="1")
+    print_rows(console, ("campaign", "status", "events", "begun", "run by"), ROWS)
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", file.getvalue())
+    assert re.search(r"^a name of a campaign  RUNNING, suspended  302", plain, re.MULTILINE)
+    assert re.search(r"^b +SUCCEEDED  ", plain, re.MULTILINE)
+    assert all(cell_len(line.rstrip()) <= width for line in plain.splitlines())
+    assert "run by" not in plain
 
 
 # ---- what a terminal obeys -------------------------------------------------------------------------------

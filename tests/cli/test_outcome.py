@@ -75,7 +75,7 @@ def test_columns_without_contents_are_left_out() -> None:
     first = rows(status_of(device("01", "failed", "never heard")), 120)[1]
     assert first.split() == ["device", "status", "reason"]
     several = status_of(device("01", "failed", "x"), device("02", "failed", "x", 1, group="h"))
-    assert rows(several, 120)[1].split() == ["device", "group", "status", "firmware", "reason"]
+    assert rows(several, 120)[1].split() == ["device", "status", "group", "firmware", "reason"]
 
 
 def test_next_steps_name_the_command() -> None:
