@@ -232,3 +232,23 @@ def test_a_full_disk_is_an_error_in_one_line(
         )
     assert done.returncode == 2
     assert done.stderr == b"error: [Errno 28] No space left on device\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("fuota-fec camp", {"campaign"}),
+        ("fuota-fec campaign re", {"resume", "retry", "release", "report"}),
+        ("fuota-fec campaign show x --sta", {"--status"}),
+        ("fuota-fec campaign show x --status f", {"failed"}),
+    ],
+)
+def test_a_shell_completes_commands_options_and_values(
+    fuota: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, words: str, expected: set[str]
+):
+    """docs/how-to/shell-completion.md"""
+    monkeypatch.setenv("_FUOTA_FEC_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", words)
+    monkeypatch.setenv("COMP_CWORD", str(words.count(" ")))
+    lines = fuota().stdout.splitlines()
+    assert {line.removeprefix("plain,") for line in lines} == expected
