@@ -10,6 +10,7 @@ import click
 from click.core import ParameterSource
 
 from fuota_fec import operations
+from fuota_fec.checks import counted
 from fuota_fec.cli.clean import say
 from fuota_fec.cli.journals import DB, STORAGE, db_option, existing_journal
 from fuota_fec.cli.output import check_output, json_option, print_json, write_whole
@@ -54,7 +55,8 @@ def verify_command(ctx: click.Context, name: str, url: str | None, as_json: bool
             }
         )
         return
-    say(f"campaign {verified.campaign}: {verified.status}, {verified.n_events} events, {_chained(verified)}")
+    n_events = counted(verified.n_events, "event")
+    say(f"campaign {verified.campaign}: {verified.status}, {n_events}, {_chained(verified)}")
     if verified.digest:
         say(f"last digest: {verified.digest}")
 
@@ -90,4 +92,4 @@ def export_command(name: str, output: str, url: str, as_json: bool) -> None:
     if as_json:
         print_json({"campaign": name, "file": output, "n_events": n_events})
     elif output != "-":
-        say(f"campaign {name}: {n_events} events in {output}")
+        say(f"campaign {name}: {counted(n_events, 'event')} in {output}")

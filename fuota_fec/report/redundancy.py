@@ -287,7 +287,7 @@ def simulation_page(study: FleetStudy, *, made: float | None = None) -> str:
     return render(
         "redundancy.html",
         {
-            "heading": f"Simulated fleet of {n_devices} devices",
+            "heading": f"Simulated fleet of {count(n_devices, 'device')}",
             "badge": reached[0] if reached else f"all {n_coded}",
             "tone": "busy" if reached else "bad",
             "verdict": verdict,
