@@ -5,10 +5,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from click.testing import Result
+
+from fuota_fec.campaign import messages as m
+from fuota_fec.cli.clean import UNSAFE
+from fuota_fec.journal import open_journal
 
 Fuota = Callable[..., Result]
 
@@ -50,3 +56,23 @@ def test_json_has_all_devices(fuota: Fuota, db: str) -> None:
 def test_times_of_events_have_date_and_zone(fuota: Fuota, db: str) -> None:
     lines = fuota("campaign", "show", "small", "--events", "--db", db).stdout.splitlines()
     assert all(re.match(r"2027-01-\d\d \d\d:\d\d:\d\dZ  [A-Z]", line) for line in lines)
+
+
+def test_what_a_network_server_wrote_is_not_obeyed(fuota: Fuota, db: str) -> None:
+    """Causes, references and errors come from outside, in journals of any version."""
+    hostile = "\x1b]0;title\x07\x9b2J\u202e"
+    with closing(open_journal(db)) as journal:
+        first, *events = journal.events("small")
+        begun = next(n for n, event in enumerate(events) if isinstance(event, m.HandedOver))
+        handed_over = replace(events[begun], reference=hostile)
+        reported = m.Reported(at=handed_over.at, id=handed_over.id, ok=False, cause=hostile)
+        suspended = m.Suspended(at=handed_over.at, reason=hostile)
+        odd = replace(first, config=replace(first.config, id="odd"))
+        journal.archive("small")
+        journal.create("odd", b"", [odd, *events[:begun], handed_over, reported, suspended])
+    for command in (["show", "odd"], ["show", "odd", "--events"], ["list"], ["show", "odd", "--json"]):
+        result = fuota("campaign", *command, "--db", db)
+        assert result.exit_code == 0, result.stderr
+        printed = result.stdout
+        assert not UNSAFE.search(printed.replace("\n", ""))
+        assert "title" in printed or command == ["list"]
