@@ -22,7 +22,7 @@ from fuota_fec.campaign.status import CampaignStatus
 from fuota_fec.campaign.waits import held_up
 from fuota_fec.errors import CampaignError, EventError, ParameterError
 from fuota_fec.journal import chain
-from fuota_fec.journal.base import RUNNING, CampaignRecord, Journal, Verb, unknown_campaign_error
+from fuota_fec.journal.base import RUNNING, CampaignRecord, Journal, Verb, campaign_exists_error, unknown_campaign_error
 from fuota_fec.journal.chain import StoredEvent
 from fuota_fec.journal.export import read_export, write_export
 
@@ -31,6 +31,8 @@ T = TypeVar("T")
 Progress = Callable[[float, float], None]
 """Called now and then with how much is done, and of how much."""
 
+NUMBER = "{n}"
+"""Place in an id for the first number that makes it a new one."""
 PROGRESS_EVERY = 1024
 """Events between two calls of a Progress."""
 PORTION = 64
@@ -84,6 +86,19 @@ def find_campaign(journal: Journal, campaign: str) -> CampaignRecord:
         if record.id == campaign:
             return record
     raise unknown_campaign_error(campaign)
+
+
+def free_id(journal: Journal, wanted: str) -> str:
+    """An id with {n} in it made one that no campaign has, archived or not, with the first free number from 1.
+
+    An id without {n} is returned as it is. CampaignExistsError if that one is in use.
+    """
+    taken = set(journal.campaigns())
+    names = (wanted.replace(NUMBER, str(n)) for n in count(1)) if NUMBER in wanted else iter([wanted])
+    name = next((name for name in names if name not in taken), None)
+    if name is None:
+        raise campaign_exists_error(wanted)
+    return name
 
 
 def read_events(journal: Journal, campaign: str, progress: Progress | None = None) -> Iterator[Event]:
@@ -213,14 +228,15 @@ class Retry:
 def retry_campaign(
     journal: Journal, campaign: str, new_id: str | None = None, progress: Progress | None = None, **changes: Any
 ) -> Retry:
-    """The retry of a finished campaign. `new_id` is CAMPAIGN-retry, CAMPAIGN-retry-2, … by default; `changes` are
-    parameters of the new campaign. CampaignError if there is nothing to retry."""
+    """The retry of a finished campaign. `new_id` is CAMPAIGN-retry, CAMPAIGN-retry-2, … by default, and may have {n};
+    `changes` are parameters of the new campaign. CampaignError if there is nothing to retry."""
     records = {record.id: record for record in journal.list(archived=True)}
     if campaign not in records:
         raise unknown_campaign_error(campaign)
     if new_id is None:
         names = (f"{campaign}-retry" + (f"-{n}" if n > 1 else "") for n in count(1))
         new_id = next(name for name in names if name not in records)
+    new_id = free_id(journal, new_id)
     image = journal.image(campaign)
     copy = replay_campaign(journal, campaign, image, progress)
     return Retry(config=retry_config(copy, new_id, records[campaign].changed_at, **changes), image=image)

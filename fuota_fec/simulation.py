@@ -18,8 +18,12 @@ import numpy as np
 from fuota_fec.agent import Agent, Observer, run_virtual
 from fuota_fec.agent.downlinks import DownlinkBuilder
 from fuota_fec.campaign import messages as m
+from fuota_fec.campaign.belief import devices_to_ask
 from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.config import LAST_TIME, CampaignConfig, KeyRing
+from fuota_fec.campaign.plan import make_plan
+from fuota_fec.campaign.preflight.check import find
+from fuota_fec.campaign.preflight.finding import Finding
 from fuota_fec.checks import shown
 from fuota_fec.config_files import from_table
 from fuota_fec.errors import JournalError, ParameterError
@@ -128,6 +132,16 @@ class Simulation:
         if problems:
             raise ParameterError.of(problems)
 
+    @property
+    def capabilities(self) -> m.NetworkCapabilities:
+        """Capabilities of its network server."""
+        return m.NetworkCapabilities(
+            owns_f_cnt=self.owns_f_cnt,
+            summary_cadence=SUMMARY_CADENCE,
+            sent_reports=self.sent_reports,
+            summaries=self.summaries,
+        )
+
     def made_up_devices(self, groups: Sequence[str]) -> list[dict[str, str]]:
         """Tables of n_devices made-up devices, as in `devices` of a configuration, assigned to these groups in turn."""
         n_devices = self.n_devices if self.n_devices is not None and groups else 0
@@ -225,12 +239,7 @@ class World:
             start=simulation.start,
             repeat=simulation.repeat,
             own_uplinks=simulation.own_uplinks,
-            capabilities=m.NetworkCapabilities(
-                owns_f_cnt=simulation.owns_f_cnt,
-                summary_cadence=SUMMARY_CADENCE,
-                sent_reports=simulation.sent_reports,
-                summaries=simulation.summaries,
-            ),
+            capabilities=simulation.capabilities,
         )
 
     @classmethod
@@ -283,6 +292,19 @@ def read_world(journal: Journal, campaign: str) -> tuple[Simulation, tuple[str, 
         message = f"campaign {campaign!r} was not run over a simulated network, its own agent resumes it"
         raise JournalError(message) from None
     return from_table(Simulation, table, "simulation"), after
+
+
+def check_campaign(config: CampaignConfig, image: bytes, simulation: Simulation) -> list[Finding]:
+    """Findings of the pre-flight check of a campaign over a simulated fleet, without a run, refusals first.
+
+    ParameterError if there is no plan for the configuration and the image, or the losses cannot be used.
+    """
+    rng = np.random.default_rng(simulation.seed)
+    simulation.loss_models(len(config.devices), rng, rng)
+    network, asked = simulation.capabilities, devices_to_ask(config)
+    rows = {name: group.row_plan for name, group in make_plan(config, len(image), asked_first=asked).groups.items()}
+    plan = make_plan(config, len(image), network=network, row_plans=rows, asked_first=asked)
+    return find(config, plan, len(image), now=simulation.start, network=network)
 
 
 def simulate_campaign(

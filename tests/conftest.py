@@ -20,6 +20,9 @@ from fuota_fec import _core, _reference
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.load_profile("default")
 
+# The journal of whoever runs the tests.
+os.environ.pop("FUOTA_FEC_DB", None)
+
 
 def pytest_report_header() -> list[str]:
     return [f"core: {_core.__file__}", f"kernels: {', '.join(ff.kernels())}, chosen: {ff.kernel()}"]

@@ -10,7 +10,7 @@ from fuota_fec import operations
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.config import CampaignConfig, Device, Group
-from fuota_fec.errors import CampaignError, EventError, JournalError
+from fuota_fec.errors import CampaignError, CampaignExistsError, EventError, JournalError
 from fuota_fec.journal import Journal, MemoryJournal
 
 T0 = 1_800_000_000.0
@@ -294,3 +294,17 @@ def test_verify_campaign_refuses_events_that_are_no_campaign() -> None:
         with pytest.raises(EventError, match=f"^campaign '{name}': ") as caught:
             operations.verify_campaign(journal, name)
         assert caught.value.number == number
+
+
+def test_free_id_is_the_first_number_that_no_campaign_has(journal: Journal) -> None:
+    assert operations.free_id(journal, "v2") == "v2"
+    assert operations.free_id(journal, "c-{n}") == "c-1"
+    for n in (1, 2, 4):
+        store(journal, make_campaign(f"c-{n}", f"01f3a4c{n}", (n + 10,)))
+    assert operations.free_id(journal, "c-{n}") == "c-3"
+    with pytest.raises(CampaignExistsError, match="there is a campaign 'c' already"):
+        operations.free_id(journal, "c")
+
+
+def test_retry_campaign_takes_the_first_free_number(journal: Journal) -> None:
+    assert operations.retry_campaign(journal, "d", "again-{n}").config.id == "again-1"

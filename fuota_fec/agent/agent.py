@@ -375,8 +375,7 @@ class Agent:
         trouble, self._trouble = self._trouble, None
         if trouble is not None:
             raise trouble
-        times = [due] if due is not None else []
-        times += [stopped.retry_at for stopped in self._suspended.held.values()]
+        times = [*([due] if due is not None else []), *(held.retry_at for held in self._suspended.held.values())]
         times += [now + NETWORK_RETRY] if self._deaf and self._agenda else []
         return min(times, default=None)
 

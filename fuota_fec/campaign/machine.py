@@ -34,6 +34,7 @@ from fuota_fec.campaign.transitions import NEXT, begins_round, way_on
 from fuota_fec.campaign.turn import Phase
 from fuota_fec.campaign.unicast_queue import UnicastQueue
 from fuota_fec.campaign.uplinks import Uplinks
+from fuota_fec.checks import counted
 from fuota_fec.codec.block import FragmentedBlock
 
 _EXCHANGES: dict[str, Callable[[CampaignState, UnicastQueue, Stage, float], Exchange]] = {
@@ -70,8 +71,7 @@ class Machine:
         self.owed: dict[str, tuple[str, Question]] = {}
         """Stage and question of devices that left without an answer, by DevEUI."""
         self.last_end: m.StageEnded | None = None
-        self.before_at = self.last_at = event.at  # Times of the last two events.
-        self.n_events = 1
+        self.n_events, self.before_at, self.last_at = 1, event.at, event.at  # Times of the last two events.
 
     @property
     def finished(self) -> bool:
@@ -164,7 +164,7 @@ class Machine:
         elif to == SUCCEEDED:
             yield from self._end_as(SUCCEEDED, success(state), now)
         else:
-            done = f"{state.n_may_pass()} of {len(state.devices)} devices succeeded in {self._stage.name}"
+            done = f"{state.n_may_pass()} of {counted(len(state.devices), 'device')} succeeded in {self._stage.name}"
             over = "".join(f"; group {g.name}: {g.failed}" for g in state.groups.values() if g.failed)
             yield from self._end_as(FAILED, f"{done}, {state.plan.n_needed} needed{over}", now)
 
@@ -240,8 +240,7 @@ class Machine:
         elif self.finished:
             self.ignored["not running"] += 1
         elif isinstance(item, m.Uplink):
-            device = self.state.devices.get(item.dev_eui)
-            if device is None:
+            if (device := self.state.devices.get(item.dev_eui)) is None:
                 self.hearing.note(item.dev_eui, now)
             else:
                 owed = self.owed.get(device.dev_eui)

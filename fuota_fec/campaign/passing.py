@@ -10,6 +10,7 @@ from fuota_fec.campaign.last_questions import tidy
 from fuota_fec.campaign.messages import Returned, RunsAlready
 from fuota_fec.campaign.questions import CANCEL_REBOOT, LAST_VERSION
 from fuota_fec.campaign.state import CampaignState, Data
+from fuota_fec.checks import counted
 
 
 def return_device(state: CampaignState, clean_up: CleanUp, event: Returned) -> None:
@@ -55,4 +56,4 @@ def success(state: CampaignState) -> str:
     n_already = sum(device.reason == reasons.RUNS_ALREADY for device in state.devices.values() if device.passed)
     if not n_already or any(device.got_fragments for device in state.devices.values()):
         return ""
-    return f"{reasons.RUNS_ALREADY}: {n_already} of {len(state.devices)} devices"
+    return f"{reasons.RUNS_ALREADY}: {n_already} of {counted(len(state.devices), 'device')}"

@@ -11,10 +11,12 @@ from typing import Any, NamedTuple, NoReturn
 import click
 
 import fuota_fec
+from fuota_fec.cli.clean import say
 from fuota_fec.cli.output import drop_unwritten
 from fuota_fec.errors import MOST_LISTED, EventError, FuotaError, UndecodableError, WireError
 
-WRONG_INPUT, FAILED = 2, 1
+WRONG_INPUT, FAILED, INTERRUPTED = 2, 1, 130
+STATUSES = "Exit status: 0 success; 1 failed campaign or undecodable input; 2 wrong usage or input; 130 interrupted."
 
 
 class Entry(NamedTuple):
@@ -55,6 +57,13 @@ class Commands(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl([(name, entry.summary) for name, entry in COMMANDS.items()])
 
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            say("interrupted", err=True)
+            raise SystemExit(INTERRUPTED) from None
+
     def main(self, *args: Any, **kwargs: Any) -> Any:
         """Runs a command. Errors of the library become a message on standard error and an exit status; with --json,
         one JSON object on a line of standard error, and errors of usage too.
@@ -85,7 +94,7 @@ class Commands(click.Group):
 
 def _fail(message: str, status: int, problems: Sequence[str] = ()) -> NoReturn:
     for line in message.splitlines() or problems:
-        click.echo(f"error: {line}", err=True)
+        say(f"error: {line}", err=True)
     raise SystemExit(status)
 
 
@@ -93,11 +102,11 @@ def _fail_in_json(message: str, status: int, problems: Sequence[str] = ()) -> No
     """Prints an error as JSON: the message, its first problems, their number, the exit status."""
     problems = problems or message.splitlines()
     facts = {"error": message, "problems": problems[:MOST_LISTED], "n_problems": len(problems), "status": status}
-    click.echo(json.dumps(facts), err=True)
+    say(json.dumps(facts), err=True)
     raise SystemExit(status)
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]}, epilog=STATUSES)
 @click.version_option(fuota_fec.__version__, "-V", "--version", prog_name="fuota-fec")
 def app() -> None:
     """LoRaWAN firmware updates over the air: fragmentation, forward error correction, campaigns."""

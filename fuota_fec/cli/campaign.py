@@ -3,51 +3,38 @@
 from __future__ import annotations
 
 import math
-import signal
-import sys
-from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import asdict
-from datetime import UTC, datetime
+from dataclasses import asdict, replace
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from fuota_fec import operations
 from fuota_fec.agent import Observer
-from fuota_fec.agent.suspended import LONGEST_PAUSE
-from fuota_fec.campaign.campaign import STOPPED, SUCCEEDED, Campaign
+from fuota_fec.campaign.campaign import RUNNING, STOPPED, Campaign
 from fuota_fec.campaign.config import CampaignConfig
-from fuota_fec.campaign.messages import Event, Wait
-from fuota_fec.campaign.status import CampaignStatus
-from fuota_fec.campaign.waits import held_up
-from fuota_fec.cli.console import plain_console
+from fuota_fec.cli.attend import Ending, attend, ending_options
+from fuota_fec.cli.check import check_command
+from fuota_fec.cli.clean import say
+from fuota_fec.cli.console import paragraph, plain_console, print_rows
 from fuota_fec.cli.image_options import show_warnings
 from fuota_fec.cli.integrity import export_command, verify_command
-from fuota_fec.cli.journals import DB, STORAGE, db_option, existing_journal
+from fuota_fec.cli.journals import DB, MEMORY, STORAGE, db_option, existing_journal
 from fuota_fec.cli.options import Number
 from fuota_fec.cli.output import json_option, print_json
 from fuota_fec.cli.progress import LateProgress
 from fuota_fec.cli.report import report_command
 from fuota_fec.cli.runfile import read_run_file
-from fuota_fec.cli.watch import JsonReport, StageReport
+from fuota_fec.cli.show import show_command, wait_text
+from fuota_fec.errors import CampaignExistsError
 from fuota_fec.journal import Journal, Verb, open_journal
-from fuota_fec.report.formatting import duration
-from fuota_fec.report.tables import DEVICE_COLUMNS, device_rows, reason_counts
-from fuota_fec.simulation import (
-    SimulationResult,
-    describe_world,
-    read_world,
-    resume_simulation,
-    simulate_campaign,
-)
+from fuota_fec.report.formatting import moment
+from fuota_fec.simulation import SimulationResult, describe_world, read_world, resume_simulation, simulate_campaign
 
 LEASE_MARGIN = 2.0
 """s to wait longer than a lease lasts. If it is still valid then, its owner has renewed it."""
 
-_db_or_memory_option = click.option("--db", "url", default=":memory:", help=f"{STORAGE}; in memory if not given.", **DB)
+_db_or_memory_option = click.option("--db", "url", default=MEMORY, help=f"{STORAGE}; in memory if not given.", **DB)
 _speed_option = click.option(
     "--speed",
     type=Number(above=True),
@@ -76,43 +63,57 @@ def campaign_command() -> None:
 
 @campaign_command.command("run")
 @click.argument("file", type=click.Path(dir_okay=False))
+@click.option(
+    "--id", "new_id", help="Id of the campaign, in place of that in FILE; {n} in an id is the first free number."
+)
 @_db_or_memory_option
 @_speed_option
-@json_option
-def run_command(file: str, url: str, speed: float | None, as_json: bool) -> None:
+@ending_options
+def run_command(file: str, new_id: str | None, url: str, speed: float | None, ending: Ending) -> None:
     """Run the campaign of FILE (TOML) over the simulated fleet that it describes.
 
     With --db the campaign can be paused, stopped and resumed by its id, also after a crash. Exit status 0 if it
-    succeeded and every device that passed holds exactly the image that was sent.
+    succeeded and every device that passed holds exactly the image that was sent, 1 if not, 2 if it was refused, 130
+    if it was interrupted.
     """
     run = read_run_file(file)
-    world = describe_world(run.config.id, run.simulation)
-
-    def go(observer: Observer) -> SimulationResult:
-        return simulate_campaign(
-            run.config,
-            run.image,
-            run.simulation,
-            observer=observer,
-            journal=journal,
-            campaign=_planned(run.config, run.image),
-            network=world,
-            attended=True,
-            speed=speed,
-        )
-
     show_warnings(run.firmware)
-    notes = [f"info: {run.firmware.where}: {run.firmware.summary}"] if run.firmware.segments else []
-    with closing(open_journal(url)) as journal:
-        _watch(go, (), as_json, notes)
+    with closing(open_journal(url, durable=False)) as journal:
+        config = replace(run.config, id=_new_id(journal, new_id or run.config.id))
+
+        def go(observer: Observer) -> SimulationResult:
+            return simulate_campaign(
+                config,
+                run.image,
+                run.simulation,
+                observer=observer,
+                journal=journal,
+                campaign=_planned(config, run.image),
+                network=describe_world(config.id, run.simulation),
+                attended=True,
+                speed=speed,
+            )
+
+        attend(config.id, journal, go, ending, notes=run.notes)
+
+
+def _new_id(journal: Journal, wanted: str) -> str:
+    """Id of a new campaign. CampaignExistsError says how to go on if it is taken."""
+    try:
+        return operations.free_id(journal, wanted)
+    except CampaignExistsError as error:
+        verb = "resume" if operations.find_campaign(journal, wanted).status == RUNNING else "retry"
+        doing = {"resume": "goes on with it", "retry": "is for its devices that did not pass"}[verb]
+        ways = f"`--id '{wanted}-{operations.NUMBER}'` takes the first free number, `campaign {verb}` {doing}"
+        raise CampaignExistsError(f"{error}; {ways}", campaign=wanted) from None
 
 
 @campaign_command.command("resume")
 @click.argument("name", metavar="ID")
 @db_option
 @_speed_option
-@json_option
-def resume_command(name: str, url: str, speed: float | None, as_json: bool) -> None:
+@ending_options
+def resume_command(name: str, url: str, speed: float | None, ending: Ending) -> None:
     """Resume a campaign that was paused, or whose process has ended.
 
     If a process runs the campaign, it gets an order to go on. Exit status as of `run`.
@@ -121,25 +122,27 @@ def resume_command(name: str, url: str, speed: float | None, as_json: bool) -> N
     def go(observer: Observer) -> SimulationResult:
         return resume_simulation(journal, name, simulation, observer=observer, after=after, attended=True, speed=speed)
 
-    with closing(existing_journal(url)) as journal:
+    with closing(existing_journal(url, durable=False)) as journal:
         with LateProgress("reading") as progress:
             ordered = operations.order_resume(journal, name, progress)
         if owner := ordered.owner:
             wait = f"{math.ceil(ordered.lease_left)} s, until its lease runs out"
-            click.echo(f"waiting for {owner}, which has campaign {name}: if it is gone, at most {wait}", err=True)
-            click.echo(f"if it is certain to be gone, `campaign release {name}` ends the wait", err=True)
+            say(f"waiting for {owner}, which has campaign {name}: if it is gone, at most {wait}", err=True)
+            say(f"if it is certain to be gone, `campaign release {name}` ends the wait", err=True)
             state = operations.await_owner(journal, name, ordered.lease_left + LEASE_MARGIN)
             if state != "gone":
                 verb = "goes on, run" if state == "obeyed" else "is run"
-                _print_result(f"campaign {name} {verb} by {owner}", as_json, campaign=name, owner=owner)
+                _print_result(f"campaign {name} {verb} by {owner}", ending.as_json, campaign=name, owner=owner)
                 return
         simulation, after = read_world(journal, name)
-        _watch(go, list(journal.events(name)), as_json)
+        attend(name, journal, go, ending, list(journal.events(name)))
 
 
 @campaign_command.command("retry")
 @click.argument("name", metavar="ID")
-@click.option("--id", "new_id", help="Id of the new campaign; ID-retry if not given, then ID-retry-2 and so on.")
+@click.option(
+    "--id", "new_id", help="Id of the new campaign, as of `run`; ID-retry if not given, then ID-retry-2 and so on."
+)
 @click.option(
     "--redundancy",
     help='Redundancy of the new campaign: "adaptive", "planned", a code rate or a number; unchanged if not given.',
@@ -149,7 +152,7 @@ def resume_command(name: str, url: str, speed: float | None, as_json: bool) -> N
 )
 @db_option
 @_speed_option
-@json_option
+@ending_options
 def retry_command(
     name: str,
     new_id: str | None,
@@ -157,7 +160,7 @@ def retry_command(
     reboot: str | None,
     url: str,
     speed: float | None,
-    as_json: bool,
+    ending: Ending,
 ) -> None:
     """Run a campaign for the devices of a finished one that did not pass.
 
@@ -183,12 +186,12 @@ def retry_command(
             speed=speed,
         )
 
-    with closing(existing_journal(url)) as journal:
+    with closing(existing_journal(url, durable=False)) as journal:
         simulation, after = read_world(journal, name)
         earlier = (*after, name)
         with LateProgress("reading") as progress:
             retry = operations.retry_campaign(journal, name, new_id, progress, **changes)
-        _watch(go, (), as_json)
+        attend(retry.config.id, journal, go, ending)
 
 
 def _number_or_word(text: str) -> float | str:
@@ -204,28 +207,7 @@ def _planned(config: CampaignConfig, image: bytes) -> Campaign:
         return Campaign(config, image)
 
 
-def _watch(
-    go: Callable[[Observer], SimulationResult], events: Sequence[Event], as_json: bool, notes: Sequence[str] = ()
-) -> None:
-    """Runs a campaign, shows its progress, and exits with the status of its outcome. `events` are its earlier ones.
-
-    `notes` are shown as the pre-flight findings are. SIGTERM gives the campaign back to the journal, as Ctrl-C does.
-    """
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        if as_json:
-            result = go(JsonReport(events))
-            print_json(_summary(result))
-        else:
-            console = plain_console()
-            with StageReport(console, notes) as report:
-                if events:
-                    report.resume(Campaign.replay(events))
-                result = go(report)
-            _print_outcome(console, result)
-    finally:
-        signal.signal(signal.SIGTERM, before)
-    sys.exit(0 if result.campaign.status().status == SUCCEEDED and not result.wrong else 1)
+campaign_command.add_command(check_command)
 
 
 # ---- orders ----------------------------------------------------------------------------------------------
@@ -269,7 +251,7 @@ def release_command(name: str, url: str, as_json: bool) -> None:
     with closing(existing_journal(url)) as journal:
         broken = operations.break_lease(journal, name)
     if broken.owner:
-        click.echo(
+        say(
             f"warning: campaign {name}: the lease of {broken.owner} is broken, {broken.lease_left:.0f} s before its "
             "end; if that agent is alive, it may still send",
             err=True,
@@ -307,81 +289,21 @@ def list_command(archived: bool, url: str, as_json: bool) -> None:
             wait = waits[row.id]
             print_json({**asdict(row), "suspended": suspended[row.id], "wait": asdict(wait) if wait else None})
         return
-    table = Table("campaign", "status", "events", "begun", "last event", "run by", box=None, pad_edge=False)
+    rows = []
     for row in records:
         status = row.status + (", suspended" if suspended[row.id] else "") + (", archived" if row.archived else "")
-        table.add_row(row.id, status, str(row.n_events), _when(row.created_at), _when(row.changed_at), row.owner)
+        rows.append((row.id, status, str(row.n_events), moment(row.created_at), moment(row.changed_at), row.owner))
     console = plain_console()
-    console.print(table)
+    print_rows(console, ("campaign", "status", "events", "begun", "last event", "run by"), rows)
     for name, wait in waits.items():
         if wait is not None:
-            console.print(f"{name} {_waits(wait)}", soft_wrap=True)
+            paragraph(console, f"{name} {wait_text(wait)}")
 
 
-@campaign_command.command("show")
-@click.argument("name", metavar="ID")
-@click.option("--events", "with_events", is_flag=True, help="Show every event instead of the state.")
-@db_option
-@json_option
-def show_command(name: str, with_events: bool, url: str, as_json: bool) -> None:
-    """Show the state of a campaign, and each device with its reason."""
-    with closing(existing_journal(url)) as journal:
-        if with_events:
-            _print_events(journal, name, as_json)
-            return
-        with LateProgress("reading") as progress:
-            shown = operations.show_campaign(journal, name, progress)
-    if as_json:
-        print_json({**asdict(shown.status), "owner": shown.owner})
-    else:
-        _print_status(plain_console(), shown.status, shown.owner)
-
-
+campaign_command.add_command(show_command)
 campaign_command.add_command(report_command)
 campaign_command.add_command(verify_command)
 campaign_command.add_command(export_command)
-
-
-def _print_events(journal: Journal, name: str, as_json: bool) -> None:
-    report = JsonReport()
-    for event in operations.read_events(journal, name):
-        if as_json:
-            report(None, event)
-        else:
-            record = event.record()
-            kind, at = record.pop("event"), record.pop("at")
-            left_out = ("v", "config", "known")
-            shown = {key: value for key, value in record.items() if key not in left_out and value not in (None, "")}
-            click.echo(f"{_when(at)}  {kind:<15} " + " ".join(f"{key}={value}" for key, value in shown.items()))
-
-
-def _print_status(console: Console, status: CampaignStatus, owner: str) -> None:
-    held_up = ", suspended" if status.suspended else ", paused" if status.paused else ""
-    where = f" in {status.stage} ({status.stage_status})" if status.stage and status.stage_status else ""
-    done = f"{status.n_done} of {status.n_devices} devices done"
-    console.print(f"campaign {status.id}: {status.status}{held_up}{where}", soft_wrap=True)
-    if where:
-        console.print(f"stage {status.n_stages_completed + 1} of {len(status.stages)}, {done}", soft_wrap=True)
-    if status.wait is not None:
-        console.print(_waits(status.wait), soft_wrap=True)
-    for name, (sent, planned) in status.fragments.items():
-        console.print(f"group {name}: {sent} of {planned} frames", soft_wrap=True)
-    for name, f_cnt in status.next_f_cnt.items():
-        spacing, rule = status.spacing[name]
-        text = f"group {name}: next frame counter {f_cnt}, one frame every {spacing:.2f} s ({rule})"
-        console.print(text, soft_wrap=True)
-    if owner:
-        console.print(f"run by {owner}", soft_wrap=True)
-    if status.reason:
-        console.print(status.reason, soft_wrap=True)
-    _print_devices(console, status)
-    _print_unconfirmed(console, status)
-
-
-def _print_unconfirmed(console: Console, status: CampaignStatus) -> None:
-    for device in status.devices:
-        if device.unconfirmed:
-            console.print(f"{device.dev_eui} did not confirm the clean-up: {device.unconfirmed}", soft_wrap=True)
 
 
 # ---- printing --------------------------------------------------------------------------------------------
@@ -391,64 +313,4 @@ def _print_result(text: str, as_json: bool, **facts: object) -> None:
     if as_json:
         print_json(facts)
     else:
-        click.echo(text)
-
-
-def _print_devices(console: Console, status: CampaignStatus, *more: tuple[str, dict[str, str]]) -> None:
-    table = Table(*DEVICE_COLUMNS, *(title for title, _ in more), box=None, pad_edge=False, header_style="bold")
-    for row in device_rows(status):
-        table.add_row(*row, *(column.get(row[0], "") for _, column in more))
-    console.print()
-    console.print(table)
-
-
-def _print_outcome(console: Console, result: SimulationResult) -> None:
-    status = result.campaign.status()
-    images = {d.dev_eui: "sent bytes" for d in status.devices if result.holds_image(d.dev_eui)}
-    _print_devices(console, status, ("image", images))
-    passed = [d for d in status.devices if d.status == "passed"]
-    console.print()
-    _print_unconfirmed(console, status)
-    for reason, n_devices in reason_counts(status):
-        console.print(f"{n_devices} {reason}", soft_wrap=True)
-    n_bytes = len(result.campaign.image)
-    n_already = sum(result.ran_already(d.dev_eui) for d in passed)
-    n_held = len(passed) - len(result.wrong) - n_already
-    held = f"{n_held} of them hold exactly the {n_bytes} bytes that were sent (SHA-256); "
-    if n_already:
-        held = f"{n_already} of them ran it already; {held if n_held else ''}"
-    console.print(
-        f"{status.status}: {len(passed)} of {status.n_devices} devices passed, {held if n_bytes else ''}"
-        f"{duration(result.duration)} of virtual time",
-        soft_wrap=True,
-    )
-
-
-def _summary(result: SimulationResult) -> dict[str, object]:
-    status = result.campaign.status()
-    return {
-        "campaign": status.id,
-        "status": status.status,
-        "reason": status.reason,
-        "n_devices": status.n_devices,
-        "n_passed": sum(d.status == "passed" for d in status.devices),
-        "n_with_other_bytes": len(result.wrong),
-        "unconfirmed": list(status.unconfirmed),
-        "duration": round(result.duration, 3),
-        "devices": [
-            {"dev_eui": d.dev_eui, "group": d.group, "status": d.status, "reason": d.reason, "fw_version": d.fw_version}
-            for d in status.devices
-        ],
-    }
-
-
-def _waits(wait: Wait) -> str:
-    """A wait in words. A pause ends with an order, a suspension once the agent tries again without an error."""
-    if wait.until is not None:
-        return f"waits until {_when(wait.until)}: {wait.why}"
-    ends = "`resume`" if wait == held_up("") else f"a try succeeds, the next in {LONGEST_PAUSE:g} s at most"
-    return f"waits until {ends}: {wait.why}"
-
-
-def _when(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S")
+        say(text)

@@ -11,6 +11,7 @@ import click
 
 import fuota_fec
 from fuota_fec import _core, _reference
+from fuota_fec.cli.clean import say
 from fuota_fec.cli.output import json_option, print_json
 from fuota_fec.errors import FuotaError
 from fuota_fec.wire.dialects import DIALECTS
@@ -49,7 +50,7 @@ def doctor_command(self_test: bool, as_json: bool) -> None:
         print_json(facts)
     else:
         for name, value in facts.items():
-            click.echo(f"{name.replace('_', ' '):13}{_line(value)}")
+            say(f"{name.replace('_', ' '):13}{_line(value)}")
     if self_test and not all(facts["self_test"].values()):  # type: ignore[attr-defined]
         sys.exit(1)
 

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from fuota_fec.checks import integer, shown
+from fuota_fec.cli.clean import say
 from fuota_fec.cli.image_options import image_options, read_given
 from fuota_fec.cli.options import NamedOptions
 from fuota_fec.cli.output import check_output, dialect_option, json_option, print_json, write_whole
@@ -89,7 +90,7 @@ def encode_command(
     if as_json:
         print_json(facts)
     elif output != "-":
-        click.echo(
+        say(
             f"{image}: {block.image_len} bytes = {block.n_frags} fragments of {frag_size} bytes "
             f"(padding {block.padding}), {block.n_coded} coded, dialect {dialect}: {output}"
         )
@@ -149,7 +150,7 @@ def decode_command(fragments: str, output: str, setup_text: str | None, dialect:
             }
         )
     elif output != "-":
-        click.echo(
+        say(
             f"{output}: {len(image)} bytes from {n_read} fragments in {encoding}{other}, at least {setup.nb_frag} were "
             "needed"
         )

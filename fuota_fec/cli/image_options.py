@@ -7,6 +7,7 @@ from typing import Any, get_args
 
 import click
 
+from fuota_fec.cli.clean import say
 from fuota_fec.errors import ParameterError
 from fuota_fec.image import FirmwareImage, Format, ImageSource, read_image
 
@@ -61,7 +62,7 @@ def read_given(path: str, given: dict[str, Any]) -> FirmwareImage:
     """
     image = read_quietly(path, given)
     if image.segments:
-        click.echo(f"{image.where}: {image.summary}", err=True)
+        say(f"{image.where}: {image.summary}", err=True)
     show_warnings(image)
     return image
 

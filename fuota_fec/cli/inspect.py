@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from fuota_fec.checks import counted
+from fuota_fec.cli.clean import say
 from fuota_fec.cli.output import json_option, print_json
 from fuota_fec.cli.payloads import BASE64, Payload, read_payload
 from fuota_fec.errors import ParameterError, WireError
@@ -81,12 +82,12 @@ def inspect_command(payload: str, port: str, uplink: bool, version: str, as_json
         read = {"payload": data.hex(), "encoding": encoding}
         print_json({**about, **read, "commands": [_json(*item) for item in placed], "error": error})
     else:
-        click.echo(f"{counted(len(data), 'byte')} in {encoding}" + (f": {data.hex()}" if encoding == BASE64 else ""))
+        say(f"{counted(len(data), 'byte')} in {encoding}" + (f": {data.hex()}" if encoding == BASE64 else ""))
         for offset, command in placed:
-            click.echo(_line(offset, command))
+            say(_line(offset, command))
     if error is not None:
         if not as_json:
-            click.echo(f"error: {error['message']}", err=True)
+            say(f"error: {error['message']}", err=True)
         sys.exit(1)
 
 

@@ -10,6 +10,8 @@ import click
 from click.core import ParameterSource
 
 from fuota_fec import operations
+from fuota_fec.checks import counted
+from fuota_fec.cli.clean import say
 from fuota_fec.cli.journals import DB, STORAGE, db_option, existing_journal
 from fuota_fec.cli.output import check_output, json_option, print_json, write_whole
 from fuota_fec.cli.progress import LateProgress
@@ -53,9 +55,10 @@ def verify_command(ctx: click.Context, name: str, url: str | None, as_json: bool
             }
         )
         return
-    click.echo(f"campaign {verified.campaign}: {verified.status}, {verified.n_events} events, {_chained(verified)}")
+    n_events = counted(verified.n_events, "event")
+    say(f"campaign {verified.campaign}: {verified.status}, {n_events}, {_chained(verified)}")
     if verified.digest:
-        click.echo(f"last digest: {verified.digest}")
+        say(f"last digest: {verified.digest}")
 
 
 def _chained(verified: operations.Verified) -> str:
@@ -89,4 +92,4 @@ def export_command(name: str, output: str, url: str, as_json: bool) -> None:
     if as_json:
         print_json({"campaign": name, "file": output, "n_events": n_events})
     elif output != "-":
-        click.echo(f"campaign {name}: {n_events} events in {output}")
+        say(f"campaign {name}: {counted(n_events, 'event')} in {output}")

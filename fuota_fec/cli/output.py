@@ -13,12 +13,13 @@ from typing import Any
 
 import click
 
+from fuota_fec.cli.clean import UNSAFE
 from fuota_fec.wire.dialects import DIALECTS
 
 
 def print_json(data: Any) -> None:
-    """Prints one JSON object on one line."""
-    click.echo(json.dumps(data, ensure_ascii=False))
+    """Prints one JSON object on one line. What a terminal may obey is escaped as JSON does it: \\u009b."""
+    click.echo(UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(data, ensure_ascii=False)))
 
 
 def check_output(path: str, as_json: bool) -> None:

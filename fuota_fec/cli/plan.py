@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.table import Table
 
+from fuota_fec.cli.clean import say
+from fuota_fec.cli.console import plain_console
 from fuota_fec.cli.image_options import image_options, read_given
 from fuota_fec.cli.losses import read_loss
 from fuota_fec.cli.options import NamedOptions
@@ -149,9 +150,11 @@ def plan_command(as_json: bool, **given: Any) -> None:
     elif output != "-":
         _print(name, plan, transmission)
         if own > NOTABLE_UPLINK_LOSS:
-            click.echo(f"\nwarning: devices miss up to {own:.0%} of the fragments because of their own uplinks")
+            say()
+            say(f"warning: devices miss up to {own:.0%} of the fragments because of their own uplinks")
         if output is not None:
-            click.echo(f"\nreport in {output}")
+            say()
+            say(f"report in {output}")
     if not plan.meets:
         sys.exit(1)
 
@@ -222,7 +225,7 @@ def _facts(plan: RedundancyPlan, transmission: TransmissionPlan | None) -> dict[
 
 
 def _print(name: str, plan: RedundancyPlan, transmission: TransmissionPlan | None) -> None:
-    console = Console(highlight=False)
+    console = plain_console()
     frame_time = transmission.frame_time if transmission else None
     size = f" of {transmission.frag_size} bytes (padding {transmission.padding})" if transmission else ""
     named = f"{name}: " if name else ""
@@ -243,7 +246,7 @@ def _print(name: str, plan: RedundancyPlan, transmission: TransmissionPlan | Non
         leading = plan.rows.tolist() == list(range(1, plan.n_coded + 1))
         lines.append(f"rows: 1 to {plan.n_coded}" if leading else f"rows: {shown_rows}{rest}")
     for line in lines:
-        console.print(line, markup=False, soft_wrap=True)
+        console.print(line, soft_wrap=True)
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0), header_style="bold")
     table.add_column("")
     for title in ("coded", "sent", *(["on the air"] if frame_time else []), "a device completes", "threshold met"):

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from fuota_fec.checks import shown
+from fuota_fec.cli.clean import say
 from fuota_fec.cli.output import json_option, print_json
 from fuota_fec.config_files import from_table, read_table
 from fuota_fec.devices.limits import BuildLimits
@@ -71,7 +72,7 @@ def profiles_command(file: str | None, names: tuple[str, ...], as_json: bool) ->
         return
     for i, row in enumerate(rows):
         for line in (*([""] if i else []), *_lines(row)):
-            click.echo(line)
+            say(line)
 
 
 def _facts(row: DeviceProfile) -> dict[str, Any]:

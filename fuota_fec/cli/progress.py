@@ -7,31 +7,25 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from fuota_fec.cli.console import plain_console, progress_bar
 
 PATIENCE = 2.0
 """Time before the bar is shown, s."""
 
 
 class LateProgress:
-    """Progress bar that appears after `patience` s, on standard error if that is a terminal.
+    """Progress bar that appears after `patience` s, on standard error if that is a terminal, and in its foreground.
 
     Until progress is reported, the bar shows activity only.
     """
 
     def __init__(self, what: str, *, patience: float = PATIENCE, console: Console | None = None) -> None:
-        console = console or Console(stderr=True)
-        self._bar = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeElapsedColumn(),
-            console=console,
-            transient=True,
-        )
+        console = console or plain_console(stderr=True)
+        self._bar = progress_bar(console)
         self._task = self._bar.add_task(what, total=None)
         self._lock, self._ended, self.shown = Lock(), False, False
-        self.timer = Timer(patience, self._show) if console.is_terminal else None
+        self.timer = Timer(patience, self._show) if console.is_interactive else None
 
     def __enter__(self) -> Self:
         if self.timer is not None:

@@ -7,6 +7,7 @@ from contextlib import closing
 import click
 
 from fuota_fec import operations
+from fuota_fec.cli.clean import say
 from fuota_fec.cli.journals import db_option, existing_journal
 from fuota_fec.cli.output import check_output, json_option, print_json, write_whole
 from fuota_fec.cli.progress import LateProgress
@@ -42,7 +43,7 @@ def report_command(name: str, output: str | None, url: str, as_json: bool) -> No
     if as_json:
         print_json(campaign_facts(history))
     elif output != "-":
-        click.echo(f"campaign {name}: report in {output}")
+        say(f"campaign {name}: report in {output}")
 
 
 def _history(name: str, url: str) -> CampaignHistory:

@@ -30,6 +30,11 @@ class RunFile:
     def image(self) -> bytes:
         return self.firmware.data
 
+    @property
+    def notes(self) -> list[str]:
+        """What was read of the image file, if that is not the whole file."""
+        return [f"info: {self.firmware.where}: {self.firmware.summary}"] if self.firmware.segments else []
+
 
 def read_run_file(path: str) -> RunFile:
     """Reads a run file. Paths in it are relative to its folder. ParameterError with every problem, a line each."""

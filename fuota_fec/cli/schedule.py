@@ -359,7 +359,7 @@ def _print(
     console.print(table)
     console.print()
     least = "" if everything else "; the least energy for each number of groups"
-    console.print(f"All {n_devices} devices, by groups{least}")
+    console.print(f"All {counted(n_devices, 'device')}, by groups{least}")
     listed = list(choice.groupings if everything else choice.per_number())
     if chosen is not None and chosen not in listed:
         listed.append(chosen)

@@ -12,6 +12,7 @@ import numpy as np
 from rich.table import Table
 
 from fuota_fec.checks import counted, integer
+from fuota_fec.cli.clean import say
 from fuota_fec.cli.console import plain_console
 from fuota_fec.cli.losses import read_loss
 from fuota_fec.cli.options import NamedOptions
@@ -105,7 +106,8 @@ def simulate_command(as_json: bool, **given: Any) -> None:
     elif output != "-":
         _print(study)
         if output is not None:
-            click.echo(f"\nreport in {output}")
+            say()
+            say(f"report in {output}")
 
 
 class _Watched(Executor):

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
+from fuota_fec.checks import counted
 from fuota_fec.devices.profiles import DeviceProfile, MissingCount, ReceivedCount
 from fuota_fec.devices.reported_loss import BYTE, UNPROVEN, may_be_cleared, one_context_missing, reported_loss
 from fuota_fec.devices.stack_quirks import Overrun
@@ -91,7 +92,8 @@ class _Counts:
 
     def lacks(self, missing: int, *, full: bool = False, more: bool = False) -> Reading:
         """A block without that many fragments, or more of them."""
-        text = f"missing {missing}{' or more' if more else ''} fragments{MEMORY_FULL if full else ''}"
+        count = f"{missing} or more fragments" if more else counted(missing, "fragment")
+        text = f"missing {count}{MEMORY_FULL if full else ''}"
         return Reading(Completion.INCOMPLETE, text, None if full else min(missing, self.n_frags))
 
     def unknown(self, why: str, needed: int | None = None) -> Reading:

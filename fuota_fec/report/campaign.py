@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import MISSING, asdict, fields
-from typing import Any, NamedTuple
+from typing import Any
 
 from fuota_fec.campaign.config import CampaignConfig, Ports
 from fuota_fec.campaign.messages import Event
-from fuota_fec.campaign.reasons import REASONS, dotted, kind_of
-from fuota_fec.campaign.status import DeviceStatus
+from fuota_fec.campaign.sessions import DL_FRAGMENT
 from fuota_fec.devices.profiles import DeviceProfile
-from fuota_fec.report.formatting import count, duration, percent, when
+from fuota_fec.report.devices import device_parts
+from fuota_fec.report.formatting import count, duration, percent, size, when
+from fuota_fec.report.histogram import histogram_plot
 from fuota_fec.report.history import CLEAN_UP, CampaignHistory, GroupHistory, StageRun, read_history
+from fuota_fec.report.next_steps import Step, next_steps
 from fuota_fec.report.page import Plot, need_extra, render
 from fuota_fec.report.plots import Bar, Row, Span, bar_plot, reasons_plot, rounds_plot, timeline_plot
 from fuota_fec.report.tables import reason_counts
 
 _TONES = {"SUCCEEDED": "good", "FAILED": "bad", "RUNNING": "busy", "stopping": "busy"}
-_ORDER = ("failed", "stopped", "unverified", "running", "passed")
-_OPEN_UP_TO = 50
-"""Largest number of devices with one outcome that the page shows unfolded."""
-_STAGE_COLUMNS = ("stage", "began (UTC)", "took", "took part", "succeeded", "outcome")
+_STAGE_COLUMNS = ("stage", "began (UTC)", "took", "of it waiting", "took part", "succeeded", "outcome")
 _GROUP_COLUMNS = (
     *("group", "address", "radio", "TS004", "fragments", "coded", "frames", "counters", "spacing"),
     *("on air", "sessions", "energy of a device"),
@@ -29,16 +28,6 @@ _GROUP_COLUMNS = (
 _GROUP_NUMBERS = [4, 5, 6, 7, 8, 9, 10, 11]
 _UNITS = {"ucast_msg_delay": "ms", "mcast_msg_delay": "ms", "coded_msg_delay": "ms"}
 """Units of the parameters that are not in seconds, although they are durations."""
-
-
-class DevicePart(NamedTuple):
-    """Table of the devices with one status and one reason."""
-
-    title: str
-    meaning: str
-    open: bool
-    columns: tuple[str, ...]
-    rows: list[tuple[str, ...]]
 
 
 def campaign_page(history: CampaignHistory | Iterable[Event], *, made: float | None = None) -> str:
@@ -58,6 +47,7 @@ def campaign_page(history: CampaignHistory | Iterable[Event], *, made: float | N
         "verdict": verdict(history),
         "span": f"{when(history.started)} to {when(history.last_at)} UTC, {count(history.n_events, 'event')}",
         "facts": _facts(history),
+        "steps": [_step(step, status.id) for step in next_steps(status)],
         "stage_columns": _STAGE_COLUMNS,
         "stages": [_stage_row(run, len(config.devices)) for run in history.runs],
         "group_columns": _GROUP_COLUMNS,
@@ -99,7 +89,12 @@ def campaign_facts(history: CampaignHistory) -> dict[str, Any]:
             }
             for group in history.groups
         ],
+        "losses": [round(loss, 6) for loss in history.losses],
+        "coded_needed": list(history.coded_needed),
         "reasons": dict(reason_counts(status)),
+        "next": [
+            {"n_devices": s.n_devices, "advice": s.advice, "command": s.command(status.id)} for s in next_steps(status)
+        ],
         "devices": [asdict(device) for device in status.devices],
     }
 
@@ -121,40 +116,10 @@ def verdict(history: CampaignHistory) -> str:
     return f"{passed}{reason}."
 
 
-def device_parts(devices: Iterable[DeviceStatus]) -> list[DevicePart]:
-    """Devices by status and reason. Devices that did not pass come first, the most frequent reason first."""
-    parts: dict[tuple[str, str], list[DeviceStatus]] = {}
-    for device in devices:
-        parts.setdefault((device.status, device.reason), []).append(device)
-
-    def place(item: tuple[tuple[str, str], list[DeviceStatus]]) -> tuple[int, int, str]:
-        (status, reason), members = item
-        return _ORDER.index(status) if status in _ORDER else -1, -len(members), reason
-
-    made = []
-    for (status, reason), members in sorted(parts.items(), key=place):
-        notes = any(device.note or device.unconfirmed for device in members)
-        rows = [_device_row(device, notes) for device in sorted(members, key=lambda d: d.dev_eui)]
-        columns = ("device", "group", "firmware", *(("note",) if notes else ()))
-        made.append(
-            DevicePart(
-                title=f"{status}: {reason}" if reason else status,
-                meaning=REASONS[kind_of(reason)] if reason and reason.startswith(tuple(REASONS)) else "",
-                open=status not in ("passed", "running") and len(rows) <= _OPEN_UP_TO,
-                columns=columns,
-                rows=rows,
-            )
-        )
-    return made
-
-
-def _device_row(device: DeviceStatus, notes: bool) -> tuple[str, ...]:
-    firmware = dotted(device.fw_version) if device.fw_version is not None else ""
-    row = (device.dev_eui, device.group, firmware)
-    if not notes:
-        return row
-    unconfirmed = f"clean-up not confirmed: {device.unconfirmed}" if device.unconfirmed else ""
-    return (*row, "; ".join(filter(None, (device.note, unconfirmed))))
+def _step(step: Step, campaign: str) -> tuple[str, str]:
+    """Number of devices with what comes first, and the command."""
+    advice = f" {step.advice}, then" if step.advice else ""
+    return f"{count(step.n_devices, 'device')}:{advice}", step.command(campaign)
 
 
 def _facts(history: CampaignHistory) -> list[tuple[str, str]]:
@@ -165,7 +130,7 @@ def _facts(history: CampaignHistory) -> list[tuple[str, str]]:
     facts = [
         ("devices passed", f"{n_passed}{share}"),
         ("took" if history.status.state != "RUNNING" else "so far", duration(history.last_at - history.started)),
-        ("image", f"{history.image_len} bytes"),
+        ("image", size(history.image_len)),
         ("multicast frames", str(n_frames)),
         ("of these coded", str(sum(group.n_coded for group in groups))),
         ("multicast on the air", duration(sum(group.air_time for group in groups))),
@@ -189,7 +154,7 @@ def _plots(history: CampaignHistory) -> list[Plot]:
     if history.runs:
         length = history.last_at - history.started
         note = "Each bar is a stage. The filled part is the share of its devices that answered, or of its frames sent."
-        plots.append(Plot("Stages over time", timeline_plot(_timeline(history), length), note))
+        plots.append(Plot("Stages over time", timeline_plot(_timeline(history), length, history.started), note))
     if bars := _funnel(history):
         svg = bar_plot(bars, title="Devices left after each stage", name="funnel", most=status.n_devices)
         plots.append(Plot("Devices left after each stage", svg))
@@ -198,26 +163,54 @@ def _plots(history: CampaignHistory) -> list[Plot]:
     if len(history.complete) > 1 and history.complete[-1][0] > 0:
         note = "One point per status request. A silent device counts as complete until its status is known."
         plots.append(Plot("Devices complete, by time on air", rounds_plot(history.complete, status.n_devices), note))
+    if history.losses:
+        values = [100 * loss for loss in history.losses]
+        note = f"As {count(len(values), 'device')} reported them, of all fragments sent before the report."
+        svg = histogram_plot(values, title="Losses", label="fragments missed (%)", name="losses", least=0.5)
+        plots.append(Plot("Losses", svg, note))
+    if history.coded_needed:
+        n = len(history.coded_needed)
+        note = (
+            f"Of {count(n, 'device')} with a report: coded fragments sent until then, and the fragments that it lacked."
+        )
+        svg = histogram_plot(
+            history.coded_needed,
+            title="Coded fragments needed",
+            label="coded fragments",
+            name="needed",
+            marks=[(f"{group.n_coded} sent", group.n_coded) for group in history.groups[:1]],
+        )
+        plots.append(Plot("Coded fragments needed", svg, note))
     return plots
 
 
 def _timeline(history: CampaignHistory) -> list[Row]:
+    """Row of each stage; the wait for the multicast session has one of its own, before that of the fragments."""
     stages = {run.stage: [r for r in history.runs if r.stage == run.stage] for run in history.runs}
     rows = []
     for stage, runs in stages.items():
-        took = sum((run.ended if run.ended is not None else history.last_at) - run.started for run in runs)
+        waits = [_span(run, history, 0.0, run.waited) for run in runs if run.waited] if stage == DL_FRAGMENT else []
+        spans = [_span(run, history, run.waited if waits else 0.0) for run in runs]
         times = f"{count(len(runs), 'time')}, " if len(runs) > 1 else ""
-        spans = [
-            Span(
-                begin=run.started - history.started,
-                end=(run.ended if run.ended is not None else history.last_at) - history.started,
-                progress=tuple((run.started - history.started + elapsed, done) for elapsed, done in run.progress),
-                good=run.ok is not False or bool(run.back_to),
-            )
-            for run in runs
-        ]
-        rows.append(Row(label=stage, note=f"{times}{duration(took)}", spans=tuple(spans)))
+        if waits:
+            waited = duration(sum(span.end - span.begin for span in waits))
+            rows.append(Row(label="wait for the multicast session", note=waited, spans=tuple(waits)))
+        took = duration(sum(span.end - span.begin for span in spans))
+        rows.append(Row(label=stage, note=f"{times}{took}", spans=tuple(spans)))
     return rows
+
+
+def _span(run: StageRun, history: CampaignHistory, begin: float, end: float | None = None) -> Span:
+    """Time of a stage from a second of it on: up to another one, in which it waits, or to its end."""
+    offset = run.started - history.started
+    if end is not None:
+        return Span(begin=offset + begin, end=offset + end, waits=True)
+    return Span(
+        begin=offset + begin,
+        end=(run.ended if run.ended is not None else history.last_at) - history.started,
+        progress=tuple((offset + elapsed, done) for elapsed, done in run.progress),
+        good=run.ok is not False or bool(run.back_to),
+    )
 
 
 def _funnel(history: CampaignHistory) -> list[Bar]:
@@ -246,7 +239,8 @@ def _stage_row(run: StageRun, n_devices: int) -> tuple[str, ...]:
         outcome = "ended with the campaign"
     else:
         outcome = f"back to {run.back_to}" if run.back_to else "passed" if run.ok else "failed"
-    return name, when(run.started), took, took_part, successes, outcome
+    waited = f"{duration(run.waited)}: {run.waits_for}" if run.waited else ""
+    return name, when(run.started), took, waited, took_part, successes, outcome
 
 
 def _group_row(group: GroupHistory) -> tuple[str, ...]:
@@ -284,17 +278,19 @@ def _parameters(config: CampaignConfig) -> dict[str, list[tuple[str, ...]]]:
         default = spec.default
         if spec.default_factory is not MISSING:
             default = spec.default_factory()
-        unit = f" {_UNITS[spec.name]}" if spec.name in _UNITS else ""
-        text = _shown(value) + unit
+        unit = _UNITS.get(spec.name, "")
+        text = _shown(value, unit)
         if value == default:
             unchanged.append((spec.name, text))
         else:
-            changed.append((spec.name, text, "required" if default is MISSING else _shown(default) + unit))
+            changed.append((spec.name, text, "required" if default is MISSING else _shown(default, unit)))
     return {"changed": changed, "unchanged": unchanged}
 
 
-def _shown(value: Any) -> str:
-    """Text of a parameter's value, without its unit."""
+def _shown(value: Any, unit: str) -> str:
+    """Text of a parameter's value, with its unit if it has one."""
+    if unit and value is not None:
+        return f"{_shown(value, '')} {unit}"
     if value is None:
         return "not given"
     if isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""Text of durations, times, probabilities and counts for people."""
+"""Text of durations, times, sizes, probabilities and counts for people."""
 
 from __future__ import annotations
 
@@ -17,6 +17,19 @@ def duration(seconds: float) -> str:
 def when(unix_time: float) -> str:
     """Date and time, UTC, of a Unix time."""
     return datetime.fromtimestamp(unix_time, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def moment(unix_time: float, beside: float | None = None) -> str:
+    """Date and time with their zone, as 2027-01-15 08:00:00Z; the time alone on the day of `beside`."""
+    text = f"{when(unix_time)}Z"
+    return text[11:] if beside is not None and when(beside)[:10] == text[:10] else text
+
+
+def size(n_bytes: int) -> str:
+    """Number of bytes for people: 850 bytes, 2.0 kB, 231.6 kB, 1.25 MB (1 kB = 1000 bytes)."""
+    if n_bytes < 1000:
+        return count(n_bytes, "byte")
+    return f"{n_bytes / 1e3:.1f} kB" if n_bytes < 999_950 else f"{n_bytes / 1e6:.2f} MB"
 
 
 def percent(probability: float) -> str:

@@ -21,6 +21,7 @@ from fuota_fec.campaign.messages import (
     StageEnded,
     StageStarted,
     Stopping,
+    Wait,
 )
 from fuota_fec.campaign.plan import GroupPlan
 from fuota_fec.campaign.preflight.finding import Finding
@@ -51,6 +52,10 @@ class StageRun:
     ok: bool | None
     back_to: str
     progress: tuple[tuple[float, float], ...]
+    waited: float
+    """Part of its time in which it waited for a time to come, s: the start of the multicast session, for one."""
+    waits_for: str
+    """What it waited for; "" if it did not wait."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +101,11 @@ class CampaignHistory:
     """Number of these that were resends."""
     n_outages: int
     """Number of times the campaign was resumed."""
+    losses: tuple[float, ...]
+    """Share of fragments that a device missed by its last report, for each device with one."""
+    coded_needed: tuple[int, ...]
+    """For each device that reported missing fragments: coded fragments sent to its group before the last such report,
+    and the fragments that it lacked then."""
     complete: tuple[tuple[float, int], ...]
     """After each status request: multicast time on air so far, s, and number of devices known or assumed complete."""
 
@@ -127,6 +137,7 @@ class _Run:
     started: float
     n_devices: int
     total: int
+    wait: Wait | None = None
     done: int = 0
     progress: list[tuple[float, float]] = field(default_factory=list)
 
@@ -135,7 +146,11 @@ class _Run:
         if self.total:
             self.progress.append((at - self.started, min(1.0, self.done / self.total)))
 
-    def end(self, at: float | None, ended: StageEnded | None = None, ok: bool | None = None) -> StageRun:
+    def end(
+        self, at: float | None, last_at: float, ended: StageEnded | None = None, ok: bool | None = None
+    ) -> StageRun:
+        until = self.wait.until if self.wait is not None and self.wait.until is not None else self.started
+        waited = min(until, last_at) - self.started
         points = self.progress
         if len(points) > _MOST_POINTS:
             points = [points[i * (len(points) - 1) // (_MOST_POINTS - 1)] for i in range(_MOST_POINTS)]
@@ -149,6 +164,8 @@ class _Run:
             ok=ended.ok if ended is not None else ok,
             back_to=ended.back_to if ended is not None else "",
             progress=tuple(points),
+            waited=waited if waited >= 1 else 0.0,
+            waits_for=self.wait.why if self.wait is not None and waited >= 1 else "",
         )
 
 
@@ -170,6 +187,8 @@ class _Reader:
         self.sessions: dict[str, list[Session]] = {name: [] for name in self.campaign.plan.groups}
         self.counts: Counter[str] = Counter()
         self.complete: list[tuple[float, int]] = []
+        self.losses: dict[str, float] = {}
+        self.coded_needed: dict[str, int] = {}
 
     def take(self, event: Event) -> None:
         self.campaign.follow(event)
@@ -201,6 +220,11 @@ class _Reader:
         elif isinstance(event, Answered):
             if self.run is not None and event.ok and self.run.stage != CLEAN_UP:
                 self.run.advance(event.at)
+            if event.loss is not None:
+                self.losses[event.dev_eui] = event.loss
+            if event.needed:
+                group = self.campaign.device(event.dev_eui).group
+                self.coded_needed[event.dev_eui] = self.sent[group]["coded"] + event.needed
         elif isinstance(event, Resumed):
             self.counts["outages"] += 1
 
@@ -210,12 +234,12 @@ class _Reader:
             self.sessions[name].append(session)
         if event.stage == DL_FRAGMENT:
             total = sum(planned - begun for begun, planned in self.campaign.progress().fragments.values())
-        self.run = _Run(event.stage, event.round, event.at, event.n_devices, total)
+        self.run = _Run(event.stage, event.round, event.at, event.n_devices, total, event.wait)
 
     def _end(self, at: float, ended: StageEnded | None = None, ok: bool | None = None) -> None:
         # Omit a clean-up stage that had nothing to do.
         if self.run is not None and not (self.run.stage == CLEAN_UP and at <= self.run.started):
-            self.runs.append(self.run.end(at, ended, ok))
+            self.runs.append(self.run.end(at, at, ended, ok))
         self.run = None
 
     def _handed_over(self, event: HandedOver) -> None:
@@ -264,7 +288,7 @@ class _Reader:
 
     def history(self) -> CampaignHistory:
         if self.run is not None:
-            self.runs.append(self.run.end(None))
+            self.runs.append(self.run.end(None, self.last_at))
         campaign, status = self.campaign, self.campaign.status()
         groups = tuple(
             GroupHistory(
@@ -294,5 +318,7 @@ class _Reader:
             n_unicast=self.counts["unicast"],
             n_resends=self.counts["resends"],
             n_outages=self.counts["outages"],
+            losses=tuple(self.losses.values()),
+            coded_needed=tuple(self.coded_needed.values()),
             complete=tuple(self.complete),
         )

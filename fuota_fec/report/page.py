@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from functools import cache
+from hashlib import sha256
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -40,8 +42,14 @@ def render(template: str, values: Mapping[str, Any], *, plots: list[Plot], made:
     """
     from markupsafe import Markup
 
+    script = _environment().get_template("search.js").render()
     figures = [{"caption": plot.caption, "svg": Markup(plot.svg), "note": plot.note} for plot in plots]
-    frame = {"version": version("fuota-fec"), "made": when(made) if made is not None else "", "plots": figures}
+    frame: dict[str, Any] = {
+        "version": version("fuota-fec"),
+        "made": when(made) if made is not None else "",
+        "plots": figures,
+    }
+    frame |= {"script": Markup(script), "script_hash": f"sha256-{b64encode(sha256(script.encode()).digest()).decode()}"}
     return _environment().get_template(template).render({**frame, **values})
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from fuota_fec.report.clock_axis import clock_ticks
 from fuota_fec.report.drawing import COLOURS, svg
 from fuota_fec.report.formatting import count, duration, percent
 
@@ -63,6 +64,8 @@ class Span:
     end: float
     progress: tuple[tuple[float, float], ...] = ()
     good: bool | None = None
+    waits: bool = False
+    """Whether nothing is done in it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,35 +207,39 @@ def reasons_plot(reasons: Sequence[tuple[str, int]], *, name: str = "reasons") -
     return bar_plot(bars, title="Why devices did not pass", name=name)
 
 
-def timeline_plot(rows: Sequence[Row], length: float, *, name: str = "timeline") -> str:
-    """Figure of the stages over time, each with its progress. `length`: s of the whole campaign."""
-    unit, scale = _unit(length)
-    full = max(length, 1.0) * scale
+def timeline_plot(rows: Sequence[Row], length: float, start: float, *, name: str = "timeline") -> str:
+    """Figure of the stages over time, each with its progress. `length`: s of the whole campaign, from the Unix time
+    `start`."""
+    full = max(length, 1.0)
 
     def draw(axes: Axes) -> None:
         for i, row in enumerate(rows):
             _above(axes, i, row.label, row.note)
             axes.barh(i, full, height=0.44, color=COLOURS["grid"], alpha=0.45, lw=0)
             for span in row.spans:
-                colour = COLOURS["a"] if span.good is not False else COLOURS["bad"]
-                width = max((span.end - span.begin) * scale, full / 250)
-                axes.barh(i, width, left=span.begin * scale, height=0.44, color=COLOURS["soft"], lw=0)
+                colour = COLOURS["c" if span.waits else "bad" if span.good is False else "a"]
+                width = max(span.end - span.begin, full / 250)
+                axes.barh(i, width, left=span.begin, height=0.44, color=COLOURS["soft"], lw=0)
                 steps = [(span.begin, 0.0), *span.progress, (span.end, span.progress[-1][1])] if span.progress else []
                 if steps:
-                    x = [elapsed * scale for elapsed, _ in steps]
-                    x[-1] = max(x[-1], span.begin * scale + width)
+                    x = [elapsed for elapsed, _ in steps]
+                    x[-1] = max(x[-1], span.begin + width)
                     axes.fill_between(
                         x, i + 0.22, [i + 0.22 - 0.44 * done for _, done in steps], step="post", color=colour, lw=0
                     )
                 else:
-                    axes.barh(i, width, left=span.begin * scale, height=0.44, color=colour, lw=0)
+                    axes.barh(i, width, left=span.begin, height=0.44, color=colour, lw=0)
         _rows(axes, len(rows), full)
         axes.tick_params(axis="x", bottom=True, labelbottom=True)
         axes.spines["bottom"].set_visible(True)
-        axes.set_xlabel(f"{unit} since the start")
+        ticks = clock_ticks(start, start + full)
+        axes.set_xticks([at - start for at, _ in ticks], [text for _, text in ticks])
+        for label, (at, _) in zip(axes.get_xticklabels(), ticks, strict=True):
+            label.set_horizontalalignment("left" if at - start < 0.1 * full else "center")
+        axes.set_xlabel("UTC")
 
     words = "; ".join(f"{row.label}: {row.note}" for row in rows)
-    return svg(name, "Stages over time", f"{words}.", draw, height=_rows_height(len(rows)) + 0.5)
+    return svg(name, "Stages over time", f"{words}.", draw, height=_rows_height(len(rows)) + 0.7)
 
 
 # ---- parts -----------------------------------------------------------------------------------------------

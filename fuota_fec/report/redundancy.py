@@ -15,7 +15,7 @@ from fuota_fec.planning.losses import BetaLoss, GilbertElliott, Loss, LossMix
 from fuota_fec.planning.redundancy import RedundancyPlan
 from fuota_fec.planning.selection import select_rows
 from fuota_fec.report.curves import CHOSEN, TODAY, completion_curves, curve_of, ideal_curve, rounds_curve, shares_of
-from fuota_fec.report.formatting import count, duration, percent
+from fuota_fec.report.formatting import count, duration, percent, size
 from fuota_fec.report.page import Part, Plot, need_extra, render
 from fuota_fec.report.plots import Bar, Curve, Mark, Shares, bar_plot, completion_plot, fleet_plot
 from fuota_fec.wire.dialects import one_dialect
@@ -160,7 +160,7 @@ def _sizes(plan: TransmissionPlan) -> Part:
         )
         for option in plan.options[:MOST_LINES]
     ]
-    note = f"{plan.image_len} bytes at {plan.data_rate}; the best first."
+    note = f"{size(plan.image_len)} at {plan.data_rate}; the best first."
     return Part("Fragment sizes", ("size", "uncoded", "coded", "a frame", "on the air"), rows, (1, 2, 3, 4), note)
 
 
@@ -287,7 +287,7 @@ def simulation_page(study: FleetStudy, *, made: float | None = None) -> str:
     return render(
         "redundancy.html",
         {
-            "heading": f"Simulated fleet of {n_devices} devices",
+            "heading": f"Simulated fleet of {count(n_devices, 'device')}",
             "badge": reached[0] if reached else f"all {n_coded}",
             "tone": "busy" if reached else "bad",
             "verdict": verdict,

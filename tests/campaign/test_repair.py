@@ -189,7 +189,7 @@ def test_repair_ends_when_no_rows_are_left(drive) -> None:
         fragments_leave(d, 2)
         d.sent(d.ask(2))
         d.say(2, lacks(1, 33))
-    assert (d.status, d.device(2).reason) == ("FAILED", "missing 1 fragments")
+    assert (d.status, d.device(2).reason) == ("FAILED", "missing 1 fragment")
     assert by_unicast(d) == list(range(42, 32, -1))
 
 

@@ -368,7 +368,7 @@ def test_a_group_with_coded_fragments_that_lacks_some_has_no_further_round(drive
     transmit(d)
     assert (fragments(d, "fec"), fragments(d, "carousel")) == ([1, 2, 3, 4, 5], [1, 2, 3, 1, 2, 3])
     complete(d, 4)
-    assert (d.status, d.device(3).reason) == ("SUCCEEDED", "missing 1 fragments")
+    assert (d.status, d.device(3).reason) == ("SUCCEEDED", "missing 1 fragment")
 
 
 def two_carousels(drive: Any, group_of: Any, kind: str, **changes: Any) -> Any:

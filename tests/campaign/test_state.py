@@ -70,7 +70,7 @@ def test_the_slowest_period_is_of_devices_that_take_part(drive) -> None:
 
 
 @pytest.mark.parametrize(
-    ("redundancy", "reason", "lacks"), [(2, "", True), (0, "", False), (0, "missing 1 fragments", True)]
+    ("redundancy", "reason", "lacks"), [(2, "", True), (0, "", False), (0, "missing 1 fragment", True)]
 )
 def test_a_group_lacks_fragments_if_a_device_may_lack_some(drive, redundancy, reason, lacks) -> None:
     state = drive(1, redundancy=redundancy).machine.state

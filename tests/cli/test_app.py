@@ -265,3 +265,23 @@ def test_a_full_disk_is_an_error_in_one_line(
     error = "[Errno 28] No space left on device"
     said = json.loads(done.stderr)["error"] if "--json" in args else done.stderr.decode()
     assert said == (error if "--json" in args else f"error: {error}\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("fuota-fec camp", {"campaign"}),
+        ("fuota-fec campaign re", {"resume", "retry", "release", "report"}),
+        ("fuota-fec campaign show x --sta", {"--status"}),
+        ("fuota-fec campaign show x --status f", {"failed"}),
+    ],
+)
+def test_a_shell_completes_commands_options_and_values(
+    fuota: Callable[..., Result], monkeypatch: pytest.MonkeyPatch, words: str, expected: set[str]
+):
+    """docs/how-to/shell-completion.md"""
+    monkeypatch.setenv("_FUOTA_FEC_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", words)
+    monkeypatch.setenv("COMP_CWORD", str(words.count(" ")))
+    lines = fuota().stdout.splitlines()
+    assert {line.removeprefix("plain,") for line in lines} == expected

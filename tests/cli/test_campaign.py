@@ -23,6 +23,7 @@ CampaignFile = Callable[..., Path]
 
 STAGES = ["McGroupSetup", "FragSessionSetup", "McClassCSession", "DlFragment", "CompletionVerification"]
 BAR = "━"
+MOMENT = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ"
 
 
 @pytest.fixture
@@ -52,7 +53,7 @@ def terminal(clean_env: dict[str, str]) -> Callable[..., tuple[int, str]]:
 
 
 def stages_passed(text: str) -> list[str]:
-    return re.findall(r"^\d\d:\d\d:\d\d  (\w+) +passed ", text, re.MULTILINE)
+    return re.findall(rf"^{MOMENT}  (\w+) +passed ", text, re.MULTILINE)
 
 
 # ---- a campaign that succeeds ----------------------------------------------------------------------------
@@ -76,14 +77,14 @@ def test_run_says_once_what_was_read_and_warns_of_filler(
     assert result.stdout.count(said) == (0 if options else 1)
 
 
-def test_run_prints_stages_then_a_device_table_then_the_outcome(fuota: Fuota, campaign_file: CampaignFile):
-    result = fuota("campaign", "run", campaign_file())
+def test_run_prints_stages_then_all_devices_if_asked_to_then_the_outcome(fuota: Fuota, campaign_file: CampaignFile):
+    result = fuota("campaign", "run", campaign_file(), "--all")
     assert result.exit_code == 0, result.stderr
     assert result.stderr == ""
     assert stages_passed(result.stdout) == STAGES
     assert result.stdout.index("campaign SUCCEEDED") > result.stdout.index(STAGES[-1])
-    rows = re.findall(r"^([0-9a-f]{16}) +(\w+) +(\w+) +([\d.]+) .*sent bytes", result.stdout, re.MULTILINE)
-    assert [row[1:] for row in rows] == [("meters", "passed", "1.2.3.4")] * 3
+    rows = re.findall(r"^([0-9a-f]{16}) +(\w+) +([\d.]+) .*sent bytes", result.stdout, re.MULTILINE)
+    assert [row[1:] for row in rows] == [("passed", "1.2.3.4")] * 3
     assert result.stdout.splitlines()[-1].startswith(
         "SUCCEEDED: 3 of 3 devices passed, 3 of them hold exactly the 2000 "
     )
@@ -98,7 +99,7 @@ def test_run_succeeds_in_both_dialects_with_losses(fuota: Fuota, campaign_file: 
     )
     result = fuota("campaign", "run", path)
     assert result.exit_code == 0, result.output
-    assert result.stdout.count("sent bytes") == 3
+    assert "3 of 3 devices passed, 3 of them hold exactly" in result.stdout
     assert f"dialect {version}" in result.stdout
 
 
@@ -149,9 +150,11 @@ def test_run_of_a_failing_campaign_shows_each_reason(fuota: Fuota, campaign_file
     assert result.exit_code == 1
     assert stages_passed(result.stdout) == STAGES[:4]
     assert "campaign FAILED: " in result.stdout
-    assert re.search(rf"{STAGES[4]} +FAILED +0 of 3 devices", result.stdout)
+    assert re.search(rf"{STAGES[4]} +FAILED +0 of 3, ", result.stdout)
     assert "sent bytes" not in result.stdout
-    assert result.stdout.splitlines()[-1].startswith("FAILED: 0 of 3 devices passed")
+    outcome, step = result.stdout.splitlines()[-2:]
+    assert outcome.startswith("FAILED: 0 of 3 devices passed")
+    assert step == "3 devices: a retry of a campaign kept with --db"
     *_events, summary = map(json.loads, fuota("campaign", "run", path, "--json").stdout.splitlines())
     assert (summary["status"], summary["n_passed"]) == ("FAILED", 0)
     assert summary["reason"]
@@ -179,7 +182,8 @@ def test_run_fails_if_a_passed_device_holds_other_bytes(
     result = fuota("campaign", "run", campaign_file())
     assert result.exit_code == 1
     assert "campaign SUCCEEDED" in result.stdout
-    assert result.stdout.count("sent bytes") == 2
+    assert len(re.findall(r"^[0-9a-f]{15}1 +passed +1.2.3.4 +other bytes", result.stdout, re.MULTILINE)) == 1
+    assert "sent bytes" not in result.stdout
     assert "3 of 3 devices passed, 2 of them hold exactly" in result.stdout
     in_json = fuota("campaign", "run", campaign_file(), "--json")
     assert in_json.exit_code == 1
@@ -289,7 +293,6 @@ def test_run_prints_group_names_without_markup(fuota: Fuota, campaign_file: Camp
     result = fuota("campaign", "run", campaign_file(replace=('name = "meters"', f'name = "{name}"')))
     assert result.exit_code == 0
     assert f"group {name}: " in result.stdout
-    assert f"  {name}  " in result.stdout
 
 
 def test_run_prints_an_id_without_markup(fuota: Fuota, campaign_file: CampaignFile):
@@ -307,9 +310,10 @@ def test_run_on_a_terminal_shows_a_progress_bar(terminal: Callable[..., tuple[in
     assert "Traceback" not in written
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", written)
     for stage in STAGES:
-        assert re.search(rf"\d\d:\d\d:\d\d  {stage} +passed", plain)
-    assert plain.count("sent bytes") == 40
-    assert BAR not in plain[plain.index("campaign SUCCEEDED") :].split("device  ")[-1]
+        assert re.search(rf"{MOMENT}  {stage} +passed", plain)
+    assert "40 of 40 devices passed" in plain
+    assert all(int(done) <= int(total) for done, total in re.findall(r"(\d+)/(\d+)", plain))
+    assert BAR not in plain[plain.index("SUCCEEDED: ") :]
 
 
 def test_run_on_a_terminal_restores_the_cursor(terminal: Callable[..., tuple[int, str]], campaign_file: CampaignFile):

@@ -95,7 +95,7 @@ def test_a_retry_asks_devices_that_run_the_image_and_sends_them_nothing_more(
     assert "SUCCEEDED: runs it already: 3 of 3 devices" in retried.output
     requests = [e for e in events(url, "small-retry") if isinstance(e, m.Requested)]
     assert [e.ask for e in requests] == ["DevVersion"] * 3
-    assert fuota("campaign", "show", "small-retry", "--db", url).output.count("1.2.3.4   runs it already") == 3
+    assert fuota("campaign", "show", "small-retry", "--all", "--db", url).output.count("1.2.3.4   runs it already") == 3
 
 
 def test_a_fleet_that_runs_the_image_is_sent_nothing(

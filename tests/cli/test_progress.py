@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from io import StringIO
+from typing import Any
 
+import pytest
 from rich.console import Console
 
 from fuota_fec.cli.progress import LateProgress
@@ -11,7 +13,7 @@ from fuota_fec.cli.progress import LateProgress
 
 def terminal() -> tuple[StringIO, Console]:
     file = StringIO()
-    return file, Console(file=file, force_terminal=True, width=80)
+    return file, Console(file=file, force_terminal=True, width=80, _environ={"TERM": "xterm"})
 
 
 def test_a_bar_is_shown_after_its_patience() -> None:
@@ -43,8 +45,9 @@ def test_a_quick_operation_shows_no_bar_and_leaves_no_thread() -> None:
     assert not progress.timer.is_alive()
 
 
-def test_a_pipe_gets_no_bar() -> None:
+@pytest.mark.parametrize("settings", [{}, {"force_terminal": True, "_environ": {"TERM": "dumb"}}], ids=["pipe", "dumb"])
+def test_a_pipe_and_a_dumb_terminal_get_no_bar(settings: dict[str, Any]) -> None:
     file = StringIO()
-    with LateProgress("planning", patience=0, console=Console(file=file)) as progress:
+    with LateProgress("planning", patience=0, console=Console(file=file, **settings)) as progress:
         progress(1, 2)
     assert (file.getvalue(), progress.timer, progress.shown) == ("", None, False)

@@ -12,7 +12,8 @@ from rich.console import Console
 
 from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.config import CampaignConfig, Device, Group
-from fuota_fec.campaign.messages import Event, Paused, SummaryOverdue, Wait
+from fuota_fec.campaign.messages import Answered, CleanUpStarted, Event, Paused, SummaryOverdue, Wait
+from fuota_fec.cli.console import CleanConsole
 from fuota_fec.cli.watch import JsonReport, StageReport
 from fuota_fec.simulation import Simulation, simulate_campaign
 
@@ -54,7 +55,7 @@ def test_stage_report_prints_the_plan_each_stage_and_the_outcome(events: list[Ev
     file = StringIO()
     lines = printed(StageReport(Console(file=file, width=200)), events, file)
     assert lines[0] == "campaign c: 30 bytes to 2 devices in 1 group, threshold 100 %"
-    assert [line.split()[1] for line in lines if " passed " in line] == [
+    assert [line.split()[2] for line in lines if " passed " in line] == [
         *("McGroupSetup", "FragSessionSetup", "McClassCSession", "DlFragment", "CompletionVerification")
     ]
     assert any("group meters: 3 fragments of 10 bytes and 2 coded" in line for line in lines)
@@ -75,18 +76,18 @@ def test_stage_report_of_a_resumed_campaign_prints_where_it_is(events: list[Even
         report.resume(Campaign.replay(events[:3]))
     first, second = file.getvalue().splitlines()
     assert first.startswith("campaign c: RUNNING in McGroupSetup, ")
-    assert re.fullmatch(r"  waits until \d\d:\d\d:\d\d: answers of 2 devices", second)
+    assert re.fullmatch(r"  waits until \d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ: answers of 2 devices", second)
 
 
 def test_stage_report_prints_each_wait_that_begins(events: list[Event]) -> None:
     file = StringIO()
     lines = printed(StageReport(Console(file=file, width=200)), events, file)
-    waits = [line.split(maxsplit=1)[1] for line in lines if " waits " in line]
+    waits = [line.split(maxsplit=2)[2] for line in lines if " waits " in line]
     assert [wait.split()[0] for wait in waits] == [
         *("McGroupSetup", "FragSessionSetup", "McClassCSession", "DlFragment"),
         *("CompletionVerification", "CompletionVerification", "clean-up"),
     ]
-    assert all(re.search(r"until at most \d\d:\d\d:\d\d: (answers of )?2 devices$", waits[n]) for n in (0, 1, 5, 6))
+    assert all(re.search(r"until at most \d\d:\d\d:\d\dZ: (answers of )?2 devices$", waits[n]) for n in (0, 1, 5, 6))
 
 
 @pytest.mark.parametrize(
@@ -94,21 +95,21 @@ def test_stage_report_prints_each_wait_that_begins(events: list[Event]) -> None:
     [
         (None, "sending goes on"),
         (Wait(until=1000.5, why="the summary"), "sending goes on"),
-        (Wait(until=4600.0, why="the summary"), "sending waits for it until at most 01:16:40"),
+        (Wait(until=4600.0, why="the summary"), "sending waits for it until at most 01:16:40Z"),
     ],
 )
 def test_stage_report_prints_whether_sending_waits_for_an_overdue_summary(wait: Wait | None, expected: str) -> None:
     file = StringIO()
     with StageReport(Console(file=file, width=200)) as report:
         report(Campaign(CONFIG, bytes(30)), SummaryOverdue(at=1000.0, id="c/9", group="meters", frag_nb=3, wait=wait))
-    assert file.getvalue() == f"00:16:40  group meters: no summary of fragment 3 in time, {expected}\n"
+    assert file.getvalue() == f"1970-01-01 00:16:40Z  group meters: no summary of fragment 3 in time, {expected}\n"
 
 
 def test_stage_report_prints_that_nobody_knows_the_end_of_a_pause() -> None:
     file = StringIO()
     with StageReport(Console(file=file, width=200)) as report:
         report(Campaign(CONFIG, bytes(30)), Paused(at=1000.0))
-    assert file.getvalue() == "00:16:40  paused until it is resumed\n"
+    assert file.getvalue() == "1970-01-01 00:16:40Z  paused until it is resumed\n"
 
 
 def test_json_report_prints_an_object_per_event_with_the_progress(
@@ -130,3 +131,42 @@ def test_json_report_of_a_resumed_campaign_prints_only_new_events(
     report(None, events[-1])
     [line] = capsys.readouterr().out.splitlines()
     assert json.loads(line)["event"] == "Finished"
+
+
+# ---- bars ------------------------------------------------------------------------------------------------
+
+
+def bars(events: list[Event]) -> list[tuple[str, float, float]]:
+    """Name, what is done and total of the bar after each event."""
+    seen = []
+    report = StageReport(CleanConsole(file=StringIO(), force_terminal=True, width=80, _environ={"TERM": "xterm"}))
+    campaign = None
+    for event in events:
+        if campaign is None:
+            campaign = Campaign.from_first(event)
+        else:
+            campaign.follow(event)
+        report(campaign, event)
+        [task] = report._bar.progress.tasks
+        seen.append((task.description.split()[0] if task.description else "", task.completed, task.total or 0))
+    return seen
+
+
+def test_no_bar_goes_over_its_total_and_each_ends_full(events: list[Event]) -> None:
+    seen = bars(events)
+    assert all(done <= total for name, done, total in seen if name)
+    last = {name: done / total for name, done, total in seen if name}
+    assert last == dict.fromkeys(
+        ("McGroupSetup", "FragSessionSetup", "McClassCSession", "DlFragment", "CompletionVerification", "clean-up"), 1.0
+    )
+
+
+def test_answers_to_the_clean_up_count_in_a_bar_of_its_own(events: list[Event]) -> None:
+    """Each device answers several requests of the clean-up."""
+    begun = next(n for n, event in enumerate(events) if isinstance(event, CleanUpStarted))
+    answers = [event for event in events[begun:] if isinstance(event, Answered)]
+    assert len(answers) > len(CONFIG.devices)
+    seen = bars(events)
+    assert seen[begun - 1][0] == "CompletionVerification"
+    assert seen[begun] == ("clean-up", 0, 2)
+    assert seen[-1] == ("clean-up", 2, 2)

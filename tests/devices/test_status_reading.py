@@ -118,7 +118,7 @@ def test_only_an_incomplete_block_has_a_reason(stack) -> None:
     [
         ("generic", 8, 2, 10, "missing 2 fragments"),
         ("generic", 8, 255, 1000, "missing 255 or more fragments"),
-        ("generic", 0, 0, 10, "missing 1 fragments"),
+        ("generic", 0, 0, 10, "missing 1 fragment"),
         ("lbm", 44, 0, 300, "missing 256 fragments"),
         ("loramac-node", 7, 0, 10, "missing 3 fragments"),
         ("zephyr", 3, 7, 10, "missing 7 fragments"),
@@ -143,7 +143,7 @@ def test_a_device_without_memory_for_its_losses_is_never_complete(stack, flags) 
     for missing in range(4):
         completion, reason, *_ = read(stack, 14, missing, **flags)
         assert completion is INCOMPLETE
-        assert reason.endswith("fragments, its memory for the matrix is full")
+        assert reason.endswith(", its memory for the matrix is full")
 
 
 @pytest.mark.parametrize("stack", STACKS)
@@ -194,7 +194,7 @@ def test_a_device_that_lost_more_than_its_memory_can_solve_is_never_complete(sta
         reading = read(stack, received, too_many, 250, **flags)
         assert reading.completion is INCOMPLETE
         assert reading.needed is None
-        assert reading.reason.endswith("fragments, its memory for the matrix is full")
+        assert reading.reason.endswith(", its memory for the matrix is full")
 
 
 def test_an_error_bit_of_one_context_is_earlier_only_if_all_that_was_lost_fits_into_the_memory() -> None:

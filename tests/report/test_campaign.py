@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
+import hashlib
 import json
 import pickle
 import re
@@ -13,11 +15,11 @@ import pytest
 
 from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.config import CampaignConfig
-from fuota_fec.campaign.status import DeviceStatus
 from fuota_fec.errors import CampaignError
-from fuota_fec.report.campaign import campaign_facts, campaign_page, device_parts, verdict
+from fuota_fec.report.campaign import campaign_facts, campaign_page, verdict
 from fuota_fec.report.history import read_history
 from fuota_fec.simulation import Simulation, World
+from tests.support.statuses import device
 
 
 @pytest.fixture(scope="module")
@@ -25,16 +27,17 @@ def failed_page(failed_events) -> str:
     return campaign_page(failed_events)
 
 
-def device(n: int, status: str, reason: str = "", **more) -> DeviceStatus:
-    return DeviceStatus(dev_eui=f"{n:016x}", group="g", status=status, reason=reason, fw_version=0x01020304, **more)
-
-
 def test_a_page_is_well_formed_and_self_contained(failed_page, page):
     seen = page(failed_page)
     assert failed_page.startswith("<!doctype html>")
     assert [attrs.get("lang") for attrs in seen.all("html")] == ["en"]
-    for tag in ("script", "link", "img", "iframe", "object", "base"):
+    for tag in ("link", "img", "iframe", "object", "base"):
         assert seen.all(tag) == []
+    assert seen.all("script") == [{}]
+    [code] = re.findall(r"<script>(.*?)</script>", failed_page, re.DOTALL)
+    [policy] = [a["content"] for a in seen.all("meta") if a.get("http-equiv") == "Content-Security-Policy"]
+    allowed = base64.b64encode(hashlib.sha256(code.encode()).digest()).decode()
+    assert policy == f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{allowed}'"
     assert not any("src" in attrs for _, attrs in seen.tags)
     assert all(attrs.get("href", "#").startswith("#") for _, attrs in seen.tags)
     assert "@import" not in failed_page
@@ -96,7 +99,7 @@ def test_a_page_of_several_groups(events_of, page):
 def test_names_on_a_page_are_escaped(events_of, page):
     groups = [{"name": "<script>alert(1)</script>", "mc_addr": "01f3a4b5", "dr": 5}]
     made = campaign_page(events_of(groups=groups, id="<b>&amp;"))
-    assert page(made).all("script") == []
+    assert page(made).all("script") == [{}]
     assert "<script>alert(1)</script>" in page(made).text
     assert "Campaign <b>&amp;" in page(made).text
 
@@ -143,43 +146,7 @@ def test_a_page_without_events_is_refused():
         campaign_page([])
 
 
-# ---- devices ---------------------------------------------------------------------------------------------
-
-
-def test_devices_that_did_not_pass_come_first_by_frequency():
-    devices = [
-        *(device(i, "passed") for i in range(5)),
-        device(10, "failed", "never heard"),
-        *(device(i, "failed", "no answer in DlFragment") for i in (13, 12)),
-        device(20, "unverified", "fragments unknown"),
-        device(21, "stopped", "the campaign was stopped"),
-    ]
-    parts = device_parts(devices)
-    assert [part.title for part in parts] == [
-        "failed: no answer in DlFragment",
-        "failed: never heard",
-        "stopped: the campaign was stopped",
-        "unverified: fragments unknown",
-        "passed",
-    ]
-    assert [part.open for part in parts] == [True, True, True, True, False]
-    assert [row[0][-2:] for row in parts[0].rows] == ["0c", "0d"]
-    assert parts[1].meaning == "no uplink of the device came in the whole campaign"
-
-
-def test_many_devices_are_folded():
-    [part] = device_parts([device(i, "failed", "never heard") for i in range(51)])
-    assert not part.open
-    assert len(part.rows) == 51
-
-
-def test_notes_have_a_column_only_if_a_device_has_one():
-    first, second = device_parts(
-        [device(1, "failed", "never heard"), device(2, "passed", note="clock off", unconfirmed="no answer")]
-    )
-    assert first.columns == ("device", "group", "firmware")
-    assert second.columns == ("device", "group", "firmware", "note")
-    assert second.rows == [(f"{2:016x}", "g", "1.2.3.4", "clock off; clean-up not confirmed: no answer")]
+# ---- facts -----------------------------------------------------------------------------------------------
 
 
 def test_facts_are_those_of_the_campaign(adaptive_events):
@@ -190,3 +157,44 @@ def test_facts_are_those_of_the_campaign(adaptive_events):
     assert facts["groups"][0]["n_uncoded"] == 40
     assert facts["stages"][0]["stage"] == "McGroupSetup"
     json.dumps(facts)
+    assert [0 <= loss < 1 for loss in facts["losses"]]
+    assert len(facts["losses"]) == len(facts["coded_needed"]) > 0
+    assert [step["command"] for step in facts["next"]] == ["fuota-fec campaign retry small"]
+
+
+def test_a_page_says_what_to_do_next(failed_page, page):
+    text = page(failed_page).text
+    top = text.partition("devices passed ")[0]
+    steps = re.findall(r"(\d+) devices?: (?:[^:]*then )?fuota-fec campaign retry small", top)
+    assert sum(map(int, steps)) == 6
+
+
+def test_a_page_has_a_row_for_the_wait_for_the_session(failed_page, page):
+    text = page(failed_page).text
+    assert "wait for the multicast session" in text
+    assert re.search(r"(min|s): the multicast session begins", text)
+
+
+def test_sizes_are_in_kB_and_the_time_axis_has_dates(failed_page, page):
+    text = page(failed_page).text
+    assert "image 2.0 kB" in text
+    assert re.search(r"\d\d:\d\d 2027-01-15 .* UTC", text)
+
+
+def test_losses_and_coded_fragments_have_histograms_if_they_are_known(adaptive_events, failed_page, page):
+    text = page(campaign_page(adaptive_events)).text
+    assert "fragments missed (%)" in text
+    assert re.search(r"Coded fragments needed \d+ devices?, coded fragments: median ", text)
+    assert "Coded fragments needed" not in failed_page
+
+
+def test_a_page_about_100_000_devices_is_small(adaptive_events):
+    history = read_history(adaptive_events)
+    reasons = [("passed", ""), *[("failed", f"missing {n} fragments") for n in range(40)], ("failed", "never heard")]
+    many = tuple(
+        device(f"70b3d5{(n * 7919):010x}", *reasons[n % 97 if n % 97 < len(reasons) else 0], 1, group=f"g{n % 20}")
+        for n in range(100_000)
+    )
+    status = dataclasses.replace(history.status, devices=many, n_devices=len(many))
+    made = campaign_page(dataclasses.replace(history, status=status))
+    assert len(made.encode()) < 1.5 * 2**20

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fuota_fec.report.formatting import count, duration, percent, when
+from fuota_fec.report.formatting import count, duration, moment, percent, size, when
 
 
 @pytest.mark.parametrize(
@@ -56,3 +56,26 @@ def test_percent_shows_only_0_and_1_as_certain(probability: float):
 )
 def test_text_of_probabilities(probability, text):
     assert percent(probability) == text
+
+
+def test_moments_have_date_and_zone_or_the_time_alone_on_the_same_day():
+    assert moment(1.8e9) == "2027-01-15 08:00:00Z"
+    assert moment(1.8e9, 1.8e9 + 8 * 3600) == "08:00:00Z"
+    assert moment(1.8e9, 1.8e9 + 16 * 3600) == "2027-01-15 08:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("n_bytes", "text"),
+    [
+        (0, "0 bytes"),
+        (1, "1 byte"),
+        (999, "999 bytes"),
+        (1000, "1.0 kB"),
+        (231_608, "231.6 kB"),
+        (999_949, "999.9 kB"),
+        (999_950, "1.00 MB"),
+        (4_000_000, "4.00 MB"),
+    ],
+)
+def test_text_of_sizes(n_bytes: int, text: str):
+    assert size(n_bytes) == text

@@ -119,3 +119,27 @@ def test_the_progress_of_a_long_stage_has_few_points(events_of):
 def test_a_history_without_events_is_refused():
     with pytest.raises(CampaignError, match="events: there are none"):
         read_history([])
+
+
+def test_the_wait_for_the_session_is_part_of_the_stage_that_waits(events):
+    history = read_history(events)
+    started = [event for event in events if isinstance(event, m.StageStarted)]
+    for event, run in zip(started, (run for run in history.runs if run.stage != CLEAN_UP), strict=True):
+        assert 0 <= run.waited <= run.ended - run.started
+        assert bool(run.waits_for) is (run.waited > 0)
+        if event.wait is not None and event.wait.until is not None and event.wait.until - event.at >= 1:
+            assert run.waited == min(event.wait.until, run.ended) - event.at
+            assert run.waits_for == event.wait.why
+    assert any(run.waits_for == "the multicast session begins" for run in history.runs)
+
+
+def test_losses_and_needs_are_those_that_devices_reported_last(adaptive_events):
+    history = read_history(adaptive_events)
+    answers = [e for e in adaptive_events if isinstance(e, m.Answered)]
+    losses = {e.dev_eui: e.loss for e in answers if e.loss is not None}
+    assert history.losses == tuple(losses.values())
+    lacking = {e.dev_eui: e.needed for e in answers if e.needed}
+    [group] = history.groups
+    assert len(history.coded_needed) == len(lacking) > 0
+    for needed, lacks in zip(history.coded_needed, lacking.values(), strict=True):
+        assert lacks <= needed <= lacks + group.n_coded

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import os
+import re
+import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +107,71 @@ def test_the_page_can_be_read_without_colours_and_pictures(browser, path):
         ".every(id => document.getElementById(id).textContent.length > 5))"
     )
     assert named is True
+
+
+# ---- searched and printed --------------------------------------------------------------------------------
+
+FIND = """(text => {
+    const input = document.querySelector("#search input");
+    input.value = text;
+    input.dispatchEvent(new Event("input"));
+    const rows = [...document.querySelectorAll("#found tbody tr")].map(r => [...r.cells].map(c => c.textContent));
+    return [document.querySelector("#search output").value, rows];
+})"""
+HIDDEN = """[...document.querySelectorAll("details *")].filter(e => !e.checkVisibility()).length"""
+CLIPPED = """[...document.querySelectorAll(".scroll")].filter(s => s.scrollWidth > s.clientWidth + 1).length"""
+PAPER_WIDTH = 688
+"""Pixels between the margins of A4."""
+
+
+def test_devices_are_found_by_any_part_of_what_is_known_of_them(browser, made):
+    browser.show(made["adaptive"], width=390)
+    told, rows = browser.ask(f"{FIND}('FE-5E:ed00000000 03')")
+    assert (told, [row[0] for row in rows]) == ("1 of 12", ["fe5eed0000000003"])
+    told, rows = browser.ask(f"{FIND}('passed')")
+    assert 0 < len(rows) <= 12
+    assert all(row[1] == "passed" and row[2].startswith("group meters, firmware 2.0.0.0") for row in rows)
+    assert browser.ask(f"{FIND}('METERS')")[0] == "12 of 12"
+    assert browser.ask(f"{FIND}('nobody')") == ["0 of 12", []]
+    assert browser.ask(f"{FIND}('')") == ["", []]
+
+
+def test_only_the_script_of_the_page_runs(browser, made, tmp_path):
+    text = made["failed"].read_text(encoding="utf-8")
+    changed = tmp_path / "changed.html"
+    changed.write_text(text.replace("</main>", "<script>document.title = 'hacked'</script></main>"), encoding="utf-8")
+    browser.show(changed, width=390)
+    assert browser.ask("document.title") == "small: FAILED"
+    assert len(complaints(browser)) == 1
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_a_printed_page_shows_everything(browser, path, dark):
+    """Folded parts are open, no table is cut, dark is light, and the last sheet is not empty."""
+    browser.show(path, width=PAPER_WIDTH, dark=dark)
+    scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+    browser.send("Emulation.setEmulatedMedia", media="print", features=[scheme])
+    try:
+        assert browser.ask(HIDDEN) == 0
+        assert browser.ask(CLIPPED) == 0
+        assert browser.ask("document.documentElement.scrollWidth") == PAPER_WIDTH
+        assert sum(map(int, browser.ask(INK)[4:-1].split(","))) < 400
+        printed = base64.b64decode(browser.send("Page.printToPDF", paperWidth=8.27, paperHeight=11.69)["data"])
+    finally:
+        browser.send("Emulation.setEmulatedMedia", media="", features=[])
+    texts = [page.count(b"Tj") for page in sheets(printed)]
+    assert len(texts) == len(re.findall(rb"/Type /Page\b", printed))
+    assert texts[-1] > 3
+
+
+def sheets(printed: bytes) -> list[bytes]:
+    """Contents of the sheets of a PDF."""
+    parts = re.findall(rb"stream\r?\n(.*?)\r?\nendstream", printed, re.DOTALL)
+    plain = []
+    for part in parts:
+        with suppress(zlib.error):
+            plain.append(zlib.decompress(part))
+    return [text for text in plain if b" Tf" in text or b"BT\n" in text]
 
 
 def complaints(browser: Any) -> list[str]:

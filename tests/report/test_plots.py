@@ -55,8 +55,11 @@ FIGURES: dict[str, Callable[[], str]] = {
             Row(label="last", note="0 s", spans=(Span(begin=1200, end=1200, good=False), Span(begin=1201, end=9000))),
         ],
         9000,
+        1.8e9,
     ),
-    "timeline of nothing": lambda: timeline_plot([Row(label="first", note="0 s", spans=(Span(begin=0, end=0),))], 0),
+    "timeline of nothing": lambda: timeline_plot(
+        [Row(label="first", note="0 s", spans=(Span(begin=0, end=0, waits=True),))], 0, 1.8e9
+    ),
 }
 
 

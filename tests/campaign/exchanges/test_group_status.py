@@ -190,7 +190,7 @@ def test_the_answer_of_another_session_is_foreign(drive) -> None:
         (ans(received=1, missing=255), "missing 255 or more fragments"),
         (
             ans(received=1, missing=1, not_enough_matrix_memory=True),
-            "missing 1 fragments, its memory for the matrix is full",
+            "missing 1 fragment, its memory for the matrix is full",
         ),
     ],
 )
@@ -212,7 +212,7 @@ def test_a_device_that_lacks_fragments_fails_with_their_number(drive, answer, re
         ),
         (
             ans(received=1, missing=1, version="2.0.0", memory_error=True),
-            "missing 1 fragments, its memory for the matrix is full",
+            "missing 1 fragment, its memory for the matrix is full",
         ),
     ],
 )
