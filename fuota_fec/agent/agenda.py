@@ -31,6 +31,8 @@ class Agenda:
         self._count = count()
         self._touched: set[str] = set()
         self._each_turn: set[str] = set()
+        self._concerned: list[RunningCampaign] | None = None
+        """Those of both, in order; None if one has changed. A list that was handed out stays as it is."""
         self._due: dict[str, float] = {}
         self._heap: list[tuple[float, str]] = []
         """Entries that are not in `_due` are out of date."""
@@ -70,9 +72,11 @@ class Agenda:
             self._devices[name] = running.campaign.config.devices
             self._owner.update((device.dev_eui, name) for device in self._devices[name])
         self._touched.add(name)
+        self._concerned = None
 
     def remove(self, name: str) -> None:
         """Removes a campaign that is suspended; uplinks of its devices are still its own."""
+        self._concerned = None
         self._touched.discard(name)
         self._each_turn.discard(name)
         self._due.pop(name, None)
@@ -90,12 +94,14 @@ class Agenda:
 
     def touch(self, name: str) -> None:
         """The turn concerns this campaign."""
-        if name in self._running:
+        if name in self._running and name not in self._touched:
             self._touched.add(name)
+            self._concerned = None
 
     def touch_all(self) -> None:
         """The turn concerns all campaigns."""
         self._touched.update(self._running)
+        self._concerned = None
 
     def begin(self, now: float) -> None:
         """The turn concerns the campaigns that are due, and all of them if the clock went back."""
@@ -106,16 +112,19 @@ class Agenda:
             at, name = heappop(self._heap)
             if self._due.get(name) == at:
                 self._touched.add(name)
+                self._concerned = None
 
     def concerned(self) -> list[RunningCampaign]:
-        """Campaigns that the turn concerns, in order."""
-        names = sorted(self._touched | self._each_turn, key=self._numbers.__getitem__)
-        return [self._running[name] for name in names]
+        """Campaigns that the turn concerns, in order. The agenda may change while they are gone through."""
+        if self._concerned is None:
+            names = sorted(self._touched | self._each_turn, key=self._numbers.__getitem__)
+            self._concerned = [self._running[name] for name in names]
+        return self._concerned
 
     def end(self, now: float) -> float | None:
         """Ends the turn. Returns when the next one is due."""
-        for name in self._touched | self._each_turn:
-            running = self._running[name]
+        for running in self.concerned():
+            name = running.campaign.id
             (self._each_turn.add if running.watches(now) else self._each_turn.discard)(name)
             due = running.due(now)
             if due is None:
@@ -124,6 +133,7 @@ class Agenda:
                 self._due[name] = due
                 heappush(self._heap, (due, name))
         self._touched.clear()
+        self._concerned = None
         if len(self._heap) > 2 * len(self._due) + _MOST_STALE:
             self._heap = [(due, name) for name, due in self._due.items()]
             heapify(self._heap)

@@ -19,7 +19,9 @@ _LONGEST_NAME = 1000
 def well_formed(item: object) -> Input | None:
     """The input, with plain bytes and texts; None if a campaign cannot read it."""
     try:
-        check = next((check for kind, check in _CHECKS.items() if isinstance(item, kind)), None)
+        check = _CHECKS.get(type(item))
+        if check is None:
+            check = next((check for kind, check in _CHECKS.items() if isinstance(item, kind)), None)
         return check(item) if check is not None else None
     except Exception:  # Attributes of a foreign object may raise anything.
         return None

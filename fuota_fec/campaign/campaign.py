@@ -200,6 +200,9 @@ class Campaign:
         if machine is None:
             return []
         now = max(now, machine.last_at)
+        due = machine.state.timers.earliest()
+        if due is None or due > now:
+            return []
         return machine.run(machine.on_timers(now), machine.settle(now))
 
     def deadline(self) -> float | None:
