@@ -101,7 +101,7 @@ def test_every_wait_has_a_reason_and_a_bound_that_holds(settings: dict[str, Any]
 
     printed = [line for line in lines if " waits " in line]
     assert len(printed) == len({line.split(" waits ")[0] + line.split(": ")[-1] for line in printed}), "one line each"
-    waiting = {line.split()[1] for line in printed}
+    waiting = {line.split()[2] for line in printed}
     begun: dict[str, float] = {}
     for event, _ in seen:
         if isinstance(event, m.StageStarted):
@@ -114,7 +114,7 @@ def test_every_wait_has_a_reason_and_a_bound_that_holds(settings: dict[str, Any]
 def test_late_answers_and_clean_up_are_printed_as_they_begin() -> None:
     _, lines = seen_and_printed(1, {"stage_end": "threshold", "success_threshold": 60})
     text = "\n".join(lines)
-    waits = r"^\d\d:\d\d:\d\d  {} +waits until at most \d\d:\d\d:\d\d: {}$"
+    waits = r"^\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\dZ  {} +waits until at most \d\d:\d\d:\d\dZ: {}$"
     for what, why in (
         ("McGroupSetup", "answers of 8 devices"),
         ("McGroupSetup", "late answers"),
