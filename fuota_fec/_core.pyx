@@ -17,7 +17,7 @@ from cpython.pythread cimport (
     PyThread_type_lock,
 )
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t, uintptr_t
-from libc.stdlib cimport free
+from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
 import numpy as np
@@ -98,6 +98,7 @@ def kernel():
 # ---- memory ----------------------------------------------------------------------------------------------
 
 include "_core_memory.pxi"
+include "_core_rows.pxi"
 
 # ---- checks ----------------------------------------------------------------------------------------------
 
@@ -204,30 +205,69 @@ cdef bint is_byte_array(object value) noexcept:
     return type(value) is np_ndarray and value.dtype is np_uint8
 
 
-def encode_leading(block, frag_size, n_coded, int dialect, out, kernel):
-    """The array of coded fragments 1 … n_coded, or None for arguments that are unusual or wrong.
+cdef bint write_rows(object rows, size_t n_rows, uint32_t *numbers) except -1:
+    """Writes the first n_rows of `rows`, or 1 … n_rows without; returns whether they are distinct rows that can be sent,
+    from a list or tuple of whole numbers."""
+    cdef uint8_t seen[2048]  # a bit for each number up to FUOTA_MAX_FRAG_NB
+    cdef long long number
+    cdef size_t i = 0
+    if rows is None:
+        for i in range(n_rows):
+            numbers[i] = <uint32_t> (i + 1)
+        return True
+    memset(seen, 0, sizeof(seen))
+    for row in rows:
+        if not PyLong_CheckExact(row):
+            return False
+        if i < n_rows:
+            number = small_int(row)
+            if not 1 <= number <= FUOTA_MAX_FRAG_NB or seen[number >> 3] >> (number & 7) & 1:
+                return False
+            seen[number >> 3] |= 1 << (number & 7)
+            numbers[i] = <uint32_t> number
+            i += 1
+    return i == n_rows
+
+
+def encode_at_once(block, frag_size, n_coded, int dialect, rows, size_t matrix_n_frags, panels, out, kernel):
+    """The array of coded fragments, or None for arguments that are unusual or wrong.
+
+    The rows are those of `panels`, a matrix of matrix_n_frags columns, unless it is None; else the first n_coded of
+    `rows`, a list, tuple or array; else 1 … n_coded, which are kept for the next calls unless a kernel is named.
 
     `fuota_fec.encode` tries it before it checks anything: one call, with the matrix in reused memory, takes less time
     for a small block than checks in Python. A refusal costs little, and the caller finds and reports the reason.
     """
     cdef long long size = small_int(frag_size), n_rows = small_int(n_coded)
     cdef const fuota_kernel *k = pick(kernel)
-    cdef Py_buffer source, coded
-    cdef size_t n_frags, rows_len, matrix_len, work_len
+    cdef Py_buffer source, coded, given
+    cdef size_t n_frags, rows_len = 0, matrix_len = 0, work_len
     cdef uint8_t *work
-    cdef uint32_t i
+    cdef const uint8_t *matrix = NULL
+    cdef kept_rows *kept = NULL
     if not (1 <= size <= FUOTA_MAX_FRAG_SIZE and 1 <= n_rows <= FUOTA_MAX_FRAG_NB):
         return None
     if not (PyBytes_CheckExact(block) or is_byte_array(block)):
         return None
+    if rows is not None:
+        if type(rows) is np_ndarray and rows.ndim == 1 and rows.dtype.kind in "iu":
+            rows = rows.tolist()
+        if panels is not None or type(rows) not in (list, tuple) or not n_rows <= len(rows) <= FUOTA_MAX_FRAG_NB:
+            return None
     # Zeroed, so that each can be released whether or not it was acquired. Two views would cost 4 % of a small encode.
     memset(&source, 0, sizeof(source))
     memset(&coded, 0, sizeof(coded))
+    memset(&given, 0, sizeof(given))
     try:
         PyObject_GetBuffer(block, &source, PyBUF_SIMPLE)
         n_frags = <size_t> source.len // <size_t> size
         if not 1 <= n_frags <= FUOTA_MAX_FRAGS or <size_t> source.len != n_frags * <size_t> size:
             return None
+        if panels is not None:
+            PyObject_GetBuffer(panels, &given, PyBUF_SIMPLE)
+            if matrix_n_frags != n_frags or rows_in(&given, n_frags) < <size_t> n_rows:
+                return None
+            matrix = <const uint8_t *> given.buf
         if out is None:
             out = np_empty((n_coded, frag_size), np_uint8)
         elif not is_byte_array(out) or out.shape != (n_coded, frag_size):
@@ -235,24 +275,33 @@ def encode_leading(block, frag_size, n_coded, int dialect, out, kernel):
         PyObject_GetBuffer(out, &coded, PyBUF_WRITABLE)
         check_dialect(dialect)
         check_coded(&coded, 0, size, n_rows, size, &source, n_frags)
-        rows_len = n_rows * sizeof(uint32_t)
-        matrix_len = fuota_panels_len(n_rows, n_frags)
+        if matrix == NULL and rows is None and kernel is None:
+            kept = take_rows(k, <uint32_t> n_frags, <fuota_dialect> dialect, n_rows)
+            if kept != NULL:
+                matrix = kept.panels
+        if matrix == NULL:
+            rows_len = n_rows * sizeof(uint32_t)
+            matrix_len = fuota_panels_len(n_rows, n_frags)
         work_len = rows_len + matrix_len + fuota_encode_work_len(k, n_rows, n_frags, size)
         work = <uint8_t *> take_work(&work_len)
+        if matrix == NULL and not write_rows(rows, n_rows, <uint32_t *> work):
+            give_work(work, work_len)
+            return None
         with nogil:
-            for i in range(<uint32_t> n_rows):
-                (<uint32_t *> work)[i] = i + 1
-            fuota_parity_panels(k, <uint32_t> n_frags, <fuota_dialect> dialect, <const uint32_t *> work, n_rows,
-                                work + rows_len)
-            fuota_encode(k, work + rows_len, n_rows, n_frags, size, <const uint8_t *> source.buf, size,
-                         <uint8_t *> coded.buf, size, work + rows_len + matrix_len)
+            if matrix == NULL:
+                fuota_parity_panels(k, <uint32_t> n_frags, <fuota_dialect> dialect, <const uint32_t *> work, n_rows,
+                                    work + rows_len)
+            fuota_encode(k, matrix if matrix != NULL else work + rows_len, n_rows, n_frags, size,
+                         <const uint8_t *> source.buf, size, <uint8_t *> coded.buf, size, work + rows_len + matrix_len)
         give_work(work, work_len)
         return out
     except (BufferError, ValueError):
         return None
     finally:
+        give_rows(kept)
         PyBuffer_Release(&source)
         PyBuffer_Release(&coded)
+        PyBuffer_Release(&given)
 
 
 # ---- fleets ----------------------------------------------------------------------------------------------

@@ -84,6 +84,11 @@ class ParityMatrix:
     def _make(self, rows: Rows) -> Bytes:
         return make_panels(self._n_frags, DIALECTS[self._dialect], rows, self._kernel)
 
+    @property
+    def made(self) -> Bytes:
+        """Panels of the leading rows that were made so far."""
+        return self._leading[1]
+
     def leading_panels(self, n_rows: int) -> Bytes:
         """Panels of rows 1 … n_rows at least, kept for the next call."""
         have, panels = self._leading
