@@ -217,10 +217,34 @@ def test_the_core_checks_extents_itself():
     ]:
         with pytest.raises(ParameterError, match="too little room"):
             _core.encode_into(bytes(1000), 50, panels, 3, out, offset, stride)
+        with pytest.raises(ParameterError, match="too little room"):
+            _core.encode_leading_into(bytes(1000), 50, 1, 3, out, offset, stride)
+    with pytest.raises(ParameterError, match="too little room"):
+        _core.lay_frames(bytes(1000), 50, 20, np.arange(1, 4, dtype=np.uint32), 8, 0, bytearray(23 * 53 - 1))
+    with pytest.raises(ParameterError, match="frag_size"):
+        _core.lay_frames(bytes(1000), 0, 20, b"", 8, 0, bytearray(1060))
     with pytest.raises(ParameterError, match="not a matrix"):
         _core.encode_into(bytes(1000), 50, panels, 9, bytearray(1000), 0, 50)
     with pytest.raises(ParameterError, match="writable"):
         _core.encode_into(bytes(1000), 50, panels, 3, bytes(150), 0, 50)
+
+
+@given(
+    values=st.lists(
+        st.integers(-2, 9) | st.sampled_from([True, 2**32, 2**70, 1.0, "1", None, np.int64(3)]), max_size=6
+    ),
+    kind=st.sampled_from([list, tuple]),
+)
+def test_numbers_are_packed_if_all_are_plain_and_in_range(values, kind):
+    plain = all(type(value) is int and 1 <= value <= 8 for value in values)
+    expected = np.array(values, np.uint32).tobytes() if plain else None
+    assert _core.packed(kind(values), 1, 8) == expected
+
+
+@given(payloads=st.lists(st.sampled_from([b"abc", b"def", b"", b"ab", bytearray(b"abc"), None, "abc"]), max_size=5))
+def test_payloads_are_joined_if_all_are_bytes_of_the_length(payloads):
+    expected = b"".join(payloads) if all(type(p) is bytes and len(p) == 3 for p in payloads) else None
+    assert _core.joined(payloads, 3) == expected
 
 
 # ---- decoder ------------------------------------------------------------------------------------------------------
