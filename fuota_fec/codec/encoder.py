@@ -42,14 +42,15 @@ def encode(
     ParameterError if a value is out of range or the shapes do not fit. TS004, Encoding.
     """
     dialect = one_dialect(dialect, version)
-    if type(matrix) is ParityMatrix and matrix.dialect == dialect:
-        coded = _core.encode_at_once(
-            block, frag_size, n_coded, DIALECTS[dialect], rows, matrix.n_frags, matrix.made, out, kernel
-        )
-    elif matrix is None:
+    coded = None
+    if matrix is None:
         coded = _core.encode_at_once(block, frag_size, n_coded, DIALECTS[dialect], rows, 0, None, out, kernel)
-    else:
-        coded = None
+    elif type(matrix) is ParityMatrix:
+        n_frags, its_dialect, panels = matrix.made
+        if its_dialect == dialect:
+            coded = _core.encode_at_once(
+                block, frag_size, n_coded, DIALECTS[dialect], rows, n_frags, panels, out, kernel
+            )
     if coded is not None:
         return coded
     frag_size = check_frag_size(frag_size)

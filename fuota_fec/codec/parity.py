@@ -37,9 +37,10 @@ class ParityMatrix:
         self._dialect = one_dialect(dialect, version)
         self._kernel = kernel
         self._lock = threading.Lock()
-        # Each pair is replaced as a whole, never changed in place: a thread that reads one holds a consistent pair.
+        # Each tuple is replaced as a whole, never changed in place: a thread that reads one holds a consistent tuple.
         self._leading: tuple[int, Bytes] = (0, np.empty(0, np.uint8))
         self._selected: tuple[bytes, Bytes] = (b"", np.empty(0, np.uint8))
+        self.made = (self._n_frags, self._dialect, self._leading[1])
 
     @property
     def n_frags(self) -> int:
@@ -84,11 +85,6 @@ class ParityMatrix:
     def _make(self, rows: Rows) -> Bytes:
         return make_panels(self._n_frags, DIALECTS[self._dialect], rows, self._kernel)
 
-    @property
-    def made(self) -> Bytes:
-        """Panels of the leading rows that were made so far."""
-        return self._leading[1]
-
     def leading_panels(self, n_rows: int) -> Bytes:
         """Panels of rows 1 … n_rows at least, kept for the next call."""
         have, panels = self._leading
@@ -102,6 +98,7 @@ class ParityMatrix:
                 more = self._make(np.arange(have + 1, want + 1, dtype=np.uint32))
                 panels = np.concatenate([panels, more]) if have else more
                 self._leading = (want, panels)
+                self.made = (self._n_frags, self._dialect, panels)
             return panels
 
     def panels(self, rows: Rows) -> Bytes:
