@@ -31,7 +31,7 @@ cdef extern from "stdlib.h" nogil:
 cdef extern from "Python.h":
     long long PyLong_AsLongLongAndOverflow(object number, int *overflow)
 
-cdef object np_empty = np.empty, np_uint8 = np.dtype(np.uint8), np_ndarray = np.ndarray
+cdef object np_uint8 = np.dtype(np.uint8), np_ndarray = np.ndarray
 
 # ---- kernels ---------------------------------------------------------------------------------------------
 

@@ -152,7 +152,7 @@ def encode_at_once(block, frag_size, n_coded, int dialect, rows, size_t matrix_n
                 return None
             matrix = <const uint8_t *> given.buf
         if out is None:
-            out = np_empty((n_coded, frag_size), np_uint8)
+            out = np_ndarray((n_coded, frag_size), np_uint8)
         elif not is_byte_array(out) or out.shape != (n_coded, frag_size):
             return None
         PyObject_GetBuffer(out, &coded, PyBUF_WRITABLE)
