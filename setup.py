@@ -22,7 +22,7 @@ core = Extension(
     "fuota_fec._core",
     sources=["fuota_fec/_core.pyx", *sorted(glob("src_c/*.c"))],
     include_dirs=["src_c"],
-    depends=[*sorted(glob("src_c/*.h")), "fuota_fec/_core.pxd"],
+    depends=[*sorted(glob("src_c/*.h")), "fuota_fec/_core.pxd", *sorted(glob("fuota_fec/*.pxi"))],
     extra_compile_args=["-std=c11", "-fvisibility=hidden", "-Wall", "-Wextra", *compile_flags],
     extra_link_args=link_flags,
 )

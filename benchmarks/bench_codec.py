@@ -6,6 +6,7 @@ calls and reports the kernel. Compare the minimum within a group.
 
 from __future__ import annotations
 
+import timeit
 from functools import lru_cache
 from typing import Any
 
@@ -75,6 +76,19 @@ def test_encode_matrix_reused(benchmark, n_frags, frag_size, n_coded, kernel):
     with_rate(benchmark, block.size)
 
 
+@by_size
+@pytest.mark.parametrize("kept", [False, True])
+def test_encode_again(benchmark, n_frags, frag_size, n_coded, kept):
+    """Without a matrix, after another block with as many fragments; beside a matrix that is given."""
+    block, out = block_of(n_frags, frag_size), np.empty((n_coded, frag_size), np.uint8)
+    given = {} if kept else {"matrix": ff.ParityMatrix(n_frags)}
+    describe(benchmark, ff.kernel(), f"encode {n_frags} × {frag_size}, R {n_coded}: again", block.size)
+    ff.encode(block, frag_size, n_coded, out=out, **given)
+    assert (out == coded_of(n_frags, frag_size, n_coded, "1.0.0")).all()
+    benchmark(ff.encode, block, frag_size, n_coded, out=out, **given)
+    with_rate(benchmark, block.size)
+
+
 @by_kernel
 @by_version
 @pytest.mark.parametrize(("n_frags", "n_coded"), [(m, r) for m, _, r in SIZES])
@@ -111,6 +125,27 @@ def test_decode(benchmark, n_frags, frag_size, n_coded, loss, version, kernel):
     with_rate(benchmark, block.size)
 
 
+@pytest.mark.parametrize(("n_frags", "frag_size", "n_coded", "loss"), [(14745, 232, 1638, 0.096)])
+def test_decode_again(benchmark, n_frags, frag_size, n_coded, loss):
+    """Rows kept from another block with as many fragments. `product_of_time` is the part that the product alone
+    takes, by an encode with as many rows as fragments are lost and a given matrix."""
+    block = block_of(n_frags, frag_size)
+    sent = np.concatenate([block.reshape(n_frags, frag_size), coded_of(n_frags, frag_size, n_coded, "1.0.0")])
+    kept = np.flatnonzero(np.random.default_rng(7).random(len(sent)) >= loss)
+    numbers, payloads = (kept + 1).astype(np.uint32), np.ascontiguousarray(sent[kept])
+    n_lost = n_frags - int((kept < n_frags).sum())
+    matrix, out = ff.ParityMatrix(n_frags), np.empty((n_lost, frag_size), np.uint8)
+    describe(benchmark, ff.kernel(), f"decode {n_frags} × {frag_size}, {loss:.0%} lost: again", block.size)
+    assert ff.decode(n_frags, frag_size, numbers, payloads) == block.tobytes()
+    product = min(
+        timeit.repeat(lambda: ff.encode(block, frag_size, n_lost, matrix=matrix, out=out), number=1, repeat=20)
+    )
+    benchmark(ff.decode, n_frags, frag_size, numbers, payloads)
+    if benchmark.stats is not None:
+        benchmark.extra_info["product_of_time"] = round(product / benchmark.stats.stats.min, 3)
+    with_rate(benchmark, block.size)
+
+
 # ---- small calls: overhead of a call --------------------------------------------------------------------------------
 
 
@@ -142,6 +177,43 @@ def test_encode_small(benchmark, version, kernel):
     assert [c.tobytes() for c in coded] == _reference.encode(block, 50, 5, version=version)
     forced = {} if kernel == ff.kernel() else {"kernel": kernel}  # leaves the lookup by name out of the measurement
     benchmark(ff.encode, block, 50, 5, version=version, **forced)
+
+
+SMALL = bytes(range(250)) * 4
+
+
+@pytest.mark.parametrize(
+    "given", [{}, {"matrix": ff.ParityMatrix(20)}, {"rows": [7, 9, 2, 30, 4]}], ids=["plain", "matrix", "rows"]
+)
+def test_encode_small_arguments(benchmark, given):
+    describe(benchmark, ff.kernel(), "small calls: encode 20 × 50, R 5, by arguments", len(SMALL))
+    coded = ff.encode(SMALL, 50, 5, **given)
+    assert [c.tobytes() for c in coded] == _reference.encode(SMALL, 50, 5, rows=given.get("rows"))
+    benchmark(ff.encode, SMALL, 50, 5, **given)
+
+
+def test_prepare_small(benchmark):
+    describe(benchmark, ff.kernel(), "small calls: prepare 1 kB", len(SMALL))
+    block = ff.prepare(SMALL, 50, n_coded=5)
+    assert block.image() == SMALL
+    assert block.payload(25) == _reference.encode(SMALL, 50, 5)[4]
+    benchmark(ff.prepare, SMALL, 50, n_coded=5)
+
+
+def test_frame(benchmark):
+    describe(benchmark, ff.kernel(), "small calls: frame", 53)
+    block = ff.prepare(SMALL, 50, n_coded=5)
+    assert block.frame(20) == bytes([8, 20, 0]) + SMALL[-50:]
+    benchmark(block.frame, 20)
+
+
+def test_decode_small(benchmark):
+    describe(benchmark, ff.kernel(), "small calls: decode 20 × 50 from lists", len(SMALL))
+    coded = _reference.encode(SMALL, 50, 4)
+    numbers = [*range(3, 21), 21, 22, 23, 24]
+    payloads = [*(SMALL[50 * (n - 1) : 50 * n] for n in range(3, 21)), *coded]
+    assert ff.decode(20, 50, numbers, payloads) == SMALL
+    benchmark(ff.decode, 20, 50, numbers, payloads)
 
 
 @by_kernel

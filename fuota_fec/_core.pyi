@@ -1,3 +1,4 @@
+from collections.abc import Iterable
 from typing import Self
 
 from fuota_fec.buffers import Buffer, Bytes
@@ -18,9 +19,27 @@ def encode_into(
     stride: int,
     kernel: str | None = None,
 ) -> None: ...
-def encode_leading(
-    block: Buffer, frag_size: int, n_coded: int, dialect: int, out: Bytes | None, kernel: str | None
+def encode_at_once(
+    block: Buffer,
+    frag_size: int,
+    n_coded: int,
+    dialect: int,
+    rows: Iterable[int] | None,
+    matrix_n_frags: int,
+    panels: Bytes | None,
+    out: Bytes | None,
+    kernel: str | None,
 ) -> Bytes | None: ...
+def encode_leading_into(
+    block: Buffer, frag_size: int, dialect: int, n_rows: int, out: Buffer, offset: int, stride: int
+) -> bool: ...
+def lay_frames(
+    block: Buffer, frag_size: int, n_frags: int, rows: Buffer, cid: int, index_bits: int, frames: Buffer
+) -> None: ...
+def packed(values: Iterable[int], low: int, high: int) -> bytes | None: ...
+def joined(payloads: Iterable[Buffer], length: int) -> bytes | None: ...
+def rows_kept() -> list[tuple[int, int, int, int]]: ...
+def forget_rows() -> None: ...
 def matrix_columns(panels: Buffer, n_rows: int, n_frags: int, columns: Buffer) -> None: ...
 def losses_len(n_bits: int) -> int: ...
 def fleet_complete(

@@ -17,7 +17,7 @@ from cpython.pythread cimport (
     PyThread_type_lock,
 )
 from libc.stdint cimport int32_t, uint8_t, uint32_t, uint64_t, uintptr_t
-from libc.stdlib cimport free
+from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 
 import numpy as np
@@ -31,7 +31,7 @@ cdef extern from "stdlib.h" nogil:
 cdef extern from "Python.h":
     long long PyLong_AsLongLongAndOverflow(object number, int *overflow)
 
-cdef object np_empty = np.empty, np_uint8 = np.dtype(np.uint8), np_ndarray = np.ndarray
+cdef object np_uint8 = np.dtype(np.uint8), np_ndarray = np.ndarray
 
 # ---- kernels ---------------------------------------------------------------------------------------------
 
@@ -98,6 +98,7 @@ def kernel():
 # ---- memory ----------------------------------------------------------------------------------------------
 
 include "_core_memory.pxi"
+include "_core_rows.pxi"
 
 # ---- checks ----------------------------------------------------------------------------------------------
 
@@ -129,6 +130,42 @@ cdef long long small_int(object value) noexcept:
         return -1
     number = PyLong_AsLongLongAndOverflow(value, &overflow)
     return -1 if overflow else number
+
+
+# ---- lists ----------------------------------------------------------------------------------------------
+
+def packed(values, long long low, long long high):
+    """Whole numbers from low to high of a list or tuple as uint32 bytes, or None for values that are unusual or wrong."""
+    cdef long long number
+    cdef uint32_t *numbers
+    cdef Py_ssize_t i = 0, n
+    if type(values) is not list and type(values) is not tuple:
+        return None
+    n = len(values)
+    result = PyBytes_FromStringAndSize(NULL, n * sizeof(uint32_t))
+    numbers = <uint32_t *> PyBytes_AS_STRING(result)
+    for value in values:
+        number = small_int(value)
+        if not low <= number <= high or i == n:
+            return None
+        numbers[i] = <uint32_t> number
+        i += 1
+    return result if i == n else None
+
+
+def joined(payloads, Py_ssize_t length):
+    """Bytes objects of one length, a list or tuple, one after the other; None for payloads that are unusual or wrong."""
+    cdef Py_ssize_t i = 0, n
+    if type(payloads) is not list and type(payloads) is not tuple:
+        return None
+    n = len(payloads)
+    result = PyBytes_FromStringAndSize(NULL, n * length)
+    for payload in payloads:
+        if not PyBytes_CheckExact(payload) or PyBytes_GET_SIZE(payload) != length or i == n:
+            return None
+        memcpy(PyBytes_AS_STRING(result) + i * length, PyBytes_AS_STRING(payload), length)
+        i += 1
+    return result if i == n else None
 
 
 # ---- matrix ----------------------------------------------------------------------------------------------
@@ -167,93 +204,7 @@ def panels_unpack(panels, size_t n_cols, size_t start, size_t stop, bits):
 
 # ---- encoder ---------------------------------------------------------------------------------------------
 
-cdef int check_coded(const Py_buffer *out, size_t offset, size_t stride, size_t n_rows, size_t frag_size,
-                     const Py_buffer *block, size_t n_frags) except -1:
-    """ParameterError unless `out` has room for n_rows ≥ 1 coded fragments, apart from the block."""
-    if stride < frag_size or not has_room(out, offset, stride, n_rows, frag_size):
-        raise ParameterError("out: too little room for the coded fragments")
-    if overlap(block, n_frags * frag_size, out, offset, (n_rows - 1) * stride + frag_size):
-        raise ParameterError("out: overlaps the block that is to be encoded")
-    return 0
-
-
-def encode_into(block, size_t frag_size, panels, size_t n_rows, out, size_t offset, size_t stride, kernel=None):
-    """Write coded fragment i of the matrix `panels` to out[offset + i * stride …], frag_size bytes."""
-    cdef const fuota_kernel *k = pick(kernel)
-    cdef View source = read_view(block, "block"), matrix = read_view(panels, "panels"), coded = write_view(out, "out")
-    cdef size_t n_frags, work_len
-    cdef void *work
-    if frag_size == 0:
-        raise ParameterError("frag_size: 0 is not a length, expected 1 or more")
-    if n_rows == 0:
-        return
-    n_frags = <size_t> source.buffer.len // frag_size
-    if n_frags == 0 or rows_in(&matrix.buffer, n_frags) < n_rows:
-        raise ParameterError("panels: not a matrix of that many rows for this block")
-    check_coded(&coded.buffer, offset, stride, n_rows, frag_size, &source.buffer, n_frags)
-    work_len = fuota_encode_work_len(k, n_rows, n_frags, frag_size)
-    work = take_work(&work_len)
-    with nogil:
-        fuota_encode(k, <const uint8_t *> matrix.buffer.buf, n_rows, n_frags, frag_size,
-                     <const uint8_t *> source.buffer.buf, frag_size, <uint8_t *> coded.buffer.buf + offset, stride,
-                     work)
-    give_work(work, work_len)
-
-
-cdef bint is_byte_array(object value) noexcept:
-    return type(value) is np_ndarray and value.dtype is np_uint8
-
-
-def encode_leading(block, frag_size, n_coded, int dialect, out, kernel):
-    """The array of coded fragments 1 … n_coded, or None for arguments that are unusual or wrong.
-
-    `fuota_fec.encode` tries it before it checks anything: one call, with the matrix in reused memory, takes less time
-    for a small block than checks in Python. A refusal costs little, and the caller finds and reports the reason.
-    """
-    cdef long long size = small_int(frag_size), n_rows = small_int(n_coded)
-    cdef const fuota_kernel *k = pick(kernel)
-    cdef Py_buffer source, coded
-    cdef size_t n_frags, rows_len, matrix_len, work_len
-    cdef uint8_t *work
-    cdef uint32_t i
-    if not (1 <= size <= FUOTA_MAX_FRAG_SIZE and 1 <= n_rows <= FUOTA_MAX_FRAG_NB):
-        return None
-    if not (PyBytes_CheckExact(block) or is_byte_array(block)):
-        return None
-    # Zeroed, so that each can be released whether or not it was acquired. Two views would cost 4 % of a small encode.
-    memset(&source, 0, sizeof(source))
-    memset(&coded, 0, sizeof(coded))
-    try:
-        PyObject_GetBuffer(block, &source, PyBUF_SIMPLE)
-        n_frags = <size_t> source.len // <size_t> size
-        if not 1 <= n_frags <= FUOTA_MAX_FRAGS or <size_t> source.len != n_frags * <size_t> size:
-            return None
-        if out is None:
-            out = np_empty((n_coded, frag_size), np_uint8)
-        elif not is_byte_array(out) or out.shape != (n_coded, frag_size):
-            return None
-        PyObject_GetBuffer(out, &coded, PyBUF_WRITABLE)
-        check_dialect(dialect)
-        check_coded(&coded, 0, size, n_rows, size, &source, n_frags)
-        rows_len = n_rows * sizeof(uint32_t)
-        matrix_len = fuota_panels_len(n_rows, n_frags)
-        work_len = rows_len + matrix_len + fuota_encode_work_len(k, n_rows, n_frags, size)
-        work = <uint8_t *> take_work(&work_len)
-        with nogil:
-            for i in range(<uint32_t> n_rows):
-                (<uint32_t *> work)[i] = i + 1
-            fuota_parity_panels(k, <uint32_t> n_frags, <fuota_dialect> dialect, <const uint32_t *> work, n_rows,
-                                work + rows_len)
-            fuota_encode(k, work + rows_len, n_rows, n_frags, size, <const uint8_t *> source.buf, size,
-                         <uint8_t *> coded.buf, size, work + rows_len + matrix_len)
-        give_work(work, work_len)
-        return out
-    except (BufferError, ValueError):
-        return None
-    finally:
-        PyBuffer_Release(&source)
-        PyBuffer_Release(&coded)
-
+include "_core_encoder.pxi"
 
 # ---- fleets ----------------------------------------------------------------------------------------------
 

@@ -15,6 +15,10 @@ cdef class Decoder:
     cdef fuota_decoder *decoder
     cdef PyThread_type_lock gate
     cdef bint busy, is_open
+    # Rows that a call borrows from those kept; a decoder with a kernel of its own draws its rows itself.
+    cdef kept_rows *rows
+    cdef bint borrows
+    cdef int dialect_number
     cdef size_t n_waiting
     cdef readonly uint32_t n_frags
     cdef readonly uint32_t frag_size
@@ -27,6 +31,8 @@ cdef class Decoder:
                                  f"{FUOTA_MAX_FRAGS} fragments of 1 to {FUOTA_MAX_FRAG_SIZE} bytes")
         self.n_frags = n_frags
         self.frag_size = frag_size
+        self.dialect_number = dialect
+        self.borrows = kernel is None
         self.decoder = take_decoder()
         if self.decoder == NULL:
             self.decoder = fuota_decoder_create(k, n_frags, frag_size, <fuota_dialect> dialect)
@@ -63,14 +69,26 @@ cdef class Decoder:
             self.is_open = True
             PyThread_release_lock(self.gate)
 
-    cdef int enter(self) except -1:
-        """Reserves the decoder for a call that gives up the GIL."""
+    cdef int enter(self, size_t n_rows) except -1:
+        """Reserves the decoder for a call that gives up the GIL. It borrows rows 1 … n_rows, or what is kept if 0."""
         if self.busy:
             self.wait()
         self.busy = True
+        if self.borrows:
+            if n_rows:
+                self.rows = take_rows(DEFAULT, self.n_frags, <fuota_dialect> self.dialect_number, n_rows)
+            else:
+                self.rows = find_rows(self.n_frags, <fuota_dialect> self.dialect_number)
+                if self.rows != NULL:
+                    self.rows.n_users += 1
+            if self.rows != NULL:
+                fuota_decoder_lend_rows(self.decoder, self.rows.panels, self.rows.n_rows)
         return 0
 
     cdef void leave(self) noexcept:
+        fuota_decoder_lend_rows(self.decoder, NULL, 0)
+        give_rows(self.rows)
+        self.rows = NULL
         self.busy = False
         self.admit_next()
 
@@ -107,8 +125,8 @@ cdef class Decoder:
     def push_many(self, frag_nbs, payloads):
         """As `push`, for len(frag_nbs) numbers (uint32) and as many payloads one after the other. Releases the GIL."""
         cdef View numbers = copy_view(frag_nbs, "frag_nbs"), fragments = read_view(payloads, "payloads")
-        cdef size_t n = n_numbers(numbers)
-        cdef uint32_t number
+        cdef size_t n = n_numbers(numbers), n_taken = 0, n_coded = 0
+        cdef uint32_t number, n_leading = 0
         cdef bint complete
         cdef fuota_status status
         if <size_t> fragments.buffer.len != n * self.frag_size:
@@ -117,7 +135,14 @@ cdef class Decoder:
         for number in numbers_of(numbers)[:n]:
             if number == 0 or number > FUOTA_MAX_FRAG_NB:
                 checked_frag_nb(number)
-        self.enter()
+            # The fragments that the elimination waits for; a few more join it.
+            if n_taken < self.n_frags + 12:
+                n_taken += 1
+                if number > self.n_frags:
+                    n_coded += 1
+                    n_leading = max(n_leading, number - self.n_frags)
+        # Leading rows are drawn to be kept if most of them are needed now.
+        self.enter(n_leading if n_taken >= self.n_frags and 2 * n_coded >= n_leading else 0)
         with nogil:
             status = fuota_decoder_push_many(self.decoder, numbers_of(numbers), <const uint8_t *> fragments.buffer.buf,
                                              self.frag_size, n)
@@ -138,7 +163,7 @@ cdef class Decoder:
         """Number of independent fragments taken so far; n_frags when complete."""
         cdef uint32_t rank = 0
         cdef fuota_status status
-        self.enter()
+        self.enter(0)
         with nogil:
             status = fuota_decoder_rank(self.decoder, &rank)
         self.leave()
@@ -154,7 +179,7 @@ cdef class Decoder:
         """The n_frags × frag_size bytes of the block, padding included. UndecodableError before it is complete."""
         cdef uint32_t rank = 0
         cdef fuota_status status
-        self.enter()
+        self.enter(0)
         with nogil:
             status = fuota_decoder_solve(self.decoder)
             if status == FUOTA_INCOMPLETE and fuota_decoder_rank(self.decoder, &rank) != FUOTA_OK:

@@ -20,6 +20,8 @@ Bytes: TypeAlias = npt.NDArray[np.uint8]
 
 def byte_length(name: str, buffer: Buffer) -> int:
     """Length in bytes of a C-contiguous buffer; ParameterError with the name of the argument for any other object."""
+    if type(buffer) is bytes:
+        return len(buffer)
     found, expected = type(buffer).__name__, "expected bytes or another C-contiguous buffer"
     try:
         view = memoryview(cast("bytes", buffer))
@@ -28,6 +30,6 @@ def byte_length(name: str, buffer: Buffer) -> int:
     if not view.c_contiguous:
         raise ParameterError(f"{name}: {found} is not C-contiguous, {expected}")
     # The memory of Python objects holds addresses, which must not go on the air. Colons enclose names of fields.
-    if "O" in re.sub(":[^:]*:", "", view.format):
+    if "O" in view.format and "O" in re.sub(":[^:]*:", "", view.format):
         raise ParameterError(f"{name}: {found} of Python objects is not bytes, {expected}")
     return view.nbytes

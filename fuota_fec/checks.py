@@ -16,6 +16,8 @@ from fuota_fec.errors import ParameterError
 
 def integer(name: str, value: Any, low: int, high: int) -> int:
     """`value` as an int from low to high. True and False are refused."""
+    if type(value) is int and low <= value <= high:
+        return value
     try:
         number = index(value)
     except TypeError:

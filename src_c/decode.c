@@ -41,7 +41,8 @@ struct fuota_decoder {
     const fuota_kernel *kernel;
     fuota_dialect dialect;
     uint32_t n_frags, frag_size;
-    size_t n_uncoded;
+    const uint8_t *lent_panels; /* of rows 1 … n_lent */
+    size_t n_lent, n_uncoded;
     uint8_t *block;
     uint8_t seen[(FUOTA_MAX_FRAG_NB + 1) / 8]; /* bit per frag_nb */
     coded_list coded;
@@ -70,7 +71,7 @@ fuota_status fuota_decoder_reset(fuota_decoder *d, const fuota_kernel *kernel, u
     d->dialect = dialect;
     d->n_frags = n_frags;
     d->frag_size = frag_size;
-    d->n_uncoded = d->coded.n = d->n_late = 0;
+    d->n_uncoded = d->coded.n = d->n_late = d->n_lent = 0;
     d->block = block;
     d->has_restriction = d->complete = d->solved = 0;
     memset(d->seen, 0, sizeof d->seen);
@@ -110,6 +111,54 @@ size_t fuota_decoder_memory_len(const fuota_decoder *d)
 int fuota_decoder_complete(const fuota_decoder *d) { return d->complete; }
 
 const uint8_t *fuota_decoder_block(const fuota_decoder *d) { return d->block; }
+
+/* ---- rows ----------------------------------------------------------------------------------------------- */
+
+void fuota_decoder_lend_rows(fuota_decoder *d, const uint8_t *panels, size_t n_rows)
+{
+    d->lent_panels = panels;
+    d->n_lent = n_rows;
+}
+
+/* Copies rows of a matrix with n_groups groups to a byte of the groups of others, in runs that keep their distance. */
+static void pick_rows(const uint8_t *from, size_t n_groups, const uint32_t *rows, size_t n_rows, uint8_t *to)
+{
+    memset(to, 0, fuota_ceil_div(n_rows, 8) * 8 * n_groups);
+    for (size_t i = 0, n; i < n_rows; i += n) {
+        const size_t row = rows[i] - 1;
+        for (n = 1; i + n < n_rows && rows[i + n] == rows[i] + n && (i + n) % 8 != 0 && (row + n) % 8 != 0;)
+            n++;
+        const uint8_t *const source = from + row / 8 * 8 * n_groups;
+        uint8_t *const target = to + i / 8 * 8 * n_groups;
+        if (n == 8) {
+            memcpy(target, source, 8 * n_groups);
+            continue;
+        }
+        const unsigned right = 8 * (unsigned)(row % 8), left = 8 * (unsigned)(i % 8);
+        const uint64_t mask = (UINT64_C(1) << 8 * n) - 1;
+        for (size_t g = 0; g < n_groups; g++) {
+            const uint64_t picked = fuota_load_le64(source + 8 * g) >> right & mask;
+            fuota_store_le64(target + 8 * g, fuota_load_le64(target + 8 * g) | picked << left);
+        }
+    }
+}
+
+/* Panels of rows. Sixteen at a time, since drawing fewer costs as much, they come from those lent if all of them are
+ * there. */
+static void decoder_panels(const fuota_decoder *d, const uint32_t *rows, size_t n_rows, uint8_t *panels)
+{
+    const size_t n_groups = fuota_ceil_div(d->n_frags, 8);
+    for (size_t first = 0; first < n_rows; first += 16) {
+        const size_t n = n_rows - first < 16 ? n_rows - first : 16;
+        uint32_t largest = 0;
+        for (size_t i = 0; i < n; i++)
+            largest = rows[first + i] > largest ? rows[first + i] : largest;
+        if (largest <= d->n_lent)
+            pick_rows(d->lent_panels, n_groups, rows + first, n, panels + first * n_groups);
+        else
+            fuota_parity_panels(d->kernel, d->n_frags, d->dialect, rows + first, n, panels + first * n_groups);
+    }
+}
 
 /* ---- rank ----------------------------------------------------------------------------------------------- */
 
@@ -151,7 +200,7 @@ static fuota_status restriction_start(restriction *s, const fuota_decoder *d)
     for (uint32_t c = 0; c < d->n_frags; c++)
         if (!decoder_has_seen(d, c + 1))
             s->columns[at++] = c;
-    fuota_parity_panels(d->kernel, d->n_frags, d->dialect, d->coded.rows, n, s->panels);
+    decoder_panels(d, d->coded.rows, n, s->panels);
     restriction_add_panels(s, d->kernel, d->n_frags, fuota_ceil_div(n, 8));
     for (uint32_t i = 0; i < n; i++)
         s->elimination.labels[i] = i;
@@ -167,7 +216,7 @@ static void restriction_add(restriction *s, const fuota_decoder *d)
     const size_t panel_len = fuota_panels_len(8, d->n_frags);
     uint8_t *const panel = s->scratch, *const by_column = s->scratch + panel_len, *const column = by_column + panel_len;
     const size_t idx = s->n_examined++;
-    fuota_parity_panels(d->kernel, d->n_frags, d->dialect, d->coded.rows + idx, 1, panel);
+    decoder_panels(d, d->coded.rows + idx, 1, panel);
     d->kernel->transpose_groups(panel, panel_len / 8, by_column);
     for (size_t a = 0; a < s->elimination.n_unknowns; a++)
         column[a] = by_column[s->columns[a]];
@@ -391,7 +440,7 @@ static fuota_status decoder_fill_in(fuota_decoder *d)
     if (n_more != 0) {
         const size_t len = fuota_panels_len(n_first, d->n_frags);
         memcpy(panels, s->panels, len);
-        fuota_parity_panels(d->kernel, d->n_frags, d->dialect, rows, n_more, panels + len);
+        decoder_panels(d, rows, n_more, panels + len);
         first_panels = panels;
     }
     fuota_encode(d->kernel, first_panels, n_rows, d->n_frags, frag_size, d->block, frag_size, sums, frag_size, work);

@@ -115,6 +115,10 @@ void fuota_decoder_destroy(fuota_decoder *decoder); /* NULL is allowed */
 fuota_status fuota_decoder_reset(fuota_decoder *decoder, const fuota_kernel *kernel, uint32_t n_frags,
                                  uint32_t frag_size, fuota_dialect dialect);
 
+/* Lends the decoder the panels of rows 1 … n_rows of its block's matrix, from which it copies rows instead of drawing
+ * them. They are read by later calls until it is lent others or reset; n_rows 0 takes them back. */
+void fuota_decoder_lend_rows(fuota_decoder *decoder, const uint8_t *panels, size_t n_rows);
+
 /* Bytes that the decoder holds. */
 size_t fuota_decoder_memory_len(const fuota_decoder *decoder);
 

@@ -11,6 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import fuota_fec as ff
 from fuota_fec import _core, _reference
@@ -215,10 +217,34 @@ def test_the_core_checks_extents_itself():
     ]:
         with pytest.raises(ParameterError, match="too little room"):
             _core.encode_into(bytes(1000), 50, panels, 3, out, offset, stride)
+        with pytest.raises(ParameterError, match="too little room"):
+            _core.encode_leading_into(bytes(1000), 50, 1, 3, out, offset, stride)
+    with pytest.raises(ParameterError, match="too little room"):
+        _core.lay_frames(bytes(1000), 50, 20, np.arange(1, 4, dtype=np.uint32), 8, 0, bytearray(23 * 53 - 1))
+    with pytest.raises(ParameterError, match="frag_size"):
+        _core.lay_frames(bytes(1000), 0, 20, b"", 8, 0, bytearray(1060))
     with pytest.raises(ParameterError, match="not a matrix"):
         _core.encode_into(bytes(1000), 50, panels, 9, bytearray(1000), 0, 50)
     with pytest.raises(ParameterError, match="writable"):
         _core.encode_into(bytes(1000), 50, panels, 3, bytes(150), 0, 50)
+
+
+@given(
+    values=st.lists(
+        st.integers(-2, 9) | st.sampled_from([True, 2**32, 2**70, 1.0, "1", None, np.int64(3)]), max_size=6
+    ),
+    kind=st.sampled_from([list, tuple]),
+)
+def test_numbers_are_packed_if_all_are_plain_and_in_range(values, kind):
+    plain = all(type(value) is int and 1 <= value <= 8 for value in values)
+    expected = np.array(values, np.uint32).tobytes() if plain else None
+    assert _core.packed(kind(values), 1, 8) == expected
+
+
+@given(payloads=st.lists(st.sampled_from([b"abc", b"def", b"", b"ab", bytearray(b"abc"), None, "abc"]), max_size=5))
+def test_payloads_are_joined_if_all_are_bytes_of_the_length(payloads):
+    expected = b"".join(payloads) if all(type(p) is bytes and len(p) == 3 for p in payloads) else None
+    assert _core.joined(payloads, 3) == expected
 
 
 # ---- decoder ------------------------------------------------------------------------------------------------------
@@ -327,6 +353,86 @@ def test_decode_accepts_what_is_documented():
         ff.decode(30, 12, [], [])
 
 
+# ---- rows kept for the next calls -----------------------------------------------------------------------------------
+
+BUDGET = 16 << 20
+
+
+@pytest.fixture
+def nothing_kept():
+    _core.forget_rows()
+    yield
+    _core.forget_rows()
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    calls=st.lists(
+        st.tuples(st.integers(1, 40), st.sampled_from([1, 2]), st.integers(1, 60), st.booleans()), max_size=12
+    )
+)
+def test_rows_that_are_kept_are_the_rows_drawn_anew(nothing_kept, calls):
+    for n_frags, number, n_coded, decodes in calls:
+        dialect = f"{number}.0.0"
+        block = block_of(n_frags, 3)
+        expected = ff.encode(block, 3, n_coded, dialect=dialect, kernel="portable")
+        if not decodes:
+            assert (ff.encode(block, 3, n_coded, dialect=dialect) == expected).all()
+            assert _core.rows_kept()[0][:2] == (n_frags, number)
+            continue
+        numbers = range(n_frags // 2 + 1, n_frags + n_coded + 1)
+        payloads = np.concatenate([block.reshape(-1, 3), expected])[n_frags // 2 :].tobytes()
+        drawn, kept = (
+            ff.Decoder(n_frags, 3, dialect=dialect, kernel=ff.kernel()),
+            ff.Decoder(n_frags, 3, dialect=dialect),
+        )
+        frag_nbs = np.array(numbers, np.uint32)
+        assert kept.push_many(frag_nbs, payloads) == drawn.push_many(frag_nbs, payloads)
+        assert kept.rank == drawn.rank
+        assert not kept.complete or kept.block() == block.tobytes()
+
+
+def test_rows_used_longest_ago_are_forgotten_first(nothing_kept):
+    for n_frags in range(1000, 1100):
+        ff.encode(bytes(n_frags), 1, 8)
+    assert [kept[0] for kept in _core.rows_kept()] == list(range(1099, 1035, -1))
+    ff.encode(bytes(1050), 1, 8)
+    ff.encode(bytes(1), 1, 1)
+    kept = [kept[0] for kept in _core.rows_kept()]
+    assert kept[:3] == [1, 1050, 1099]
+    assert kept[-1] == 1037
+
+
+def test_rows_that_are_kept_have_a_budget_in_all(nothing_kept):
+    for n_frags, n_coded in [(16000, 383), (8000, 8383), (8191, 8192), (12000, 3000), (8192, 8191), (16383, 16383)]:
+        ff.encode(bytes(n_frags), 1, n_coded)
+        assert sum(kept[3] for kept in _core.rows_kept()) <= BUDGET
+    # The last one alone would be beyond the budget: it is not kept, and displaces nothing.
+    assert _core.rows_kept()[0][:3] == (8192, 1, 8192)
+
+
+def test_more_rows_take_the_place_of_fewer(nothing_kept):
+    for n_coded in (1, 9, 100, 3):
+        ff.encode(bytes(50), 5, n_coded)
+    [(n_frags, dialect, n_rows, _)] = _core.rows_kept()
+    assert (n_frags, dialect) == (10, 1)
+    assert n_rows >= 100
+
+
+def test_a_decoder_keeps_no_rows_that_it_hardly_needs(nothing_kept):
+    block = block_of(100, 4)
+    rows = [2000 + i for i in range(40)]
+    coded = ff.encode(block, 4, 40, rows=rows)
+    payloads = np.concatenate([block.reshape(-1, 4)[20:], coded])
+    assert ff.decode(100, 4, [*range(21, 101), *(100 + row for row in rows)], payloads) == block.tobytes()
+    assert _core.rows_kept() == []
+
+
+def test_calls_that_name_a_kernel_keep_no_rows(nothing_kept, kernel):
+    ff.encode(bytes(50), 5, 3, kernel=kernel)
+    assert _core.rows_kept() == []
+
+
 # ---- threads --------------------------------------------------------------------------------------------------------
 
 
@@ -368,3 +474,22 @@ def test_threads_decode_with_decoders_of_their_own(kernel):
 
     with ThreadPoolExecutor(6) as pool:
         assert all(pool.map(work, range(6)))
+
+
+def test_threads_share_the_rows_that_are_kept(nothing_kept):
+    """Rows that grow and are displaced while others read them."""
+    blocks = [block_of(3000 + i % 4, 2, i) for i in range(8)]
+    expected = [ff.encode(b, 2, 400, kernel="portable") for b in blocks]
+    begin = threading.Barrier(8)
+
+    def work(i):
+        begin.wait()
+        for n in range(8 + i, 400, 56):
+            if not (ff.encode(blocks[i], 2, n) == expected[i][:n]).all():
+                return False
+            ff.encode(bytes(8000 + i), 1, 4000 + n)  # a quarter of the budget
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(work, range(8)))
+    assert sum(kept[3] for kept in _core.rows_kept()) <= BUDGET

@@ -110,5 +110,5 @@ class DownlinkBuilder:
             gateways=group.gateways,
             data_rate=region(group.region).data_rate(group.downlink_dr),
             f_cnt=f_cnt,
-            dev_euis=tuple(d.dev_eui for d in campaign.config.devices if d.group == name),
+            dev_euis=tuple(device.dev_eui for device in campaign.config.members[name]),
         )

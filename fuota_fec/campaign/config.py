@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -70,7 +70,7 @@ class Ports:
     """FPort of firmware management (TS006)."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # Not slotted: cached properties need a __dict__.
 class CampaignConfig:
     """Delivery of one image to one set of devices. Durations are in seconds, except where ms is stated."""
 
@@ -200,6 +200,22 @@ class CampaignConfig:
         problems = list(_problems(self))
         if problems:
             raise ParameterError.of(problems)
+
+    @cached_property
+    def members(self) -> Mapping[str, tuple[Device, ...]]:
+        """Group → its devices."""
+        members: dict[str, list[Device]] = {group.name: [] for group in self.groups}
+        for device in self.devices:
+            members[device.group].append(device)
+        return {name: tuple(devices) for name, devices in members.items()}
+
+    @cached_property
+    def kinds_of_groups(self) -> tuple[tuple[Group, int], ...]:
+        """One of the groups with equal region, frequency and gateways, and their number, for each such kind."""
+        kinds: dict[object, list[Group]] = {}
+        for group in self.groups:
+            kinds.setdefault((group.region, group.frequency_hz, tuple(group.gateways)), []).append(group)
+        return tuple((groups[0], len(groups)) for groups in kinds.values())
 
     @property
     def firmware_version(self) -> int | None:

@@ -388,7 +388,7 @@ def _with_odd_rows(config: CampaignConfig, group: Group, profile_names: set[str]
 
 def _sharing(config: CampaignConfig, group: Group) -> int:
     """Number of groups of the campaign, this one included, that share its duty cycle."""
-    return sum(share_air(other, group) for other in config.groups)
+    return sum(n for other, n in config.kinds_of_groups if share_air(other, group))
 
 
 def share_air(one: Group, other: Group) -> bool:

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from fuota_fec.campaign.config import ADAPTIVE, PLANNED, SELECTED, CampaignConfig, Device, Group, n_coded_wanted
+from fuota_fec.campaign.config import ADAPTIVE, PLANNED, SELECTED, CampaignConfig, Group, n_coded_wanted
 from fuota_fec.campaign.messages import RowPlan
 from fuota_fec.devices.profiles import LateUncoded
 from fuota_fec.errors import ParameterError
@@ -99,7 +99,7 @@ def _leading(
 
 def _planned(config: CampaignConfig, group: Group, n_frags: int, most: int, frag_size: int | None) -> tuple[int, ...]:
     """The fewest rows that meet the success threshold for the losses of the group's devices."""
-    devices = _devices(config, group)
+    devices = config.members[group.name]
     losses = _known_losses(config, group, frag_size)
     if len(losses) < len(devices):
         raise ParameterError("redundancy: 'planned': expected the loss of the campaign, or of each device")
@@ -141,20 +141,16 @@ def own_uplink_losses(config: CampaignConfig, group: Group, frag_size: int) -> d
     if group.device_class != "C":
         return {}
     data_rate = region(group.region).data_rate(group.downlink_dr)
-    periods = {config.uplink_period_of(device) for device in _devices(config, group)}
+    periods = {config.uplink_period_of(device) for device in config.members[group.name]}
     payload_len = DATA_FRAGMENT_HEADER_LEN + frag_size
     return {period: min(own_uplink_loss(payload_len, data_rate, period), _ALL_BUT) for period in periods}
 
 
 def _known_losses(config: CampaignConfig, group: Group, frag_size: int | None) -> list[float]:
     if frag_size is None or not (own := own_uplink_losses(config, group, frag_size)):
-        return [loss for device in _devices(config, group) if (loss := config.loss_of(device)) is not None]
-    losses = ((config.loss_of(device), config.uplink_period_of(device)) for device in _devices(config, group))
+        return [loss for device in config.members[group.name] if (loss := config.loss_of(device)) is not None]
+    losses = ((config.loss_of(device), config.uplink_period_of(device)) for device in config.members[group.name])
     return [round(1 - (1 - loss) * (1 - own.get(period, 0.0)), _DIGITS) for loss, period in losses if loss is not None]
-
-
-def _devices(config: CampaignConfig, group: Group) -> list[Device]:
-    return [device for device in config.devices if device.group == group.name]
 
 
 def reads_surplus(config: CampaignConfig, profile_names: Iterable[str]) -> bool:
@@ -164,7 +160,7 @@ def reads_surplus(config: CampaignConfig, profile_names: Iterable[str]) -> bool:
 
 
 def _reads_surplus(config: CampaignConfig, group: Group) -> bool:
-    return reads_surplus(config, {device.profile for device in _devices(config, group)})
+    return reads_surplus(config, {device.profile for device in config.members[group.name]})
 
 
 def _n_first(config: CampaignConfig, group: Group, n_frags: int, n_rows: int, frag_size: int | None) -> int:
@@ -179,7 +175,7 @@ def _n_first(config: CampaignConfig, group: Group, n_frags: int, n_rows: int, fr
     loss = min(losses, default=UNKNOWN_LOSS)
     if not _reads_surplus(config, group):
         return min(math.ceil(n_frags * loss), n_rows)
-    if len(losses) < len(_devices(config, group)):
+    if len(losses) < len(config.members[group.name]):
         return 0
     least = n_frags * loss - NEARLY_SURE * math.sqrt(n_frags * loss * (1 - loss))
     return min(max(math.floor(least), 0), n_rows)
@@ -196,7 +192,7 @@ def _uncoded(config: CampaignConfig, group: Group, n_frags: int) -> tuple[int, i
     """
     if not all_even(group.dialect, n_frags):
         return 0, 0
-    stacks = {config.profile_of(device).late_uncoded for device in _devices(config, group)}
+    stacks = {config.profile_of(device).late_uncoded for device in config.members[group.name]}
     if LateUncoded.CORRUPTS in stacks:
         return 0, 0
     # Later ones only take time if all devices drop them.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from fractions import Fraction
+from functools import cached_property
 from typing import Any, TypeVar
 
 import numpy as np
@@ -15,7 +16,7 @@ from fuota_fec.checks import integer, shown
 from fuota_fec.codec.limits import MAX_FRAG_NB, MAX_FRAGS, Rows, check_frag_size, row_numbers
 from fuota_fec.codec.parity import ParityMatrix, check_matrix
 from fuota_fec.errors import ParameterError
-from fuota_fec.wire.dialects import one_dialect
+from fuota_fec.wire.dialects import DIALECTS, one_dialect
 from fuota_fec.wire.fragmentation import DataFragment, FragSessionSetupReq
 from fuota_fec.wire.limits import DATA_FRAGMENT_HEADER_LEN as HEADER_LEN
 
@@ -76,7 +77,12 @@ class FragmentedBlock:
         # The uncoded fragments without headers, padded: the input of the encoder.
         uncoded = np.ascontiguousarray(frames[:n_frags, HEADER_LEN:]).ravel() if block is None else block
         self._block = _read_only(uncoded)
-        self._index = {int(row): n_frags + i for i, row in enumerate(rows)}
+        self._bytes = frames.reshape(-1).data
+
+    @cached_property
+    def _index(self) -> dict[int, int]:
+        """Positions in `frames` of the coded fragments, by frag_nb."""
+        return {self.n_frags + row: self.n_frags + i for i, row in enumerate(self.rows.tolist())}
 
     @property
     def n_coded(self) -> int:
@@ -100,12 +106,13 @@ class FragmentedBlock:
 
     def frame(self, frag_nb: int) -> memoryview:
         """The DataFragment frame of fragment frag_nb, 3 + frag_size bytes; a coded one must be in `rows`."""
-        frag_nb = integer("frag_nb", frag_nb, 1, MAX_FRAG_NB)
-        index = frag_nb - 1 if frag_nb <= self.n_frags else self._index.get(frag_nb - self.n_frags)
+        if type(frag_nb) is not int or not 1 <= frag_nb <= MAX_FRAG_NB:
+            frag_nb = integer("frag_nb", frag_nb, 1, MAX_FRAG_NB)
+        index = frag_nb - 1 if frag_nb <= self.n_frags else self._index.get(frag_nb)
         if index is None:
             raise ParameterError(f"frag_nb: row {frag_nb - self.n_frags} is not prepared; `more` makes further rows")
-        frame: Bytes = self.frames[index]
-        return frame.data
+        width = HEADER_LEN + self.frag_size
+        return self._bytes[index * width : (index + 1) * width]
 
     def payload(self, frag_nb: int) -> memoryview:
         """The frag_size bytes of fragment frag_nb, as `frame` without its header."""
@@ -114,8 +121,9 @@ class FragmentedBlock:
     def more(self, rows: Iterable[int]) -> Bytes:
         """Frames of further coded fragments: a (len(rows), 3 + frag_size) uint8 array in the order of `rows`."""
         numbers = row_numbers(rows, max_row=MAX_FRAG_NB - self.n_frags)
-        frames = _empty_frames(self.n_frags + numbers, self.frag_size, self.frag_index)
-        _encode(self._block, self._matrix, numbers, frames, 0)
+        frames = _laid_frames(self._block[:0], self.n_frags, self.frag_size, numbers, self.frag_index)
+        panels, width = self._matrix.panels(numbers), HEADER_LEN + self.frag_size
+        _core.encode_into(self._block, self.frag_size, panels, len(numbers), frames, HEADER_LEN, width)
         return frames
 
     def image(self) -> memoryview:
@@ -167,21 +175,11 @@ def _read_only(array: Array) -> Array:
     return array
 
 
-def _empty_frames(frag_nbs: Rows, frag_size: int, frag_index: int) -> Bytes:
-    """Frames with headers, and payloads to be written."""
-    frames = np.empty((len(frag_nbs), HEADER_LEN + frag_size), np.uint8)
-    index_and_n = frag_nbs | (frag_index << 14)
-    frames[:, 0] = DataFragment.CID
-    frames[:, 1] = index_and_n & 0xFF
-    frames[:, 2] = index_and_n >> 8
+def _laid_frames(block: Bytes, n_frags: int, frag_size: int, rows: Rows, frag_index: int) -> Bytes:
+    """Frames of the fragments of `block`, then headers of the coded ones, whose payloads are to be written."""
+    frames = np.empty((len(block) // frag_size + len(rows), HEADER_LEN + frag_size), np.uint8)
+    _core.lay_frames(block, frag_size, n_frags, rows, DataFragment.CID, frag_index << 14, frames)
     return frames
-
-
-def _encode(block: Bytes, matrix: ParityMatrix, rows: Rows, frames: Bytes, first: int) -> None:
-    """Writes the coded payloads straight into the frames from `first` on."""
-    width = frames.shape[1]
-    panels = matrix.panels(rows)
-    _core.encode_into(block, width - HEADER_LEN, panels, len(rows), frames, first * width + HEADER_LEN, width)
 
 
 def prepare(
@@ -239,16 +237,18 @@ def prepare(
     else:
         wanted = n_coded if n_coded or code_rate is not None else None
         numbers = row_numbers(rows, wanted, max_row=max_row)
-    if matrix is None:
-        matrix = ParityMatrix(n_frags, dialect)
-    check_matrix(matrix, n_frags, dialect)
-    numbers = numbers.copy()  # The caller may change its array later.
+    if matrix is not None:
+        check_matrix(matrix, n_frags, dialect)
+    if rows is not None:
+        numbers = numbers.copy()  # The caller may change its array later.
     block = np.zeros(n_frags * frag_size, np.uint8)
     block[:length] = np.frombuffer(image, np.uint8)
-    frag_nbs = np.concatenate([np.arange(1, n_frags + 1, dtype=np.uint32), n_frags + numbers])
-    frames = _empty_frames(frag_nbs, frag_size, frag_index)
-    frames[:n_frags, HEADER_LEN:] = block.reshape(n_frags, frag_size)
-    _encode(block, matrix, numbers, frames, n_frags)
+    frames = _laid_frames(block, n_frags, frag_size, numbers, frag_index)
+    first, width = n_frags * frames.shape[1] + HEADER_LEN, frames.shape[1]
+    kept = matrix is None and rows is None
+    matrix = ParityMatrix(n_frags, dialect) if matrix is None else matrix
+    if not (kept and _core.encode_leading_into(block, frag_size, DIALECTS[dialect], n_coded, frames, first, width)):
+        _core.encode_into(block, frag_size, matrix.panels(numbers), len(numbers), frames, first, width)
     return FragmentedBlock(
         frames, length, numbers, matrix=matrix, frag_index=frag_index, descriptor=descriptor, block=block
     )

@@ -85,23 +85,30 @@ def decode(
     `dialect` is "1.0.0" (the default) or "2.0.0"; `version` is another name of it.
     UndecodableError, with the number missing, if they do not determine the block.
     """
-    decoder = Decoder(n_frags, frag_size, dialect=dialect, version=version)
+    number = DIALECTS[one_dialect(dialect, version)]
+    decoder = _core.Decoder(check_n_frags(n_frags), check_frag_size(frag_size), number)
     numbers = fragment_numbers(frag_nbs)
     if isinstance(payloads, (list, tuple)):
         if len(payloads) != len(numbers):
             raise ParameterError(f"payloads: {len(payloads)} payloads for {len(numbers)} fragment numbers")
-        if set(map(type, payloads)) != {bytes} or set(map(len, cast("list[bytes]", payloads))) != {decoder.frag_size}:
-            for payload in payloads:
-                length = byte_length("payload", payload)
-                if length != decoder.frag_size:
-                    raise ParameterError(f"payload: {length} bytes, expected frag_size = {decoder.frag_size}")
-        payloads = b"".join(cast("list[bytes]", payloads))
+        payloads = _core.joined(payloads, decoder.frag_size) or _joined(payloads, decoder.frag_size)
     decoder.push_many(numbers, payloads)
     return decoder.block()
 
 
+def _joined(payloads: list[Buffer] | tuple[Buffer, ...], frag_size: int) -> bytes:
+    """Payloads of any type one after the other; ParameterError for one that is not frag_size bytes."""
+    for payload in payloads:
+        length = byte_length("payload", payload)
+        if length != frag_size:
+            raise ParameterError(f"payload: {length} bytes, expected frag_size = {frag_size}")
+    return b"".join(cast("list[bytes]", payloads))
+
+
 def fragment_numbers(frag_nbs: Iterable[int]) -> Rows:
     """Fragment numbers as an array, each from 1 to 16383."""
+    if (quick := _core.packed(frag_nbs, 1, MAX_FRAG_NB)) is not None:
+        return np.frombuffer(quick, np.uint32)
     if isinstance(frag_nbs, np.ndarray) and frag_nbs.ndim == 1 and frag_nbs.dtype.kind in "iu":
         in_range = (frag_nbs >= 1) & (frag_nbs <= MAX_FRAG_NB)
         if in_range.all():

@@ -36,13 +36,23 @@ def encode(
     `dialect` is "1.0.0" (the default) or "2.0.0"; `version` is another name of it. `kernel` forces one of
     `kernels()`; all give the same bytes. The GIL is released.
 
+    Without `rows`, `matrix` and `kernel`, the rows are kept for the next blocks with as many fragments: the matrices
+    used last, 16 MiB of them in all, for all threads.
+
     ParameterError if a value is out of range or the shapes do not fit. TS004, Encoding.
     """
     dialect = one_dialect(dialect, version)
-    if rows is None and matrix is None:
-        coded = _core.encode_leading(block, frag_size, n_coded, DIALECTS[dialect], out, kernel)
-        if coded is not None:
-            return coded
+    coded = None
+    if matrix is None:
+        coded = _core.encode_at_once(block, frag_size, n_coded, DIALECTS[dialect], rows, 0, None, out, kernel)
+    elif type(matrix) is ParityMatrix:
+        n_frags, its_dialect, panels = matrix.made
+        if its_dialect == dialect:
+            coded = _core.encode_at_once(
+                block, frag_size, n_coded, DIALECTS[dialect], rows, n_frags, panels, out, kernel
+            )
+    if coded is not None:
+        return coded
     frag_size = check_frag_size(frag_size)
     n_coded = integer("n_coded", n_coded, 0, MAX_ROW)
     length = byte_length("block", block)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from fuota_fec import _core
 from fuota_fec.checks import integer, shown
 from fuota_fec.errors import ParameterError
 from fuota_fec.wire.limits import MAX_FRAG_NB, MAX_FRAG_SIZE, MAX_FRAGS
@@ -39,6 +40,10 @@ def check_frag_size(frag_size: Any) -> int:
 
 def row_numbers(rows: Iterable[int], n_coded: int | None = None, *, max_row: int = MAX_ROW) -> Rows:
     """The first n_coded of `rows` (all if None) as an array: each from 1 to max_row, no duplicates."""
+    if (quick := _core.packed(rows, 1, max_row)) is not None:
+        numbers = np.frombuffer(quick, np.uint32)[:n_coded]
+        if (n_coded is None or n_coded == numbers.size) and len(set(numbers.tolist())) == numbers.size:
+            return numbers
     try:
         numbers = np.asarray(rows if isinstance(rows, np.ndarray) else list(rows))
     except (TypeError, ValueError):
@@ -57,7 +62,8 @@ def row_numbers(rows: Iterable[int], n_coded: int | None = None, *, max_row: int
         low, high = int(numbers.min()), int(numbers.max())
         if low < 1 or high > max_row:
             raise ParameterError(f"rows: {low if low < 1 else high} is not a row number from 1 to {max_row}")
-        if np.unique(numbers).size != numbers.size:
+        ascending = np.sort(numbers)
+        if (ascending[1:] == ascending[:-1]).any():
             values, counts = np.unique(numbers, return_counts=True)
             raise ParameterError(f"rows: {int(values[counts > 1][0])} is given twice")
     return np.ascontiguousarray(numbers, dtype=np.uint32)

@@ -37,9 +37,10 @@ class ParityMatrix:
         self._dialect = one_dialect(dialect, version)
         self._kernel = kernel
         self._lock = threading.Lock()
-        # Each pair is replaced as a whole, never changed in place: a thread that reads one holds a consistent pair.
+        # Each tuple is replaced as a whole, never changed in place: a thread that reads one holds a consistent tuple.
         self._leading: tuple[int, Bytes] = (0, np.empty(0, np.uint8))
         self._selected: tuple[bytes, Bytes] = (b"", np.empty(0, np.uint8))
+        self.made = (self._n_frags, self._dialect, self._leading[1])
 
     @property
     def n_frags(self) -> int:
@@ -97,6 +98,7 @@ class ParityMatrix:
                 more = self._make(np.arange(have + 1, want + 1, dtype=np.uint32))
                 panels = np.concatenate([panels, more]) if have else more
                 self._leading = (want, panels)
+                self.made = (self._n_frags, self._dialect, panels)
             return panels
 
     def panels(self, rows: Rows) -> Bytes:

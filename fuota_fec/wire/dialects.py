@@ -21,6 +21,8 @@ def one_dialect(dialect: Any, version: Any, default: str | None = "1.0.0") -> st
 
     ParameterError for a value that is not a dialect, for two different ones, and for none if `default` is None.
     """
+    if version is None and dialect is None and default is not None and default in DIALECTS:
+        return default
     if version is None:
         given = default if dialect is None else dialect
     elif dialect is None or dialect_number(dialect) == dialect_number(version):

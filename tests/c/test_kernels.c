@@ -375,6 +375,8 @@ static void check_decoder(fuota_decoder **reused, uint32_t n_frags, uint32_t fra
 
     CHECK(fuota_decoder_reset(*reused, kernel, n_frags, frag_size, dialect) == FUOTA_OK, "reset");
     fuota_decoder *const d = *reused;
+    if (random_below(2))
+        fuota_decoder_lend_rows(d, panels, random_below(n_coded + 1));
     uint8_t *const payloads = malloc((size_t)n_all * 2 * frag_size + 1);
     for (uint32_t i = 0; i < n; i++)
         memcpy(payloads + (size_t)i * frag_size, block + (size_t)(order[i] - 1) * frag_size, frag_size);

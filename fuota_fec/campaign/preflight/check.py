@@ -68,7 +68,7 @@ def _findings(context: Context) -> Iterator[Finding]:
 
 
 def _of_devices(context: Context, name: str, plan: GroupPlan) -> Iterator[Finding]:
-    alike = context.alike(name)
+    alike = context.alike[name]
     for rule, (kinds, of_device) in device_rules.RULES.items():
         if context.config.kind in kinds:
             devices: dict[Finding, list[str]] = {}

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import takewhile
 from typing import Literal
 
 from fuota_fec.campaign.config import CampaignConfig, Device, Group
 from fuota_fec.campaign.facts import Known, KnownDevice
 from fuota_fec.campaign.messages import NetworkCapabilities
 from fuota_fec.campaign.plan import GroupPlan, Plan
+from fuota_fec.campaign.sessions import start_of_requests
+from fuota_fec.campaign.stages import Stage, planned_stages
 from fuota_fec.devices.profiles import DeviceProfile
+from fuota_fec.planning.schedule import SessionStart
+from fuota_fec.planning.unicast import Tries, assumed_loss
 
 ANY = frozenset({"firmware", "binary", "multicast"})
 TRANSFER = frozenset({"firmware", "binary"})
@@ -75,18 +81,38 @@ class Context:
         return self.config.ucast_msg_delay / 1000
 
     @cached_property
-    def devices(self) -> Mapping[str, tuple[Device, ...]]:
-        """Group → its devices."""
-        devices: dict[str, list[Device]] = {name: [] for name in self.plan.groups}
-        for device in self.config.devices:
-            devices[device.group].append(device)
-        return {name: tuple(members) for name, members in devices.items()}
+    def stages(self) -> tuple[Stage, ...]:
+        """The stages that the campaign cannot do without, in order."""
+        planned = planned_stages(self.config, self.plan)
+        return tuple(stage for stage in planned if stage.waits_for_all or not stage.spare)
 
-    def alike(self, group: str) -> dict[DeviceTraits, list[str]]:
-        """DevEUIs of a group's devices by their traits."""
+    @property
+    def n_setup_stages(self) -> int:
+        """Number of stages before the multicast session is requested."""
+        return sum(1 for _ in takewhile(lambda stage: stage.sessions is None, self.stages))
+
+    @cached_property
+    def planned_start(self) -> SessionStart:
+        """Start of a multicast session whose requests begin at 0, after setup stages in which nothing was lost. A slow
+        device that no stage needs holds it up no longer than the slowest one that is needed."""
+        config, slowest = self.config, self.needed_period
+        asked = Tries(n_sent=self.n_setup_stages * len(config.devices))
+        return start_of_requests(
+            config,
+            0,
+            periods=Counter(min(period, slowest) for period in map(config.uplink_period_of, config.devices)),
+            losses=asked.losses(assumed_loss(map(config.loss_of, config.devices))),
+        )
+
+    @cached_property
+    def alike(self) -> Mapping[str, Mapping[DeviceTraits, list[str]]]:
+        """Group → DevEUIs of its devices by their traits."""
+        return {name: self._by_traits(devices) for name, devices in self.config.members.items()}
+
+    def _by_traits(self, devices: Iterable[Device]) -> dict[DeviceTraits, list[str]]:
         alike: dict[DeviceTraits, list[str]] = {}
         nothing = KnownDevice()
-        for device in self.devices[group]:
+        for device in devices:
             traits = DeviceTraits(
                 profile_name=device.profile,
                 profile=self.config.profile_of(device),

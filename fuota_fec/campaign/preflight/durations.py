@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from itertools import takewhile
 from types import MappingProxyType
 
 from fuota_fec.campaign.preflight.context import Context
-from fuota_fec.campaign.sessions import start_of_requests
-from fuota_fec.campaign.stages import Stage, planned_stages
-from fuota_fec.planning.schedule import SessionStart
-from fuota_fec.planning.unicast import Tries, assumed_loss
+from fuota_fec.campaign.stages import Stage
 from fuota_fec.radio.regions import BEACON_PERIOD
 
 BEACON_ACQUISITION = 2.0 * BEACON_PERIOD
@@ -29,7 +24,7 @@ class StageTime:
 
 def stage_times(context: Context) -> tuple[StageTime, ...]:
     """The stages that the campaign cannot do without, in order."""
-    return tuple(StageTime(stage=stage, least=_least(context, stage)) for stage in _stages(context))
+    return tuple(StageTime(stage=stage, least=_least(context, stage)) for stage in context.stages)
 
 
 def transmission_end(context: Context) -> float:
@@ -40,22 +35,9 @@ def transmission_end(context: Context) -> float:
 
 def session_wait(context: Context) -> float:
     """Time from the first request of a multicast session to its start, where no start is configured."""
-    wait = planned_start(context).at
+    wait = context.planned_start.at
     class_b = any(group.device_class == "B" for group in context.config.groups)
     return max(wait, BEACON_ACQUISITION) if class_b else wait
-
-
-def planned_start(context: Context) -> SessionStart:
-    """Start of a multicast session whose requests begin at 0, after setup stages in which nothing was lost. A slow
-    device that no stage needs holds it up no longer than the slowest one that is needed."""
-    config = context.config
-    asked = Tries(n_sent=_n_setup_stages(context) * len(config.devices))
-    return start_of_requests(
-        config,
-        0,
-        periods=Counter(min(config.uplink_period_of(device), context.needed_period) for device in config.devices),
-        losses=asked.losses(assumed_loss(map(config.loss_of, config.devices))),
-    )
 
 
 def session_begins(context: Context) -> float:
@@ -66,22 +48,12 @@ def session_begins(context: Context) -> float:
 
 def setup_time(context: Context) -> float:
     """Least duration of all stages before the multicast session is requested."""
-    return _n_setup_stages(context) * _unicast(context)
+    return context.n_setup_stages * _unicast(context)
 
 
 def setup_pacing(context: Context) -> float:
     """Time in which the requests of all stages up to the session leave, however fast the devices answer."""
-    return (_n_setup_stages(context) + 1) * _pacing(context)
-
-
-def _stages(context: Context) -> tuple[Stage, ...]:
-    return tuple(
-        stage for stage in planned_stages(context.config, context.plan) if stage.waits_for_all or not stage.spare
-    )
-
-
-def _n_setup_stages(context: Context) -> int:
-    return sum(1 for _ in takewhile(lambda stage: stage.sessions is None, _stages(context)))
+    return (context.n_setup_stages + 1) * _pacing(context)
 
 
 # ---- least duration of a stage ---------------------------------------------------------------------------

@@ -27,23 +27,17 @@ def test_times_of_day_are_looked_at_with_a_clock_only(sound: SimpleNamespace) ->
     assert (free.session_start_in, free.reboot_in) == (None, None)
 
 
-def test_devices_are_listed_by_group(sound: SimpleNamespace) -> None:
-    groups = (sound.group(), sound.group(name="h", mc_addr="01f3a4b6"))
-    a, b, c = (sound.device(eui, group=name) for eui, name in zip(sound.euis, "ghg", strict=True))
-    assert sound.context(sound.config(a, b, c, groups=groups)).devices == {"g": (a, c), "h": (b,)}
-
-
 def test_devices_with_the_same_traits_are_alike(sound: SimpleNamespace) -> None:
     a, b, c = sound.euis
     devices = (sound.device(a, uplink_period=60), sound.device(b), sound.device(c, lorawan="1.1"))
     context = sound.context(sound.config(*devices))
-    assert list(context.alike("g").values()) == [[a, b], [c]]
+    assert list(context.alike["g"].values()) == [[a, b], [c]]
     keyless = replace(context, root_key_known=lambda device: device.dev_eui != a)
-    assert list(keyless.alike("g").values()) == [[a], [b], [c]]
+    assert list(keyless.alike["g"].values()) == [[a], [b], [c]]
 
 
 def test_the_traits_of_a_device_name_its_profile(sound: SimpleNamespace) -> None:
-    [traits] = sound.context(sound.config(sound.device(stack="zephyr"))).alike("g")
+    [traits] = sound.context(sound.config(sound.device(stack="zephyr"))).alike["g"]
     assert (traits.profile.name, traits.lorawan, traits.downlink_dr, traits.root_key_known) == (
         "zephyr",
         "1.0",

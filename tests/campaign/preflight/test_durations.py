@@ -8,7 +8,6 @@ import pytest
 
 from fuota_fec.campaign.preflight.context import Context
 from fuota_fec.campaign.preflight.durations import (
-    planned_start,
     session_begins,
     session_wait,
     setup_pacing,
@@ -101,7 +100,7 @@ def test_the_wait_for_a_session_is_the_one_of_the_schedule(sound: SimpleNamespac
         margin=30,
     )
     context = sound.context(config)
-    assert (session_wait(context), planned_start(context)) == (start.at, start)
+    assert (session_wait(context), context.planned_start) == (start.at, start)
     assert session_begins(context) == setup_time(context) + start.at
     assert session_begins(sound.context(replace(config, session_start=sound.now + 9), now=sound.now)) == 9
 

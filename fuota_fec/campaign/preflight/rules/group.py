@@ -78,7 +78,7 @@ def _own_uplinks(context: Context, plan: GroupPlan) -> Findings:
     lost = own_uplink_losses(context.config, plan.group, plan.frag_size)
     notable = {period: share for period, share in lost.items() if share > NOTABLE_UPLINK_LOSS}
     if notable:
-        periods = [context.config.uplink_period_of(device) for device in context.devices[plan.group.name]]
+        periods = [context.config.uplink_period_of(device) for device in context.config.members[plan.group.name]]
         period, n_notable = min(notable), sum(period in notable for period in periods)
         yield warn(
             f"{n_notable} of {plan.n_devices} devices miss more than {NOTABLE_UPLINK_LOSS:.0%} of the fragments "
@@ -89,10 +89,10 @@ def _own_uplinks(context: Context, plan: GroupPlan) -> Findings:
 
 
 def _surplus(context: Context, plan: GroupPlan) -> Findings:
-    n_devices, n_surplus, n_expected = risk(context.config, plan, context.devices[plan.group.name])
+    n_devices, n_surplus, n_expected = risk(context.config, plan, context.config.members[plan.group.name])
     if not n_devices or n_expected < NOTABLE_RISK * n_devices:
         return
-    stacks = {traits.profile.name for traits in context.alike(plan.group.name) if traits.profile.one_context}
+    stacks = {traits.profile.name for traits in context.alike[plan.group.name] if traits.profile.one_context}
     yield warn(
         f"{n_expected:.1f} of {n_devices} devices ({', '.join(sorted(stacks))}) are expected to read a coded fragment "
         f"as a command: after completion one hears {n_surplus:.0f} of the {plan.row_plan.n_first} on average, and one "
@@ -140,7 +140,7 @@ def _answer_rate(context: Context, plan: GroupPlan) -> Findings:
             f"{MAX_ANSWER_RATE:g}",
             f"Split it into groups of at most {int(MAX_ANSWER_RATE * SHORTEST_SPREAD)} devices.",
         )
-    rate = sum(1 / context.config.uplink_period_of(device) for device in context.devices[plan.group.name])
+    rate = sum(1 / context.config.uplink_period_of(device) for device in context.config.members[plan.group.name])
     if context.ucast_spacing:
         rate = min(rate, 1 / context.ucast_spacing)
     text = f"{counted(n_devices, 'device')}: about {rate:.2g} answers a second in the unicast stages"
@@ -166,7 +166,7 @@ def _session(context: Context, plan: GroupPlan) -> Findings:
 
     The energy is that of the radios of the group's device profiles.
     """
-    radios = {traits.profile.energy.name: traits.profile.energy for traits in context.alike(plan.group.name)}
+    radios = {traits.profile.energy.name: traits.profile.energy for traits in context.alike[plan.group.name]}
     rest = max(context.config.max_duration - session_begins(context), plan.session_length)
     lengths = {"need": plan.session_need(plan.n_frames, 1), "duration": rest}
     chosen = context.config.session_length
@@ -193,7 +193,7 @@ def _listening(plan: GroupPlan, radios: Iterable[Radio], wanted: float) -> str:
 def _even_rows(context: Context, plan: GroupPlan) -> Findings:
     if not plan.adaptive or not all_even(plan.group.dialect, plan.n_frags):
         return
-    n_head, stacks = plan.row_plan.n_head, {traits.profile for traits in context.alike(plan.group.name)}
+    n_head, stacks = plan.row_plan.n_head, {traits.profile for traits in context.alike[plan.group.name]}
     dropping = sorted(stack.name for stack in stacks if stack.late_uncoded is LateUncoded.DROPPED)
     if n_head and not dropping:
         return
