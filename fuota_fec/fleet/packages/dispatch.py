@@ -18,7 +18,6 @@ from fuota_fec.fleet.packages.firmware import FIRMWARE
 from fuota_fec.fleet.packages.fragmentation import (
     FRAGMENTATION,
     receive_fragment,
-    set_up_nothing,
     setup_without_frags,
 )
 from fuota_fec.fleet.packages.multicast import MULTICAST
@@ -27,8 +26,10 @@ from fuota_fec.fleet.quirks import understands
 from fuota_fec.wire.commands import Command, PackageVersionAns, PackageVersionReq, UnknownCommand
 from fuota_fec.wire.fragmentation import DataFragment, FragSessionStatusReq
 
-_BY_MULTICAST = (DataFragment, FragSessionStatusReq)
+_BY_MULTICAST = (DataFragment.CID, FragSessionStatusReq.CID)
 _DATA_FRAGMENT = bytes((DataFragment.CID,))
+_SWALLOWS = (None,) * 4
+"""Lengths of fragments that extend to the end of the message, by FragIndex."""
 
 
 def handle(state: DeviceState, f_port: int, payload: bytes, now: float, group: int | None) -> Answers:
@@ -43,12 +44,11 @@ def handle(state: DeviceState, f_port: int, payload: bytes, now: float, group: i
     if package is FRAGMENTATION and state.profile.one_context:
         return one_context.read(state, payload, now)
     version = package.version_of(state)
-    if package is FRAGMENTATION and state.profile.skips_cid_alone:
-        commands, rest = _read_skipping(payload, version, multicast=group is not None)
+    if package is FRAGMENTATION:
+        commands, rest = _read_fragmentation(state, payload, version, multicast=group is not None)
     else:
         commands, rest = _read(package, payload, version)
-    setup = setup_without_frags(state, rest) if rest and package is FRAGMENTATION and group is None else None
-    garbled = bool(rest) and setup is None
+    garbled = bool(rest)
     if garbled:
         state.n_garbage += 1
     answers: list[tuple[Command, float]] = []
@@ -64,8 +64,6 @@ def handle(state: DeviceState, f_port: int, payload: bytes, now: float, group: i
             answers.append((answer, state.answer_delay()))
         elif (handler := package.handlers.get(kind)) is not None and understands(state.profile, kind):
             answers += handler(state, command, now)
-    if setup is not None:
-        answers += set_up_nothing(state, setup)
     if package is FRAGMENTATION:
         return _sent(state.profile, commands, answers, garbled=garbled)
     return answers
@@ -109,21 +107,57 @@ def _read(package: Package, payload: bytes, version: str) -> tuple[tuple[Command
         return tuple(error.commands), payload[error.offset :]
 
 
+def _read_fragmentation(
+    state: DeviceState, payload: bytes, version: str, *, multicast: bool
+) -> tuple[tuple[Command, ...], bytes]:
+    """The same of TS004, where a stack may take setups without fragments, and skip the CID alone of other commands."""
+    if state.profile.skips_cid_alone:
+        lengths = _frag_lengths(state) if state.profile.reads_after_frag else _SWALLOWS
+
+        def read(rest: bytes) -> tuple[tuple[Command, ...], bytes]:
+            return _read_skipping(rest, version, lengths, multicast=multicast)
+
+    else:
+
+        def read(rest: bytes) -> tuple[tuple[Command, ...], bytes]:
+            return _read(FRAGMENTATION, rest, version)
+
+    commands, rest = read(payload)
+    while rest and (setup := setup_without_frags(state, rest)) is not None:
+        more, rest = read(rest[len(setup.encode()) :])
+        commands = (*commands, setup, *more)
+    return commands, rest
+
+
+def _frag_lengths(state: DeviceState) -> tuple[int | None, ...]:
+    """Length of the fragments of each FragIndex as its setup said."""
+    sessions = [state.sessions.get(frag_index) for frag_index in range(4)]
+    return tuple(0 if session is None else session.setup.frag_size for session in sessions)
+
+
 @lru_cache(maxsize=64)
-def _read_skipping(payload: bytes, version: str, *, multicast: bool) -> tuple[tuple[Command, ...], bytes]:
-    """The same of TS004, where of a command that the stack does not take the CID alone is skipped."""
+def _read_skipping(
+    payload: bytes, version: str, frag_lengths: tuple[int | None, ...], *, multicast: bool
+) -> tuple[tuple[Command, ...], bytes]:
+    """The same, where of a command that the stack does not take the CID alone is skipped."""
     commands: list[Command] = []
     at = 0
     while at < len(payload):
+        if multicast and payload[at] not in _BY_MULTICAST:
+            at += 1
+            continue
         found, rest = _read(FRAGMENTATION, payload[at:], version)
         if not found:
             return tuple(commands), rest
         command = found[0]
-        if isinstance(command, UnknownCommand) or (multicast and not isinstance(command, _BY_MULTICAST)):
+        if isinstance(command, UnknownCommand):
             at += 1
             continue
         commands.append(command)
         at += len(command.encode())
+        length = frag_lengths[command.frag_index] if isinstance(command, DataFragment) else None
+        if isinstance(command, DataFragment) and length is not None:
+            at -= max(0, len(command.payload) - length)
     return tuple(commands), b""
 
 
