@@ -134,7 +134,7 @@ def test_more_losses_than_the_memory_end_each_session_by_itself() -> None:
     assert device.ask("0103") == "0119400901"
 
 
-# ---- setups without fragments, padding --------------------------------------------------------------------------------
+# ---- setups without fragments, padding ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
