@@ -117,6 +117,19 @@ def test_the_last_fragment_is_written_again_by_another_session(batch) -> None:
     assert device.taken() == IMAGE[:SIZE] + bytes(SIZE) + IMAGE[2 * SIZE : 3 * SIZE]
 
 
+@BOTH
+def test_a_third_fragment_with_the_last_number_is_late(batch) -> None:
+    device = Device(batch=batch)
+    device.open(0, 3)
+    device.open(1, 3)
+    other = device.frame(0, 3)[:3] + bytes(SIZE)
+    for frame in (device.frame(1, 3), device.frame(1, 3), other):
+        device.ask(frame)
+    coded = ff.ParityMatrix(3, "2.0.0")
+    device.hear(1, [3 + n for n in range(1, 41) if coded.row(n)[:2].any()])
+    assert device.taken() == IMAGE[: 3 * SIZE]
+
+
 def test_more_losses_than_the_memory_end_each_session_by_itself() -> None:
     device = Device("loramac-node", "1.0.0")
     device.open(0)
