@@ -160,8 +160,9 @@ class Reception:
         if reached > self._reached + 1:
             self.n_lost += reached - self._reached - 1
             self._lost.update(range(self._reached + 1, reached))
-        last_again = n == self._reached == self.n_frags and self.late is LateUncoded.DROPPED
-        self._reached = reached + last_again  # A third one with the last number is late.
+        if n == self._reached and n == self.n_frags and self.late is LateUncoded.DROPPED:
+            reached += 1  # A third one with the last number is late.
+        self._reached = reached
         return n
 
     @property

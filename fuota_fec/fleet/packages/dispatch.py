@@ -111,28 +111,35 @@ def _read_fragmentation(
     state: DeviceState, payload: bytes, version: str, *, multicast: bool
 ) -> tuple[tuple[Command, ...], bytes]:
     """The same of TS004, where a stack may take setups without fragments, and skip the CID alone of other commands."""
-    if state.profile.skips_cid_alone:
-        lengths = _frag_lengths(state) if state.profile.reads_after_frag else _SWALLOWS
-
-        def read(rest: bytes) -> tuple[tuple[Command, ...], bytes]:
-            return _read_skipping(rest, version, lengths, multicast=multicast)
-
-    else:
-
-        def read(rest: bytes) -> tuple[tuple[Command, ...], bytes]:
-            return _read(FRAGMENTATION, rest, version)
-
-    commands, rest = read(payload)
+    commands, rest = _read_plain(state, payload, version, multicast=multicast)
     while rest and (setup := setup_without_frags(state, rest)) is not None:
-        more, rest = read(rest[len(setup.encode()) :])
+        more, rest = _read_plain(state, rest[len(setup.encode()) :], version, multicast=multicast)
         commands = (*commands, setup, *more)
     return commands, rest
 
 
+def _read_plain(
+    state: DeviceState, payload: bytes, version: str, *, multicast: bool
+) -> tuple[tuple[Command, ...], bytes]:
+    profile = state.profile
+    if not profile.skips_cid_alone or _is_one_fragment(state, payload):
+        return _read(FRAGMENTATION, payload, version)
+    lengths = _frag_lengths(state) if profile.reads_after_frag else _SWALLOWS
+    return _read_skipping(payload, version, lengths, multicast=multicast)
+
+
+def _is_one_fragment(state: DeviceState, payload: bytes) -> bool:
+    """Whether a payload is a fragment as long as its session's, as most are."""
+    session = state.sessions.get(payload[2] >> 6) if len(payload) > 3 and payload[0] == DataFragment.CID else None
+    return session is not None and len(payload) == 3 + session.setup.frag_size
+
+
 def _frag_lengths(state: DeviceState) -> tuple[int | None, ...]:
     """Length of the fragments of each FragIndex as its setup said."""
-    sessions = [state.sessions.get(frag_index) for frag_index in range(4)]
-    return tuple(0 if session is None else session.setup.frag_size for session in sessions)
+    lengths = [0, 0, 0, 0]
+    for frag_index, session in state.sessions.items():
+        lengths[frag_index] = session.setup.frag_size
+    return tuple(lengths)
 
 
 @lru_cache(maxsize=64)
