@@ -84,6 +84,11 @@ class StackQuirks:
     deletion: Deletion = Deletion.STOPS
     checks_group_mask: bool = True
     """Whether McGroupBitMask of the setup decides which multicast groups may send fragments."""
+    checks_frag_len: bool = True
+    """Whether a fragment is dropped that is longer or shorter than those of the block that the decoder receives."""
+    reads_after_frag: bool = False
+    """Whether a fragment is as long as the setup of its FragIndex said, without a setup 0 bytes, and the rest of the
+    message is read as commands."""
     unknown_command_silences: bool = False
     """Whether an unknown or truncated command suppresses the answers to the commands before it."""
     skips_cid_alone: bool = False

@@ -55,6 +55,8 @@ class GroupDelivery:
         self._begun: Mask = np.zeros(n, np.bool_)
         """A fragment of the session was received while batched."""
         self._one_context: Mask = np.array([device.profile.one_context for device in devices], np.bool_)
+        self._by_len: Mask = np.array([_looks_at_length(device) for device in devices], np.bool_)
+        """What a fragment of another length does is more than nothing."""
         self._n_other = np.zeros(n, np.int64)
         """Fragments that a stack with one context counted after its block was complete, while batched."""
         self._blocks: list[BatchedBlock] = []
@@ -109,9 +111,9 @@ class GroupDelivery:
         if len(groups) > 1 or device.ports.fragmentation != f_port:
             return
         if isinstance(reception, BatchedReception):
-            if reception.detached is not None or (session is not None and session.waits_for_another):
+            if reception.detached is not None:
                 return
-        elif reception is not None or device.profile.one_context:
+        elif reception is not None or device.profile.one_context or device.profile.reads_after_frag:
             return
         if device.profile.one_context and session is not None and not _is_regular(device.context, session):
             return
@@ -180,10 +182,10 @@ class GroupDelivery:
 
     def _write_back_readers(self, fragment: DataFragment, reached: Mask) -> None:
         """Writes back the devices that may take the fragment's payload for commands."""
-        candidates = reached & self._batched & self._one_context
+        candidates = reached & self._batched & self._by_len
         if not candidates.any():
             return
-        for position in np.flatnonzero(candidates).tolist() if not only_counts(fragment) else ():
+        for position in np.flatnonzero(candidates & self._one_context).tolist() if not only_counts(fragment) else ():
             session = self._sessions[position]
             if session is None or session.reception.ended:
                 self.write_back(position)
@@ -229,6 +231,10 @@ class GroupDelivery:
                 if block.hangs:
                     self._opens[members[block.hung[self._reception_idx[members]]]] = np.inf
         return completed
+
+
+def _looks_at_length(device: VirtualDevice) -> bool:
+    return device.profile.one_context or not device.profile.checks_frag_len
 
 
 def _is_regular(context: OneContext, session: FragSession) -> bool:

@@ -51,14 +51,10 @@ class BatchedReception:
     def push(self, fragment: DataFragment) -> bytes | None:
         if self.detached is not None:
             return self.detached.push(fragment)
+        if self.ended:
+            return None
         completed = self.block.push(np.array([self.idx], np.intp), fragment)
         return completed[0][1] if completed else None
-
-    def hear_ended(self, n: int) -> None:
-        if self.detached is not None:
-            self.detached.hear_ended(n)
-        else:
-            self.block.last_number[self.idx] = n
 
     @property
     def n_frags(self) -> int:

@@ -11,6 +11,7 @@ import numpy as np
 from fuota_fec.codec.decoder import Decoder, decode
 from fuota_fec.devices.profiles import LateUncoded
 from fuota_fec.devices.stack_quirks import Overrun
+from fuota_fec.fleet.complete_block import CompleteBlock
 from fuota_fec.fleet.elimination import RowSpace
 from fuota_fec.fleet.quirks import ENDS, LATE
 from fuota_fec.wire.fragmentation import DataFragment
@@ -52,6 +53,8 @@ class Reception:
     """Losses solved in earlier sessions, which the stack takes for some of this one."""
     solved_rows: int = 0
     """Losses solved by coded fragments, those of `solved_before` included."""
+    shared: bool = False
+    """Other sessions that have not ended have the decoder too: it takes their fragments after the end."""
     hung: bool = False
     n_received: int = 0
     n_lost: int = 0
@@ -64,6 +67,8 @@ class Reception:
     """Numbers of lost fragments that did not arrive later either."""
     _fragments: list[DataFragment] = field(default_factory=list)
     """Fragments kept."""
+    _after: CompleteBlock | None = None
+    """The complete block of a shared decoder."""
     _progress: Decoder | RowSpace | None = field(init=False, repr=False)
     """None once the block is complete. A RowSpace holds the payloads of all fragments itself."""
 
@@ -76,8 +81,11 @@ class Reception:
 
     def push(self, fragment: DataFragment) -> bytes | None:
         """Takes a fragment of frag_size bytes. Returns the block, padding included, with the fragment that completes
-        it, and None before and after."""
-        if self.ended:
+        it, and None before and after. A shared decoder may return it again, with other bytes."""
+        if self._after is not None:
+            self.last_number = fragment.n
+            return self._after.push(fragment)
+        if self.ended and (self._progress is None or not self.shared):
             return None
         self.n_received += 1
         self.last_number = fragment.n
@@ -95,6 +103,8 @@ class Reception:
             return self._completed() if self._progress.push(number, fragment.payload) else None
         assert self._progress is not None
         self._lost.discard(number)
+        if number <= self.n_frags and self._fragments and self._fragments[-1].n == number:
+            self._fragments.pop()  # It is written again.
         self._fragments.append(fragment)
         missing = self._progress.missing
         determined = self._progress.push(number, b"\0")
@@ -104,9 +114,6 @@ class Reception:
             return self._end_early() if solves and self.solved_rows == self.n_lost else None
         return self._completed() if determined else None
 
-    def hear_ended(self, n: int) -> None:
-        self.last_number = n
-
     def _completed(self) -> bytes:
         if isinstance(self._progress, RowSpace):
             block = self._progress.block(self.frag_size)
@@ -114,6 +121,9 @@ class Reception:
             numbers = [known.n for known in self._fragments]
             payloads = b"".join([known.payload for known in self._fragments])
             block = decode(self.n_frags, self.frag_size, numbers, payloads, version=self.dialect)
+            if self.shared:
+                coded = [n for n in numbers if n > self.n_frags]
+                self._after = CompleteBlock(self.n_frags, self.frag_size, self.dialect, self._lost, coded, block)
         self._end()
         return block
 
@@ -122,12 +132,12 @@ class Reception:
 
     def _end_without_memory(self) -> bytes | None:
         """Ends the reception at a coded fragment that comes after too many losses."""
-        self.memory_error = True
+        self.memory_error = self.ended = True
         if self.overrun is Overrun.FAILS:
-            self.ended = True
             return None
         block = written(self.n_frags, self.frag_size, self._fragments)
-        self._end()
+        if not self.shared:
+            self._end()
         return block
 
     def _end_early(self) -> bytes | None:
@@ -150,6 +160,8 @@ class Reception:
         if reached > self._reached + 1:
             self.n_lost += reached - self._reached - 1
             self._lost.update(range(self._reached + 1, reached))
+        if n == self._reached and n == self.n_frags and self.late is LateUncoded.DROPPED:
+            reached += 1  # A third one with the last number is late.
         self._reached = reached
         return n
 
@@ -190,18 +202,18 @@ class Reception:
 
     def __reduce__(self) -> tuple[object, ...]:
         settings = (self.n_frags, self.frag_size, self.dialect, self.late, self.solvable, self.overrun)
-        kept = (self.last_number, self.memory_error, self.hangs, self.solved_before, self.solved_rows)
+        kept = (self.last_number, self.memory_error, self.hangs, self.solved_before, self.solved_rows, self.shared)
         counts = (self.n_received, self.n_lost, self._reached, self._lost)
         flags = (self.ended, self.hung, self.complete)
         rows = self._progress if isinstance(self._progress, RowSpace) else None
-        state = (self._fragments, counts, flags, rows)
+        state = (self._fragments, counts, flags, rows, self._after)
         return Reception, (*settings, *kept), state
 
     def __setstate__(
         self,
-        state: tuple[list[DataFragment], _Counts, tuple[bool, bool, bool], RowSpace | None],
+        state: tuple[list[DataFragment], _Counts, tuple[bool, bool, bool], RowSpace | None, CompleteBlock | None],
     ) -> None:
-        fragments, counts, (self.ended, self.hung, complete), rows = state
+        fragments, counts, (self.ended, self.hung, complete), rows, self._after = state
         solved_rows = self.solved_rows
         self.resume(fragments, *counts)
         self.solved_rows = solved_rows

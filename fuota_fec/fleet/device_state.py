@@ -95,26 +95,36 @@ class FragSession:
     deleted: bool = False
     """The session was deleted, and goes on all the same unless it is `stopped`."""
     stopped: bool = False
-    """The session takes no fragments."""
+    """The session takes no fragments. One that comes uses up its counter all the same."""
     done: bool = False
     """A fragment of the session ended the reception: it takes no more, also if another session has the decoder now."""
     mic_error: bool = False
     """The decoder's last complete block has another MIC than this session announced."""
     checks_group: bool = True
     """Only the groups of McGroupBitMask may send its fragments."""
+    any_frag_len: bool = False
+    """Fragments of every length are taken."""
+    no_frags: bool = False
+    """The setup announced no fragments, although `setup` has one."""
 
     def accepts(self, fragment: DataFragment, group: int | None) -> bool:
         """Whether the decoder takes a fragment of this FragIndex that came by a group, or by unicast (None)."""
         return (
-            not (self.done or self.stopped)
-            and len(fragment.payload) == self.reception.frag_size
+            not self.done
+            and (self.any_frag_len or len(fragment.payload) == self.reception.frag_size)
             and (group is None or self.hears(group))
         )
 
     @property
-    def waits_for_another(self) -> bool:
-        """The reception ended by the fragments of another session."""
-        return self.reception.ended and not self.done
+    def open(self) -> bool:
+        """The session takes fragments."""
+        return not (self.done or self.stopped)
+
+    @property
+    def image_len(self) -> int:
+        """Bytes that the setup announced, padding left out; below 0 if there is more padding than fragments."""
+        n_frags = 0 if self.no_frags else self.setup.nb_frag
+        return n_frags * self.setup.frag_size - self.setup.padding
 
     def hears(self, group: int) -> bool:
         """Whether a multicast group may send its fragments."""

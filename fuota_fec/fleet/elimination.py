@@ -48,7 +48,7 @@ class RowSpace:
             return 1 << (number - 1)
         if number < 1:
             return late_row(self.n_frags, number)
-        return _parity_row(self.n_frags, self._dialect, number - self.n_frags)
+        return row_of(self.n_frags, self._dialect, number - self.n_frags)
 
     def block(self, frag_size: int) -> bytes:
         """The block that a determined set of rows has."""
@@ -65,7 +65,8 @@ class RowSpace:
 
 
 @lru_cache(maxsize=4096)
-def _parity_row(n_frags: int, dialect: str, n: int) -> int:
+def row_of(n_frags: int, dialect: str, n: int) -> int:
+    """Row n ≥ 1 of the parity matrix; bit i stands for uncoded fragment i + 1."""
     return _of_bits(ParityMatrix(n_frags, dialect).row(n).nonzero()[0].tolist())
 
 

@@ -61,10 +61,7 @@ class BlockReception(Protocol):
 
     def push(self, fragment: DataFragment) -> bytes | None:
         """Takes a fragment of frag_size bytes. Returns the block, padding included, with the fragment that completes
-        it, and None before and after."""
-
-    def hear_ended(self, n: int) -> None:
-        """Notes the number of a fragment of another session after the end."""
+        it, and None before and after. One that several sessions share may return it again."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -87,6 +84,3 @@ class NoReception:
         """Counts a fragment."""
         self.n_received += 1
         self.last_number = fragment.n
-
-    def hear_ended(self, n: int) -> None:
-        raise AssertionError(f"fragment {n} comes after the end of a reception that never ends")

@@ -34,6 +34,8 @@ def test_the_generic_profile_has_no_quirk() -> None:
         ({"deletion": Deletion.FORGETS}, {"loramac-node", "actility-l476"}),
         ({"deletion": Deletion.STOPS_UNBEGUN}, {"lbm"}),
         ({"checks_group_mask": False}, {"loramac-node", "actility-l476", "zephyr", "zephyr-lowmem"}),
+        ({"checks_frag_len": False}, {"lbm", "loramac-node"}),
+        ({"reads_after_frag": True}, {"loramac-node"}),
         ({"unknown_command_silences": True}, {"lbm"}),
         ({"status_silences": True}, {"actility-l476"}),
         ({"stores_wrong_mic": True}, {"lbm"}),

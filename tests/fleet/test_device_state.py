@@ -146,10 +146,8 @@ def test_a_session_accepts_fragments_of_its_size_by_unicast_and_its_groups_until
     assert [session.accepts(fragment, group) for group in (None, 0, 1, 2, 3)] == [True, False, False, True, False]
     assert not session.accepts(DataFragment(frag_index=0, n=1, payload=b"123"), None)
     session.reception.push(fragment)
-    assert session.waits_for_another
     assert session.accepts(fragment, None)
     session.done = True
-    assert not session.waits_for_another
     assert not session.accepts(fragment, None)
 
 

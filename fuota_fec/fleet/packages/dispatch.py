@@ -18,7 +18,6 @@ from fuota_fec.fleet.packages.firmware import FIRMWARE
 from fuota_fec.fleet.packages.fragmentation import (
     FRAGMENTATION,
     receive_fragment,
-    set_up_nothing,
     setup_without_frags,
 )
 from fuota_fec.fleet.packages.multicast import MULTICAST
@@ -27,8 +26,10 @@ from fuota_fec.fleet.quirks import understands
 from fuota_fec.wire.commands import Command, PackageVersionAns, PackageVersionReq, UnknownCommand
 from fuota_fec.wire.fragmentation import DataFragment, FragSessionStatusReq
 
-_BY_MULTICAST = (DataFragment, FragSessionStatusReq)
+_BY_MULTICAST = (DataFragment.CID, FragSessionStatusReq.CID)
 _DATA_FRAGMENT = bytes((DataFragment.CID,))
+_SWALLOWS = (None,) * 4
+"""Lengths of fragments that extend to the end of the message, by FragIndex."""
 
 
 def handle(state: DeviceState, f_port: int, payload: bytes, now: float, group: int | None) -> Answers:
@@ -43,12 +44,11 @@ def handle(state: DeviceState, f_port: int, payload: bytes, now: float, group: i
     if package is FRAGMENTATION and state.profile.one_context:
         return one_context.read(state, payload, now)
     version = package.version_of(state)
-    if package is FRAGMENTATION and state.profile.skips_cid_alone:
-        commands, rest = _read_skipping(payload, version, multicast=group is not None)
+    if package is FRAGMENTATION:
+        commands, rest = _read_fragmentation(state, payload, version, multicast=group is not None)
     else:
         commands, rest = _read(package, payload, version)
-    setup = setup_without_frags(state, rest) if rest and package is FRAGMENTATION and group is None else None
-    garbled = bool(rest) and setup is None
+    garbled = bool(rest)
     if garbled:
         state.n_garbage += 1
     answers: list[tuple[Command, float]] = []
@@ -64,8 +64,6 @@ def handle(state: DeviceState, f_port: int, payload: bytes, now: float, group: i
             answers.append((answer, state.answer_delay()))
         elif (handler := package.handlers.get(kind)) is not None and understands(state.profile, kind):
             answers += handler(state, command, now)
-    if setup is not None:
-        answers += set_up_nothing(state, setup)
     if package is FRAGMENTATION:
         return _sent(state.profile, commands, answers, garbled=garbled)
     return answers
@@ -109,21 +107,64 @@ def _read(package: Package, payload: bytes, version: str) -> tuple[tuple[Command
         return tuple(error.commands), payload[error.offset :]
 
 
+def _read_fragmentation(
+    state: DeviceState, payload: bytes, version: str, *, multicast: bool
+) -> tuple[tuple[Command, ...], bytes]:
+    """The same of TS004, where a stack may take setups without fragments, and skip the CID alone of other commands."""
+    commands, rest = _read_plain(state, payload, version, multicast=multicast)
+    while rest and (setup := setup_without_frags(state, rest)) is not None:
+        more, rest = _read_plain(state, rest[len(setup.encode()) :], version, multicast=multicast)
+        commands = (*commands, setup, *more)
+    return commands, rest
+
+
+def _read_plain(
+    state: DeviceState, payload: bytes, version: str, *, multicast: bool
+) -> tuple[tuple[Command, ...], bytes]:
+    profile = state.profile
+    if not profile.skips_cid_alone or _is_one_fragment(state, payload):
+        return _read(FRAGMENTATION, payload, version)
+    lengths = _frag_lengths(state) if profile.reads_after_frag else _SWALLOWS
+    return _read_skipping(payload, version, lengths, multicast=multicast)
+
+
+def _is_one_fragment(state: DeviceState, payload: bytes) -> bool:
+    """Whether a payload is a fragment as long as its session's, as most are."""
+    session = state.sessions.get(payload[2] >> 6) if len(payload) > 3 and payload[0] == DataFragment.CID else None
+    return session is not None and len(payload) == 3 + session.setup.frag_size
+
+
+def _frag_lengths(state: DeviceState) -> tuple[int | None, ...]:
+    """Length of the fragments of each FragIndex as its setup said."""
+    lengths = [0, 0, 0, 0]
+    for frag_index, session in state.sessions.items():
+        lengths[frag_index] = session.setup.frag_size
+    return tuple(lengths)
+
+
 @lru_cache(maxsize=64)
-def _read_skipping(payload: bytes, version: str, *, multicast: bool) -> tuple[tuple[Command, ...], bytes]:
-    """The same of TS004, where of a command that the stack does not take the CID alone is skipped."""
+def _read_skipping(
+    payload: bytes, version: str, frag_lengths: tuple[int | None, ...], *, multicast: bool
+) -> tuple[tuple[Command, ...], bytes]:
+    """The same, where of a command that the stack does not take the CID alone is skipped."""
     commands: list[Command] = []
     at = 0
     while at < len(payload):
+        if multicast and payload[at] not in _BY_MULTICAST:
+            at += 1
+            continue
         found, rest = _read(FRAGMENTATION, payload[at:], version)
         if not found:
             return tuple(commands), rest
         command = found[0]
-        if isinstance(command, UnknownCommand) or (multicast and not isinstance(command, _BY_MULTICAST)):
+        if isinstance(command, UnknownCommand):
             at += 1
             continue
         commands.append(command)
         at += len(command.encode())
+        length = frag_lengths[command.frag_index] if isinstance(command, DataFragment) else None
+        if isinstance(command, DataFragment) and length is not None:
+            at -= max(0, len(command.payload) - length)
     return tuple(commands), b""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from fuota_fec.devices.stack_quirks import Deletion
@@ -53,9 +54,19 @@ def _set_up(
     yield answer, state.answer_delay()
 
 
-def setup_without_frags(state: DeviceState, payload: bytes) -> fragmentation.FragSessionSetupReq | None:
-    """The FragSessionSetupReq of NbFrag 0 with which a payload begins, as if its NbFrag were 1; None if there is none,
-    or the stack refuses it."""
+@dataclass(frozen=True, slots=True)
+class SetupWithoutFrags(Command):
+    """A FragSessionSetupReq of NbFrag 0. `setup` is it with NbFrag 1."""
+
+    setup: fragmentation.FragSessionSetupReq
+
+    def encode(self) -> bytes:
+        one = self.setup.encode()
+        return one[: _NB_FRAG.start] + bytes(2) + one[_NB_FRAG.stop :]
+
+
+def setup_without_frags(state: DeviceState, payload: bytes) -> SetupWithoutFrags | None:
+    """The setup of NbFrag 0 with which a payload begins; None if there is none, or the stack refuses it."""
     length = _SETUP_LEN[state.dialect]
     if "no_frags" in state.profile.setup_checks or payload[:1] != _SETUP:
         return None
@@ -66,22 +77,22 @@ def setup_without_frags(state: DeviceState, payload: bytes) -> fragmentation.Fra
         [command] = fragmentation.decode(one, uplink=False, version=state.dialect)
     except WireError:
         return None
-    return command if isinstance(command, fragmentation.FragSessionSetupReq) else None
+    return SetupWithoutFrags(command) if isinstance(command, fragmentation.FragSessionSetupReq) else None
 
 
-def set_up_nothing(state: DeviceState, command: fragmentation.FragSessionSetupReq) -> Answers:
-    """Carries out such a request."""
-    return _set_up(state, command, _open_empty_session)
+def _set_up_nothing(state: DeviceState, command: SetupWithoutFrags, _now: float) -> Answers:
+    return _set_up(state, command.setup, _open_empty_session)
 
 
 def open_session(state: DeviceState, setup: fragmentation.FragSessionSetupReq) -> None:
     """Opens a session with a decoder, which may go on with counts of its last session.
 
-    A decoder that goes on with a count of solved losses is one of the device's own.
+    A decoder that goes on with a count of solved losses, or that other open sessions share, is one of the device's own.
     """
     profile, last = state.profile, _last_reception(state, setup)
     solved_before = last.solved_rows if last is not None and profile.second_session_fails else 0
-    make = Reception if state.batch is None or solved_before else state.batch.join
+    shared = _is_shared(state, setup.frag_index)
+    make = Reception if state.batch is None or solved_before or shared else state.batch.join
     reception = make(
         setup.nb_frag,
         setup.frag_size,
@@ -95,22 +106,38 @@ def open_session(state: DeviceState, setup: fragmentation.FragSessionSetupReq) -
     )
     if isinstance(reception, Reception):
         reception.count_from(solved_before)
-    _use_decoder(state, FragSession(setup, reception, checks_group=profile.checks_group_mask))
+        reception.shared = shared
+    _use_decoder(state, _session(state, setup, reception))
 
 
 def _open_empty_session(state: DeviceState, setup: fragmentation.FragSessionSetupReq) -> None:
-    """Opens a session of no fragments. A MIC of no bytes is not announced by anybody."""
+    """Opens a session of no fragments."""
     last = _last_reception(state, setup)
     reception = NoReception(
         frag_size=setup.frag_size,
         last_number=_outliving_number(state, last),
         memory_full=_outliving_error(state, last),
     )
-    session = FragSession(setup, reception, checks_group=state.profile.checks_group_mask)
+    session = _session(state, setup, reception)
+    session.no_frags = True
     _use_decoder(state, session)
     for each in state.sessions.values():
         if each.reception is reception and not each.done:
             each.mic_error = _checks_mic(state, each.setup)
+
+
+def _session(state: DeviceState, setup: fragmentation.FragSessionSetupReq, reception: BlockReception) -> FragSession:
+    profile = state.profile
+    return FragSession(
+        setup, reception, checks_group=profile.checks_group_mask, any_frag_len=not profile.checks_frag_len
+    )
+
+
+def _is_shared(state: DeviceState, frag_index: int) -> bool:
+    """Whether open sessions of another FragIndex have the same decoder."""
+    n_decoders = state.profile.n_decoders
+    others = [index for index, session in state.sessions.items() if session.open and index != frag_index]
+    return any(index % n_decoders == frag_index % n_decoders for index in others)
 
 
 def _last_reception(state: DeviceState, setup: fragmentation.FragSessionSetupReq) -> BlockReception | None:
@@ -129,14 +156,17 @@ def _outliving_error(state: DeviceState, last: BlockReception | None) -> bool:
 
 def _use_decoder(state: DeviceState, session: FragSession) -> None:
     """Puts a session in the place of the one with its FragIndex. Other sessions with the same decoder lose their
-    fragments and take the shape of its block."""
+    fragments and take the shape of its block. What they received before has other bytes once a fragment came since."""
     frag_index, n_decoders = session.setup.frag_index, state.profile.n_decoders
     number = frag_index % n_decoders
+    last = state.decoders.get(number)
+    written_over = last is not None and not last.complete and last.missing < last.n_frags
     state.reset_decoders.discard(number)
     state.close_session(frag_index)
     for other_index, other in state.sessions.items():
         if other_index % n_decoders == number:
             other.reception = session.reception
+            other.mic_error = other.mic_error or (written_over and _checks_mic(state, other.setup))
             state.block_reports.pop(other_index, None)
     state.sessions[frag_index] = session
     state.decoders[number] = session.reception
@@ -161,27 +191,27 @@ def _frag_session_delete(state: DeviceState, command: fragmentation.FragSessionD
 def receive_fragment(state: DeviceState, command: fragmentation.DataFragment, now: float, group: int | None) -> None:
     """Gives a fragment to the decoder of its session, if there is one that accepts it.
 
-    A decoder that completed the block by the fragments of another session notes the number. This session is done with
-    its next coded fragment, or if nothing was lost with the last uncoded one.
+    A stack that does not look at the length takes as many bytes as the decoder's block has per fragment. Beyond the end
+    of the message it reads its own memory, here zeros.
     """
     session = state.sessions.get(command.frag_index)
     if session is None or not session.accepts(command, group):
         return
     use_session_cnt(state, session)
-    if session.reception.ended:
-        last = session.reception.n_frags
-        session.done = command.n > last if session.reception.n_lost else command.n == last
-        session.reception.hear_ended(command.n)
+    if session.stopped:
         return
-    block = session.reception.push(command)
-    session.done = session.reception.ended
+    reception = session.reception
+    if len(command.payload) != reception.frag_size:
+        command = replace(command, payload=command.payload[: reception.frag_size].ljust(reception.frag_size, b"\0"))
+    block = reception.push(command)
+    session.done = reception.ended and not reception.complete and command.n > reception.n_frags
     if block is not None:
         complete_block(state, session, block, now)
 
 
 def use_session_cnt(state: DeviceState, session: FragSession) -> None:
     """Uses up the session's counter, as its first fragment does."""
-    session.begun = True
+    session.begun = session.begun or not session.stopped
     if session.setup.session_cnt is not None:
         state.last_session_cnt[session.setup.frag_index] = session.setup.session_cnt
 
@@ -195,9 +225,9 @@ def complete_block(state: DeviceState, session: FragSession, block: bytes, now: 
     session.done = True
     for each in state.sessions.values():
         if each.reception is session.reception:
-            each.mic_error = _checks_mic(state, each.setup) and _differs(state, each.setup, block)
+            each.mic_error = _checks_mic(state, each.setup) and _differs(state, each, block)
     if not session.mic_error or state.profile.stores_wrong_mic:
-        state.store(_head_of(block, len(block) - setup.padding), now)
+        state.store(_head_of(block, max(0, session.image_len)), now)
     if setup.ack_reception:
         state.report_block(setup.frag_index, now + _spread(state, session))
 
@@ -209,18 +239,19 @@ def _erased(size: int) -> bytes:
 
 @lru_cache(maxsize=8)
 def _head_of(block: bytes, size: int) -> bytes:
-    """The first bytes of a block: one object for all devices that rebuilt the same block."""
-    return block[:size]
+    """The first bytes of a block, and of the flash after it: one object for all devices that rebuilt the same block."""
+    return block[:size].ljust(size, ERASED)
 
 
 def _checks_mic(state: DeviceState, setup: fragmentation.FragSessionSetupReq) -> bool:
     return setup.mic is not None and (setup.ack_reception or not state.profile.mic_needs_ack_reception)
 
 
-def _differs(state: DeviceState, setup: fragmentation.FragSessionSetupReq, block: bytes) -> bool:
-    """Whether a session announced another MIC than that of its bytes of a block, or a larger block."""
-    size = setup.nb_frag * setup.frag_size - setup.padding
-    return size > len(block) or setup.mic != _mic(state, setup, _head_of(block, size))
+def _differs(state: DeviceState, session: FragSession, block: bytes) -> bool:
+    """Whether a session announced another MIC than that of its bytes of a block, or a larger block. A MIC of no bytes
+    is not announced by anybody."""
+    setup, size = session.setup, session.image_len
+    return not 0 < size <= len(block) or setup.mic != _mic(state, setup, _head_of(block, size))
 
 
 def _mic(state: DeviceState, setup: fragmentation.FragSessionSetupReq, image: bytes) -> bytes:
@@ -317,6 +348,7 @@ FRAGMENTATION = Package(
     version_of=lambda state: state.dialect,
     handlers={
         fragmentation.FragSessionSetupReq: _frag_session_setup,
+        SetupWithoutFrags: _set_up_nothing,
         fragmentation.FragSessionDeleteReq: _frag_session_delete,
         fragmentation.FragSessionStatusReq: _frag_session_status,
         fragmentation.FragDataBlockReceivedAns: _frag_data_block_received,
