@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Collection
 from difflib import get_close_matches
+from functools import lru_cache
 from operator import index
 from typing import Any
 
@@ -40,7 +41,13 @@ _KEY = re.compile(
     re.IGNORECASE,
 )
 """32 hexadecimal digits, as one word or in groups of 2, 4 or 8."""
-_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_KEY_BYTES = re.compile(r"[{\[(]?\s*(?:(?:0X)?[0-9A-F]{2}\s*,?\s*){16}[}\])]?;?", re.IGNORECASE)
+"""16 bytes as programs write them: {0x00, 0x11, …}."""
+_KEY_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{22}==")
+_CONTROL = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2064\u2066-\u2069\ufeff\ud800-\udfff]"
+)
+"""Characters that do not print, or change how others do."""
 MOST_NAMED = 5
 """Known names that a message has, if they are many."""
 ALIKE = 0.7
@@ -48,8 +55,10 @@ ALIKE = 0.7
 
 
 def looks_like_key(text: str) -> bool:
-    """Whether a text is 32 hexadecimal digits, as an AES-128 key is written; blanks, "-" or ":" between groups."""
-    return _KEY.fullmatch(text.strip()) is not None
+    """Whether a text is an AES-128 key as people write one: 32 hexadecimal digits, also in groups, 16 bytes of code, or
+    base64."""
+    text = text.strip()
+    return any(pattern.fullmatch(text) for pattern in (_KEY, _KEY_BYTES, _KEY_BASE64))
 
 
 def printable(text: str) -> bool:
@@ -60,13 +69,20 @@ def printable(text: str) -> bool:
 def expected_of(name: str, known: Collection[str], where: str = "") -> str:
     """What a name that is not known should have been: the closest known one, or the known ones; if they are many, the
     first, and `where` they are listed."""
-    spelled = {one.lower(): one for one in known}
-    if close := get_close_matches(name[:64].lower(), spelled, 1, ALIKE):
-        return f"did you mean {spelled[close[0]]!r}?"
-    names = list(known)
+    names = tuple(known)
+    if close := _closest(name[:64].lower(), names):
+        return f"did you mean {close!r}?"
     if len(names) <= MOST_NAMED + 1:
         return f"expected one of {', '.join(names)}"
     return f"expected one of {', '.join(names[:MOST_NAMED])} … ({len(names)} in all{where and f': {where}'})"
+
+
+@lru_cache(maxsize=256)
+def _closest(name: str, known: tuple[str, ...]) -> str | None:
+    """The known name that is closest, if one is close; a file may have the same mistake in each of its tables."""
+    spelled = {one.lower(): one for one in known}
+    close = get_close_matches(name, spelled, 1, ALIKE)
+    return spelled[close[0]] if close else None
 
 
 def shown(value: Any) -> str:
@@ -76,6 +92,8 @@ def shown(value: Any) -> str:
     except Exception:  # a number too long to print, or an object whose repr fails
         return f"this {type(value).__name__}"
     text = _KEY.sub("(32 hexadecimal digits)", " ".join(text.split()))
+    if isinstance(value, str) and looks_like_key(value):
+        return "(what may be a key)" if "(32 hex" not in text else text
     return text if len(text) <= 100 else f"{text[:97]}..."
 
 

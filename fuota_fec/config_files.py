@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 from fuota_fec.checks import expected_of, plainly, shown
 from fuota_fec.csv_table import Row
 from fuota_fec.errors import MissingExtraError, ParameterError
+from fuota_fec.files import read_text
 
 T = TypeVar("T")
 
@@ -26,15 +27,8 @@ _NO_NAMES: Mapping[str, str] = MappingProxyType({})
 
 def read_table(path: str | Path) -> dict[str, Any]:
     """Contents of a .toml or .json file. ParameterError if the file cannot be read or is in another format."""
-    path = Path(path)
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise ParameterError(f"{path}: cannot be read: not UTF-8 text") from None
-    except (OSError, ValueError) as error:  # ValueError: a name with a NUL.
-        reason = getattr(error, "strerror", None) or error
-        raise ParameterError(f"{path}: cannot be read: {reason}") from None
-    table = parse_table(text, json_text=path.suffix == ".json")
+    text = read_text(path)
+    table = parse_table(text, json_text=Path(path).suffix == ".json")
     del text  # It may hold keys, which do not belong in a traceback.
     if isinstance(table, str):
         raise ParameterError(f"{path}: {table}")

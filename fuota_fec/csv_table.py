@@ -9,6 +9,7 @@ from typing import Any
 
 from fuota_fec.checks import expected_of, shown
 from fuota_fec.errors import ParameterError
+from fuota_fec.files import read_text
 
 SEPARATORS = ",;\t"
 """Characters between the cells. The one that the first line has most often is that of the file."""
@@ -38,12 +39,7 @@ def read_rows(path: str | Path, columns: Mapping[str, str] | None, fields: Seque
     `columns` has the column of each of the `fields` that the file has; None: those of the same name, whatever its
     capitals, blanks, "-" and "_". Other columns are left out. ParameterError with file and line.
     """
-    try:
-        text = Path(path).read_bytes().decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise ParameterError(f"{path}: cannot be read: not UTF-8 text") from None
-    except (OSError, ValueError) as error:  # ValueError: a name with a NUL.
-        raise ParameterError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+    text = read_text(path)
     lines = text.splitlines(keepends=True)
     first = next((line for line in lines if line.strip()), "")
     reader = csv.reader(lines, delimiter=max(SEPARATORS, key=first.count), strict=True)

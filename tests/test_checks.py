@@ -148,3 +148,21 @@ def test_a_name_that_is_not_known_gets_the_closest_or_a_handful(name: str, expec
 
 def test_few_known_names_are_all_listed():
     assert expected_of("x", ["one", "two"]) == "expected one of one, two"
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "{0x00,0x11,0x22,0x33,0x44,0x55,0x66,0x77,0x88,0x99,0xaa,0xbb,0xcc,0xdd,0xee,0xff}",
+        "[00, 11, 22, 33, 44, 55, 66, 77, 88, 99, aa, bb, cc, dd, ee, ff]",
+        "ABEiM0RVZneImaq7zN3u/w==",
+    ],
+)
+def test_keys_of_programs_are_keys_and_are_not_shown(key: str):
+    assert looks_like_key(key)
+    assert key not in shown(key)
+
+
+@pytest.mark.parametrize("text", ["zero\u200bwidth", "right\u200fto left", "mark\ufeff"])
+def test_invisible_characters_do_not_print(text: str):
+    assert not printable(text)

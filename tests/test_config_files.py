@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -235,3 +236,9 @@ def test_values_without_older_names_are_left_as_they_are():
     values = {"new": 1}
     assert with_current_names(Renamed, values) is values
     assert with_current_names(Inner, values) is values
+
+
+def test_a_pipe_is_refused_without_waiting_for_it(tmp_path):
+    os.mkfifo(tmp_path / "a.toml")
+    with pytest.raises(ParameterError, match="it is a pipe, expected a regular file"):
+        read_table(tmp_path / "a.toml")

@@ -100,6 +100,7 @@ def test_a_column_of_a_field_that_does_not_exist_is_refused(tmp_path: Path):
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path):
-    for name, reason in (("none.csv", "No such file or directory"), (".", "Is a directory"), ("a\0", "embedded null")):
+    reasons = {"none.csv": "No such file or directory", ".": "it is a directory", "a\0": "embedded null"}
+    for name, reason in reasons.items():
         with pytest.raises(ParameterError, match=f"cannot be read: {reason}"):
             read_rows(tmp_path / name, None, FIELDS)

@@ -28,6 +28,10 @@ def between(low: float, high: float) -> Mapping[str, Any]:
     return MappingProxyType({"range": (low, high)})
 
 
+LONGEST_NAME = 200
+"""Longest id or name in characters."""
+
+
 @cache
 def ranges(cls: type) -> tuple[tuple[str, float, float], ...]:
     """Field, least and largest value, for the fields of a dataclass that have a range."""
@@ -50,6 +54,11 @@ def name_problems(name: str, value: str) -> Iterator[str]:
     """Problem of a name that would not show, or not as one line."""
     if not printable(value):
         yield f"{name}: {shown(value)} holds control characters, expected printable text"
+    elif value != value.strip() or value.startswith("-") or len(value) > LONGEST_NAME:
+        yield (
+            f"{name}: {shown(value)} is not a name, expected at most {LONGEST_NAME} characters, without blanks at its "
+            "ends or '-' at its begin"
+        )
 
 
 def key_name_problems(name: str, value: str) -> Iterator[str]:

@@ -18,6 +18,7 @@ from fuota_fec.cli.payloads import READERS, encoding_of, read_payload
 from fuota_fec.codec.block import FragmentedBlock, prepare
 from fuota_fec.codec.decoder import Decoder
 from fuota_fec.errors import ParameterError, UndecodableError, WireError
+from fuota_fec.files import read_file, read_stream
 from fuota_fec.wire import fragmentation
 from fuota_fec.wire.commands import Command
 from fuota_fec.wire.dialects import DIALECTS
@@ -193,9 +194,8 @@ def _setup(block: FragmentedBlock) -> bytes:
 def _read_lines(path: str) -> tuple[list[tuple[int, str]], dict[str, str]]:
     """Frames with their line numbers, and the values of the comment lines by name."""
     try:
-        text = sys.stdin.read() if path == "-" else Path(path).read_text(encoding="ascii")
-    except OSError as error:
-        raise ParameterError(f"{path}: cannot be read: {error.strerror}") from None
+        named = read_stream(sys.stdin.buffer, path) if path == "-" else read_file(Path(path), path)
+        text = named.decode("ascii")
     except UnicodeDecodeError:
         raise ParameterError(f"{path}: not a text file, expected frames in hexadecimal") from None
     lines: list[tuple[int, str]] = []

@@ -16,6 +16,7 @@ from fuota_fec.cli.journals import DB, STORAGE, db_option, existing_journal
 from fuota_fec.cli.output import check_output, json_option, print_json, write_whole
 from fuota_fec.cli.progress import LateProgress
 from fuota_fec.errors import EventError
+from fuota_fec.files import read_file
 
 
 @click.command("verify")
@@ -34,7 +35,7 @@ def verify_command(ctx: click.Context, name: str, url: str | None, as_json: bool
         raise click.UsageError(f"{name}: there is no such file; give --db for a campaign in a journal")
     try:
         if url is None or (not given and Path(name).is_file()):
-            verified = operations.verify_export(Path(name).read_bytes())
+            verified = operations.verify_export(read_file(Path(name), name, most=float("inf")))
         else:
             with closing(existing_journal(url)) as journal, LateProgress("checking") as progress:
                 verified = operations.verify_campaign(journal, name, progress)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import click
 
 from fuota_fec.checks import shown
 from fuota_fec.errors import ParameterError
+from fuota_fec.files import read_text
 from fuota_fec.planning.losses import BetaLoss, GilbertElliott, Loss
 
 _WAYS = ("loss", "burst", "loss_file")
@@ -33,11 +33,7 @@ def read_loss(given: dict[str, Any]) -> Loss:
         return GilbertElliott(**dict(zip(names, values, strict=True)))
     if given["loss_file"] is not None:
         path = given["loss_file"]
-        try:
-            text = Path(path).read_text(encoding="utf-8")
-        except UnicodeDecodeError:
-            raise ParameterError(f"{path}: not a text file, expected a loss for each device") from None
-        losses = _numbers(path, text)
+        losses = _numbers(path, read_text(path))
         if not losses:
             raise ParameterError(f"{path}: it is empty, expected a loss for each device")
         for number, loss in enumerate(losses, 1):

@@ -11,6 +11,7 @@ import csv
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
@@ -19,6 +20,7 @@ import numpy.typing as npt
 
 from fuota_fec.checks import shown
 from fuota_fec.errors import ParameterError
+from fuota_fec.files import read_text
 
 Devices: TypeAlias = npt.NDArray[np.intp]
 """Numbers of devices, each at most once."""
@@ -205,7 +207,7 @@ def read_trace(path: str | Path) -> Trace:
     last: dict[str, int] = {}
     lost: dict[str, list[bool]] = {}
     try:
-        with path.open(newline="", encoding="utf-8") as file:
+        with StringIO(read_text(path), newline="") as file:
             rows = csv.DictReader(file, skipinitialspace=True)
             missing = [name for name in ("device", "frame", "received") if name not in (rows.fieldnames or ())]
             if missing:

@@ -64,11 +64,11 @@ class FleetTrial:
         enough. A list for a list."""
         needed = self._sorted()
         if np.ndim(q) == 0:
-            return self._quantile(needed, float(np.asarray(q)))
-        return [self._quantile(needed, float(one)) for one in np.ravel(q)]
+            return self._quantile(needed, q)
+        return [self._quantile(needed, one) for one in np.ravel(q)]
 
-    def _quantile(self, needed: npt.NDArray[np.int32], q: float) -> int | None:
-        if not 0 <= q <= 1:
+    def _quantile(self, needed: npt.NDArray[np.int32], q: object) -> int | None:
+        if isinstance(q, bool) or not isinstance(q, (int, float, np.number)) or not 0 <= q <= 1:
             raise ParameterError(f"q: {shown(q)} is not a share, expected 0 to 1")
         n_devices = self.coded_needed.size
         n_needed = max(0, int(q * n_devices) - 1)

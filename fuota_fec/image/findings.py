@@ -64,7 +64,7 @@ def run_warnings(data: bytes, filler: Sequence[tuple[int, int]] = ()) -> Iterato
 
     `filler` are the offsets of filled gaps, which `filler_warnings` has.
     """
-    runs = erased_runs(data)
+    runs = [run for run in erased_runs(data) if not any(low < run.end and run.start < high for low, high in filler)]
     if runs and len(data) - runs[-1].end <= TRAILER_LEN:
         start, end, value = runs.pop()
         if start == 0:
@@ -76,9 +76,7 @@ def run_warnings(data: bytes, filler: Sequence[tuple[int, int]] = ()) -> Iterato
             f"{start} bytes, with the padding {len(data) / start:.1f} times the air time"
         )
     for run in runs:
-        if run.length > NOTABLE_SHARE * len(data) and not any(
-            low < run.end and run.start < high for low, high in filler
-        ):
+        if run.length > NOTABLE_SHARE * len(data):
             yield (
                 f"{run.length} bytes from offset {run.start:#x} to {run.end - 1:#x} are {run.value:#04x}, erased or "
                 f"unused flash; without them the image has {len(data) - run.length} bytes"

@@ -18,6 +18,8 @@ UTF8_MARK = b"\xef\xbb\xbf"
 
 def lines(data: bytes, where: str) -> Iterator[tuple[int, bytes]]:
     """Lines that are not blank, with their numbers, without white space around them. ParameterError for a long line."""
+    if b"\n" not in data:
+        data = data.replace(b"\r", b"\n")  # Line ends of old Macs.
     for number, line in enumerate(BytesIO(data), 1):
         if len(line) > LONGEST_LINE:
             raise ParameterError(f"{where}, line {number}: {len(line)} bytes, expected at most {LONGEST_LINE}")

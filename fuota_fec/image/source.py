@@ -9,10 +9,10 @@ from typing import BinaryIO
 
 from fuota_fec.checks import integer, shown
 from fuota_fec.errors import ParameterError
+from fuota_fec.files import read_file, read_stream
 from fuota_fec.image.constants import read_constant
 from fuota_fec.image.dfu import read_dfu
 from fuota_fec.image.elf import read_elf
-from fuota_fec.image.files import read_file, read_stream
 from fuota_fec.image.firmware import ERASED, FirmwareImage, firmware_image
 from fuota_fec.image.intel_hex import read_hex, read_universal_hex
 from fuota_fec.image.memory import Contents

@@ -12,7 +12,7 @@ from typing import Any
 
 from fuota_fec.campaign.config import CampaignConfig
 from fuota_fec.campaign.events import SUCCEEDED
-from fuota_fec.checks import counted, integer, shown
+from fuota_fec.checks import counted, expected_of, integer, shown
 from fuota_fec.data_frames import data_frame
 from fuota_fec.errors import ParameterError
 from fuota_fec.report.formatting import duration, percent
@@ -175,6 +175,8 @@ def compare(
     """
     _check(grid)
     chosen = range(integer("seeds", seeds, 1, 10**6)) if not isinstance(seeds, Iterable) else list(seeds)
+    if not chosen:
+        raise ParameterError("seeds: there are none, expected a number from 1 or a list of seeds")
     tried = [dict(zip(grid, values, strict=True)) for values in product(*grid.values())]
     tasks = [(settings, seed) for settings in tried for seed in chosen]
     if executor is None:
@@ -199,7 +201,8 @@ def compare(
 def _check(grid: Mapping[str, Sequence[Any]]) -> None:
     for name, values in grid.items():
         if name not in _CAMPAIGN | _FLEET or name in ("id", "seed"):
-            raise ParameterError(f"grid: {shown(name)} is no setting of CampaignConfig or Simulation")
+            expected = expected_of(str(name), sorted(_CAMPAIGN | _FLEET))
+            raise ParameterError(f"grid: {shown(name)} is no setting of CampaignConfig or Simulation, {expected}")
         if isinstance(values, str) or not isinstance(values, Sequence) or not values:
             raise ParameterError(f"grid: {name}: {shown(values)} is not a list of values")
 

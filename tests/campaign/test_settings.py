@@ -13,6 +13,7 @@ from fuota_fec.campaign.settings import (
     firmware_version,
     loss_problems,
     n_coded_wanted,
+    name_problems,
     raised,
     ranges,
     redundancy_problems,
@@ -100,3 +101,10 @@ def test_the_message_of_a_failed_check_is_its_problem() -> None:
 
 def test_repeated_values_are_listed_where_they_come_again() -> None:
     assert list(repeated("abcabb")) == ["a", "b", "b"]
+
+
+@pytest.mark.parametrize("name", ["--help", "-x", " a", "a ", "x" * 201])
+def test_a_name_that_cannot_be_written_on_a_command_line_is_refused(name: str):
+    [problem] = name_problems("id", name)
+    assert "is not a name, expected at most 200 characters" in problem
+    assert not list(name_problems("id", "x" * 200))

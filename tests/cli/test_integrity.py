@@ -118,7 +118,7 @@ def test_verify_refuses_what_is_neither_a_file_nor_a_campaign(fuota: Fuota, url:
         (["nobody"], "there is no such file; give --db"),
         (["nobody", "--db", url], "there is no campaign 'nobody'"),
         ([tmp_path / "firmware.bin"], "no export of a campaign"),
-        ([tmp_path], "Is a directory"),
+        ([tmp_path], "it is a directory"),
     ):
         result = fuota("campaign", "verify", *arguments)
         assert (result.exit_code, text in result.stderr) == (2, True), result.stderr

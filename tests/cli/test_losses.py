@@ -62,7 +62,7 @@ def test_a_file_of_wrong_losses_is_refused(fuota: Fuota, tmp_path: Path):
         (b"\n", "it is empty"),
         (b"0.1 nan", "device 2: nan is not a loss, expected 0 to below 1"),
         (b"1", "device 1: 1.0 is not"),
-        (b"\xff\xfe", "not a text file"),
+        (b"\xff\xfe", "not UTF-8 text"),
     ):
         path = tmp_path / "losses.txt"
         path.write_bytes(content)

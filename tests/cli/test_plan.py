@@ -100,7 +100,7 @@ def test_a_threshold_that_cannot_be_met_is_reported_and_fails(fuota: Fuota):
             ("--image-len", 900, "--dr", 1, "--region", "moon", "--loss", 0.5, "--devices", 5),
             "region: 'moon' is not a region",
         ),
-        (("-M", 20, "--loss-file", "none.txt"), "none.txt: No such file"),
+        (("-M", 20, "--loss-file", "none.txt"), "none.txt: cannot be read: No such file"),
         (("none.bin", "--dr", 1, "--loss", 0.5, "--devices", 5), "none.bin"),
     ],
 )

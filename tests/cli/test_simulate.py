@@ -96,7 +96,7 @@ def test_devices_that_never_complete_are_counted(fuota: Fuota):
         (("-M", 20, "--loss", 0.1, "--devices", 5, "--dr", 3, "-F", 500), "--frag-size: 500"),
         (("-M", 20, "--loss", 0.1, "--devices", 5, "--region", "moon"), "region: 'moon' is not a region"),
         (("-M", 20, "--loss", 0.1, "--devices", 5, "--dr", 3, "--region", "moon"), "region: 'moon' is not a region"),
-        (("-M", 20, "--loss-file", "none.txt"), "none.txt: No such file"),
+        (("-M", 20, "--loss-file", "none.txt"), "none.txt: cannot be read: No such file"),
         (("-M", 20, "--loss", 0.1, "--devices", 5, "-o", "-", "--json"), "give -o a file"),
     ],
 )

@@ -310,3 +310,9 @@ def test_a_trial_becomes_a_data_frame():
     column = trial_of([0, 3, -1]).to_frame()["coded_needed"]
     assert column.isna().tolist() == [False, False, True]
     assert column.dropna().tolist() == [0, 3]
+
+
+@pytest.mark.parametrize("q", ["a", True, None])
+def test_a_quantile_of_no_number_is_refused(q):
+    with pytest.raises(ff.ParameterError, match=r"q: .* is not a share"):
+        trial_of([1]).quantile(q)

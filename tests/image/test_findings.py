@@ -63,3 +63,9 @@ def test_a_long_run_inside_is_a_warning_unless_it_is_filler():
 def test_runs_are_found_in_their_order():
     data = b"\xff" * 1024 + b"\0" * 2000 + b"\xff" * 1023 + b"a" + b"\xff" * 5000
     assert erased_runs(data) == [Run(0, 1024, 0xFF), Run(1024, 3024, 0), Run(4048, 9048, 0xFF)]
+
+
+def test_data_after_a_filled_gap_is_no_trailer_of_padding():
+    data = bytes(range(1, 65)) + b"\xff" * 4032 + bytes(range(1, 65))
+    assert any(text.startswith("padded") for text in run_warnings(data))
+    assert not list(run_warnings(data, [(64, 4096)]))

@@ -29,3 +29,7 @@ def test_only_pairs_of_hexadecimal_digits_are_bytes(digits: bytes):
     assert unhex(b"0aF0", b"", "bytes", "x", 1) == b"\x0a\xf0"
     with pytest.raises(ParameterError, match=r"x, line 7: .* is not a record of this format, expected bytes"):
         unhex(digits, digits, "bytes", "x", 7)
+
+
+def test_line_ends_of_old_macs_are_line_ends():
+    assert list(lines(b":00\r\r:01\r", "x")) == [(1, b":00"), (3, b":01")]

@@ -11,8 +11,8 @@ import pytest
 from image_files import DATA, LINEAR, as_elf, as_hex, as_srec, as_uf2, hex_file, with_suffix
 
 from fuota_fec.errors import FuotaError, ParameterError
+from fuota_fec.files import LARGEST_FILE
 from fuota_fec.image import LARGEST_IMAGE, LONGEST_GAP, FirmwareImage, ImageSource, load_image, parse_image, read_image
-from fuota_fec.image.files import LARGEST_FILE
 
 Load = Callable[..., bytes]
 Read = Callable[..., FirmwareImage]

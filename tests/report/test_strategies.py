@@ -119,3 +119,8 @@ def test_a_wrong_grid_is_refused(grid: dict[str, Any], said: str):
 def test_without_a_grid_the_campaign_itself_is_measured():
     [strategy] = compare(CONFIG, IMAGE, FLEET, grid={}, seeds=1).strategies
     assert strategy.name == "as configured"
+
+
+def test_no_seeds_are_refused():
+    with pytest.raises(ff.ParameterError, match="seeds: there are none"):
+        compare(CONFIG, IMAGE, FLEET, grid={}, seeds=[])

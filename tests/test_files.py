@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fuota_fec.errors import ParameterError
-from fuota_fec.image.files import LARGEST_FILE, read_file, read_stream
+from fuota_fec.files import LARGEST_FILE, read_file, read_stream, read_text
 
 
 def test_a_file_is_read_whole(tmp_path: Path):
@@ -55,3 +55,13 @@ def test_a_file_beyond_the_largest_is_refused_without_reading_it(tmp_path: Path)
 
 def test_a_stream_is_read_up_to_the_largest():
     assert read_stream(io.BytesIO(b"abc"), "x") == b"abc"
+
+
+def test_text_is_utf_8_with_or_without_a_mark(tmp_path: Path):
+    path = tmp_path / "a.txt"
+    for data in ("Zähler".encode(), "Zähler".encode("utf-8-sig")):
+        path.write_bytes(data)
+        assert read_text(path) == "Zähler"
+    path.write_bytes(b"\xff")
+    with pytest.raises(ParameterError, match="cannot be read: not UTF-8 text"):
+        read_text(path)
