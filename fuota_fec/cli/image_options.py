@@ -6,13 +6,14 @@ import sys
 from typing import Any, get_args
 
 import click
+from click.types import IntParamType
 
 from fuota_fec.cli.clean import say
 from fuota_fec.errors import ParameterError
 from fuota_fec.image import FirmwareImage, Format, ImageSource, read_image
 
 
-class Whole(click.IntRange):
+class Whole(IntParamType):
     """Whole number of 0 or more, decimal or with the prefix 0x."""
 
     name = "number"

@@ -112,6 +112,8 @@ def recognise(data: bytes) -> Kind:
     for offset, magic, name, advice in OTHERS:
         if data.startswith(magic, offset):
             return Kind(None, name, advice)
+    if _is_old_tar(data):
+        return Kind(None, "a tar archive", UNPACK)
     if re.match(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)", data):
         return Kind(None, "a bzip2 file", UNPACK)
     if data[:2] == b"MZ" and data[(at := int.from_bytes(data[60:64], "little")) : at + 4] == b"PE\0\0":
@@ -134,7 +136,18 @@ def _of_text(data: bytes) -> Kind | None:
         return Kind(found, NAMES[found])
     if len(head) < SHORTEST_TEXT or not (printable >= LEAST_PRINTABLE * len(head) or _is_unicode(head)):
         return None
-    return next((kind for start, kind in OF_TEXT if start.match(head)), TEXT)
+    kind = next((kind for start, kind in OF_TEXT if start.match(head)), TEXT)
+    if kind is TEXT and (found := _records(data)) is not None:  # After a long comment.
+        return Kind(found, NAMES[found])
+    return kind
+
+
+def _is_old_tar(data: bytes) -> bool:
+    """Whether the first block is a header of a tar archive, by its checksum; before 1988 it had no other mark."""
+    block, digits = data[:512], data[148:156].strip(b"\0 ")
+    if len(block) < 512 or not digits or digits.strip(b"01234567"):
+        return False
+    return int(digits, 8) == sum(block) - sum(block[148:156]) + 8 * 0x20
 
 
 def _records(head: bytes) -> Format | None:

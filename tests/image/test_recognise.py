@@ -90,3 +90,18 @@ def test_a_name_may_claim_a_format(name: str, expected: str):
     assert claim(name) == expected
     for other in (f"{name}.bin", "hex", ".hex", "a.img", "a.hex.gz", ""):
         assert claim(other) is None
+
+
+def test_an_old_tar_archive_is_recognised_by_its_checksum():
+    header = bytearray(512)
+    header[:8], header[100:107], header[124:135] = b"firmware", b"0000644", b"00000000005"
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    archive = bytes(header) + b"hello".ljust(1024, b"\0")
+    assert recognise(archive).name == "a tar archive"
+    assert recognise(b"g" + archive[1:]).format == "binary"
+
+
+def test_records_after_a_long_comment_are_recognised():
+    assert recognise(b"; a comment\n" * 1000 + as_hex({0: bytes(32)}).encode()).format == "hex"
+    assert recognise(b"a word of text\n" * 1000).name == "text"
