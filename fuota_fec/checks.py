@@ -41,7 +41,7 @@ _KEY = re.compile(
     re.IGNORECASE,
 )
 """32 hexadecimal digits, as one word or in groups of 2, 4 or 8."""
-_KEY_BYTES = re.compile(r"[{\[(]?\s*(?:(?:0X)?[0-9A-F]{2}\s*,?\s*){16}[}\])]?;?", re.IGNORECASE)
+_KEY_BYTES = re.compile(r"[{\[(]?\s*(?:(?:0X)?[0-9A-F]{2}[\s,]*){16}[}\])]?;?", re.IGNORECASE)
 """16 bytes as programs write them: {0x00, 0x11, …}."""
 _KEY_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{22}==")
 _CONTROL = re.compile(

@@ -166,3 +166,9 @@ def test_keys_of_programs_are_keys_and_are_not_shown(key: str):
 @pytest.mark.parametrize("text", ["zero\u200bwidth", "right\u200fto left", "mark\ufeff"])
 def test_invisible_characters_do_not_print(text: str):
     assert not printable(text)
+
+
+def test_a_long_text_is_told_from_a_key_in_linear_time():
+    """Blanks between bytes can be matched in one way alone: this would not end otherwise."""
+    assert not looks_like_key(("00" + " " * 60) * 15 + "x")
+    assert looks_like_key(("00" + " " * 60) * 16)
