@@ -67,7 +67,7 @@ def printable(text: str) -> bool:
 
 
 def expected_of(name: str, known: Collection[str], where: str = "") -> str:
-    """What a name that is not known should have been: the closest known one, or the known ones; if they are many, the
+    """Expected name in place of one that is not known: the closest known one, or the known ones; if they are many, the
     first, and `where` they are listed."""
     names = tuple(known)
     if close := _closest(name[:64].lower(), names):

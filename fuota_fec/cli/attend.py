@@ -29,7 +29,7 @@ from fuota_fec.simulation import SimulationResult
 
 
 class Ending(NamedTuple):
-    """What is wanted at the end of a run."""
+    """Devices, page and form that are wanted at the end of a run."""
 
     wanted: Wanted
     report: str | None

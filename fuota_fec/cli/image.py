@@ -14,10 +14,10 @@ from fuota_fec.checks import counted
 from fuota_fec.cli.console import plain_console
 from fuota_fec.cli.image_options import image_options, read_quietly, show_warnings
 from fuota_fec.cli.options import NamedOptions
-from fuota_fec.cli.output import json_option, print_json
+from fuota_fec.cli.output import json_option, print_json, region_option
 from fuota_fec.image import FirmwareImage
 from fuota_fec.radio.airtime import frame_time
-from fuota_fec.radio.regions import REGIONS, Region, region
+from fuota_fec.radio.regions import Region, region
 from fuota_fec.report.formatting import duration
 from fuota_fec.wire.limits import DATA_FRAGMENT_HEADER_LEN, MAX_FRAG_SIZE, MAX_FRAGS
 
@@ -33,13 +33,7 @@ ADDRESSES = ("entry", "flags", "load_address")
 @click.command("image", cls=NamedOptions)
 @click.argument("image", metavar="FILE", type=click.Path(dir_okay=False, allow_dash=True))
 @image_options
-@click.option(
-    "--region",
-    "region_name",
-    default="EU868",
-    show_default=True,
-    help=f"Region of the data rates: {', '.join(REGIONS)}.",
-)
+@region_option
 @click.option("--dwell-time", is_flag=True, help="Apply the 400 ms dwell-time limit (AS923, AU915).")
 @json_option
 def image_command(image: str, region_name: str, dwell_time: bool, as_json: bool, **given: Any) -> None:

@@ -98,7 +98,7 @@ def print_next_steps(console: Console, status: CampaignStatus, journal: str | No
 
 
 def print_outcome(console: Console, result: SimulationResult, wanted: Wanted, journal: str | None) -> None:
-    """What a run ends with."""
+    """Prints the end of a run: devices, reasons, outcome, next steps."""
     status = result.campaign.status()
     wrong = set(result.wrong)
     images = {d.dev_eui: "sent bytes" for d in status.devices if result.holds_image(d.dev_eui)}
@@ -123,7 +123,7 @@ def print_outcome(console: Console, result: SimulationResult, wanted: Wanted, jo
 
 
 def summary(result: SimulationResult) -> dict[str, object]:
-    """What a run ends with, as plain data."""
+    """End of a run as plain data."""
     status = result.campaign.status()
     return {
         "campaign": status.id,

@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from fuota_fec.cli.clean import UNSAFE
+from fuota_fec.radio.regions import REGIONS
 from fuota_fec.wire.dialects import DIALECTS
 
 
@@ -90,6 +91,14 @@ def dialect_option(function: Any) -> Any:
         help="TS004 dialect of the devices.",
     )(function)
 
+
+region_option = click.option(
+    "--region",
+    "region_name",
+    default="EU868",
+    show_default=True,
+    help=f"Region of the data rates: {', '.join(REGIONS)}.",
+)
 
 rows_choice: dict[str, Any] = {
     "type": click.Choice(["selected", "first"]),

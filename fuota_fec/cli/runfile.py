@@ -32,7 +32,7 @@ class RunFile:
 
     @property
     def notes(self) -> list[str]:
-        """What was read of the image file, if that is not the whole file."""
+        """Lines about the part of the image file that was read, if that is not the whole file."""
         return [f"info: {self.firmware.where}: {self.firmware.summary}"] if self.firmware.segments else []
 
 

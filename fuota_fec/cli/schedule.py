@@ -17,7 +17,7 @@ from fuota_fec.checks import counted, shown
 from fuota_fec.cli.console import plain_console
 from fuota_fec.cli.image_options import image_len_given, image_options
 from fuota_fec.cli.options import NamedOptions, Number
-from fuota_fec.cli.output import json_option, print_json
+from fuota_fec.cli.output import json_option, print_json, region_option
 from fuota_fec.cli.profiles import find_profile, profiles_option, read_profiles
 from fuota_fec.codec.block import n_coded_of
 from fuota_fec.devices.data_rates import check_data_rate
@@ -30,7 +30,7 @@ from fuota_fec.planning.fleet_schedule import FleetSchedule, GroupSchedule, Send
 from fuota_fec.planning.fragment_size import check_dialect
 from fuota_fec.planning.what_if import Objective, WhatIf, what_if
 from fuota_fec.radio.airtime import NOTABLE_UPLINK_LOSS
-from fuota_fec.radio.regions import REGIONS, region
+from fuota_fec.radio.regions import region
 from fuota_fec.report.formatting import duration
 from fuota_fec.wire.dialects import DIALECTS
 from fuota_fec.wire.limits import MAX_FRAG_NB, MAX_FRAG_SIZE, MAX_FRAGS
@@ -52,13 +52,7 @@ _OBJECTIVES: dict[Objective, str] = {"duration": "least time", "air_time": "leas
     metavar="DR:N,…",
     help="Number of devices for each data rate that is the fastest to reach them, such as 0:60,1:80,5:450.",
 )
-@click.option(
-    "--region",
-    "region_name",
-    default="EU868",
-    show_default=True,
-    help=f"Region of the data rates: {', '.join(REGIONS)}.",
-)
+@region_option
 @click.option(
     "--frequency-hz", type=int, help="Frequency of the groups in Hz, which decides the duty cycle. Default: RX2."
 )
