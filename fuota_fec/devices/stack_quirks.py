@@ -87,8 +87,9 @@ class StackQuirks:
     checks_frag_len: bool = True
     """Whether a fragment is dropped that is longer or shorter than those of the block that the decoder receives."""
     reads_after_frag: bool = False
-    """Whether a fragment is as long as the setup of its FragIndex said, without a setup 0 bytes, and the rest of the
-    message is read as commands."""
+    """Whether a fragment is as long as the setup of its FragIndex said, and the rest of the message is read as
+    commands. Without a session it has 0 bytes; a stack that stops deleted sessions drops the rest, and also after a
+    fragment of a group that may not send any."""
     unknown_command_silences: bool = False
     """Whether an unknown or truncated command suppresses the answers to the commands before it."""
     skips_cid_alone: bool = False

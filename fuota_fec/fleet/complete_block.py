@@ -2,7 +2,7 @@
 
 Each coded fragment with a part in the losses makes it solve its matrix once more, although the rows are solved by then:
 after two losses or more the block has wrong bytes, and others after each further one. Without a loss the last uncoded
-fragment is written once more, unless a coded one came before.
+fragment is written once more, unless a coded one came before, and some decoders end at each coded one.
 """
 
 from __future__ import annotations
@@ -18,11 +18,21 @@ class CompleteBlock:
     those that the decoder received, in their order."""
 
     def __init__(
-        self, n_frags: int, frag_size: int, dialect: str, lost: Iterable[int], coded: Iterable[int], block: bytes
+        self,
+        n_frags: int,
+        frag_size: int,
+        dialect: str,
+        lost: Iterable[int],
+        coded: Iterable[int],
+        block: bytes,
+        *,
+        coded_ends: bool = False,
     ) -> None:
         self.n_frags, self.frag_size, self.dialect = n_frags, frag_size, dialect
         self._block = bytearray(block)
         self._lost = sorted(lost)
+        self._coded_ends = coded_ends and not self._lost
+        """Every coded fragment passes the block on."""
         self._passed_last = False
         """A coded fragment was received, or the last uncoded one once more."""
         self._triangle: list[int] = [0] * len(self._lost)
@@ -45,6 +55,8 @@ class CompleteBlock:
         """The block that the decoder passes on with this fragment; None if it goes on."""
         if fragment.n > self.n_frags:
             self._passed_last = True
+            if self._coded_ends:
+                return bytes(self._block)
             return self._solved_again() if self._part_of(fragment.n) else None
         if self._lost or self._passed_last or fragment.n < self.n_frags:
             return None

@@ -123,7 +123,9 @@ class Reception:
             block = decode(self.n_frags, self.frag_size, numbers, payloads, version=self.dialect)
             if self.shared:
                 coded = [n for n in numbers if n > self.n_frags]
-                self._after = CompleteBlock(self.n_frags, self.frag_size, self.dialect, self._lost, coded, block)
+                coded_ends = self.overrun is Overrun.WRONG_BLOCK
+                shape = (self.n_frags, self.frag_size, self.dialect)
+                self._after = CompleteBlock(*shape, self._lost, coded, block, coded_ends=coded_ends)
         self._end()
         return block
 

@@ -66,9 +66,11 @@ class BlockReception(Protocol):
 
 @dataclass(slots=True, kw_only=True)
 class NoReception:
-    """Reception of a block of no fragments, which stacks accept: nothing is missing, and it is never complete."""
+    """Reception of a block of no fragments, which stacks accept: nothing is missing, and it is never complete. Decoders
+    that take every end for a block end with the first fragment (`ends`)."""
 
     frag_size: int
+    ends: bool = False
     last_number: int = 0
     memory_full: bool = False
     n_received: int = 0
@@ -82,5 +84,8 @@ class NoReception:
 
     def push(self, fragment: DataFragment) -> None:
         """Counts a fragment."""
+        if self.ended:
+            return
         self.n_received += 1
         self.last_number = fragment.n
+        self.ended = self.ends

@@ -242,7 +242,7 @@ def test_an_older_st_build_hangs_at_sizes_that_it_accepts() -> None:
 
 
 def test_mc_group_ids_that_the_stacks_serve() -> None:
-    assert _names(mc_group_ids=(0,)) == {"loramac-node", "mbed"}
+    assert _names(mc_group_ids=(0,)) == {"loramac-node", "mbed", "st", "st-v2", "st-2021"}
     assert _names(mc_group_ids=(0, 1, 2)) == {"xdot"}
 
 

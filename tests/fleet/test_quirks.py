@@ -304,7 +304,7 @@ def test_a_session_that_cannot_be_deleted_is_kept() -> None:
 
 @pytest.mark.parametrize(("ack_reception", "checked"), [(True, True), (False, False)])
 def test_a_mic_may_be_checked_only_with_ack_reception(ack_reception, checked) -> None:
-    device = device_of(profile("st-v2"))
+    device = device_of(profile("st-v2").replace(stores_wrong_mic=False))
     spoilt = {"mic": bytes(4), "ack_reception": ack_reception, "frag_size": 40, "nb_frag": 5, "padding": 28}
     ask(device, setup_of(device, **spoilt))
     block = ff.prepare(IMAGE, 40, version="2.0.0")

@@ -219,12 +219,36 @@ def test_a_fragment_of_another_length_is_cut_or_filled(stack) -> None:
     assert device.taken() == IMAGE[:20] + IMAGE[20:35] + bytes(5) + IMAGE[40:60]
 
 
-def test_a_fragment_of_another_length_is_dropped_by_other_stacks() -> None:
-    device = Device("st", "1.0.0")
+def test_a_fragment_of_another_length_is_dropped_by_other_devices() -> None:
+    device = Device("generic", "1.0.0")
     device.open(0, 2, 48)
-    device.open(1, 3, 40)
-    device.hear(0, [1])
-    assert device.ask("0103") == "0100400000"
+    assert device.ask(device.frame(0, 1) + bytes(1)) == ""
+    assert device.ask("0101") == "0100000200"
+
+
+def test_a_decoder_without_losses_passes_its_block_on_at_a_coded_fragment_of_another_session() -> None:
+    device = Device("st", "1.0.0")
+    device.open(1, 3, 48)
+    device.open(0, 2, 48)
+    device.hear(0, [1, 2])
+    assert device.taken() == IMAGE[:96]
+    device.hear(1, [3])
+    assert device.taken() == IMAGE[:96] + bytes([255]) * 48
+    device.hear(1, [2])
+    assert device.ask("0103") == "0103400000", "the session is over"
+
+
+def test_a_session_without_fragments_ends_with_the_first_one_in_decoders_that_end_at_a_coded_one() -> None:
+    for stack, last in (("st", "01"), ("lbm", "02")):
+        device = Device(stack, "1.0.0")
+        assert device.ask("0201000030000000000000") == "0200"
+        for n in (1, 2):
+            device.ask(bytes((8, n, 0)) + bytes(48))
+        assert device.ask("0101")[2:4] == last
+
+
+def heard_frame(n: int, size: int = 40) -> bytes:
+    return bytes((8, n, 0)) + bytes(size)
 
 
 def test_a_fragment_without_a_setup_may_be_read_as_commands() -> None:
@@ -232,6 +256,10 @@ def test_a_fragment_without_a_setup_may_be_read_as_commands() -> None:
     assert Device("loramac-node", "1.0.0").ask(frame) == "000301" + "0100000000" + "000301"
     assert Device("loramac-node", "1.0.0").ask(frame, group=2) == "0100000000"
     assert Device("lbm", "1.0.0").ask(frame) == Device("st", "1.0.0").ask(frame) == ""
+    for group, answered in ((0, "0101000000"), (1, "")):
+        heard = Device("st", "1.0.0")
+        heard.ask("02010200280000000000000"[:22])
+        assert heard.ask(heard_frame(1) + bytes.fromhex("0101"), group=group) == answered
     device = Device("loramac-node", "1.0.0")
     device.open(0)
     assert device.ask(device.frame(0, 1)) == ""

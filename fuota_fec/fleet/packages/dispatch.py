@@ -10,6 +10,7 @@ from functools import lru_cache
 
 from fuota_fec.campaign.config import Ports
 from fuota_fec.devices.profiles import DeviceProfile
+from fuota_fec.devices.stack_quirks import Deletion
 from fuota_fec.errors import WireError
 from fuota_fec.fleet.device_state import DeviceState
 from fuota_fec.fleet.packages import one_context
@@ -45,7 +46,7 @@ def handle(state: DeviceState, f_port: int, payload: bytes, now: float, group: i
         return one_context.read(state, payload, now)
     version = package.version_of(state)
     if package is FRAGMENTATION:
-        commands, rest = _read_fragmentation(state, payload, version, multicast=group is not None)
+        commands, rest = _read_fragmentation(state, payload, version, group)
     else:
         commands, rest = _read(package, payload, version)
     garbled = bool(rest)
@@ -108,24 +109,24 @@ def _read(package: Package, payload: bytes, version: str) -> tuple[tuple[Command
 
 
 def _read_fragmentation(
-    state: DeviceState, payload: bytes, version: str, *, multicast: bool
+    state: DeviceState, payload: bytes, version: str, group: int | None
 ) -> tuple[tuple[Command, ...], bytes]:
     """The same of TS004, where a stack may take setups without fragments, and skip the CID alone of other commands."""
-    commands, rest = _read_plain(state, payload, version, multicast=multicast)
+    commands, rest = _read_plain(state, payload, version, group)
     while rest and (setup := setup_without_frags(state, rest)) is not None:
-        more, rest = _read_plain(state, rest[len(setup.encode()) :], version, multicast=multicast)
+        more, rest = _read_plain(state, rest[len(setup.encode()) :], version, group)
         commands = (*commands, setup, *more)
     return commands, rest
 
 
 def _read_plain(
-    state: DeviceState, payload: bytes, version: str, *, multicast: bool
+    state: DeviceState, payload: bytes, version: str, group: int | None
 ) -> tuple[tuple[Command, ...], bytes]:
     profile = state.profile
     if not profile.skips_cid_alone or _is_one_fragment(state, payload):
         return _read(FRAGMENTATION, payload, version)
-    lengths = _frag_lengths(state) if profile.reads_after_frag else _SWALLOWS
-    return _read_skipping(payload, version, lengths, multicast=multicast)
+    lengths = _frag_lengths(state, group) if profile.reads_after_frag else _SWALLOWS
+    return _read_skipping(payload, version, lengths, multicast=group is not None)
 
 
 def _is_one_fragment(state: DeviceState, payload: bytes) -> bool:
@@ -134,11 +135,12 @@ def _is_one_fragment(state: DeviceState, payload: bytes) -> bool:
     return session is not None and len(payload) == 3 + session.setup.frag_size
 
 
-def _frag_lengths(state: DeviceState) -> tuple[int | None, ...]:
-    """Length of the fragments of each FragIndex as its setup said."""
-    lengths = [0, 0, 0, 0]
+def _frag_lengths(state: DeviceState, group: int | None) -> tuple[int | None, ...]:
+    """Length of the fragments of each FragIndex as its setup said; None: to the end of the message."""
+    lengths = [None if state.profile.deletion is Deletion.STOPS else 0] * 4
     for frag_index, session in state.sessions.items():
-        lengths[frag_index] = session.setup.frag_size
+        heard = group is None or session.hears(group)
+        lengths[frag_index] = session.setup.frag_size if heard else None
     return tuple(lengths)
 
 

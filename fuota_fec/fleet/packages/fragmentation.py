@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from fuota_fec.devices.stack_quirks import Deletion
+from fuota_fec.devices.stack_quirks import Deletion, Overrun
 from fuota_fec.errors import WireError
 from fuota_fec.fleet.decoding import ERASED, Reception
 from fuota_fec.fleet.device_state import DeviceState, FragSession
@@ -115,6 +115,7 @@ def _open_empty_session(state: DeviceState, setup: fragmentation.FragSessionSetu
     last = _last_reception(state, setup)
     reception = NoReception(
         frag_size=setup.frag_size,
+        ends=state.profile.overrun is Overrun.WRONG_BLOCK,
         last_number=_outliving_number(state, last),
         memory_full=_outliving_error(state, last),
     )

@@ -128,10 +128,13 @@ class _Reader:
         if session is None or not active or not n or self.left() < context.frag_size:
             context.n_other += 1
             return
-        payload = self.take(context.frag_size)
-        if len(payload) != session.reception.frag_size:
+        size = session.reception.frag_size
+        if context.frag_size != size and state.profile.checks_frag_len:
+            self.take(context.frag_size)
             context.n_other += 1
             return
+        payload = self.payload[self.at : self.at + size].ljust(size, b"\0")
+        self.take(context.frag_size)
         use_session_cnt(state, session)
         block = session.reception.push(fragmentation.DataFragment(frag_index=frag_index, n=n, payload=payload))
         if block is not None:
@@ -175,4 +178,4 @@ def n_received(state: DeviceState) -> int:
 def _is_active(state: DeviceState) -> bool:
     """Whether the one session is: that of the last setup."""
     session = state.sessions.get(state.context.frag_index)
-    return session is not None and not session.reception.ended
+    return session is not None and session.open and not session.reception.ended

@@ -134,3 +134,22 @@ def test_a_session_that_is_over_does_not_begin_again_after_one_of_another_index(
     device.send(replace(setup, frag_index=2))
     [answer] = device.answers(10)
     assert answer.frag_index == 2
+
+
+def test_a_refused_setup_of_an_earlier_session_does_not_begin_it_again(device) -> None:
+    device.complete()
+    device.send(replace(device.setup_request(), frag_index=1))
+    device.ask(fragmentation.FragSessionDeleteReq(frag_index=1))
+    device.ask(device.setup_request(nb_frag=300, frag_size=250))
+    device.complete()
+    assert device.device.stored is None
+
+
+@pytest.mark.parametrize(("stack", "completes"), [("zephyr", True), ("zephyr-lowmem", False)])
+def test_a_decoder_may_go_on_with_the_length_of_its_own_block(bench, stack, completes) -> None:
+    device = bench(profile=profile(stack).replace(frag_size_multiple=1), reboots_alone=False)
+    device.ask(device.setup_request())
+    [refused] = device.ask(device.setup_request(frag_size=9, frag_algo=1))
+    assert refused.frag_algo_unsupported
+    device.complete()
+    assert (device.device.stored is not None) is completes
