@@ -48,6 +48,8 @@ _CONTROL = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2064\u2066-\u2069\ufeff\ud800-\udfff]"
 )
 """Characters that do not print, or change how others do."""
+_HEAD_LEN, _KEY_LEN = 4096, 128
+"""Characters of a long text that are looked at for a message, and more than a key is written with."""
 MOST_NAMED = 5
 """Known names that a message has, if they are many."""
 ALIKE = 0.7
@@ -71,10 +73,11 @@ def expected_of(name: str, known: Collection[str], where: str = "") -> str:
     first, and `where` they are listed."""
     names = tuple(known)
     if close := _closest(name[:64].lower(), names):
-        return f"did you mean {close!r}?"
+        return f"did you mean {shown(close)}?"
     if len(names) <= MOST_NAMED + 1:
-        return f"expected one of {', '.join(names)}"
-    return f"expected one of {', '.join(names[:MOST_NAMED])} … ({len(names)} in all{where and f': {where}'})"
+        return f"expected one of {', '.join(map(plainly, names))}"
+    first = ", ".join(map(plainly, names[:MOST_NAMED]))
+    return f"expected one of {first} … ({len(names)} in all{where and f': {where}'})"
 
 
 @lru_cache(maxsize=256)
@@ -88,13 +91,26 @@ def _closest(name: str, known: tuple[str, ...]) -> str | None:
 def shown(value: Any) -> str:
     """The repr of any value, shortened for an error message. What is written as a key is left out."""
     try:
-        text = repr(value)
+        text = repr(_head(value) if isinstance(value, str) else value)
     except Exception:  # a number too long to print, or an object whose repr fails
         return f"this {type(value).__name__}"
-    text = _KEY.sub("(32 hexadecimal digits)", " ".join(text.split()))
-    if isinstance(value, str) and looks_like_key(value):
+    text = without_keys(" ".join(text.split()))
+    if isinstance(value, str) and len(value) <= _HEAD_LEN and looks_like_key(value):
         return "(what may be a key)" if "(32 hex" not in text else text
     return text if len(text) <= 100 else f"{text[:97]}..."
+
+
+def without_keys(text: str) -> str:
+    """A text in which what is written as a key is left out."""
+    return _KEY.sub("(32 hexadecimal digits)", text)
+
+
+def _head(text: str) -> str:
+    """Start of a long text, which is shown quickly. What may be the first part of a key at its end is left out."""
+    if len(text) <= _HEAD_LEN:
+        return text
+    head = text[:_HEAD_LEN]
+    return head[:-_KEY_LEN] + head[-_KEY_LEN:].rstrip("0123456789ABCDEFXabcdefx-: ") + "..."
 
 
 def at_least_0(name: str, value: object) -> None:

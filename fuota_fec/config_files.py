@@ -12,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType, NoneType, UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from fuota_fec.checks import expected_of, plainly, shown
+from fuota_fec.checks import expected_of, plainly, shown, without_keys
 from fuota_fec.csv_table import Row
 from fuota_fec.errors import MissingExtraError, ParameterError
 from fuota_fec.files import read_text
@@ -40,7 +40,7 @@ def parse_table(text: str, *, json_text: bool) -> dict[str, Any] | str:
     try:
         table = json.loads(text) if json_text else tomllib.loads(text)
     except (tomllib.TOMLDecodeError, json.JSONDecodeError) as error:
-        return str(error)
+        return without_keys(str(error))  # It may name a key of a table, which may be one of another kind.
     except ValueError:  # The interpreter's limit on the digits of an integer.
         return "cannot be read: an integer has thousands of digits"
     except RecursionError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping, Sequence
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ class Row(dict[str, Any]):
 
     def place(self, field: str) -> str:
         """File, line and column of a field, for error messages."""
-        return f"{self.where}, column {self.columns[field]!r}" if field in self.columns else self.where
+        return f"{self.where}, column {shown(self.columns[field])}" if field in self.columns else self.where
 
 
 def read_rows(path: str | Path, columns: Mapping[str, str] | None, fields: Sequence[str]) -> list[Row]:
@@ -40,8 +41,9 @@ def read_rows(path: str | Path, columns: Mapping[str, str] | None, fields: Seque
     capitals, blanks, "-" and "_". Other columns are left out. ParameterError with file and line.
     """
     text = read_text(path)
-    lines = text.splitlines(keepends=True)
+    lines = StringIO(text, newline="")  # Ends of lines are CR and LF, not all that Unicode has.
     first = next((line for line in lines if line.strip()), "")
+    lines.seek(0)
     reader = csv.reader(lines, delimiter=max(SEPARATORS, key=first.count), strict=True)
     rows: list[Row] = []
     problems: list[str] = []

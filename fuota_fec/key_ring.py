@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -37,6 +37,11 @@ class KeyRing:
     __slots__ = ("_mc_keys", "_root_keys")
 
     def __init__(self, *, root_keys: Mapping[str, Key], mc_keys: Mapping[str, Key]) -> None:
+        self._root_keys = self._mc_keys = _by_name({})
+        wrong = _not_keys({"root_keys": root_keys, "mc_keys": mc_keys})
+        if wrong:
+            del root_keys, mc_keys
+            raise ParameterError(f"key ring: {wrong}: expected names with a Key each, such as Key.from_hex(…)")
         self._root_keys = _by_name(root_keys)
         self._mc_keys = _by_name(mc_keys)
 
@@ -86,24 +91,12 @@ class KeyRing:
             "env": cls.from_env,
             "command": cls.from_command,
         }
-        problems = [
-            f"keys: unknown key {shown(name)}, {expected_of(str(name), SOURCES)}" for name in table if name not in read
-        ]
-        given = [name for name in SOURCES if name in table]
-        if len(given) != 1:
-            found = ", ".join(given) or "none of them"
-            problems.append(f"keys: {found} given, expected one of {', '.join(SOURCES)}")
-        for name in given:
-            is_text, value = name != "command", table[name]
-            words = [value] if is_text else value if isinstance(value, list) else [None]
-            if not words or not all(isinstance(word, str) and word for word in words):
-                expected = "a text" if is_text else "a list of words"
-                problems.append(
-                    f"keys.{name}: a value of type {type(value).__name__} cannot be used, expected {expected}"
-                )
+        problems = list(_source_problems(table))
         if problems:
+            del table
             raise ParameterError.of(problems)
-        return read[given[0]](table[given[0]])
+        [(name, value)] = table.items()
+        return read[name](value)
 
     @classmethod
     def _of(cls, found: _Found, where: str) -> KeyRing:
@@ -132,6 +125,35 @@ class _Found(NamedTuple):
 
 
 # Functions that see the texts of keys raise nothing.
+
+
+def _not_keys(tables: Mapping[str, Any]) -> str:
+    """Name of the table that holds something else than keys by name; "" if none does."""
+    for kind, table in tables.items():
+        if not isinstance(table, Mapping) or not all(
+            isinstance(name, str) and isinstance(key, Key) for name, key in table.items()
+        ):
+            return kind
+    return ""
+
+
+def _source_problems(table: Mapping[str, Any]) -> Iterator[str]:
+    """Problems of a table `[keys]`; it may have keys instead of their source."""
+    for name in table:
+        if name not in SOURCES:
+            yield f"keys: unknown key {shown(name)}, {expected_of(str(name), SOURCES)}"
+    given = [name for name in SOURCES if name in table]
+    if len(given) != 1:
+        found = ", ".join(given) or "none of them"
+        yield f"keys: {found} given, expected one of {', '.join(SOURCES)}"
+    for name in given:
+        is_text, value = name != "command", table[name]
+        words = [value] if is_text else value if isinstance(value, list) else [None]
+        if not words or not all(isinstance(word, str) and word for word in words):
+            expected = "a text" if is_text else "a list of words"
+            yield f"keys.{name}: a value of type {type(value).__name__} cannot be used, expected {expected}"
+        elif is_text and looks_like_key(value):
+            yield f"keys.{name}: {shown(value)} is not a source, expected the name of one"
 
 
 def _read(tables: Mapping[str, Any]) -> _Found:

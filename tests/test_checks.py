@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fuota_fec import ParameterError
-from fuota_fec.checks import at_least_0, expected_of, integer, looks_like_key, plainly, printable, shown
+from fuota_fec.checks import at_least_0, expected_of, integer, looks_like_key, plainly, printable, shown, without_keys
 
 NOT_NUMBERS = [None, "5", b"5", "", 5.0, 5.5, float("nan"), float("inf"), 5j, [5], (5,), {}, object, np.float64(5)]
 BOOLS = [True, False, np.True_, np.False_]
@@ -172,3 +172,28 @@ def test_a_long_text_is_told_from_a_key_in_linear_time():
     """Blanks between bytes can be matched in one way alone: this would not end otherwise."""
     assert not looks_like_key(("00" + " " * 60) * 15 + "x")
     assert looks_like_key(("00" + " " * 60) * 16)
+
+
+@pytest.mark.parametrize("n", [0, 1, 4000, 4095, 4096, 4097, 4064, 4080])
+@pytest.mark.parametrize("before", [" ", "x", "\0"])
+@pytest.mark.parametrize("key", [KEY, ":".join(KEY[i : i + 2] for i in range(0, 32, 2)), "0x" + KEY.upper()])
+def test_the_start_of_a_long_text_has_no_part_of_a_key(n, before, key):
+    text = shown(f"{before * n} {key} {'z' * 10_000}")
+    assert len(text) <= 100
+    assert not any(key[i : i + 9] in text for i in range(len(key) - 8))
+
+
+def test_only_the_start_of_a_long_text_is_looked_at():
+    class Long(str):
+        def __repr__(self) -> str:
+            raise AssertionError("the repr of the whole text")
+
+    assert shown(Long("z" * 10_000)) == f"'{'z' * 96}..."
+
+
+def test_names_in_an_expectation_are_shown_safely():
+    """The first line of a file without names of columns may hold keys."""
+    known = ["DevEUI", KEY, "a\nb"]
+    assert expected_of("Grup", known) == "expected one of DevEUI, '(32 hexadecimal digits)', 'a\\nb'"
+    assert expected_of(f"{KEY[:-1]}0", known) == "did you mean '(32 hexadecimal digits)'?"
+    assert without_keys(f"twice: {KEY}.") == "twice: (32 hexadecimal digits)."

@@ -248,3 +248,12 @@ def test_a_pipe_is_refused_without_waiting_for_it(tmp_path):
 def test_a_number_of_thousands_of_digits_is_refused_in_our_words(json_text: bool) -> None:
     text = '{"a": %s}' if json_text else "a = %s"
     assert parse_table(text % ("9" * 6000), json_text=json_text) == "cannot be read: an integer has thousands of digits"
+
+
+@pytest.mark.parametrize("text", ['[a."KEY"]\n[a."KEY"]', 'a = { "KEY" = 1, "KEY" = 2 }', "[KEY]\n[KEY]"])
+def test_a_message_of_a_parser_has_no_keys(text: str) -> None:
+    key = "2b7e151628aed2a6abf7158809cf4f3c"
+    found = parse_table(text.replace("KEY", key), json_text=False)
+    assert isinstance(found, str)
+    assert key not in found
+    assert "(32 hexadecimal digits)" in found

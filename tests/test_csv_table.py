@@ -104,3 +104,16 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path: Path):
     for name, reason in reasons.items():
         with pytest.raises(ParameterError, match=f"cannot be read: {reason}"):
             read_rows(tmp_path / name, None, FIELDS)
+
+
+@pytest.mark.parametrize("other", ["\x85", "\u2028", "\x0b", "\x0c", "\x1c"])
+def test_only_cr_and_lf_end_a_line(tmp_path: Path, other: str):
+    rows = rows_of(tmp_path, f"DevEUI,Group\r1,a{other}b\r2,c\r")
+    assert [(row["group"], row.where.rpartition(" ")[2]) for row in rows] == [(f"a{other}b", "2"), ("c", "3")]
+
+
+def test_a_file_without_names_of_columns_shows_no_keys(tmp_path: Path):
+    [problem] = refused(tmp_path, f"0011223344556677,{'2b' * 16},x\n")[:1]
+    assert problem == (
+        ", line 1: column 'DevEUI' is not there, expected one of 0011223344556677, '(32 hexadecimal digits)', x"
+    )

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -125,7 +126,14 @@ RAISING: list[Callable[[Path], object]] = [
     lambda _: KeyRing.from_command(["sh", "-c", f"echo {SECRET}; exit 3"]),
     lambda _: KeyRing.from_mapping({"file": [SECRET]}),
     lambda _: KeyRing.from_mapping({"root_keys": {"d": SECRET}}),
+    lambda _: KeyRing.from_mapping({"file": SECRET}),
+    lambda _: KeyRing.from_mapping({"env": SECRET}),
+    lambda _: KeyRing.from_mapping({"command": f"echo {SECRET}"}),
+    lambda _: KeyRing(root_keys={"d": SECRET}, mc_keys={}),  # type: ignore[dict-item]
+    lambda _: KeyRing(root_keys={}, mc_keys=SECRET),  # type: ignore[arg-type]
     lambda path: KeyRing.load(written(path, f'[root_keys]\nd = "{SECRET}0"', "toml")),
+    lambda path: KeyRing.load(written(path, f'[root_keys."{SECRET}"]\n[root_keys."{SECRET}"]', "toml")),
+    lambda path: KeyRing.load(written(path, f'root_keys = {{ "{SECRET}" = 1, "{SECRET}" = 2 }}', "toml")),
     lambda path: KeyRing.load(written(path, f'[root_keys]\n{SECRET} = "d"', "toml")),
     lambda path: KeyRing.load(written(path, f'[root_keys]\nd = "{SECRET}', "toml")),
     lambda path: KeyRing.load(written(path, f'{{"root_keys": {{"d": "{SECRET}"', "json")),
@@ -142,8 +150,8 @@ def test_a_key_is_in_no_message_and_in_no_local_variable_of_what_raises(
         call(tmp_path)
     assert hides(str(caught.value))
     own = [text for text in local_variables(caught.value) if not hides(text)]
-    # A caller that passes a key as the word of a command, in the table of sources or as a name, has it in the open.
-    in_the_open = ("['", "[['", "{'file", "{'root_keys", repr(SECRET))
+    # A caller that passes a key as the word of a command, or as a name, has it in the open.
+    in_the_open = ("['", repr(SECRET))
     assert [text for text in own if not text.startswith(in_the_open)] == []
 
 
@@ -225,6 +233,7 @@ def test_a_table_names_the_source_of_the_keys(tmp_path: Path, monkeypatch: pytes
         ({"file": 3}, "keys.file: a value of type int cannot be used, expected a text"),
         ({"env": ""}, "keys.env: a value of type str cannot be used, expected a text"),
         ({"command": "cat keys"}, "keys.command: a value of type str cannot be used, expected a list of words"),
+        ({"file": SECRET}, "keys.file: '(32 hexadecimal digits)' is not a source, expected the name of one"),
         ({"command": []}, "keys.command: a value of type list cannot be used, expected a list of words"),
     ],
 )
@@ -232,3 +241,11 @@ def test_a_table_that_names_no_source_is_refused(table: dict[str, object], probl
     with pytest.raises(ParameterError) as caught:
         KeyRing.from_mapping(table)
     assert problem in caught.value.problems
+
+
+@pytest.mark.parametrize("wrong", [{"d": SECRET}, {"d": None}, {1: Key.from_hex(SECRET)}, [SECRET], SECRET, None])
+def test_a_ring_has_keys_by_name_and_nothing_else(wrong: Any) -> None:
+    for kind in ("root_keys", "mc_keys"):
+        with pytest.raises(ParameterError, match=f"key ring: {kind}: expected names with a Key each") as caught:
+            KeyRing(**{"root_keys": {}, "mc_keys": {}, kind: wrong})
+        assert hides(str(caught.value))

@@ -299,7 +299,7 @@ class CampaignConfig:
 def _problems(config: CampaignConfig) -> Iterator[str]:
     """A line for each reason why this configuration cannot be used."""
     if not config.id or "/" in config.id:
-        yield f"id: {config.id!r} is empty or holds a '/'"
+        yield f"id: {shown(config.id)} is empty or holds a '/'"
     yield from name_problems("id", config.id)
     yield from field_problems(config)
     yield from _version_problems(config)
@@ -308,7 +308,7 @@ def _problems(config: CampaignConfig) -> Iterator[str]:
     yield from redundancy_problems(config.redundancy, config.frag_redundancy_max)
     yield from loss_problems(config.loss)
     if not re.fullmatch(r"[0-9a-fA-F]{8}", config.descriptor):
-        yield f"descriptor: {config.descriptor!r} is not 8 hexadecimal digits"
+        yield f"descriptor: {shown(config.descriptor)} is not 8 hexadecimal digits"
     yield from _port_problems(config.ports)
     yield from _profiles_problems(config)
     yield from _groups_problems(config)
@@ -358,7 +358,7 @@ def _known_profiles(config: CampaignConfig) -> str:
 
 def _profiles_problems(config: CampaignConfig) -> Iterator[str]:
     for name in repeated(own.name for own in config.profiles):
-        yield f"profiles: {name!r} is given twice"
+        yield f"profiles: {shown(name)} is given twice"
     for own in config.profiles:
         yield from name_problems("profiles", own.name)
 

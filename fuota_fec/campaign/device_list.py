@@ -32,6 +32,10 @@ def with_listed_devices(table: Mapping[str, Any], where: str, folder: str | Path
     if columns is not None and not (isinstance(columns, Mapping) and all(isinstance(c, str) for c in columns.values())):
         raise ParameterError(f'{where}: columns: {shown(columns)} is not a table, expected {{dev_eui = "DevEUI", …}}')
     rows = read_rows(Path(folder) / name, columns, _SETTINGS)
+    if rows and "dev_eui" not in rows[0].columns:
+        raise ParameterError(
+            f'{Path(folder) / name}: there is no column dev_eui, expected columns = {{dev_eui = "…"}} with its name'
+        )
     groups = table.get("groups")
     if isinstance(groups, Sequence) and len(groups) == 1 and isinstance(groups[0], Mapping) and "name" in groups[0]:
         for row in rows:

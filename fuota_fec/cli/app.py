@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any, NamedTuple, NoReturn
+from typing import IO, Any, NamedTuple, NoReturn
 
 import click
 
@@ -42,6 +43,15 @@ COMMANDS = {
 }
 
 
+class Interrupted(click.ClickException):
+    """Ctrl-C or SIGTERM. Each argument of the KeyboardInterrupt is a line before the last one."""
+
+    exit_code = INTERRUPTED
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        (file or sys.stderr).write(f"{self.message}\n")
+
+
 class Commands(click.Group):
     def list_commands(self, _ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -60,25 +70,25 @@ class Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except KeyboardInterrupt:
-            say("interrupted", err=True)
-            raise SystemExit(INTERRUPTED) from None
+        except KeyboardInterrupt as interrupt:
+            raise Interrupted("\n".join([*map(str, interrupt.args), "interrupted"])) from None
 
     def main(self, *args: Any, **kwargs: Any) -> Any:
-        """Runs a command. Errors of the library become a message on standard error and an exit status; with --json,
-        one JSON object on a line of standard error, and errors of usage too.
+        """Runs a command. Errors become a message on standard error, cleaned, and an exit status; with --json, one JSON
+        object on a line of standard error.
 
         If the reader of standard output is gone (EPIPE), click exits silently with status 1.
         """
         given = args[0] if args else kwargs.get("args")
         as_json = "--json" in (sys.argv[1:] if given is None else given)
         fail = _fail_in_json if as_json else _fail
-        if as_json:
-            kwargs["standalone_mode"] = False  # Otherwise click prints errors of usage itself.
+        kwargs["standalone_mode"] = False  # Otherwise click prints errors of usage itself, with what a terminal obeys.
         try:
             status = super().main(*args, **kwargs)
         except click.ClickException as error:
-            fail(error.format_message(), error.exit_code)
+            if as_json:
+                fail(error.format_message(), error.exit_code)
+            _show(error)
         except click.Abort:
             fail("aborted", FAILED)
         except (UndecodableError, WireError, EventError) as error:
@@ -90,6 +100,14 @@ class Commands(click.Group):
         except (FuotaError, ImportError) as error:
             fail(str(error) or type(error).__name__, WRONG_INPUT, getattr(error, "problems", ()))
         sys.exit(status if isinstance(status, int) else 0)
+
+
+def _show(error: click.ClickException) -> NoReturn:
+    text = io.StringIO()
+    error.show(text)
+    for line in text.getvalue().splitlines():
+        say(line, err=True)
+    raise SystemExit(error.exit_code)
 
 
 def _fail(message: str, status: int, problems: Sequence[str] = ()) -> NoReturn:

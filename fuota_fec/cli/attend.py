@@ -78,8 +78,7 @@ def attend(
                 result = go(report)
             print_outcome(console, result, ending.wanted, journal_option())
     except KeyboardInterrupt:
-        say(_how_to_resume(name, journal, journal_option()), err=True)
-        raise
+        raise KeyboardInterrupt(_how_to_resume(name, journal, journal_option())) from None
     finally:
         signal.signal(signal.SIGTERM, before)
     if ending.report is not None:

@@ -189,6 +189,7 @@ def retry_command(
     with closing(existing_journal(url, durable=False)) as journal:
         simulation, after = read_world(journal, name)
         earlier = (*after, name)
+        new_id = new_id and _new_id(journal, new_id)
         with LateProgress("reading") as progress:
             retry = operations.retry_campaign(journal, name, new_id, progress, **changes)
         attend(retry.config.id, journal, go, ending)

@@ -62,11 +62,12 @@ def plain_console(*, stderr: bool = False) -> CleanConsole:
 
 
 def in_foreground(file: Any) -> bool:
-    """Whether this process is in the foreground of the terminal that `file` is; true of anything that is none."""
+    """Whether this process is in the foreground of the terminal that `file` is; true of anything that is none, unless
+    FORCE_COLOR asks for the colours of a terminal in a pipe."""
     try:
         return os.tcgetpgrp(file.fileno()) == os.getpgrp()
     except (OSError, ValueError, AttributeError):
-        return True
+        return not os.environ.get("FORCE_COLOR")
 
 
 def styled(word: str) -> Text:

@@ -195,7 +195,7 @@ def _read_lines(path: str) -> tuple[list[tuple[int, str]], dict[str, str]]:
     """Frames with their line numbers, and the values of the comment lines by name."""
     try:
         named = read_stream(sys.stdin.buffer, path) if path == "-" else read_file(Path(path), path)
-        text = named.decode("ascii")
+        text = named.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise ParameterError(f"{path}: not a text file, expected frames in hexadecimal") from None
     lines: list[tuple[int, str]] = []

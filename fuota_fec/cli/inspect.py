@@ -77,14 +77,20 @@ def inspect_command(payload: str, port: str, uplink: bool, version: str, as_json
         error = {"message": _unknown(unknown, offset, name, version, uplink), "offset": offset, "field": "cid"}
     if error is not None:
         error["message"] += _other_version(package, data, version, uplink)
+    hint = _single(package, data, version, uplink) if len(commands) > 1 and error is None else ""
     if as_json:
         about = {"port": int(port), "package": name, "version": version, "uplink": uplink}
         read = {"payload": data.hex(), "encoding": encoding}
-        print_json({**about, **read, "commands": [_json(*item) for item in placed], "error": error})
+        print_json(
+            {**about, **read, "commands": [_json(*item) for item in placed], "error": error}
+            | ({"hint": hint} if hint else {})
+        )
     else:
         say(f"{counted(len(data), 'byte')} in {encoding}" + (f": {data.hex()}" if encoding == BASE64 else ""))
         for offset, command in placed:
             say(_line(offset, command))
+        if hint:
+            say(f"note: {hint}", err=True)
     if error is not None:
         if not as_json:
             say(f"error: {error['message']}", err=True)
@@ -135,6 +141,19 @@ def _other_version(package: ModuleType, data: bytes, version: str, uplink: bool)
             commands = package.decode(data, uplink=uplink, version=other)
             if other != version and not any(isinstance(command, UnknownCommand) for command in commands):
                 return f"; it can be decoded with --dialect {other}"
+    return ""
+
+
+def _single(package: ModuleType, data: bytes, version: str, uplink: bool) -> str:
+    """Hint at another version of the package in which all of the payload is one command; "" otherwise.
+
+    Zeros at the end of a longer command are commands of their own in a version in which it is shorter.
+    """
+    for other in DIALECTS:
+        with suppress(WireError, ParameterError):
+            commands = package.decode(data, uplink=uplink, version=other)
+            if other != version and len(commands) == 1 and not isinstance(commands[0], UnknownCommand):
+                return f"it is one {type(commands[0]).__name__} with --dialect {other}"
     return ""
 
 

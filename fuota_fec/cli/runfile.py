@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fuota_fec.campaign.config import CampaignConfig
-from fuota_fec.checks import shown
+from fuota_fec.checks import expected_of, shown
 from fuota_fec.config_files import from_table, read_table
 from fuota_fec.errors import ParameterError
 from fuota_fec.image import FirmwareImage, ImageSource, read_image
@@ -39,7 +39,9 @@ class RunFile:
 def read_run_file(path: str) -> RunFile:
     """Reads a run file. Paths in it are relative to its folder. ParameterError with every problem, a line each."""
     table = read_table(path)
-    problems = [f"{path}: unknown table {name!r}, expected {', '.join(TABLES)}" for name in table if name not in TABLES]
+    problems = [
+        f"{path}: unknown table {shown(name)}, {expected_of(name, TABLES)}" for name in table if name not in TABLES
+    ]
     for name in TABLES:
         if name not in table:
             if name in REQUIRED:

@@ -129,7 +129,7 @@ class DeviceProfile(StackQuirks, BuildLimits):
     def __post_init__(self) -> None:
         problems = list(kind_problems(self)) or list(_problems(self))
         if problems:
-            raise ParameterError.of(f"profile {self.name!r}: {text}" for text in problems)
+            raise ParameterError.of(f"profile {shown(self.name)}: {text}" for text in problems)
 
     @classmethod
     def of_base(cls, name: str) -> DeviceProfile:
@@ -149,14 +149,14 @@ class DeviceProfile(StackQuirks, BuildLimits):
         for name in changes:
             if name not in known:
                 raise ParameterError(
-                    f"profile {self.name!r}: unknown field {shown(name)}, expected one of {', '.join(known)}"
+                    f"profile {shown(self.name)}: unknown field {shown(name)}, expected one of {', '.join(known)}"
                 )
         base = self.name if self.name in PROFILES else self.base
         try:
             values = read_enums(type(self), changes)
             self.of_base(values.get("base", ""))
         except ParameterError as error:
-            raise ParameterError(f"profile {self.name!r}: {error}") from None
+            raise ParameterError(f"profile {shown(self.name)}: {error}") from None
         return replace(self, **{"base": base, **values})
 
     def changed(self) -> list[str]:
@@ -183,7 +183,7 @@ class DeviceProfile(StackQuirks, BuildLimits):
 def _problems(p: DeviceProfile) -> Iterator[str]:
     """A line for each value that contradicts another one, TS004 or TS006."""
     if not p.name.strip():
-        yield f"name: {p.name!r} is empty"
+        yield f"name: {shown(p.name)} is empty"
     yield from limit_problems(p)
     if isinstance(p.radio, str) and p.radio not in RADIOS:
         yield f"radio: {shown(p.radio)} is not known, expected one of {', '.join(RADIOS)}"

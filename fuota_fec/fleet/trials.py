@@ -50,7 +50,13 @@ class FleetTrial:
     def completed(self, n_coded: int | Sequence[int] | npt.NDArray[np.integer[Any]]) -> float | npt.NDArray[np.float64]:
         """Share of the fleet, 0 … 1, that completes with the first n_coded coded fragments: for one number or each of
         a list."""
-        shares = np.searchsorted(self._sorted(), np.asarray(n_coded), side="right") / self.coded_needed.size
+        try:
+            numbers = np.asarray(n_coded)
+        except ValueError:  # Lists of different lengths.
+            numbers = np.array(None)
+        if numbers.size and numbers.dtype.kind not in "iu":
+            raise ParameterError(f"n_coded: {shown(n_coded)} is not a whole number or a list of them")
+        shares = np.searchsorted(self._sorted(), numbers, side="right") / self.coded_needed.size
         return float(shares) if np.ndim(n_coded) == 0 else shares
 
     @overload

@@ -6,6 +6,7 @@ import ast
 import importlib.util
 from importlib.machinery import ModuleSpec, PathFinder
 
+from fuota_fec.checks import shown
 from fuota_fec.errors import ParameterError
 
 
@@ -13,7 +14,7 @@ def read_constant(package: str, name: str) -> bytes:
     """Text constant of a module: the last assignment of that name. ParameterError if there is none."""
     spec = _find(package)
     if spec is None:
-        raise ParameterError(f"image: package {package!r} is not installed, expected it from pip install {package}")
+        raise ParameterError(f"image: package {shown(package)} is not installed{_advice(package)}")
     try:
         # Not every loader has get_source, and not every module has a source.
         text = getattr(spec.loader, "get_source", lambda _name: None)(spec.name)
@@ -25,7 +26,11 @@ def read_constant(package: str, name: str) -> bytes:
                 break
     except (ImportError, SyntaxError, ValueError, RecursionError, MemoryError):
         pass  # A source that Python cannot read has no constant.
-    raise ParameterError(f"image: package {package!r} has no text constant {name!r}")
+    raise ParameterError(f"image: package {shown(package)} has no text constant {shown(name)}")
+
+
+def _advice(package: str) -> str:
+    return f", expected it from pip install {package}" if package.isidentifier() else ", expected the name of one"
 
 
 def _names(node: ast.Assign | ast.AnnAssign) -> set[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -25,6 +25,8 @@ LARGEST_IMAGE = 16 << 20
 """Largest image in bytes, with its filler: four times the largest block of TS004."""
 MOST_SEGMENTS = 0x10000
 """Largest number of segments of one file."""
+MOST_PIECES = 4 << 20
+"""Largest number of pieces of one file: the largest image with four bytes in each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,10 @@ class Pieces:
                 f"{self._end:#x}"
             )
         if data:
+            if len(self._addresses) == MOST_PIECES:
+                raise ParameterError(
+                    f"{self._where}, {self._noun} {number}: more than {MOST_PIECES} pieces, expected at most that"
+                )
             self._addresses.append(address)
             self._lens.append(len(data))
             self._numbers.append(number)
@@ -135,15 +141,26 @@ class Pieces:
             raise ParameterError(
                 f"{self._where}: {len(firsts) - 1} segments with gaps between them, expected at most {MOST_SEGMENTS}"
             )
-        offsets = np.cumsum(lens) - lens
-        spans = [(int(offsets[i]), int(offsets[i] + lens[i])) for i in order.tolist()]
+        data = memoryview(self._in_order(order, lens))
+        places = np.append(0, np.cumsum(lens[order]))[firsts].tolist()
         return MemoryMap(
-            tuple(Segment(int(starts[first]), self._joined(spans[first:last])) for first, last in pairwise(firsts))
+            tuple(
+                Segment(int(starts[first]), bytes(data[low:high]))
+                for first, (low, high) in zip(firsts, pairwise(places), strict=False)
+            )
         )
 
-    def _joined(self, spans: Sequence[tuple[int, int]]) -> bytes:
-        data = memoryview(self._data)
-        return b"".join(data[low:high] for low, high in spans)
+    def _in_order(self, order: NDArray[np.int64], lens: NDArray[np.int64]) -> bytearray:
+        """All data in the order of their addresses. Pieces that follow each other in the file are moved at once."""
+        ends = np.cumsum(lens)
+        breaks = np.flatnonzero(np.diff(order) != 1)
+        lows = (ends - lens)[order[np.append(0, breaks + 1)]]
+        highs = ends[order[np.append(breaks, len(order) - 1)]]
+        data, at = bytearray(len(self._data)), 0
+        for low, high in zip(memoryview(lows), memoryview(highs), strict=True):
+            data[at : at + high - low] = self._data[low:high]
+            at += high - low
+        return data
 
     def _twice(
         self, overlaps: NDArray[np.int64], order: NDArray[np.int64], starts: NDArray[np.int64], ends: NDArray[np.int64]

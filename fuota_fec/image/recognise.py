@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 
 from fuota_fec.image.dfu import DFUSE, has_suffix
 from fuota_fec.image.lines import UTF8_MARK
-from fuota_fec.image.uf2 import FIRST_MAGIC, SECOND_MAGIC
+from fuota_fec.image.uf2 import is_uf2
 
 Format = Literal["auto", "binary", "hex", "srec", "ti-txt", "universal-hex", "elf", "uf2", "dfu"]
 
@@ -74,7 +74,6 @@ OTHERS: tuple[tuple[int, bytes, str, str], ...] = (
 
 FORMATS: tuple[tuple[bytes, Format], ...] = (
     (b"\x7fELF", "elf"),
-    (FIRST_MAGIC.to_bytes(4, "little") + SECOND_MAGIC.to_bytes(4, "little"), "uf2"),
     (DFUSE, "dfu"),
 )
 
@@ -109,6 +108,8 @@ def recognise(data: bytes) -> Kind:
     for magic, found in FORMATS:
         if data.startswith(magic):
             return Kind(found, NAMES[found])
+    if is_uf2(data):
+        return Kind("uf2", NAMES["uf2"])
     for offset, magic, name, advice in OTHERS:
         if data.startswith(magic, offset):
             return Kind(None, name, advice)

@@ -51,6 +51,12 @@ class Block(NamedTuple):
     md5: bytes
 
 
+def is_uf2(data: bytes) -> bool:
+    """Whether a file is UF2 by its first block. One of its three magic numbers may be damaged."""
+    places = ((0, FIRST_MAGIC), (4, SECOND_MAGIC), (BLOCK_LEN - 4, LAST_MAGIC))
+    return sum(data[at : at + 4] == magic.to_bytes(4, "little") for at, magic in places) >= 2
+
+
 def read_uf2(data: bytes, where: str, board: str | None) -> Contents:
     """Memory contents of a UF2 file. ParameterError for a missing or repeated block, or several families."""
     if len(data) % BLOCK_LEN:

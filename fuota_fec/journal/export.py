@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
+from fuota_fec.checks import shown
 from fuota_fec.errors import JournalError
 from fuota_fec.journal.chain import Chain, StoredEvent, chained_from, changed_error, image_error, missing_error
 
@@ -97,12 +98,12 @@ def _header(line: bytes) -> Mapping[str, Any]:
     if not isinstance(header, dict) or header.get("format") != FORMAT:
         raise JournalError(f'the file is no export of a campaign, expected a first line with "format": "{FORMAT}"')
     if header.get("version") != VERSION:
-        raise JournalError(f"the file has version {header.get('version')!r} of the format, expected {VERSION}")
+        raise JournalError(f"the file has version {shown(header.get('version'))} of the format, expected {VERSION}")
     if not header.keys() >= KINDS.keys():
         raise JournalError(f"the first line of the file lacks {', '.join(sorted(KINDS.keys() - header.keys()))}")
     for name, kind in KINDS.items():
         if not isinstance(header[name], kind):
-            raise JournalError(f"the first line of the file: {name} is not usable: {header[name]!r}")
+            raise JournalError(f"the first line of the file: {name} is not usable: {shown(header[name])}")
     return header
 
 

@@ -6,13 +6,14 @@ import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, fields, replace
+from html import escape
 from itertools import product
 from statistics import fmean
 from typing import Any
 
 from fuota_fec.campaign.config import CampaignConfig
 from fuota_fec.campaign.events import SUCCEEDED
-from fuota_fec.checks import counted, expected_of, integer, shown
+from fuota_fec.checks import counted, expected_of, integer, plainly, shown
 from fuota_fec.data_frames import data_frame
 from fuota_fec.errors import ParameterError
 from fuota_fec.report.formatting import duration, percent
@@ -23,6 +24,8 @@ from fuota_fec.simulation import Simulation, simulate_campaign
 
 N_SEEDS = 10
 _CAMPAIGN, _FLEET = ({field.name for field in fields(kind)} for kind in (CampaignConfig, Simulation))
+_VARIED = sorted((_CAMPAIGN | _FLEET) - {"id", "seed"})
+"""Settings that a grid may have; the campaigns of a comparison share their id, and `seeds` are given beside it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +63,7 @@ class Strategy:
     @property
     def name(self) -> str:
         """Settings as text: "redundancy 5/6, dr 5"."""
-        return ", ".join(f"{name} {value}" for name, value in self.settings.items()) or "as configured"
+        return ", ".join(f"{name} {_text(value)}" for name, value in self.settings.items()) or "as configured"
 
     @property
     def n_failed(self) -> int:
@@ -152,7 +155,9 @@ class StrategyComparison:
     def _repr_html_(self) -> str:
         """Table for notebooks."""
         head = "".join(f"<th>{name}</th>" for name in _COLUMNS)
-        body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row.values()) + "</tr>" for row in self.rows())
+        body = "".join(
+            "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row.values()) + "</tr>" for row in self.rows()
+        )
         return f"<table><tr>{head}</tr>{body}</table>"
 
 
@@ -200,8 +205,8 @@ def compare(
 
 def _check(grid: Mapping[str, Sequence[Any]]) -> None:
     for name, values in grid.items():
-        if name not in _CAMPAIGN | _FLEET or name in ("id", "seed"):
-            expected = expected_of(str(name), sorted(_CAMPAIGN | _FLEET))
+        if name not in _VARIED:
+            expected = expected_of(str(name), _VARIED)
             raise ParameterError(f"grid: {shown(name)} is no setting of CampaignConfig or Simulation, {expected}")
         if isinstance(values, str) or not isinstance(values, Sequence) or not values:
             raise ParameterError(f"grid: {name}: {shown(values)} is not a list of values")
@@ -238,6 +243,10 @@ def _strategy(settings: Mapping[str, Any], outcomes: Sequence[Trial | ParameterE
     if refused:
         return Strategy(settings=settings, refused=refused[0])
     return Strategy(settings=settings, trials=tuple(o for o in outcomes if isinstance(o, Trial)))
+
+
+def _text(value: Any) -> str:
+    return plainly(value) if isinstance(value, str) else shown(value)
 
 
 def _first_line(text: str) -> str:

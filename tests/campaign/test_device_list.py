@@ -116,6 +116,11 @@ def test_a_problem_has_its_file_line_and_column(tmp_path: Path, lines: str, foun
         assert [problem.removeprefix("meters.csv, line 3")[2:] for problem in said] == found
 
 
+def test_a_file_without_a_column_for_the_devices_is_one_problem(tmp_path: Path):
+    said = problems(tmp_path, "EUI,Note\n" + 100 * "0000000000000001,x\n")
+    assert said == ['meters.csv: there is no column dev_eui, expected columns = {dev_eui = "…"} with its name']
+
+
 def test_the_same_device_in_three_lines_is_reported_for_each(tmp_path: Path):
     assert problems(tmp_path, HEAD + 3 * GOOD, columns=COLUMNS) == [
         f"meters.csv, line {n}, column 'DevEUI': 0000000000000001 is given twice, first in line 2" for n in (3, 4)

@@ -150,6 +150,25 @@ def test_with_json_wrong_usage_is_json(fuota: Fuota, args: list[str]):
     assert json.loads(result.stderr)["status"] == 2
 
 
+TITLE = "\x1b]0;title\x07\x9b31m"
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        *([TITLE], [f"--{TITLE}"], ["doctor", TITLE], ["campaign", "list", "--db", "x", TITLE]),
+        *(["campaign", "verify", TITLE], ["image", "x", "--start", TITLE], ["inspect", "00", "--port", TITLE]),
+    ],
+)
+def test_wrong_usage_is_cleaned(fuota: Fuota, args: list[str]):
+    """Scripts pass on ids and names that they have from elsewhere."""
+    result = fuota(*args)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.isascii()
+    assert not set("\x1b\x07") & set(result.stderr)
+    assert "]0;title" in result.stderr
+
+
 def test_help_with_json_is_help(fuota: Fuota):
     result = fuota("doctor", "--json", "--help")
     assert (result.exit_code, result.stderr) == (0, "")

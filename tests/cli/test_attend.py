@@ -47,7 +47,8 @@ def test_an_interrupted_campaign_says_how_to_resume_it(
         interrupt(30)
         result = fuota("campaign", "run", campaign_file(), "--db", url, *options)
     assert result.exit_code == 130
-    first, second = result.stderr.splitlines()
+    said = json.loads(result.stderr)["problems"] if options else result.stderr.splitlines()
+    first, second = said
     told, command = first.split(", to go on: ")
     assert (told, second) == ("campaign small is kept", "interrupted")
     monkeypatch.undo()
@@ -91,6 +92,8 @@ def test_any_command_that_is_interrupted_exits_with_130(fuota: Fuota, monkeypatc
     monkeypatch.setattr("fuota_fec.cli.doctor._is_installed", interrupted)
     result = fuota("doctor")
     assert (result.exit_code, result.stdout, result.stderr) == (130, "", "interrupted\n")
+    in_json = fuota("doctor", "--json")
+    assert (in_json.exit_code, json.loads(in_json.stderr)["error"]) == (130, "interrupted")
 
 
 @pytest.mark.parametrize("args", [(), ("campaign", "run")])

@@ -168,3 +168,9 @@ def test_a_process_in_the_background_of_a_terminal_knows_it(clean_env: dict[str,
         process.wait(timeout=60)
     os.close(master)
     assert written.split() == [b"True", b"False"]
+
+
+@pytest.mark.parametrize(("forced", "live"), [("1", False), ("", True)])
+def test_forced_colours_make_no_live_bar_in_a_pipe(monkeypatch: pytest.MonkeyPatch, forced: str, live: bool) -> None:
+    monkeypatch.setenv("FORCE_COLOR", forced)
+    assert in_foreground(StringIO()) is live

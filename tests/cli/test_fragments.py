@@ -191,6 +191,13 @@ def test_decode_reads_hexadecimal_in_several_forms(fuota: Fuota, image: Path, ch
     assert fuota("decode", "-", "-o", "-", stdin="\n".join(lines)).stdout_bytes == image.read_bytes()
 
 
+def test_decode_reads_what_an_editor_has_saved(fuota: Fuota, image: Path):
+    """With a byte order mark, line ends of Windows and remarks beyond ASCII."""
+    text = fuota("encode", image, "-o", "-").stdout + "# Zähler, Gebäude 3\n"
+    saved = b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode()
+    assert fuota("decode", "-", "-o", "-", stdin=saved).stdout_bytes == image.read_bytes()
+
+
 def in_base64(digits: str) -> str:
     return base64.b64encode(bytes.fromhex(digits)).decode()
 

@@ -109,6 +109,16 @@ def test_the_version_of_the_package_decides_the_layout() -> None:
     assert as_json(second, "--port", "201", "--dialect", "2.0.0") == decoded
 
 
+def test_zeros_after_a_setup_may_be_its_fields_in_the_other_dialect() -> None:
+    rest = "00" * 6
+    result = run(SETUP + rest, "--port", "201")
+    assert result.exit_code == 0
+    assert result.stderr == "note: it is one FragSessionSetupReq with --dialect 2.0.0\n"
+    assert as_json(SETUP + rest, "--port", "201")["hint"] == "it is one FragSessionSetupReq with --dialect 2.0.0"
+    assert run(SETUP + rest, "--port", "201", "--dialect", "2.0.0").stderr == ""
+    assert run(SETUP + "00", "--port", "201").stderr == ""
+
+
 def test_inspect_prints_json() -> None:
     assert as_json("014433221178563412", "--port", "203", "--uplink") == {
         "port": 203,

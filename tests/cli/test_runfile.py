@@ -137,6 +137,20 @@ def test_one_mistake_in_a_run_file_is_one_problem(campaign_file: CampaignFile):
     assert len(problems_of(campaign_file(replace=('name = "meters"', "name = 3")))) == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("simulaton", "'simulaton', did you mean 'simulation'?"),
+        ("2b" * 16, "'(32 hexadecimal digits)', expected one of campaign, image, simulation, profiles"),
+        ("x" * 10_000, f"'{'x' * 96}..., expected one of campaign, image, simulation, profiles"),
+    ],
+)
+def test_an_unknown_table_is_shown_as_any_value(campaign_file: CampaignFile, name: str, said: str):
+    path = campaign_file()
+    path.write_text(f"{path.read_text()}\n[{name}]\n")
+    assert problems_of(path) == [f"{path}: unknown table {said}"]
+
+
 @pytest.mark.parametrize("kept", [[], ["campaign"], ["image", "simulation"]])
 def test_missing_tables_are_named(campaign_file: CampaignFile, kept: list[str]):
     path = campaign_file()

@@ -316,3 +316,14 @@ def test_a_trial_becomes_a_data_frame():
 def test_a_quantile_of_no_number_is_refused(q):
     with pytest.raises(ff.ParameterError, match=r"q: .* is not a share"):
         trial_of([1]).quantile(q)
+
+
+@pytest.mark.parametrize("n_coded", ["a", None, 1.5, [1.5, 2], ["3"], True, [[1], [1, 2]], 1j])
+def test_a_share_for_no_number_is_refused(n_coded):
+    with pytest.raises(ff.ParameterError, match=r"n_coded: .* is not a whole number or a list of them"):
+        trial_of([1]).completed(n_coded)
+
+
+@pytest.mark.parametrize("n_coded", [[], range(0), np.array([], np.float64)])
+def test_shares_for_no_numbers_are_none(n_coded):
+    assert trial_of([1]).completed(n_coded).size == 0

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+import tracemalloc
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fuota_fec.errors import ParameterError
+from fuota_fec.image import memory as memory_module
 from fuota_fec.image.memory import LARGEST_IMAGE, LONGEST_GAP, MOST_SEGMENTS, MemoryMap, Pieces, Segment
 
 
@@ -92,3 +94,28 @@ def test_too_many_segments_are_refused():
 def test_an_empty_map_has_no_bytes():
     assert (MemoryMap().extent, MemoryMap().gaps, MemoryMap().filled(0, "image x")) == (0, (), b"")
     assert memory_of((5, b"")) == MemoryMap()
+
+
+@pytest.mark.parametrize("step", [1, -1])
+def test_many_short_pieces_take_little_memory(step: int):
+    """A file of 64 MB may have millions, in any order."""
+    n_pieces = 50_000
+    collected = Pieces("image x")
+    for number, address in enumerate(range(n_pieces)[::step], 1):
+        collected.add(address, b"z", number)
+    tracemalloc.start()
+    try:
+        [segment] = collected.memory().segments
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(segment.data) == n_pieces
+    assert peak < 150 * n_pieces
+
+
+def test_a_file_has_at_most_so_many_pieces(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(memory_module, "MOST_PIECES", 3)
+    pieces = [(address, b"z") for address in range(3)]
+    assert memory_of(*pieces, (9, b"")).extent == 3
+    with pytest.raises(ParameterError, match=r"^image x, line 4: more than 3 pieces, expected at most that$"):
+        memory_of(*pieces, (9, b"z"))

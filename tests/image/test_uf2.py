@@ -88,6 +88,14 @@ def test_what_does_not_add_up_is_refused(read: Read, content: bytes, expected: s
         read(content)
 
 
+@pytest.mark.parametrize("at", [*range(8), *range(508, 512)])
+def test_a_damaged_first_block_is_refused_and_no_binary_image(read: Read, at: int):
+    damaged = bytearray(as_uf2({FLASH: IMAGE}))
+    damaged[at] ^= 0x10
+    with pytest.raises(ParameterError, match="block 1: no UF2 block, expected its three magic numbers"):
+        read(bytes(damaged))
+
+
 def test_data_beyond_the_block_are_refused(read: Read):
     block = bytearray(uf2_block(FLASH, b"a", 0, 1))
     block[16:20] = (477).to_bytes(4, "little")

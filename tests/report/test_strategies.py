@@ -93,6 +93,14 @@ def test_a_refused_combination_does_not_stop_the_others():
     assert "fsize 300: refused: " in str(found)
 
 
+def test_the_name_of_a_strategy_is_text_on_a_terminal_and_on_a_page(compared):
+    [settings, *_] = compared.strategies
+    named = replace(settings, settings={"trace": "<b>\x1b[2J", "loss": 0.5})
+    assert named.name == "trace '<b>\\x1b[2J', loss 0.5"
+    table = StrategyComparison((named,))._repr_html_()
+    assert "trace &#x27;&lt;b&gt;\\x1b[2J" in table
+
+
 def test_processes_give_the_same_result(compared):
     with ProcessPoolExecutor(2, mp_context=get_context("fork")) as executor, warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # A fork of a process with threads.
@@ -106,7 +114,8 @@ def test_processes_give_the_same_result(compared):
     ("grid", "said"),
     [
         ({"redundncy": [1]}, r"grid: 'redundncy' is no setting of CampaignConfig or Simulation"),
-        ({"id": ["a"]}, r"grid: 'id' is no setting"),
+        ({"id": ["a"]}, r"grid: 'id' is no setting of CampaignConfig or Simulation, expected one of "),
+        ({"\x1b]0;t\x07": ["a"]}, r"grid: '\\x1b\]0;t\\x07' is no setting"),
         ({"redundancy": "5/6"}, r"grid: redundancy: '5/6' is not a list of values"),
         ({"redundancy": []}, r"grid: redundancy: \[\] is not a list of values"),
     ],
