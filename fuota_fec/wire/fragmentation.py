@@ -8,13 +8,11 @@ different parity rows. PackageVersionReq asks a device for its dialect; the dial
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from fuota_fec.errors import ParameterError
 from fuota_fec.wire.commands import (
     Command,
-    FieldError,
     Layout,
     PackageVersionAns,
     PackageVersionReq,
@@ -22,13 +20,21 @@ from fuota_fec.wire.commands import (
     UnknownCommand,
     decode_commands,
     fixed,
-    flags,
-    integer,
-    octets,
-    refused_field,
     table,
+    two_bytes,
 )
 from fuota_fec.wire.dialects import DIALECTS, dialect_number, one_dialect
+from fuota_fec.wire.fields import (
+    FieldError,
+    Kind,
+    check_integer,
+    check_octets,
+    checked_fields,
+    integer,
+    kind,
+    octets,
+    refused_field,
+)
 from fuota_fec.wire.limits import DATA_FRAGMENT_HEADER_LEN, MAX_FRAG_NB, MAX_FRAG_SIZE
 
 if TYPE_CHECKING:
@@ -70,8 +76,8 @@ VERSIONS: Mapping[int, str] = {number: dialect for dialect, number in DIALECTS.i
 MAX_MISSING_FRAG = 255
 """Largest missing_frag of FragSessionStatusAns; it stands for 255 or more."""
 
-_SETUP_REQ_1 = struct.Struct("<BBHBBB4s")
-_SETUP_REQ_2 = struct.Struct("<BBHBBB4sH4s")
+_SETUP_REQ = struct.Struct("<BBHBBB4s")
+_SETUP_REQ_END_2 = struct.Struct("<H4s")
 _STATUS_ANS_1 = struct.Struct("<BHBB")
 _STATUS_ANS_2 = struct.Struct("<BBHB")
 _DATA_FRAGMENT_HEADER = struct.Struct("<BH")
@@ -81,7 +87,25 @@ _MIC_ERROR = 0x02
 _SESSION_DOES_NOT_EXIST = 0x04
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+def _check_dialect(command: object, field: str) -> None:
+    try:
+        dialect_number(getattr(command, field))
+    except ParameterError:
+        raise refused_field(command, field, " or ".join(map(repr, DIALECTS)), what="a TS004 dialect") from None
+
+
+def _only_in(command: Command, dialect: str, *fields: str) -> None:
+    """Refuses a value in fields of the other dialect."""
+    for field in fields:
+        value = getattr(command, field)
+        if value is not None and value is not False:
+            raise refused_field(command, field, f"no value unless version is {dialect!r}")
+
+
+_DIALECT = Kind("type({0}) is str and {0} in ('1.0.0', '2.0.0')", _check_dialect)
+
+
+@checked_fields
 class FragSessionStatusReq(Command):
     """Asks for the status of a session (TS004, FragSessionStatusReq; down, may be multicast).
 
@@ -90,23 +114,20 @@ class FragSessionStatusReq(Command):
     """
 
     CID: ClassVar[int] = 0x01
+    _BYTES = two_bytes(CID)
 
-    frag_index: int
+    frag_index: int = integer(0, 3)
     participants: bool
 
-    def __post_init__(self) -> None:
-        integer(self, "frag_index", 0, 3)
-        flags(self, "participants")
-
     def encode(self) -> bytes:
-        return bytes((self.CID, self.frag_index << 1 | self.participants))
+        return self._BYTES[self.frag_index << 1 | self.participants]
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        return cls(frag_index=data[1] >> 1 & 3, participants=bool(data[1] & 1))
+        return cls._known(frag_index=data[1] >> 1 & 3, participants=data[1] & 1 != 0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@checked_fields
 class FragSessionStatusAns(Command):
     """Status of a session (TS004, FragSessionStatusAns; up).
 
@@ -118,8 +139,9 @@ class FragSessionStatusAns(Command):
     """
 
     CID: ClassVar[int] = 0x01
+    _BYTES = two_bytes(CID)
 
-    version: str = "1.0.0"
+    version: str = kind(_DIALECT, default="1.0.0")
     frag_index: int | None = None
     nb_frag_received: int | None = None
     missing_frag: int | None = None
@@ -129,8 +151,6 @@ class FragSessionStatusAns(Command):
     session_does_not_exist: bool = False
 
     def __post_init__(self) -> None:
-        _check_dialect(self)
-        flags(self, "not_enough_matrix_memory", "memory_error", "mic_error", "session_does_not_exist")
         if self.version == "1.0.0":
             _only_in(self, "2.0.0", "memory_error", "mic_error", "session_does_not_exist")
         else:
@@ -140,14 +160,14 @@ class FragSessionStatusAns(Command):
                 if getattr(self, field) is not None:
                     raise refused_field(self, field, "None with session_does_not_exist")
         else:
-            integer(self, "frag_index", 0, 3)
-            integer(self, "nb_frag_received", 0, MAX_FRAG_NB)
-            integer(self, "missing_frag", 0, MAX_MISSING_FRAG)
+            check_integer(self, "frag_index", 0, 3)
+            check_integer(self, "nb_frag_received", 0, MAX_FRAG_NB)
+            check_integer(self, "missing_frag", 0, MAX_MISSING_FRAG)
 
     def encode(self) -> bytes:
-        status = self.session_does_not_exist << 2 | self.mic_error << 1 | self.memory_error
+        status = (self.session_does_not_exist and 4) | (self.mic_error and 2) | self.memory_error
         if self.frag_index is None or self.nb_frag_received is None or self.missing_frag is None:
-            return bytes((self.CID, status))
+            return self._BYTES[status]
         received = self.frag_index << 14 | self.nb_frag_received
         if self.version == "1.0.0":
             return _STATUS_ANS_1.pack(self.CID, received, self.missing_frag, self.not_enough_matrix_memory)
@@ -156,22 +176,24 @@ class FragSessionStatusAns(Command):
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         _, received, missing, status = _STATUS_ANS_1.unpack(data)
-        return cls(
+        return cls._known(
             frag_index=received >> 14,
             nb_frag_received=received & MAX_FRAG_NB,
             missing_frag=missing,
-            not_enough_matrix_memory=bool(status & 1),
+            not_enough_matrix_memory=status & 1 != 0,
         )
 
     @classmethod
     def from_bytes_2(cls, data: bytes) -> Self:
         status = data[1]
-        memory_error = bool(status & _MEMORY_ERROR)
-        mic_error = bool(status & _MIC_ERROR)
+        memory_error = status & _MEMORY_ERROR != 0
+        mic_error = status & _MIC_ERROR != 0
         if status & _SESSION_DOES_NOT_EXIST:
-            return cls(version="2.0.0", memory_error=memory_error, mic_error=mic_error, session_does_not_exist=True)
+            return cls._known(
+                version="2.0.0", memory_error=memory_error, mic_error=mic_error, session_does_not_exist=True
+            )
         _, _, received, missing = _STATUS_ANS_2.unpack(data)
-        return cls(
+        return cls._known(
             version="2.0.0",
             frag_index=received >> 14,
             nb_frag_received=received & MAX_FRAG_NB,
@@ -193,7 +215,7 @@ class FragSessionStatusAns(Command):
         return 5 if stale else 2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@checked_fields
 class FragSessionSetupReq(Command):
     """Opens a session (TS004, FragSessionSetupReq; down).
 
@@ -209,78 +231,66 @@ class FragSessionSetupReq(Command):
 
     CID: ClassVar[int] = 0x02
 
-    version: str = "1.0.0"
-    frag_index: int
-    mc_group_bit_mask: int
-    nb_frag: int
-    frag_size: int
-    block_ack_delay: int
-    padding: int
-    descriptor: bytes
-    frag_algo: int = 0
+    version: str = kind(_DIALECT, default="1.0.0")
+    frag_index: int = integer(0, 3)
+    mc_group_bit_mask: int = integer(0, 15)
+    nb_frag: int = integer(1, MAX_FRAG_NB)
+    frag_size: int = integer(1, MAX_FRAG_SIZE)
+    block_ack_delay: int = integer(0, 7)
+    padding: int = integer(0, 255)
+    descriptor: bytes = octets(4, 4)
+    frag_algo: int = integer(0, 7, default=0)
     ack_reception: bool = False
     session_cnt: int | None = None
     mic: bytes | None = None
 
     def __post_init__(self) -> None:
-        _check_dialect(self)
-        integer(self, "frag_index", 0, 3)
-        integer(self, "mc_group_bit_mask", 0, 15)
-        integer(self, "nb_frag", 1, MAX_FRAG_NB)
-        integer(self, "frag_size", 1, MAX_FRAG_SIZE)
-        integer(self, "block_ack_delay", 0, 7)
-        integer(self, "padding", 0, 255)
-        octets(self, "descriptor", 4, 4)
-        integer(self, "frag_algo", 0, 7)
-        flags(self, "ack_reception")
         if self.version == "1.0.0":
             _only_in(self, "2.0.0", "ack_reception", "session_cnt", "mic")
         else:
-            integer(self, "session_cnt", 0, 0xFFFF)
-            octets(self, "mic", 4, 4)
+            check_integer(self, "session_cnt", 0, 0xFFFF)
+            check_octets(self, "mic", 4, 4)
 
     def encode(self) -> bytes:
-        session = self.frag_index << 4 | self.mc_group_bit_mask
-        control = self.ack_reception << 6 | self.frag_algo << 3 | self.block_ack_delay
-        fields = (self.CID, session, self.nb_frag, self.frag_size, control, self.padding, self.descriptor)
-        if self.version == "1.0.0":
-            return _SETUP_REQ_1.pack(*fields)
-        return _SETUP_REQ_2.pack(*fields, self.session_cnt, self.mic)
+        head = _SETUP_REQ.pack(
+            self.CID,
+            self.frag_index << 4 | self.mc_group_bit_mask,
+            self.nb_frag,
+            self.frag_size,
+            (self.ack_reception and 0x40) | self.frag_algo << 3 | self.block_ack_delay,
+            self.padding,
+            self.descriptor,
+        )
+        return head if self.version == "1.0.0" else head + _SETUP_REQ_END_2.pack(self.session_cnt, self.mic)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        _, session, nb_frag, frag_size, control, padding, descriptor = _SETUP_REQ_1.unpack(data)
-        return cls(
-            frag_index=session >> 4 & 3,
-            mc_group_bit_mask=session & 15,
-            nb_frag=nb_frag,
-            frag_size=frag_size,
-            block_ack_delay=control & 7,
-            frag_algo=control >> 3 & 7,
-            padding=padding,
-            descriptor=descriptor,
-        )
+        return cls._from_bytes("1.0.0", data, None, None)
 
     @classmethod
     def from_bytes_2(cls, data: bytes) -> Self:
-        _, session, nb_frag, frag_size, control, padding, descriptor, session_cnt, mic = _SETUP_REQ_2.unpack(data)
-        return cls(
-            version="2.0.0",
+        return cls._from_bytes("2.0.0", data[:11], *_SETUP_REQ_END_2.unpack_from(data, 11))
+
+    @classmethod
+    def _from_bytes(cls, version: str, data: bytes, session_cnt: int | None, mic: bytes | None) -> Self:
+        _, session, nb_frag, frag_size, control, padding, descriptor = _SETUP_REQ.unpack(data)
+        return (cls._known if 0 < nb_frag <= MAX_FRAG_NB and frag_size else cls)(
+            version=version,
             frag_index=session >> 4 & 3,
             mc_group_bit_mask=session & 15,
             nb_frag=nb_frag,
             frag_size=frag_size,
             block_ack_delay=control & 7,
-            frag_algo=control >> 3 & 7,
-            ack_reception=bool(control & 0x40),
             padding=padding,
             descriptor=descriptor,
+            frag_algo=control >> 3 & 7,
+            ack_reception=control & 0x40 != 0 and mic is not None,
             session_cnt=session_cnt,
             mic=mic,
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@checked_fields
 class FragSessionSetupAns(Command):
     """Outcome of a FragSessionSetupReq (TS004, FragSessionSetupAns; up): the session is open if no flag is set.
 
@@ -290,35 +300,24 @@ class FragSessionSetupAns(Command):
     """
 
     CID: ClassVar[int] = 0x02
+    _BYTES = two_bytes(CID)
 
-    frag_index: int
+    frag_index: int = integer(0, 3)
     frag_algo_unsupported: bool = False
     not_enough_memory: bool = False
     frag_index_unsupported: bool = False
     wrong_descriptor: bool = False
     session_cnt_replay: bool = False
 
-    def __post_init__(self) -> None:
-        integer(self, "frag_index", 0, 3)
-        flags(
-            self,
-            "frag_algo_unsupported",
-            "not_enough_memory",
-            "frag_index_unsupported",
-            "wrong_descriptor",
-            "session_cnt_replay",
-        )
-
     def encode(self) -> bytes:
-        status = (
+        return self._BYTES[
             self.frag_index << 6
-            | self.session_cnt_replay << 4
-            | self.wrong_descriptor << 3
-            | self.frag_index_unsupported << 2
-            | self.not_enough_memory << 1
+            | (self.session_cnt_replay and 16)
+            | (self.wrong_descriptor and 8)
+            | (self.frag_index_unsupported and 4)
+            | (self.not_enough_memory and 2)
             | self.frag_algo_unsupported
-        )
-        return bytes((self.CID, status))
+        ]
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
@@ -330,57 +329,52 @@ class FragSessionSetupAns(Command):
 
     @classmethod
     def _from_status(cls, status: int) -> Self:
-        return cls(
+        return cls._known(
             frag_index=status >> 6,
-            frag_algo_unsupported=bool(status & 1),
-            not_enough_memory=bool(status & 2),
-            frag_index_unsupported=bool(status & 4),
-            wrong_descriptor=bool(status & 8),
-            session_cnt_replay=bool(status & 16),
+            frag_algo_unsupported=status & 1 != 0,
+            not_enough_memory=status & 2 != 0,
+            frag_index_unsupported=status & 4 != 0,
+            wrong_descriptor=status & 8 != 0,
+            session_cnt_replay=status & 16 != 0,
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@checked_fields
 class FragSessionDeleteReq(Command):
     """Closes a session (TS004, FragSessionDeleteReq; down). frag_index: session 0…3."""
 
     CID: ClassVar[int] = 0x03
+    _BYTES = two_bytes(CID)
 
-    frag_index: int
-
-    def __post_init__(self) -> None:
-        integer(self, "frag_index", 0, 3)
+    frag_index: int = integer(0, 3)
 
     def encode(self) -> bytes:
-        return bytes((self.CID, self.frag_index))
+        return self._BYTES[self.frag_index]
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        return cls(frag_index=data[1] & 3)
+        return cls._known(frag_index=data[1] & 3)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@checked_fields
 class FragSessionDeleteAns(Command):
     """Outcome of a FragSessionDeleteReq (TS004, FragSessionDeleteAns; up). frag_index: session 0…3."""
 
     CID: ClassVar[int] = 0x03
+    _BYTES = two_bytes(CID)
 
-    frag_index: int
+    frag_index: int = integer(0, 3)
     session_does_not_exist: bool = False
 
-    def __post_init__(self) -> None:
-        integer(self, "frag_index", 0, 3)
-        flags(self, "session_does_not_exist")
-
     def encode(self) -> bytes:
-        return bytes((self.CID, self.session_does_not_exist << 2 | self.frag_index))
+        return self._BYTES[(self.session_does_not_exist and 4) | self.frag_index]
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        return cls(frag_index=data[1] & 3, session_does_not_exist=bool(data[1] & 4))
+        return cls._known(frag_index=data[1] & 3, session_does_not_exist=data[1] & 4 != 0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@checked_fields
 class FragDataBlockReceivedReq(Command):
     """A device reports the complete block (TS004-2.0.0, FragDataBlockReceivedReq; up, although it is a request).
 
@@ -389,42 +383,37 @@ class FragDataBlockReceivedReq(Command):
     """
 
     CID: ClassVar[int] = 0x04
+    _BYTES = two_bytes(CID)
 
-    frag_index: int
+    frag_index: int = integer(0, 3)
     mic_error: bool = False
 
-    def __post_init__(self) -> None:
-        integer(self, "frag_index", 0, 3)
-        flags(self, "mic_error")
-
     def encode(self) -> bytes:
-        return bytes((self.CID, self.mic_error << 2 | self.frag_index))
+        return self._BYTES[(self.mic_error and 4) | self.frag_index]
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        return cls(frag_index=data[1] & 3, mic_error=bool(data[1] & 4))
+        return cls._known(frag_index=data[1] & 3, mic_error=data[1] & 4 != 0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@checked_fields
 class FragDataBlockReceivedAns(Command):
     """Acknowledges FragDataBlockReceivedReq (TS004-2.0.0, FragDataBlockReceivedAns; down). frag_index: session 0…3."""
 
     CID: ClassVar[int] = 0x04
+    _BYTES = two_bytes(CID)
 
-    frag_index: int
-
-    def __post_init__(self) -> None:
-        integer(self, "frag_index", 0, 3)
+    frag_index: int = integer(0, 3)
 
     def encode(self) -> bytes:
-        return bytes((self.CID, self.frag_index))
+        return self._BYTES[self.frag_index]
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        return cls(frag_index=data[1] & 3)
+        return cls._known(frag_index=data[1] & 3)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@checked_fields
 class DataFragment(Command):
     """One fragment (TS004, DataFragment; down, may be multicast), alone in its frame. Devices do not answer.
 
@@ -434,14 +423,9 @@ class DataFragment(Command):
 
     CID: ClassVar[int] = 0x08
 
-    frag_index: int
-    n: int
-    payload: bytes
-
-    def __post_init__(self) -> None:
-        integer(self, "frag_index", 0, 3)
-        integer(self, "n", 1, MAX_FRAG_NB)
-        octets(self, "payload", 1, MAX_FRAG_SIZE)
+    frag_index: int = integer(0, 3)
+    n: int = integer(1, MAX_FRAG_NB)
+    payload: bytes = octets(1, MAX_FRAG_SIZE)
 
     def encode(self) -> bytes:
         return _DATA_FRAGMENT_HEADER.pack(self.CID, self.frag_index << 14 | self.n) + self.payload
@@ -450,26 +434,14 @@ class DataFragment(Command):
     def from_bytes(cls, data: bytes) -> Self:
         index_and_n = data[1] | data[2] << 8
         payload = data[DATA_FRAGMENT_HEADER_LEN:]
-        return cls(frag_index=index_and_n >> 14, n=index_and_n & MAX_FRAG_NB, payload=payload)
+        known = index_and_n & MAX_FRAG_NB and 0 < len(payload) <= MAX_FRAG_SIZE
+        return (cls._known if known else cls)(
+            frag_index=index_and_n >> 14, n=index_and_n & MAX_FRAG_NB, payload=payload
+        )
 
     @staticmethod
     def length(data: bytes, start: int) -> int:
         return len(data) - start
-
-
-def _check_dialect(command: FragSessionStatusAns | FragSessionSetupReq) -> None:
-    try:
-        dialect_number(command.version)
-    except ParameterError:
-        raise refused_field(command, "version", " or ".join(map(repr, DIALECTS)), what="a TS004 dialect") from None
-
-
-def _only_in(command: Command, dialect: str, *fields: str) -> None:
-    """Refuses a value in fields of the other dialect."""
-    for field in fields:
-        value = getattr(command, field)
-        if value is not None and value is not False:
-            raise refused_field(command, field, f"no value unless version is {dialect!r}")
 
 
 _DATA_FRAGMENT_LAYOUT = Layout(DataFragment, DATA_FRAGMENT_HEADER_LEN + 1, DataFragment.from_bytes, DataFragment.length)

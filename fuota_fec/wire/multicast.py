@@ -7,11 +7,9 @@ McClassBSessionReq with frequency 0, which in 2.0.0 stands for the region's own 
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from fuota_fec.wire.commands import (
-    U32_MAX,
     Command,
     Layout,
     PackageVersionAns,
@@ -20,11 +18,19 @@ from fuota_fec.wire.commands import (
     UnknownCommand,
     decode_commands,
     fixed,
-    flags,
+    table,
+    two_bytes,
+)
+from fuota_fec.wire.fields import (
+    U32_MAX,
+    Fields,
+    Kind,
+    check_integer,
+    checked_fields,
     integer,
+    kind,
     octets,
     refused_field,
-    table,
 )
 from fuota_fec.wire.lorawan import (
     BEACON_PERIOD,
@@ -78,43 +84,52 @@ LAST_F_CNT = U32_MAX
 TIME_TO_START_UNKNOWN = 0xFFFFFF
 """time_to_start of a device whose clock is not set, or whose session starts more than 2^24 − 2 seconds ahead."""
 
+_GROUPS_OF_MASK = tuple([group for group in range(4) if mask >> group & 1] for mask in range(16))
 _STATUS_ITEM = struct.Struct("<BI")
+_SESSION_ANS = struct.Struct("<BI")
 _SETUP_REQ = struct.Struct("<BBI16sII")
 _SESSION_REQ = struct.Struct("<BBIB3sB")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+def _check_frequency(command: object, field: str) -> None:
+    check_integer(command, field, 0, MAX_FREQUENCY_HZ)
+    hz: int = getattr(command, field)
+    step_hz = frequency_step_hz(hz)
+    if hz % step_hz:
+        raise refused_field(command, field, f"a multiple of {step_hz}")
+    if not fits_on_air(hz):
+        raise refused_field(command, field, "less than 1200000000, or 2400000000 or more")
+
+
+_FREQUENCY = Kind("type({0}) is int and 0 <= {0} < 1_200_000_000 and {0} % 100 == 0", _check_frequency)
+
+
+@checked_fields
 class McGroupStatusReq(Command):
     """Asks which groups are defined (TS005, McGroupStatusReq; down). req_group_mask: bit g asks for group g."""
 
     CID: ClassVar[int] = 0x01
+    _BYTES = two_bytes(CID)
 
-    req_group_mask: int
-
-    def __post_init__(self) -> None:
-        integer(self, "req_group_mask", 0, 15)
+    req_group_mask: int = integer(0, 15)
 
     def encode(self) -> bytes:
-        return bytes((self.CID, self.req_group_mask))
+        return self._BYTES[self.req_group_mask]
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        return cls(req_group_mask=data[1] & 15)
+        return cls._known(req_group_mask=data[1] & 15)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class McGroupStatusItem:
+@checked_fields
+class McGroupStatusItem(Fields):
     """One group of McGroupStatusAns. mc_group_id: 0…3. mc_addr: the group's address, 32 bits."""
 
-    mc_group_id: int
-    mc_addr: int
-
-    def __post_init__(self) -> None:
-        integer(self, "mc_group_id", 0, 3)
-        integer(self, "mc_addr", 0, U32_MAX)
+    mc_group_id: int = integer(0, 3)
+    mc_addr: int = integer(0, U32_MAX)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@checked_fields
 class McGroupStatusAns(Command):
     """Defined groups of a device (TS005, McGroupStatusAns; up).
 
@@ -124,23 +139,22 @@ class McGroupStatusAns(Command):
     """
 
     CID: ClassVar[int] = 0x01
+    _BYTES = two_bytes(CID)
 
-    nb_total_groups: int
-    ans_group_mask: int
+    nb_total_groups: int = integer(0, 7)
+    ans_group_mask: int = integer(0, 15)
     items: tuple[McGroupStatusItem, ...] = ()
 
     def __post_init__(self) -> None:
-        integer(self, "nb_total_groups", 0, 7)
-        integer(self, "ans_group_mask", 0, 15)
-        object.__setattr__(self, "items", tuple(self.items))
-        groups = [item.mc_group_id for item in self.items]
-        masked = [group for group in range(4) if self.ans_group_mask >> group & 1]
+        if type(self.items) is not tuple:
+            object.__setattr__(self, "items", tuple(self.items))
+        groups, masked = [item.mc_group_id for item in self.items], _GROUPS_OF_MASK[self.ans_group_mask]
         if groups != masked:
             raise refused_field(self, "items", f"{masked}, as in ans_group_mask", text=f"a list of groups {groups}")
 
     def encode(self) -> bytes:
-        head = bytes((self.CID, self.nb_total_groups << 4 | self.ans_group_mask))
-        return head + b"".join(_STATUS_ITEM.pack(item.mc_group_id, item.mc_addr) for item in self.items)
+        items = [_STATUS_ITEM.pack(item.mc_group_id, item.mc_addr) for item in self.items]
+        return self._BYTES[self.nb_total_groups << 4 | self.ans_group_mask] + b"".join(items)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
@@ -148,8 +162,10 @@ class McGroupStatusAns(Command):
             nb_total_groups=data[1] >> 4 & 7,
             ans_group_mask=data[1] & 15,
             items=tuple(
-                McGroupStatusItem(mc_group_id=group & 3, mc_addr=mc_addr)
-                for group, mc_addr in _STATUS_ITEM.iter_unpack(data[2:])
+                [
+                    McGroupStatusItem._known(mc_group_id=group & 3, mc_addr=mc_addr)
+                    for group, mc_addr in _STATUS_ITEM.iter_unpack(data[2:])
+                ]
             ),
         )
 
@@ -158,7 +174,7 @@ class McGroupStatusAns(Command):
         return 2 + 5 * (data[start + 1] & 15).bit_count()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@checked_fields
 class McGroupSetupReq(Command):
     """Defines a group (TS005, McGroupSetupReq; down).
 
@@ -168,18 +184,11 @@ class McGroupSetupReq(Command):
 
     CID: ClassVar[int] = 0x02
 
-    mc_group_id: int
-    mc_addr: int
-    mc_key_encrypted: bytes
-    min_mc_fcnt: int
-    max_mc_fcnt: int
-
-    def __post_init__(self) -> None:
-        integer(self, "mc_group_id", 0, 3)
-        integer(self, "mc_addr", 0, U32_MAX)
-        octets(self, "mc_key_encrypted", 16, 16)
-        integer(self, "min_mc_fcnt", 0, U32_MAX)
-        integer(self, "max_mc_fcnt", 0, U32_MAX)
+    mc_group_id: int = integer(0, 3)
+    mc_addr: int = integer(0, U32_MAX)
+    mc_key_encrypted: bytes = octets(16, 16)
+    min_mc_fcnt: int = integer(0, U32_MAX)
+    max_mc_fcnt: int = integer(0, U32_MAX)
 
     def encode(self) -> bytes:
         return _SETUP_REQ.pack(
@@ -189,7 +198,7 @@ class McGroupSetupReq(Command):
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         _, group, mc_addr, mc_key_encrypted, min_mc_fcnt, max_mc_fcnt = _SETUP_REQ.unpack(data)
-        return cls(
+        return cls._known(
             mc_group_id=group & 3,
             mc_addr=mc_addr,
             mc_key_encrypted=mc_key_encrypted,
@@ -198,68 +207,60 @@ class McGroupSetupReq(Command):
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@checked_fields
 class McGroupSetupAns(Command):
     """Outcome of a McGroupSetupReq (TS005, McGroupSetupAns; up). id_error: the device does not support this group."""
 
     CID: ClassVar[int] = 0x02
+    _BYTES = two_bytes(CID)
 
-    mc_group_id: int
+    mc_group_id: int = integer(0, 3)
     id_error: bool = False
 
-    def __post_init__(self) -> None:
-        integer(self, "mc_group_id", 0, 3)
-        flags(self, "id_error")
-
     def encode(self) -> bytes:
-        return bytes((self.CID, self.id_error << 2 | self.mc_group_id))
+        return self._BYTES[(self.id_error and 4) | self.mc_group_id]
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        return cls(mc_group_id=data[1] & 3, id_error=bool(data[1] & 4))
+        return cls._known(mc_group_id=data[1] & 3, id_error=data[1] & 4 != 0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@checked_fields
 class McGroupDeleteReq(Command):
     """Removes a group (TS005, McGroupDeleteReq; down). mc_group_id: 0…3."""
 
     CID: ClassVar[int] = 0x03
+    _BYTES = two_bytes(CID)
 
-    mc_group_id: int
-
-    def __post_init__(self) -> None:
-        integer(self, "mc_group_id", 0, 3)
+    mc_group_id: int = integer(0, 3)
 
     def encode(self) -> bytes:
-        return bytes((self.CID, self.mc_group_id))
+        return self._BYTES[self.mc_group_id]
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        return cls(mc_group_id=data[1] & 3)
+        return cls._known(mc_group_id=data[1] & 3)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@checked_fields
 class McGroupDeleteAns(Command):
     """Outcome of a McGroupDeleteReq (TS005, McGroupDeleteAns; up). mc_group_undefined: the group was not defined."""
 
     CID: ClassVar[int] = 0x03
+    _BYTES = two_bytes(CID)
 
-    mc_group_id: int
+    mc_group_id: int = integer(0, 3)
     mc_group_undefined: bool = False
 
-    def __post_init__(self) -> None:
-        integer(self, "mc_group_id", 0, 3)
-        flags(self, "mc_group_undefined")
-
     def encode(self) -> bytes:
-        return bytes((self.CID, self.mc_group_undefined << 2 | self.mc_group_id))
+        return self._BYTES[(self.mc_group_undefined and 4) | self.mc_group_id]
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        return cls(mc_group_id=data[1] & 3, mc_group_undefined=bool(data[1] & 4))
+        return cls._known(mc_group_id=data[1] & 3, mc_group_undefined=data[1] & 4 != 0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@checked_fields
 class McClassCSessionReq(Command):
     """Schedules a class C session (TS005, McClassCSessionReq; down).
 
@@ -270,14 +271,11 @@ class McClassCSessionReq(Command):
 
     CID: ClassVar[int] = 0x04
 
-    mc_group_id: int
-    session_time: int
-    time_out: int
-    dl_frequency_hz: int
-    dr: int
-
-    def __post_init__(self) -> None:
-        _check_session(self)
+    mc_group_id: int = integer(0, 3)
+    session_time: int = integer(0, U32_MAX)
+    time_out: int = integer(0, 15)
+    dl_frequency_hz: int = kind(_FREQUENCY)
+    dr: int = integer(0, 255)
 
     def encode(self) -> bytes:
         steps = encode_frequency(self.dl_frequency_hz)
@@ -286,7 +284,7 @@ class McClassCSessionReq(Command):
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         _, group, session_time, time_out, steps, dr = _SESSION_REQ.unpack(data)
-        return cls(
+        return cls._known(
             mc_group_id=group & 3,
             session_time=session_time,
             time_out=time_out & 15,
@@ -295,7 +293,7 @@ class McClassCSessionReq(Command):
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@checked_fields
 class McClassBSessionReq(Command):
     """Schedules a class B session (TS005, McClassBSessionReq; down).
 
@@ -307,16 +305,14 @@ class McClassBSessionReq(Command):
 
     CID: ClassVar[int] = 0x05
 
-    mc_group_id: int
-    session_time: int
-    periodicity: int
-    time_out: int
-    dl_frequency_hz: int
-    dr: int
+    mc_group_id: int = integer(0, 3)
+    session_time: int = integer(0, U32_MAX)
+    periodicity: int = integer(0, 7)
+    time_out: int = integer(0, 15)
+    dl_frequency_hz: int = kind(_FREQUENCY)
+    dr: int = integer(0, 255)
 
     def __post_init__(self) -> None:
-        _check_session(self)
-        integer(self, "periodicity", 0, 7)
         if self.session_time % BEACON_PERIOD:
             raise refused_field(
                 self, "session_time", f"a multiple of {BEACON_PERIOD}", what="the start of a beacon period"
@@ -330,7 +326,7 @@ class McClassBSessionReq(Command):
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         _, group, session_time, timing, steps, dr = _SESSION_REQ.unpack(data)
-        return cls(
+        return (cls if session_time % BEACON_PERIOD else cls._known)(
             mc_group_id=group & 3,
             session_time=session_time,
             periodicity=timing >> 4 & 7,
@@ -340,39 +336,39 @@ class McClassBSessionReq(Command):
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@checked_fields
 class _McSessionAns(Command):
-    mc_group_id: int
+    _BYTES: ClassVar[tuple[bytes, ...]]
+
+    mc_group_id: int = integer(0, 3)
     dr_error: bool = False
     freq_error: bool = False
     mc_group_undefined: bool = False
     start_missed: bool = False
-    other_errors: int = 0
+    other_errors: int = integer(0, 3, default=0)
     time_to_start: int | None = None
 
     def __post_init__(self) -> None:
-        integer(self, "mc_group_id", 0, 3)
-        flags(self, "dr_error", "freq_error", "mc_group_undefined", "start_missed")
-        integer(self, "other_errors", 0, 3)
         refused = self._status() > 3
         if refused and self.time_to_start is not None:
             raise refused_field(self, "time_to_start", "None with an error flag")
         if not refused:
-            integer(self, "time_to_start", 0, TIME_TO_START_UNKNOWN)
+            check_integer(self, "time_to_start", 0, TIME_TO_START_UNKNOWN)
 
     def _status(self) -> int:
         return (
             self.other_errors << 6
-            | self.start_missed << 5
-            | self.mc_group_undefined << 4
-            | self.freq_error << 3
-            | self.dr_error << 2
+            | (self.start_missed and 0x20)
+            | (self.mc_group_undefined and 0x10)
+            | (self.freq_error and 0x08)
+            | (self.dr_error and 0x04)
             | self.mc_group_id
         )
 
     def encode(self) -> bytes:
-        head = bytes((self.CID, self._status()))
-        return head if self.time_to_start is None else head + self.time_to_start.to_bytes(3, "little")
+        if self.time_to_start is None:
+            return self._BYTES[self._status()]
+        return _SESSION_ANS.pack(self.CID, self.time_to_start << 8 | self.mc_group_id)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
@@ -384,14 +380,14 @@ class _McSessionAns(Command):
 
     @classmethod
     def _from_bytes(cls, data: bytes, status: int) -> Self:
-        return cls(
+        return cls._known(
             mc_group_id=status & 3,
-            dr_error=bool(status & 0x04),
-            freq_error=bool(status & 0x08),
-            mc_group_undefined=bool(status & 0x10),
-            start_missed=bool(status & 0x20),
+            dr_error=status & 0x04 != 0,
+            freq_error=status & 0x08 != 0,
+            mc_group_undefined=status & 0x10 != 0,
+            start_missed=status & 0x20 != 0,
             other_errors=status >> 6,
-            time_to_start=int.from_bytes(data[2:], "little") if len(data) > 2 else None,
+            time_to_start=None if status > 3 else int.from_bytes(data[2:5], "little"),
         )
 
     @staticmethod
@@ -403,7 +399,7 @@ class _McSessionAns(Command):
         return 2 if data[start + 1] & 0xFC else 5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@checked_fields
 class McClassCSessionAns(_McSessionAns):
     """Outcome of a McClassCSessionReq (TS005, McClassCSessionAns; up): accepted if time_to_start is not None.
 
@@ -416,26 +412,15 @@ class McClassCSessionAns(_McSessionAns):
     """
 
     CID: ClassVar[int] = 0x04
+    _BYTES = two_bytes(CID)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@checked_fields
 class McClassBSessionAns(_McSessionAns):
     """Outcome of a McClassBSessionReq (TS005, McClassBSessionAns; up); fields as in McClassCSessionAns."""
 
     CID: ClassVar[int] = 0x05
-
-
-def _check_session(command: McClassCSessionReq | McClassBSessionReq) -> None:
-    integer(command, "mc_group_id", 0, 3)
-    integer(command, "session_time", 0, U32_MAX)
-    integer(command, "time_out", 0, 15)
-    integer(command, "dl_frequency_hz", 0, MAX_FREQUENCY_HZ)
-    integer(command, "dr", 0, 255)
-    hz, step_hz = command.dl_frequency_hz, frequency_step_hz(command.dl_frequency_hz)
-    if hz % step_hz:
-        raise refused_field(command, "dl_frequency_hz", f"a multiple of {step_hz}")
-    if not fits_on_air(hz):
-        raise refused_field(command, "dl_frequency_hz", "less than 1200000000, or 2400000000 or more")
+    _BYTES = two_bytes(CID)
 
 
 _DOWN = table(
