@@ -31,14 +31,20 @@ def calls() -> Iterator[tuple[str, dict[str, Callable[[], object]]]]:
     one_of_each = {(v["package"], v["version"], v["direction"], v["command"]): v for v in vectors}
     for (package, number, direction, name), vector in one_of_each.items():
         raw, version = bytes.fromhex(vector["hex"]), f"{number}.0.0"
-        decode = partial(PACKAGES[package].decode, raw, uplink=direction == "up", version=version)
-        (command,) = decode()
+        decode, uplink = PACKAGES[package].decode, direction == "up"
+
+        def read(
+            decode: Callable[..., list[Command]] = decode, raw: bytes = raw, uplink: bool = uplink, version: str = version
+        ) -> list[Command]:
+            return decode(raw, uplink=uplink, version=version)
+
+        (command,) = read()
         assert isinstance(command, Command)
         assert command.encode() == raw
         values = {field.name: getattr(command, field.name) for field in fields(command)}
         make = partial(type(command), **values)
         assert make() == command
-        yield f"{package} {version} {name}", {"decode": decode, "make": make, "encode": command.encode}
+        yield f"{package} {version} {name}", {"decode": read, "make": make, "encode": command.encode}
 
 
 def costs() -> tuple[float, dict[str, dict[str, float]]]:

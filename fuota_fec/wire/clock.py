@@ -224,7 +224,7 @@ def decode(payload: Buffer, *, uplink: bool, version: str = "1.0.0") -> list[Com
     raises WireError, which carries the commands before it. An unknown version, or a payload that is not a buffer,
     raises ParameterError.
     """
-    return decode_commands(payload, _TABLES, uplink=uplink, version=version)
+    return decode_commands(payload, _TABLES, uplink, version)
 
 
 def gps_from_unix(unix: float, *, leap_seconds: Sequence[int] = LEAP_SECONDS) -> float:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Self, TypeAlias
 
 from fuota_fec.checks import shown
 from fuota_fec.errors import WireError
@@ -46,19 +46,9 @@ class Command(Fields):
         raise NotImplementedError
 
 
-class Layout(NamedTuple):
-    """Length of a command in bytes, CID included, and the function that reads it.
-
-    `least` is the smallest length. Where the length varies, `length(data, start)` returns it: the CID is at `start`,
-    and at least `least` bytes follow from there.
-    """
-
-    command: type[Command]
-    least: int
-    read: Callable[[bytes], Command]
-    length: Callable[[bytes, int], int] | None = None
-
-
+Layout: TypeAlias = tuple[type[Command], int, Callable[[bytes], Command], Callable[[bytes, int], int] | None]
+"""Command, its length in bytes with its CID, and the function that reads it. Where the length varies, it is the least
+one, and the last item, `length(data, start)`, returns it: `start` is that of the CID, and the least length follows."""
 Table: TypeAlias = dict[int, Layout]
 Tables: TypeAlias = Mapping[str, Mapping[bool, Table]]
 """version → is it an uplink → CID → layout"""
@@ -66,12 +56,12 @@ Tables: TypeAlias = Mapping[str, Mapping[bool, Table]]
 
 def fixed(command: type[Command], size: int) -> Layout:
     """Layout of a command that always has `size` bytes, CID included."""
-    return Layout(command, size, command.from_bytes)
+    return command, size, command.from_bytes, None
 
 
 def table(*layouts: Layout) -> Table:
     """Layouts by their CID."""
-    return {layout.command.CID: layout for layout in layouts}
+    return {layout[0].CID: layout for layout in layouts}
 
 
 @cache
@@ -80,11 +70,12 @@ def two_bytes(cid: int) -> tuple[bytes, ...]:
     return tuple(bytes((cid, value)) for value in range(256))
 
 
-def decode_commands(payload: Buffer, tables: Tables, *, uplink: bool, version: str) -> list[Command]:
+def decode_commands(payload: Buffer, tables: Tables, uplink: bool, version: str) -> list[Command]:
     """Commands of `payload`, in order. Time and memory are linear in its length."""
-    if version not in tables:
-        raise refused("version", shown(version), " or ".join(tables), what="a version of this package")
-    layouts = tables[version][bool(uplink)]
+    try:
+        layouts = tables[version][bool(uplink)]
+    except KeyError:
+        raise refused("version", shown(version), " or ".join(tables), what="a version of this package") from None
     data = payload if type(payload) is bytes else octets_of(payload, "payload")
     commands: list[Command] = []
     start = 0
@@ -94,12 +85,12 @@ def decode_commands(payload: Buffer, tables: Tables, *, uplink: bool, version: s
         if layout is None:
             commands.append(UnknownCommand._known(cid=data[start], payload=data[start + 1 :]))
             break
-        _, size, read, length = layout
+        command, size, read, length = layout
         left = end - start
         if length is not None and left >= size:
             size = length(data, start)
         if left < size:
-            name = layout.command.__name__
+            name = command.__name__
             found = f"the command at byte {start} is cut short"
             message = f"{name}: {found}, expected {size} bytes with its CID, there are {left}"
             raise WireError(message, offset=start, field=name, commands=commands)
@@ -134,7 +125,7 @@ class PackageVersionReq(Command):
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:  # noqa: ARG003 - the command has no fields
-        return cls._known()
+        return cls()
 
 
 @checked_fields

@@ -1,9 +1,9 @@
 """Fields of commands: what goes on the air, and classes whose values are checked once.
 
-`checked_fields` makes a frozen dataclass of a class. Its `__init__` checks every value, in the order of the fields, then
-calls `__post_init__` for what several fields must have in common. `_known` makes a value without checks, for values
-that are in range by construction, such as bits of a payload. Both are written out for each class, because a loop
-over the fields would cost more than the checks.
+`checked_fields` makes a frozen dataclass of a class. Its `__init__` checks every value, in the order of the fields, and
+calls `__post_init__` for what several fields must have in common. `_known` checks nothing: it is for values that are in
+range by construction, such as bits of a payload. Both are written out for each class, as a loop over the fields
+would take longer than the checks.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable
 from dataclasses import MISSING, dataclass, field, fields
-from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar, dataclass_transform
+from typing import TYPE_CHECKING, Any, NamedTuple, Self, TypeVar, cast, dataclass_transform
 
 from fuota_fec.checks import shown
 from fuota_fec.errors import ParameterError
@@ -24,6 +24,8 @@ __all__ = ["U32_MAX", "FieldError", "Fields", "Kind", "checked_fields", "integer
 U32_MAX = 0xFFFFFFFF
 
 T = TypeVar("T")
+
+_SETTERS = ("__setattr__", "__delattr__")
 
 
 class FieldError(ParameterError):
@@ -69,40 +71,46 @@ def octets(least: int, most: int, *, default: Any = MISSING) -> Any:
     return kind(Kind(test, lambda of, name: check_octets(of, name, least, most)), default=default)
 
 
-@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(kind, integer, octets, field))
+@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(kind, integer, octets))
 def checked_fields(cls: type[T]) -> type[T]:
-    """Frozen dataclass with slots and keywords only, whose fields are checked if `integer`, `octets` or their type, bool,
-    says what they are."""
-    made = dataclass(frozen=True, slots=True, kw_only=True, init=False)(cls)
-    kinds = {f.name: f.metadata.get("kind", _FLAG if f.type == "bool" else None) for f in fields(made)}  # type: ignore[arg-type]
+    """Frozen dataclass with slots and keywords only. Checked are fields of a kind, and those of type bool."""
+    made: Any = dataclass(frozen=True, slots=True, kw_only=True, init=False)(cls)
+    kinds = {f.name: f.metadata.get("kind", _FLAG if f.type == "bool" else None) for f in fields(made)}
     checks = [(kind.check, name) for name, kind in kinds.items() if kind is not None]
 
     def check(self: object) -> None:
-        for of, name in checks:
-            of(self, name)
+        for check, name in checks:
+            check(self, name)
 
-    namespace: dict[str, Any] = {"check": check, "new": object.__new__}
-    parameters, sets = [""], []
-    for f in fields(made):  # type: ignore[arg-type]
+    # A subclass of the same layout, which is not frozen: filling it and changing its class is the fastest way.
+    open_ = type(made.__name__, (made,), {"__slots__": (), **{name: getattr(object, name) for name in _SETTERS}})
+    namespace = {"check": check, "made": made, "new": object.__new__, "open_": open_}
+    for f in fields(made):
         namespace |= {f"set_{f.name}": getattr(made, f.name).__set__, f"default_{f.name}": f.default}
-        parameters.append(f.name if f.default is MISSING else f"{f.name}=default_{f.name}")
-        sets.append(f"    set_{f.name}(self, {f.name})")
-    keywords = ", ".join(parameters).replace(",", ", *,", 1) if sets else ""
+    parameters = [f.name if f.default is MISSING else f"{f.name}=default_{f.name}" for f in fields(made)]
+    keywords = ", ".join(["", "*", *parameters] if parameters else [])
     tests = " and ".join(kind.test.format(name) for name, kind in kinds.items() if kind is not None)
-    init = [f"def __init__(self{keywords}):", *sets]
-    if tests:
-        init += [f"    if not ({tests}):", "        check(self)"]
-    if hasattr(made, "__post_init__"):
-        init += ["    self.__post_init__()"]
-    known = [f"def _known(cls{keywords}):", "    self = new(cls)", *sets, "    return self"]
-    exec("\n".join([*init, "    return None", *known]), namespace)
-    for function in (namespace["__init__"], namespace["_known"]):
-        function.__qualname__ = f"{made.__qualname__}.{function.__name__}"
-        function.__annotations__ = {f.name: f.type for f in fields(made)}  # type: ignore[arg-type]
+    functions = [
+        f"def __init__(self{keywords}):",
+        *(f"    set_{name}(self, {name})" for name in kinds),
+        f"    if not ({tests or True}):",
+        "        check(self)",
+        "    self.__post_init__()" if hasattr(made, "__post_init__") else "",
+        f"def _known(cls{keywords}):",
+        "    if cls is not made:",
+        f"        return cls({', '.join(f'{name}={name}' for name in kinds)})",
+        "    self = new(open_)",
+        *(f"    self.{name} = {name}" for name in kinds),
+        "    self.__class__ = made",
+        "    return self",
+    ]
+    exec("\n".join(functions), namespace)
+    for name in ("__init__", "_known"):
+        namespace[name].__qualname__ = f"{made.__qualname__}.{name}"
+        namespace[name].__annotations__ |= {f.name: f.type for f in fields(made)}
     namespace["__init__"].__annotations__["return"] = None
-    setattr(made, "__init__", namespace["__init__"])  # noqa: B010
-    made._known = classmethod(namespace["_known"])  # type: ignore[attr-defined]
-    return made
+    made.__init__, made._known = namespace["__init__"], classmethod(namespace["_known"])
+    return cast("type[T]", made)
 
 
 def check_integer(command: object, field: str, low: int, high: int) -> None:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from fuota_fec.wire.commands import (
     Command,
-    Layout,
     PackageVersionAns,
     PackageVersionReq,
     Tables,
@@ -89,7 +88,7 @@ class DevVersionReq(Command):
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:  # noqa: ARG003 - the command has no fields
-        return cls._known()
+        return cls()
 
 
 @checked_fields
@@ -201,7 +200,7 @@ class DevUpgradeImageReq(Command):
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:  # noqa: ARG003 - the command has no fields
-        return cls._known()
+        return cls()
 
 
 @checked_fields
@@ -297,7 +296,7 @@ _TABLES: Tables = {
             fixed(DevVersionAns, 9),
             fixed(DevRebootTimeAns, 5),
             fixed(DevRebootCountdownAns, 4),
-            Layout(DevUpgradeImageAns, 2, DevUpgradeImageAns.from_bytes, DevUpgradeImageAns.length),
+            (DevUpgradeImageAns, 2, DevUpgradeImageAns.from_bytes, DevUpgradeImageAns.length),
             fixed(DevDeleteImageAns, 2),
         ),
     },
@@ -311,4 +310,4 @@ def decode(payload: Buffer, *, uplink: bool, version: str = "1.0.0") -> list[Com
     raises WireError, which carries the commands before it. An unknown version, or a payload that is not a buffer,
     raises ParameterError.
     """
-    return decode_commands(payload, _TABLES, uplink=uplink, version=version)
+    return decode_commands(payload, _TABLES, uplink, version)
