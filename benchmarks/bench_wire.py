@@ -1,7 +1,7 @@
 """Cost of the commands of LoRaWAN's packages: reading a payload of one command, making the command, and its bytes.
 
-All commands of both directions, one after another, beside the time of a plain `struct` reading in the same run. A bound
-is a share of what the same commands took before the wire was made faster (`BEFORE`, in plain readings).
+One command of each kind, beside a plain `struct` reading in the same run. The bounds are shares of what the same commands
+took before (`BEFORE`).
 """
 
 from __future__ import annotations
@@ -20,9 +20,16 @@ from fuota_fec.wire import Command, clock, firmware, fragmentation, multicast
 
 VECTORS = Path(__file__).parent.parent / "tests" / "vectors" / "commands.json"
 PACKAGES = {"TS003": clock, "TS004": fragmentation, "TS005": multicast, "TS006": firmware}
-BEFORE = {"decode": 1.0, "make": 1.0, "encode": 1.0}
+BEFORE = {"decode": 17.4, "make": 8.1, "encode": 1.88}
+"""Mean time of a call before a field had its range beside it, in plain readings."""
 PLAIN = struct.Struct("<BBHBBB4s")
 ROUNDS, TIMES = 60, 50
+
+
+def reading(
+    decode: Callable[..., list[Command]], raw: bytes, uplink: bool, version: str
+) -> Callable[[], list[Command]]:
+    return lambda: decode(raw, uplink=uplink, version=version)
 
 
 def calls() -> Iterator[tuple[str, dict[str, Callable[[], object]]]]:
@@ -31,13 +38,7 @@ def calls() -> Iterator[tuple[str, dict[str, Callable[[], object]]]]:
     one_of_each = {(v["package"], v["version"], v["direction"], v["command"]): v for v in vectors}
     for (package, number, direction, name), vector in one_of_each.items():
         raw, version = bytes.fromhex(vector["hex"]), f"{number}.0.0"
-        decode, uplink = PACKAGES[package].decode, direction == "up"
-
-        def read(
-            decode: Callable[..., list[Command]] = decode, raw: bytes = raw, uplink: bool = uplink, version: str = version
-        ) -> list[Command]:
-            return decode(raw, uplink=uplink, version=version)
-
+        read = reading(PACKAGES[package].decode, raw, direction == "up", version)
         (command,) = read()
         assert isinstance(command, Command)
         assert command.encode() == raw
