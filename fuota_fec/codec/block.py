@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from fractions import Fraction
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -17,8 +17,11 @@ from fuota_fec.codec.limits import MAX_FRAG_NB, MAX_FRAGS, Rows, check_frag_size
 from fuota_fec.codec.parity import ParityMatrix, check_matrix
 from fuota_fec.errors import ParameterError
 from fuota_fec.wire.dialects import DIALECTS, one_dialect
-from fuota_fec.wire.fragmentation import DataFragment, FragSessionSetupReq
+from fuota_fec.wire.limits import DATA_FRAGMENT_CID
 from fuota_fec.wire.limits import DATA_FRAGMENT_HEADER_LEN as HEADER_LEN
+
+if TYPE_CHECKING:
+    from fuota_fec.wire.fragmentation import FragSessionSetupReq
 
 __all__ = ["HEADER_LEN", "FragmentedBlock", "n_coded_of", "prepare"]
 
@@ -140,6 +143,8 @@ class FragmentedBlock:
         mic: bytes | None = None,
     ) -> FragSessionSetupReq:
         """The FragSessionSetupReq that announces this block (TS004). Dialect 2.0.0 needs session_cnt and mic."""
+        from fuota_fec.wire.fragmentation import FragSessionSetupReq
+
         return FragSessionSetupReq(
             version=self.dialect,
             frag_index=self.frag_index,
@@ -178,7 +183,7 @@ def _read_only(array: Array) -> Array:
 def _laid_frames(block: Bytes, n_frags: int, frag_size: int, rows: Rows, frag_index: int) -> Bytes:
     """Frames of the fragments of `block`, then headers of the coded ones, whose payloads are to be written."""
     frames = np.empty((len(block) // frag_size + len(rows), HEADER_LEN + frag_size), np.uint8)
-    _core.lay_frames(block, frag_size, n_frags, rows, DataFragment.CID, frag_index << 14, frames)
+    _core.lay_frames(block, frag_size, n_frags, rows, DATA_FRAGMENT_CID, frag_index << 14, frames)
     return frames
 
 

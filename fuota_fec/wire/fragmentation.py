@@ -31,7 +31,7 @@ from fuota_fec.wire.fragmentation_dialects import (
     FragSessionSetupReq,
     FragSessionStatusAns,
 )
-from fuota_fec.wire.limits import DATA_FRAGMENT_HEADER_LEN, MAX_FRAG_NB, MAX_FRAG_SIZE
+from fuota_fec.wire.limits import DATA_FRAGMENT_CID, DATA_FRAGMENT_HEADER_LEN, MAX_FRAG_NB, MAX_FRAG_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -174,7 +174,7 @@ class DataFragment(Command):
     payload: the fragment, frag_size bytes; on the air it extends to the end of the frame.
     """
 
-    CID: ClassVar[int] = 0x08
+    CID: ClassVar[int] = DATA_FRAGMENT_CID
 
     frag_index: int = integer(0, 3)
     n: int = integer(1, MAX_FRAG_NB)
