@@ -80,6 +80,7 @@ class FragmentedBlock:
         # The uncoded fragments without headers, padded: the input of the encoder.
         uncoded = np.ascontiguousarray(frames[:n_frags, HEADER_LEN:]).ravel() if block is None else block
         self._block = _read_only(uncoded)
+        self._width = frames.shape[1]
         self._bytes = frames.reshape(-1).data
 
     @cached_property
@@ -109,13 +110,18 @@ class FragmentedBlock:
 
     def frame(self, frag_nb: int) -> memoryview:
         """The DataFragment frame of fragment frag_nb, 3 + frag_size bytes; a coded one must be in `rows`."""
-        if type(frag_nb) is not int or not 1 <= frag_nb <= MAX_FRAG_NB:
-            frag_nb = integer("frag_nb", frag_nb, 1, MAX_FRAG_NB)
+        if not (type(frag_nb) is int and 0 < frag_nb <= self.n_frags):
+            frag_nb = self._position(frag_nb)
+        end = frag_nb * self._width
+        return self._bytes[end - self._width : end]
+
+    def _position(self, frag_nb: int) -> int:
+        """Number of the frame of a fragment in `frames`, from 1 on."""
+        frag_nb = integer("frag_nb", frag_nb, 1, MAX_FRAG_NB)
         index = frag_nb - 1 if frag_nb <= self.n_frags else self._index.get(frag_nb)
         if index is None:
             raise ParameterError(f"frag_nb: row {frag_nb - self.n_frags} is not prepared; `more` makes further rows")
-        width = HEADER_LEN + self.frag_size
-        return self._bytes[index * width : (index + 1) * width]
+        return index + 1
 
     def payload(self, frag_nb: int) -> memoryview:
         """The frag_size bytes of fragment frag_nb, as `frame` without its header."""
