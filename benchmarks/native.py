@@ -31,7 +31,8 @@ def tool(name: str) -> str:
 def checked(*command: str, cwd: Path | None = None, env: dict[str, str] | None = None) -> None:
     done = subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise LeftOut((done.stderr.strip().splitlines() or ["the build failed without a message"])[-1])
+        lines = done.stderr.strip().splitlines() or ["the build failed without a message"]
+        raise LeftOut(next((line for line in lines if "error" in line), lines[-1]))
 
 
 def library(build: Path, name: str, *libraries: str) -> ctypes.CDLL:

@@ -32,7 +32,7 @@ PAGE = HERE / "RESULTS.md"
 HEAD = """# Measured
 
 Written by `make bench`. *At least* is a bound, *reach for* an aim. Times are processor time, the least of several
-rounds, unless a row says otherwise. Calls that are compared take turns in one run; only their ratios hold elsewhere.
+rounds, unless a row says otherwise; only ratios hold on other machines. docs/start.md says how it is done.
 """
 
 
