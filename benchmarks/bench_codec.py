@@ -77,7 +77,7 @@ def push() -> Iterator[Row]:
 
 def repeated_encode() -> Iterator[Row]:
     """Rows that are kept for the next block, beside those of a matrix that is given."""
-    for n_frags, frag_size, n_coded, rounds in ((20, 50, 5, 20_000), (1000, 222, 320, 200), (*LARGE, 15)):
+    for n_frags, frag_size, n_coded, rounds in ((20, 50, 5, 20_000), (1000, 222, 320, 5000), (*LARGE, 100)):
         block, out = block_of(n_frags, frag_size), np.empty((n_coded, frag_size), np.uint8)
         matrix = ff.ParityMatrix(n_frags)
         again, reused = best_of(
@@ -98,10 +98,13 @@ def beside_the_limit() -> Iterator[Row]:
     except LeftOut as why:
         yield Row(work=f"limit of this processor: {why}", value=math.nan, unit="%")
         return
-    for n_frags, frag_size, n_coded, at_least, reach in ((1000, 222, 320, 72, 85), (*LARGE, 85, 94)):
+    for n_frags, frag_size, n_coded, at_least, reach, rounds in (
+        (1000, 222, 320, 72, 85, 20_000),
+        (*LARGE, 85, 94, 400),
+    ):
         block, out = block_of(n_frags, frag_size), np.empty((n_coded, frag_size), np.uint8)
         call = partial(ff.encode, block, frag_size, n_coded, out=out, matrix=ff.ParityMatrix(n_frags))
-        (took,) = best_of(call, rounds=10_000_000 // (n_frags * n_coded) * 5 + 20)
+        (took,) = best_of(call, rounds=rounds)
         share = affine_cycles(n_frags, frag_size, n_coded) * cycle / took
         work = f"product {n_frags} × {frag_size}, R {n_coded}, of the limit"
         yield Row(work=work, value=share * 100, unit="%", at_least=at_least, reach=reach, better="higher")
@@ -123,7 +126,7 @@ def repeated_decode(cycle: float) -> Row:
     numbers, payloads = (kept + 1).astype(np.uint32), np.ascontiguousarray(sent[kept])
     n_lost = n_frags - int((kept < n_frags).sum())
     assert ff.decode(n_frags, frag_size, numbers, payloads) == block.tobytes()
-    (took,) = best_of(partial(ff.decode, n_frags, frag_size, numbers, payloads), rounds=20)
+    (took,) = best_of(partial(ff.decode, n_frags, frag_size, numbers, payloads), rounds=200)
     return Row(
         work=f"decode {n_frags} × {frag_size}, 9.6 % lost, again, of the limit",
         value=affine_cycles(n_frags, frag_size, n_lost) * cycle / took * 100,
@@ -138,7 +141,7 @@ def drawing(cycle: float) -> Row:
     n_frags, _, n_coded = LARGE
     numbers = np.arange(1, n_coded + 1, dtype=np.uint32)
     panels = np.empty(_core.panels_len(n_coded, n_frags), np.uint8)
-    (took,) = best_of(partial(_core.parity_panels, n_frags, 2, numbers, panels), rounds=20)
+    (took,) = best_of(partial(_core.parity_panels, n_frags, 2, numbers, panels), rounds=60)
     # A row has M / 2 different columns: the k-th of them takes M / (M - k) draws in the mean.
     n_draws = n_coded * sum(n_frags / (n_frags - k) for k in range(n_frags // 2))
     work = f"rows M {n_frags}, R {n_coded}, dialect 2.0.0, a draw"
@@ -158,7 +161,7 @@ def two_threads() -> Iterator[Row]:
 
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(work, range(2)))
-        one, two = best_of(lambda: work(0), lambda: list(pool.map(work, range(2))), rounds=12, clock=time.perf_counter)
+        one, two = best_of(lambda: work(0), lambda: list(pool.map(work, range(2))), rounds=30, clock=time.perf_counter)
     assert all((out == expected).all() for out in outs)
     yield Row(
         work=f"two threads over two images, {n_frags} × {frag_size}, R {n_coded}, beside one",
