@@ -69,6 +69,9 @@ VERSIONS: Mapping[int, str] = {number: dialect for dialect, number in DIALECTS.i
 
 _DATA_FRAGMENT_HEADER = struct.Struct("<BH")
 
+for _command in (FragSessionSetupAns, FragSessionSetupReq, FragSessionStatusAns):
+    _command.__module__ = __name__  # The module of the package is where users and pickles find its commands.
+
 
 @checked_fields
 class FragSessionStatusReq(Command):

@@ -73,6 +73,9 @@ _GROUPS_OF_MASK = tuple([group for group in range(4) if mask >> group & 1] for m
 _STATUS_ITEM = struct.Struct("<BI")
 _SETUP_REQ = struct.Struct("<BBI16sII")
 
+for _command in (McClassBSessionAns, McClassBSessionReq, McClassCSessionAns, McClassCSessionReq):
+    _command.__module__ = __name__  # The module of the package is where users and pickles find its commands.
+
 
 @checked_fields
 class McGroupStatusReq(Command):
