@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from fractions import Fraction
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 
@@ -182,7 +182,7 @@ def _restored(
 
 
 def _read_only(array: Array) -> Array:
-    array.flags.writeable = False
+    array.setflags(write=False)
     return array
 
 
@@ -252,8 +252,10 @@ def prepare(
         check_matrix(matrix, n_frags, dialect)
     if rows is not None:
         numbers = numbers.copy()  # The caller may change its array later.
-    block = np.zeros(n_frags * frag_size, np.uint8)
-    block[:length] = np.frombuffer(image, np.uint8)
+    padding = bytes(n_frags * frag_size - length)
+    block = np.frombuffer(
+        b"".join((cast("bytes", image), padding)), np.uint8
+    )  # A copy: the caller may change the image later.
     frames = _laid_frames(block, n_frags, frag_size, numbers, frag_index)
     first, width = n_frags * frames.shape[1] + HEADER_LEN, frames.shape[1]
     kept = matrix is None and rows is None
