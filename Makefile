@@ -16,7 +16,7 @@ help:
 	@echo "make run       build, install into .venv, and update 100 simulated devices with a real firmware image"
 	@echo "make test      make run, then the whole test suite, on all cores"
 	@echo "make lint      ruff and mypy"
-	@echo "make bench     benchmarks of codec, campaigns and a large simulated fleet, and a comparison with other codecs: benchmarks/RESULTS.md"
+	@echo "make bench     every benchmark beside its bound, and a comparison with other codecs: benchmarks/RESULTS.md"
 	@echo "make adaptive  compare adaptive redundancy with a fixed rate, 100 seeds: docs/adaptive.md"
 	@echo "make docs      generate the pages from the code, and the pictures of the reports"
 	@echo "make dist      build sdist and wheel in dist/, and run the codec's tests on the wheel, with numpy alone"
@@ -40,10 +40,7 @@ lint: .venv/.dev
 
 bench: .venv/.dev
 	@echo "== benchmarks"
-	@$(BIN)/pytest benchmarks -o python_files='bench_*.py' --benchmark-only --benchmark-columns=min,median,rounds --benchmark-sort=name
-	@$(BIN)/python benchmarks/bench_campaign.py
-	@$(BIN)/python benchmarks/bench_fleet.py
-	@$(BIN)/python benchmarks/peers/run.py
+	@$(BIN)/python benchmarks/run.py
 
 adaptive: .venv/.dev
 	@echo "== 800 simulated campaigns with adaptive redundancy and without, a quarter of an hour"

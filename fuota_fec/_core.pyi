@@ -26,7 +26,7 @@ def encode_at_once(
     dialect: int,
     rows: Iterable[int] | None,
     matrix_n_frags: int,
-    panels: Bytes | None,
+    panels: Buffer | None,
     out: Bytes | None,
     kernel: str | None,
 ) -> Bytes | None: ...

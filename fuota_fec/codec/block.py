@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from fractions import Fraction
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 
@@ -17,8 +17,11 @@ from fuota_fec.codec.limits import MAX_FRAG_NB, MAX_FRAGS, Rows, check_frag_size
 from fuota_fec.codec.parity import ParityMatrix, check_matrix
 from fuota_fec.errors import ParameterError
 from fuota_fec.wire.dialects import DIALECTS, one_dialect
-from fuota_fec.wire.fragmentation import DataFragment, FragSessionSetupReq
+from fuota_fec.wire.limits import DATA_FRAGMENT_CID
 from fuota_fec.wire.limits import DATA_FRAGMENT_HEADER_LEN as HEADER_LEN
+
+if TYPE_CHECKING:
+    from fuota_fec.wire.fragmentation import FragSessionSetupReq
 
 __all__ = ["HEADER_LEN", "FragmentedBlock", "n_coded_of", "prepare"]
 
@@ -77,6 +80,7 @@ class FragmentedBlock:
         # The uncoded fragments without headers, padded: the input of the encoder.
         uncoded = np.ascontiguousarray(frames[:n_frags, HEADER_LEN:]).ravel() if block is None else block
         self._block = _read_only(uncoded)
+        self._width = frames.shape[1]
         self._bytes = frames.reshape(-1).data
 
     @cached_property
@@ -106,13 +110,18 @@ class FragmentedBlock:
 
     def frame(self, frag_nb: int) -> memoryview:
         """The DataFragment frame of fragment frag_nb, 3 + frag_size bytes; a coded one must be in `rows`."""
-        if type(frag_nb) is not int or not 1 <= frag_nb <= MAX_FRAG_NB:
-            frag_nb = integer("frag_nb", frag_nb, 1, MAX_FRAG_NB)
+        if not (type(frag_nb) is int and 0 < frag_nb <= self.n_frags):
+            frag_nb = self._position(frag_nb)
+        end = frag_nb * self._width
+        return self._bytes[end - self._width : end]
+
+    def _position(self, frag_nb: int) -> int:
+        """Number of the frame of a fragment in `frames`, from 1 on."""
+        frag_nb = integer("frag_nb", frag_nb, 1, MAX_FRAG_NB)
         index = frag_nb - 1 if frag_nb <= self.n_frags else self._index.get(frag_nb)
         if index is None:
             raise ParameterError(f"frag_nb: row {frag_nb - self.n_frags} is not prepared; `more` makes further rows")
-        width = HEADER_LEN + self.frag_size
-        return self._bytes[index * width : (index + 1) * width]
+        return index + 1
 
     def payload(self, frag_nb: int) -> memoryview:
         """The frag_size bytes of fragment frag_nb, as `frame` without its header."""
@@ -140,6 +149,8 @@ class FragmentedBlock:
         mic: bytes | None = None,
     ) -> FragSessionSetupReq:
         """The FragSessionSetupReq that announces this block (TS004). Dialect 2.0.0 needs session_cnt and mic."""
+        from fuota_fec.wire.fragmentation import FragSessionSetupReq
+
         return FragSessionSetupReq(
             version=self.dialect,
             frag_index=self.frag_index,
@@ -171,14 +182,14 @@ def _restored(
 
 
 def _read_only(array: Array) -> Array:
-    array.flags.writeable = False
+    array.setflags(write=False)
     return array
 
 
 def _laid_frames(block: Bytes, n_frags: int, frag_size: int, rows: Rows, frag_index: int) -> Bytes:
     """Frames of the fragments of `block`, then headers of the coded ones, whose payloads are to be written."""
     frames = np.empty((len(block) // frag_size + len(rows), HEADER_LEN + frag_size), np.uint8)
-    _core.lay_frames(block, frag_size, n_frags, rows, DataFragment.CID, frag_index << 14, frames)
+    _core.lay_frames(block, frag_size, n_frags, rows, DATA_FRAGMENT_CID, frag_index << 14, frames)
     return frames
 
 
@@ -241,8 +252,10 @@ def prepare(
         check_matrix(matrix, n_frags, dialect)
     if rows is not None:
         numbers = numbers.copy()  # The caller may change its array later.
-    block = np.zeros(n_frags * frag_size, np.uint8)
-    block[:length] = np.frombuffer(image, np.uint8)
+    padding = bytes(n_frags * frag_size - length)
+    block = np.frombuffer(
+        b"".join((cast("bytes", image), padding)), np.uint8
+    )  # A copy: the caller may change the image later.
     frames = _laid_frames(block, n_frags, frag_size, numbers, frag_index)
     first, width = n_frags * frames.shape[1] + HEADER_LEN, frames.shape[1]
     kept = matrix is None and rows is None

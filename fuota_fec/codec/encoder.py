@@ -12,7 +12,7 @@ from fuota_fec.checks import integer
 from fuota_fec.codec.limits import MAX_ROW, check_frag_size, check_n_frags, row_numbers
 from fuota_fec.codec.parity import ParityMatrix, check_matrix, make_panels
 from fuota_fec.errors import ParameterError
-from fuota_fec.wire.dialects import DIALECTS, one_dialect
+from fuota_fec.wire.dialects import DEFAULT_DIALECT, DIALECTS, one_dialect
 
 
 def encode(
@@ -41,15 +41,15 @@ def encode(
 
     ParameterError if a value is out of range or the shapes do not fit. TS004, Encoding.
     """
-    dialect = one_dialect(dialect, version)
+    dialect = DEFAULT_DIALECT if dialect is None and version is None else one_dialect(dialect, version)
     coded = None
     if matrix is None:
         coded = _core.encode_at_once(block, frag_size, n_coded, DIALECTS[dialect], rows, 0, None, out, kernel)
     elif type(matrix) is ParityMatrix:
-        n_frags, its_dialect, panels = matrix.made
+        n_frags, its_dialect, leading = matrix.made
         if its_dialect == dialect:
             coded = _core.encode_at_once(
-                block, frag_size, n_coded, DIALECTS[dialect], rows, n_frags, panels, out, kernel
+                block, frag_size, n_coded, DIALECTS[dialect], rows, n_frags, leading, out, kernel
             )
     if coded is not None:
         return coded

@@ -10,12 +10,10 @@ from __future__ import annotations
 import math
 import struct
 from bisect import bisect_right
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from fuota_fec.checks import shown
 from fuota_fec.wire.commands import (
-    U32_MAX,
     Command,
     PackageVersionAns,
     PackageVersionReq,
@@ -23,11 +21,10 @@ from fuota_fec.wire.commands import (
     UnknownCommand,
     decode_commands,
     fixed,
-    flags,
-    integer,
-    refused,
     table,
+    two_bytes,
 )
+from fuota_fec.wire.fields import U32_MAX, checked_fields, integer, refused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -96,7 +93,7 @@ _APP_TIME_ANS = struct.Struct("<BiB")
 _PERIODICITY_ANS = struct.Struct("<BBI")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@checked_fields
 class AppTimeReq(Command):
     """A device reports its time and asks for a correction (TS003, AppTimeReq; up, although it is a request).
 
@@ -106,14 +103,9 @@ class AppTimeReq(Command):
 
     CID: ClassVar[int] = 0x01
 
-    device_time: int
+    device_time: int = integer(0, U32_MAX)
     ans_required: bool
-    token_req: int
-
-    def __post_init__(self) -> None:
-        integer(self, "device_time", 0, U32_MAX)
-        flags(self, "ans_required")
-        integer(self, "token_req", 0, 15)
+    token_req: int = integer(0, 15)
 
     def encode(self) -> bytes:
         return _APP_TIME_REQ.pack(self.CID, self.device_time, self.ans_required << 4 | self.token_req)
@@ -121,10 +113,10 @@ class AppTimeReq(Command):
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         _, device_time, param = _APP_TIME_REQ.unpack(data)
-        return cls(device_time=device_time, ans_required=bool(param & 16), token_req=param & 15)
+        return cls._known(device_time=device_time, ans_required=param & 16 != 0, token_req=param & 15)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@checked_fields
 class AppTimeAns(Command):
     """Correction of a device's clock (TS003, AppTimeAns; down).
 
@@ -134,12 +126,8 @@ class AppTimeAns(Command):
 
     CID: ClassVar[int] = 0x01
 
-    time_correction: int
-    token_ans: int
-
-    def __post_init__(self) -> None:
-        integer(self, "time_correction", -0x80000000, 0x7FFFFFFF)
-        integer(self, "token_ans", 0, 15)
+    time_correction: int = integer(-0x80000000, 0x7FFFFFFF)
+    token_ans: int = integer(0, 15)
 
     def encode(self) -> bytes:
         return _APP_TIME_ANS.pack(self.CID, self.time_correction, self.token_ans)
@@ -147,10 +135,10 @@ class AppTimeAns(Command):
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         _, time_correction, param = _APP_TIME_ANS.unpack(data)
-        return cls(time_correction=time_correction, token_ans=param & 15)
+        return cls._known(time_correction=time_correction, token_ans=param & 15)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@checked_fields
 class DeviceAppTimePeriodicityReq(Command):
     """Requests periodic AppTimeReq (TS003, DeviceAppTimePeriodicityReq; down).
 
@@ -158,21 +146,19 @@ class DeviceAppTimePeriodicityReq(Command):
     """
 
     CID: ClassVar[int] = 0x02
+    _BYTES = two_bytes(CID)
 
-    period: int
-
-    def __post_init__(self) -> None:
-        integer(self, "period", 0, 15)
+    period: int = integer(0, 15)
 
     def encode(self) -> bytes:
-        return bytes((self.CID, self.period))
+        return self._BYTES[self.period]
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        return cls(period=data[1] & 15)
+        return cls._known(period=data[1] & 15)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@checked_fields
 class DeviceAppTimePeriodicityAns(Command):
     """Answer to DeviceAppTimePeriodicityReq (TS003, DeviceAppTimePeriodicityAns; up).
 
@@ -182,11 +168,7 @@ class DeviceAppTimePeriodicityAns(Command):
     CID: ClassVar[int] = 0x02
 
     not_supported: bool
-    time: int
-
-    def __post_init__(self) -> None:
-        flags(self, "not_supported")
-        integer(self, "time", 0, U32_MAX)
+    time: int = integer(0, U32_MAX)
 
     def encode(self) -> bytes:
         return _PERIODICITY_ANS.pack(self.CID, self.not_supported, self.time)
@@ -194,10 +176,10 @@ class DeviceAppTimePeriodicityAns(Command):
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         _, status, time = _PERIODICITY_ANS.unpack(data)
-        return cls(not_supported=bool(status & 1), time=time)
+        return cls._known(not_supported=status & 1 != 0, time=time)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@checked_fields
 class ForceDeviceResyncCmd(Command):
     """Makes the device send AppTimeReq (TS003-2.0.0, ForceDeviceResyncCmd; down). The command has no answer.
 
@@ -205,18 +187,16 @@ class ForceDeviceResyncCmd(Command):
     """
 
     CID: ClassVar[int] = 0x03
+    _BYTES = two_bytes(CID)
 
-    nb_transmissions: int
-
-    def __post_init__(self) -> None:
-        integer(self, "nb_transmissions", 0, 7)
+    nb_transmissions: int = integer(0, 7)
 
     def encode(self) -> bytes:
-        return bytes((self.CID, self.nb_transmissions))
+        return self._BYTES[self.nb_transmissions]
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        return cls(nb_transmissions=data[1] & 7)
+        return cls._known(nb_transmissions=data[1] & 7)
 
 
 ForceDeviceResyncReq = ForceDeviceResyncCmd
@@ -244,7 +224,7 @@ def decode(payload: Buffer, *, uplink: bool, version: str = "1.0.0") -> list[Com
     raises WireError, which carries the commands before it. An unknown version, or a payload that is not a buffer,
     raises ParameterError.
     """
-    return decode_commands(payload, _TABLES, uplink=uplink, version=version)
+    return decode_commands(payload, _TABLES, uplink, version)
 
 
 def gps_from_unix(unix: float, *, leap_seconds: Sequence[int] = LEAP_SECONDS) -> float:

@@ -5,39 +5,31 @@ determine the length of a command. Every package therefore has one table per ver
 is not in the table makes the rest of the payload unreadable. Multi-byte integers are little-endian; reserved bits
 are written as 0 and ignored on reading.
 
-A command is checked when it is created. The rules are the same for a caller and for a payload, so every decoded
-command can be encoded again.
+The values of a command are checked when it is created, except for bits of a payload that cannot be out of range. The
+rules are the same for a caller and for a payload, so every decoded command can be encoded again.
 """
 
 from __future__ import annotations
 
-import operator
+import struct
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, Self, TypeAlias, TypeVar
+from functools import cache
+from typing import TYPE_CHECKING, ClassVar, Self, TypeAlias
 
 from fuota_fec.checks import shown
-from fuota_fec.errors import ParameterError, WireError
+from fuota_fec.errors import WireError
+from fuota_fec.wire.fields import U32_MAX, FieldError, Fields, checked_fields, integer, octets, octets_of, refused
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 __all__ = ["Command", "FieldError", "PackageVersionAns", "PackageVersionReq", "UnknownCommand"]
 
-U32_MAX = 0xFFFFFFFF
 
-T = TypeVar("T")
-
-
-class FieldError(ParameterError):
-    """The value of a command's field, or of an argument, cannot go on the air. `field` is the name of either."""
-
-    def __init__(self, message: str, *, field: str) -> None:
-        super().__init__(message)
-        self.field = field
+_VERSION_ANS = struct.Struct("<BBB")
 
 
-class Command:
+class Command(Fields):
     """One request or answer of a package, independent of any payload."""
 
     __slots__ = ()
@@ -54,19 +46,9 @@ class Command:
         raise NotImplementedError
 
 
-class Layout(NamedTuple):
-    """Length of a command in bytes, CID included, and the function that reads it.
-
-    `least` is the smallest length. Where the length varies, `length(data, start)` returns it: the CID is at `start`,
-    and at least `least` bytes follow from there.
-    """
-
-    command: type[Command]
-    least: int
-    read: Callable[[bytes], Command]
-    length: Callable[[bytes, int], int] | None = None
-
-
+Layout: TypeAlias = tuple[type[Command], int, Callable[[bytes], Command], Callable[[bytes, int], int] | None]
+"""Command, its length in bytes with its CID, and the function that reads it. Where the length varies, it is the least
+one, and the last item, `length(data, start)`, returns it: `start` is that of the CID, and the least length follows."""
 Table: TypeAlias = dict[int, Layout]
 Tables: TypeAlias = Mapping[str, Mapping[bool, Table]]
 """version → is it an uplink → CID → layout"""
@@ -74,27 +56,34 @@ Tables: TypeAlias = Mapping[str, Mapping[bool, Table]]
 
 def fixed(command: type[Command], size: int) -> Layout:
     """Layout of a command that always has `size` bytes, CID included."""
-    return Layout(command, size, command.from_bytes)
+    return command, size, command.from_bytes, None
 
 
 def table(*layouts: Layout) -> Table:
     """Layouts by their CID."""
-    return {layout.command.CID: layout for layout in layouts}
+    return {layout[0].CID: layout for layout in layouts}
 
 
-def decode_commands(payload: Buffer, tables: Tables, *, uplink: bool, version: str) -> list[Command]:
+@cache
+def two_bytes(cid: int) -> tuple[bytes, ...]:
+    """Bytes of the commands that have one byte after their CID, by that byte."""
+    return tuple(bytes((cid, value)) for value in range(256))
+
+
+def decode_commands(payload: Buffer, tables: Tables, uplink: bool, version: str) -> list[Command]:
     """Commands of `payload`, in order. Time and memory are linear in its length."""
-    if version not in tables:
-        raise refused("version", shown(version), " or ".join(tables), what="a version of this package")
-    layouts = tables[version][bool(uplink)]
-    data = octets_of(payload, "payload")
+    try:
+        layouts = tables[version][bool(uplink)]
+    except KeyError:
+        raise refused("version", shown(version), " or ".join(tables), what="a version of this package") from None
+    data = payload if type(payload) is bytes else octets_of(payload, "payload")
     commands: list[Command] = []
     start = 0
     end = len(data)
     while start < end:
         layout = layouts.get(data[start])
         if layout is None:
-            commands.append(UnknownCommand(cid=data[start], payload=data[start + 1 :]))
+            commands.append(UnknownCommand._known(cid=data[start], payload=data[start + 1 :]))
             break
         command, size, read, length = layout
         left = end - start
@@ -106,7 +95,7 @@ def decode_commands(payload: Buffer, tables: Tables, *, uplink: bool, version: s
             message = f"{name}: {found}, expected {size} bytes with its CID, there are {left}"
             raise WireError(message, offset=start, field=name, commands=commands)
         try:
-            commands.append(read(data[start : start + size]))
+            commands.append(read(data if size == end else data[start : start + size]))
         except FieldError as error:
             message = f"{error} (command at byte {start})"
             raise WireError(message, offset=start, field=error.field, commands=commands) from None
@@ -114,90 +103,18 @@ def decode_commands(payload: Buffer, tables: Tables, *, uplink: bool, version: s
     return commands
 
 
-def integer(command: object, field: str, low: int, high: int) -> None:
-    """Refuses a field that is not an integer from low to high. Replaces an integer of another type by an int."""
-    value = getattr(command, field)
-    if type(value) is not int:
-        try:
-            value = int(operator.index(value))
-        except TypeError:
-            raise refused_field(command, field, f"an integer from {low} to {high}") from None
-        object.__setattr__(command, field, value)
-    if not low <= value <= high:
-        raise refused_field(command, field, f"an integer from {low} to {high}")
-
-
-def flags(command: object, *fields: str) -> None:
-    """Refuses fields that are not bools. Replaces 0 and 1 by False and True."""
-    for field in fields:
-        value = getattr(command, field)
-        if type(value) is not bool:
-            if value not in (0, 1):
-                raise refused_field(command, field, "a bool")
-            object.__setattr__(command, field, bool(value))
-
-
-def octets(command: object, field: str, least: int, most: int) -> None:
-    """Refuses a field that is not a buffer of least to most bytes. Replaces another kind of buffer by bytes."""
-    value = getattr(command, field)
-    expected = f"{least} bytes" if least == most else f"{least} to {most} bytes"
-    if type(value) is not bytes:
-        try:
-            value = octets_of(value, field)
-        except FieldError:
-            raise refused_field(command, field, expected) from None
-        object.__setattr__(command, field, value)
-    if not least <= len(value) <= most:
-        raise refused_field(command, field, expected, text=f"a length of {len(value)}")
-
-
-def octets_of(value: Buffer, field: str) -> bytes:
-    """Bytes of any buffer. FieldError for another type; its message names `field` and the type, never the value."""
-    return value if type(value) is bytes else _buffer(lambda: memoryview(value).tobytes(), value, field)
-
-
-def view_of(value: Buffer, field: str) -> memoryview:
-    """Bytes of a C-contiguous buffer, not copied. FieldError as in `octets_of`."""
-    return _buffer(lambda: memoryview(value).cast("B"), value, field)
-
-
-def _buffer(take: Callable[[], T], value: object, field: str) -> T:
-    try:
-        return take()
-    except (TypeError, ValueError, BufferError):  # no buffer, a released one, one that is not contiguous
-        kind = f"a value of type {type(value).__name__}"
-        raise refused(field, kind, "bytes or another C-contiguous buffer") from None
-
-
-def refused(name: str, text: str, expected: str, *, what: str = "allowed", field: str | None = None) -> FieldError:
-    """FieldError for `text`, a value as it may be shown; `name` is also the error's `field` unless that is given."""
-    return FieldError(f"{name}: {text} is not {what}, expected {expected}", field=name if field is None else field)
-
-
-def refused_field(
-    command: object, field: str, expected: str, *, what: str = "allowed", text: str | None = None
-) -> FieldError:
-    """FieldError for a field of a command. The message shows the field's value, or `text` instead of it."""
-    value = shown(getattr(command, field)) if text is None else text
-    return refused(f"{type(command).__name__}.{field}", value, expected, what=what, field=field)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@checked_fields
 class UnknownCommand(Command):
     """A CID that is not in the table of the package, version and direction, and the rest of the payload."""
 
-    cid: int
-    payload: bytes = b""
-
-    def __post_init__(self) -> None:
-        integer(self, "cid", 0, 255)
-        octets(self, "payload", 0, U32_MAX)
+    cid: int = integer(0, 255)
+    payload: bytes = octets(0, U32_MAX, default=b"")
 
     def encode(self) -> bytes:
         return bytes((self.cid,)) + self.payload
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@checked_fields
 class PackageVersionReq(Command):
     """Asks for the package on this port and its version (every package, PackageVersionReq; down)."""
 
@@ -211,7 +128,7 @@ class PackageVersionReq(Command):
         return cls()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@checked_fields
 class PackageVersionAns(Command):
     """The package and its version (every package, PackageVersionAns; up).
 
@@ -221,16 +138,12 @@ class PackageVersionAns(Command):
 
     CID: ClassVar[int] = 0x00
 
-    package_identifier: int
-    package_version: int
-
-    def __post_init__(self) -> None:
-        integer(self, "package_identifier", 0, 255)
-        integer(self, "package_version", 0, 255)
+    package_identifier: int = integer(0, 255)
+    package_version: int = integer(0, 255)
 
     def encode(self) -> bytes:
-        return bytes((self.CID, self.package_identifier, self.package_version))
+        return _VERSION_ANS.pack(self.CID, self.package_identifier, self.package_version)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        return cls(package_identifier=data[1], package_version=data[2])
+        return cls._known(package_identifier=data[1], package_version=data[2])

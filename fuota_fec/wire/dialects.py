@@ -10,13 +10,16 @@ from fuota_fec.errors import ParameterError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["DIALECTS", "dialect_number", "one_dialect"]
+__all__ = ["DEFAULT_DIALECT", "DIALECTS", "dialect_number", "one_dialect"]
 
 DIALECTS: Mapping[str, int] = {"1.0.0": 1, "2.0.0": 2}
 """Dialect → its number: the PackageVersion that a device answers, and the core's number of the parity code."""
 
+DEFAULT_DIALECT = "1.0.0"
+"""The dialect where none is named."""
 
-def one_dialect(dialect: Any, version: Any, default: str | None = "1.0.0") -> str:
+
+def one_dialect(dialect: Any, version: Any, default: str | None = DEFAULT_DIALECT) -> str:
     """The dialect that a caller names by either keyword; None is a keyword not given. `version` is the older name.
 
     ParameterError for a value that is not a dialect, for two different ones, and for none if `default` is None.

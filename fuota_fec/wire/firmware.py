@@ -7,24 +7,20 @@ them.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from fuota_fec.wire.commands import (
-    U32_MAX,
     Command,
-    Layout,
     PackageVersionAns,
     PackageVersionReq,
     Tables,
     UnknownCommand,
     decode_commands,
     fixed,
-    flags,
-    integer,
-    refused_field,
     table,
+    two_bytes,
 )
+from fuota_fec.wire.fields import U32_MAX, check_integer, checked_fields, integer, refused_field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,24 +73,25 @@ VALID_IMAGE = 3
 """The one up_image_status with a next_firmware_version."""
 
 _U32 = struct.Struct("<BI")
+_IMAGE_ANS = struct.Struct("<BBI")
 _VERSIONS = struct.Struct("<BII")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@checked_fields
 class DevVersionReq(Command):
     """Asks for the versions of the running firmware and of the hardware (TS006, DevVersionReq; down)."""
 
     CID: ClassVar[int] = 0x01
 
     def encode(self) -> bytes:
-        return bytes((self.CID,))
+        return b"\x01"
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:  # noqa: ARG003 - the command has no fields
         return cls()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@checked_fields
 class DevVersionAns(Command):
     """Versions of firmware and hardware, 32 bits each (TS006, DevVersionAns; up).
 
@@ -103,12 +100,8 @@ class DevVersionAns(Command):
 
     CID: ClassVar[int] = 0x01
 
-    fw_version: int
-    hw_version: int
-
-    def __post_init__(self) -> None:
-        integer(self, "fw_version", 0, U32_MAX)
-        integer(self, "hw_version", 0, U32_MAX)
+    fw_version: int = integer(0, U32_MAX)
+    hw_version: int = integer(0, U32_MAX)
 
     def encode(self) -> bytes:
         return _VERSIONS.pack(self.CID, self.fw_version, self.hw_version)
@@ -116,10 +109,10 @@ class DevVersionAns(Command):
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         _, fw_version, hw_version = _VERSIONS.unpack(data)
-        return cls(fw_version=fw_version, hw_version=hw_version)
+        return cls._known(fw_version=fw_version, hw_version=hw_version)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@checked_fields
 class DevRebootTimeReq(Command):
     """Schedules a reboot (TS006, DevRebootTimeReq; down). A device keeps one reboot: the last request replaces it.
 
@@ -128,20 +121,17 @@ class DevRebootTimeReq(Command):
 
     CID: ClassVar[int] = 0x02
 
-    reboot_time: int
-
-    def __post_init__(self) -> None:
-        integer(self, "reboot_time", 0, U32_MAX)
+    reboot_time: int = integer(0, U32_MAX)
 
     def encode(self) -> bytes:
         return _U32.pack(self.CID, self.reboot_time)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        return cls(reboot_time=_U32.unpack(data)[1])
+        return cls._known(reboot_time=_U32.unpack(data)[1])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@checked_fields
 class DevRebootTimeAns(Command):
     """Time to the scheduled reboot (TS006, DevRebootTimeAns; up). Most devices do not answer REBOOT_NOW.
 
@@ -151,20 +141,17 @@ class DevRebootTimeAns(Command):
 
     CID: ClassVar[int] = 0x02
 
-    reboot_time: int
-
-    def __post_init__(self) -> None:
-        integer(self, "reboot_time", 0, U32_MAX)
+    reboot_time: int = integer(0, U32_MAX)
 
     def encode(self) -> bytes:
         return _U32.pack(self.CID, self.reboot_time)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        return cls(reboot_time=_U32.unpack(data)[1])
+        return cls._known(reboot_time=_U32.unpack(data)[1])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@checked_fields
 class DevRebootCountdownReq(Command):
     """Schedules a reboot (TS006, DevRebootCountdownReq; down). A device keeps one reboot: the last request replaces it.
 
@@ -173,20 +160,17 @@ class DevRebootCountdownReq(Command):
 
     CID: ClassVar[int] = 0x03
 
-    countdown: int
-
-    def __post_init__(self) -> None:
-        integer(self, "countdown", 0, CANCEL_COUNTDOWN)
+    countdown: int = integer(0, CANCEL_COUNTDOWN)
 
     def encode(self) -> bytes:
-        return bytes((self.CID,)) + self.countdown.to_bytes(3, "little")
+        return _U32.pack(self.CID, self.countdown)[:4]
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        return cls(countdown=int.from_bytes(data[1:], "little"))
+        return cls._known(countdown=int.from_bytes(data[1:4], "little"))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@checked_fields
 class DevRebootCountdownAns(Command):
     """Time to the scheduled reboot (TS006, DevRebootCountdownAns; up). Most devices do not answer REBOOT_NOW.
 
@@ -195,34 +179,31 @@ class DevRebootCountdownAns(Command):
 
     CID: ClassVar[int] = 0x03
 
-    countdown: int
-
-    def __post_init__(self) -> None:
-        integer(self, "countdown", 0, CANCEL_COUNTDOWN)
+    countdown: int = integer(0, CANCEL_COUNTDOWN)
 
     def encode(self) -> bytes:
-        return bytes((self.CID,)) + self.countdown.to_bytes(3, "little")
+        return _U32.pack(self.CID, self.countdown)[:4]
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        return cls(countdown=int.from_bytes(data[1:], "little"))
+        return cls._known(countdown=int.from_bytes(data[1:4], "little"))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@checked_fields
 class DevUpgradeImageReq(Command):
     """Asks for the state of the stored image (TS006, DevUpgradeImageReq; down). The request installs nothing."""
 
     CID: ClassVar[int] = 0x04
 
     def encode(self) -> bytes:
-        return bytes((self.CID,))
+        return b"\x04"
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:  # noqa: ARG003 - the command has no fields
         return cls()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@checked_fields
 class DevUpgradeImageAns(Command):
     """State of the stored image (TS006, DevUpgradeImageAns; up).
 
@@ -231,27 +212,28 @@ class DevUpgradeImageAns(Command):
     """
 
     CID: ClassVar[int] = 0x04
+    _BYTES = two_bytes(CID)
 
-    up_image_status: int
+    up_image_status: int = integer(0, 3)
     next_firmware_version: int | None = None
 
     def __post_init__(self) -> None:
-        integer(self, "up_image_status", 0, 3)
         if self.up_image_status == VALID_IMAGE:
-            integer(self, "next_firmware_version", 0, U32_MAX)
+            check_integer(self, "next_firmware_version", 0, U32_MAX)
         elif self.next_firmware_version is not None:
             raise refused_field(self, "next_firmware_version", f"None unless up_image_status is {VALID_IMAGE}")
 
     def encode(self) -> bytes:
-        head = bytes((self.CID, self.up_image_status))
-        return head if self.next_firmware_version is None else head + self.next_firmware_version.to_bytes(4, "little")
+        if self.next_firmware_version is None:
+            return self._BYTES[self.up_image_status]
+        return _IMAGE_ANS.pack(self.CID, self.up_image_status, self.next_firmware_version)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         status = data[1] & 3
-        return cls(
+        return cls._known(
             up_image_status=status,
-            next_firmware_version=int.from_bytes(data[2:], "little") if status == VALID_IMAGE else None,
+            next_firmware_version=int.from_bytes(data[2:6], "little") if status == VALID_IMAGE else None,
         )
 
     @staticmethod
@@ -259,7 +241,7 @@ class DevUpgradeImageAns(Command):
         return 6 if data[start + 1] & 3 == VALID_IMAGE else 2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@checked_fields
 class DevDeleteImageReq(Command):
     """Deletes the stored image (TS006, DevDeleteImageReq; down).
 
@@ -268,20 +250,17 @@ class DevDeleteImageReq(Command):
 
     CID: ClassVar[int] = 0x05
 
-    firmware_to_delete_version: int
-
-    def __post_init__(self) -> None:
-        integer(self, "firmware_to_delete_version", 0, U32_MAX)
+    firmware_to_delete_version: int = integer(0, U32_MAX)
 
     def encode(self) -> bytes:
         return _U32.pack(self.CID, self.firmware_to_delete_version)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        return cls(firmware_to_delete_version=_U32.unpack(data)[1])
+        return cls._known(firmware_to_delete_version=_U32.unpack(data)[1])
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@checked_fields
 class DevDeleteImageAns(Command):
     """Outcome of a DevDeleteImageReq (TS006, DevDeleteImageAns; up): deleted if no flag is set, else nothing changed.
 
@@ -289,19 +268,17 @@ class DevDeleteImageAns(Command):
     """
 
     CID: ClassVar[int] = 0x05
+    _BYTES = two_bytes(CID)
 
     error_no_valid_image: bool = False
     error_invalid_version: bool = False
 
-    def __post_init__(self) -> None:
-        flags(self, "error_no_valid_image", "error_invalid_version")
-
     def encode(self) -> bytes:
-        return bytes((self.CID, self.error_invalid_version << 1 | self.error_no_valid_image))
+        return self._BYTES[(self.error_invalid_version and 2) | self.error_no_valid_image]
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        return cls(error_no_valid_image=bool(data[1] & 1), error_invalid_version=bool(data[1] & 2))
+        return cls._known(error_no_valid_image=data[1] & 1 != 0, error_invalid_version=data[1] & 2 != 0)
 
 
 _TABLES: Tables = {
@@ -319,7 +296,7 @@ _TABLES: Tables = {
             fixed(DevVersionAns, 9),
             fixed(DevRebootTimeAns, 5),
             fixed(DevRebootCountdownAns, 4),
-            Layout(DevUpgradeImageAns, 2, DevUpgradeImageAns.from_bytes, DevUpgradeImageAns.length),
+            (DevUpgradeImageAns, 2, DevUpgradeImageAns.from_bytes, DevUpgradeImageAns.length),
             fixed(DevDeleteImageAns, 2),
         ),
     },
@@ -333,4 +310,4 @@ def decode(payload: Buffer, *, uplink: bool, version: str = "1.0.0") -> list[Com
     raises WireError, which carries the commands before it. An unknown version, or a payload that is not a buffer,
     raises ParameterError.
     """
-    return decode_commands(payload, _TABLES, uplink=uplink, version=version)
+    return decode_commands(payload, _TABLES, uplink, version)

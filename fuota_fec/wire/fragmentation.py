@@ -1,35 +1,37 @@
 """TS004, Fragmented Data Block Transport: commands of both dialects, 1.0.0 and 2.0.0.
 
-FragSessionSetupReq and FragSessionStatusAns have different bytes in the two dialects, so each of them has a field
-`version`, the dialect. All other commands are the same in both, or exist in 2.0.0 only. The dialects also have
-different parity rows. PackageVersionReq asks a device for its dialect; the dialect is never guessed.
+Status and setup of a session have different bytes in the two dialects (`fragmentation_dialects`). The commands here are
+the same in both, or exist in 2.0.0 only. The dialects also have different parity rows. PackageVersionReq asks a
+device for its dialect; the dialect is never guessed.
 """
 
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from fuota_fec.errors import ParameterError
 from fuota_fec.wire.commands import (
     Command,
-    FieldError,
-    Layout,
     PackageVersionAns,
     PackageVersionReq,
     Tables,
     UnknownCommand,
     decode_commands,
     fixed,
-    flags,
-    integer,
-    octets,
-    refused_field,
     table,
+    two_bytes,
 )
-from fuota_fec.wire.dialects import DIALECTS, dialect_number, one_dialect
-from fuota_fec.wire.limits import DATA_FRAGMENT_HEADER_LEN, MAX_FRAG_NB, MAX_FRAG_SIZE
+from fuota_fec.wire.dialects import DIALECTS, one_dialect
+from fuota_fec.wire.fields import FieldError, checked_fields, integer, octets
+from fuota_fec.wire.fragmentation_dialects import (
+    MAX_MISSING_FRAG,
+    PACKAGE_IDENTIFIER,
+    FragSessionSetupAns,
+    FragSessionSetupReq,
+    FragSessionStatusAns,
+)
+from fuota_fec.wire.limits import DATA_FRAGMENT_CID, DATA_FRAGMENT_HEADER_LEN, MAX_FRAG_NB, MAX_FRAG_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,26 +64,16 @@ __all__ = [
 PORT = 201
 """Default FPort. The specification recommends it; a deployment may use another one."""
 
-PACKAGE_IDENTIFIER = 3
-
 VERSIONS: Mapping[int, str] = {number: dialect for dialect, number in DIALECTS.items()}
 """PackageVersion in a device's answer → dialect."""
 
-MAX_MISSING_FRAG = 255
-"""Largest missing_frag of FragSessionStatusAns; it stands for 255 or more."""
-
-_SETUP_REQ_1 = struct.Struct("<BBHBBB4s")
-_SETUP_REQ_2 = struct.Struct("<BBHBBB4sH4s")
-_STATUS_ANS_1 = struct.Struct("<BHBB")
-_STATUS_ANS_2 = struct.Struct("<BBHB")
 _DATA_FRAGMENT_HEADER = struct.Struct("<BH")
 
-_MEMORY_ERROR = 0x01
-_MIC_ERROR = 0x02
-_SESSION_DOES_NOT_EXIST = 0x04
+for _command in (FragSessionSetupAns, FragSessionSetupReq, FragSessionStatusAns):
+    _command.__module__ = __name__  # The module of the package is where users and pickles find its commands.
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@checked_fields
 class FragSessionStatusReq(Command):
     """Asks for the status of a session (TS004, FragSessionStatusReq; down, may be multicast).
 
@@ -90,297 +82,55 @@ class FragSessionStatusReq(Command):
     """
 
     CID: ClassVar[int] = 0x01
+    _BYTES = two_bytes(CID)
 
-    frag_index: int
+    frag_index: int = integer(0, 3)
     participants: bool
 
-    def __post_init__(self) -> None:
-        integer(self, "frag_index", 0, 3)
-        flags(self, "participants")
-
     def encode(self) -> bytes:
-        return bytes((self.CID, self.frag_index << 1 | self.participants))
+        return self._BYTES[self.frag_index << 1 | self.participants]
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        return cls(frag_index=data[1] >> 1 & 3, participants=bool(data[1] & 1))
+        return cls._known(frag_index=data[1] >> 1 & 3, participants=data[1] & 1 != 0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FragSessionStatusAns(Command):
-    """Status of a session (TS004, FragSessionStatusAns; up).
-
-    version: the dialect. nb_frag_received: received fragments, 0…16383; uncoded, coded and repeated ones count.
-    missing_frag: independent fragments still needed, 0…255; 255 stands for 255 or more.
-    not_enough_matrix_memory (1.0.0) and memory_error (2.0.0): the device lost more fragments than it can solve for,
-    and coded fragments do not help. mic_error (2.0.0): the block has another MIC; meaningful only when missing_frag
-    is 0. session_does_not_exist (2.0.0): the three numbers are None. A flag of the other dialect is False.
-    """
-
-    CID: ClassVar[int] = 0x01
-
-    version: str = "1.0.0"
-    frag_index: int | None = None
-    nb_frag_received: int | None = None
-    missing_frag: int | None = None
-    not_enough_matrix_memory: bool = False
-    memory_error: bool = False
-    mic_error: bool = False
-    session_does_not_exist: bool = False
-
-    def __post_init__(self) -> None:
-        _check_dialect(self)
-        flags(self, "not_enough_matrix_memory", "memory_error", "mic_error", "session_does_not_exist")
-        if self.version == "1.0.0":
-            _only_in(self, "2.0.0", "memory_error", "mic_error", "session_does_not_exist")
-        else:
-            _only_in(self, "1.0.0", "not_enough_matrix_memory")
-        if self.session_does_not_exist:
-            for field in ("frag_index", "nb_frag_received", "missing_frag"):
-                if getattr(self, field) is not None:
-                    raise refused_field(self, field, "None with session_does_not_exist")
-        else:
-            integer(self, "frag_index", 0, 3)
-            integer(self, "nb_frag_received", 0, MAX_FRAG_NB)
-            integer(self, "missing_frag", 0, MAX_MISSING_FRAG)
-
-    def encode(self) -> bytes:
-        status = self.session_does_not_exist << 2 | self.mic_error << 1 | self.memory_error
-        if self.frag_index is None or self.nb_frag_received is None or self.missing_frag is None:
-            return bytes((self.CID, status))
-        received = self.frag_index << 14 | self.nb_frag_received
-        if self.version == "1.0.0":
-            return _STATUS_ANS_1.pack(self.CID, received, self.missing_frag, self.not_enough_matrix_memory)
-        return _STATUS_ANS_2.pack(self.CID, status, received, self.missing_frag)
-
-    @classmethod
-    def from_bytes(cls, data: bytes) -> Self:
-        _, received, missing, status = _STATUS_ANS_1.unpack(data)
-        return cls(
-            frag_index=received >> 14,
-            nb_frag_received=received & MAX_FRAG_NB,
-            missing_frag=missing,
-            not_enough_matrix_memory=bool(status & 1),
-        )
-
-    @classmethod
-    def from_bytes_2(cls, data: bytes) -> Self:
-        status = data[1]
-        memory_error = bool(status & _MEMORY_ERROR)
-        mic_error = bool(status & _MIC_ERROR)
-        if status & _SESSION_DOES_NOT_EXIST:
-            return cls(version="2.0.0", memory_error=memory_error, mic_error=mic_error, session_does_not_exist=True)
-        _, _, received, missing = _STATUS_ANS_2.unpack(data)
-        return cls(
-            version="2.0.0",
-            frag_index=received >> 14,
-            nb_frag_received=received & MAX_FRAG_NB,
-            missing_frag=missing,
-            memory_error=memory_error,
-            mic_error=mic_error,
-        )
-
-    @staticmethod
-    def length_2(data: bytes, start: int) -> int:
-        """Length: 2 bytes with SessionDoesNotExist, otherwise 5.
-
-        One device stack sends three stale bytes after SessionDoesNotExist. Three bytes at the end of a payload can be
-        another answer only if they are this package's PackageVersionAns; otherwise they are skipped.
-        """
-        if not data[start + 1] & _SESSION_DOES_NOT_EXIST:
-            return 5
-        stale = len(data) - start == 5 and data[start + 2 : start + 4] != bytes((0, PACKAGE_IDENTIFIER))
-        return 5 if stale else 2
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FragSessionSetupReq(Command):
-    """Opens a session (TS004, FragSessionSetupReq; down).
-
-    version: the dialect. frag_index: session 0…3. mc_group_bit_mask: bit g allows fragments by multicast group g as
-    well; 0 allows unicast only. nb_frag: uncoded fragments, 1…16383. frag_size: bytes of a fragment, 1…255. padding:
-    zero bytes at the end of the last uncoded fragment. block_ack_delay: 0…7, answers are spread over
-    2^(block_ack_delay + 4) seconds. frag_algo: only 0 is defined (1.0.0 calls the field FragmentationMatrix).
-    descriptor: 4 bytes for the application, in the order on the air.
-    Dialect 2.0.0 requires session_cnt and mic, which 1.0.0 does not have. session_cnt: 0…65535, larger for each new
-    session of a device and frag_index. mic: 4 bytes, see keys.data_block_mic. ack_reception, 2.0.0 only: the device
-    reports the complete block unasked.
-    """
-
-    CID: ClassVar[int] = 0x02
-
-    version: str = "1.0.0"
-    frag_index: int
-    mc_group_bit_mask: int
-    nb_frag: int
-    frag_size: int
-    block_ack_delay: int
-    padding: int
-    descriptor: bytes
-    frag_algo: int = 0
-    ack_reception: bool = False
-    session_cnt: int | None = None
-    mic: bytes | None = None
-
-    def __post_init__(self) -> None:
-        _check_dialect(self)
-        integer(self, "frag_index", 0, 3)
-        integer(self, "mc_group_bit_mask", 0, 15)
-        integer(self, "nb_frag", 1, MAX_FRAG_NB)
-        integer(self, "frag_size", 1, MAX_FRAG_SIZE)
-        integer(self, "block_ack_delay", 0, 7)
-        integer(self, "padding", 0, 255)
-        octets(self, "descriptor", 4, 4)
-        integer(self, "frag_algo", 0, 7)
-        flags(self, "ack_reception")
-        if self.version == "1.0.0":
-            _only_in(self, "2.0.0", "ack_reception", "session_cnt", "mic")
-        else:
-            integer(self, "session_cnt", 0, 0xFFFF)
-            octets(self, "mic", 4, 4)
-
-    def encode(self) -> bytes:
-        session = self.frag_index << 4 | self.mc_group_bit_mask
-        control = self.ack_reception << 6 | self.frag_algo << 3 | self.block_ack_delay
-        fields = (self.CID, session, self.nb_frag, self.frag_size, control, self.padding, self.descriptor)
-        if self.version == "1.0.0":
-            return _SETUP_REQ_1.pack(*fields)
-        return _SETUP_REQ_2.pack(*fields, self.session_cnt, self.mic)
-
-    @classmethod
-    def from_bytes(cls, data: bytes) -> Self:
-        _, session, nb_frag, frag_size, control, padding, descriptor = _SETUP_REQ_1.unpack(data)
-        return cls(
-            frag_index=session >> 4 & 3,
-            mc_group_bit_mask=session & 15,
-            nb_frag=nb_frag,
-            frag_size=frag_size,
-            block_ack_delay=control & 7,
-            frag_algo=control >> 3 & 7,
-            padding=padding,
-            descriptor=descriptor,
-        )
-
-    @classmethod
-    def from_bytes_2(cls, data: bytes) -> Self:
-        _, session, nb_frag, frag_size, control, padding, descriptor, session_cnt, mic = _SETUP_REQ_2.unpack(data)
-        return cls(
-            version="2.0.0",
-            frag_index=session >> 4 & 3,
-            mc_group_bit_mask=session & 15,
-            nb_frag=nb_frag,
-            frag_size=frag_size,
-            block_ack_delay=control & 7,
-            frag_algo=control >> 3 & 7,
-            ack_reception=bool(control & 0x40),
-            padding=padding,
-            descriptor=descriptor,
-            session_cnt=session_cnt,
-            mic=mic,
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FragSessionSetupAns(Command):
-    """Outcome of a FragSessionSetupReq (TS004, FragSessionSetupAns; up): the session is open if no flag is set.
-
-    frag_index: session 0…3. frag_algo_unsupported: 1.0.0 calls it EncodingUnsupported. session_cnt_replay, 2.0.0
-    only: session_cnt is not larger than in the last session. After a repeated setup, session_cnt_replay means that
-    the session is already open.
-    """
-
-    CID: ClassVar[int] = 0x02
-
-    frag_index: int
-    frag_algo_unsupported: bool = False
-    not_enough_memory: bool = False
-    frag_index_unsupported: bool = False
-    wrong_descriptor: bool = False
-    session_cnt_replay: bool = False
-
-    def __post_init__(self) -> None:
-        integer(self, "frag_index", 0, 3)
-        flags(
-            self,
-            "frag_algo_unsupported",
-            "not_enough_memory",
-            "frag_index_unsupported",
-            "wrong_descriptor",
-            "session_cnt_replay",
-        )
-
-    def encode(self) -> bytes:
-        status = (
-            self.frag_index << 6
-            | self.session_cnt_replay << 4
-            | self.wrong_descriptor << 3
-            | self.frag_index_unsupported << 2
-            | self.not_enough_memory << 1
-            | self.frag_algo_unsupported
-        )
-        return bytes((self.CID, status))
-
-    @classmethod
-    def from_bytes(cls, data: bytes) -> Self:
-        return cls._from_status(data[1] & 0xCF)
-
-    @classmethod
-    def from_bytes_2(cls, data: bytes) -> Self:
-        return cls._from_status(data[1])
-
-    @classmethod
-    def _from_status(cls, status: int) -> Self:
-        return cls(
-            frag_index=status >> 6,
-            frag_algo_unsupported=bool(status & 1),
-            not_enough_memory=bool(status & 2),
-            frag_index_unsupported=bool(status & 4),
-            wrong_descriptor=bool(status & 8),
-            session_cnt_replay=bool(status & 16),
-        )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@checked_fields
 class FragSessionDeleteReq(Command):
     """Closes a session (TS004, FragSessionDeleteReq; down). frag_index: session 0…3."""
 
     CID: ClassVar[int] = 0x03
+    _BYTES = two_bytes(CID)
 
-    frag_index: int
-
-    def __post_init__(self) -> None:
-        integer(self, "frag_index", 0, 3)
+    frag_index: int = integer(0, 3)
 
     def encode(self) -> bytes:
-        return bytes((self.CID, self.frag_index))
+        return self._BYTES[self.frag_index]
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        return cls(frag_index=data[1] & 3)
+        return cls._known(frag_index=data[1] & 3)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@checked_fields
 class FragSessionDeleteAns(Command):
     """Outcome of a FragSessionDeleteReq (TS004, FragSessionDeleteAns; up). frag_index: session 0…3."""
 
     CID: ClassVar[int] = 0x03
+    _BYTES = two_bytes(CID)
 
-    frag_index: int
+    frag_index: int = integer(0, 3)
     session_does_not_exist: bool = False
 
-    def __post_init__(self) -> None:
-        integer(self, "frag_index", 0, 3)
-        flags(self, "session_does_not_exist")
-
     def encode(self) -> bytes:
-        return bytes((self.CID, self.session_does_not_exist << 2 | self.frag_index))
+        return self._BYTES[(self.session_does_not_exist and 4) | self.frag_index]
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        return cls(frag_index=data[1] & 3, session_does_not_exist=bool(data[1] & 4))
+        return cls._known(frag_index=data[1] & 3, session_does_not_exist=data[1] & 4 != 0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@checked_fields
 class FragDataBlockReceivedReq(Command):
     """A device reports the complete block (TS004-2.0.0, FragDataBlockReceivedReq; up, although it is a request).
 
@@ -389,42 +139,37 @@ class FragDataBlockReceivedReq(Command):
     """
 
     CID: ClassVar[int] = 0x04
+    _BYTES = two_bytes(CID)
 
-    frag_index: int
+    frag_index: int = integer(0, 3)
     mic_error: bool = False
 
-    def __post_init__(self) -> None:
-        integer(self, "frag_index", 0, 3)
-        flags(self, "mic_error")
-
     def encode(self) -> bytes:
-        return bytes((self.CID, self.mic_error << 2 | self.frag_index))
+        return self._BYTES[(self.mic_error and 4) | self.frag_index]
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        return cls(frag_index=data[1] & 3, mic_error=bool(data[1] & 4))
+        return cls._known(frag_index=data[1] & 3, mic_error=data[1] & 4 != 0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@checked_fields
 class FragDataBlockReceivedAns(Command):
     """Acknowledges FragDataBlockReceivedReq (TS004-2.0.0, FragDataBlockReceivedAns; down). frag_index: session 0…3."""
 
     CID: ClassVar[int] = 0x04
+    _BYTES = two_bytes(CID)
 
-    frag_index: int
-
-    def __post_init__(self) -> None:
-        integer(self, "frag_index", 0, 3)
+    frag_index: int = integer(0, 3)
 
     def encode(self) -> bytes:
-        return bytes((self.CID, self.frag_index))
+        return self._BYTES[self.frag_index]
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
-        return cls(frag_index=data[1] & 3)
+        return cls._known(frag_index=data[1] & 3)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@checked_fields
 class DataFragment(Command):
     """One fragment (TS004, DataFragment; down, may be multicast), alone in its frame. Devices do not answer.
 
@@ -432,16 +177,11 @@ class DataFragment(Command):
     payload: the fragment, frag_size bytes; on the air it extends to the end of the frame.
     """
 
-    CID: ClassVar[int] = 0x08
+    CID: ClassVar[int] = DATA_FRAGMENT_CID
 
-    frag_index: int
-    n: int
-    payload: bytes
-
-    def __post_init__(self) -> None:
-        integer(self, "frag_index", 0, 3)
-        integer(self, "n", 1, MAX_FRAG_NB)
-        octets(self, "payload", 1, MAX_FRAG_SIZE)
+    frag_index: int = integer(0, 3)
+    n: int = integer(1, MAX_FRAG_NB)
+    payload: bytes = octets(1, MAX_FRAG_SIZE)
 
     def encode(self) -> bytes:
         return _DATA_FRAGMENT_HEADER.pack(self.CID, self.frag_index << 14 | self.n) + self.payload
@@ -450,29 +190,17 @@ class DataFragment(Command):
     def from_bytes(cls, data: bytes) -> Self:
         index_and_n = data[1] | data[2] << 8
         payload = data[DATA_FRAGMENT_HEADER_LEN:]
-        return cls(frag_index=index_and_n >> 14, n=index_and_n & MAX_FRAG_NB, payload=payload)
+        known = index_and_n & MAX_FRAG_NB and 0 < len(payload) <= MAX_FRAG_SIZE
+        return (cls._known if known else cls)(
+            frag_index=index_and_n >> 14, n=index_and_n & MAX_FRAG_NB, payload=payload
+        )
 
     @staticmethod
     def length(data: bytes, start: int) -> int:
         return len(data) - start
 
 
-def _check_dialect(command: FragSessionStatusAns | FragSessionSetupReq) -> None:
-    try:
-        dialect_number(command.version)
-    except ParameterError:
-        raise refused_field(command, "version", " or ".join(map(repr, DIALECTS)), what="a TS004 dialect") from None
-
-
-def _only_in(command: Command, dialect: str, *fields: str) -> None:
-    """Refuses a value in fields of the other dialect."""
-    for field in fields:
-        value = getattr(command, field)
-        if value is not None and value is not False:
-            raise refused_field(command, field, f"no value unless version is {dialect!r}")
-
-
-_DATA_FRAGMENT_LAYOUT = Layout(DataFragment, DATA_FRAGMENT_HEADER_LEN + 1, DataFragment.from_bytes, DataFragment.length)
+_DATA_FRAGMENT_LAYOUT = (DataFragment, DATA_FRAGMENT_HEADER_LEN + 1, DataFragment.from_bytes, DataFragment.length)
 
 _TABLES: Tables = {
     "1.0.0": {
@@ -494,15 +222,15 @@ _TABLES: Tables = {
         False: table(
             fixed(PackageVersionReq, 1),
             fixed(FragSessionStatusReq, 2),
-            Layout(FragSessionSetupReq, 17, FragSessionSetupReq.from_bytes_2),
+            (FragSessionSetupReq, 17, FragSessionSetupReq.from_bytes_2, None),
             fixed(FragSessionDeleteReq, 2),
             fixed(FragDataBlockReceivedAns, 2),
             _DATA_FRAGMENT_LAYOUT,
         ),
         True: table(
             fixed(PackageVersionAns, 3),
-            Layout(FragSessionStatusAns, 2, FragSessionStatusAns.from_bytes_2, FragSessionStatusAns.length_2),
-            Layout(FragSessionSetupAns, 2, FragSessionSetupAns.from_bytes_2),
+            (FragSessionStatusAns, 2, FragSessionStatusAns.from_bytes_2, FragSessionStatusAns.length_2),
+            (FragSessionSetupAns, 2, FragSessionSetupAns.from_bytes_2, None),
             fixed(FragSessionDeleteAns, 2),
             fixed(FragDataBlockReceivedReq, 2),
         ),
@@ -521,4 +249,4 @@ def decode(payload: Buffer, *, uplink: bool, dialect: str | None = None, version
         spoken = one_dialect(dialect, version)
     except ParameterError as error:
         raise FieldError(str(error), field="dialect") from None
-    return decode_commands(payload, _TABLES, uplink=uplink, version=spoken)
+    return decode_commands(payload, _TABLES, uplink, spoken)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NoReturn, cast
 
 from fuota_fec.checks import shown
 from fuota_fec.errors import MissingExtraError
-from fuota_fec.wire.commands import U32_MAX, FieldError, octets_of, refused, view_of
+from fuota_fec.wire.fields import U32_MAX, FieldError, octets_of, refused, view_of
 from fuota_fec.wire.limits import MAX_FRAG_SIZE, MAX_FRAGS
 from fuota_fec.wire.lorawan import MAX_APP_PAYLOAD_LEN, MAX_PHY_PAYLOAD_LEN
 

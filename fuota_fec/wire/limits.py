@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-__all__ = ["DATA_FRAGMENT_HEADER_LEN", "MAX_FRAGS", "MAX_FRAG_NB", "MAX_FRAG_SIZE"]
+__all__ = ["DATA_FRAGMENT_CID", "DATA_FRAGMENT_HEADER_LEN", "MAX_FRAGS", "MAX_FRAG_NB", "MAX_FRAG_SIZE"]
+
+DATA_FRAGMENT_CID = 0x08
+"""CID of a DataFragment."""
 
 DATA_FRAGMENT_HEADER_LEN = 3
 """Bytes of a DataFragment before its payload: CID and IndexAndN."""

@@ -9,10 +9,10 @@ __all__ = [
     "MAX_FREQUENCY_HZ",
     "MAX_PHY_PAYLOAD_LEN",
     "RX1_DELAY",
-    "decode_frequency",
-    "encode_frequency",
     "fits_on_air",
+    "frequency_of",
     "frequency_step_hz",
+    "steps_of",
 ]
 
 BEACON_PERIOD = 128
@@ -52,12 +52,11 @@ def fits_on_air(frequency_hz: int) -> bool:
     return not _GAP_FROM_HZ <= frequency_hz < _FROM_2G4_HZ
 
 
-def encode_frequency(frequency_hz: int) -> bytes:
-    """The 3 bytes of a frequency that fits_on_air."""
-    return (frequency_hz // frequency_step_hz(frequency_hz)).to_bytes(3, "little")
+def steps_of(frequency_hz: int) -> int:
+    """The number of steps, 24 bits, of a frequency that fits_on_air."""
+    return frequency_hz // (_STEP_HZ if frequency_hz < _FROM_2G4_HZ else _STEP_2G4_HZ)
 
 
-def decode_frequency(octets: bytes) -> int:
-    """The frequency in Hz of 3 bytes."""
-    n_steps = int.from_bytes(octets, "little")
+def frequency_of(n_steps: int) -> int:
+    """The frequency in Hz of a number of steps, 24 bits: it fits_on_air."""
     return n_steps * (_STEP_HZ if n_steps * _STEP_HZ < _GAP_FROM_HZ else _STEP_2G4_HZ)

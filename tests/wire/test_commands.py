@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -238,6 +239,17 @@ def test_decode_refuses_a_payload_that_is_not_a_buffer(module: ModuleType, value
 def test_a_byte_field_refuses_a_released_buffer() -> None:
     with pytest.raises(FieldError, match=r"^DataFragment\.payload: .* is not allowed, expected 1 to 255 bytes$"):
         fragmentation.DataFragment(frag_index=0, n=1, payload=released())
+
+
+@pytest.mark.parametrize("vector", ONE_OF_EACH, ids=name_of)
+def test_a_command_says_that_it_is_of_the_module_of_its_package(vector: dict[str, Any]) -> None:
+    module = PACKAGES[vector["package"]]
+    command = getattr(module, vector["command"])
+    assert command.__module__ in (module.__name__, PackageVersionReq.__module__)
+    [made] = module.decode(
+        bytes.fromhex(vector["hex"]), uplink=vector["direction"] == "up", version=f"{vector['version']}.0.0"
+    )
+    assert pickle.loads(pickle.dumps(made)) == made
 
 
 def test_commands_are_immutable_values() -> None:
