@@ -20,8 +20,9 @@ from fuota_fec import _core, _reference
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True)
 settings.load_profile("default")
 
-# The journal of whoever runs the tests.
-os.environ.pop("FUOTA_FEC_DB", None)
+# The journal and the colours of whoever runs the tests.
+for name in ("FUOTA_FEC_DB", "FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+    os.environ.pop(name, None)
 
 
 def pytest_report_header() -> list[str]:

@@ -32,11 +32,13 @@ def check_command(file: str, as_json: bool) -> None:
     with LateProgress("planning"):
         findings = check_campaign(run.config, run.image, run.simulation)
     counts = Counter(finding.severity for finding in findings)
+    counts["warn"] += len(run.firmware.warnings)
     if as_json:
         print_json(
             {
                 "campaign": run.config.id,
                 "ok": not counts["refuse"],
+                "image_warnings": list(run.firmware.warnings),
                 "findings": [
                     {
                         "severity": finding.severity,

@@ -43,3 +43,14 @@ def test_check_of_a_file_that_cannot_be_read_is_an_error(fuota: Fuota, campaign_
         result = fuota("campaign", "check", campaign_file(**change))
         assert (result.exit_code, result.stdout) == (2, "")
         assert result.stderr.startswith("error: ")
+
+
+def test_check_counts_warnings_about_the_image(fuota: Fuota, campaign_file: CampaignFile) -> None:
+    path = campaign_file()
+    warnings_before = json.loads(fuota("campaign", "check", path, "--json").stdout)["image_warnings"]
+    (path.parent / "firmware.bin").write_bytes(bytes(range(256)) * 8 + b"\xff" * 100_000)
+    facts = json.loads(fuota("campaign", "check", path, "--json").stdout)
+    assert warnings_before == []
+    assert len(facts["image_warnings"]) == 1
+    n = 1 + sum(finding["severity"] == "warn" for finding in facts["findings"])
+    assert f", {n} warning" in fuota("campaign", "check", path).stdout.splitlines()[-1]
