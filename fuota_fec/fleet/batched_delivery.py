@@ -16,9 +16,10 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from fuota_fec.devices.stack_quirks import Deletion
 from fuota_fec.fleet.batched_reception import BatchedBlock, BatchedReception
 from fuota_fec.fleet.device import VirtualDevice
-from fuota_fec.fleet.device_state import FragSession, JoinedGroup, OneContext, group_key
+from fuota_fec.fleet.device_state import FragSession, JoinedGroup, group_key
 from fuota_fec.fleet.packages.dispatch import fragment_in
 from fuota_fec.fleet.packages.fragmentation import complete_block, use_session_cnt
 from fuota_fec.fleet.packages.one_context import only_counts
@@ -113,9 +114,9 @@ class GroupDelivery:
         if isinstance(reception, BatchedReception):
             if reception.detached is not None:
                 return
-        elif reception is not None or device.profile.one_context or device.profile.reads_after_frag:
+        elif reception is not None or device.profile.one_context or _reads_without_session(device):
             return
-        if device.profile.one_context and session is not None and not _is_regular(device.context, session):
+        if session is not None and not _is_regular(device, session):
             return
         self._batched[position] = True
         self._begun[position] = False
@@ -233,12 +234,19 @@ class GroupDelivery:
         return completed
 
 
+def _reads_without_session(device: VirtualDevice) -> bool:
+    return device.profile.reads_after_frag and device.profile.deletion is not Deletion.STOPS
+
+
 def _looks_at_length(device: VirtualDevice) -> bool:
     return device.profile.one_context or not device.profile.checks_frag_len
 
 
-def _is_regular(context: OneContext, session: FragSession) -> bool:
-    """Whether the context still announces the block of its session: no setup was refused in between."""
-    setup = session.setup
-    announced = (context.frag_index, context.nb_frag, context.frag_size)
-    return announced == (setup.frag_index, setup.nb_frag, setup.frag_size)
+def _is_regular(device: VirtualDevice, session: FragSession) -> bool:
+    """Whether the fragments of a session are as long as the stack takes them to be: the context still announces its
+    block, no setup was refused in between, and no other session gave its decoder another length."""
+    setup, context = session.setup, device.context
+    if device.profile.one_context:
+        announced = (context.frag_index, context.nb_frag, context.frag_size)
+        return announced == (setup.frag_index, setup.nb_frag, setup.frag_size)
+    return not device.profile.reads_after_frag or setup.frag_size == session.reception.frag_size
