@@ -1,12 +1,12 @@
 #include <stdlib.h>
 
 #include "kernels.h"
-#include "packing.h"
 
 /* Many devices against one matrix: which coded fragment completes each. Bits only, no payloads.
  *
- * The kernel's `erasure_lanes` does the elimination (erasure_template.h). This file draws devices, lists their losses
- * and groups devices with similar numbers of losses, so that no lane waits long for another. */
+ * Devices that need few rows are eliminated several at a time, a device to a lane (erasure_template.h), the others one
+ * at a time (erasure_one.c). This file draws devices, lists their losses and sorts them by number of losses, so that no
+ * lane waits long for another. */
 
 /* ---- the matrix by columns -------------------------------------------------------------------------------- */
 
@@ -37,9 +37,7 @@ size_t fuota_losses_len(size_t n_bits) { return fuota_losses_words(n_bits); }
 
 #define FLEET_CHUNK 512u /* devices listed at once */
 #define FLEET_MAX_LANES 8u
-#define FLEET_WIDE_WORDS 32u /* beyond that a basis for several lanes leaves the caches: one lane at a time */
-#define FLEET_PLAIN_WORDS 3u /* beyond that rows that were not received are left out, if they are many */
-#define FLEET_SPARE_ROWS 4u  /* received rows beyond the losses with which most devices complete */
+#define FLEET_SPARE_ROWS 4u /* received rows beyond the losses with which most devices complete */
 
 typedef struct fleet {
     const fuota_kernel *kernel;
@@ -55,13 +53,13 @@ typedef struct fleet {
 } fleet;
 
 /* Words of rows with which the device probably completes: FLEET_SPARE_ROWS more received than lost, or all rows; 0 if
- * fewer were received than lost. */
+ * none are needed, or all are too few. */
 static uint16_t fleet_words_to_try(const uint64_t *received, size_t r_words, size_t n_lost)
 {
     size_t n_received = 0, w = 0;
     while (w < r_words && n_received < n_lost + FLEET_SPARE_ROWS)
         n_received += fuota_count_bits(received[w++]);
-    return n_received < n_lost ? 0 : (uint16_t)w;
+    return n_lost == 0 || n_received < n_lost ? 0 : (uint16_t)w;
 }
 
 /* Bits beyond the last fragment or row are ignored, whatever the caller left there. */
@@ -103,8 +101,8 @@ static fuota_status fleet_list_losses(fleet *f, const uint64_t *lost, size_t n_d
     return FUOTA_OK;
 }
 
-/* Sorts devices by number of losses (counting sort), so that lanes of one call take about as long. Devices that
- * received too little are done; sets *n_devices to the number left. */
+/* Sorts devices by number of losses (counting sort), so that lanes of one call take about as long. Devices that lost
+ * nothing or received too little are done; sets *n_devices to the number left. */
 static fuota_status fleet_sort_by_losses(fleet *f, size_t *n_devices, int32_t *needed)
 {
     size_t n = 0;
@@ -121,42 +119,35 @@ static fuota_status fleet_sort_by_losses(fleet *f, size_t *n_devices, int32_t *n
             f->order[starts[f->lanes[d].n_lost]++] = (uint32_t)d;
             n++;
         } else
-            needed[d] = -1;
+            needed[d] = f->lanes[d].n_lost == 0 ? 0 : -1;
     *n_devices = n;
     free(starts);
     return FUOTA_OK;
 }
 
-/* ---- rows that were received, side by side ---------------------------------------------------------------- */
+/* ---- one device ------------------------------------------------------------------------------------------- */
 
-static size_t fleet_count_received(const uint64_t *received, size_t n_words)
+static size_t fleet_count_received(const uint64_t *received, size_t r_words)
 {
     size_t n = 0;
-    for (size_t w = 0; w < n_words; w++)
+    for (size_t w = 0; w < r_words; w++)
         n += fuota_count_bits(received[w]);
     return n;
 }
 
-/* Writes the lost columns of a device to columns first, first + 1 … of a matrix of n_columns, the rows that it did not
- * receive left out. */
-static void fleet_pack_columns(const fleet *f, const fuota_erasure_lane *lane, size_t n_words, uint64_t *packed,
-                               size_t n_columns, size_t first)
+/* Writes the lost columns of a device as n_panels panels, the rows that it did not receive left out. What is left of the
+ * last window goes to one more panel, which does not count. */
+static void fleet_pack_columns(const fleet *f, const fuota_erasure_lane *lane, size_t n_panels, uint64_t *panels)
 {
-    size_t n_rows = 0;
-    for (size_t w = 0; w < n_words; w++) {
-        const uint64_t *const window = f->columns + w * f->n_frags;
-        const packing how = packing_of(lane->received[w]);
-        const unsigned n_new = fuota_count_bits(how.mask), shift = n_rows % 64;
-        if (n_new == 0)
-            continue;
-        uint64_t *const low = packed + n_rows / 64 * n_columns + first;
-        for (size_t i = 0; i < lane->n_lost; i++) {
-            const uint64_t x = packed_bits(window[lane->lost[i]], &how);
-            low[i] |= x << shift;
-            if (shift + n_new > 64)
-                low[i + n_columns] |= x >> (64 - shift);
-        }
-        n_rows += n_new;
+    const size_t r_words = fuota_ceil_div(f->n_rows, 64), stride = fuota_erasure_stride(lane->n_lost);
+    memset(panels, 0, (n_panels + 1) * stride * sizeof *panels);
+    for (size_t w = 0, n_rows = 0; w < r_words && n_rows < 64 * n_panels; w++) {
+        const fuota_packing how = fuota_packing_of(lane->received[w]);
+        uint64_t *const low = panels + n_rows / 64 * stride;
+        if (how.mask != 0)
+            f->kernel->erasure_pack(f->columns + w * f->n_frags, lane->lost, lane->n_lost, &how, n_rows % 64, low,
+                                    low + stride);
+        n_rows += fuota_count_bits(how.mask);
     }
 }
 
@@ -172,86 +163,53 @@ static int32_t fleet_received_row(const uint64_t *received, size_t nth)
     return (int32_t)(64 * w + fuota_lowest_bit(x) + 1);
 }
 
-/* For devices that missed many rows: eliminates devices order[0 … n-1], each with a matrix of its own received rows, of
- * n_words words. */
-static fuota_status fleet_eliminate_packed(fleet *f, const uint32_t *order, size_t n, size_t n_words, size_t n_columns,
-                                           fuota_erasure_function *run, size_t n_lanes, int32_t *results)
+/* Eliminates one device: with the rows that are probably enough, and if they are not, with all that it received. */
+static fuota_status fleet_eliminate_one(fleet *f, const fuota_erasure_lane *lane, int32_t *result)
 {
-    const size_t packed_len = fuota_size_mul(n_words, n_columns);
-    const size_t len = fuota_size_add(fuota_size_mul(fuota_size_add(packed_len, n_words), sizeof(uint64_t)),
-                                      (n_columns + 1) * sizeof(uint16_t));
-    assert(n_columns <= UINT16_MAX && n_lanes <= FLEET_MAX_LANES && n <= n_lanes);
-    uint64_t *const packed = (uint64_t *)(void *)fuota_buffer_reserve(&f->packed, len);
-    uint8_t *const work = fuota_buffer_reserve(&f->work, fuota_erasure_work_len(n_lanes, n_words));
-    if (packed == NULL || work == NULL)
-        return FUOTA_NO_MEMORY;
-    uint64_t *const all = packed + packed_len;
-    uint16_t *const numbers = (uint16_t *)(void *)(all + n_words);
-    fuota_erasure_lane lanes[FLEET_MAX_LANES];
-    size_t first = 0;
-    memset(packed, 0, packed_len * sizeof *packed);
-    memset(all, 0xFF, n_words * sizeof *all);
-    for (size_t i = 0; i < n_columns; i++)
-        numbers[i] = (uint16_t)i;
-    for (size_t k = 0; k < n_lanes; k++) {
-        lanes[k] = (fuota_erasure_lane){numbers, all, 0};
-        if (k >= n)
-            continue;
-        const fuota_erasure_lane *const lane = &f->lanes[order[k]];
-        fleet_pack_columns(f, lane, f->n_words[order[k]], packed, n_columns, first);
-        lanes[k].lost = numbers + first;
-        lanes[k].n_lost = lane->n_lost;
-        first += lane->n_lost;
+    const size_t n_received = fleet_count_received(lane->received, fuota_ceil_div(f->n_rows, 64));
+    const size_t stride = fuota_erasure_stride(lane->n_lost), most = fuota_ceil_div(n_received, 64);
+    size_t n_panels = fuota_least_of(most, fuota_ceil_div(lane->n_lost + FLEET_SPARE_ROWS, 64));
+    int32_t nth = -1;
+    for (size_t tried = 0; nth < 0 && tried < most; tried = n_panels, n_panels = most) {
+        const size_t len = fuota_size_mul((n_panels + 1) * stride, sizeof(uint64_t));
+        uint64_t *const panels = (uint64_t *)(void *)fuota_buffer_reserve(&f->packed, len);
+        if (panels == NULL)
+            return FUOTA_NO_MEMORY;
+        fleet_pack_columns(f, lane, n_panels, panels);
+        nth = fuota_erasure_one(f->kernel, panels, lane->n_lost, n_panels);
     }
-    run(packed, n_columns, lanes, n_words, (uint64_t *)(void *)work, results);
-    for (size_t k = 0; k < n; k++)
-        if (results[k] > 0)
-            results[k] = fleet_received_row(f->lanes[order[k]].received, (size_t)results[k]);
+    *result = nth < 0 ? -1 : fleet_received_row(lane->received, (size_t)nth);
     return FUOTA_OK;
 }
 
 /* ---- elimination ------------------------------------------------------------------------------------------- */
 
-static fuota_status fleet_eliminate_plain(fleet *f, const uint32_t *order, size_t n, size_t n_words,
-                                          fuota_erasure_function *run, size_t n_lanes, int32_t *results)
+/* Eliminates the first devices of `order`: as many as there are lanes if their rows are few, otherwise one. Sets *n_done
+ * to their number. */
+static fuota_status fleet_eliminate_some(fleet *f, const uint32_t *order, size_t n, size_t *n_done, int32_t *results)
 {
-    const fuota_erasure_lane empty = {NULL, f->received, 0};
+    const size_t n_lanes = f->kernel->erasure_n_lanes;
+    fuota_erasure_lane lanes[FLEET_MAX_LANES];
+    size_t n_words = 1, k;
+    assert(n >= 1 && n_lanes <= FLEET_MAX_LANES);
+    for (k = 0; k < n && k < n_lanes && f->n_words[order[k]] <= f->kernel->erasure_lane_words; k++) {
+        lanes[k] = f->lanes[order[k]];
+        n_words = fuota_largest_of(n_words, f->n_words[order[k]]);
+    }
+    *n_done = k != 0 ? k : 1;
+    if (k == 0) {
+        f->n_words[order[0]] = (uint16_t)fuota_ceil_div(f->n_rows, 64);
+        return fleet_eliminate_one(f, &f->lanes[order[0]], results);
+    }
+    for (size_t i = 0; i < k; i++)
+        f->n_words[order[i]] = (uint16_t)n_words;
+    for (; k < n_lanes; k++)
+        lanes[k] = (fuota_erasure_lane){NULL, f->received, 0};
     uint8_t *const work = fuota_buffer_reserve(&f->work, fuota_erasure_work_len(n_lanes, n_words));
     if (work == NULL)
         return FUOTA_NO_MEMORY;
-    fuota_erasure_lane lanes[FLEET_MAX_LANES];
-    for (size_t k = 0; k < n_lanes; k++)
-        lanes[k] = k < n ? f->lanes[order[k]] : empty;
-    for (size_t k = 0; k < n; k++)
-        f->n_words[order[k]] = (uint16_t)n_words;
-    run(f->columns, f->n_frags, lanes, n_words, (uint64_t *)(void *)work, results);
+    f->kernel->erasure_lanes(f->columns, f->n_frags, lanes, n_words, (uint64_t *)(void *)work, results);
     return FUOTA_OK;
-}
-
-/* Eliminates the first devices of `order`, as many as fit together; sets *n_done to their number. */
-static fuota_status fleet_eliminate_some(fleet *f, const uint32_t *order, size_t n, size_t *n_done, int32_t *results)
-{
-    size_t n_words = 1, packed_words = 1, n_columns = 0, n_lanes = f->kernel->erasure_n_lanes, k;
-    for (k = 0; k < n && k < n_lanes; k++) {
-        const size_t own_words = f->n_words[order[k]];
-        const size_t own_packed = fuota_ceil_div(fleet_count_received(f->lanes[order[k]].received, own_words), 64);
-        if (k != 0 && own_packed > FLEET_WIDE_WORDS)
-            break;
-        n_words = own_words > n_words ? own_words : n_words;
-        packed_words = own_packed > packed_words ? own_packed : packed_words;
-        n_columns += f->lanes[order[k]].n_lost; /* each at most its received rows */
-        if (own_packed > FLEET_WIDE_WORDS)
-            n_lanes = 1;
-    }
-    /* Packing takes a few operations for each word of a column, elimination one for each column before it. */
-    const int pack = n_words > FLEET_PLAIN_WORDS && 4 * packed_words <= 3 * n_words;
-    if (!pack && n_words > FLEET_WIDE_WORDS)
-        n_lanes = 1;
-    *n_done = n = k < n_lanes ? k : n_lanes;
-    fuota_erasure_function *const run = n_lanes == 1 ? fuota_erasure_lanes_portable : f->kernel->erasure_lanes;
-    return pack ? fleet_eliminate_packed(f, order, n, packed_words, n_columns, run, n_lanes, results)
-                : fleet_eliminate_plain(f, order, n, n_lanes == 1 ? f->n_words[order[0]] : n_words, run, n_lanes,
-                                        results);
 }
 
 /* One pass over the *n_left devices of f->order, sorted by number of losses. Devices that their rows do not complete
@@ -280,16 +238,6 @@ static fuota_status fleet_eliminate_pass(fleet *f, size_t *n_left, int32_t *need
 
 static fuota_status fleet_run_chunk(fleet *f, const uint64_t *lost, size_t n_devices, int32_t *needed)
 {
-    if (f->n_rows == 0) {
-        const size_t u_words = fuota_losses_len(f->n_frags);
-        for (size_t d = 0; d < n_devices; d++) {
-            uint64_t any = 0;
-            for (size_t w = 0; w * 64 < f->n_frags; w++)
-                any |= lost[d * u_words + w] & bits_below(f->n_frags - 64 * w);
-            needed[d] = any == 0 ? 0 : -1;
-        }
-        return FUOTA_OK;
-    }
     fuota_status status = fleet_list_losses(f, lost, n_devices);
     if (status == FUOTA_OK)
         status = fleet_sort_by_losses(f, &n_devices, needed);

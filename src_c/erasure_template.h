@@ -104,8 +104,6 @@ FUOTA_INLINE TARGET void NAME(eliminate_lanes)(const uint64_t *columns, size_t n
             NAME(reduce_4_columns)(four, basis, n_words, 1, 64, n_tried < 128 ? n_tried : 128);
         if (n_words > 2 && n_tried > 128)
             NAME(reduce_4_columns)(four, basis, n_words, 2, 128, n_tried < 192 ? n_tried : 192);
-        for (size_t i = 3; i * 64 < n_tried; i++)
-            NAME(reduce_4_columns)(four, basis, n_words, i, 64 * i, n_tried < 64 * i + 64 ? n_tried : 64 * i + 64);
         for (unsigned a = 0; a < 4; a++) {
             VEC *const fresh = four + a * n_words;
             NAME(lowest_bits)(fresh, n_words, low);
@@ -145,25 +143,46 @@ FUOTA_INLINE TARGET void NAME(eliminate_lanes)(const uint64_t *columns, size_t n
 TARGET void NAME(fuota_erasure_lanes)(const uint64_t *columns, size_t n_frags, const fuota_erasure_lane *lanes,
                                       size_t n_words, uint64_t *work, int32_t *needed)
 {
-    assert(n_words >= 1 && fuota_is_aligned(work, 64));
-    switch (n_words) {
-    case 1:
+    assert(n_words >= 1 && n_words <= FUOTA_LANE_WORDS && fuota_is_aligned(work, 64));
+    if (n_words == 1)
         NAME(eliminate_lanes)(columns, n_frags, lanes, 1, work, needed);
-        break;
-    case 2:
+    else if (n_words == 2)
         NAME(eliminate_lanes)(columns, n_frags, lanes, 2, work, needed);
-        break;
-    case 3:
+    else
         NAME(eliminate_lanes)(columns, n_frags, lanes, 3, work, needed);
-        break;
-    case 4:
-        NAME(eliminate_lanes)(columns, n_frags, lanes, 4, work, needed);
-        break;
-    default:
-        NAME(eliminate_lanes)(columns, n_frags, lanes, n_words, work, needed);
+}
+
+/* ---- one device ----------------------------------------------------------------------------------------------- */
+
+/* Eight columns as a vector, in whatever registers the instruction set of the function has. */
+typedef uint64_t NAME(packed_columns) __attribute__((vector_size(64), aligned(8), may_alias));
+
+#define COLUMNS NAME(packed_columns)
+
+TARGET void NAME(fuota_erasure_pack)(const uint64_t *window, const uint16_t *lost, size_t n, const fuota_packing *how,
+                                     unsigned shift, uint64_t *low, uint64_t *high)
+{
+    const fuota_packing p = *how; /* which no store below changes */
+    for (size_t i = 0; i < n; i += 8) {
+        const uint16_t *const l = lost + i;
+        COLUMNS x = {0};
+        if (n - i >= 8)
+            x = (COLUMNS){window[l[0]], window[l[1]], window[l[2]], window[l[3]],
+                          window[l[4]], window[l[5]], window[l[6]], window[l[7]]};
+        else
+            for (size_t k = 0; k < n - i; k++)
+                x[k] = window[l[k]];
+        x &= p.mask;
+        for (unsigned step = 0; step < 6; step++) {
+            const COLUMNS moved = x & p.moved[step];
+            x = (x ^ moved) | (moved >> (1u << step));
+        }
+        *(COLUMNS *)(low + i) |= x << shift;
+        *(COLUMNS *)(high + i) |= x >> 1 >> (63 - shift);
     }
 }
 
+#undef COLUMNS
 #undef LANES
 #undef VEC
 #undef VEC_MASK

@@ -36,6 +36,99 @@ OPERATION __m512i vec_and_if_avx512(__mmask8 mask, __m512i a) { return _mm512_ma
 #undef NAME
 #undef OPERATION
 
+/* ---- GFNI: steps of the elimination of one device ----------------------------------------------------------- */
+
+/* vgf2p8affineqb(x, A) multiplies each byte of a qword of x by the bit matrix in that qword of A: see kernel_x86_gfni.c
+ * for its order of bytes. A vector of eight unknowns has one of them in each qword; so that all unknowns meet the same
+ * matrices, byte j of every unknown is brought to all qwords, qword k is multiplied by the matrix for byte k of the sum,
+ * and the transpose of bytes takes the sums back to their unknowns. */
+
+#define GFNI_PANELS 4u /* panels updated at once */
+
+typedef struct gfni_bytes {
+    __m512i transpose; /* byte i of qword k from byte k of qword i */
+    __m512i reverse;   /* the same with i from 7 down to 0 */
+    __m512i column;    /* byte i of every qword from byte 0 of qword i; plus j: from byte j */
+} gfni_bytes;
+
+FUOTA_INLINE FUOTA_TARGET_AVX512 gfni_bytes gfni_bytes_make(void)
+{
+    _Alignas(64) uint8_t transpose[64], reverse[64], column[64];
+    for (unsigned i = 0; i < 64; i++) {
+        transpose[i] = (uint8_t)(8 * (i % 8) + i / 8);
+        reverse[i] = (uint8_t)(8 * (7 - i % 8) + i / 8);
+        column[i] = (uint8_t)(8 * (i % 8));
+    }
+    const gfni_bytes b = {_mm512_load_si512(transpose), _mm512_load_si512(reverse), _mm512_load_si512(column)};
+    return b;
+}
+
+/* The matrices by which a byte of factors is multiplied: qword k for byte k of the sum of the eight pivots. */
+FUOTA_INLINE FUOTA_TARGET_AVX512 __m512i gfni_matrices(const gfni_bytes *b, __m512i pivots)
+{
+    return _mm512_gf2p8affine_epi64_epi8(_mm512_set1_epi64(0x0102040810204080),
+                                         _mm512_permutexvar_epi8(b->reverse, pivots), 0);
+}
+
+FUOTA_INLINE FUOTA_TARGET_AVX512 __m512i gfni_column(const gfni_bytes *b, __m512i words, unsigned j)
+{
+    return _mm512_permutexvar_epi8(_mm512_add_epi8(b->column, _mm512_set1_epi8((char)j)), words);
+}
+
+FUOTA_TARGET_AVX512 void fuota_erasure_add_pivots_gfni(uint64_t *words, size_t n_pivots, size_t n, size_t byte_idx,
+                                                       uint64_t sums)
+{
+    const gfni_bytes b = gfni_bytes_make();
+    const __m512i found = gfni_matrices(&b, _mm512_loadu_si512(words));
+    const __m512i pivots = _mm512_gf2p8affine_epi64_epi8(_mm512_set1_epi64((long long)sums), found, 0);
+    const __m512i matrices = gfni_matrices(&b, _mm512_permutexvar_epi8(b.transpose, pivots));
+    const __m512i column_idx = _mm512_add_epi8(b.column, _mm512_set1_epi8((char)byte_idx));
+    for (size_t a = n_pivots; a < n; a += 8) {
+        const __m512i v = _mm512_loadu_si512(words + a);
+        const __m512i sum = _mm512_gf2p8affine_epi64_epi8(_mm512_permutexvar_epi8(column_idx, v), matrices, 0);
+        _mm512_storeu_si512(words + a, _mm512_xor_si512(v, _mm512_permutexvar_epi8(b.transpose, sum)));
+    }
+}
+
+/* The same for n_panels panels, at most GFNI_PANELS, a constant where this is inlined. */
+FUOTA_INLINE FUOTA_TARGET_AVX512 void gfni_add_products(const uint64_t *factors, size_t n, const uint8_t *starts,
+                                                        size_t n_pivots, unsigned n_panels, size_t stride,
+                                                        uint64_t *words)
+{
+    const gfni_bytes b = gfni_bytes_make();
+    __m512i matrices[8 * GFNI_PANELS];
+    for (unsigned k = 0; k < n_panels; k++)
+        for (unsigned j = 0; j < 8; j++)
+            matrices[8 * k + j] = gfni_matrices(&b, _mm512_loadu_si512(words + k * stride + starts[j]));
+    for (size_t a = 0; a < n; a += 8) {
+        const __m512i v = _mm512_loadu_si512(factors + a);
+        __m512i column[8];
+        for (unsigned j = 0; j < 8; j++)
+            column[j] = gfni_column(&b, v, j);
+        for (unsigned k = 0; k < n_panels; k++) {
+            __m512i product[8];
+            for (unsigned j = 0; j < 8; j++)
+                product[j] = _mm512_gf2p8affine_epi64_epi8(column[j], matrices[8 * k + j], 0);
+            for (unsigned j = 0; j < 6; j += 2)
+                product[j + 2] = _mm512_ternarylogic_epi64(product[j], product[j + 1], product[j + 2], 0x96);
+            const __m512i sum = _mm512_permutexvar_epi8(b.transpose, _mm512_xor_si512(product[6], product[7]));
+            uint64_t *const to = words + k * stride + n_pivots + a;
+            _mm512_storeu_si512(to, _mm512_xor_si512(_mm512_loadu_si512(to), sum));
+        }
+    }
+}
+
+FUOTA_TARGET_AVX512 void fuota_erasure_add_products_gfni(const uint64_t *factors, size_t n, const uint8_t *starts,
+                                                         size_t n_pivots, size_t n_panels, size_t stride,
+                                                         uint64_t *words)
+{
+    size_t k = 0;
+    for (; k + GFNI_PANELS <= n_panels; k += GFNI_PANELS)
+        gfni_add_products(factors, n, starts, n_pivots, GFNI_PANELS, stride, words + k * stride);
+    for (; k < n_panels; k++)
+        gfni_add_products(factors, n, starts, n_pivots, 1, stride, words + k * stride);
+}
+
 /* ---- AVX2: masks are vectors of all ones or zero ---------------------------------------------------------- */
 
 #define LANES 4

@@ -4,6 +4,7 @@
 #define FUOTA_KERNELS_H
 
 #include "internal.h"
+#include "packing.h"
 
 #define FUOTA_CPU_AVX2 (1u << 0)
 #define FUOTA_CPU_FMA (1u << 1)
@@ -37,9 +38,27 @@ typedef struct fuota_erasure_lane {
     size_t n_lost;
 } fuota_erasure_lane;
 
-/* See erasure_template.h; erasure_n_lanes devices. `work` is aligned to 64 and has fuota_erasure_work_len() bytes. */
+/* See erasure_template.h; erasure_n_lanes devices, n_words 1 … FUOTA_LANE_WORDS. `work` is aligned to 64 and has
+ * fuota_erasure_work_len() bytes. */
 typedef void fuota_erasure_function(const uint64_t *columns, size_t n_frags, const fuota_erasure_lane *lanes,
                                     size_t n_words, uint64_t *work, int32_t *needed);
+
+/* Writes the n columns of a window of 64 rows that `lost` names, the rows that are not in `how` left out and the others
+ * moved up by `shift` (0 … 63): adds what is in the first 64 rows to low[i], the rest to high[i]. */
+typedef void fuota_erasure_pack_function(const uint64_t *window, const uint16_t *lost, size_t n,
+                                         const fuota_packing *how, unsigned shift, uint64_t *low, uint64_t *high);
+
+/* Two steps of the elimination of erasure_one.c. A word has 64 equations of one unknown. After the n words of `words`,
+ * `factors` and each panel of `out` there are 7 more that are zero; they may be read, and written as they are.
+ *
+ * The first n_pivots words, 1 … 8, are pivots as they were found; byte i of `sums` says of which of them pivot i of eight
+ * is the sum. To each other word pivot i is added for every bit i that is set in its byte byte_idx. */
+typedef void fuota_erasure_pivots_function(uint64_t *words, size_t n_pivots, size_t n, size_t byte_idx, uint64_t sums);
+/* Panel k begins at words + k * stride, with n_pivots pivots and n other words; those of equations 8·j … 8·j + 7 begin at
+ * its word starts[j], at most eight. To the other word a of every panel pivot i of these is added for every bit i that is
+ * set in byte j of factors[a]; bits of pivots that are not there are zero. */
+typedef void fuota_erasure_products_function(const uint64_t *factors, size_t n, const uint8_t *starts, size_t n_pivots,
+                                             size_t n_panels, size_t stride, uint64_t *words);
 
 /* See losses_template.h. */
 typedef void fuota_losses_function(uint64_t seed, uint64_t device, uint32_t threshold, size_t n_frags, size_t n_rows,
@@ -56,10 +75,16 @@ typedef void fuota_select_function(const uint64_t *columns, const uint16_t *stre
                                    uint64_t *waiting);
 
 fuota_erasure_function fuota_erasure_lanes_portable;
+fuota_erasure_pack_function fuota_erasure_pack_portable;
+fuota_erasure_pivots_function fuota_erasure_add_pivots_portable;
+fuota_erasure_products_function fuota_erasure_add_products_portable;
 fuota_losses_function fuota_losses_draw_portable;
 fuota_select_function fuota_select_weigh_portable;
 #if defined(FUOTA_HAVE_X86)
 fuota_erasure_function fuota_erasure_lanes_avx2, fuota_erasure_lanes_avx512;
+fuota_erasure_pack_function fuota_erasure_pack_avx2, fuota_erasure_pack_avx512;
+fuota_erasure_pivots_function fuota_erasure_add_pivots_gfni;
+fuota_erasure_products_function fuota_erasure_add_products_gfni;
 fuota_losses_function fuota_losses_draw_avx2, fuota_losses_draw_avx512;
 fuota_select_function fuota_select_weigh_avx2, fuota_select_weigh_avx512;
 #endif
@@ -71,12 +96,24 @@ FUOTA_INLINE size_t fuota_tables_work_len(size_t n_entries, size_t n_rows, size_
     return fuota_size_add(fuota_size_mul(fuota_size_add(n_entries, n_sums), strip_len), 64);
 }
 
+/* The most words of rows that a kernel may eliminate in lanes. */
+#define FUOTA_LANE_WORDS 3u
+
 /* Bytes of work space of the erasure lanes for n_words words of rows. */
 FUOTA_INLINE size_t fuota_erasure_work_len(size_t n_lanes, size_t n_words)
 {
-    const size_t n_vectors = fuota_size_mul(n_words, fuota_size_add(fuota_size_mul(64, n_words), 5));
-    return fuota_size_mul(n_vectors, n_lanes * sizeof(uint64_t));
+    return n_words * (64 * n_words + 5) * n_lanes * sizeof(uint64_t);
 }
+
+/* ---- erasure_one.c: the elimination of one device ---- */
+
+/* Words of a panel of n_unknowns unknowns: whole vectors, and as many words after them as a vector has. */
+FUOTA_INLINE size_t fuota_erasure_stride(size_t n_unknowns) { return (n_unknowns + 15) / 8 * 8; }
+
+/* Number (from 1) of the equation with which the rank is n_unknowns (1 … FUOTA_MAX_FRAGS), -1 if the 64 · n_panels
+ * equations are not enough. Bit e of words[k * stride + a] says that equation 64·k + e has unknown a; words of a panel
+ * beyond the last unknown are zero. `words` is used up. */
+int32_t fuota_erasure_one(const fuota_kernel *kernel, uint64_t *words, size_t n_unknowns, size_t n_panels);
 
 struct fuota_kernel {
     const char *name;
@@ -98,9 +135,13 @@ struct fuota_kernel {
     void (*add_pivots)(uint8_t *matrix, size_t n_rows, size_t stride, size_t byte_idx, uint8_t bits,
                        const uint8_t *pivots, uint8_t *table);
 
-    /* Fleets. */
-    unsigned erasure_n_lanes;
+    /* Fleets: devices with at most erasure_lane_words words of rows are eliminated erasure_n_lanes at once, others one
+     * at a time. */
+    unsigned erasure_n_lanes, erasure_lane_words;
     fuota_erasure_function *erasure_lanes;
+    fuota_erasure_pack_function *erasure_pack;
+    fuota_erasure_pivots_function *erasure_add_pivots;
+    fuota_erasure_products_function *erasure_add_products;
     fuota_losses_function *losses_draw;
 
     /* Rows to send: select_n_rows, a multiple of 512, are weighed at once. */

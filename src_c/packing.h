@@ -5,13 +5,13 @@
 #include "internal.h"
 
 /* Six steps that bring the bits of a mask together at the low end of a word: step i moves some of them down by 2^i. */
-typedef struct packing {
+typedef struct fuota_packing {
     uint64_t mask, moved[6];
-} packing;
+} fuota_packing;
 
-FUOTA_INLINE packing packing_of(uint64_t mask)
+FUOTA_INLINE fuota_packing fuota_packing_of(uint64_t mask)
 {
-    packing p = {.mask = mask};
+    fuota_packing p = {.mask = mask};
     uint64_t below = ~mask << 1; /* Bit i: is bit i - 1 left out? */
     for (unsigned i = 0; i < 6; i++) {
         uint64_t is_odd = below;
@@ -22,16 +22,6 @@ FUOTA_INLINE packing packing_of(uint64_t mask)
         below &= ~is_odd;
     }
     return p;
-}
-
-FUOTA_INLINE uint64_t packed_bits(uint64_t x, const packing *p)
-{
-    x &= p->mask;
-    for (unsigned i = 0; i < 6; i++) {
-        const uint64_t moved = x & p->moved[i];
-        x = (x ^ moved) | (moved >> (1u << i));
-    }
-    return x;
 }
 
 #endif

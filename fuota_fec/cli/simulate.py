@@ -25,8 +25,10 @@ from fuota_fec.cli.output import (
     write_whole,
 )
 from fuota_fec.cli.progress import LateProgress
-from fuota_fec.fleet.trials import CHUNK, FleetTrial, simulate_fleet
+from fuota_fec.fleet.trials import FleetTrial, simulate_fleet
+from fuota_fec.planning.chunks import TASK, chunks
 from fuota_fec.planning.confidence import MAX_DEVICES, Fleet, make_fleet
+from fuota_fec.planning.erasures import loss_thresholds
 from fuota_fec.planning.losses import BetaLoss, Losses
 from fuota_fec.planning.redundancy import expected_coded
 from fuota_fec.planning.selection import select_rows
@@ -86,7 +88,7 @@ def simulate_command(as_json: bool, **given: Any) -> None:
         if given["rows"] == "selected" and max_coded:
             chosen = select_rows(n_frags, fleet.hardest_loss(_DESIGN_SHARE), max_coded, dialect=dialect, seed=seed)
         choices = [chosen] if chosen is None else [chosen, None]
-        n_tasks = len(choices) * -(-n_devices // CHUNK)
+        n_tasks = len(choices) * len(chunks(n_frags, max_coded, loss_thresholds(loss, n_devices), n_devices, TASK))
         executor = _Watched(pool, lambda done: progress(done, n_tasks))
         arguments: dict[str, Any] = {"max_coded": max_coded, "dialect": dialect, "seed": seed, "executor": executor}
         trials = [simulate_fleet(n_frags, loss, n_devices, rows=rows, **arguments) for rows in choices]

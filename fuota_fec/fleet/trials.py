@@ -9,21 +9,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
 
-from fuota_fec import _core
 from fuota_fec.checks import counted, integer, shown
 from fuota_fec.codec.limits import MAX_FRAG_NB, Rows, check_n_frags, row_numbers
 from fuota_fec.data_frames import data_frame
 from fuota_fec.errors import ParameterError
-from fuota_fec.planning.erasures import loss_thresholds, matrix_columns
+from fuota_fec.planning.chunks import CHUNK, TASK, chunks
+from fuota_fec.planning.erasures import loss_thresholds, matrix_columns, simulated_needed
 from fuota_fec.wire.dialects import one_dialect
 
-CHUNK = 65536
-"""Devices per task of an executor."""
 MAX_DEVICES = 2**31 - 1
 SHOWN = (0.5, 0.9, 0.99, 0.999)
 """Quantiles that a trial shows."""
@@ -130,8 +129,8 @@ def simulate_fleet(
 
     `loss` is one number from 0 to below 1, or an array of n_devices; resolved to 2^-32. At most max_coded coded
     fragments are sent, rows 1, 2, 3 … or the first max_coded of `rows`. The same seed gives the same result, whatever
-    the executor (any concurrent.futures.Executor; chunks of devices are its tasks) or the kernel. `dialect` is "1.0.0"
-    (the default) or "2.0.0"; `version` is another name of it.
+    the executor (any concurrent.futures.Executor; chunks of devices are its tasks) or the kernel. Ctrl-C ends the call
+    within about a second. `dialect` is "1.0.0" (the default) or "2.0.0"; `version` is another name of it.
     """
     dialect = one_dialect(dialect, version)
     n_frags = check_n_frags(n_frags)
@@ -141,9 +140,16 @@ def simulate_fleet(
     max_row = MAX_FRAG_NB - n_frags
     numbers = row_numbers(range(1, max_coded + 1) if rows is None else rows, max_coded, max_row=max_row)
     thresholds = loss_thresholds(loss, n_devices)
-    chunks = [(first, min(CHUNK, n_devices - first)) for first in range(0, n_devices, CHUNK)]
-    tasks = [
-        (
+    if executor is None:
+        columns = matrix_columns(n_frags, dialect, numbers, kernel)
+        needed = simulated_needed(
+            columns, n_frags, numbers.size, thresholds, n_devices, seed=seed, first=0, kernel=kernel
+        )
+        return FleetTrial(coded_needed=needed, rows=numbers)
+    futures = [
+        executor.submit(
+            _task,
+            kernel,
             n_frags,
             dialect,
             numbers,
@@ -152,13 +158,14 @@ def simulate_fleet(
             n,
             thresholds if thresholds.size == 1 else thresholds[first : first + n],
         )
-        for first, n in chunks
+        for first, n in chunks(n_frags, numbers.size, thresholds, n_devices, TASK)
     ]
-    if executor is None:
-        columns = matrix_columns(n_frags, dialect, numbers, kernel)
-        parts = [_simulate(columns, *task[3:], n_frags=n_frags, n_rows=numbers.size, kernel=kernel) for task in tasks]
-    else:
-        parts = [future.result() for future in [executor.submit(_task, kernel, *task) for task in tasks]]
+    try:
+        parts = [future.result() for future in futures]
+    except BaseException:
+        for future in futures:
+            future.cancel()
+        raise
     return FleetTrial(coded_needed=np.concatenate(parts), rows=numbers)
 
 
@@ -173,21 +180,11 @@ def _task(
     thresholds: npt.NDArray[np.uint32],
 ) -> npt.NDArray[np.int32]:
     """Simulates one chunk. Its arguments are all it needs, so that an executor may run it anywhere."""
-    columns = matrix_columns(n_frags, dialect, rows, kernel)
-    return _simulate(columns, seed, first, n, thresholds, n_frags=n_frags, n_rows=rows.size, kernel=kernel)
+    columns = _columns(n_frags, dialect, rows.astype(np.uint32).tobytes(), kernel)
+    return simulated_needed(columns, n_frags, rows.size, thresholds, n, seed=seed, first=first, kernel=kernel)
 
 
-def _simulate(
-    columns: npt.NDArray[np.uint64],
-    seed: int,
-    first: int,
-    n: int,
-    thresholds: npt.NDArray[np.uint32],
-    *,
-    n_frags: int,
-    n_rows: int,
-    kernel: str | None,
-) -> npt.NDArray[np.int32]:
-    needed = np.empty(n, np.int32)
-    _core.fleet_simulate(columns, n_frags, n_rows, seed, first, np.ascontiguousarray(thresholds), needed, kernel)
-    return needed
+@lru_cache(maxsize=1)
+def _columns(n_frags: int, dialect: str, rows: bytes, kernel: str | None) -> npt.NDArray[np.uint64]:
+    """Matrix of the tasks that this process had last: all of a fleet have the same, which is at most 8 MiB."""
+    return matrix_columns(n_frags, dialect, np.frombuffer(rows, np.uint32), kernel)

@@ -10,6 +10,7 @@ from fuota_fec.checks import shown
 from fuota_fec.codec.limits import Rows
 from fuota_fec.codec.parity import ParityMatrix
 from fuota_fec.errors import ParameterError
+from fuota_fec.planning.chunks import CALL, chunks
 
 Columns = npt.NDArray[np.uint64]
 Needed = npt.NDArray[np.int32]
@@ -48,6 +49,29 @@ def matrix_columns(n_frags: int, dialect: str, rows: Rows, kernel: str | None = 
     columns = np.empty(-(-rows.size // 64) * n_frags, np.uint64)
     _core.matrix_columns(panels, rows.size, n_frags, columns)
     return columns
+
+
+def simulated_needed(
+    columns: Columns,
+    n_frags: int,
+    n_rows: int,
+    thresholds: npt.NDArray[np.uint32],
+    n_devices: int,
+    *,
+    seed: int,
+    first: int,
+    kernel: str | None = None,
+) -> Needed:
+    """Coded fragments sent until devices first, first + 1, … complete, whose losses are drawn.
+
+    Thresholds are those of `loss_thresholds`. Can be interrupted several times a second.
+    """
+    needed = np.empty(n_devices, np.int32)
+    for start, n in chunks(n_frags, n_rows, thresholds, n_devices, CALL):
+        part = slice(start, start + n)
+        limits = thresholds if thresholds.size == 1 else thresholds[part]
+        _core.fleet_simulate(columns, n_frags, n_rows, seed, first + start, limits, needed[part], kernel)
+    return needed
 
 
 def needed_of(columns: Columns, n_frags: int, lost: Lost, kernel: str | None = None) -> Needed:

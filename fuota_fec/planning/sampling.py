@@ -8,9 +8,17 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from fuota_fec import _core
 from fuota_fec.codec.limits import Rows
-from fuota_fec.planning.erasures import Columns, Lost, Needed, in_thresholds, matrix_columns, needed_ideally, needed_of
+from fuota_fec.planning.erasures import (
+    Columns,
+    Lost,
+    Needed,
+    in_thresholds,
+    matrix_columns,
+    needed_ideally,
+    needed_of,
+    simulated_needed,
+)
 from fuota_fec.planning.losses import GilbertElliott, Losses, draw_lost
 
 Limits = npt.NDArray[np.int32]
@@ -56,10 +64,16 @@ class Code:
         """
         if self.columns is None or limits is not None or isinstance(losses, GilbertElliott):
             return self.trials(losses, n_devices, limits, seed=seed, first=first).needed
-        needed = np.empty(n_devices, np.int32)
-        thresholds = in_thresholds(losses)
-        _core.fleet_simulate(self.columns, self.n_frags, self.n_rows, seed, first, thresholds, needed, self.kernel)
-        return needed
+        return simulated_needed(
+            self.columns,
+            self.n_frags,
+            self.n_rows,
+            in_thresholds(losses),
+            n_devices,
+            seed=seed,
+            first=first,
+            kernel=self.kernel,
+        )
 
     def trials(
         self, losses: Losses | GilbertElliott, n_devices: int, limits: Limits | None, *, seed: int, first: int

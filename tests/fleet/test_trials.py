@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 import fuota_fec as ff
 from fuota_fec import _core, _reference
 from fuota_fec.fleet import trials
+from fuota_fec.planning import chunks
 
 KERNELS = ff.kernels()
 
@@ -171,7 +172,7 @@ def test_every_kernel_draws_the_same_losses(loss):
 
 def test_the_size_of_chunks_does_not_change_the_trial(monkeypatch):
     whole = ff.simulate_fleet(64, 0.1, 1000, max_coded=60, seed=3).coded_needed
-    monkeypatch.setattr(trials, "CHUNK", 77)
+    monkeypatch.setattr(chunks, "CHUNK", 77)
     assert np.array_equal(ff.simulate_fleet(64, 0.1, 1000, max_coded=60, seed=3).coded_needed, whole)
     losses = np.linspace(0, 0.3, 1000)
     per_device = ff.simulate_fleet(64, losses, 1000, max_coded=60, seed=3).coded_needed
@@ -182,6 +183,28 @@ def test_the_size_of_chunks_does_not_change_the_trial(monkeypatch):
         assert np.array_equal(
             ff.simulate_fleet(64, losses, 1000, max_coded=60, seed=3, executor=threads).coded_needed, per_device
         )
+
+
+class Interrupted(Executor):
+    """Executor whose first task is interrupted; the others wait."""
+
+    def __init__(self) -> None:
+        self.futures: list[Future] = []
+
+    def submit(self, *_task, **_options):
+        self.futures.append(Future())
+        if len(self.futures) == 1:
+            self.futures[0].set_exception(KeyboardInterrupt())
+        return self.futures[-1]
+
+
+def test_an_interrupted_simulation_leaves_no_tasks(monkeypatch):
+    monkeypatch.setattr(chunks, "CHUNK", 77)
+    executor = Interrupted()
+    with pytest.raises(KeyboardInterrupt):
+        ff.simulate_fleet(64, 0.1, 1000, max_coded=60, executor=executor)
+    assert len(executor.futures) > 10
+    assert all(future.cancelled() for future in executor.futures[1:])
 
 
 def test_another_seed_or_loss_gives_another_trial():

@@ -53,6 +53,51 @@ def test_a_device_completes_where_a_decoder_does(n_frags, n_rows, loss, dialect,
     assert erasures.needed_of(columns, n_frags, lost).tolist() == expected
 
 
+def completes_by_rank(rows: np.ndarray, lost: np.ndarray) -> int:
+    """Plain elimination of the rows received, in order, over the columns lost."""
+    n_frags = rows.shape[1]
+    missing = np.flatnonzero(lost[:n_frags])
+    basis: dict[int, int] = {}
+    for i, row in enumerate(rows):
+        if len(basis) == missing.size:
+            break
+        bits = 0 if lost[n_frags + i] else int("".join(map(str, row[missing])) or "0", 2)
+        while bits and (top := bits.bit_length()) in basis:
+            bits ^= basis[top]
+        if bits:
+            basis[bits.bit_length()] = bits
+            if len(basis) == missing.size:
+                return i + 1
+    return 0 if missing.size == 0 else -1
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    n_frags=st.sampled_from([1, 5, 63, 64, 65, 130, 200, 320]),
+    n_rows=st.sampled_from([1, 64, 200, 447, 600]),
+    rank=st.sampled_from([1, 7, 8, 9, 63, 65, 128, 190, 320]),
+    sparse=st.booleans(),
+    loss=st.sampled_from([0.1, 0.5, 0.9, 1.0]),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_dependent_rows_of_any_matrix_give_no_rank(n_frags, n_rows, rank, sparse, loss, seed):
+    """Rows that repeat, are zero, or are sums of a few others for a long time: pivots come in any number at a time."""
+    rng = np.random.default_rng(seed)
+    few = rng.integers(0, 2, (rank, n_frags), dtype=np.uint8)
+    mix = rng.random((n_rows, rank)) < (1.5 / rank if sparse else 0.5)
+    rows = (mix.astype(np.int64) @ few % 2).astype(np.uint8)
+    late = rng.integers(0, 2, n_rows // 3)
+    rows[n_rows - late.size :] ^= (late[:, None] * rng.integers(0, 2, (late.size, n_frags))).astype(np.uint8)
+    bits = np.zeros((-(-n_rows // 64) * 64, n_frags), np.uint8)
+    bits[:n_rows] = rows
+    windows = np.packbits(bits.reshape(-1, 64, n_frags), axis=1, bitorder="little")
+    columns = np.ascontiguousarray(windows.transpose(0, 2, 1)).view(np.uint64).reshape(-1)
+    lost = np.concatenate([rng.random((9, n_frags)) < loss, rng.random((9, n_rows)) < loss / 3], axis=1)
+    expected = [completes_by_rank(rows, device) for device in lost]
+    for kernel in ff.kernels():
+        assert erasures.needed_of(columns, n_frags, lost, kernel).tolist() == expected
+
+
 @settings(max_examples=40)
 @given(
     n_frags=st.integers(1, 40),
