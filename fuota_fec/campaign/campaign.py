@@ -191,8 +191,8 @@ class Campaign:
             self.ignored["not running"] += 1
             return []
         now = max(now, machine.last_at)
-        before = machine.on_timers(now, before=True) if timers else iter(())
-        return machine.run(before, machine.on_input(item, now), machine.settle(now))
+        before = machine.run(machine.on_timers(now, before=True)) if timers else []
+        return before + machine.take(item, now)
 
     def tick(self, now: float) -> list[m.Event]:
         """Fires the timers that are due."""

@@ -72,6 +72,8 @@ class Machine:
         """Stage and question of devices that left without an answer, by DevEUI."""
         self.last_end: m.StageEnded | None = None
         self.n_events, self.before_at, self.last_at = 1, event.at, event.at  # Times of the last two events.
+        self._settled = False
+        """Whether no event was applied since `settle` found nothing more to do."""
 
     @property
     def finished(self) -> bool:
@@ -123,6 +125,11 @@ class Machine:
                 new.append(event)
         return new
 
+    def take(self, item: m.Input, now: float) -> list[m.Event]:
+        """Runs the decisions about an input. Most uplinks change nothing, and nothing follows from them."""
+        new = self.run(self.on_input(item, now))
+        return new if self._settled else new + self.run(self.settle(now))
+
     def start_stage(self, idx: int, now: float, round_no: int = 1) -> m.Event:
         """StageStarted of a row, with its sessions and the coded fragments of a new round."""
         coded = coded_of_round(self.state, self._successes) if round_no > self.state.round else {}
@@ -134,7 +141,13 @@ class Machine:
         return None if self.finished else exchange.wait()
 
     def settle(self, now: float) -> Decisions:
-        """Closes and ends stages and begins the next ones, until nothing more happens at this time."""
+        """Closes and ends stages and begins the next ones, until nothing more happens. Only events bring anything to
+        do, not the passing of time."""
+        if not self._settled:
+            yield from self._settle(now)
+            self._settled = True
+
+    def _settle(self, now: float) -> Decisions:
         yield from self.clean_up.settle(now)
         while not self.finished:
             if self.main is not None:
@@ -240,22 +253,21 @@ class Machine:
         elif self.finished:
             self.ignored["not running"] += 1
         elif isinstance(item, m.Uplink):
-            if (device := self.state.devices.get(item.dev_eui)) is None:
-                self.hearing.note(item.dev_eui, now)
-            else:
+            if (device := self.state.devices.get(item.dev_eui)) is not None:
                 owed = self.owed.get(device.dev_eui)
-                yield from self.uplinks.on_uplink(device, self._exchange_of(device), self.main, owed, item, now)
+                return self.uplinks.on_uplink(device, self._exchange_of(device), self.main, owed, item, now)
+            self.hearing.note(item.dev_eui, now)
         elif isinstance(item, m.HandOver):
             if self.awaits_hand_over(item.id):
-                yield m.HandedOver(at=now, id=item.id, reference=text_of(item.reference), f_cnt=item.f_cnt)
-            else:
-                self.ignored["HandOver"] += 1
+                return iter((m.HandedOver(at=now, id=item.id, reference=text_of(item.reference), f_cnt=item.f_cnt),))
+            self.ignored["HandOver"] += 1
         elif self.main is not None and self.main.knows(item.id):
-            yield from self.main.on_report(item.id, item.ok, text_of(item.cause), now)
+            return self.main.on_report(item.id, item.ok, text_of(item.cause), now)
         elif self.clean_up.knows(item.id):
-            yield from self.clean_up.on_report(item.id, item.ok, text_of(item.cause), now)
+            return self.clean_up.on_report(item.id, item.ok, text_of(item.cause), now)
         else:
             self.ignored[type(item).__name__] += 1
+        return iter(())
 
     # ---- what events do ----------------------------------------------------------------------------------
 
@@ -263,6 +275,7 @@ class Machine:
         """Applies an event to the machine's own state, or to the exchange that it concerns."""
         self.before_at, self.last_at = self.last_at, event.at
         self.n_events += 1
+        self._settled = False
         handler = _APPLY.get(type(event))
         if handler is not None:
             getattr(self, handler)(event)
