@@ -16,7 +16,6 @@ import socket
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterable
-from functools import partial
 
 from fuota_fec.agent import drive
 from fuota_fec.agent.agenda import Agenda
@@ -243,14 +242,18 @@ class Agent:
         self._turns.expect(float("inf"), now + self._poll_interval)
         self._agenda.begin(now)
         self._keep_leases()
-        self._replay_suspended(now)
+        if self._suspended.held:
+            self._replay_suspended(now)
         if looks and not lies_within(self._seek_every, self._sought_at, now):
             self._try(self._seek, now)
         if looks and not lies_within(ORDERS_EVERY, self._orders_read_at, now):
             self._try(self._carry_out_orders, now)
         self._read_network(now, slept_since)
         for running in self._agenda.concerned():
-            self._decide(running, now, running.tick)
+            try:
+                running.tick(now)
+            except Exception as error:
+                self._fail(running, error, now)
         due = self._finish_step(now)
         if due is not None:
             self._turns.expect(due, now + self._poll_interval)
@@ -329,8 +332,11 @@ class Agent:
                 running.wait(since, f"keys cannot be read: {running.outbox.key_trouble}")
             elif running.campaign.paused:
                 running.wait(now, "paused")
-            else:
-                self._decide(running, now, partial(running.go_on, longest=self._longest_silence))
+            elif running.waits_since is not None:
+                try:
+                    running.go_on(now, self._longest_silence)
+                except Exception as error:
+                    self._fail(running, error, now)
         for item in inputs:
             self._route(item, now)
 
@@ -347,34 +353,36 @@ class Agent:
 
     def _receive(self, running: RunningCampaign, item: Input, now: float) -> None:
         self._agenda.touch(running.campaign.id)
-        self._decide(running, now, partial(running.receive, item))
-
-    def _decide(self, running: RunningCampaign, now: float, decide: Callable[[float], None]) -> None:
-        """Lets a campaign decide. An error in it suspends this campaign."""
         try:
-            decide(now)
+            running.receive(item, now)
         except Exception as error:
-            self._faults.n["campaign"] += 1
-            self._suspend(running, error, now)
+            self._fail(running, error, now)
+
+    def _fail(self, running: RunningCampaign, error: Exception, now: float) -> None:
+        """Suspends a campaign whose decision ended in an error."""
+        self._faults.n["campaign"] += 1
+        self._suspend(running, error, now)
 
     def _finish_step(self, now: float) -> float | None:
         """Commits, then hands over what was requested and commits that. Returns when the next step is due.
 
         JournalError, at the end, if the journal failed in this turn.
         """
-        self._commit(now)
-        self._withdraw(now)
-        while self._hand_over(now):
-            self._commit(now)
-            self._withdraw(now)
-        self._commit(now)
-        for running in self._agenda.concerned():
-            if running.over:
-                self._give_up(running.campaign.id)
+        if any([running.busy for running in self._agenda.concerned()]):
+            goes_on = True
+            while goes_on:
+                self._commit(now)
+                self._withdraw(now)
+                goes_on = self._hand_over(now)
+            for running in self._agenda.concerned():
+                if running.over:
+                    self._give_up(running.campaign.id)
         due = self._agenda.end(now)
         trouble, self._trouble = self._trouble, None
         if trouble is not None:
             raise trouble
+        if not (self._deaf or self._suspended.held):
+            return due
         times = [*([due] if due is not None else []), *(held.retry_at for held in self._suspended.held.values())]
         times += [now + NETWORK_RETRY] if self._deaf and self._agenda else []
         return min(times, default=None)
@@ -399,11 +407,7 @@ class Agent:
         A campaign whose events cannot be committed is ahead of the journal: its object is discarded. A campaign that
         another agent has written to is given up.
         """
-        concerned = self._agenda.concerned()
-        changed = {running.campaign.id: running for running in concerned if running.changed}
-        for running in concerned:
-            if running.campaign.id not in changed and not running.uncommitted:
-                running.inputs = []
+        changed = {running.campaign.id: running for running in self._agenda.concerned() if running.changed}
         if not changed:
             return
         commit = Commit(self._journal, {name: running.append() for name, running in changed.items()})

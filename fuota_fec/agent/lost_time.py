@@ -52,12 +52,15 @@ class Turns:
         if last_at is None:
             return None
         delay, longest = now - max(self._expected_at, last_at), self._longest
+        if delay <= 0:
+            self._delays.append(0.0)
+            return None
         if not self._promised:
             known = len(self._delays) == N_TURNS
             longest = max(longest, min(LONGEST_DELAY, SLACK * max(self._delays)) if known else LONGEST_DELAY)
         if delay > longest:
             return last_at
-        self._delays.append(max(0.0, delay))
+        self._delays.append(delay)
         return None
 
     def expect(self, due: float, promised: float) -> None:

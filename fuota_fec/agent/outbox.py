@@ -91,6 +91,11 @@ class Outbox:
                 self._to_withdraw.append(event.id)
 
     @property
+    def busy(self) -> bool:
+        """Whether anything is left to hand over or to withdraw."""
+        return bool(self._pending or self._to_withdraw)
+
+    @property
     def withdraws(self) -> bool:
         """Whether downlinks are still to be withdrawn."""
         return bool(self._to_withdraw)
@@ -146,6 +151,8 @@ class Outbox:
 
     def due(self, now: float) -> float | None:
         """Time of the next attempt, as far as it is known now."""
+        if not self.busy:
+            return None
         times = [self._withdraw_at if self._withdraw_at > now else now + NETWORK_RETRY] if self._to_withdraw else []
         if self._pending:
             free = (self._free_at(request, now) for request in self._pending.values())
@@ -154,6 +161,8 @@ class Outbox:
 
     def watches(self, now: float) -> bool:
         """Whether something waits for the network, a key or the lease, and not for a known time."""
+        if not self.busy:
+            return False
         if self._without_key_since or (self._to_withdraw and not _waits(self._withdraw_at, now)):
             return True
         return any(

@@ -90,10 +90,10 @@ class NetworkPort:
         self._call("reconnect", campaign, self._network.reconnect)
 
     def _call(self, method: str, campaign: str, function: Callable[..., _T], *args: object, target: str = "") -> _T:
-        place = f"network.{method}"
         try:
             result = function(*args)
         except Exception as error:
+            place = f"network.{method}"
             about = f"campaign {campaign}: {_FAILURES[method]}" if campaign else _FAILURES[method]
             text = f"{about}: {describe(error)}"
             self._faults.failed(place, campaign, error, text, target)
@@ -102,7 +102,8 @@ class NetworkPort:
             # Errors of connections are an outage; anything else is an error of the adapter.
             kind = NetworkError if isinstance(error, OSError) else BrokenAdapterError
             raise kind(describe(error)) from error
-        self._faults.over(place, campaign, target)
+        if self._faults:
+            self._faults.over(f"network.{method}", campaign, target)
         return result
 
     def _broken(self, method: str, campaign: str, what: str, target: str = "") -> BrokenAdapterError:
