@@ -352,9 +352,9 @@ class Agent:
             self._suspended.keep(owner, item)
 
     def _receive(self, running: RunningCampaign, item: Input, now: float) -> None:
-        self._agenda.touch(running.campaign.id)
         try:
-            running.receive(item, now)
+            if running.receive(item, now):
+                self._agenda.touch(running.campaign.id)
         except Exception as error:
             self._fail(running, error, now)
 

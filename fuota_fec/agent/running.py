@@ -39,12 +39,15 @@ class RunningCampaign:
     counted_until: float = float("-inf")
     """Unix time up to which lost time was counted."""
 
-    def receive(self, item: Input, now: float) -> None:
-        """Takes an input. Timers wait for `tick`: inputs that waited come before them."""
+    def receive(self, item: Input, now: float) -> bool:
+        """Takes an input. Timers wait for `tick`: inputs that waited come before them. Returns whether it changed
+        anything."""
         kept = not self.campaign.finished
-        self.uncommitted += self.campaign.receive(item, now, timers=False)
+        events = self.campaign.receive(item, now, timers=False)
+        self.uncommitted += events
         if kept and self.uncommitted:
             self.inputs.append(item)  # Not if it raised: then it would raise again.
+        return bool(events)
 
     def tick(self, now: float) -> None:
         """Fires timers. A campaign that has waited for long records why instead; the reason of a pause is known."""
