@@ -389,17 +389,20 @@ class Agent:
 
     def _withdraw(self, now: float) -> None:
         for running in self._agenda.concerned() if not self._deaf else ():
-            running.outbox.withdraw(now)
+            if running.outbox.withdraws:
+                running.outbox.withdraw(now)
 
     def _hand_over(self, now: float) -> bool:
         """Hands over what may go now. Returns whether there are new events to commit."""
         for running in self._agenda.concerned():
+            if not running.outbox.busy:
+                continue
             try:
                 for result in running.outbox.hand_over(now):
                     running.receive(result, now)
             except Exception as error:
                 self._suspend(running, error, now)
-        return any(running.ready() for running in self._agenda.concerned())
+        return any([running.ready() for running in self._agenda.concerned() if running.uncommitted])
 
     def _commit(self, now: float) -> None:
         """Commits the events of all campaigns together, and reports them to the observer.

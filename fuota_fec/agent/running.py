@@ -42,17 +42,18 @@ class RunningCampaign:
     def receive(self, item: Input, now: float) -> bool:
         """Takes an input. Timers wait for `tick`: inputs that waited come before them. Returns whether it changed
         anything."""
-        kept = not self.campaign.finished
         events = self.campaign.receive(item, now, timers=False)
-        self.uncommitted += events
-        if kept and self.uncommitted:
+        if events:
+            self.uncommitted += events
+        if events or (self.uncommitted and not self.campaign.finished):
             self.inputs.append(item)  # Not if it raised: then it would raise again.
         return bool(events)
 
     def tick(self, now: float) -> None:
         """Fires timers. A campaign that has waited for long records why instead; the reason of a pause is known."""
         if self.waits_since is None:
-            self.uncommitted += self.campaign.tick(now)
+            if events := self.campaign.tick(now):
+                self.uncommitted += events
         elif now - self.waits_since >= LONGEST_SILENCE and not self.campaign.paused:
             self.uncommitted += self.campaign.suspend(now, self.waits_for)
 

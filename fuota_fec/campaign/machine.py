@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign import reasons
@@ -81,7 +81,12 @@ class Machine:
 
     def awaits_hand_over(self, request_id: str) -> bool:
         """Whether a request is still to be handed over: not replaced, answered, withdrawn or given up meanwhile."""
-        return any(exchange.awaits_hand_over(request_id) for exchange in self._exchanges())
+        main = self.main
+        return (
+            (main is not None and main.awaits_hand_over(request_id))
+            or self.clean_up.awaits_hand_over(request_id)
+            or self.replies.awaits_hand_over(request_id)
+        )
 
     # ---- decisions ---------------------------------------------------------------------------------------
 
@@ -98,12 +103,6 @@ class Machine:
     def _successes(self) -> int:
         """Number of successes in the stage that ended last."""
         return self.last_end.successes if self.last_end is not None else 0
-
-    def _exchanges(self) -> Iterator[Exchange]:
-        if self.main is not None:
-            yield self.main
-        yield self.clean_up
-        yield self.replies
 
     def _exchange_of(self, device: DeviceState) -> Exchange | None:
         """Exchange that a device is in: the clean-up, else that of the stage if the device takes part."""
@@ -309,8 +308,9 @@ class Machine:
 
     def _knowing(self, request_id: str) -> Exchange | None:
         """Exchange that knows a request. The exchange of the stage takes the requests that no other knows."""
-        beside = (exchange for exchange in (self.replies, self.clean_up) if exchange.knows(request_id))
-        return next(beside, self.main)
+        if self.replies.knows(request_id):
+            return self.replies
+        return self.clean_up if self.clean_up.knows(request_id) else self.main
 
     def _apply_stage_started(self, event: m.StageStarted) -> None:
         state = self.state
