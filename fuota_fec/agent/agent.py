@@ -25,8 +25,8 @@ from fuota_fec.agent.duty_cycle import DutyCycle
 from fuota_fec.agent.faults import Faults
 from fuota_fec.agent.health import Health, health_of
 from fuota_fec.agent.launch import KeyCheck, reopen_groups, start
-from fuota_fec.agent.lost_time import LONGEST_SILENCE, Reach, Turns, lies_within
-from fuota_fec.agent.outbox import NETWORK_RETRY, Outbox
+from fuota_fec.agent.lost_time import LONGEST_SILENCE, NETWORK_RETRY, Reach, Turns, lies_within
+from fuota_fec.agent.outbox import Outbox
 from fuota_fec.agent.ownership import Ownership
 from fuota_fec.agent.ports import JournalPort, KeyPort, LeasePort, NetworkPort, Observer, ObserverPort
 from fuota_fec.agent.running import RunningCampaign
@@ -241,19 +241,16 @@ class Agent:
         slept_since = self._turns.begin(now)
         self._turns.expect(float("inf"), now + self._poll_interval)
         self._agenda.begin(now)
+        self._reach.begin_turn()
         self._keep_leases()
-        if self._suspended.held:
-            self._replay_suspended(now)
+        self._replay_suspended(now)
         if looks and not lies_within(self._seek_every, self._sought_at, now):
             self._try(self._seek, now)
         if looks and not lies_within(ORDERS_EVERY, self._orders_read_at, now):
             self._try(self._carry_out_orders, now)
         self._read_network(now, slept_since)
         for running in self._agenda.concerned():
-            try:
-                running.tick(now)
-            except Exception as error:
-                self._fail(running, error, now)
+            self._decide(running, now, running.tick, now)
         due = self._finish_step(now)
         if due is not None:
             self._turns.expect(due, now + self._poll_interval)
@@ -333,10 +330,7 @@ class Agent:
             elif running.campaign.paused:
                 running.wait(now, "paused")
             elif running.waits_since is not None:
-                try:
-                    running.go_on(now, self._longest_silence)
-                except Exception as error:
-                    self._fail(running, error, now)
+                self._decide(running, now, running.go_on, now, self._longest_silence)
         for item in inputs:
             self._route(item, now)
 
@@ -352,28 +346,27 @@ class Agent:
             self._suspended.keep(owner, item)
 
     def _receive(self, running: RunningCampaign, item: Input, now: float) -> None:
-        try:
-            if running.receive(item, now):
-                self._agenda.touch(running.campaign.id)
-        except Exception as error:
-            self._fail(running, error, now)
+        if self._decide(running, now, running.receive, item, now):
+            self._agenda.touch(running.campaign.id)
 
-    def _fail(self, running: RunningCampaign, error: Exception, now: float) -> None:
-        """Suspends a campaign whose decision ended in an error."""
-        self._faults.n["campaign"] += 1
-        self._suspend(running, error, now)
+    def _decide(self, running: RunningCampaign, now: float, decide: Callable[..., object], *args: object) -> object:
+        """Lets a campaign decide. An error in it suspends this campaign."""
+        try:
+            return decide(*args)
+        except Exception as error:
+            self._faults.n["campaign"] += 1
+            self._suspend(running, error, now)
+            return None
 
     def _finish_step(self, now: float) -> float | None:
         """Commits, then hands over what was requested and commits that. Returns when the next step is due.
 
         JournalError, at the end, if the journal failed in this turn.
         """
-        if any([running.busy for running in self._agenda.concerned()]):
-            goes_on = True
-            while goes_on:
-                self._commit(now)
-                self._withdraw(now)
-                goes_on = self._hand_over(now)
+        if any(running.busy for running in self._agenda.concerned()):
+            self._commit_and_withdraw(now)
+            while self._hand_over(now):
+                self._commit_and_withdraw(now)
             for running in self._agenda.concerned():
                 if running.over:
                     self._give_up(running.campaign.id)
@@ -381,28 +374,26 @@ class Agent:
         trouble, self._trouble = self._trouble, None
         if trouble is not None:
             raise trouble
-        if not (self._deaf or self._suspended.held):
-            return due
-        times = [*([due] if due is not None else []), *(held.retry_at for held in self._suspended.held.values())]
+        times = [held.retry_at for held in self._suspended.held.values()]
         times += [now + NETWORK_RETRY] if self._deaf and self._agenda else []
-        return min(times, default=None)
+        return min(times if due is None else [due, *times], default=None)
 
-    def _withdraw(self, now: float) -> None:
+    def _commit_and_withdraw(self, now: float) -> None:
+        self._commit(now)
         for running in self._agenda.concerned() if not self._deaf else ():
             if running.outbox.withdraws:
                 running.outbox.withdraw(now)
 
     def _hand_over(self, now: float) -> bool:
         """Hands over what may go now. Returns whether there are new events to commit."""
-        for running in self._agenda.concerned():
-            if not running.outbox.busy:
-                continue
+        concerned = self._agenda.concerned()
+        for running in sorted(concerned, key=lambda each: each.outbox.priority) if self._reach.in_doubt else concerned:
             try:
                 for result in running.outbox.hand_over(now):
                     running.receive(result, now)
             except Exception as error:
                 self._suspend(running, error, now)
-        return any([running.ready() for running in self._agenda.concerned() if running.uncommitted])
+        return any(running.ready() for running in self._agenda.concerned() if running.uncommitted)
 
     def _commit(self, now: float) -> None:
         """Commits the events of all campaigns together, and reports them to the observer.

@@ -192,7 +192,7 @@ class Campaign:
             return []
         now = max(now, machine.last_at)
         before = machine.run(machine.on_timers(now, before=True)) if timers else []
-        return before + machine.take(item, now)
+        return before + machine.run(machine.on_input(item, now)) + machine.run(machine.settle(now))
 
     def tick(self, now: float) -> list[m.Event]:
         """Fires the timers that are due."""

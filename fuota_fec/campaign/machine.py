@@ -72,8 +72,7 @@ class Machine:
         """Stage and question of devices that left without an answer, by DevEUI."""
         self.last_end: m.StageEnded | None = None
         self.n_events, self.before_at, self.last_at = 1, event.at, event.at  # Times of the last two events.
-        self._settled = False
-        """Whether no event was applied since `settle` found nothing more to do."""
+        self._settled = False  # Whether no event was applied since `settle` found nothing more to do.
 
     @property
     def finished(self) -> bool:
@@ -81,12 +80,8 @@ class Machine:
 
     def awaits_hand_over(self, request_id: str) -> bool:
         """Whether a request is still to be handed over: not replaced, answered, withdrawn or given up meanwhile."""
-        main = self.main
-        return (
-            (main is not None and main.awaits_hand_over(request_id))
-            or self.clean_up.awaits_hand_over(request_id)
-            or self.replies.awaits_hand_over(request_id)
-        )
+        beside = self.clean_up.awaits_hand_over(request_id) or self.replies.awaits_hand_over(request_id)
+        return beside or (self.main is not None and self.main.awaits_hand_over(request_id))
 
     # ---- decisions ---------------------------------------------------------------------------------------
 
@@ -123,11 +118,6 @@ class Machine:
                 self.apply(event)
                 new.append(event)
         return new
-
-    def take(self, item: m.Input, now: float) -> list[m.Event]:
-        """Runs the decisions about an input. Most uplinks change nothing, and nothing follows from them."""
-        new = self.run(self.on_input(item, now))
-        return new if self._settled else new + self.run(self.settle(now))
 
     def start_stage(self, idx: int, now: float, round_no: int = 1) -> m.Event:
         """StageStarted of a row, with its sessions and the coded fragments of a new round."""
@@ -204,14 +194,12 @@ class Machine:
 
     def on_timers(self, now: float, *, before: bool = False) -> Decisions:
         """Fires due timers in order. With `before`, those at `now` itself wait for an input at the same time."""
-        state = self.state
-        timers = state.timers
+        timers = self.state.timers
         while not self.finished:
             due = timers.earliest()
             if due is None or due > now or (before and due >= now):
                 return
-            _, key = timers.pop()
-            yield from self._on_timer(key, now)
+            yield from self._on_timer(timers.pop()[1], now)
             yield from self.settle(now)
 
     def _on_timer(self, key: TimerKey, now: float) -> Decisions:
@@ -275,8 +263,7 @@ class Machine:
         self.before_at, self.last_at = self.last_at, event.at
         self.n_events += 1
         self._settled = False
-        handler = _APPLY.get(type(event))
-        if handler is not None:
+        if (handler := _APPLY.get(type(event))) is not None:
             getattr(self, handler)(event)
         elif isinstance(event, (m.DeviceHeard, m.Answered, m.Deferred, m.GivenUp)):
             self._apply_to_device(event)

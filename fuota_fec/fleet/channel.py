@@ -55,7 +55,9 @@ class IndependentLoss:
     def lost_each(self, devices: Devices, now: float) -> npt.NDArray[np.bool_]:
         del now
         probability = self._probability
-        return self._rng.random(devices.size) < (probability if isinstance(probability, float) else probability[devices])
+        return self._rng.random(devices.size) < (
+            probability if isinstance(probability, float) else probability[devices]
+        )
 
 
 class BurstLoss:

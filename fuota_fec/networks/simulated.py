@@ -400,11 +400,9 @@ class SimulatedNetwork:
         heap = self._heap
         while heap and heap[0][0] <= now:
             due, _, kind, subject = heapq.heappop(heap)
-            if due > self._now:
-                self._now = due
+            self._now = max(self._now, due)
             _HANDLERS[kind](self, subject, due)
-        if now > self._now:
-            self._now = now
+        self._now = max(self._now, now)
 
 
 _HANDLERS: Mapping[str, Callable[[SimulatedNetwork, Any, float], None]] = {

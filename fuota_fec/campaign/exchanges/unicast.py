@@ -115,9 +115,6 @@ class UnicastExchange(Exchange):
     def is_news(self, device: DeviceState, received_at: float) -> bool:
         return not device.heard and received_at >= self.not_before
 
-    def stands_for_report(self, device: DeviceState, received_at: float) -> bool:
-        return not self.state.network.sent_reports and received_at >= device.queued_at
-
     def on_uplink(self, device: DeviceState, received_at: float, now: float) -> Decisions:
         """Takes the first uplink after the hand-over for the sent report, if the network gives none, and the second one
         for its proof. The first one may come again: only an uplink that was received later is another one."""
