@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Iterator
 from contextlib import closing
 
 from bench_agent import START, Counting
+from results import Row
 
 from fuota_fec.agent import Agent
 from fuota_fec.campaign.campaign import Campaign
@@ -53,20 +55,25 @@ def launch(config: CampaignConfig) -> float:
     return took
 
 
+def rows(n_devices: int = 10_000, n_groups: int = 100, rounds: int = 5) -> Iterator[Row]:
+    """The row of the launch."""
+    took = {1: float("inf"), n_groups: float("inf")}
+    for _ in range(rounds):
+        for n, best in took.items():
+            took[n] = min(best, launch(config_of(n, n_devices)))
+    work = f"launch of {n_devices} devices in {n_groups} groups beside 1"
+    yield Row(work=work, value=took[n_groups] / took[1], unit="×", at_least=1.3, reach=1.1)
+    yield Row(work=f"launch of {n_devices} devices in 1 group", value=took[1], unit="s")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--devices", type=int, default=10_000)
     parser.add_argument("--groups", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
-    took = {1: float("inf"), options.groups: float("inf")}
-    for _ in range(options.rounds):
-        for n_groups, best in took.items():
-            took[n_groups] = min(best, launch(config_of(n_groups, options.devices)))
-    print(
-        f"launch, {options.devices} devices: {took[1]:.3f} s in 1 group, {took[options.groups]:.3f} s in "
-        f"{options.groups} groups, {took[options.groups] / took[1]:.2f} ×"
-    )
+    for row in rows(options.devices, options.groups, options.rounds):
+        print(f"{row.work:<60} {row.value:>8.2f} {row.unit:<4} {row.verdict}")
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from heapq import heapify, heappop, heappush
 from itertools import count
 
@@ -117,7 +117,9 @@ class Agenda:
     def concerned(self) -> list[RunningCampaign]:
         """Campaigns that the turn concerns, in order. The agenda may change while they are gone through."""
         if self._concerned is None:
-            names = sorted(self._touched | self._each_turn, key=self._numbers.__getitem__)
+            names: Iterable[str] = self._touched | self._each_turn if self._each_turn else self._touched
+            if len(self._touched) + len(self._each_turn) > 1:
+                names = sorted(names, key=self._numbers.__getitem__)
             self._concerned = [self._running[name] for name in names]
         return self._concerned
 

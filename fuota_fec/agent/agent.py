@@ -16,7 +16,6 @@ import socket
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterable
-from functools import partial
 
 from fuota_fec.agent import drive
 from fuota_fec.agent.agenda import Agenda
@@ -26,8 +25,8 @@ from fuota_fec.agent.duty_cycle import DutyCycle
 from fuota_fec.agent.faults import Faults
 from fuota_fec.agent.health import Health, health_of
 from fuota_fec.agent.launch import KeyCheck, reopen_groups, start
-from fuota_fec.agent.lost_time import LONGEST_SILENCE, Reach, Turns, lies_within
-from fuota_fec.agent.outbox import NETWORK_RETRY, Outbox
+from fuota_fec.agent.lost_time import LONGEST_SILENCE, NETWORK_RETRY, Reach, Turns, lies_within
+from fuota_fec.agent.outbox import Outbox
 from fuota_fec.agent.ownership import Ownership
 from fuota_fec.agent.ports import JournalPort, KeyPort, LeasePort, NetworkPort, Observer, ObserverPort
 from fuota_fec.agent.running import RunningCampaign
@@ -242,6 +241,7 @@ class Agent:
         slept_since = self._turns.begin(now)
         self._turns.expect(float("inf"), now + self._poll_interval)
         self._agenda.begin(now)
+        self._reach.begin_turn()
         self._keep_leases()
         self._replay_suspended(now)
         if looks and not lies_within(self._seek_every, self._sought_at, now):
@@ -250,7 +250,7 @@ class Agent:
             self._try(self._carry_out_orders, now)
         self._read_network(now, slept_since)
         for running in self._agenda.concerned():
-            self._decide(running, now, running.tick)
+            self._decide(running, now, running.tick, now)
         due = self._finish_step(now)
         if due is not None:
             self._turns.expect(due, now + self._poll_interval)
@@ -329,8 +329,8 @@ class Agent:
                 running.wait(since, f"keys cannot be read: {running.outbox.key_trouble}")
             elif running.campaign.paused:
                 running.wait(now, "paused")
-            else:
-                self._decide(running, now, partial(running.go_on, longest=self._longest_silence))
+            elif running.waits_since is not None:
+                self._decide(running, now, running.go_on, now, self._longest_silence)
         for item in inputs:
             self._route(item, now)
 
@@ -346,52 +346,54 @@ class Agent:
             self._suspended.keep(owner, item)
 
     def _receive(self, running: RunningCampaign, item: Input, now: float) -> None:
-        self._agenda.touch(running.campaign.id)
-        self._decide(running, now, partial(running.receive, item))
+        if self._decide(running, now, running.receive, item, now):
+            self._agenda.touch(running.campaign.id)
 
-    def _decide(self, running: RunningCampaign, now: float, decide: Callable[[float], None]) -> None:
+    def _decide(self, running: RunningCampaign, now: float, decide: Callable[..., object], *args: object) -> object:
         """Lets a campaign decide. An error in it suspends this campaign."""
         try:
-            decide(now)
+            return decide(*args)
         except Exception as error:
             self._faults.n["campaign"] += 1
             self._suspend(running, error, now)
+            return None
 
     def _finish_step(self, now: float) -> float | None:
         """Commits, then hands over what was requested and commits that. Returns when the next step is due.
 
         JournalError, at the end, if the journal failed in this turn.
         """
-        self._commit(now)
-        self._withdraw(now)
-        while self._hand_over(now):
-            self._commit(now)
-            self._withdraw(now)
-        self._commit(now)
-        for running in self._agenda.concerned():
-            if running.over:
-                self._give_up(running.campaign.id)
+        if any(running.busy for running in self._agenda.concerned()):
+            self._commit_and_withdraw(now)
+            while self._hand_over(now):
+                self._commit_and_withdraw(now)
+            for running in self._agenda.concerned():
+                if running.over:
+                    self._give_up(running.campaign.id)
         due = self._agenda.end(now)
         trouble, self._trouble = self._trouble, None
         if trouble is not None:
             raise trouble
-        times = [*([due] if due is not None else []), *(held.retry_at for held in self._suspended.held.values())]
+        times = [held.retry_at for held in self._suspended.held.values()]
         times += [now + NETWORK_RETRY] if self._deaf and self._agenda else []
-        return min(times, default=None)
+        return min(times if due is None else [due, *times], default=None)
 
-    def _withdraw(self, now: float) -> None:
+    def _commit_and_withdraw(self, now: float) -> None:
+        self._commit(now)
         for running in self._agenda.concerned() if not self._deaf else ():
-            running.outbox.withdraw(now)
+            if running.outbox.withdraws:
+                running.outbox.withdraw(now)
 
     def _hand_over(self, now: float) -> bool:
         """Hands over what may go now. Returns whether there are new events to commit."""
-        for running in self._agenda.concerned():
+        concerned = self._agenda.concerned()
+        for running in sorted(concerned, key=lambda each: each.outbox.priority) if self._reach.in_doubt else concerned:
             try:
                 for result in running.outbox.hand_over(now):
                     running.receive(result, now)
             except Exception as error:
                 self._suspend(running, error, now)
-        return any(running.ready() for running in self._agenda.concerned())
+        return any(running.ready() for running in self._agenda.concerned() if running.uncommitted)
 
     def _commit(self, now: float) -> None:
         """Commits the events of all campaigns together, and reports them to the observer.
@@ -399,11 +401,7 @@ class Agent:
         A campaign whose events cannot be committed is ahead of the journal: its object is discarded. A campaign that
         another agent has written to is given up.
         """
-        concerned = self._agenda.concerned()
-        changed = {running.campaign.id: running for running in concerned if running.changed}
-        for running in concerned:
-            if running.campaign.id not in changed and not running.uncommitted:
-                running.inputs = []
+        changed = {running.campaign.id: running for running in self._agenda.concerned() if running.changed}
         if not changed:
             return
         commit = Commit(self._journal, {name: running.append() for name, running in changed.items()})

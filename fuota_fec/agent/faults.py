@@ -32,6 +32,10 @@ class Faults:
         self._present: dict[tuple[str, str], _Fault] = {}
         """Last error by place and subject, until it is over."""
 
+    def __bool__(self) -> bool:
+        """Whether an error is not over."""
+        return bool(self._present)
+
     def failed(self, place: str, subject: str, error: BaseException, text: str, target: str = "") -> None:
         """Counts an error. `text` goes to the log once, until a call at this place succeeds for the same target or
         another kind of error comes; with a traceback if the error is not one of this library."""

@@ -27,6 +27,8 @@ FEWEST_FAILURES = 2
 one may be refused for its own sake: its campaign must end."""
 
 
+NETWORK_RETRY = 5.0
+"""s between two attempts to hand over a request or to withdraw downlinks."""
 LONGEST_AWAY = 86_400.0
 """s for which time stands still at most while the network can be read and takes no downlink. A server that refuses the
 last devices of a campaign, by an error that does not say so, must not keep the campaign for good."""
@@ -52,12 +54,15 @@ class Turns:
         if last_at is None:
             return None
         delay, longest = now - max(self._expected_at, last_at), self._longest
+        if delay <= 0:
+            self._delays.append(0.0)
+            return None
         if not self._promised:
             known = len(self._delays) == N_TURNS
             longest = max(longest, min(LONGEST_DELAY, SLACK * max(self._delays)) if known else LONGEST_DELAY)
         if delay > longest:
             return last_at
-        self._delays.append(max(0.0, delay))
+        self._delays.append(delay)
         return None
 
     def expect(self, due: float, promised: float) -> None:
@@ -71,7 +76,12 @@ class Turns:
 
 
 class Reach:
-    """Whether the network takes downlinks, from the hand-overs of all campaigns."""
+    """Whether the network takes downlinks, from the hand-overs of all campaigns.
+
+    A turn ends its hand-overs with the first one that fails. A second device or group that fails means that the network
+    is down: from then on one attempt is made in NETWORK_RETRY. The failure of one alone holds the others up for no
+    longer than its turn.
+    """
 
     def __init__(self) -> None:
         self._failed: set[str] = set()
@@ -80,24 +90,56 @@ class Reach:
         self._since = 0.0
         self.reason = ""
         """Last error."""
+        self.n_failures = 0
+        """Number of failed hand-overs so far."""
+        self._turn_is_over = False
+        """Whether one has failed in this turn."""
+        self._opens_at = float("-inf")
+        """Unix time of the next attempt at a network that is down."""
+
+    def begin_turn(self) -> None:
+        """Begins a turn: something may be tried again."""
+        self._turn_is_over = False
+
+    def opens_at(self, now: float) -> float | None:
+        """Unix time from which something may be handed over: `now` if the next turn may; None if this one may."""
+        if now < self._opens_at <= now + NETWORK_RETRY:  # A later time is of a clock that went back.
+            return self._opens_at
+        return now if self._turn_is_over else None
 
     def failed(self, target: str, error: Exception, now: float) -> None:
         """Takes a failed hand-over to a device or group. An error of the adapter and the refusal of one downlink prove
         nothing about the network."""
-        if isinstance(error, (BrokenAdapterError, RefusedError)):
+        if not self._note(target, error, now):
             return
+        self.n_failures += 1
+        self._turn_is_over = True
+        if len(self._failed) >= FEWEST_FAILURES:
+            self._opens_at = now + NETWORK_RETRY
+
+    def _note(self, target: str, error: Exception, now: float) -> bool:
+        """Notes a failure; False if it proves nothing about the network."""
+        if isinstance(error, (BrokenAdapterError, RefusedError)):
+            return False
         self._since = now if not self._failed else min(self._since, now)
         self._failed.add(target)
         self._wanted.add(target)
         self.reason = str(error)
+        return True
 
     def not_withdrawn(self, error: NetworkError, now: float) -> None:
-        """Takes a failed withdrawal."""
-        self.failed(_WITHDRAWAL, error, now)
+        """Takes a failed withdrawal. It keeps no request from being tried."""
+        self._note(_WITHDRAWAL, error, now)
 
     def succeeded(self) -> None:
         self._failed.clear()
         self._wanted.clear()
+        self._turn_is_over, self._opens_at = False, float("-inf")
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether a hand-over has failed since the last success."""
+        return bool(self._failed)
 
     def dropped(self, target: str) -> None:
         """Records that nothing is to be handed over to a device or group any more: its failure proves nothing later."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from fuota_fec.agent.downlinks import DownlinkBuilder
 from fuota_fec.agent.duty_cycle import DutyCycle
-from fuota_fec.agent.lost_time import Reach
+from fuota_fec.agent.lost_time import NETWORK_RETRY, Reach
 from fuota_fec.agent.ports import LeasePort, NetworkPort, NoKeyError
 from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.messages import DownlinkSent, Event, HandedOver, HandOver, Reported, Requested, Withdrawn
@@ -16,8 +16,6 @@ from fuota_fec.networks.base import RefusedError
 
 log = logging.getLogger("fuota_fec.agent")
 
-NETWORK_RETRY = 5.0
-"""s between two attempts to hand over a request or to withdraw downlinks."""
 MOST_WITHDRAWALS = 720
 """Failed attempts to withdraw downlinks, an hour in which the network took others, after which they are left to expire:
 the end of a campaign waits for the withdrawal."""
@@ -53,7 +51,9 @@ class Outbox:
         self._pending: dict[str, Requested] = {}
         self._to_withdraw: list[str] = []
         self._retry_at: dict[str, float] = {}
-        """Time of the next attempt, of requests whose hand-over failed."""
+        """Time of the next attempt, of requests whose hand-over failed; the last one that failed at the end."""
+        self._failed_as = 0
+        """Number of its last failure among those of all outboxes."""
         self._without_key_since: dict[str, float] = {}
         """Time since which the key of a request cannot be read."""
         self._unsure: dict[str, tuple[str, float]] = {}
@@ -91,6 +91,11 @@ class Outbox:
                 self._to_withdraw.append(event.id)
 
     @property
+    def busy(self) -> bool:
+        """Whether anything is left to hand over or to withdraw."""
+        return bool(self._pending or self._to_withdraw)
+
+    @property
     def withdraws(self) -> bool:
         """Whether downlinks are still to be withdrawn."""
         return bool(self._to_withdraw)
@@ -120,7 +125,9 @@ class Outbox:
 
         UnbuildableError for a request whose downlink cannot be built.
         """
-        for request in tuple(self._pending.values()):
+        for request in self._in_order():
+            if self._reach.opens_at(now) is not None:
+                return
             if not self._campaign.awaits_hand_over(request.id):
                 target = request.dev_eui or f"{self._campaign.id}/{request.group}"
                 self._drop(request)
@@ -129,10 +136,31 @@ class Outbox:
             elif self._may_go(request, now) and (result := self._submit(request, now)) is not None:
                 yield result
 
+    @property
+    def priority(self) -> int:
+        """Place among the outboxes while it is in doubt whether the network takes downlinks: those with requests that
+        have not failed come first, then the one that failed longest ago."""
+        return 0 if len(self._pending) > len(self._retry_at) else self._failed_as
+
+    def _in_order(self) -> list[Requested]:
+        """Requests in the order in which they are tried: a failure must not keep another request from its turn."""
+        if not self._retry_at:
+            return list(self._pending.values())
+        fresh = [request for name, request in self._pending.items() if name not in self._retry_at]
+        return [*fresh, *(self._pending[name] for name in self._retry_at)]
+
+    def _try_later(self, request: Requested, now: float) -> None:
+        self._retry_at.pop(request.id, None)
+        self._retry_at[request.id] = now + NETWORK_RETRY
+
     def tries_again(self, now: float) -> bool:
-        """Whether a hand-over that failed is to be tried again."""
-        pending, awaited = self._pending, self._campaign.awaits_hand_over
-        return any(now <= pending[name].not_after and awaited(name) for name in self._retry_at)
+        """Whether a request waits for a network that takes no downlinks, tried or not."""
+        return any(
+            now <= request.not_after
+            and self._campaign.awaits_hand_over(name)
+            and (name in self._retry_at or self._free_at(request, now) <= now)
+            for name, request in self._pending.items()
+        )
 
     def keys_away_since(self, now: float, longest: float) -> float | None:
         """Unix time since which no key can be read, if that is for `longest` s at least and of several devices, and a
@@ -146,17 +174,23 @@ class Outbox:
 
     def due(self, now: float) -> float | None:
         """Time of the next attempt, as far as it is known now."""
+        if not self.busy:
+            return None
         times = [self._withdraw_at if self._withdraw_at > now else now + NETWORK_RETRY] if self._to_withdraw else []
-        if self._pending:
+        if self._pending and (opens_at := self._reach.opens_at(now)) is not None:
+            times.append(opens_at)
+        elif self._pending:
             free = (self._free_at(request, now) for request in self._pending.values())
             times += [at for at in (*free, *self._retry_at.values()) if at > now]
         return min(times) if times else None
 
     def watches(self, now: float) -> bool:
         """Whether something waits for the network, a key or the lease, and not for a known time."""
+        if not self.busy:
+            return False
         if self._without_key_since or (self._to_withdraw and not _waits(self._withdraw_at, now)):
             return True
-        return any(
+        return self._reach.opens_at(now) is None and any(
             not _waits(self._retry_at.get(request.id, now), now) and self._free_at(request, now) <= now
             for request in self._pending.values()
         )
@@ -197,7 +231,8 @@ class Outbox:
             result = self._network.submit(self._campaign.id, downlink, now)
         except NetworkError as error:
             self._reach.failed(downlink.dev_eui or downlink.group or "", error, now)
-            self._retry_at[request.id] = now + NETWORK_RETRY
+            self._failed_as = self._reach.n_failures
+            self._try_later(request, now)
             if request.dev_eui is not None and not isinstance(error, RefusedError):
                 self._note_unsure(request.dev_eui, request)
             return None
@@ -224,7 +259,7 @@ class Outbox:
         if not error.definite:
             self._key_reach.failed(request.dev_eui or request.group or "", error, now)
             if now - since < KEY_PATIENCE or self.keys_away_since(now, 0.0) is not None:
-                self._retry_at[request.id] = now + NETWORK_RETRY
+                self._try_later(request, now)
                 return None
         self._drop(request)
         return DownlinkSent(request.id, False, f"no key: {error}")

@@ -78,7 +78,7 @@ class NetworkPort:
     def poll(self, now: float) -> list[Input]:
         """Inputs of the network. Those that no campaign can read are counted."""
         inputs = []
-        for item in self._call("poll", "", lambda: tuple(self._network.poll(now) or ())):
+        for item in self._call("poll", "", self._items, now):
             checked = well_formed(item)
             if checked is None:
                 self._faults.failed(MALFORMED, "", TypeError(type(item).__name__), _malformed(item))
@@ -86,14 +86,18 @@ class NetworkPort:
                 inputs.append(checked)
         return inputs
 
+    def _items(self, now: float) -> Sequence[object]:
+        items = self._network.poll(now)
+        return items if isinstance(items, list) else tuple(items or ())
+
     def reconnect(self, campaign: str) -> None:
         self._call("reconnect", campaign, self._network.reconnect)
 
     def _call(self, method: str, campaign: str, function: Callable[..., _T], *args: object, target: str = "") -> _T:
-        place = f"network.{method}"
         try:
             result = function(*args)
         except Exception as error:
+            place = f"network.{method}"
             about = f"campaign {campaign}: {_FAILURES[method]}" if campaign else _FAILURES[method]
             text = f"{about}: {describe(error)}"
             self._faults.failed(place, campaign, error, text, target)
@@ -102,7 +106,8 @@ class NetworkPort:
             # Errors of connections are an outage; anything else is an error of the adapter.
             kind = NetworkError if isinstance(error, OSError) else BrokenAdapterError
             raise kind(describe(error)) from error
-        self._faults.over(place, campaign, target)
+        if self._faults:
+            self._faults.over(f"network.{method}", campaign, target)
         return result
 
     def _broken(self, method: str, campaign: str, what: str, target: str = "") -> BrokenAdapterError:
@@ -137,12 +142,12 @@ class KeyPort:
         self._faults = faults
 
     def root_key(self, name: str) -> Key:
-        return self._read("root_key", f"root key {shown(name)}", self._ring.root_key, name)
+        return self._read("root_key", "root key", self._ring.root_key, name)
 
     def mc_key(self, name: str) -> Key:
-        return self._read("mc_key", f"multicast key {shown(name)}", self._ring.mc_key, name)
+        return self._read("mc_key", "multicast key", self._ring.mc_key, name)
 
-    def _read(self, method: str, what: str, read: Callable[[str], object], name: str) -> Key:
+    def _read(self, method: str, kind: str, read: Callable[[str], object], name: str) -> Key:
         place = f"keys.{method}"
         key: object = None
         try:
@@ -151,12 +156,12 @@ class KeyPort:
             failed = self._failed(place, name, error, str(error), definite=True)
         except Exception as error:
             why = describe(error) if isinstance(error, OSError) else type(error).__name__
-            failed = self._failed(place, name, error, f"key ring: {what} cannot be read: {why}")
+            failed = self._failed(place, name, error, f"key ring: {kind} {shown(name)} cannot be read: {why}")
         else:
             if isinstance(key, Key):
                 self._faults.over(place, name)
                 return key
-            text = f"key ring: {what} is {_shown(key)}, expected a Key"
+            text = f"key ring: {kind} {shown(name)} is {_shown(key)}, expected a Key"
             failed = self._failed(place, name, ParameterError(), text, definite=True)
         del key  # It may be the text of a key. The error of the ring is not this one's context for the same reason.
         raise failed
@@ -285,18 +290,18 @@ class JournalPort:
         return LeasePort(lease, self, campaign) if lease is not None else None
 
     def call(self, method: str, campaign: str, function: Callable[_P, _T], *args: _P.args, **kwargs: _P.kwargs) -> _T:
-        place = f"journal.{method}"
         try:
             result = function(*args, **kwargs)
         except FenceError:
             raise  # Not a fault: another agent runs the campaign.
         except JournalError as error:
-            self._faults.failed(place, campaign, error, f"journal: {method} failed: {error}")
+            self._faults.failed(f"journal.{method}", campaign, error, f"journal: {method} failed: {error}")
             raise
         except Exception as error:
             if isinstance(error, CampaignError) and method == "create":
                 raise  # Its devices are in another campaign.
-            self._faults.failed(place, campaign, error, f"journal: {method} failed: {describe(error)}")
+            self._faults.failed(f"journal.{method}", campaign, error, f"journal: {method} failed: {describe(error)}")
             raise JournalError(f"{method}: {describe(error)}") from error
-        self._faults.over(place, campaign)
+        if self._faults:
+            self._faults.over(f"journal.{method}", campaign)
         return result

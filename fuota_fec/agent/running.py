@@ -39,17 +39,21 @@ class RunningCampaign:
     counted_until: float = float("-inf")
     """Unix time up to which lost time was counted."""
 
-    def receive(self, item: Input, now: float) -> None:
-        """Takes an input. Timers wait for `tick`: inputs that waited come before them."""
-        kept = not self.campaign.finished
-        self.uncommitted += self.campaign.receive(item, now, timers=False)
-        if kept:
+    def receive(self, item: Input, now: float) -> bool:
+        """Takes an input. Timers wait for `tick`: inputs that waited come before them. Returns whether it changed
+        anything."""
+        events = self.campaign.receive(item, now, timers=False)
+        if events:
+            self.uncommitted += events
+        if events or (self.uncommitted and not self.campaign.finished):
             self.inputs.append(item)  # Not if it raised: then it would raise again.
+        return bool(events)
 
     def tick(self, now: float) -> None:
         """Fires timers. A campaign that has waited for long records why instead; the reason of a pause is known."""
         if self.waits_since is None:
-            self.uncommitted += self.campaign.tick(now)
+            if events := self.campaign.tick(now):
+                self.uncommitted += events
         elif now - self.waits_since >= LONGEST_SILENCE and not self.campaign.paused:
             self.uncommitted += self.campaign.suspend(now, self.waits_for)
 
@@ -75,8 +79,10 @@ class RunningCampaign:
 
     def due(self, now: float) -> float | None:
         """Unix time of its next timer, or of the next attempt to hand over or to withdraw something."""
-        times = [at for at in (self.deadline(), self.outbox.due(now)) if at is not None]
-        return min(times) if times else None
+        timer, attempt = self.deadline(), self.outbox.due(now)
+        if timer is None or attempt is None:
+            return timer if attempt is None else attempt
+        return min(timer, attempt)
 
     def watches(self, now: float) -> bool:
         """Whether the end of what it waits for has no known time, so that every turn looks for it."""
@@ -104,6 +110,11 @@ class RunningCampaign:
             return self.uncommitted
         withdraws = self.outbox.withdraws or any(isinstance(event, Withdrawn) for event in self.uncommitted)
         return self.uncommitted[:-1] if withdraws else self.uncommitted
+
+    @property
+    def busy(self) -> bool:
+        """Whether there may be anything to commit, to hand over or to withdraw, or to give up."""
+        return bool(self.uncommitted or self.orders or self.outbox.busy or self.campaign.finished)
 
     @property
     def changed(self) -> bool:

@@ -191,8 +191,8 @@ class Campaign:
             self.ignored["not running"] += 1
             return []
         now = max(now, machine.last_at)
-        before = machine.on_timers(now, before=True) if timers else iter(())
-        return machine.run(before, machine.on_input(item, now), machine.settle(now))
+        before = machine.run(machine.on_timers(now, before=True)) if timers else []
+        return before + machine.run(machine.on_input(item, now)) + machine.run(machine.settle(now))
 
     def tick(self, now: float) -> list[m.Event]:
         """Fires the timers that are due."""
@@ -207,7 +207,8 @@ class Campaign:
 
     def deadline(self) -> float | None:
         """Unix time of the next `tick`; None while the campaign waits for an input alone."""
-        return None if self._machine is None or self.finished else self._machine.state.timers.earliest()
+        machine = self._machine
+        return None if machine is None or machine.finished else machine.state.timers.earliest()
 
     def pause(self, now: float) -> list[m.Event]:
         """Pauses: no request goes out, answers count, and time passes. CampaignError unless the campaign is running."""
@@ -252,10 +253,12 @@ class Campaign:
 
     def _going_on(self) -> Machine | None:
         """Machine of the campaign; None before the start and after the end."""
-        if self._machine is None or self._machine.finished:
+        machine = self._machine
+        if machine is None or machine.finished:
             return None
-        self._need_image()
-        return self._machine
+        if not self._image:
+            self._need_image()
+        return machine
 
     def _need_running(self, verb: str) -> Machine:
         if self._machine is None or self.finished or self._machine.state.stopping:

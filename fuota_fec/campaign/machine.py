@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign import reasons
@@ -72,6 +72,7 @@ class Machine:
         """Stage and question of devices that left without an answer, by DevEUI."""
         self.last_end: m.StageEnded | None = None
         self.n_events, self.before_at, self.last_at = 1, event.at, event.at  # Times of the last two events.
+        self._settled = False  # Whether no event was applied since `settle` found nothing more to do.
 
     @property
     def finished(self) -> bool:
@@ -79,7 +80,8 @@ class Machine:
 
     def awaits_hand_over(self, request_id: str) -> bool:
         """Whether a request is still to be handed over: not replaced, answered, withdrawn or given up meanwhile."""
-        return any(exchange.awaits_hand_over(request_id) for exchange in self._exchanges())
+        beside = self.clean_up.awaits_hand_over(request_id) or self.replies.awaits_hand_over(request_id)
+        return beside or (self.main is not None and self.main.awaits_hand_over(request_id))
 
     # ---- decisions ---------------------------------------------------------------------------------------
 
@@ -96,12 +98,6 @@ class Machine:
     def _successes(self) -> int:
         """Number of successes in the stage that ended last."""
         return self.last_end.successes if self.last_end is not None else 0
-
-    def _exchanges(self) -> Iterator[Exchange]:
-        if self.main is not None:
-            yield self.main
-        yield self.clean_up
-        yield self.replies
 
     def _exchange_of(self, device: DeviceState) -> Exchange | None:
         """Exchange that a device is in: the clean-up, else that of the stage if the device takes part."""
@@ -134,7 +130,13 @@ class Machine:
         return None if self.finished else exchange.wait()
 
     def settle(self, now: float) -> Decisions:
-        """Closes and ends stages and begins the next ones, until nothing more happens at this time."""
+        """Closes and ends stages and begins the next ones, until nothing more happens. Only events bring anything to
+        do, not the passing of time."""
+        if not self._settled:
+            yield from self._settle(now)
+            self._settled = True
+
+    def _settle(self, now: float) -> Decisions:
         yield from self.clean_up.settle(now)
         while not self.finished:
             if self.main is not None:
@@ -192,14 +194,12 @@ class Machine:
 
     def on_timers(self, now: float, *, before: bool = False) -> Decisions:
         """Fires due timers in order. With `before`, those at `now` itself wait for an input at the same time."""
-        state = self.state
-        timers = state.timers
+        timers = self.state.timers
         while not self.finished:
             due = timers.earliest()
             if due is None or due > now or (before and due >= now):
                 return
-            _, key = timers.pop()
-            yield from self._on_timer(key, now)
+            yield from self._on_timer(timers.pop()[1], now)
             yield from self.settle(now)
 
     def _on_timer(self, key: TimerKey, now: float) -> Decisions:
@@ -240,22 +240,21 @@ class Machine:
         elif self.finished:
             self.ignored["not running"] += 1
         elif isinstance(item, m.Uplink):
-            if (device := self.state.devices.get(item.dev_eui)) is None:
-                self.hearing.note(item.dev_eui, now)
-            else:
+            if (device := self.state.devices.get(item.dev_eui)) is not None:
                 owed = self.owed.get(device.dev_eui)
-                yield from self.uplinks.on_uplink(device, self._exchange_of(device), self.main, owed, item, now)
+                return self.uplinks.on_uplink(device, self._exchange_of(device), self.main, owed, item, now)
+            self.hearing.note(item.dev_eui, now)
         elif isinstance(item, m.HandOver):
             if self.awaits_hand_over(item.id):
-                yield m.HandedOver(at=now, id=item.id, reference=text_of(item.reference), f_cnt=item.f_cnt)
-            else:
-                self.ignored["HandOver"] += 1
+                return iter((m.HandedOver(at=now, id=item.id, reference=text_of(item.reference), f_cnt=item.f_cnt),))
+            self.ignored["HandOver"] += 1
         elif self.main is not None and self.main.knows(item.id):
-            yield from self.main.on_report(item.id, item.ok, text_of(item.cause), now)
+            return self.main.on_report(item.id, item.ok, text_of(item.cause), now)
         elif self.clean_up.knows(item.id):
-            yield from self.clean_up.on_report(item.id, item.ok, text_of(item.cause), now)
+            return self.clean_up.on_report(item.id, item.ok, text_of(item.cause), now)
         else:
             self.ignored[type(item).__name__] += 1
+        return iter(())
 
     # ---- what events do ----------------------------------------------------------------------------------
 
@@ -263,8 +262,8 @@ class Machine:
         """Applies an event to the machine's own state, or to the exchange that it concerns."""
         self.before_at, self.last_at = self.last_at, event.at
         self.n_events += 1
-        handler = _APPLY.get(type(event))
-        if handler is not None:
+        self._settled = False
+        if (handler := _APPLY.get(type(event))) is not None:
             getattr(self, handler)(event)
         elif isinstance(event, (m.DeviceHeard, m.Answered, m.Deferred, m.GivenUp)):
             self._apply_to_device(event)
@@ -296,8 +295,9 @@ class Machine:
 
     def _knowing(self, request_id: str) -> Exchange | None:
         """Exchange that knows a request. The exchange of the stage takes the requests that no other knows."""
-        beside = (exchange for exchange in (self.replies, self.clean_up) if exchange.knows(request_id))
-        return next(beside, self.main)
+        if self.replies.knows(request_id):
+            return self.replies
+        return self.clean_up if self.clean_up.knows(request_id) else self.main
 
     def _apply_stage_started(self, event: m.StageStarted) -> None:
         state = self.state

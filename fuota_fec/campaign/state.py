@@ -372,6 +372,8 @@ class CampaignState:
 
     def take_facts(self) -> list[Fact]:
         """Facts for the registry that have changed since the last call."""
+        if not (self.changed_groups or self.changed_devices):
+            return []
         facts: list[Fact] = [
             GroupFact(mc_addr=g.plan.group.mc_addr, key=g.plan.group.key_name, next_f_cnt=g.next_f_cnt)
             for name in sorted(self.changed_groups)

@@ -53,14 +53,39 @@ class Uplinks:
         now: float,
     ) -> Decisions:
         """Decides about an uplink. A device that left the campaign has no exchange, but may owe the answer to a
-        question of a stage."""
+        question of a stage. Most uplinks are of a device's own accord and change nothing."""
         if not 0 < uplink.received_at <= LAST_TIME:
             self._ignored["uplink without a time"] += 1
-            return
+            return iter(())
         received_at, exact, warning = self._received_at(device, uplink, now)
-        yield from warning
         if uplink.f_port not in self._packages:
             self._note(device, received_at)
+            if not warning and exchange is not None and not self._matters(device, exchange, received_at, now):
+                return iter(())
+        return self._decide(device, exchange, main, owed, uplink, received_at, exact, warning, now)
+
+    def _matters(self, device: DeviceState, exchange: Exchange, received_at: float, now: float) -> bool:
+        """Whether an uplink without an answer brings anything."""
+        return (
+            exchange.is_news(device, received_at)
+            or exchange.stands_for_report(device, received_at)
+            or self._estimates_period(device)
+            or self._clean_up.asks_again(device, now)
+        )
+
+    def _decide(
+        self,
+        device: DeviceState,
+        exchange: Exchange | None,
+        main: Exchange | None,
+        owed: tuple[str, Question] | None,
+        uplink: m.Uplink,
+        received_at: float,
+        exact: bool,
+        warning: tuple[m.Event, ...],
+        now: float,
+    ) -> Decisions:
+        yield from warning
         if exchange is not None:
             yield from self._on_heard(device, exchange, uplink, received_at, exact, now)
             if self._clean_up.asks_again(device, now):
@@ -70,19 +95,20 @@ class Uplinks:
         else:
             yield from self._on_late(device, main, owed, uplink, received_at, exact, now)
 
-    def _received_at(self, device: DeviceState, uplink: m.Uplink, now: float) -> tuple[float, bool, Decisions]:
+    def _received_at(
+        self, device: DeviceState, uplink: m.Uplink, now: float
+    ) -> tuple[float, bool, tuple[m.Event, ...]]:
         """Time of reception, and whether it can be relied on. A time after the arrival, or more than MOST_DELAY before
         it, is that of a foreign clock, or the uplink was delayed: the arrival counts instead, and one event reports it.
         """
         off = uplink.received_at - now
         if -MOST_DELAY <= off <= self._state.config.time_sync_tolerance:
-            return uplink.received_at, True, iter(())
+            return uplink.received_at, True, ()
         if now == self._state.resumed_at and self._state.waited_since - MOST_DELAY <= uplink.received_at <= now:
-            return uplink.received_at, False, iter(())  # It waited while nothing could be read.
+            return uplink.received_at, False, ()  # It waited while nothing could be read.
         self._ignored["time of reception far from the arrival"] += 1
         known = self._state.foreign_clock
-        warning = () if known else (m.ForeignClock(at=now, dev_eui=device.dev_eui, off=off),)
-        return now, False, iter(warning)
+        return now, False, () if known else (m.ForeignClock(at=now, dev_eui=device.dev_eui, off=off),)
 
     def _on_heard(
         self,
@@ -189,14 +215,19 @@ class Uplinks:
             times.append(received_at)
             del times[: -MOST_INTERVALS - 1]
 
-    def _measure(self, device: DeviceState, now: float) -> Decisions:
-        """Reports the period that the last uplinks show, at most once in a stage."""
+    def _estimates_period(self, device: DeviceState) -> bool:
+        """Whether the last uplinks show a period that is to be estimated: at most once in a stage."""
         times = self._heard[device.dev_eui]
         if len(times) <= LEAST_INTERVALS or device.measured_in == self._state.stage_idx:
-            return
+            return False
         as_believed = abs(times[-1] - times[-2] - device.period) <= TOLERANCE * device.period
-        if as_believed and device.dev_eui in self._estimated:
+        return not (as_believed and device.dev_eui in self._estimated)
+
+    def _measure(self, device: DeviceState, now: float) -> Decisions:
+        """Reports the period that the last uplinks show."""
+        if not self._estimates_period(device):
             return
+        times = self._heard[device.dev_eui]
         self._estimated.add(device.dev_eui)
         period = uplink_period(times, device.period)
         change = FIRST_CHANGE if device.measured_in < 0 else LATER_CHANGE

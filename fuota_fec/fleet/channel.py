@@ -49,14 +49,15 @@ class IndependentLoss:
 
     def lost(self, device: int, now: float) -> bool:
         del now
-        return bool(self._rng.random() < self._of(device))
+        probability = self._probability
+        return bool(self._rng.random() < (probability if isinstance(probability, float) else probability[device]))
 
     def lost_each(self, devices: Devices, now: float) -> npt.NDArray[np.bool_]:
         del now
-        return self._rng.random(devices.size) < self._of(devices)
-
-    def _of(self, devices: int | Devices) -> float | npt.NDArray[np.float64]:
-        return self._probability if isinstance(self._probability, float) else self._probability[devices]
+        probability = self._probability
+        return self._rng.random(devices.size) < (
+            probability if isinstance(probability, float) else probability[devices]
+        )
 
 
 class BurstLoss:

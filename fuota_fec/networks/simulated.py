@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -159,7 +159,7 @@ class SimulatedNetwork:
         self._sends_at = np.full(len(self.devices), _FAR)
         """Time of each device's next uplink, as far as it is planned."""
         self._heap: list[tuple[float, int, str, Any]] = []
-        """Events: due time, order of scheduling, kind (a method `_on_kind`), subject."""
+        """Events: due time, order of scheduling, kind, subject."""
         self._order = 0
         for dev_eui, station in self._stations.items():
             first = start + float(rng.random()) * station.device.uplink_period
@@ -347,7 +347,7 @@ class SimulatedNetwork:
         if station.device.hung:
             station.periodic = _FAR
             return
-        period = station.device.uplink_period * (1 + JITTER * float(self._rng.uniform(-1, 1)))
+        period = station.device.uplink_period * (1 + JITTER * (2 * self._rng.random() - 1))
         self._schedule_periodic(station, now + period)
         self._uplink(station, APPLICATION_PORT, b"\x00", now)
 
@@ -357,8 +357,8 @@ class SimulatedNetwork:
         self._schedule(due, "periodic", station)
 
     def _plan_uplink(self, station: Station) -> None:
-        wakes = station.wakes
-        self._sends_at[station.number] = min(station.periodic, wakes[-1]) if wakes else station.periodic
+        wakes, due = station.wakes, station.periodic
+        self._sends_at[station.number] = wakes[-1] if wakes and wakes[-1] < due else due
 
     def _on_device(self, station: Station, now: float) -> None:
         station.wakes.pop()
@@ -397,8 +397,20 @@ class SimulatedNetwork:
         heapq.heappush(self._heap, (due, self._order, kind, subject))
 
     def _advance(self, now: float) -> None:
-        while self._heap and self._heap[0][0] <= now:
-            due, _, kind, subject = heapq.heappop(self._heap)
+        heap = self._heap
+        while heap and heap[0][0] <= now:
+            due, _, kind, subject = heapq.heappop(heap)
             self._now = max(self._now, due)
-            getattr(self, f"_on_{kind}")(subject, due)
+            _HANDLERS[kind](self, subject, due)
         self._now = max(self._now, now)
+
+
+_HANDLERS: Mapping[str, Callable[[SimulatedNetwork, Any, float], None]] = {
+    "periodic": SimulatedNetwork._on_periodic,
+    "device": SimulatedNetwork._on_device,
+    "rx1": SimulatedNetwork._on_rx1,
+    "multicast": SimulatedNetwork._on_multicast,
+    "summary": SimulatedNetwork._on_summary,
+    "late": SimulatedNetwork._on_late,
+}
+"""Method by the kind of an event."""

@@ -8,11 +8,13 @@ from itertools import pairwise
 import pytest
 
 from fuota_fec.agent import Agent, run_virtual
+from fuota_fec.agent.lost_time import NETWORK_RETRY
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign import reasons
 from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.errors import CampaignError, NetworkError
 from fuota_fec.journal import MemoryJournal
+from fuota_fec.networks.base import Downlink, RefusedError
 from fuota_fec.wire import multicast
 
 T0 = 1_800_000_000.0
@@ -65,6 +67,67 @@ def test_a_refused_device_does_not_delay_the_others(config_of, desk_of) -> None:
     desk.hears(1, 2, 3)
     for _ in range(5):
         desk.step(2)
+    assert {d.dev_eui for d in desk.network.taken} == {f"{2:016x}", f"{3:016x}"}
+
+
+def test_a_turn_ends_its_hand_overs_with_the_first_that_fails(config_of, desk_of) -> None:
+    """A network that is down is tried once in a turn, and once in NETWORK_RETRY after the second device."""
+    desk = desk_of(config_of(devices=tuple(range(1, 31)), ucast_msg_delay=0))
+    desk.network.down = True
+    tried = []
+    desk.hears(*range(1, 31))
+    for _ in range(50):
+        tried.append(len(desk.network.tried))
+        desk.network.tried.clear()
+        desk.step(1)
+    assert max(tried) == 1
+    assert sum(tried) in (11, 12)
+    desk.network.down = False
+    desk.step(5)
+    assert len(desk.network.taken) == 30
+
+
+def test_the_next_turn_follows_a_failure_at_once(config_of, desk_of) -> None:
+    """Another device may have no part in the failure: it waits for its turn, not for the next attempt."""
+    desk = desk_of(config_of(devices=(1, 2), ucast_msg_delay=0))
+    desk.network.refuses = {f"{1:016x}"}
+    desk.network.inbox = [m.Uplink(f"{i:016x}", 2, b"", desk.now) for i in (1, 2)]
+    assert desk.step() == desk.now
+    assert desk.network.taken == []
+    assert desk.step() == desk.now + NETWORK_RETRY
+    assert [d.dev_eui for d in desk.network.taken] == [f"{2:016x}"]
+
+
+def test_the_device_that_failed_longest_ago_is_tried_first(config_of, desk_of) -> None:
+    """Devices that fail again and again, in any campaign, keep no other one from a network that takes downlinks."""
+    bad = range(1, 4)
+    desk = desk_of(
+        config_of(devices=tuple(bad), ucast_msg_delay=0),
+        config_of(id="d", devices=(4, 5), group={"name": "h", "mc_addr": "01f3a4b6"}, ucast_msg_delay=0),
+    )
+    desk.network.refuses = {f"{i:016x}" for i in bad}
+    desk.network.down = True
+    desk.hears(*bad, 4, 5)
+    for _ in range(20):
+        desk.step(5)
+    desk.network.down = False
+    for _ in range(len(bad) + 1):
+        desk.step(5)
+    assert {d.dev_eui for d in desk.network.taken} == {f"{4:016x}", f"{5:016x}"}
+
+
+def test_a_refused_downlink_ends_no_turn(config_of, desk_of) -> None:
+    """The server was reached."""
+    desk = desk_of(config_of(devices=(1, 2, 3), ucast_msg_delay=0))
+    submit = desk.network.submit
+
+    def refusing(downlink: Downlink, now: float) -> m.HandOver:
+        if downlink.dev_eui == f"{1:016x}":
+            raise RefusedError("unknown device")
+        return submit(downlink, now)
+
+    desk.network.submit = refusing
+    desk.hears(1, 2, 3)
     assert {d.dev_eui for d in desk.network.taken} == {f"{2:016x}", f"{3:016x}"}
 
 

@@ -81,6 +81,10 @@ class Exchange(ABC):
         del received_at
         return not device.heard
 
+    def stands_for_report(self, device: DeviceState, received_at: float) -> bool:
+        """Whether an uplink of a device may tell the outcome of a request, where the network gives no reports."""
+        return not self.state.network.sent_reports and received_at >= device.queued_at
+
     def on_uplink(self, device: DeviceState, received_at: float, now: float) -> Decisions:
         """Takes an uplink of a device, before its commands."""
         del device, received_at, now

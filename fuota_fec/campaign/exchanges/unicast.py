@@ -119,7 +119,7 @@ class UnicastExchange(Exchange):
         """Takes the first uplink after the hand-over for the sent report, if the network gives none, and the second one
         for its proof. The first one may come again: only an uplink that was received later is another one."""
         turn = self.turns.get(device.dev_eui)
-        if turn is None or self.state.network.sent_reports or received_at < device.queued_at:
+        if turn is None or not self.stands_for_report(device, received_at):
             return
         held, since = turn.phase is Phase.HELD, device.presumed_at
         if turn.phase is Phase.HANDED_OVER or (held and since is None):
