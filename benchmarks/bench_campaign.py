@@ -137,7 +137,10 @@ def replay_costs(events: list[m.Event], image: bytes) -> tuple[float, float]:
         best, shares = float("inf"), []
         for _ in range(REPLAYS):
             took, with_check = replay()
-            with patch.object(Chain, "check", lambda *_: None):
+            with (
+                patch.object(Chain, "check", lambda *_: None),
+                patch.object(Chain, "check_block", lambda _self, _first, lines, _digest: [None] * len(lines)),
+            ):
                 _, without = replay()
             best = min(best, took)
             shares.append(1 - without / with_check)

@@ -7,6 +7,7 @@ from heapq import heapify, heappop, heappush
 from itertools import count
 
 from fuota_fec.agent.running import RunningCampaign
+from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.config import Device
 from fuota_fec.campaign.hearing import Strangers
 from fuota_fec.campaign.messages import Input, Uplink
@@ -68,11 +69,15 @@ class Agenda:
         name = running.campaign.id
         self._running[name] = running
         self._numbers[name] = next(self._count)
-        if name not in self._devices:
-            self._devices[name] = running.campaign.config.devices
-            self._owner.update((device.dev_eui, name) for device in self._devices[name])
+        self.claim(running.campaign)
         self._touched.add(name)
         self._concerned = None
+
+    def claim(self, campaign: Campaign) -> None:
+        """Makes the campaign the owner of its devices, also before it runs."""
+        if campaign.id not in self._devices:
+            self._devices[campaign.id] = campaign.config.devices
+            self._owner.update((device.dev_eui, campaign.id) for device in campaign.config.devices)
 
     def remove(self, name: str) -> None:
         """Removes a campaign that is suspended; uplinks of its devices are still its own."""

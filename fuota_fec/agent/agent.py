@@ -15,7 +15,7 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 
 from fuota_fec.agent import drive
 from fuota_fec.agent.agenda import Agenda
@@ -29,11 +29,12 @@ from fuota_fec.agent.lost_time import LONGEST_SILENCE, NETWORK_RETRY, Reach, Tur
 from fuota_fec.agent.outbox import Outbox
 from fuota_fec.agent.ownership import Ownership
 from fuota_fec.agent.ports import JournalPort, KeyPort, LeasePort, NetworkPort, Observer, ObserverPort
+from fuota_fec.agent.replays import Replay, Replays
 from fuota_fec.agent.running import RunningCampaign
 from fuota_fec.agent.suspended import LONGEST_PAUSE, Suspension, Suspensions
 from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.config import KeyRing
-from fuota_fec.campaign.messages import Input, Paused, Uplink
+from fuota_fec.campaign.messages import Input, Uplink
 from fuota_fec.errors import CampaignError, JournalError, NetworkError, ParameterError
 from fuota_fec.journal.base import Journal, Verb
 from fuota_fec.networks.base import Network
@@ -79,15 +80,27 @@ class Agent:
         self._longest_silence = longest_silence
         self._poll_interval = float("inf")
         """Longest time between two turns, as the driver promises, s."""
-        self._agenda = Agenda()
-        """Held campaigns that run; the other ones are suspended."""
-        self._suspended = Suspensions(self._faults)
+        self._begin_without_campaigns()
         self._trouble: JournalError | None = None
         """Failure of the journal in this turn, to be raised at its end."""
         self._deaf = False
         """Whether the network could not be read in the last turn."""
         self._committed_at: float | None = None
         self._orders_read_at = self._sought_at = float("-inf")
+
+    def _begin_without_campaigns(self) -> None:
+        self._agenda = Agenda()
+        """Held campaigns that run; the other ones are suspended, or replayed."""
+        self._suspended = Suspensions(self._faults)
+        self._replays = Replays(
+            self._journal,
+            self._ownership,
+            self._agenda,
+            self._suspended,
+            begun=self._begun,
+            go_on=self._go_on,
+            hold=self._not_replayed,
+        )
 
     # ---- campaigns begin ---------------------------------------------------------------------------------
 
@@ -123,55 +136,47 @@ class Agent:
         be taken over (a key is missing, the network is down, a later version wrote it) is left to other agents; with
         `only` its error is raised.
         """
-        if adopted := self._adopt(now, list(self._ownership.without_agent(only)), raises=only is not None):
+        raises = only is not None
+        self._replays.begin(list(self._ownership.without_agent(only)), now, raises=raises)
+        adopted = []
+        while self._replays:
+            self._keep_leases()
+            adopted += self._replays.advance(now, raises=raises)
+        if adopted:
             self._read_network(now, None)  # Reports that waited come before a hand-over whose outcome is not known.
             self._finish_step(now)
-        return adopted
-
-    def _adopt(self, now: float, names: Iterable[str], *, raises: bool = False) -> list[str]:
-        adopted = []
-        for name in names:
-            try:
-                if (lease := self._ownership.acquire(name)) is None:
-                    continue
-                self._replay(name, lease, now)
-                adopted.append(name)
-                self._suspended.left.pop(name, None)
-            except Exception as error:
-                self._ownership.release(name)
-                self._suspended.leave(name, error, now)
-                if raises:
-                    raise
         return adopted
 
     def _seek(self, now: float) -> None:
         """Takes over campaigns without an agent, but for those that failed a short while ago."""
         self._sought_at = now
-        self._adopt(now, self._suspended.to_take_over(list(self._ownership.without_agent()), now))
+        self._replays.begin(self._suspended.to_take_over(list(self._ownership.without_agent()), now), now)
 
-    def _replay(self, name: str, lease: LeasePort, now: float, stopped: Suspension | None = None) -> None:
-        """Makes a campaign from its events in the journal, and resumes it."""
-        events = self._journal.events(name)
-        campaign = Campaign.replay(events, self._journal.image(name))
+    def _begun(self, campaign: Campaign, stopped: Suspension | None) -> Outbox:
+        """Outbox of a campaign whose replay has begun."""
         if stopped is None and (missing := KeyCheck(campaign.config, self._keys).prevents()):
             raise ParameterError.of(missing)
-        reopen_groups(campaign, self._network, self._builder)
-        running = RunningCampaign(campaign, self._outbox(campaign, lease), n_committed=len(events), since=now)
-        running.outbox.restore(events)
-        if stopped is None:
+        return self._outbox(campaign, self._ownership.lease(campaign.id))
+
+    def _not_replayed(self, stopped: Suspension, name: str, error: Exception, now: float) -> None:
+        self._hold(name, error, now, stopped.since, stopped, stopped.inputs)
+        self._suspended.record(self._journal, name, stopped.n_events, stopped, error, now)
+
+    def _go_on(self, replay: Replay, now: float) -> None:
+        """Resumes a campaign that was replayed, and gives it the inputs that waited."""
+        name = replay.name
+        reopen_groups(replay.campaign, self._network, self._builder)
+        if replay.stopped is None:
             self._network.reconnect(name)
-            running.resume(now, self._ownership.vacancy(name, now - events[-1].at, self._longest_silence))
-            if campaign.paused:
-                running.wait(next(event.at for event in reversed(events) if isinstance(event, Paused)), "paused")
-        else:
-            running.suspended = stopped
-            running.resume(now, max(0.0, now - stopped.since))
+        running = replay.running(now, self._ownership, self._longest_silence)
         self._agenda.add(running)
-        for item in stopped.inputs if stopped is not None else ():
+        for item in replay.inputs:
             if self._agenda.get(name) is running:
                 self._receive(running, item, now)
             else:  # An input before it suspended the campaign again.
                 self._suspended.keep(name, item)
+        if name in self._agenda:
+            self._suspended.forget(name)
 
     def _outbox(self, campaign: Campaign, lease: LeasePort) -> Outbox:
         campaign.share(self._agenda.strangers)
@@ -179,7 +184,7 @@ class Agent:
 
     def close(self) -> None:
         """Gives up its campaigns in the state of the journal: another agent may take them at once."""
-        self._agenda, self._suspended = Agenda(), Suspensions(self._faults)
+        self._begin_without_campaigns()
         self._ownership.release_all()
 
     # ---- campaigns run -----------------------------------------------------------------------------------
@@ -243,9 +248,9 @@ class Agent:
         self._agenda.begin(now)
         self._reach.begin_turn()
         self._keep_leases()
-        self._replay_suspended(now)
         if looks and not lies_within(self._seek_every, self._sought_at, now):
             self._try(self._seek, now)
+        self._replays.advance(now)
         if looks and not lies_within(ORDERS_EVERY, self._orders_read_at, now):
             self._try(self._carry_out_orders, now)
         self._read_network(now, slept_since)
@@ -276,19 +281,7 @@ class Agent:
         for name in self._ownership.renew():
             self._agenda.forget(name)
             self._suspended.forget(name)
-
-    def _replay_suspended(self, now: float) -> None:
-        """Replays campaigns that were discarded or suspended, when their time has come."""
-        for name, stopped in list(self._suspended.held.items()):
-            if not stopped.due(now):
-                continue
-            try:
-                self._replay(name, self._ownership.lease(name), now, stopped)
-                if name in self._agenda:
-                    self._suspended.forget(name)
-            except Exception as error:
-                self._hold(name, error, now, stopped.since, stopped, stopped.inputs)
-                self._suspended.record(self._journal, name, stopped.n_events, stopped, error, now)
+            self._replays.forget(name)
 
     def _carry_out_orders(self, now: float) -> None:
         """Carries out operators' orders for the campaigns that it runs."""
@@ -309,7 +302,8 @@ class Agent:
     def _read_network(self, now: float, slept_since: float | None) -> None:
         """Reads the network. Campaigns whose time stood still resume before they take what waited."""
         inputs: list[Input] = []
-        if self._agenda or not self._suspended.awaited:  # Otherwise the network keeps the inputs for a campaign.
+        awaited = self._suspended.awaited or self._replays  # The network keeps their inputs meanwhile.
+        if self._agenda or not awaited:
             try:
                 inputs = self._network.poll(now)
                 self._deaf, self._turns.heard_at = False, now
@@ -342,7 +336,7 @@ class Agent:
             self._agenda.note_stranger(item, now)
         elif (running := self._agenda.get(owner)) is not None:
             self._receive(running, item, now)
-        else:
+        elif not self._replays.keep(owner, item):
             self._suspended.keep(owner, item)
 
     def _receive(self, running: RunningCampaign, item: Input, now: float) -> None:
@@ -375,6 +369,7 @@ class Agent:
         if trouble is not None:
             raise trouble
         times = [held.retry_at for held in self._suspended.held.values()]
+        times += [now] if self._replays else []
         times += [now + NETWORK_RETRY] if self._deaf and self._agenda else []
         return min(times if due is None else [due, *times], default=None)
 

@@ -76,8 +76,8 @@ class Outbox:
                 self._duty_cycle.refund(event.id)
 
     def restore(self, events: Iterable[Event]) -> None:
-        """Takes from all events of a replayed campaign what may still be left to do, and the time of its last unicast.
-        Withdrawing again is harmless."""
+        """Takes from the next events of a campaign, which it has just replayed, what may still be left to do, and the
+        time of the last unicast. Withdrawing again is harmless."""
         frames = set()
         for event in events:
             if isinstance(event, Requested):
@@ -85,8 +85,10 @@ class Outbox:
                     frames.add(event.id)
                 if self._campaign.awaits_hand_over(event.id):
                     self._pending[event.id] = event
-            elif isinstance(event, HandedOver) and event.id not in frames:
-                self._last_unicast_at = event.at
+            elif isinstance(event, HandedOver):
+                request = self._pending.pop(event.id, None)
+                if event.id not in frames and (request is None or request.group is None):
+                    self._last_unicast_at = event.at
             elif isinstance(event, Withdrawn):
                 self._to_withdraw.append(event.id)
 

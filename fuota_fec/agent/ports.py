@@ -5,7 +5,8 @@ or downlink.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import ParamSpec, TypeVar
 
 from fuota_fec.agent.faults import Faults, describe
@@ -264,8 +265,11 @@ class JournalPort:
     def append_all(self, appends: Sequence[Append]) -> None:
         self.call("append_all", "", self._journal.append_all, appends)
 
-    def events(self, campaign: str) -> list[Event]:
-        return self.call("events", campaign, lambda: list(self._journal.events(campaign)))
+    def events(self, campaign: str, n: int) -> Iterator[list[Event]]:
+        """The events in portions of `n`."""
+        events = self.call("events", campaign, lambda: iter(self._journal.events(campaign)))
+        while portion := self.call("events", campaign, lambda: list(islice(events, n))):
+            yield portion
 
     def image(self, campaign: str) -> bytes:
         return self.call("image", campaign, self._journal.image, campaign)

@@ -272,14 +272,12 @@ class Campaign:
     @classmethod
     def replay(cls, events: Iterable[m.Event], image: bytes = b"") -> Campaign:
         """Campaign of these events. Without the image its status can be read, but it cannot go on."""
-        campaign: Campaign | None = None
-        for event in events:
-            if campaign is None:
-                campaign = cls.from_first(event, image)
-            else:
-                campaign.follow(event)
-        if campaign is None:
+        events = iter(events)
+        first = next(events, None)
+        if first is None:
             raise CampaignError("events: expected at least one event, Configured")
+        campaign = cls.from_first(first, image)
+        campaign.follow_all(events)
         campaign.take_facts()  # The registry has these facts: it is written with the events.
         return campaign
 
@@ -312,13 +310,20 @@ class Campaign:
 
     def follow(self, event: m.Event) -> None:
         """Applies an event that was decided elsewhere. EventError if it does not fit the events before it."""
+        self.follow_all((event,))
+
+    def follow_all(self, events: Iterable[m.Event]) -> None:
+        """Applies events as `follow`."""
         assert self._machine is not None
-        try:
-            self._machine.apply(event)
-        except Exception as error:
-            number = self.n_events - 1
-            text = f"campaign {self.id!r}: event {number} ({type(event).__name__}) does not fit the events before it"
-            raise EventError(f"{text}: {error!r}", campaign=self.id, number=number) from error
+        apply = self._machine.apply
+        for event in events:
+            try:
+                apply(event)
+            except Exception as error:
+                number = self.n_events - 1
+                what = f"campaign {self.id!r}: event {number} ({type(event).__name__})"
+                text = f"{what} does not fit the events before it: {error!r}"
+                raise EventError(text, campaign=self.id, number=number) from error
 
     def describe(self, event: m.Event) -> dict[str, Any]:
         """The last event as plain data, with the progress of the campaign after it, and the device or group that it

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from fuota_fec.campaign.messages import Event, decode
 from fuota_fec.errors import EventError, MissingExtraError
+from fuota_fec.journal.blocks import line_of
 
 
 class StoredEvent(NamedTuple):
@@ -32,8 +33,7 @@ def first_digest(campaign: str, chained_from: int) -> str:
 
 
 def next_digest(previous: str, number: int, kind: str, version: int, data: str) -> str:
-    # No type of event has a space, so no character can move from one field to the next.
-    return sha256(f"{previous} {number} {version} {kind} {data}".encode()).hexdigest()
+    return sha256(f"{previous} {number} {line_of(version, kind, data)}".encode()).hexdigest()
 
 
 class Chain:
@@ -67,6 +67,22 @@ class Chain:
                 raise changed_error(self._campaign, expected_number, covers_others=covers_others)
         self.last = last
 
+    def check_block(self, first: int, lines: Sequence[str], digest: object) -> Sequence[str]:
+        """Checks the lines of a block's events from number `first` on against the digest of the last one. Returns the
+        digest of each.
+
+        EventError, without the number of the event, if one is not the one that was written.
+        """
+        last = self.last
+        digests = []
+        for number, line in enumerate(lines, first):
+            last = sha256(f"{last} {number} {line}".encode()).hexdigest()
+            digests.append(last)
+        if last != digest or self.last is None:
+            raise changed_error(self._campaign, first, until=first + len(lines) - 1)
+        self.last = last
+        return digests
+
 
 def chained_from(events: Iterable[StoredEvent]) -> int | None:
     """Number of the first event with a digest."""
@@ -89,8 +105,13 @@ def read_events(campaign: str, events: Iterable[Sequence[Any]]) -> Iterator[Even
         yield event
 
 
-def changed_error(campaign: str, number: int, *, covers_others: bool = False) -> EventError:
-    event = f"event {number}, or one of those before it, which have no digest," if covers_others else f"event {number}"
+def changed_error(campaign: str, number: int, *, covers_others: bool = False, until: int | None = None) -> EventError:
+    """Error of an event; of one of those from `number` to `until`, whose digest covers them all."""
+    event = f"event {number}"
+    if covers_others:
+        event += ", or one of those before it, which have no digest,"
+    elif until is not None and until > number:
+        event += f", or one of those up to {until},"
     text = f"campaign {campaign!r}: {event} is not the one that was written"
     return EventError(text, campaign=campaign, number=number)
 

@@ -45,6 +45,8 @@ class Dialect(NamedTuple):
     """INSERT with ON CONFLICT."""
     items: Any
     """Table of the texts of a JSON array: one parameter for 100 000 names, too many for IN (…)."""
+    begin_to_write: str = ""
+    """Statement with which a writer begins a transaction; "" where the driver begins it."""
 
     def among(self, names: Sequence[str]) -> Select[str]:
         """The names as rows of one column."""
@@ -57,6 +59,7 @@ DIALECTS = {
         now=literal_column("(julianday('now') - 2440587.5) * 86400.0", Double),
         insert=sqlite.insert,
         items=func.json_each,
+        begin_to_write="BEGIN IMMEDIATE",
     ),
     "postgresql": Dialect(
         now=literal_column("CAST(extract(epoch FROM clock_timestamp()) AS double precision)", Double),
@@ -116,7 +119,8 @@ def _set_up_sqlite(synchronous: str, connection: Any, _record: object) -> None:
 
 
 def _begin_sqlite(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if connection.get_execution_options().get("writes") else "BEGIN")
+    writes = connection.get_execution_options().get("writes")
+    connection.exec_driver_sql(DIALECTS["sqlite"].begin_to_write if writes else "BEGIN")
 
 
 def _set_up_postgresql(connection: Any, _record: object) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count
 from threading import Lock
@@ -31,6 +31,7 @@ from fuota_fec.journal.base import (
     unknown_campaign_error,
 )
 from fuota_fec.journal.chain import StoredEvent, first_digest, next_digest
+from fuota_fec.journal.packed import PackedEvents
 
 
 @dataclass(slots=True)
@@ -39,7 +40,9 @@ class _Stored:
 
     image: bytes
     network: str
-    events: list[Event]
+    events: PackedEvents = field(default_factory=PackedEvents)
+    created_at: float = 0.0
+    changed_at: float = 0.0
     status: str = RUNNING
     archived: bool = False
     owner: str = ""
@@ -87,7 +90,7 @@ class MemoryJournal:
                 raise campaign_exists_error(campaign)
             if holders := self._holders(claims):
                 raise claims_held_error(holders)
-            self._campaigns[campaign] = _Stored(bytes(image), network, [])
+            self._campaigns[campaign] = _Stored(bytes(image), network)
             self._claims.update(dict.fromkeys(claims, campaign))
             self._commit(Append(campaign=campaign, expected_seq=0, events=events, facts=facts))
 
@@ -114,7 +117,10 @@ class MemoryJournal:
 
     def _commit(self, append: Append) -> None:
         stored = self._campaigns[append.campaign]
-        stored.events.extend(append.events)
+        if append.events:
+            stored.created_at = stored.created_at if stored.events else append.events[0].at
+            stored.changed_at = append.events[-1].at
+            stored.events = stored.events.extended(append.events)
         for fact in append.facts:
             if isinstance(fact, GroupFact):
                 group = fact.mc_addr, fact.key
@@ -131,7 +137,7 @@ class MemoryJournal:
         ]
 
     def events(self, campaign: str, start: int = 0) -> Sequence[Event]:
-        return tuple(self._get(campaign).events[start:])
+        return self._get(campaign).events.since(start)
 
     def stored(self, campaign: str, start: int = 0) -> Sequence[StoredEvent]:
         """The events in the form of a database. Their digests are computed here: objects need no check."""
@@ -159,8 +165,8 @@ class MemoryJournal:
                 id=name,
                 status=stored.status,
                 n_events=len(stored.events),
-                created_at=stored.events[0].at if stored.events else 0.0,
-                changed_at=stored.events[-1].at if stored.events else 0.0,
+                created_at=stored.created_at,
+                changed_at=stored.changed_at,
                 owner=stored.owner if stored.lease_left(now) else "",
                 lease_left=stored.lease_left(now),
                 archived=stored.archived,

@@ -15,6 +15,7 @@ ADVISORY_LOCK = 0x46554F5441
 
 NEW_COLUMNS: Mapping[int, Sequence[Column[Any]]] = {
     2: (EVENTS.c.digest, CAMPAIGNS.c.chained_from, CAMPAIGNS.c.lease_ttl),
+    3: (EVENTS.c.block,),
 }
 """Columns by the version that added them, all of them nullable."""
 

@@ -8,11 +8,11 @@ writers cannot deadlock. Reading takes short transactions and blocks no writer.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from itertools import chain, islice
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 from sqlalchemy import (
@@ -23,7 +23,6 @@ from sqlalchemy import (
     Select,
     and_,
     case,
-    delete,
     func,
     insert,
     literal,
@@ -36,11 +35,14 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from fuota_fec.campaign.config import CampaignConfig
 from fuota_fec.campaign.messages import Event, Fact, Known, KnownDevice
 from fuota_fec.errors import JournalError
-from fuota_fec.journal import base, event_table, schema
-from fuota_fec.journal.base import RUNNING, Append, CampaignRecord, Claim, FenceError, Lease, Order, TimedLease, Verb
-from fuota_fec.journal.chain import Chain, StoredEvent, next_digest, read_events
+from fuota_fec.journal import base, schema
+from fuota_fec.journal.appender import Appender
+from fuota_fec.journal.base import RUNNING, Append, CampaignRecord, Claim, Lease, Order, TimedLease, Verb
+from fuota_fec.journal.chain import Chain, StoredEvent, read_events
+from fuota_fec.journal.commits import Commit, Commits
 from fuota_fec.journal.databases import DIALECTS, engine_of
-from fuota_fec.journal.event_table import last_digest, read_digest, read_head, read_rows
+from fuota_fec.journal.event_table import EventTable, checked_events
+from fuota_fec.journal.prepared import cursor_of
 from fuota_fec.journal.tables import (
     CAMPAIGNS,
     CLAIMS,
@@ -50,28 +52,13 @@ from fuota_fec.journal.tables import (
     ORDERS,
     SESSIONS,
     VERSION,
-    Row,
-    event_rows,
     read_memberships,
-    registry_rows,
 )
-from fuota_fec.journal.write_statements import WriteStatements
 
 N_TRIES = 5
 """Attempts to create a campaign when other writers take its name, a device or a group at the same moment."""
 UNCONVERTIBLE = (ValueError, OverflowError, msgspec.MsgspecError)
 """Errors of drivers and decoders for values that a column cannot hold or that cannot be read."""
-
-
-class _Commit(NamedTuple):
-    """An Append and its events as rows, made before the transaction begins, which other writers wait for."""
-
-    append: Append
-    rows: list[Row]
-
-    @classmethod
-    def of(cls, append: Append) -> _Commit:
-        return cls(append, event_rows(append))
 
 
 class _RaceError(JournalError):
@@ -85,7 +72,10 @@ class SqlJournal:
         self._engine, self._name = engine_of(url, durable=durable)
         self._writer = self._engine.execution_options(writes=True)
         self._dialect = DIALECTS[self._engine.dialect.name]
-        self._written = WriteStatements(self._engine.dialect, self._dialect.insert)
+        self._events = EventTable(self._engine.dialect)
+        self._commits = Commits(self._engine.dialect, self._dialect.insert, self._events)
+        self._appender = Appender(self._engine, self._dialect.begin_to_write)
+        self._driver: Any = self._engine.dialect.loaded_dbapi
         self._closed = False
         try:
             self._make_tables()
@@ -98,6 +88,7 @@ class SqlJournal:
 
     def close(self) -> None:
         self._closed = True
+        self._appender.close()
         self._engine.dispose()
 
     # ---- transactions ------------------------------------------------------------------------------------
@@ -110,15 +101,20 @@ class SqlJournal:
 
     @contextmanager
     def _transaction(self, engine: Engine, what: str) -> Iterator[Connection]:
-        """A transaction: committed at the end, rolled back by any error. Database errors become JournalErrors."""
+        """A transaction: committed at the end, rolled back by any error."""
+        with self._translated(what), engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def _translated(self, what: str) -> Iterator[None]:
+        """Database errors become JournalErrors."""
         if self._closed:
             raise JournalError(f"journal {self._name} is closed")
         try:
-            with engine.begin() as connection:
-                yield connection
-        except (SQLAlchemyError, *UNCONVERTIBLE) as error:
+            yield
+        except (SQLAlchemyError, self._driver.Error, *UNCONVERTIBLE) as error:
             cause = " ".join(str(getattr(error, "orig", None) or error).split())
-            kind = _RaceError if isinstance(error, IntegrityError) else JournalError
+            kind = _RaceError if isinstance(error, (IntegrityError, self._driver.IntegrityError)) else JournalError
             raise kind(f"journal {self._name} cannot be {what}: {cause}") from error
 
     def _make_tables(self) -> None:
@@ -141,14 +137,15 @@ class SqlJournal:
         groups: Sequence[str] = (),
         network: str = "",
     ) -> None:
-        commit = _Commit.of(Append(campaign=campaign, expected_seq=0, events=events, facts=facts))
+        commit = Commit.of(Append(campaign=campaign, expected_seq=0, events=events, facts=facts))
         claims = base.claims_of(devices, groups, events)
         for tries_left in reversed(range(N_TRIES)):
             try:
                 with self._writing() as connection:
                     self._claim(connection, campaign, claims)
                     connection.execute(insert(IMAGES).values(campaign=campaign, image=bytes(image), network=network))
-                    self._commit(connection, [commit])
+                    digests = self._commits.write(cursor_of(connection), [commit])
+                self._commits.committed(digests, [commit])
                 return
             except _RaceError:
                 if not tries_left:
@@ -191,54 +188,10 @@ class SqlJournal:
     def append_all(self, appends: Sequence[Append]) -> None:
         if not appends:
             return
-        commits = [_Commit.of(append) for append in appends]
-        with self._writing() as connection:
-            self._commit(connection, commits)
-
-    def _commit(self, connection: Connection, commits: Sequence[_Commit]) -> None:
-        in_order = sorted(commits, key=lambda commit: commit.append.campaign)
-        for append, _ in in_order:
-            self._count_up(connection, append)
-        self._insert_events(connection, in_order)
-        for table, rows in registry_rows(fact for append, _ in commits for fact in append.facts):
-            if rows:
-                self._written.upserts[table].many(connection, rows)
-        for append, _ in in_order:
-            ordered = ORDERS.c.campaign == append.campaign
-            if append.orders:
-                connection.execute(delete(ORDERS).where(ordered, ORDERS.c.number.in_(append.orders)))
-            if base.final_status(append.events) is not None:
-                connection.execute(delete(ORDERS).where(ordered))
-                connection.execute(delete(CLAIMS).where(CLAIMS.c.campaign == append.campaign))
-
-    def _count_up(self, connection: Connection, append: Append) -> None:
-        """The fence: locks the campaign's row, and raises its event count if that is the expected one."""
-        events = append.events
-        values = {
-            "name": append.campaign,
-            "expected": append.expected_seq,
-            "more": len(events),
-            "first_at": events[0].at if events else None,
-            "last_at": events[-1].at if events else None,
-            "final": base.final_status(events),
-        }
-        if self._written.count_up(connection, values).rowcount != 1:
-            n_events = self._get(connection, CAMPAIGNS.c.n_events, append.campaign)
-            raise base.fence_error(append.campaign, n_events, append.expected_seq)
-
-    def _insert_events(self, connection: Connection, commits: Sequence[_Commit]) -> None:
-        """The second fence: events with these numbers must not exist."""
-        for append, rows in commits:
-            if not rows:
-                continue
-            digest = last_digest(connection, append.campaign, append.expected_seq, self._written.read_last)
-            for row in rows:
-                digest = row["digest"] = next_digest(digest, row["seq"], row["type"], row["version"], row["data"])
-            try:
-                self._written.insert_events.many(connection, rows)
-            except IntegrityError:
-                text = f"campaign {append.campaign!r} already has events from number {append.expected_seq} on"
-                raise FenceError(text, campaign=append.campaign) from None
+        commits = [Commit.of(append) for append in appends]
+        with self._translated("written"), self._appender.transaction() as cursor:
+            digests = self._commits.write(cursor, commits)
+        self._commits.committed(digests, commits)
 
     def archive(self, campaign: str) -> None:
         done = and_(CAMPAIGNS.c.campaign == campaign, CAMPAIGNS.c.status != RUNNING)
@@ -281,23 +234,26 @@ class SqlJournal:
         """Rows of the events committed up to now, read in portions: no transaction stays open in between."""
         previous = None
         with self._reading() as connection:
-            head = read_head(connection, campaign)
+            cursor = cursor_of(connection)
+            head = self._events.head(cursor, campaign)
             if head.chained_from is not None and head.chained_from < start < head.n_events:
-                previous = read_digest(connection, campaign, start - 1)
-        check = Chain(campaign, head.chained_from, previous)
-        # The first digest of a chain covers all events before it.
-        first = 0 if previous is None and head.chained_from is not None else start
-        portions = self._portions(check, campaign, range(first, head.n_events, event_table.N_EVENTS), head.n_events)
-        return islice(chain.from_iterable(portions), start - first, None)
+                previous = self._events.before(cursor, campaign, start)
+        first = start
+        if head.chained_from is not None:  # The first digest of a chain covers all events before it.
+            if previous is not None and previous[0] < head.chained_from:
+                previous = None
+            first = previous[0] + 1 if previous is not None else 0
+        check = Chain(campaign, head.chained_from, previous[1] if previous is not None else None)
+        events = chain.from_iterable(self._portions(check, campaign, first, head.n_events))
+        return islice(events, start - first, max(0, head.n_events - first))
 
-    def _portions(
-        self, check: Chain, campaign: str, firsts: Iterable[int], n_events: int
-    ) -> Iterator[Sequence[Sequence[Any]]]:
-        for first in firsts:
+    def _portions(self, check: Chain, campaign: str, first: int, n_events: int) -> Iterator[Sequence[Sequence[Any]]]:
+        while first < n_events:
             with self._reading() as connection:
-                rows = read_rows(connection, campaign, first, n_events)
-            check.check(first, rows)
-            yield rows
+                rows = self._events.rows(cursor_of(connection), campaign, first)
+            events = checked_events(check, campaign, first, rows)
+            first += len(events)
+            yield events
 
     def image(self, campaign: str) -> bytes:
         return bytes(self._read(IMAGES.c.image, campaign))

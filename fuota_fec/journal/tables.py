@@ -11,7 +11,7 @@ from sqlalchemy import BigInteger, Boolean, Column, Double, Integer, LargeBinary
 from fuota_fec.campaign.messages import Fact, GroupFact, KnownDevice, Membership, encode
 from fuota_fec.journal.base import Append
 
-VERSION = 2
+VERSION = 3
 """Version of the table schema. A journal of a later version is not opened."""
 
 Row = dict[str, Any]
@@ -54,6 +54,7 @@ CAMPAIGNS = _table(
 )
 # Apart from CAMPAIGNS: every commit changes n_events, and SQLite would write the image again with it.
 IMAGES = _table("images", _key("campaign"), _value("image", LargeBinary), _value("network"))
+# A row is an event, or a block of events up to the number `seq`, whose other columns but `digest` are empty.
 EVENTS = _table(
     "events",
     _key("campaign"),
@@ -62,6 +63,7 @@ EVENTS = _table(
     _value("version", Integer),
     _value("data"),
     _value("digest", nullable=True),
+    _value("block", LargeBinary, nullable=True),
     sqlite_with_rowid=False,
 )
 GROUPS = _table("groups", _key("mc_addr"), _key("key"), _value("next_f_cnt", BigInteger), sqlite_with_rowid=False)
@@ -104,6 +106,7 @@ def event_rows(append: Append) -> list[Row]:
             "type": type(event).__name__,
             "version": event.VERSION,
             "data": encode(event).decode(),
+            "block": None,
         }
         for seq, event in enumerate(append.events, append.expected_seq)
     ]

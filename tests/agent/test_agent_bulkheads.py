@@ -514,15 +514,15 @@ def test_a_suspension_is_an_event_that_is_written_once(config_of, desk_of, monke
 def test_a_campaign_that_stays_broken_is_left_to_other_agents(config_of, desk_of, monkeypatch, caplog) -> None:
     desk = desk_of(config_of("a", (1,)), config_of("b", (2,), group={"mc_addr": "01f3a4b6"}))
     desk.hears(1, 2)
-    replay = Campaign.replay
+    from_first = Campaign.from_first
 
-    def broken(events: Any, image: bytes = b"") -> Campaign:
-        campaign = replay(events, image)
+    def broken(event: Any, image: bytes = b"") -> Campaign:
+        campaign = from_first(event, image)
         if campaign.id == "a":
             raise ValueError("not this one")
         return campaign
 
-    monkeypatch.setattr(Campaign, "replay", broken)
+    monkeypatch.setattr(Campaign, "from_first", broken)
     monkeypatch.setattr(desk.campaigns[0], "tick", lambda _now: 1 / 0)
     waits: list[float] = []
     since = desk.now

@@ -89,7 +89,7 @@ def test_an_observer_receives_the_events_after_one_that_failed() -> None:
 def test_the_journal_raises_only_journal_errors(error: Exception) -> None:
     faults = Faults()
     journal = JournalPort(raising(error), faults)
-    for call in (journal.orders, journal.list, journal.campaigns, lambda: journal.events("c")):
+    for call in (journal.orders, journal.list, journal.campaigns, lambda: next(journal.events("c", 1))):
         with pytest.raises(JournalError):
             call()
     assert sum(faults.n.values()) == 4

@@ -6,11 +6,13 @@ import pytest
 import sqlalchemy as sa
 
 from fuota_fec.errors import EventError, JournalError
-from fuota_fec.journal.chain import first_digest, next_digest
-from fuota_fec.journal.event_table import READ_LAST, last_digest, read_digest, read_head, read_rows
-from fuota_fec.journal.prepared import Prepared
+from fuota_fec.journal import blocks
+from fuota_fec.journal.base import FenceError
+from fuota_fec.journal.chain import Chain, first_digest, next_digest
+from fuota_fec.journal.event_table import EventTable, checked_events
+from fuota_fec.journal.prepared import cursor_of
 from fuota_fec.journal.schema import bring_up_to_date
-from fuota_fec.journal.tables import CAMPAIGNS, EVENTS
+from fuota_fec.journal.tables import CAMPAIGNS, EVENTS, Row
 
 
 def row_of(table: sa.Table, **values: object) -> dict[str, object]:
@@ -18,10 +20,6 @@ def row_of(table: sa.Table, **values: object) -> dict[str, object]:
     filler = {sa.Integer: 0, sa.BigInteger: 0, sa.Float: 0.0, sa.Boolean: False, sa.LargeBinary: b""}
     needed = [c for c in table.columns if not c.nullable and c.name not in values and c.server_default is None]
     return {c.name: next((v for kind, v in filler.items() if isinstance(c.type, kind)), "") for c in needed} | values
-
-
-def prepared(connection: sa.Connection) -> Prepared:
-    return Prepared(READ_LAST, connection.dialect)
 
 
 @pytest.fixture
@@ -45,53 +43,147 @@ def connection():
         yield connection
 
 
-def test_the_head_has_the_extent_of_a_campaign(connection) -> None:
-    assert read_head(connection, "c") == (3, 0, False)
+@pytest.fixture
+def table(connection):
+    return EventTable(connection.dialect)
 
 
-def test_the_head_of_an_unknown_campaign_is_an_error(connection) -> None:
+@pytest.fixture
+def cursor(connection):
+    return cursor_of(connection)
+
+
+def new_rows(first: int, n: int) -> list[Row]:
+    fields = {"campaign": "c", "type": "Paused", "version": 1, "data": '{"at":1.0}', "block": None}
+    return [{"seq": seq, **fields} for seq in range(first, first + n)]
+
+
+def seqs(connection: sa.Connection) -> list[int]:
+    return list(connection.scalars(sa.select(EVENTS.c.seq).order_by(EVENTS.c.seq)))
+
+
+def test_the_head_has_the_extent_of_a_campaign(table, cursor) -> None:
+    assert table.head(cursor, "c") == (3, 0, False)
+
+
+def test_the_head_of_an_unknown_campaign_is_an_error(table, cursor) -> None:
     with pytest.raises(JournalError, match="'d'"):
-        read_head(connection, "d")
+        table.head(cursor, "d")
 
 
-def test_an_event_beyond_the_committed_ones_is_reported_by_its_number(connection) -> None:
+def test_an_event_beyond_the_committed_ones_is_reported_by_its_number(table, cursor, connection) -> None:
     connection.execute(sa.update(CAMPAIGNS).values(n_events=2))
     with pytest.raises(EventError) as caught:
-        read_head(connection, "c")
+        table.head(cursor, "c")
     assert (caught.value.campaign, caught.value.number) == ("c", 2)
 
 
-def test_rows_come_in_order_from_a_number_on(connection) -> None:
-    assert [row.seq for row in read_rows(connection, "c", 1, 3)] == [1, 2]
+def test_rows_come_in_order_from_a_number_on(table, cursor) -> None:
+    assert [row[0] for row in table.rows(cursor, "c", 1)] == [1, 2]
 
 
-def test_a_missing_row_is_reported_by_its_number(connection) -> None:
-    connection.execute(sa.delete(EVENTS).where(EVENTS.c.seq == 1))
-    with pytest.raises(EventError) as caught:
-        read_rows(connection, "c", 0, 3)
-    assert caught.value.number == 1
+@pytest.mark.parametrize("missing", range(3))
+def test_a_missing_row_is_reported_by_its_number(table, cursor, connection, missing) -> None:
+    connection.execute(sa.delete(EVENTS).where(EVENTS.c.seq == missing))
+    with pytest.raises(EventError, match="is missing") as caught:
+        table.rows(cursor, "c", len(checked_events(Chain("c", 0), "c", 0, table.rows(cursor, "c", 0))))
+    assert caught.value.number == missing
 
 
-def test_the_last_digest_is_that_of_the_last_event(connection) -> None:
-    assert last_digest(connection, "c", 3, prepared(connection)) == read_digest(connection, "c", 2)
+def test_the_row_before_an_event_has_its_number_and_digest(table, cursor) -> None:
+    digest = table.last_digest(cursor, "c", 3)
+    assert table.before(cursor, "c", 3) == table.before(cursor, "c", 7) == (2, digest)
+    assert table.before(cursor, "c", 0) is None
 
 
-def test_a_chain_without_events_begins_with_the_campaign(connection) -> None:
-    assert last_digest(connection, "c", 0, prepared(connection)) == first_digest("c", 0)
+def test_a_chain_without_events_begins_with_the_campaign(table, cursor) -> None:
+    assert table.last_digest(cursor, "c", 0) == first_digest("c", 0)
 
 
-@pytest.mark.parametrize("number", [3, 7])
-def test_a_digest_of_an_event_that_does_not_exist_is_an_error(connection, number) -> None:
+@pytest.mark.parametrize("n_events", [4, 8])
+def test_a_digest_of_an_event_that_does_not_exist_is_an_error(table, cursor, n_events) -> None:
     with pytest.raises(EventError):
-        read_digest(connection, "c", number)
+        table.last_digest(cursor, "c", n_events)
 
 
-def test_a_chain_begins_behind_the_events_of_an_earlier_version_and_covers_them(connection) -> None:
+def test_a_chain_begins_behind_the_events_of_an_earlier_version_and_covers_them(table, cursor, connection) -> None:
     connection.execute(sa.update(CAMPAIGNS).values(chained_from=None))
     connection.execute(sa.update(EVENTS).values(digest=None))
-    digest = last_digest(connection, "c", 3, prepared(connection))
+    digest = table.last_digest(cursor, "c", 3)
     expected = first_digest("c", 3)
     for seq in range(3):
         expected = next_digest(expected, seq, "Paused", 1, '{"at":1.0}')
     assert digest == expected
-    assert read_head(connection, "c").chained_from == 3
+    assert table.head(cursor, "c").chained_from == 3
+
+
+def test_events_that_complete_a_block_become_one_row_with_those_before(
+    table, cursor, connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blocks, "LENGTH", 4)
+    digest = table.last_digest(cursor, "c", 3)
+    for first, n, kept in ((3, 1, [0, 3]), (4, 1, [0, 3, 4]), (5, 9, [0, 3, 7, 11, 12, 13])):
+        digest = table.insert(cursor, "c", new_rows(first, n), digest)
+        assert seqs(connection) == kept
+    events = checked_events(Chain("c", 0), "c", 0, table.rows(cursor, "c", 0))
+    assert [number for number, *_ in events] == list(range(14))
+    assert {event[1:4] for event in map(tuple, events)} == {("Paused", 1, '{"at":1.0}')}
+    assert events[-1][4] == digest == table.last_digest(cursor, "c", 14)
+
+
+def test_events_with_existing_numbers_complete_no_block(
+    table, cursor, connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blocks, "LENGTH", 4)
+    for first, n in ((2, 1), (2, 2), (1, 7)):
+        with pytest.raises(FenceError, match=f"'c' already has events from number {first} on"):
+            table.insert(cursor, "c", new_rows(first, n), "")
+    assert seqs(connection) == [0, 1, 2]
+
+
+def test_events_without_digests_are_no_part_of_a_block(
+    table, cursor, connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blocks, "LENGTH", 4)
+    connection.execute(sa.update(CAMPAIGNS).values(chained_from=None))
+    connection.execute(sa.update(EVENTS).values(digest=None))
+    table.insert(cursor, "c", new_rows(3, 6), table.last_digest(cursor, "c", 3))
+    assert seqs(connection) == [0, 1, 2, 3, 7, 8]
+    events = checked_events(Chain("c", 3), "c", 0, table.rows(cursor, "c", 0))
+    assert [digest is None for *_, digest in events] == [True] * 3 + [False] * 6
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        b"",
+        b"x",
+        5,
+        blocks.pack([]),
+        blocks.pack(["1 Paused"] * 3),
+        blocks.pack(["x Paused {}"] * 3),
+        blocks.pack(['1 Paused {"at":1.0}'] * 2),
+        blocks.pack(['1 Paused {"at":1.5}'] * 3),
+    ],
+    ids=range(8),
+)
+def test_a_changed_block_is_reported_by_the_number_of_its_first_event(
+    table, cursor, connection, monkeypatch: pytest.MonkeyPatch, block: object
+) -> None:
+    monkeypatch.setattr(blocks, "LENGTH", 4)
+    table.insert(cursor, "c", new_rows(3, 1), table.last_digest(cursor, "c", 3))
+    cursor.execute("UPDATE fuota_events SET block = ? WHERE seq = 3", (block,))
+    with pytest.raises(EventError, match="event 1, or one of those up to 3, is not the one that was") as caught:
+        checked_events(Chain("c", 0), "c", 0, table.rows(cursor, "c", 0))
+    assert caught.value.number == 1
+
+
+@pytest.mark.parametrize("change", ["type = 'Paused'", "version = 1", "data = '{}'", "digest = ''"])
+def test_the_other_columns_of_a_block_are_checked_too(
+    table, cursor, connection, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    monkeypatch.setattr(blocks, "LENGTH", 4)
+    table.insert(cursor, "c", new_rows(3, 1), table.last_digest(cursor, "c", 3))
+    cursor.execute(f"UPDATE fuota_events SET {change} WHERE seq = 3")
+    with pytest.raises(EventError, match="event 1, or one of those up to 3, is not the one that was"):
+        checked_events(Chain("c", 0), "c", 0, table.rows(cursor, "c", 0))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 
-from fuota_fec.journal.prepared import Prepared
+from fuota_fec.journal.prepared import Prepared, cursor_of
 
 TABLE = sa.Table("t", sa.MetaData(), sa.Column("a", sa.Integer), sa.Column("b", sa.Text))
 RAISE = (
@@ -19,10 +19,11 @@ def test_a_prepared_statement_does_what_the_statement_does() -> None:
     with sa.create_engine("sqlite://").begin() as connection:
         TABLE.create(connection)
         rows = [{"a": 1, "b": "x"}, {"a": 2, "b": "y"}, {"a": 200, "b": "x"}]
-        Prepared(sa.insert(TABLE), connection.dialect).many(connection, rows)
+        cursor = cursor_of(connection)
+        Prepared(sa.insert(TABLE), connection.dialect).many(cursor, rows)
         raised = Prepared(RAISE, connection.dialect)
-        assert raised(connection, {"name": "x", "more": 5}).rowcount == 1
-        assert raised(connection, {"name": "z", "more": 5}).rowcount == 0
+        assert raised(cursor, {"name": "x", "more": 5}).rowcount == 1
+        assert raised(cursor, {"name": "z", "more": 5}).rowcount == 0
         found = connection.execute(sa.select(TABLE)).all()
     assert sorted(found) == [(2, "y"), (6, "x"), (200, "x")]
 

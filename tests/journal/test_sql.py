@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from fuota_fec.campaign.messages import (
 )
 from fuota_fec.errors import CampaignError, FuotaError, JournalError
 from fuota_fec.journal import Append, FenceError, Journal, MemoryJournal, databases, event_table, open_journal
+from fuota_fec.journal.tables import VERSION
 
 DEVICES = [f"fe5e00000000000{i}" for i in range(3)]
 MC_ADDR = "01f3a4b5"
@@ -428,19 +430,20 @@ def test_a_full_disk_leaves_nothing_half_written(journal_url_of: Callable[[str],
             journal.create("c", b"image", heard(3), devices=DEVICES[:1])
             before = everything(journal)
             fact = GroupFact(mc_addr=MC_ADDR, key="meters", next_f_cnt=1)
+            many = [DeviceHeard(at=0.0, dev_eui=sha256(bytes([i >> 8, i & 255])).hexdigest()) for i in range(10_000)]
             for verb in (
-                lambda: journal.append("c", 3, heard(10_000), [fact]),
+                lambda: journal.append("c", 3, many, [fact]),
                 lambda: journal.create("d", bytes(1_000_000), facts=[fact], devices=DEVICES[1:]),
-                lambda: journal.create("d", b"", heard(10_000), facts=[fact], devices=DEVICES[1:]),
+                lambda: journal.create("d", b"", many, facts=[fact], devices=DEVICES[1:]),
             ):
                 with pytest.raises(JournalError, match=r"journal sqlite:///.* cannot be written: .*full"):
                     verb()
                 assert everything(journal) == before
             for connection in connections:
                 connection.execute("PRAGMA max_page_count = 1000000")
-            journal.append("c", 3, heard(10_000, 3))
+            journal.append("c", 3, many)
             journal.create("d", bytes(1_000_000), devices=DEVICES[1:])
-            assert list(journal.events("c")) == heard(10_003)
+            assert list(journal.events("c")) == heard(3) + many
     finally:
         sqlalchemy.event.remove(sqlalchemy.Engine, "connect", fill)
 
@@ -487,10 +490,10 @@ def test_counters_that_a_database_cannot_hold_are_refused(journal: Journal) -> N
 
 def test_tables_of_a_later_version_are_refused_and_unchanged(journal_url: str) -> None:
     open_journal(journal_url).close()
-    execute(journal_url, "UPDATE fuota_schema SET version = 3")
+    execute(journal_url, f"UPDATE fuota_schema SET version = {VERSION + 1}")
     with pytest.raises(
         JournalError,
-        match="tables of version 3, expected version 2 or earlier: a later version",
+        match=f"tables of version {VERSION + 1}, expected version {VERSION} or earlier: a later version",
     ):
         open_journal(journal_url)
     for table in tables(journal_url) - {"fuota_schema"}:
