@@ -13,10 +13,12 @@ from fuota_fec.batch.manifest import READY
 from fuota_fec.checks import counted
 from fuota_fec.cli.clean import say
 from fuota_fec.cli.executors import executor_given, executor_options
-from fuota_fec.cli.output import json_option, print_json
+from fuota_fec.cli.output import json_option, print_json, write_whole
 from fuota_fec.cli.progress import LateProgress
 from fuota_fec.codec.frame_file import MANIFEST
 from fuota_fec.errors import listed
+from fuota_fec.report.batch import batch_page
+from fuota_fec.report.page import need_extra
 
 FAILED = 1
 
@@ -25,12 +27,14 @@ FAILED = 1
 @click.argument("file", required=False, type=click.Path(dir_okay=False))
 @click.option("-o", "--output", "out", type=click.Path(file_okay=False), help="Folder of the outputs.")
 @click.option("--check", type=click.Path(file_okay=False), metavar="DIR", help="Check the outputs of a folder instead.")
+@click.option("--report", type=click.Path(dir_okay=False), help="HTML page about the batch to write.")
 @executor_options
 @json_option
 def prepare_command(
     file: str | None,
     out: str | None,
     check: str | None,
+    report: str | None,
     kind: str,
     workers: int | None,
     dask_url: str | None,
@@ -44,12 +48,14 @@ def prepare_command(
     status 1 if something does not hold.
     """
     if check is not None:
-        if file is not None or out is not None:
-            raise click.UsageError("--check goes with neither FILE nor -o")
+        if file is not None or out is not None or report is not None:
+            raise click.UsageError("--check goes with neither FILE nor -o nor --report")
         _check(check, kind=kind, workers=workers, dask_url=dask_url, as_json=as_json)
     if file is None or out is None:
         raise click.UsageError("give FILE and -o DIR, or --check DIR")
-    run_batch(BatchConfig.load(file), out, kind=kind, workers=workers, dask_url=dask_url, as_json=as_json)
+    run_batch(
+        BatchConfig.load(file), out, kind=kind, workers=workers, dask_url=dask_url, report=report, as_json=as_json
+    )
 
 
 def run_batch(
@@ -60,10 +66,15 @@ def run_batch(
     kind: str = "threads",
     workers: int | None = None,
     dask_url: str | None = None,
+    report: str | None = None,
 ) -> NoReturn:
     """Prepares a batch, prints the outcome, and ends the command."""
+    if report is not None:
+        need_extra()
     with executor_given(kind, workers, dask_url) as executor, LateProgress("preparing") as progress:
         result = prepare_batch(config, out, executor=executor, progress=progress)
+    if report is not None:
+        write_whole(report, batch_page(result.items).encode())
     if as_json:
         print_json(_facts(result, out))
     else:
