@@ -7,6 +7,9 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
+
+from fuota_fec.buffers import Bytes
 from fuota_fec.errors import ParameterError
 
 LARGEST_FILE = 64 << 20
@@ -45,9 +48,24 @@ def read_file(path: Path, where: str, *, most: float = LARGEST_FILE) -> bytes:
         os.close(handle)
 
 
+def map_file(path: Path | str) -> Bytes:
+    """Contents of a regular file, mapped and read-only. ParameterError for anything else."""
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise ParameterError(f"{path}: cannot be read: it is no regular file")
+        mapped: Bytes = np.memmap(path, np.uint8, "r") if os.path.getsize(path) else np.empty(0, np.uint8)
+    except OSError as error:
+        raise _unreadable(error, str(path)) from None
+    return mapped
+
+
 def read_stream(stream: BinaryIO, where: str, *, size: int = 0, most: float = LARGEST_FILE) -> bytes:
     """All bytes of a stream. ParameterError if there are more than `most`, or `size` says so."""
-    data = b"" if size > most else stream.read(-1 if most == float("inf") else int(most) + 1)
+    rest = -1 if most == float("inf") else int(most) + 1
+    # A buffer of the size of the file is enough for nearly all, and one for `most` takes long to make.
+    data = b"" if size > most else stream.read(size + 1 if size else rest)
+    if size and len(data) > size:
+        data += stream.read(rest if rest < 0 else rest - len(data))
     if size > most or len(data) > most:
         raise ParameterError(f"{where}: more than {most} bytes, expected at most that")
     return data

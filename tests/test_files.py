@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fuota_fec.errors import ParameterError
-from fuota_fec.files import LARGEST_FILE, read_file, read_stream, read_text
+from fuota_fec.files import LARGEST_FILE, map_file, read_file, read_stream, read_text
 
 
 def test_a_file_is_read_whole(tmp_path: Path):
@@ -57,6 +57,14 @@ def test_a_stream_is_read_up_to_the_largest():
     assert read_stream(io.BytesIO(b"abc"), "x") == b"abc"
 
 
+def test_a_file_that_has_grown_is_read_whole_up_to_the_largest():
+    assert read_stream(io.BytesIO(b"abcdef"), "x", size=3) == b"abcdef"
+    assert read_stream(io.BytesIO(b"ab"), "x", size=3) == b"ab"
+    assert read_stream(io.BytesIO(b"abcdef"), "x", size=3, most=float("inf")) == b"abcdef"
+    with pytest.raises(ParameterError, match="more than 5 bytes"):
+        read_stream(io.BytesIO(b"abcdef"), "x", size=3, most=5)
+
+
 def test_text_is_utf_8_with_or_without_a_mark(tmp_path: Path):
     path = tmp_path / "a.txt"
     for data in ("Zähler".encode(), "Zähler".encode("utf-8-sig")):
@@ -65,3 +73,18 @@ def test_text_is_utf_8_with_or_without_a_mark(tmp_path: Path):
     path.write_bytes(b"\xff")
     with pytest.raises(ParameterError, match="cannot be read: not UTF-8 text"):
         read_text(path)
+
+
+def test_a_file_is_mapped_read_only(tmp_path):
+    path = tmp_path / "a.bin"
+    for data in (b"", b"abc"):
+        path.write_bytes(data)
+        mapped = map_file(path)
+        assert mapped.tobytes() == data
+    assert not mapped.flags.writeable
+
+
+def test_a_file_that_cannot_be_mapped_is_named(tmp_path):
+    for path in (tmp_path, tmp_path / "none"):
+        with pytest.raises(ParameterError, match=str(path)):
+            map_file(path)

@@ -7,7 +7,7 @@ import sys
 
 
 def main() -> None:
-    """Entry point. Exit status 0 ok, 1 failed campaign or undecodable input, 2 wrong usage or input, 130 interrupted."""
+    """Entry point. Exit status 0 ok, 1 failed campaign or undecodable input, 2 wrong usage or input, 130 Ctrl-C."""
     try:
         try:
             import click  # noqa: F401
