@@ -180,7 +180,7 @@ def test_a_source_that_is_not_there_is_named(tmp_path: Path):
 def test_a_private_key_must_be_that_of_the_public_key(tmp_path: Path):
     (tmp_path / "public.pem").write_text(public_pem(OTHER_EC))
     source = SigningKeySource(env="K", public_key="public.pem")
-    with pytest.raises(ParameterError, match="the private key is not that of public.pem"):
+    with pytest.raises(ParameterError, match=r"the private key is not that of public\.pem"):
         load_signing_key(source, tmp_path, environ={"K": pem(EC)})
     assert load_signing_key(source, tmp_path, environ={"K": pem(OTHER_EC)})
 
@@ -194,6 +194,13 @@ def loaded(path: Path, **source: Any) -> object:
     return load_signing_key(SigningKeySource(**source), path, environ={"K": pem(EC)})
 
 
+def signed_by_cat(path: Path) -> object:
+    """A command that prints the private key where a signature is expected."""
+    (path / "public.pem").write_text(public_pem(EC))
+    command = ("cat", str(path / written(path, pem(EC))))
+    return load_signing_key(SigningKeySource(signer=command, public_key="public.pem"), path).sign(DIGEST)
+
+
 RAISING: list[Callable[[Path], object]] = [
     lambda path: loaded(path, file=written(path, pem(EC)[:-30])),
     lambda path: loaded(path, file=written(path, pem(EC, b"word") + pem(EC))),
@@ -203,18 +210,11 @@ RAISING: list[Callable[[Path], object]] = [
     lambda path: loaded(path, env="K", public_key="no.pem"),
     lambda path: loaded(path, env="K", public_key=written(path, pem(EC))),
     lambda path: loaded(path, env="K", public_key=written(path, public_pem(OTHER_EC))),
-    lambda path: signed_by_cat(path),
+    signed_by_cat,
     lambda _: PublicKey.from_pem(pem(EC).encode(), "key"),
     lambda path: pickle.dumps(loaded(path, env="K")),
     lambda path: copy.deepcopy(loaded(path, env="K")),
 ]
-
-
-def signed_by_cat(path: Path) -> object:
-    """A command that prints the private key where a signature is expected."""
-    (path / "public.pem").write_text(public_pem(EC))
-    command = ("cat", str(path / written(path, pem(EC))))
-    return load_signing_key(SigningKeySource(signer=command, public_key="public.pem"), path).sign(DIGEST)
 
 
 @pytest.mark.parametrize("call", RAISING)
