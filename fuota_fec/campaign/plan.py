@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from types import MappingProxyType
 
 from fuota_fec.campaign.config import ADAPTIVE, CampaignConfig, Group
@@ -14,6 +15,7 @@ from fuota_fec.campaign.messages import NetworkCapabilities, RowPlan
 from fuota_fec.campaign.own_limit import own_limit
 from fuota_fec.campaign.row_plan import USUAL_LOSS, plan_rows, reads_surplus
 from fuota_fec.codec.block import FragmentedBlock, prepare
+from fuota_fec.codec.limits import check_frag_nbs
 from fuota_fec.devices.limits import oldest_revision
 from fuota_fec.devices.profiles import DeviceProfile
 from fuota_fec.errors import ParameterError
@@ -24,7 +26,6 @@ from fuota_fec.radio.regions import region
 from fuota_fec.wire.limits import DATA_FRAGMENT_HEADER_LEN, MAX_FRAG_NB
 from fuota_fec.wire.multicast import LAST_F_CNT
 
-"""Distance of the uncoded fragments in further rounds; a prime above most M, so that they differ."""
 SHORT_ROUNDS = 4
 """Further rounds for which a session has time, in a group that is asked for its status after few fragments."""
 MOST_ACKNOWLEDGING = 500
@@ -249,19 +250,17 @@ def _plan_group(
     sends = config.kind != "multicast"
     if image_len == 0 and sends:
         raise ParameterError("image: empty, expected at least one byte")
-    largest = _frag_size(config, group, profile_names)
+    largest = frag_size_of(config, group, profile_names)
     if row_plan is None:
         frag_size = _with_odd_rows(config, group, profile_names, image_len, largest) if sends else largest
+        check_frag_nbs(image_len, frag_size, 0)
         made = plan_rows(config, group, -(-image_len // frag_size), frag_size) if sends else RowPlan()
         row_plan = replace(made, frag_size=frag_size if frag_size < largest else 0)
     frag_size = row_plan.frag_size or largest
     n_frags = -(-image_len // frag_size) if sends else 0
     rows, adaptive = row_plan.rows, row_plan.n_least > 0
-    if n_frags + max(rows, default=0) > MAX_FRAG_NB:
-        raise ParameterError(
-            f"image: {image_len} bytes are {n_frags} fragments of {frag_size} bytes and coded ones up to row "
-            f"{max(rows, default=0)}, expected fragment numbers up to {MAX_FRAG_NB}"
-        )
+    if sends:
+        check_frag_nbs(image_len, frag_size, max(rows, default=0))
     n_frames, n_coded = n_frags + row_plan.n_first, row_plan.n_first
     if adaptive:
         n_coded += most_frames(row_plan)
@@ -276,23 +275,8 @@ def _plan_group(
         raise ParameterError(
             f"first_f_cnt: {first_f_cnt} leaves {left} counters, expected {n_planned}, one for each planned frame"
         )
-    duty_cycle = config.duty_cycle_of(group)
-
-    def time_of(n: int, n_coded: int = 0) -> TransmissionTime:
-        return transmission_time(
-            n,
-            DATA_FRAGMENT_HEADER_LEN + frag_size,
-            region(group.region).data_rate(group.downlink_dr),
-            mcast_msg_delay_s=config.mcast_msg_delay / 1000,
-            n_coded=n_coded,
-            coded_msg_delay_s=None if config.coded_msg_delay is None else config.coded_msg_delay / 1000,
-            duty_cycle=duty_cycle / _sharing(config, group),
-            network_pacing_s=network.pacing if network is not None else 0.0,
-            periodicity=group.periodicity if group.device_class == "B" else None,
-        )
-
-    slot = ping_spacing(group.periodicity) if group.device_class == "B" else 0.0
-    lead = slot if group.device_class == "B" else config.first_fragment_delay + config.time_tolerance
+    time_of = partial(group_time, config, group, frag_size, network=network)
+    lead = lead_of(config, group)
     delay = block_ack_delay(n_devices, config.answer_spread_max)
     status_wait = answer_spread(delay) + config.fsession_status_timeout if n_status else 0.0
     session_length = 0.0
@@ -319,7 +303,7 @@ def _plan_group(
         asked_by_multicast=asked_by_multicast,
         n_status=n_status,
         ack_reception=group.dialect == "2.0.0" and _acknowledges(config, n_devices),
-        duty_cycle=duty_cycle,
+        duty_cycle=config.duty_cycle_of(group),
         time=(time := time_of(n_frames, row_plan.n_first)),
         lead=lead,
         pacing=_pacing(config, network, time.spacing),
@@ -328,6 +312,36 @@ def _plan_group(
         status_wait=status_wait,
         session_length=session_length,
     )
+
+
+def group_time(
+    config: CampaignConfig,
+    group: Group,
+    frag_size: int,
+    n_frames: int,
+    n_coded: int = 0,
+    *,
+    network: NetworkCapabilities | None = None,
+) -> TransmissionTime:
+    """Duration of so many frames of a group, the last `n_coded` of which are coded ones."""
+    return transmission_time(
+        n_frames,
+        DATA_FRAGMENT_HEADER_LEN + frag_size,
+        region(group.region).data_rate(group.downlink_dr),
+        mcast_msg_delay_s=config.mcast_msg_delay / 1000,
+        n_coded=n_coded,
+        coded_msg_delay_s=None if config.coded_msg_delay is None else config.coded_msg_delay / 1000,
+        duty_cycle=config.duty_cycle_of(group) / _sharing(config, group),
+        network_pacing_s=network.pacing if network is not None else 0.0,
+        periodicity=group.periodicity if group.device_class == "B" else None,
+    )
+
+
+def lead_of(config: CampaignConfig, group: Group) -> float:
+    """s from the start of a group's session to its first frame."""
+    if group.device_class == "B":
+        return ping_spacing(group.periodicity)
+    return config.first_fragment_delay + config.time_tolerance
 
 
 def _pacing(config: CampaignConfig, network: NetworkCapabilities | None, spacing: float) -> float:
@@ -339,7 +353,8 @@ def _pacing(config: CampaignConfig, network: NetworkCapabilities | None, spacing
     return max(spacing, cadence / config.summary_window)
 
 
-def _frag_size(config: CampaignConfig, group: Group, profile_names: set[str]) -> int:
+def frag_size_of(config: CampaignConfig, group: Group, profile_names: set[str]) -> int:
+    """Largest fragment that a group's data rate and the profiles of its devices allow, or the configured one."""
     profiles = [config.profile_named(name) for name in sorted(profile_names)]
     max_app_payload = region(group.region).max_app_payload(
         group.downlink_dr,

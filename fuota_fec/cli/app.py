@@ -30,6 +30,7 @@ class Entry(NamedTuple):
 COMMANDS = {
     "encode": Entry("fuota_fec.cli.fragments", "encode_command", "Fragment an image and add coded fragments."),
     "decode": Entry("fuota_fec.cli.fragments", "decode_command", "Rebuild an image from a file of frames."),
+    "prepare": Entry("fuota_fec.cli.prepare", "prepare_command", "Prepare many images for many targets."),
     "image": Entry("fuota_fec.cli.image", "image_command", "Show what is in an image file, and what it costs to send."),
     "inspect": Entry("fuota_fec.cli.inspect", "inspect_command", "Show the commands in a payload of a package."),
     "plan": Entry("fuota_fec.cli.plan", "plan_command", "Plan the coded fragments that a fleet needs."),

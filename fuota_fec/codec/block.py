@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from fractions import Fraction
 from functools import cached_property
+from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
@@ -50,7 +51,7 @@ class FragmentedBlock:
     """Ready DataFragment frames of one image: uncoded fragments 1 … n_frags, then the coded ones of `rows`.
 
     `frames` is a read-only (n_frags + n_coded, 3 + frag_size) uint8 array; a frame is one of its rows.
-    Created by `prepare`.
+    Created by `prepare`, or from a file by `open`.
     """
 
     def __init__(
@@ -74,15 +75,38 @@ class FragmentedBlock:
         self.frag_index = frag_index
         self.descriptor = descriptor
         self._matrix = matrix
-        # The uncoded fragments without headers, padded: the input of the encoder.
-        uncoded = np.ascontiguousarray(frames[:n_frags, HEADER_LEN:]).ravel() if block is None else block
-        self._block = _read_only(uncoded)
+        if block is not None:
+            self._block = _read_only(block)
         self._bytes = frames.reshape(-1).data
+
+    @cached_property
+    def _block(self) -> Bytes:
+        """The uncoded fragments without headers, padded: the input of the encoder."""
+        return _read_only(np.ascontiguousarray(self.frames[: self.n_frags, HEADER_LEN:]).ravel())
 
     @cached_property
     def _index(self) -> dict[int, int]:
         """Positions in `frames` of the coded fragments, by frag_nb."""
         return {self.n_frags + row: self.n_frags + i for i, row in enumerate(self.rows.tolist())}
+
+    @classmethod
+    def open(cls, path: str | Path, manifest: str | Path | Mapping[str, Any] | None = None) -> FragmentedBlock:
+        """Block of a file of frames that `fuota-fec prepare` has made; the frames are mapped, not read.
+
+        `manifest`: its manifest, or the path of it; manifest.json in the same folder if not given. ParameterError if
+        the manifest has no entry of the file, or the file does not have the frames of its entry.
+        """
+        from fuota_fec.codec.frame_file import block_facts, find_entry, map_frames
+
+        facts = block_facts(find_entry(path, manifest))
+        return cls(
+            map_frames(path, facts),
+            facts.image_len,
+            facts.rows,
+            matrix=ParityMatrix(facts.n_frags, facts.dialect),
+            frag_index=facts.frag_index,
+            descriptor=facts.descriptor,
+        )
 
     @property
     def n_coded(self) -> int:

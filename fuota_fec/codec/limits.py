@@ -19,6 +19,7 @@ __all__ = [
     "MAX_FRAG_SIZE",
     "MAX_ROW",
     "Rows",
+    "check_frag_nbs",
     "check_frag_size",
     "check_n_frags",
     "row_numbers",
@@ -36,6 +37,20 @@ def check_n_frags(n_frags: Any) -> int:
 
 def check_frag_size(frag_size: Any) -> int:
     return integer("frag_size", frag_size, 1, MAX_FRAG_SIZE)
+
+
+def check_frag_nbs(image_len: int, frag_size: int, last_row: int = 0) -> None:
+    """ParameterError, with the fragment size that would fit, for fragment numbers beyond the last one of TS004."""
+    n_frags, most = -(-image_len // frag_size), MAX_FRAG_NB - last_row
+    if n_frags <= most:
+        return
+    coded = f" and coded ones up to row {last_row}" if last_row else ""
+    size = -(-image_len // most) if most > 0 else MAX_FRAG_SIZE + 1
+    fits = f"{size} bytes or more would fit" if size <= MAX_FRAG_SIZE else "no size would fit"
+    raise ParameterError(
+        f"image: {image_len} bytes are {n_frags} fragments of {frag_size} bytes{coded}, expected fragment numbers up "
+        f"to {MAX_FRAG_NB}: fragments of {fits}"
+    )
 
 
 def row_numbers(rows: Iterable[int], n_coded: int | None = None, *, max_row: int = MAX_ROW) -> Rows:

@@ -105,12 +105,17 @@ def read_image(source: ImageSource, folder: Path | str = ".", *, stream: BinaryI
     """
     if stream is not None:
         return image_of(read_stream(stream, source.where), source)
+    where = source.where if source.path is None else _where(str(Path(folder) / source.path))
+    return image_of(read_contents(source, folder, where), source)
+
+
+def read_contents(source: ImageSource, folder: Path | str, where: str) -> bytes:
+    """Contents of a source as they are. ParameterError, with `where` as the name, if it cannot be read."""
     if source.path is not None:
-        path = Path(folder) / source.path
-        return image_of(read_file(path, _where(str(path))), source)
+        return read_file(Path(folder) / source.path, where)
     assert source.package is not None
     assert source.name is not None
-    return image_of(read_constant(source.package, source.name), source)
+    return read_constant(source.package, source.name)
 
 
 def load_image(source: ImageSource, folder: Path | str = ".") -> bytes:

@@ -6,12 +6,15 @@ import gc
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from batches import contents, small_batch
 
 import fuota_fec as ff
+from fuota_fec.batch import prepare_batch
 from fuota_fec.fleet.trials import CHUNK
 
 N_FRAGS = 24
@@ -111,3 +114,10 @@ def test_what_is_wrong_is_said_before_anything_is_submitted(executor: Executor) 
 def test_an_error_of_a_task_comes_back(executor: Executor) -> None:
     with pytest.raises(ff.ParameterError, match="kernel"):
         ff.simulate_fleet(N_FRAGS, 0.1, CHUNK + 1, max_coded=20, kernel="none such", executor=executor)
+
+
+def test_a_cluster_prepares_a_batch_with_the_same_bytes(tmp_path: Path, dask_executor: Executor) -> None:
+    config = small_batch(tmp_path)
+    prepare_batch(config, tmp_path / "threads")
+    prepare_batch(config, tmp_path / "cluster", executor=dask_executor)
+    assert contents(tmp_path / "cluster") == contents(tmp_path / "threads")

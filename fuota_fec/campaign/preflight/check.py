@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from fuota_fec.campaign.config import CampaignConfig, Device, Group
@@ -31,11 +31,12 @@ def find(
     known: Known | None = None,
     root_key_known: Callable[[Device], bool] = lambda _: True,
     mc_key_known: Callable[[Group], bool] = lambda _: True,
+    rules: Collection[str] = RULES,
 ) -> list[Finding]:
     """Findings of all rules: refusals first, then warnings, then what to expect.
 
     With `now`, a Unix time, configured times of day are checked too; with `network`, its capabilities; with `known`,
-    the registry's facts about the devices.
+    the registry's facts about the devices. `rules` are the names of the rules to apply.
     """
     context = Context(
         config=config,
@@ -47,7 +48,7 @@ def find(
         root_key_known=root_key_known,
         mc_key_known=mc_key_known,
     )
-    return sorted(_findings(context), key=lambda finding: _ORDER[finding.severity])
+    return sorted(_findings(context, rules), key=lambda finding: _ORDER[finding.severity])
 
 
 def refusals(findings: Iterable[Finding]) -> list[str]:
@@ -55,22 +56,22 @@ def refusals(findings: Iterable[Finding]) -> list[str]:
     return [str(finding) for finding in findings if finding.severity == "refuse"]
 
 
-def _findings(context: Context) -> Iterator[Finding]:
+def _findings(context: Context, rules: Collection[str]) -> Iterator[Finding]:
     kind = context.config.kind
     for rule, (kinds, of_campaign) in campaign_rules.RULES.items():
-        if kind in kinds:
+        if rule in rules and kind in kinds:
             yield from _labelled(of_campaign(context), rule)
     for name, plan in context.plan.groups.items():
         for rule, (kinds, of_group) in group_rules.RULES.items():
-            if kind in kinds:
+            if rule in rules and kind in kinds:
                 yield from _labelled(of_group(context, plan), rule, name)
-        yield from _of_devices(context, name, plan)
+        yield from _of_devices(context, name, plan, rules)
 
 
-def _of_devices(context: Context, name: str, plan: GroupPlan) -> Iterator[Finding]:
+def _of_devices(context: Context, name: str, plan: GroupPlan, rules: Collection[str]) -> Iterator[Finding]:
     alike = context.alike[name]
     for rule, (kinds, of_device) in device_rules.RULES.items():
-        if context.config.kind in kinds:
+        if rule in rules and context.config.kind in kinds:
             devices: dict[Finding, list[str]] = {}
             for traits, dev_euis in alike.items():
                 for finding in of_device(context, plan, traits):

@@ -1,0 +1,187 @@
+"""Preparation of a batch, on any executor: the same files and the same manifest whatever the order of the tasks."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from itertools import groupby
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+from fuota_fec.batch.config import BatchConfig
+from fuota_fec.batch.manifest import FAILED, failed_entry, line_of, manifest_text
+from fuota_fec.batch.output import OutputFolder
+from fuota_fec.batch.pairs import Pair, pairs_of
+from fuota_fec.batch.task import Done, Job, Task, reason_of, run_task
+from fuota_fec.errors import FuotaError
+
+MOST_JOBS = 8
+"""Targets for which a task prepares its image."""
+IN_FLIGHT = 64
+"""Tasks that an executor has at most. They hold names and settings; only those that run hold images and frames."""
+
+Progress = Callable[[int, int], None]
+"""Function of the number of pairs that are done, and the number of all."""
+
+
+@dataclass(frozen=True, kw_only=True)  # Not slotted: cached properties need a __dict__.
+class BatchResult:
+    """Outcome of a batch."""
+
+    n_made: int
+    """Outputs that were made."""
+    n_kept: int
+    """Outputs that were whole before."""
+    lines: tuple[str, ...] = field(repr=False)
+    """Entries of the manifest as JSON."""
+
+    @cached_property
+    def items(self) -> tuple[Mapping[str, Any], ...]:
+        """Entries of the manifest, one for each pair, by name of the output."""
+        return tuple(json.loads(line) for line in self.lines)
+
+    @property
+    def failed(self) -> tuple[Mapping[str, Any], ...]:
+        """Entries of the pairs that could not be prepared; `reason` says why."""
+        return tuple(entry for entry in self.items if entry["status"] == FAILED)
+
+    @property
+    def n_failed(self) -> int:
+        return len(self.lines) - self.n_made - self.n_kept
+
+
+def prepare_batch(
+    config: BatchConfig,
+    out: str | Path,
+    *,
+    executor: Executor | None = None,
+    progress: Progress | None = None,
+) -> BatchResult:
+    """Prepares every image for every target in the folder `out`, with a manifest. Goes on where an earlier call ended.
+
+    `executor`: any concurrent.futures.Executor; threads, one for each core, if not given. Its workers read the images
+    and write to `out`, so they need the same file system. The same inputs give the same bytes. A pair that fails has
+    its reason in the manifest, and the others go on.
+
+    ParameterError if `out` cannot be a folder, or another batch is being prepared in it. OSError if the manifest cannot
+    be written.
+    """
+    pairs = pairs_of(config)
+    own = ThreadPoolExecutor(len(os.sched_getaffinity(0))) if executor is None else None
+    with OutputFolder(out) as folder, own or nullcontext():
+        outcome = _Outcome(folder, len(pairs), progress)
+        outcome.take([_clashing(pair) for pair in pairs if pair.clash])
+        _run_all(_tasks(config, pairs, folder), own or executor, outcome)  # type: ignore[arg-type]
+        return outcome.result()
+
+
+class _Outcome:
+    """Collects the outcomes of pairs, and gives whole files their names."""
+
+    def __init__(self, folder: OutputFolder, n_pairs: int, progress: Progress | None) -> None:
+        self._folder, self._n_pairs, self._progress = folder, n_pairs, progress
+        self._done: list[Done] = []
+
+    def take(self, done: list[Done]) -> None:
+        self._done += self._appeared(done)
+        if self._progress is not None and done:
+            self._progress(len(self._done), self._n_pairs)
+
+    def _appeared(self, done: list[Done]) -> Iterator[Done]:
+        """Outcomes after their files have their names."""
+        made = [one.line for one in done if one.state == "made"]
+        refused = None
+        try:
+            if made:
+                self._folder.note(made)
+        except OSError as error:
+            refused = error
+        for one in done:
+            try:
+                if one.state == "made":
+                    if refused is not None:
+                        raise refused
+                    self._folder.appear(one.aside, one.output)
+                yield one
+            except OSError as error:
+                yield _not_appeared(one, reason_of(error))
+
+    def result(self) -> BatchResult:
+        """Writes the manifest."""
+        ordered = sorted(self._done, key=lambda one: (one.output, one.line))
+        lines = tuple(one.line for one in ordered)
+        self._folder.finish(manifest_text(lines).encode())
+        states = [one.state for one in ordered]
+        return BatchResult(n_made=states.count("made"), n_kept=states.count("kept"), lines=lines)
+
+
+def _clashing(pair: Pair) -> Done:
+    reason = (
+        f"{pair.output}: several pairs have this output, expected another output of the image or name of the target"
+    )
+    line = line_of(failed_entry(pair.output, pair.image.source, pair.target.name, reason))
+    return Done(output=pair.output, state="failed", line=line, aside="")
+
+
+def _not_appeared(one: Done, reason: str) -> Done:
+    entry = json.loads(one.line)
+    line = line_of(failed_entry(one.output, entry["image"]["source"], entry["target"]["name"], reason))
+    return replace(one, state="failed", line=line, aside="")
+
+
+def _tasks(config: BatchConfig, pairs: list[Pair], folder: OutputFolder) -> Iterator[Task]:
+    images = os.path.abspath(config.folder)
+    numbered = ((number, pair) for number, pair in enumerate(pairs) if not pair.clash)
+    for _, of_image in groupby(numbered, key=lambda item: (id(item[1].image), item[0] // MOST_JOBS)):
+        chosen = list(of_image)
+        yield Task(
+            image=chosen[0][1].image,
+            folder=images,
+            out=folder.path,
+            jobs=tuple(
+                Job(
+                    target=pair.target,
+                    profile=config.profile_of(pair.target),
+                    output=pair.output,
+                    aside=folder.aside(number),
+                    known=folder.known.get(pair.output),
+                )
+                for number, pair in chosen
+            ),
+        )
+
+
+def _run_all(tasks: Iterator[Task], executor: Executor, outcome: _Outcome) -> None:
+    """Runs tasks, with a bounded number of them in the executor."""
+    ended: SimpleQueue[Future[list[Done]]] = SimpleQueue()
+    running: set[Future[list[Done]]] = set()
+
+    def take_one() -> None:
+        future = ended.get()
+        running.discard(future)
+        outcome.take(future.result())
+
+    try:
+        for task in tasks:
+            future = executor.submit(run_task, task)
+            running.add(future)
+            future.add_done_callback(ended.put)
+            if len(running) >= IN_FLIGHT:
+                take_one()
+        while running:
+            take_one()
+    except BrokenExecutor as error:
+        raise FuotaError(
+            f"a worker ended before its task was done: {error}; started again, the batch goes on"
+        ) from None
+    finally:
+        for future in running:
+            future.cancel()
+        while running:  # Nobody writes to the folder after this.
+            running.discard(ended.get())

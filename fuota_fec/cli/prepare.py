@@ -1,0 +1,89 @@
+"""`fuota-fec prepare`: many images for many targets, ready for the air."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from fuota_fec.batch import BatchConfig, BatchResult, prepare_batch
+from fuota_fec.batch.manifest import READY
+from fuota_fec.checks import counted
+from fuota_fec.cli.clean import say
+from fuota_fec.cli.executors import executor_given, executor_options
+from fuota_fec.cli.output import json_option, print_json
+from fuota_fec.cli.progress import LateProgress
+from fuota_fec.codec.frame_file import MANIFEST
+from fuota_fec.errors import listed
+
+FAILED = 1
+
+
+@click.command("prepare")
+@click.argument("file", type=click.Path(dir_okay=False))
+@click.option("-o", "--output", "out", required=True, type=click.Path(file_okay=False), help="Folder of the outputs.")
+@executor_options
+@json_option
+def prepare_command(file: str, out: str, kind: str, workers: int | None, dask_url: str | None, as_json: bool) -> None:
+    """Prepare every image of FILE for every target of it: frames as .npy, and manifest.json for all.
+
+    Outputs that are whole and up to date are kept. Exit status 1 if a pair failed; the others are prepared.
+    """
+    run_batch(BatchConfig.load(file), out, kind=kind, workers=workers, dask_url=dask_url, as_json=as_json)
+
+
+def run_batch(
+    config: BatchConfig,
+    out: str,
+    *,
+    as_json: bool,
+    kind: str = "threads",
+    workers: int | None = None,
+    dask_url: str | None = None,
+) -> None:
+    """Prepares a batch, prints the outcome, and ends the command."""
+    with executor_given(kind, workers, dask_url) as executor, LateProgress("preparing") as progress:
+        result = prepare_batch(config, out, executor=executor, progress=progress)
+    if as_json:
+        print_json(_facts(result, out))
+    else:
+        _print(result, out)
+    sys.exit(FAILED if result.n_failed else 0)
+
+
+def _facts(result: BatchResult, out: str) -> dict[str, Any]:
+    return {
+        "out": out,
+        "n_made": result.n_made,
+        "n_kept": result.n_kept,
+        "n_failed": result.n_failed,
+        "failed": [
+            {
+                "output": entry["output"],
+                "source": entry["image"]["source"],
+                "target": entry["target"]["name"],
+                "reason": entry["reason"],
+            }
+            for entry in result.failed
+        ],
+    }
+
+
+def _print(result: BatchResult, out: str) -> None:
+    failed = [f"error: {e['image']['source']} for {e['target']['name']}: {e['reason']}" for e in result.failed]
+    for line in listed(failed).splitlines():
+        say(line, err=True)
+    n_warned = sum(_warned(entry) for entry in result.items)
+    kept = f", {result.n_kept} whole before" if result.n_kept else ""
+    lost = f", {result.n_failed} failed" if failed else ""
+    warned = f"; {counted(n_warned, 'output')} with warnings" if n_warned else ""
+    say(f"{Path(out) / MANIFEST}: {counted(result.n_made, 'output')} prepared{kept}{lost}{warned}")
+
+
+def _warned(entry: Any) -> bool:
+    """Whether pre-flight or the reading of the image warns of an output."""
+    if entry["status"] != READY:
+        return False
+    return bool(entry["image"]["warnings"]) or any(found["severity"] == "warn" for found in entry["findings"])
