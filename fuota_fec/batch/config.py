@@ -24,9 +24,13 @@ from fuota_fec.campaign.settings import (
 )
 from fuota_fec.checks import expected_of, printable, shown
 from fuota_fec.config_files import from_table, read_table
+from fuota_fec.devices.behaviour import Compression
 from fuota_fec.devices.profiles import PROFILES, DeviceProfile
 from fuota_fec.errors import ParameterError
 from fuota_fec.image import ImageSource
+from fuota_fec.image.compression import settings_of
+from fuota_fec.image.delta import LARGEST_SHARE
+from fuota_fec.image.signing import Signing
 from fuota_fec.radio.names import canonical_region
 from fuota_fec.radio.regions import REGIONS
 
@@ -44,6 +48,20 @@ class BatchImage(ImageSource):
     """Firmware version that devices report once they run the image: "1.2.3.4" = 0x01020304, or a number."""
     descriptor: str = "00000000"
     """Descriptor of the fragmentation session, 4 bytes in wire order, hexadecimal."""
+    sign: Signing | None = None
+    """How the image is signed, a table: layout and key."""
+    base: str | None = None
+    """File of the image that the devices run, as it was sent to them: a delta of it is sent, of the signed image."""
+    base_fw_version: str | int | None = None
+    """Firmware version of the base."""
+    largest_share: float = LARGEST_SHARE
+    """Share of the full image below which a delta is sent, above 0 and at most 1."""
+    compress: Compression | None = None
+    """Compression of the full image, which the boot loader of the devices unpacks."""
+    compress_window: int | None = None
+    """Exponent of 2 of the window of the compression; that of the method if not given."""
+    compress_lookahead: int | None = None
+    """Exponent of 2 of the lookahead of heatshrink."""
 
     def __post_init__(self) -> None:
         problems = [*raised(partial(ImageSource.__post_init__, self))]
@@ -53,22 +71,54 @@ class BatchImage(ImageSource):
             problems.append(f"descriptor: {shown(self.descriptor)} is not 8 hexadecimal digits")
         if self.output is not None:
             problems += _file_name_problems("output", self.output)
+        problems += _change_problems(self)
         if problems:
             raise ParameterError("\n".join(problems))
 
     @property
     def source(self) -> str:
         """Name of the source in manifest and messages: as it is written, an absolute path without its folders."""
-        if self.path is None:
-            return f"{self.package}.{self.name}"
-        return Path(self.path).name if Path(self.path).is_absolute() else Path(self.path).as_posix()
+        return f"{self.package}.{self.name}" if self.path is None else shown_path(self.path)
 
     @property
     def stem(self) -> str:
         """Begin of the names of its outputs."""
         if self.output is not None:
             return self.output
-        return str(self.name).strip("_") if self.path is None else Path(self.path).stem
+        name = str(self.name).strip("_") if self.path is None else Path(self.path).stem
+        return name if self.base is None else f"{name}-from-{Path(self.base).stem}"
+
+    @property
+    def base_source(self) -> ImageSource | None:
+        """Source of the base, which is read as the image is."""
+        if self.base is None:
+            return None
+        return ImageSource(path=self.base, board=self.board, start=self.start, stop=self.stop, fill=self.fill)
+
+
+def shown_path(path: str) -> str:
+    """A path in manifest and messages: as it is written, an absolute one without its folders."""
+    return Path(path).name if Path(path).is_absolute() else Path(path).as_posix()
+
+
+def _change_problems(image: BatchImage) -> Iterator[str]:
+    """Problems with delta and compression."""
+    if image.base is not None and image.base_fw_version is None:
+        yield "base: base_fw_version is missing, which the devices must run"
+    if image.base_fw_version is not None:
+        if image.base is None:
+            yield "base_fw_version: base is missing, the image of this version"
+        yield from raised(partial(firmware_version, image.base_fw_version, "base_fw_version"))
+    if not 0 < image.largest_share <= 1:
+        yield f"largest_share: {shown(image.largest_share)} is not a share, expected more than 0 and at most 1"
+    if image.compress is None:
+        for name in ("compress_window", "compress_lookahead"):
+            if getattr(image, name) is not None:
+                yield f"{name}: compress is missing"
+    elif image.base is not None:
+        yield "base, compress: both are given, expected one of them: a delta is compressed as it is made"
+    else:
+        yield from raised(partial(settings_of, image.compress, image.compress_window, image.compress_lookahead))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -51,7 +51,7 @@ def compress_image(
     ParameterError for an unknown method, a window or lookahead that the method does not have, and for an image that
     does not become smaller.
     """
-    window, lookahead = _settings(method, window, lookahead)
+    window, lookahead = settings_of(method, window, lookahead)
     if not 0 < len(image) <= LARGEST_IMAGE:
         raise ParameterError(f"compress: an image of {len(image)} bytes, expected 1 to {LARGEST_IMAGE}")
     data = _compressed(image, method, window, lookahead)
@@ -69,7 +69,7 @@ def decompress_image(
     data: bytes, method: Compression, *, image_len: int, window: int | None = None, lookahead: int | None = None
 ) -> bytes:
     """The image of compressed bytes. ParameterError if they do not unpack to an image of this length."""
-    window, lookahead = _settings(method, window, lookahead)
+    window, lookahead = settings_of(method, window, lookahead)
     integer("image_len", image_len, 1, LARGEST_IMAGE)
     problem = ""
     try:
@@ -85,7 +85,8 @@ def decompress_image(
     return image
 
 
-def _settings(method: str, window: int | None, lookahead: int | None) -> tuple[int, int | None]:
+def settings_of(method: str, window: int | None, lookahead: int | None) -> tuple[int, int | None]:
+    """Window and lookahead of a method. ParameterError if it does not have them."""
     if method not in METHODS:
         raise ParameterError(f"compress: {shown(method)} is not known, {expected_of(str(method), METHODS)}")
     usual, low, high = WINDOWS[method]

@@ -146,8 +146,10 @@ def load_signing_key(
     del environ
     given: PublicKey | None = None
     if source.public_key is not None:
-        path = Path(folder) / source.public_key
-        given = PublicKey.from_pem(read_file(path, str(path), most=LARGEST_KEY_FILE), str(path))
+        where_public = f"public key {source.public_key}"
+        given = PublicKey.from_pem(
+            read_file(Path(folder) / source.public_key, where_public, most=LARGEST_KEY_FILE), where_public
+        )
     if source.signer is not None:
         assert given is not None  # SigningKeySource checks it.
         return SigningKey(_signature_by_command(source.signer, where, given), given, where)
@@ -225,11 +227,11 @@ def _private(source: SigningKeySource, folder: Path, environ: Mapping[str, str])
     if source.signer is not None:
         return f"command {shown(source.signer[0])}", _Private(None)
     if source.file is not None:
-        path = folder / source.file
+        where = f"signing key {source.file}"
         try:
-            return str(path), _parsed(read_file(path, str(path), most=LARGEST_KEY_FILE))
+            return where, _parsed(read_file(folder / source.file, where, most=LARGEST_KEY_FILE))
         except ParameterError as error:
-            return str(path), _Private(None, str(error).removeprefix(f"{path}: "))
+            return where, _Private(None, str(error).removeprefix(f"{where}: "))
     if source.env is not None:
         text = environ.get(source.env)
         where = f"environment variable {source.env}"

@@ -157,7 +157,7 @@ CURVE = ec.derive_private_key(12345, ec.SECP384R1())
 def test_what_is_no_signing_key_is_refused_with_its_source(tmp_path: Path, text: str, message: str):
     (tmp_path / "key.pem").write_text(text)
     for source, where in (
-        (SigningKeySource(file="key.pem"), f"{tmp_path}/key.pem: "),
+        (SigningKeySource(file="key.pem"), "signing key key.pem: "),
         (SigningKeySource(env="K"), "environment variable K: "),
         (SigningKeySource(command=("cat", str(tmp_path / "key.pem"))), "command 'cat': "),
     ):
@@ -167,11 +167,11 @@ def test_what_is_no_signing_key_is_refused_with_its_source(tmp_path: Path, text:
 
 def test_a_source_that_is_not_there_is_named(tmp_path: Path):
     for source, message in (
-        (SigningKeySource(file="no.pem"), "no.pem: cannot be read: No such file"),
+        (SigningKeySource(file="no.pem"), "signing key no.pem: cannot be read: No such file"),
         (SigningKeySource(env="NO_KEY"), "environment variable NO_KEY: is not set"),
         (SigningKeySource(command=("no-such-command",)), "command 'no-such-command': cannot be run"),
         (SigningKeySource(command=("false",)), "command 'false': exit status 1"),
-        (SigningKeySource(env="K", public_key="no.pem"), "no.pem: cannot be read"),
+        (SigningKeySource(env="K", public_key="no.pem"), "public key no.pem: cannot be read"),
     ):
         with pytest.raises(ParameterError, match=message):
             load_signing_key(source, tmp_path, environ={"K": pem(EC)})
