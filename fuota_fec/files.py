@@ -7,6 +7,9 @@ import stat
 from pathlib import Path
 from typing import BinaryIO
 
+import numpy as np
+
+from fuota_fec.buffers import Bytes
 from fuota_fec.errors import ParameterError
 
 LARGEST_FILE = 64 << 20
@@ -43,6 +46,17 @@ def read_file(path: Path, where: str, *, most: float = LARGEST_FILE) -> bytes:
         raise _unreadable(error, where) from None
     finally:
         os.close(handle)
+
+
+def map_file(path: Path | str) -> Bytes:
+    """Contents of a regular file, mapped and read-only. ParameterError for anything else."""
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise ParameterError(f"{path}: cannot be read: it is no regular file")
+        mapped: Bytes = np.memmap(path, np.uint8, "r") if os.path.getsize(path) else np.empty(0, np.uint8)
+    except OSError as error:
+        raise _unreadable(error, str(path)) from None
+    return mapped
 
 
 def read_stream(stream: BinaryIO, where: str, *, size: int = 0, most: float = LARGEST_FILE) -> bytes:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fuota_fec.errors import ParameterError
-from fuota_fec.files import LARGEST_FILE, read_file, read_stream, read_text
+from fuota_fec.files import LARGEST_FILE, map_file, read_file, read_stream, read_text
 
 
 def test_a_file_is_read_whole(tmp_path: Path):
@@ -65,3 +65,18 @@ def test_text_is_utf_8_with_or_without_a_mark(tmp_path: Path):
     path.write_bytes(b"\xff")
     with pytest.raises(ParameterError, match="cannot be read: not UTF-8 text"):
         read_text(path)
+
+
+def test_a_file_is_mapped_read_only(tmp_path):
+    path = tmp_path / "a.bin"
+    for data in (b"", b"abc"):
+        path.write_bytes(data)
+        mapped = map_file(path)
+        assert mapped.tobytes() == data
+    assert not mapped.flags.writeable
+
+
+def test_a_file_that_cannot_be_mapped_is_named(tmp_path):
+    for path in (tmp_path, tmp_path / "none"):
+        with pytest.raises(ParameterError, match=str(path)):
+            map_file(path)

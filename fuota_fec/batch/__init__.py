@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from fuota_fec.batch.check import CheckResult, check_batch
 from fuota_fec.batch.config import BatchConfig, BatchImage, Target
 from fuota_fec.batch.run import BatchResult, prepare_batch
 
-__all__ = ["BatchConfig", "BatchImage", "BatchResult", "Target", "prepare_batch"]
+__all__ = ["BatchConfig", "BatchImage", "BatchResult", "CheckResult", "Target", "check_batch", "prepare_batch"]

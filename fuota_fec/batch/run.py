@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import groupby
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any
+from typing import Any, TypeVar
 
 from fuota_fec.batch.config import BatchConfig
 from fuota_fec.batch.manifest import FAILED, failed_entry, line_of, manifest_text
@@ -26,6 +26,8 @@ MOST_JOBS = 8
 IN_FLIGHT = 64
 """Tasks that an executor has at most. They hold names and settings; only those that run hold images and frames."""
 
+Item = TypeVar("Item")
+Made = TypeVar("Made")
 Progress = Callable[[int, int], None]
 """Function of the number of pairs that are done, and the number of all."""
 
@@ -73,11 +75,10 @@ def prepare_batch(
     be written.
     """
     pairs = pairs_of(config)
-    own = ThreadPoolExecutor(len(os.sched_getaffinity(0))) if executor is None else None
-    with OutputFolder(out) as folder, own or nullcontext():
+    with OutputFolder(out) as folder, workers_of(executor) as workers:
         outcome = _Outcome(folder, len(pairs), progress)
         outcome.take([_clashing(pair) for pair in pairs if pair.clash])
-        _run_all(_tasks(config, pairs, folder), own or executor, outcome)  # type: ignore[arg-type]
+        run_all(run_task, _tasks(config, pairs, folder), workers, outcome.take)
         return outcome.result()
 
 
@@ -157,19 +158,31 @@ def _tasks(config: BatchConfig, pairs: list[Pair], folder: OutputFolder) -> Iter
         )
 
 
-def _run_all(tasks: Iterator[Task], executor: Executor, outcome: _Outcome) -> None:
-    """Runs tasks, with a bounded number of them in the executor."""
-    ended: SimpleQueue[Future[list[Done]]] = SimpleQueue()
-    running: set[Future[list[Done]]] = set()
+@contextmanager
+def workers_of(executor: Executor | None) -> Iterator[Executor]:
+    """An executor as it is, or threads, one for each core."""
+    if executor is not None:
+        yield executor
+        return
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
+        yield threads
+
+
+def run_all(
+    function: Callable[[Item], Made], tasks: Iterable[Item], executor: Executor, take: Callable[[Made], None]
+) -> None:
+    """Takes the results of tasks as they end, with a bounded number of tasks in the executor."""
+    ended: SimpleQueue[Future[Made]] = SimpleQueue()
+    running: set[Future[Made]] = set()
 
     def take_one() -> None:
         future = ended.get()
         running.discard(future)
-        outcome.take(future.result())
+        take(future.result())
 
     try:
         for task in tasks:
-            future = executor.submit(run_task, task)
+            future = executor.submit(function, task)
             running.add(future)
             future.add_done_callback(ended.put)
             if len(running) >= IN_FLIGHT:
@@ -177,9 +190,7 @@ def _run_all(tasks: Iterator[Task], executor: Executor, outcome: _Outcome) -> No
         while running:
             take_one()
     except BrokenExecutor as error:
-        raise FuotaError(
-            f"a worker ended before its task was done: {error}; started again, the batch goes on"
-        ) from None
+        raise FuotaError(f"a worker ended before its task was done: {error}; started again, a batch goes on") from None
     finally:
         for future in running:
             future.cancel()

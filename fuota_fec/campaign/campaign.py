@@ -13,11 +13,12 @@ from typing import Any
 
 from fuota_fec.campaign import messages as m
 from fuota_fec.campaign.belief import devices_not_to_ask, devices_to_ask
+from fuota_fec.campaign.blocks import make_blocks, prepared_blocks
 from fuota_fec.campaign.config import CampaignConfig, Device
 from fuota_fec.campaign.events import FAILED, RUNNING, STOPPED, SUCCEEDED
 from fuota_fec.campaign.hearing import Strangers
 from fuota_fec.campaign.machine import Machine
-from fuota_fec.campaign.plan import GroupPlan, Plan, make_block, make_plan
+from fuota_fec.campaign.plan import Plan, make_plan
 from fuota_fec.campaign.preflight.check import find, refusals
 from fuota_fec.campaign.preflight.finding import Finding
 from fuota_fec.campaign.row_plan import is_plain
@@ -41,11 +42,14 @@ class Campaign:
 
     _plan: Plan
     _image: bytes
+    _block_given: FragmentedBlock | None = None
     _findings: tuple[Finding, ...] | None
     _known: m.Known
 
-    def __init__(self, config: CampaignConfig, image: bytes = b"") -> None:
-        image = bytes(image)
+    def __init__(self, config: CampaignConfig, image: bytes | FragmentedBlock = b"") -> None:
+        """`image`: its bytes, or a prepared block with the frames that the groups need."""
+        self._block_given = image if isinstance(image, FragmentedBlock) else None
+        image = bytes(image.image() if isinstance(image, FragmentedBlock) else image)
         plan = make_plan(config, len(image), asked_first=devices_to_ask(config))
         self._prepare(config, plan, image, len(image))
         # Findings on a configured time depend on the time of the start: `start` checks them.
@@ -365,13 +369,6 @@ class Campaign:
         return self._machine
 
     def _make_blocks(self, plan: Plan) -> dict[str, FragmentedBlock]:
-        """Frames by name of the group; groups with the same frames share them."""
-        made: dict[tuple[int, str, tuple[int, ...]], FragmentedBlock] = {}
-
-        def block(group: GroupPlan) -> FragmentedBlock:
-            same = (group.frag_size, group.group.dialect, group.rows)
-            if same not in made:
-                made[same] = make_block(self._config, group, self._image)
-            return made[same]
-
-        return {name: block(group) for name, group in plan.groups.items()}
+        if self._block_given is not None:
+            return prepared_blocks(self._config, plan, self._block_given)
+        return make_blocks(self._config, plan, self._image)

@@ -14,7 +14,6 @@ from fuota_fec.campaign.config import ADAPTIVE, CampaignConfig, Group
 from fuota_fec.campaign.messages import NetworkCapabilities, RowPlan
 from fuota_fec.campaign.own_limit import own_limit
 from fuota_fec.campaign.row_plan import USUAL_LOSS, plan_rows, reads_surplus
-from fuota_fec.codec.block import FragmentedBlock, prepare
 from fuota_fec.codec.limits import check_frag_nbs
 from fuota_fec.devices.limits import oldest_revision
 from fuota_fec.devices.profiles import DeviceProfile
@@ -424,15 +423,3 @@ def share_gateways(one: Sequence[str], other: Sequence[str]) -> bool:
 
 def _acknowledges(config: CampaignConfig, n_devices: int) -> bool:
     return n_devices <= MOST_ACKNOWLEDGING if config.ack_reception is None else config.ack_reception
-
-
-def make_block(config: CampaignConfig, plan: GroupPlan, image: bytes) -> FragmentedBlock:
-    """Frames of a group, ready for the air."""
-    return prepare(
-        image,
-        plan.frag_size,
-        rows=plan.rows,
-        dialect=plan.group.dialect,
-        frag_index=config.frag_index,
-        descriptor=config.descriptor_bytes,
-    )

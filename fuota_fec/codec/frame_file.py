@@ -17,6 +17,7 @@ from fuota_fec.checks import shown
 from fuota_fec.codec.limits import MAX_FRAG_NB, MAX_FRAG_SIZE, MAX_FRAGS, Rows, row_numbers
 from fuota_fec.config_files import read_table
 from fuota_fec.errors import ParameterError
+from fuota_fec.files import map_file
 from fuota_fec.wire.dialects import DIALECTS
 from fuota_fec.wire.fragmentation import DataFragment
 from fuota_fec.wire.limits import DATA_FRAGMENT_HEADER_LEN as HEADER_LEN
@@ -33,6 +34,7 @@ class BlockFacts(NamedTuple):
     """Facts of a block that its frames do not show."""
 
     n_frags: int
+    frag_size: int
     image_len: int
     rows: Rows
     dialect: str
@@ -49,25 +51,11 @@ def frames_header(n_frames: int, width: int) -> bytes:
 
 def map_frames(path: str | Path, facts: BlockFacts) -> Bytes:
     """Frames of a file, mapped and read-only. ParameterError if they are not those of a block with these facts."""
-    try:
-        frames = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise ParameterError(f"{path}: cannot be read: {reason}, expected an array of frames (.npy)") from None
-    n_frames = facts.n_frags + facts.rows.size
-    if frames.dtype != np.uint8 or frames.ndim != 2 or not frames.flags.c_contiguous or len(frames) != n_frames:
-        raise ParameterError(
-            f"{path}: {frames.dtype} of shape {frames.shape}, expected uint8 of {n_frames} frames in C order"
-        )
-    width = frames.shape[1]
-    if (
-        not HEADER_LEN < width <= HEADER_LEN + MAX_FRAG_SIZE
-        or not -1 < facts_padding(facts, width) < width - HEADER_LEN
-    ):
-        raise ParameterError(
-            f"{path}: {facts.n_frags} uncoded fragments of {width - HEADER_LEN} bytes, expected an image of "
-            f"{facts.image_len} bytes"
-        )
+    n_frames, width = facts.n_frags + facts.rows.size, HEADER_LEN + facts.frag_size
+    data = map_file(path)
+    if data.size != HEADER + n_frames * width or data[:HEADER].tobytes() != frames_header(n_frames, width):
+        raise ParameterError(f"{path}: not an array of {n_frames} frames of {width} bytes, expected that of its entry")
+    frames: Bytes = data[HEADER:].reshape(n_frames, width)
     numbers = np.concatenate([np.arange(1, facts.n_frags + 1, dtype=np.uint32), facts.n_frags + facts.rows])
     index = (facts.frag_index << 14 | numbers).astype("<u2").view(np.uint8).reshape(-1, 2)
     wrong = (frames[:, 0] != DataFragment.CID) | (frames[:, 1:HEADER_LEN] != index).any(axis=1)
@@ -77,13 +65,7 @@ def map_frames(path: str | Path, facts: BlockFacts) -> Bytes:
             f"{path}: frame {at} begins with {bytes(frames[at, :HEADER_LEN]).hex()}, expected the DataFragment of "
             f"fragment {numbers[at]}"
         )
-    mapped: Bytes = frames
-    return mapped
-
-
-def facts_padding(facts: BlockFacts, width: int) -> int:
-    """Bytes of padding of a block whose frames have so many bytes."""
-    return facts.n_frags * (width - HEADER_LEN) - facts.image_len
+    return frames
 
 
 def find_entry(path: str | Path, manifest: str | Path | Mapping[str, Any] | None = None) -> Mapping[str, Any]:
@@ -106,17 +88,20 @@ def block_facts(entry: Mapping[str, Any]) -> BlockFacts:
         numbers = row_numbers(range(1, n_coded + 1) if rows == FIRST else rows, max_row=MAX_FRAG_NB - n_frags)
         facts = BlockFacts(
             n_frags=n_frags,
+            frag_size=entry["frag_size"],
             image_len=entry["image"]["len"],
             rows=numbers,
             dialect=entry["dialect"],
             frag_index=entry["setup"]["frag_index"],
             descriptor=bytes.fromhex(entry["setup"]["descriptor"]),
         )
-        counts = (facts.n_frags, facts.image_len, facts.frag_index)
+        counts = (n_frags, facts.frag_size, facts.image_len, facts.frag_index)
         if (
             all(type(count) is int for count in counts)
             and 1 <= n_frags <= MAX_FRAGS
+            and 1 <= facts.frag_size <= MAX_FRAG_SIZE
             and facts.image_len > 0
+            and n_frags == -(-facts.image_len // facts.frag_size)
             and numbers.size == n_coded
             and facts.dialect in DIALECTS
             and 0 <= facts.frag_index <= 3

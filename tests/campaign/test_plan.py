@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fuota_fec as ff
+from fuota_fec.campaign.blocks import make_block
 from fuota_fec.campaign.config import Device
 from fuota_fec.campaign.group_state import GroupState
 from fuota_fec.campaign.messages import RowPlan
-from fuota_fec.campaign.plan import GroupPlan, make_block, make_plan
+from fuota_fec.campaign.plan import GroupPlan, make_plan
 from fuota_fec.devices.profiles import profile
 from fuota_fec.errors import ParameterError
 

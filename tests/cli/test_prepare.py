@@ -87,3 +87,23 @@ def test_a_file_as_the_folder_is_refused(fuota, tmp_path, batch):
     done = fuota("prepare", batch(), "-o", tmp_path / "firmware.bin")
     assert done.exit_code == 2
     assert (tmp_path / "firmware.bin").is_file()
+
+
+def test_the_check_of_a_folder(fuota, tmp_path, batch):
+    out = tmp_path / "out"
+    fuota("prepare", batch(), "-o", out)
+    done = fuota("prepare", "--check", out)
+    assert (done.exit_code, done.stdout) == (0, f"{out}: 2 outputs checked, all hold\n")
+    (out / "firmware-small.npy").unlink()
+    done = fuota("prepare", "--check", out)
+    assert (done.exit_code, done.stderr) == (1, "error: firmware-small.npy: No such file or directory\n")
+    assert done.stdout == f"{out}: 2 outputs checked, 1 problem\n"
+    facts = json.loads(fuota("prepare", "--check", out, "--json").stdout)
+    assert (facts["ok"], facts["problems"]) == (False, ["firmware-small.npy: No such file or directory"])
+
+
+@pytest.mark.parametrize("args", [[], ["batch.toml"], ["-o", "out"], ["batch.toml", "--check", "out"]])
+def test_what_is_to_be_done_must_be_given(fuota, args):
+    done = fuota("prepare", *args)
+    assert done.exit_code == 2
+    assert "--check" in done.stderr
