@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-from fuota_fec.batch.config import BatchImage, shown_path
+from fuota_fec.batch.config import BatchImage
 from fuota_fec.campaign.config import firmware_version
 from fuota_fec.devices.profiles import DeviceProfile
 from fuota_fec.errors import ParameterError
@@ -38,13 +38,12 @@ def changed(data: bytes, image: BatchImage, *, key: SigningKey | None, base: byt
         facts["full"] = {"len": len(data), "sha256": hashlib.sha256(data).hexdigest()}
     if image.base is not None:
         assert base is not None
-        assert image.base_fw_version is not None
         delta = make_delta(base, data, largest_share=image.largest_share)
-        required = firmware_version(image.base_fw_version)
+        required = firmware_version(image.base.fw_version)
         facts |= {
             "kind": "delta",
             "base": {
-                "source": shown_path(image.base),
+                "source": image.base.source,
                 "len": delta.base_len,
                 "sha256": delta.base_sha256,
                 "fw_version": required,
@@ -98,7 +97,9 @@ def _undone(facts: Facts, data: bytes, base: bytes | None) -> bytes:
     """The full image."""
     if facts.get("kind") == "delta":
         if base is None:
-            raise ParameterError(f"delta: its base {facts['base']['source']} is not given, expected it for the check")
+            raise ParameterError(
+                f"delta: its base {facts['base']['source']} is not known, expected the batch file beside the folder"
+            )
         if hashlib.sha256(base).hexdigest() != facts["base"]["sha256"]:
             raise ParameterError(f"delta: {facts['base']['source']} does not have the SHA-256 of the base")
         return apply_delta(base, data)

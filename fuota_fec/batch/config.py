@@ -39,6 +39,32 @@ MOST_DEVICES = 100_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Base(ImageSource):
+    """Base of a delta: the source of the image that the devices run, as it was sent to them, and its version."""
+
+    fw_version: str | int
+    """Firmware version that the devices must report: "1.2.3.4" = 0x01020304, or a number."""
+
+    def __post_init__(self) -> None:
+        problems = [
+            *raised(partial(ImageSource.__post_init__, self)),
+            *raised(partial(firmware_version, self.fw_version)),
+        ]
+        if problems:
+            raise ParameterError("\n".join(problems))
+
+    @property
+    def source(self) -> str:
+        """Name of the source in manifest and messages."""
+        return name_of(self)
+
+    @property
+    def stem(self) -> str:
+        """Part of the names of outputs."""
+        return stem_of(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BatchImage(ImageSource):
     """One image of a batch: its source, as in the table [image] of a campaign, and what belongs to it."""
 
@@ -50,10 +76,9 @@ class BatchImage(ImageSource):
     """Descriptor of the fragmentation session, 4 bytes in wire order, hexadecimal."""
     sign: Signing | None = None
     """How the image is signed, a table: layout and key."""
-    base: str | None = None
-    """File of the image that the devices run, as it was sent to them: a delta of it is sent, of the signed image."""
-    base_fw_version: str | int | None = None
-    """Firmware version of the base."""
+    base: Base | None = None
+    """Image that the devices run, a table: its source and its fw_version. A delta from it to the image, signed if it is
+    to be, is sent."""
     largest_share: float = LARGEST_SHARE
     """Share of the full image below which a delta is sent, above 0 and at most 1."""
     compress: Compression | None = None
@@ -77,38 +102,31 @@ class BatchImage(ImageSource):
 
     @property
     def source(self) -> str:
-        """Name of the source in manifest and messages: as it is written, an absolute path without its folders."""
-        return f"{self.package}.{self.name}" if self.path is None else shown_path(self.path)
+        """Name of the source in manifest and messages."""
+        return name_of(self)
 
     @property
     def stem(self) -> str:
         """Begin of the names of its outputs."""
         if self.output is not None:
             return self.output
-        name = str(self.name).strip("_") if self.path is None else Path(self.path).stem
-        return name if self.base is None else f"{name}-from-{Path(self.base).stem}"
-
-    @property
-    def base_source(self) -> ImageSource | None:
-        """Source of the base, which is read as the image is."""
-        if self.base is None:
-            return None
-        return ImageSource(path=self.base, board=self.board, start=self.start, stop=self.stop, fill=self.fill)
+        return stem_of(self) if self.base is None else f"{stem_of(self)}-from-{self.base.stem}"
 
 
-def shown_path(path: str) -> str:
-    """A path in manifest and messages: as it is written, an absolute one without its folders."""
-    return Path(path).name if Path(path).is_absolute() else Path(path).as_posix()
+def name_of(source: ImageSource) -> str:
+    """Name of a source in manifest and messages: as it is written, an absolute path without its folders."""
+    if source.path is None:
+        return f"{source.package}.{source.name}"
+    return Path(source.path).name if Path(source.path).is_absolute() else Path(source.path).as_posix()
+
+
+def stem_of(source: ImageSource) -> str:
+    """Name of the file without its ending, or of the text constant."""
+    return str(source.name).strip("_") if source.path is None else Path(source.path).stem
 
 
 def _change_problems(image: BatchImage) -> Iterator[str]:
     """Problems with delta and compression."""
-    if image.base is not None and image.base_fw_version is None:
-        yield "base: base_fw_version is missing, which the devices must run"
-    if image.base_fw_version is not None:
-        if image.base is None:
-            yield "base_fw_version: base is missing, the image of this version"
-        yield from raised(partial(firmware_version, image.base_fw_version, "base_fw_version"))
     if not 0 < image.largest_share <= 1:
         yield f"largest_share: {shown(image.largest_share)} is not a share, expected more than 0 and at most 1"
     if image.compress is None:

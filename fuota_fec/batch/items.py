@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fuota_fec.batch.changes import changed
-from fuota_fec.batch.config import BatchImage, shown_path
+from fuota_fec.batch.config import Base, BatchImage
 from fuota_fec.campaign.config import firmware_version
-from fuota_fec.image import image_of
+from fuota_fec.image import ImageSource, image_of
 from fuota_fec.image.signing_key import SigningKey, load_signing_key
 from fuota_fec.image.source import read_contents
 
@@ -32,8 +32,8 @@ class Contents:
         self.source_sha256 = hashlib.sha256(self._data).hexdigest()
         digests = [self.source_sha256]
         self._base: bytes | None = None
-        if (base := image.base_source) is not None:
-            self._base = read_contents(base, folder, f"base {shown_path(str(base.path))}")
+        if image.base is not None:
+            self._base = _base_contents(image.base, folder)
             digests.append(hashlib.sha256(self._base).hexdigest())
         self._key: SigningKey | None = None
         if image.sign is not None:
@@ -45,9 +45,9 @@ class Contents:
     def read(self) -> Item:
         """The item. ParameterError if the contents are no image, or it cannot be changed as the batch says."""
         image = self._image
-        # Messages name a source as the manifest does, without the folders of this machine.
-        firmware = image_of(self._data, image if image.path is None else replace(image, path=image.source))
-        data, facts = changed(firmware.data, image, key=self._key, base=self._base_image())
+        firmware = image_of(self._data, _named(image))
+        base = None if image.base is None or self._base is None else _base_image(image.base, self._base)
+        data, facts = changed(firmware.data, image, key=self._key, base=base)
         same = data is self._data
         return Item(
             data=data,
@@ -66,8 +66,20 @@ class Contents:
             },
         )
 
-    def _base_image(self) -> bytes | None:
-        source = self._image.base_source
-        if source is None or self._base is None:
-            return None
-        return image_of(self._base, replace(source, path=shown_path(str(source.path)))).data
+
+def read_base(base: Base, folder: str) -> bytes:
+    """The image that a delta is applied to. ParameterError if there is none."""
+    return _base_image(base, _base_contents(base, folder))
+
+
+def _base_contents(base: Base, folder: str) -> bytes:
+    return read_contents(base, folder, f"base {base.source}")
+
+
+def _base_image(base: Base, contents: bytes) -> bytes:
+    return image_of(contents, _named(base)).data
+
+
+def _named(source: Base | BatchImage) -> ImageSource:
+    """The source with a name in messages as the manifest has it, without the folders of this machine."""
+    return source if source.path is None else replace(source, path=source.source)

@@ -17,6 +17,7 @@ from fuota_fec.cli.output import json_option, print_json
 from fuota_fec.cli.progress import LateProgress
 from fuota_fec.codec.frame_file import MANIFEST
 from fuota_fec.errors import listed
+from fuota_fec.files import read_text
 
 FAILED = 1
 
@@ -25,12 +26,19 @@ FAILED = 1
 @click.argument("file", required=False, type=click.Path(dir_okay=False))
 @click.option("-o", "--output", "out", type=click.Path(file_okay=False), help="Folder of the outputs.")
 @click.option("--check", type=click.Path(file_okay=False), metavar="DIR", help="Check the outputs of a folder instead.")
+@click.option(
+    "--public-key",
+    type=click.Path(dir_okay=False),
+    metavar="PEM",
+    help="With --check: every image must be signed with this key. Default: the key in the manifest.",
+)
 @executor_options
 @json_option
 def prepare_command(
     file: str | None,
     out: str | None,
     check: str | None,
+    public_key: str | None,
     kind: str,
     workers: int | None,
     dask_url: str | None,
@@ -40,13 +48,15 @@ def prepare_command(
 
     Outputs that are whole and up to date are kept. Exit status 1 if a pair failed; the others are prepared.
 
-    --check reads every output back, decodes it from a random loss of 10 %, and compares it with the manifest. Exit
-    status 1 if something does not hold.
+    --check reads every output back, decodes it from a random loss of 10 %, and compares it with the manifest; it
+    verifies signatures, and with FILE it applies deltas to their bases. Exit status 1 if something does not hold.
     """
     if check is not None:
-        if file is not None or out is not None:
-            raise click.UsageError("--check goes with neither FILE nor -o")
-        _check(check, kind=kind, workers=workers, dask_url=dask_url, as_json=as_json)
+        if out is not None:
+            raise click.UsageError("--check goes without -o")
+        _check(check, file, public_key, kind=kind, workers=workers, dask_url=dask_url, as_json=as_json)
+    if public_key is not None:
+        raise click.UsageError("--public-key is for --check")
     if file is None or out is None:
         raise click.UsageError("give FILE and -o DIR, or --check DIR")
     run_batch(BatchConfig.load(file), out, kind=kind, workers=workers, dask_url=dask_url, as_json=as_json)
@@ -71,10 +81,21 @@ def run_batch(
     sys.exit(FAILED if result.n_failed else 0)
 
 
-def _check(out: str, *, kind: str, workers: int | None, dask_url: str | None, as_json: bool) -> NoReturn:
+def _check(
+    out: str,
+    file: str | None,
+    public_key: str | None,
+    *,
+    kind: str,
+    workers: int | None,
+    dask_url: str | None,
+    as_json: bool,
+) -> NoReturn:
     """Checks a folder, prints what does not hold, and ends the command."""
+    config = None if file is None else BatchConfig.load(file)
+    pem = None if public_key is None else read_text(public_key).encode()
     with executor_given(kind, workers, dask_url) as executor, LateProgress("checking") as progress:
-        result = check_batch(out, executor=executor, progress=progress)
+        result = check_batch(out, config, public_key=pem, executor=executor, progress=progress)
     n_problems = len(result.problems)
     if as_json:
         print_json({"out": out, "n_checked": result.n_checked, "ok": not n_problems, "problems": list(result.problems)})
