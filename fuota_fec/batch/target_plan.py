@@ -14,7 +14,7 @@ import numpy as np
 
 from fuota_fec.batch.config import Target
 from fuota_fec.campaign.config import PLANNED, CampaignConfig, Device, Group
-from fuota_fec.campaign.plan import frag_size_of, group_time, lead_of, make_plan
+from fuota_fec.campaign.plan import GroupPlan, check_session, frag_size_of, group_time, lead_of, make_plan
 from fuota_fec.campaign.preflight.check import find
 from fuota_fec.campaign.preflight.finding import Finding
 from fuota_fec.campaign.row_plan import RowPlan, plan_rows
@@ -113,8 +113,8 @@ class TargetPlanner:
         check_frag_nbs(image_len, frag_size)
         n_frags = -(-image_len // frag_size)
         row_plan, rows, leading = self._rows_of(n_frags, frag_size)
-        plan = make_plan(self._config, image_len, row_plans={GROUP: row_plan})
-        findings = tuple(find(self._config, plan, image_len, rules=RULES))
+        plan = make_plan(self._config, image_len, row_plans={GROUP: row_plan}, in_one_session=False)
+        findings = (*find(self._config, plan, image_len, rules=RULES), *self._session(plan.groups[GROUP]))
         if refused := [finding for finding in findings if finding.severity == "refuse"]:
             raise ParameterError.of(f"{finding.message}. {finding.remedy}".strip() for finding in refused)
         return PairPlan(
@@ -128,6 +128,14 @@ class TargetPlanner:
                 for name, group in self._groups_of(frag_size)
             ),
         )
+
+    def _session(self, plan: GroupPlan) -> Iterator[Finding]:
+        """Warning about frames that one session is too short for; they can be sent in several."""
+        try:
+            check_session(self._config, plan)
+        except ParameterError as error:
+            remedy = "Send them in several sessions, at a faster dr, or fewer of them."
+            yield Finding(severity="warn", rule="session_length", message=str(error), remedy=remedy)
 
     def _rows_of(self, n_frags: int, frag_size: int) -> tuple[RowPlan, Rows, bool]:
         found = self._rows.get(n_frags)

@@ -191,12 +191,13 @@ def make_plan(
     next_f_cnt: Mapping[str, int] | None = None,
     row_plans: Mapping[str, RowPlan] = MappingProxyType({}),
     asked_first: Iterable[str] = (),
+    in_one_session: bool = True,
 ) -> Plan:
     """ParameterError, with a line for each problem, if this image cannot be sent to these groups.
 
     `next_f_cnt`: frame counters (by group) of the registry or the network server, used where they are beyond the
     configured ones. `row_plans`: row plans (by group) that were made before. `asked_first`: DevEUIs of the devices that
-    may run the target version already.
+    may run the target version already. `in_one_session`: whether frames beyond the longest session are refused.
     """
     sizes = Counter(device.group for device in config.devices)
     profiles: dict[str, set[str]] = {}
@@ -207,7 +208,7 @@ def make_plan(
     for group in config.groups:
         first = max(group.first_f_cnt, (next_f_cnt or {}).get(group.name, 0))
         try:
-            plans[group.name] = _plan_group(
+            plan = plans[group.name] = _plan_group(
                 config,
                 group,
                 sizes[group.name],
@@ -217,6 +218,8 @@ def make_plan(
                 first,
                 row_plans.get(group.name),
             )
+            if in_one_session:
+                check_session(config, plan)
         except ParameterError as error:
             problems.append(f"group {group.name!r}: {error}")
     if problems:
@@ -283,11 +286,6 @@ def _plan_group(
         # Every round ends with its status request, which is sent like a frame and whose answers are awaited.
         session_length = lead + time_of((rounds - 1) * n_frags + n_frames, row_plan.n_first).duration
         session_length += rounds * bool(n_status) * (time_of(1).spacing + status_wait)
-        session_time_out(session_length, session_length, group.device_class)
-        if session_length > config.max_duration:
-            raise ParameterError(
-                f"max_duration: {config.max_duration:g} s is not enough, expected {session_length:.0f} s for fragments"
-            )
     return GroupPlan(
         group=group,
         n_devices=n_devices,
@@ -311,6 +309,15 @@ def _plan_group(
         status_wait=status_wait,
         session_length=session_length,
     )
+
+
+def check_session(config: CampaignConfig, plan: GroupPlan) -> None:
+    """ParameterError for planned frames that a session, or the campaign, is too short for."""
+    session_time_out(plan.session_length, plan.session_length, plan.group.device_class)
+    if plan.session_length > config.max_duration:
+        raise ParameterError(
+            f"max_duration: {config.max_duration:g} s is not enough, expected {plan.session_length:.0f} s for fragments"
+        )
 
 
 def group_time(

@@ -13,7 +13,7 @@ from fuota_fec.checks import integer, shown
 from fuota_fec.cli.clean import say
 from fuota_fec.cli.image_options import image_options, read_given
 from fuota_fec.cli.options import NamedOptions
-from fuota_fec.cli.output import check_output, dialect_option, json_option, print_json, write_whole
+from fuota_fec.cli.output import check_output, dialect_option, json_option, print_json, region_option, write_whole
 from fuota_fec.cli.payloads import READERS, encoding_of, read_payload
 from fuota_fec.codec.block import FragmentedBlock, prepare
 from fuota_fec.codec.decoder import Decoder
@@ -30,8 +30,15 @@ C = TypeVar("C", bound=Command)
 
 
 @click.command("encode", cls=NamedOptions)
-@click.argument("image", type=click.Path(dir_okay=False, allow_dash=True))
-@click.option("-o", "--output", required=True, help='File of frames to write; "-" for standard output.')
+@click.argument("images", metavar="IMAGE…", nargs=-1, required=True, type=click.Path(dir_okay=False, allow_dash=True))
+@click.option("-o", "--output", help='File of frames to write; "-" for standard output.')
+@click.option(
+    "--out-dir",
+    type=click.Path(file_okay=False),
+    help="Folder to write instead: each image for each data rate as .npy, and manifest.json, as of prepare.",
+)
+@click.option("--dr", "drs", metavar="DR,…", help="With --out-dir: data rates, such as 0,3,5. Default: by -F.")
+@region_option
 @click.option("-F", "--frag-size", type=int, default=222, show_default=True, help="Bytes of a fragment, 1 to 255.")
 @click.option("-R", "--n-coded", type=int, help="Number of coded fragments.")
 @click.option("--code-rate", help="Code rate instead of -R: 1/2, 3/4, 5/6 (the default), 7/8, or 1 for none.")
@@ -42,8 +49,10 @@ C = TypeVar("C", bound=Command)
 @dialect_option
 @json_option
 def encode_command(
-    image: str,
-    output: str,
+    images: tuple[str, ...],
+    output: str | None,
+    out_dir: str | None,
+    drs: str | None,
     frag_size: int,
     n_coded: int | None,
     code_rate: str | None,
@@ -57,7 +66,17 @@ def encode_command(
     """Fragment IMAGE and add coded fragments; "-" reads it from standard input.
 
     The output has one DataFragment frame per line, after comment lines with the dialect and the FragSessionSetupReq.
+    With --out-dir several images are prepared for several data rates.
     """
+    if out_dir is not None:
+        from fuota_fec.cli.encode_batch import encode_batch
+
+        encode_batch(click.get_current_context(), out_dir)
+    if output is None:
+        raise click.UsageError("Missing option '-o' / '--output', or '--out-dir'.")
+    if len(images) > 1 or drs is not None:
+        raise click.UsageError("several images and data rates go with --out-dir DIR, -o takes one image")
+    [image] = images
     check_output(output, as_json)
     if code_rate is not None and (n_coded is not None or rows is not None):
         other = "--n-coded" if n_coded is not None else "--rows"

@@ -70,7 +70,7 @@ def run_batch(
     kind: str = "threads",
     workers: int | None = None,
     dask_url: str | None = None,
-) -> None:
+) -> NoReturn:
     """Prepares a batch, prints the outcome, and ends the command."""
     with executor_given(kind, workers, dask_url) as executor, LateProgress("preparing") as progress:
         result = prepare_batch(config, out, executor=executor, progress=progress)

@@ -103,7 +103,6 @@ def test_selected_rows_are_in_the_order_to_be_sent():
         (900_000, {"dr": 0, "fsize": 48}, "fragments of 55 bytes or more would fit"),
         (5_000_000, {"dr": 5}, "no size would fit"),
         (3_900_000, {"dr": 5}, "coded ones up to row 340"),
-        (100_000, {"dr": 0}, "session length: .* is too long"),
         (8000, {"dr": 5, "fsize": 250}, "fsize: 250"),
     ],
 )
@@ -115,6 +114,14 @@ def test_a_target_that_cannot_take_an_image_is_refused_with_the_reason(image_len
 
 def test_the_rules_are_of_the_preflight_check():
     assert set(check.RULES) >= RULES
+
+
+def test_frames_that_need_several_sessions_are_planned_with_a_warning():
+    [finding] = [finding for finding in plan_of(100_000, dr=0).findings if finding.severity == "warn"]
+    assert finding.rule == "session_length"
+    assert finding.message.startswith("session length: ")
+    with pytest.raises(ParameterError, match="session length"):
+        campaign_plan(100_000, dr=0)
 
 
 def test_findings_are_those_of_the_preflight_check():
