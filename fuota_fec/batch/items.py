@@ -28,7 +28,7 @@ class Contents:
 
     def __init__(self, image: BatchImage, folder: str) -> None:
         self._image = image
-        self._data = read_contents(image, folder, f"image {image.source}")
+        self._data = read_contents(image, folder, _named(image).where)
         self.source_sha256 = hashlib.sha256(self._data).hexdigest()
         digests = [self.source_sha256]
         self._base: bytes | None = None
@@ -73,7 +73,7 @@ def read_base(base: Base, folder: str) -> bytes:
 
 
 def _base_contents(base: Base, folder: str) -> bytes:
-    return read_contents(base, folder, f"base {base.source}")
+    return read_contents(base, folder, _named(base).where.replace("image ", "base ", 1))
 
 
 def _base_image(base: Base, contents: bytes) -> bytes:
