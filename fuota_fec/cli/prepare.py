@@ -25,12 +25,14 @@ from fuota_fec.checks import counted
 from fuota_fec.cli.clean import say
 from fuota_fec.cli.executors import executor_given, executor_options
 from fuota_fec.cli.journals import existing_journal
-from fuota_fec.cli.output import json_option, print_json
+from fuota_fec.cli.output import json_option, print_json, write_whole
 from fuota_fec.cli.progress import LateProgress
 from fuota_fec.codec.frame_file import MANIFEST
 from fuota_fec.errors import listed
 from fuota_fec.files import read_text
 from fuota_fec.key_ring import KeyRing
+from fuota_fec.report.batch import batch_page
+from fuota_fec.report.page import need_extra
 
 FAILED = 1
 
@@ -39,6 +41,7 @@ FAILED = 1
 @click.argument("file", required=False, type=click.Path(dir_okay=False))
 @click.option("-o", "--output", "out", type=click.Path(file_okay=False), help="Folder of the outputs.")
 @click.option("--check", type=click.Path(file_okay=False), metavar="DIR", help="Check the outputs of a folder instead.")
+@click.option("--report", type=click.Path(dir_okay=False), help="HTML page about the batch to write.")
 @click.option(
     "--public-key",
     type=click.Path(dir_okay=False),
@@ -68,6 +71,7 @@ def prepare_command(
     file: str | None,
     out: str | None,
     check: str | None,
+    report: str | None,
     public_key: str | None,
     fleet: str | None,
     url: str | None,
@@ -88,8 +92,8 @@ def prepare_command(
     verifies signatures, and with FILE it applies deltas to their bases. Exit status 1 if something does not hold.
     """
     if check is not None:
-        if out is not None or fleet is not None:
-            raise click.UsageError("--check goes with neither -o nor --fleet")
+        if out is not None or fleet is not None or report is not None:
+            raise click.UsageError("--check goes with none of -o, --fleet and --report")
         _check(check, file, public_key, kind=kind, workers=workers, dask_url=dask_url, as_json=as_json)
     if public_key is not None:
         raise click.UsageError("--public-key is for --check")
@@ -99,7 +103,7 @@ def prepare_command(
         raise click.UsageError("--db and --keys are for --fleet")
     config = BatchConfig.load(file)
     deliveries = None if fleet is None else _deliveries(config, fleet, url, keys)
-    run_batch(config, out, deliveries, kind=kind, workers=workers, dask_url=dask_url, as_json=as_json)
+    run_batch(config, out, deliveries, kind=kind, workers=workers, dask_url=dask_url, report=report, as_json=as_json)
 
 
 def run_batch(
@@ -111,10 +115,15 @@ def run_batch(
     kind: str = "threads",
     workers: int | None = None,
     dask_url: str | None = None,
+    report: str | None = None,
 ) -> NoReturn:
     """Prepares a batch, prints the outcome, and ends the command."""
+    if report is not None:
+        need_extra()
     with executor_given(kind, workers, dask_url) as executor, LateProgress("preparing") as progress:
         result = prepare_batch(config, out, deliveries=deliveries, executor=executor, progress=progress)
+    if report is not None:
+        write_whole(report, batch_page(result.items).encode())
     lacking = [] if deliveries is None else deliveries.problems
     if as_json:
         facts = _facts(result, out)

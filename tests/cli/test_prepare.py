@@ -107,3 +107,11 @@ def test_what_is_to_be_done_must_be_given(fuota, args):
     done = fuota("prepare", *args)
     assert done.exit_code == 2
     assert "--check" in done.stderr
+
+
+def test_a_page_about_the_batch(fuota, tmp_path, batch):
+    pytest.importorskip("jinja2")
+    done = fuota("prepare", batch(), "-o", tmp_path / "out", "--report", tmp_path / "page.html")
+    assert done.exit_code == 0
+    assert "Batch of 1 image for 2 targets" in (tmp_path / "page.html").read_text()
+    assert fuota("prepare", "--check", tmp_path / "out", "--report", "x").exit_code == 2

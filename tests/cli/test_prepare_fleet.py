@@ -96,7 +96,7 @@ def test_devices_without_an_image_are_an_error(fuota, tmp_path, batch):
     [
         (["batch.toml", "-o", "out", "--db", "sqlite:///x.db"], "--db and --keys are for --fleet"),
         (["batch.toml", "-o", "out", "--public-key", "public.pem"], "--public-key is for --check"),
-        (["--check", "out", "--fleet", "fleet.csv"], "--check goes with neither -o nor --fleet"),
+        (["--check", "out", "--fleet", "fleet.csv"], "--check goes with none of -o, --fleet and --report"),
         (["batch.toml", "-o", "out", "--fleet", "no.csv"], "no.csv"),
         (["batch.toml", "-o", "out", "--fleet", "fleet.csv", "--db", "sqlite:///no.db"], "there is no such file"),
     ],

@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from batches import TARGETS, small_batch
 
 import fuota_fec as ff
+from fuota_fec.batch import Target, prepare_batch
+from fuota_fec.report.batch import batch_page
 from fuota_fec.report.campaign import campaign_page
 from fuota_fec.report.redundancy import plan_page, simulation_page, study_fleet
 
@@ -41,6 +44,12 @@ def browser(browser_module: Any) -> Iterator[Any]:
         yield opened
 
 
+def batch_items(folder: Path) -> Any:
+    sizes = {"app.bin": 9000, "an-image-whose-name-is-longer-than-a-phone-is-wide-without-end.bin": 700}
+    config = small_batch(folder, sizes, [*TARGETS, Target(name="refused", dr=14)])
+    return prepare_batch(config, folder / "out").items
+
+
 @pytest.fixture(scope="module")
 def made(tmp_path_factory, failed_events, adaptive_events, events_of) -> dict[str, Path]:
     rows = ff.select_rows(50, 0.05, 30, version="1.0.0")
@@ -53,6 +62,7 @@ def made(tmp_path_factory, failed_events, adaptive_events, events_of) -> dict[st
         "long names": campaign_page(events_of(groups=long, id="x" * 120)),
         "plan": plan_page(ff.plan_redundancy(50, 0.05, 98, n_devices=100), 0.05, name="delta.bin"),
         "simulation": simulation_page(study_fleet(50, 0.05, trial)),
+        "batch": batch_page(batch_items(tmp_path_factory.mktemp("batch"))),
     }
     folder = tmp_path_factory.mktemp("pages")
     for name, text in pages.items():
@@ -60,7 +70,7 @@ def made(tmp_path_factory, failed_events, adaptive_events, events_of) -> dict[st
     return {name: folder / f"{name}.html" for name in pages}
 
 
-@pytest.fixture(scope="module", params=["failed", "adaptive", "running", "long names", "plan", "simulation"])
+@pytest.fixture(scope="module", params=["failed", "adaptive", "running", "long names", "plan", "simulation", "batch"])
 def path(request: pytest.FixtureRequest, made: dict[str, Path]) -> Path:
     return made[request.param]
 
