@@ -39,8 +39,10 @@ def parse_table(text: str, *, json_text: bool) -> dict[str, Any] | str:
     """Tables in a text of TOML or JSON, or the reason why there are none. Nothing is raised: the text may hold keys."""
     try:
         table = json.loads(text) if json_text else tomllib.loads(text)
-    except ValueError as error:
+    except (tomllib.TOMLDecodeError, json.JSONDecodeError) as error:
         return str(error)
+    except ValueError:  # The interpreter's limit on the digits of an integer.
+        return "cannot be read: an integer has thousands of digits"
     except RecursionError:
         return "cannot be read: tables and lists are nested too deeply"
     return table if isinstance(table, dict) else _refused(table, "tables")

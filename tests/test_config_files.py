@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 
 import pytest
 
-from fuota_fec.config_files import accepts_older_names, from_table, read_table, with_current_names
+from fuota_fec.config_files import accepts_older_names, from_table, parse_table, read_table, with_current_names
 from fuota_fec.errors import FuotaError, ParameterError
 
 
@@ -242,3 +242,9 @@ def test_a_pipe_is_refused_without_waiting_for_it(tmp_path):
     os.mkfifo(tmp_path / "a.toml")
     with pytest.raises(ParameterError, match="it is a pipe, expected a regular file"):
         read_table(tmp_path / "a.toml")
+
+
+@pytest.mark.parametrize("json_text", [False, True])
+def test_a_number_of_thousands_of_digits_is_refused_in_our_words(json_text: bool) -> None:
+    text = '{"a": %s}' if json_text else "a = %s"
+    assert parse_table(text % ("9" * 6000), json_text=json_text) == "cannot be read: an integer has thousands of digits"

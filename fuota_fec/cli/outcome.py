@@ -25,12 +25,21 @@ MOST_REASONS = 6
 """Reasons that have a line of their own."""
 
 
+FEWEST = 2
+"""Devices and reasons that are listed on the smallest screen."""
+
+
 class Wanted(NamedTuple):
     """Devices to be listed: those of these statuses, or those that need a look; at most so many, or all."""
 
     everything: bool = False
     statuses: tuple[str, ...] = ()
     limit: int | None = None
+
+    @property
+    def any_number(self) -> bool:
+        """Whether no number of devices was asked for."""
+        return self.limit is None and not self.everything
 
     def of(self, devices: tuple[DeviceStatus, ...], wrong: Collection[str]) -> tuple[list[DeviceStatus], int]:
         """Devices to be listed, in order, and the number of others that are wanted. `wrong` ones need a look."""
@@ -80,9 +89,26 @@ def print_devices(
         paragraph(console, f"{n_more} {hidden}: --all, --status and --limit list others")
 
 
-def print_reasons(console: Console, reasons: Sequence[tuple[str, int]]) -> None:
+def print_fitting(console: Console, wanted: Wanted, show: Callable[[Wanted, int], None]) -> None:
+    """Prints what `show` prints for wanted devices and a number of reasons: as many of both as fit the screen of a
+    terminal with the line of the prompt. Where a number of devices was asked for, all of it is printed."""
+    if not console.is_terminal or not wanted.any_number:
+        show(wanted, MOST_REASONS)
+        return
+    fewer_devices = [(n, MOST_REASONS) for n in range(LIMIT, FEWEST, -1)]
+    fewer_reasons = [(FEWEST, n) for n in range(MOST_REASONS, FEWEST - 1, -1)]
+    for limit, most_reasons in (*fewer_devices, *fewer_reasons):
+        fitting = wanted._replace(limit=limit), most_reasons
+        with console.capture() as end:
+            show(*fitting)
+        if len(end.get().splitlines()) < console.height:
+            break
+    show(*fitting)
+
+
+def print_reasons(console: Console, reasons: Sequence[tuple[str, int]], most: int = MOST_REASONS) -> None:
     """Number of devices by reason, the most frequent ones."""
-    shown, (n_others, n_devices) = first(reasons, MOST_REASONS)
+    shown, (n_others, n_devices) = first(reasons, most)
     for reason, n in shown:
         paragraph(console, f"{n:>6} {reason}", verdict=reason.partition(":")[0], indent=7)
     if n_others:
@@ -102,10 +128,22 @@ def print_outcome(console: Console, result: SimulationResult, wanted: Wanted, jo
     status = result.campaign.status()
     wrong = set(result.wrong)
     images = {d.dev_eui: "sent bytes" for d in status.devices if result.holds_image(d.dev_eui)}
-    print_devices(console, status, wanted, images | dict.fromkeys(wrong, "other bytes"), wrong)
+    images |= dict.fromkeys(wrong, "other bytes")
+    line = _outcome_line(result, status, wrong)
+    reasons = reason_counts(status)
+
+    def show(wanted: Wanted, most_reasons: int) -> None:
+        print_devices(console, status, wanted, images, wrong)
+        console.print()
+        print_reasons(console, reasons, most_reasons)
+        paragraph(console, line, verdict=status.status)
+        print_next_steps(console, status, journal)
+
+    print_fitting(console, wanted, show)
+
+
+def _outcome_line(result: SimulationResult, status: CampaignStatus, wrong: Collection[str]) -> str:
     passed = [d for d in status.devices if d.status == "passed"]
-    console.print()
-    print_reasons(console, reason_counts(status))
     n_bytes = len(result.campaign.image)
     n_already = sum(result.ran_already(d.dev_eui) for d in passed)
     n_held = len(passed) - len(wrong) - n_already
@@ -113,13 +151,10 @@ def print_outcome(console: Console, result: SimulationResult, wanted: Wanted, jo
     held = f"{held}(SHA-256); " if n_held or wrong else ""
     if n_already:
         held = f"{n_already} of them ran it already; {held}"
-    paragraph(
-        console,
+    return (
         f"{status.status}: {len(passed)} of {counted(status.n_devices, 'device')} passed, {held if n_bytes else ''}"
-        f"{duration(result.duration)} of virtual time",
-        verdict=status.status,
+        f"{duration(result.duration)} of virtual time"
     )
-    print_next_steps(console, status, journal)
 
 
 def summary(result: SimulationResult) -> dict[str, object]:

@@ -19,7 +19,14 @@ from fuota_fec.checks import counted
 from fuota_fec.cli.clean import say
 from fuota_fec.cli.console import paragraph, plain_console
 from fuota_fec.cli.journals import db_option, existing_journal, journal_option
-from fuota_fec.cli.outcome import Wanted, devices_options, print_devices, print_next_steps, print_reasons
+from fuota_fec.cli.outcome import (
+    Wanted,
+    devices_options,
+    print_devices,
+    print_fitting,
+    print_next_steps,
+    print_reasons,
+)
 from fuota_fec.cli.output import json_option, print_json
 from fuota_fec.cli.progress import LateProgress
 from fuota_fec.cli.watch import JsonReport
@@ -65,14 +72,18 @@ def _print_events(journal: Journal, name: str, as_json: bool) -> None:
 
 
 def _print_status(console: Console, status: CampaignStatus, owner: str, wanted: Wanted) -> None:
-    for line in _state(status, owner):
-        paragraph(console, line, verdict=status.status)
-    print_devices(console, status, wanted)
     reasons = reason_counts(status)
-    if reasons:
-        console.print()
-    print_reasons(console, reasons)
-    print_next_steps(console, status, journal_option())
+
+    def show(wanted: Wanted, most_reasons: int) -> None:
+        for line in _state(status, owner):
+            paragraph(console, line, verdict=status.status)
+        print_devices(console, status, wanted)
+        if reasons:
+            console.print()
+        print_reasons(console, reasons, most_reasons)
+        print_next_steps(console, status, journal_option())
+
+    print_fitting(console, wanted, show)
 
 
 def _state(status: CampaignStatus, owner: str) -> Iterator[str]:

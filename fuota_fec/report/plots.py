@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -23,6 +24,10 @@ MOST_BARS = 12
 _NINES = (0.0, 0.5, 0.9, 0.99, 0.999, 0.9999)
 _ROOM = 24
 """Height of a bar with the line of text above it, in points."""
+_LINE = 0.42
+"""Height of a further line of text above a bar, in rows."""
+_LABEL_WIDTH = 48
+"""Characters of a line above a bar."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,23 +188,26 @@ def bar_plot(bars: Sequence[Bar], *, title: str, name: str, most: float | None =
     """Figure of horizontal bars with their text above them. `most`: value of a full bar; the largest if not given."""
     full = most if most is not None else max((bar.value for bar in bars), default=1)
     full = full or 1
+    labels = [textwrap.wrap(bar.label, _LABEL_WIDTH, max_lines=3, placeholder=" …") or [""] for bar in bars]
+    more_lines = np.cumsum([len(lines) - 1 for lines in labels]) * _LINE
+    n_rows = len(bars) + (more_lines[-1] if bars else 0)
 
     def draw(axes: Axes) -> None:
-        for i, bar in enumerate(bars):
+        for bar, lines, at in zip(bars, labels, np.arange(len(bars)) + more_lines, strict=True):
             colour = COLOURS["a"] if bar.good is None else COLOURS["good" if bar.good else "bad"]
-            axes.barh(i, full, height=0.36, color=COLOURS["grid"], lw=0)
-            axes.barh(i, bar.value, height=0.36, color=colour, lw=0)
-            _above(axes, i, bar.label, bar.note or f"{bar.value:g}")
-        _rows(axes, len(bars), full)
+            axes.barh(at, full, height=0.36, color=COLOURS["grid"], lw=0)
+            axes.barh(at, bar.value, height=0.36, color=colour, lw=0)
+            _above(axes, at, "\n".join(lines), bar.note or f"{bar.value:g}")
+        _rows(axes, n_rows, full)
 
     words = "; ".join(f"{bar.label}: {bar.note or f'{bar.value:g}'}" for bar in bars)
-    return svg(name, title, f"{words or 'None'}.", draw, height=_rows_height(len(bars)))
+    return svg(name, title, f"{words or 'None'}.", draw, height=_rows_height(n_rows))
 
 
 def reasons_plot(reasons: Sequence[tuple[str, int]], *, name: str = "reasons") -> str:
     """Figure of the devices that did not pass, by reason, the most frequent reason first."""
     shown = list(reasons[:MOST_BARS])
-    bars = [Bar(label=_cut(reason, 44), value=n, note=str(n), good=False) for reason, n in shown]
+    bars = [Bar(label=reason, value=n, note=str(n), good=False) for reason, n in shown]
     if len(reasons) > MOST_BARS:
         rest = reasons[MOST_BARS:]
         n = sum(n for _, n in rest)
@@ -245,11 +253,11 @@ def timeline_plot(rows: Sequence[Row], length: float, start: float, *, name: str
 # ---- parts -----------------------------------------------------------------------------------------------
 
 
-def _rows_height(n_rows: int) -> float:
+def _rows_height(n_rows: float) -> float:
     return (max(1, n_rows) * (_ROOM + 9) + 10) / 72
 
 
-def _rows(axes: Axes, n_rows: int, full: float) -> None:
+def _rows(axes: Axes, n_rows: float, full: float) -> None:
     axes.set_xlim(0, full)
     axes.set_ylim(max(1, n_rows) - 0.7, -0.72)
     axes.set_yticks([])
@@ -258,12 +266,12 @@ def _rows(axes: Axes, n_rows: int, full: float) -> None:
         axes.spines[side].set_visible(False)
 
 
-def _above(axes: Axes, i: int, left: str, right: str) -> None:
-    """Draws the line of text above a bar."""
-    axes.annotate(left, (0, i - 0.3), xycoords=("axes fraction", "data"), va="bottom", size=10.5)
+def _above(axes: Axes, at: float, left: str, right: str) -> None:
+    """Draws the text above a bar."""
+    axes.annotate(left, (0, at - 0.3), xycoords=("axes fraction", "data"), va="bottom", size=10.5)
     axes.annotate(
         right,
-        (1, i - 0.3),
+        (1, at - 0.3),
         xycoords=("axes fraction", "data"),
         va="bottom",
         ha="right",
@@ -366,7 +374,3 @@ def _reaches(curve: Curve) -> str:
         if not found.size:
             break
     return f"{curve.label}: {', '.join(parts)}"
-
-
-def _cut(text: str, length: int) -> str:
-    return text if len(text) <= length else text[: length - 1] + "…"

@@ -10,8 +10,16 @@ from hypothesis import strategies as st
 
 from fuota_fec.campaign.status import CampaignStatus, DeviceStatus
 from fuota_fec.cli.console import CleanConsole
-from fuota_fec.cli.outcome import LIMIT, MOST_REASONS, Wanted, print_devices, print_next_steps, print_reasons
-from fuota_fec.report.tables import STATUSES, needs_a_look
+from fuota_fec.cli.outcome import (
+    LIMIT,
+    MOST_REASONS,
+    Wanted,
+    print_devices,
+    print_fitting,
+    print_next_steps,
+    print_reasons,
+)
+from fuota_fec.report.tables import STATUSES, needs_a_look, reason_counts
 from tests.support.statuses import device, status_of
 
 DEVICES = st.lists(st.sampled_from(STATUSES), max_size=60).map(
@@ -53,6 +61,42 @@ def test_the_end_of_a_run_of_any_fleet_fits_a_screen() -> None:
     print_reasons(console, counts)
     assert len(file.getvalue().splitlines()) == 1 + 1 + LIMIT + 1 + MOST_REASONS + 1
     assert file.getvalue().endswith(" 850 for 34 other reasons\n")
+
+
+SCREENS = [(46, 24), (80, 24), (120, 30), (200, 50)]
+
+
+def ended(width: int, height: int, wanted: Wanted) -> list[str]:
+    """Lines of the end of a run in which 400 devices failed for 40 long reasons, on a terminal of this size."""
+    devices = [
+        device(f"{n:016x}", "failed", f"rejected McGroupSetupReq with status {n % 40}, group not there")
+        for n in range(400)
+    ]
+    status = status_of(*devices)
+    file = StringIO()
+    console = CleanConsole(file=file, width=width, height=height, force_terminal=True, color_system=None)
+
+    def show(wanted: Wanted, most_reasons: int) -> None:
+        print_devices(console, status, wanted)
+        print_reasons(console, reason_counts(status), most_reasons)
+        print_next_steps(console, status, "--db campaigns.db")
+
+    print_fitting(console, wanted, show)
+    return file.getvalue().splitlines()
+
+
+@pytest.mark.parametrize(("width", "height"), SCREENS)
+def test_the_end_of_a_run_fits_the_screen_of_the_terminal(width: int, height: int) -> None:
+    lines = ended(width, height, Wanted())
+    assert len(lines) < height
+    assert any(line.startswith("0000000000000000") for line in lines)
+    assert any("other reasons" in line for line in lines)
+    assert any("campaign retry" in line for line in lines)
+
+
+@pytest.mark.parametrize(("wanted", "n"), [(Wanted(limit=30), 30), (Wanted(everything=True), 400)])
+def test_a_number_of_devices_that_was_asked_for_is_listed_on_any_screen(wanted: Wanted, n: int) -> None:
+    assert sum(line.startswith("00000000") for line in ended(46, 24, wanted)) == n
 
 
 def rows(status: CampaignStatus, width: int, **wanted: object) -> list[str]:

@@ -142,3 +142,11 @@ def test_only_the_most_frequent_reasons_have_a_bar():
     assert f"failed: reason {MOST_BARS}" not in shown
     assert f"{40 - MOST_BARS} other reasons" in shown
     assert str(sum(100 - i for i in range(MOST_BARS, 40))) in shown
+
+
+def test_a_long_reason_is_whole_above_its_bar():
+    reason = "failed: rejected McGroupSetupReq, as the group of this identifier is not there and cannot be made"
+    shown = texts(reasons_plot([(reason, 3), ("failed: never heard", 1)]))
+    lines = [text for text in shown if text in reason]
+    assert " ".join(lines) == reason
+    assert "failed: never heard" in shown
