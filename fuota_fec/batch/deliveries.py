@@ -186,9 +186,10 @@ def _deliveries(
     deltas = {firmware_version(one.image.base.fw_version): one for one in candidates if one.image.base is not None}
     current = [device for device in devices if device.fw_version == version]
     others = [device for device in devices if device.fw_version != version]
-    slowest = {rate["dr"] for one in candidates if one.plan is not None for rate in one.plan.data_rates}
-    unreached = [d for d in others if slowest and d.downlink_dr is not None and d.downlink_dr not in slowest]
-    reached = [device for device in others if device not in unreached] if unreached else others
+    drs: set[int | None] = {rate["dr"] for one in candidates if one.plan is not None for rate in one.plan.data_rates}
+    drs = {None, *drs} if drs else {None, *(device.downlink_dr for device in others)}
+    reached = [device for device in others if device.downlink_dr in drs]
+    unreached = [device for device in others if device.downlink_dr not in drs]
     by_version: dict[int | None, list[FleetDevice]] = {}
     for device in sorted(reached, key=lambda one: (-1 if one.fw_version is None else one.fw_version, one.dev_eui)):
         by_version.setdefault(device.fw_version, []).append(device)

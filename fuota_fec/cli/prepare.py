@@ -122,12 +122,13 @@ def run_batch(
         need_extra()
     with executor_given(kind, workers, dask_url) as executor, LateProgress("preparing") as progress:
         result = prepare_batch(config, out, deliveries=deliveries, executor=executor, progress=progress)
-    if report is not None:
-        write_whole(report, batch_page(result.items).encode())
     lacking = [] if deliveries is None else deliveries.problems
+    delivered = None if deliveries is None else delivery_facts(deliveries)
+    if report is not None:
+        write_whole(report, batch_page(result.items, deliveries=delivered).encode())
     if as_json:
         facts = _facts(result, out)
-        print_json(facts if deliveries is None else {**facts, "deliveries": delivery_facts(deliveries)})
+        print_json(facts if delivered is None else {**facts, "deliveries": delivered})
     else:
         for line in listed([f"error: {problem}" for problem in lacking]).splitlines():
             say(line, err=True)

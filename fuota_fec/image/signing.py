@@ -26,6 +26,9 @@ Layout = Literal["mcuboot", "raw", "der"]
 HEADER_LEN = 512
 """Bytes of the header of MCUboot: the offset of the vector table that Zephyr uses."""
 MAX_HEADER_LEN = 0xFFFF
+PLAIN = ("raw", "der")
+OF_MCUBOOT = {"version": None, "header_len": HEADER_LEN, "security_counter": None, "slot_len": None, "align": 4}
+"""Settings of MCUboot, with their usual values."""
 VERSION = re.compile(r"(\d{1,3})\.(\d{1,3})\.(\d{1,5})(?:[.+](\d{1,10}))?")
 VERSION_LIMITS = (255, 255, 65535, 2**32 - 1)
 ALIGNMENTS = (1, 2, 4, 8, 16, 32)
@@ -66,6 +69,12 @@ class Signing(SigningKeySource):
                     problems.append(str(error))
         if self.align not in ALIGNMENTS:
             problems.append(f"align: {shown(self.align)} is not one of {', '.join(map(str, ALIGNMENTS))}")
+        if self.layout in PLAIN:
+            problems += [
+                f"{name}: {shown(value)} is for layout mcuboot, expected none with {self.layout}"
+                for name, usual in OF_MCUBOOT.items()
+                if (value := getattr(self, name)) != usual
+            ]
         if self.version is not None:
             try:
                 mcuboot_version(self.version)

@@ -187,6 +187,16 @@ def test_all_problems_of_a_setting_are_reported_at_once():
     ]
 
 
+@pytest.mark.parametrize("layout", ["raw", "der"])
+@pytest.mark.parametrize(
+    "options", [{"version": "1.2.3"}, {"header_len": 64}, {"security_counter": 0}, {"slot_len": 9}, {"align": 8}]
+)
+def test_settings_of_mcuboot_are_not_for_plain_signatures(layout: Layout, options: dict[str, Any]):
+    [name] = options
+    with pytest.raises(ParameterError, match=f"{name}: .* is for layout mcuboot, expected none with {layout}"):
+        signing(layout, **options)
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
