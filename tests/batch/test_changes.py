@@ -6,12 +6,13 @@ import copy
 import hashlib
 import json
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from releases import esp_stubs, micropython_1, micropython_1_hex, micropython_2
-from signing_keys import EC, ED, OTHER_EC, hides, pem, public_pem
+from signing_keys import EC, ED, OTHER_EC, hides, pem, public_pem, signer
 
 import fuota_fec as ff
 from fuota_fec.batch import BatchConfig, BatchResult, check_batch, prepare_batch
@@ -133,6 +134,18 @@ def test_no_secret_is_in_the_outputs_and_processes_sign_too(
         assert hides(path.read_bytes().decode("latin-1"), EC)
         assert str(tmp_path) not in path.read_bytes().decode("latin-1")
     assert check_batch(tmp_path / "threads").problems == ()
+
+
+def test_outputs_with_signatures_of_a_command_are_kept(tmp_path: Path):
+    (tmp_path / "public.pem").write_text(public_pem(EC))
+    (tmp_path / "a.bin").write_bytes(bytes(range(1, 200)) * 9)
+    sign = {"layout": "raw", "signer": list(signer("raw")), "public_key": "public.pem"}
+    batch = config(tmp_path, {"path": "a.bin", "sign": sign})
+    first = prepare_batch(batch, tmp_path / "out")
+    assert prepare_batch(batch, tmp_path / "out") == replace(first, n_made=0, n_kept=1)
+    # Its signatures differ: it does not sign as RFC 6979 says.
+    assert prepare_batch(batch, tmp_path / "other").lines != first.lines
+    assert check_batch(tmp_path / "other", public_key=public_pem(EC).encode()).problems == ()
 
 
 def test_an_image_that_cannot_be_changed_fails_alone(tmp_path: Path):

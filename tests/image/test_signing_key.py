@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from frames import local_variables
 from hypothesis import given
 from hypothesis import strategies as st
-from signing_keys import EC, ED, OTHER_EC, hides, pem, public_pem
+from signing_keys import EC, ED, OTHER_EC, hides, pem, public_pem, signer
 
 from fuota_fec.errors import MissingExtraError, ParameterError
 from fuota_fec.image.signing_key import (
@@ -29,27 +29,6 @@ from fuota_fec.image.signing_key import (
 )
 
 DIGEST = hashlib.sha256(b"image").digest()
-
-SIGNER = """
-import sys
-sys.path.insert(0, {support!r})
-from signing_keys import EC, ED
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, decode_dss_signature
-from cryptography.hazmat.primitives.hashes import SHA256
-import base64
-digest = sys.stdin.buffer.read()
-assert len(digest) == 32
-der = EC.sign(digest, ec.ECDSA(Prehashed(SHA256())))
-raw = b"".join(n.to_bytes(32, "big") for n in decode_dss_signature(der))
-sys.stdout.buffer.write({output})
-"""
-
-
-def signer(output: str) -> tuple[str, ...]:
-    """Command that reads a digest, and prints a signature or something else."""
-    support = str(Path(__file__).parents[1] / "support")
-    return (sys.executable, "-c", SIGNER.format(support=support, output=output))
 
 
 @pytest.mark.parametrize(("key", "algorithm"), [(EC, "ECDSA P-256"), (ED, "Ed25519")])
