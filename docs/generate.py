@@ -19,6 +19,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_type_hints
 
+from fuota_fec.batch.config import Base, BatchImage, Target
 from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.config import CampaignConfig, Device, Group, Ports
 from fuota_fec.campaign.messages import EVENTS
@@ -31,6 +32,7 @@ from fuota_fec.campaign.transitions import STAGES as STAGE_TRANSITIONS
 from fuota_fec.devices.profiles import DeviceProfile
 from fuota_fec.devices.radios import Radio
 from fuota_fec.image import ImageSource
+from fuota_fec.image.signing import Signing
 from fuota_fec.papers.published import others
 from fuota_fec.papers.reproduce import HEADER, Reproduction, cells, reproduce, summary, tolerance_text
 from fuota_fec.simulation import Simulation
@@ -188,11 +190,17 @@ unless stated otherwise. A file for `fuota-fec campaign run` has these tables.
 """
 TABLES = {"[campaign]": CampaignConfig, "[[campaign.groups]]": Group, "[[campaign.devices]]": Device}
 MORE_TABLES = {"[campaign.ports]": Ports, "[image]": ImageSource, "[simulation]": Simulation}
+BATCH_TABLES = {"[[images]]": BatchImage, "[images.sign]": Signing, "[images.base]": Base, "[[targets]]": Target}
 PROFILE_TABLES = {"[profiles.NAME]": DeviceProfile, "[profiles.NAME.radio]": Radio}
 PROFILES_HEAD = """\
 Device profiles of one's own: a `base` and the values that differ ([how to](how-to/own-profiles.md)). Fields that are
 left out are those of the base; the defaults shown are those of a stack that follows the specifications.
 """
+BATCH_HEAD = """\
+A file for `fuota-fec prepare` has the tables `[[images]]`, `[[targets]]` and `[profiles.NAME]`
+([how to](how-to/prepare-a-batch.md)); an image may have tables `sign` and `base` ([how to](how-to/prepare-deltas.md)).
+"""
+TABLE_HEADS = {DeviceProfile: PROFILES_HEAD, BatchImage: BATCH_HEAD}
 
 
 def described(cls: type) -> dict[str, str]:
@@ -221,14 +229,14 @@ def default_of(spec: Field[Any]) -> str:
 
 def parameters() -> str:
     lines = [PARAMETERS_HEAD]
-    for title, cls in {**TABLES, **MORE_TABLES, **PROFILE_TABLES}.items():
+    for title, cls in {**TABLES, **MORE_TABLES, **PROFILE_TABLES, **BATCH_TABLES}.items():
         texts = {name: text for part in reversed(cls.__mro__[:-1]) for name, text in described(part).items()}
         texts |= {
             name: enumeration(kind)
             for name, kind in get_type_hints(cls).items()
             if isinstance(kind, type) and issubclass(kind, Enum)
         }
-        head = [PROFILES_HEAD] if cls is DeviceProfile else []
+        head = [TABLE_HEADS[cls]] if cls in TABLE_HEADS else []
         lines += [f"## {title}", "", *head, "| name | default | meaning |", "| --- | --- | --- |"]
         lines += [f"| {spec.name} | {default_of(spec)} | {texts.get(spec.name, '')} |" for spec in fields(cls)]
         lines.append("")

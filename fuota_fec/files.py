@@ -61,7 +61,11 @@ def map_file(path: Path | str) -> Bytes:
 
 def read_stream(stream: BinaryIO, where: str, *, size: int = 0, most: float = LARGEST_FILE) -> bytes:
     """All bytes of a stream. ParameterError if there are more than `most`, or `size` says so."""
-    data = b"" if size > most else stream.read(-1 if most == float("inf") else int(most) + 1)
+    rest = -1 if most == float("inf") else int(most) + 1
+    # A buffer of the size of the file is enough for nearly all, and one for `most` takes long to make.
+    data = b"" if size > most else stream.read(size + 1 if size else rest)
+    if size and len(data) > size:
+        data += stream.read(rest if rest < 0 else rest - len(data))
     if size > most or len(data) > most:
         raise ParameterError(f"{where}: more than {most} bytes, expected at most that")
     return data

@@ -57,6 +57,14 @@ def test_a_stream_is_read_up_to_the_largest():
     assert read_stream(io.BytesIO(b"abc"), "x") == b"abc"
 
 
+def test_a_file_that_has_grown_is_read_whole_up_to_the_largest():
+    assert read_stream(io.BytesIO(b"abcdef"), "x", size=3) == b"abcdef"
+    assert read_stream(io.BytesIO(b"ab"), "x", size=3) == b"ab"
+    assert read_stream(io.BytesIO(b"abcdef"), "x", size=3, most=float("inf")) == b"abcdef"
+    with pytest.raises(ParameterError, match="more than 5 bytes"):
+        read_stream(io.BytesIO(b"abcdef"), "x", size=3, most=5)
+
+
 def test_text_is_utf_8_with_or_without_a_mark(tmp_path: Path):
     path = tmp_path / "a.txt"
     for data in ("Zähler".encode(), "Zähler".encode("utf-8-sig")):

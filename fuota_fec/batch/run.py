@@ -29,6 +29,8 @@ MOST_JOBS = 8
 IN_FLIGHT = 64
 """Tasks that an executor has at most. They hold names and settings; only those that run hold images and frames."""
 
+THREADS_PER_CORE = 2
+"""Threads for each core by default: while one waits for the disk, another one computes."""
 Item = TypeVar("Item")
 Made = TypeVar("Made")
 Progress = Callable[[int, int], None]
@@ -71,7 +73,7 @@ def prepare_batch(
 ) -> BatchResult:
     """Prepares every image for every target in the folder `out`, with a manifest. Goes on where an earlier call ended.
 
-    `executor`: any concurrent.futures.Executor; threads, one for each core, if not given. Its workers read the images
+    `executor`: any concurrent.futures.Executor; threads, two for each core, if not given. Its workers read the images
     and write to `out`, so they need the same file system. The same inputs give the same bytes. A pair that fails has
     its reason in the manifest, and the others go on.
 
@@ -150,9 +152,11 @@ def _not_appeared(one: Done, reason: str) -> Done:
 
 def _tasks(config: BatchConfig, pairs: list[Pair], folder: OutputFolder) -> Iterator[Task]:
     images = os.path.abspath(config.folder)
+    n_targets = len(config.targets)
     numbered = ((number, pair) for number, pair in enumerate(pairs) if not pair.clash)
-    for _, of_image in groupby(numbered, key=lambda item: (id(item[1].image), item[0] // MOST_JOBS)):
-        chosen = list(of_image)
+    # The pairs of an image are together: n_targets of them.
+    for _, chosen_pairs in groupby(numbered, key=lambda item: (item[0] // n_targets, item[0] % n_targets // MOST_JOBS)):
+        chosen = list(chosen_pairs)
         yield Task(
             image=chosen[0][1].image,
             folder=images,
@@ -172,11 +176,11 @@ def _tasks(config: BatchConfig, pairs: list[Pair], folder: OutputFolder) -> Iter
 
 @contextmanager
 def workers_of(executor: Executor | None) -> Iterator[Executor]:
-    """An executor as it is, or threads, one for each core."""
+    """An executor as it is, or threads."""
     if executor is not None:
         yield executor
         return
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as threads:
+    with ThreadPoolExecutor(THREADS_PER_CORE * len(os.sched_getaffinity(0))) as threads:
         yield threads
 
 

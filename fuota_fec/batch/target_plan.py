@@ -23,7 +23,7 @@ from fuota_fec.devices.data_rates import data_rate_problem
 from fuota_fec.devices.profiles import DeviceProfile
 from fuota_fec.errors import ParameterError
 from fuota_fec.planning.energy import EnergyModel
-from fuota_fec.radio.airtime import frame_time
+from fuota_fec.radio.airtime import TransmissionTime, frame_time
 from fuota_fec.radio.channels import DataRate
 from fuota_fec.radio.regions import region
 from fuota_fec.wire.limits import DATA_FRAGMENT_HEADER_LEN
@@ -94,11 +94,17 @@ class TargetPlanner:
             profiles=(profile,),
             **{name: getattr(target, name) for name in _SHARED},
         )
-        self._profile, self._energy = profile, EnergyModel.of(profile.energy)
+        self._energy = EnergyModel.of(profile.energy)
         self._rows: dict[int, tuple[RowPlan, Rows, bool]] = {}
         """Number of uncoded fragments → rows, and whether they are 1, 2, 3 …"""
-        self._groups: dict[int, list[tuple[str, Group]]] = {}
-        """Fragment size → name of each data rate that takes the frames, and the group at that data rate."""
+        self._frag_size = frag_size_of(self._config, self._group, {profile.name})
+        self._times = [
+            (rate, group_time(self._config, replace(self._group, dr=rate.dr), self._frag_size, 1))
+            for rate in _data_rates(target, profile, self._frag_size)
+        ]
+        """Each data rate that takes the frames, and the time of one."""
+        self._lead = lead_of(self._config, self._group)
+        self._periodicity = target.periodicity if target.device_class == "B" else None
         self.facts = {**asdict(target), "dr": dr}
 
     def plan(self, image_len: int) -> PairPlan:
@@ -109,7 +115,7 @@ class TargetPlanner:
             raise _without_group(error) from None
 
     def _plan(self, image_len: int) -> PairPlan:
-        frag_size = frag_size_of(self._config, self._group, {self._profile.name})
+        frag_size = self._frag_size
         check_frag_nbs(image_len, frag_size)
         n_frags = -(-image_len // frag_size)
         row_plan, rows, leading = self._rows_of(n_frags, frag_size)
@@ -123,10 +129,7 @@ class TargetPlanner:
             rows=rows,
             leading=leading,
             findings=findings,
-            data_rates=tuple(
-                {"dr": group.dr, "data_rate": name, **self._costs(group, frag_size, n_frags + rows.size, rows.size)}
-                for name, group in self._groups_of(frag_size)
-            ),
+            data_rates=tuple(self._costs(rate, time.of(n_frags + rows.size, rows.size)) for rate, time in self._times),
         )
 
     def _session(self, plan: GroupPlan) -> Iterator[Finding]:
@@ -145,35 +148,29 @@ class TargetPlanner:
             found = self._rows[n_frags] = row_plan, np.array(row_plan.rows, np.uint32), leading
         return found
 
-    def _groups_of(self, frag_size: int) -> list[tuple[str, Group]]:
-        found = self._groups.get(frag_size)
-        if found is None:
-            rates = _data_rates(self._group, self._config.repeater, self._profile, frag_size)
-            found = self._groups[frag_size] = [(str(rate), replace(self._group, dr=rate.dr)) for rate in rates]
-        return found
-
-    def _costs(self, group: Group, frag_size: int, n_frames: int, n_coded: int) -> dict[str, float]:
+    def _costs(self, rate: DataRate, time: TransmissionTime) -> dict[str, Any]:
         """Time on the air of all frames, time from the start of the session to the end of the last one, and energy of a
         device that listens until then."""
-        time = group_time(self._config, group, frag_size, n_frames, n_coded)
-        duration = lead_of(self._config, group) + time.duration
-        listening = self._energy.receiving(time, duration, group.periodicity if group.device_class == "B" else None)
+        duration = self._lead + time.duration
+        listening = self._energy.receiving(time, duration, self._periodicity)
         return {
-            "air_time": round(n_frames * time.frame_time, 3),
+            "dr": rate.dr,
+            "data_rate": str(rate),
+            "air_time": round(time.n_frames * time.frame_time, 3),
             "duration": round(duration, 3),
             "energy": round(self._energy.energy(listening, duration), 3),
         }
 
 
-def _data_rates(group: Target | Group, repeater: bool, profile: DeviceProfile, frag_size: int) -> Iterator[DataRate]:
+def _data_rates(target: Target, profile: DeviceProfile, frag_size: int) -> Iterator[DataRate]:
     """Data rates of a region that take fragments of this size, and that devices of a profile receive."""
-    area = region(group.region)
-    for dr in area.usable_drs(dwell_time=group.dwell_time):
+    area = region(target.region)
+    for dr in area.usable_drs(dwell_time=target.dwell_time):
         rate = area.data_rate(dr)
         if data_rate_problem(profile, rate):
             continue
         most = area.max_app_payload(
-            dr, dwell_time=group.dwell_time, repeater=repeater, revision=profile.regional_revision
+            dr, dwell_time=target.dwell_time, repeater=target.repeater, revision=profile.regional_revision
         )
         if DATA_FRAGMENT_HEADER_LEN + frag_size <= most:
             yield rate
@@ -183,7 +180,7 @@ def _slowest(target: Target, profile: DeviceProfile) -> int:
     """The slowest data rate that takes fragments of the target's size."""
     assert target.fsize is not None
     payload_len = DATA_FRAGMENT_HEADER_LEN + target.fsize
-    rates = list(_data_rates(target, target.repeater, profile, target.fsize))
+    rates = list(_data_rates(target, profile, target.fsize))
     if not rates:
         raise ParameterError(f"fsize: {target.fsize} bytes fit no data rate of {target.region}, expected fewer")
     return max(rates, key=lambda rate: frame_time(payload_len, rate)).dr

@@ -281,11 +281,11 @@ def _plan_group(
     lead = lead_of(config, group)
     delay = block_ack_delay(n_devices, config.answer_spread_max)
     status_wait = answer_spread(delay) + config.fsession_status_timeout if n_status else 0.0
-    session_length = 0.0
+    time, session_length = time_of(n_frames, row_plan.n_first), 0.0
     if sends:
         # Every round ends with its status request, which is sent like a frame and whose answers are awaited.
-        session_length = lead + time_of((rounds - 1) * n_frags + n_frames, row_plan.n_first).duration
-        session_length += rounds * bool(n_status) * (time_of(1).spacing + status_wait)
+        all_rounds = time if rounds == 1 else time_of((rounds - 1) * n_frags + n_frames, row_plan.n_first)
+        session_length = lead + all_rounds.duration + rounds * bool(n_status) * (time.spacing + status_wait)
     return GroupPlan(
         group=group,
         n_devices=n_devices,
@@ -301,7 +301,7 @@ def _plan_group(
         n_status=n_status,
         ack_reception=group.dialect == "2.0.0" and _acknowledges(config, n_devices),
         duty_cycle=config.duty_cycle_of(group),
-        time=(time := time_of(n_frames, row_plan.n_first)),
+        time=time,
         lead=lead,
         pacing=_pacing(config, network, time.spacing),
         coded_pacing=_pacing(config, network, time.coded_spacing),

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from fuota_fec.batch.run import THREADS_PER_CORE
 from fuota_fec.errors import MissingExtraError, NetworkError
 
 KINDS = ("threads", "processes")
@@ -29,7 +30,9 @@ def executor_options(function: Any) -> Any:
                 help="Where tasks run.",
             ),
             click.option(
-                "--workers", type=click.IntRange(1, 4096), help="Number of threads or processes. Default: cores."
+                "--workers",
+                type=click.IntRange(1, 4096),
+                help="Number of threads, by default two for each core, or of processes, one for each.",
             ),
             click.option(
                 "--dask",
@@ -50,12 +53,12 @@ def executor_given(kind: str, workers: int | None, dask_url: str | None) -> Iter
         with _dask_client(dask_url) as client, client.get_executor() as cluster:
             yield cluster
         return
-    n = workers or len(os.sched_getaffinity(0))
+    n_cores = len(os.sched_getaffinity(0))
     if kind == "processes":
-        with ProcessPoolExecutor(n, mp_context=get_context("forkserver")) as processes:
+        with ProcessPoolExecutor(workers or n_cores, mp_context=get_context("forkserver")) as processes:
             yield processes
         return
-    with ThreadPoolExecutor(n) as threads:
+    with ThreadPoolExecutor(workers or THREADS_PER_CORE * n_cores) as threads:
         yield threads
 
 

@@ -273,6 +273,21 @@ class TransmissionTime:
     n_coded: int = 0
     coded_spacing: float = 0.0
 
+    def of(self, n_frames: int, n_coded: int = 0) -> TransmissionTime:
+        """Duration of another number of these frames."""
+        # After the last frame there is no gap.
+        n_uncoded_gaps = max(n_frames - n_coded - (n_coded == 0), 0)
+        gaps = n_uncoded_gaps * self.spacing + max(n_coded - 1, 0) * self.coded_spacing
+        return TransmissionTime(
+            n_frames=n_frames,
+            frame_time=self.frame_time,
+            spacing=self.spacing,
+            rule=self.rule,
+            duration=gaps + self.frame_time if n_frames else 0.0,
+            n_coded=n_coded,
+            coded_spacing=self.coded_spacing,
+        )
+
 
 def transmission_time(
     n_frames: int,
@@ -312,18 +327,10 @@ def transmission_time(
         coded_spacing, _ = _spacing(
             on_air, coded_msg_delay_s, "coded_msg_delay_s", duty_cycle, network_pacing_s, periodicity
         )
-    # After the last frame there is no gap.
-    n_uncoded_gaps = max(n_frames - n_coded - (n_coded == 0), 0)
-    gaps = n_uncoded_gaps * spacing + max(n_coded - 1, 0) * coded_spacing
-    return TransmissionTime(
-        n_frames=n_frames,
-        frame_time=on_air,
-        spacing=spacing,
-        rule=rule,
-        duration=gaps + on_air if n_frames else 0.0,
-        n_coded=n_coded,
-        coded_spacing=coded_spacing,
+    one = TransmissionTime(
+        n_frames=1, frame_time=on_air, spacing=spacing, rule=rule, duration=on_air, coded_spacing=coded_spacing
     )
+    return one.of(n_frames, n_coded)
 
 
 def _spacing(
