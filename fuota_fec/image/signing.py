@@ -39,6 +39,8 @@ class Signing(SigningKeySource):
     """How an image is signed: the layout, and the place of the key."""
 
     layout: Layout = "mcuboot"
+    """Place of the signature. "mcuboot": header and trailer of MCUboot; "raw": 64 bytes after the image; "der": in the
+    manifest."""
     version: str | None = None
     """MCUboot: version in the header, "1.2.3+4" or "1.2.3.4"; the firmware version of the image if not given."""
     header_len: int = HEADER_LEN
