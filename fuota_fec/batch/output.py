@@ -86,7 +86,8 @@ class OutputFolder:
 
     def note(self, lines: Iterable[str]) -> None:
         """Keeps entries of files that are about to be renamed. Nothing stays of them after an error."""
-        text = "".join(f"{line}\n" for line in lines).encode()
+        # The line end comes first: a line that a killed batch has left cut off does not spoil the next one.
+        text = "".join(f"\n{line}" for line in lines).encode()
         if self._progress is None:
             self._progress = os.open(self._path(PROGRESS), os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
         end = os.fstat(self._progress).st_size

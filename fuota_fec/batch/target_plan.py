@@ -35,6 +35,9 @@ UNBOUNDED = 1e9
 SELDOM = 1e7
 """Uplink period, s, at which a device misses nothing because of its own uplinks: its period is not known here."""
 
+MOST_PLANNERS, MOST_ROWS = 256, 32
+"""Targets that a worker keeps, and numbers of fragments for which it keeps the rows of a target."""
+
 RULES = frozenset(
     {
         *("channel", "duty_cycle", "spacing", "n_frags"),
@@ -74,7 +77,6 @@ class TargetPlanner:
 
     def __init__(self, target: Target, profile: DeviceProfile) -> None:
         dr = _slowest(target, profile) if target.dr is None else target.dr
-        n_devices = target.n_devices if target.redundancy == PLANNED else 1
         self._group = Group(
             name=GROUP,
             mc_addr="00000000",
@@ -90,13 +92,16 @@ class TargetPlanner:
             uplink_period=SELDOM,
             datafrag_loops_max=1,
             groups=(self._group,),
-            devices=tuple(Device(dev_eui=f"{n:016x}", group=GROUP, profile=profile.name) for n in range(n_devices)),
+            devices=_devices(1, profile),
             profiles=(profile,),
             **{name: getattr(target, name) for name in _SHARED},
         )
         self._energy = EnergyModel.of(profile.energy)
-        self._rows: dict[int, tuple[RowPlan, Rows, bool]] = {}
-        """Number of uncoded fragments → rows, and whether they are 1, 2, 3 …"""
+        self._fleet = self._config
+        """The same with the devices that redundancy is planned for."""
+        if target.redundancy == PLANNED:
+            self._fleet = replace(self._config, devices=_devices(target.n_devices, profile))
+        self._rows_of = lru_cache(maxsize=MOST_ROWS)(self._plan_rows)
         self._frag_size = frag_size_of(self._config, self._group, {profile.name})
         self._times = [
             (rate, group_time(self._config, replace(self._group, dr=rate.dr), self._frag_size, 1))
@@ -118,7 +123,7 @@ class TargetPlanner:
         frag_size = self._frag_size
         check_frag_nbs(image_len, frag_size)
         n_frags = -(-image_len // frag_size)
-        row_plan, rows, leading = self._rows_of(n_frags, frag_size)
+        row_plan, rows, leading = self._rows_of(n_frags)
         plan = make_plan(self._config, image_len, row_plans={GROUP: row_plan}, in_one_session=False)
         findings = (*find(self._config, plan, image_len, rules=RULES), *self._session(plan.groups[GROUP]))
         if refused := [finding for finding in findings if finding.severity == "refuse"]:
@@ -140,13 +145,11 @@ class TargetPlanner:
             remedy = "Send them in several sessions, at a faster dr, or fewer of them."
             yield Finding(severity="warn", rule="session_length", message=str(error), remedy=remedy)
 
-    def _rows_of(self, n_frags: int, frag_size: int) -> tuple[RowPlan, Rows, bool]:
-        found = self._rows.get(n_frags)
-        if found is None:
-            row_plan = plan_rows(self._config, self._group, n_frags, frag_size)
-            leading = row_plan.rows == tuple(range(1, len(row_plan.rows) + 1))
-            found = self._rows[n_frags] = row_plan, np.array(row_plan.rows, np.uint32), leading
-        return found
+    def _plan_rows(self, n_frags: int) -> tuple[RowPlan, Rows, bool]:
+        """Rows for so many uncoded fragments, and whether they are 1, 2, 3 …"""
+        row_plan = plan_rows(self._fleet, self._group, n_frags, self._frag_size)
+        leading = row_plan.rows == tuple(range(1, len(row_plan.rows) + 1))
+        return row_plan, np.array(row_plan.rows, np.uint32), leading
 
     def _costs(self, rate: DataRate, time: TransmissionTime) -> dict[str, Any]:
         """Time on the air of all frames, time from the start of the session to the end of the last one, and energy of a
@@ -160,6 +163,10 @@ class TargetPlanner:
             "duration": round(duration, 3),
             "energy": round(self._energy.energy(listening, duration), 3),
         }
+
+
+def _devices(n: int, profile: DeviceProfile) -> tuple[Device, ...]:
+    return tuple(Device(dev_eui=f"{number:016x}", group=GROUP, profile=profile.name) for number in range(n))
 
 
 def _data_rates(target: Target, profile: DeviceProfile, frag_size: int) -> Iterator[DataRate]:
@@ -186,7 +193,7 @@ def _slowest(target: Target, profile: DeviceProfile) -> int:
     return max(rates, key=lambda rate: frame_time(payload_len, rate)).dr
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=MOST_PLANNERS)
 def planner_of(target: Target, profile: DeviceProfile) -> TargetPlanner:
     """Planner of a target. ParameterError for a target that its region or its profile does not have."""
     try:

@@ -14,6 +14,8 @@ from fuota_fec.errors import ParameterError
 
 LINE = line_of(failed_entry("a.npy", "a.bin", "t", "why"))
 
+OTHER = line_of(failed_entry("c.npy", "a.bin", "t", "why"))
+
 
 def names(folder):
     return sorted(path.name for path in folder.iterdir())
@@ -57,6 +59,9 @@ def test_a_folder_is_made_and_knows_what_was_noted(tmp_path):
     (out / PROGRESS).write_text(f'{LINE}\n{{"output":"b.npy","sta')
     with OutputFolder(out) as folder:
         assert folder.known == {"a.npy": LINE}
+        folder.note([OTHER])
+    with OutputFolder(out) as folder:
+        assert folder.known == {"a.npy": LINE, "c.npy": OTHER}
         folder.finish(manifest_text([LINE]).encode())
     assert names(out) == ["manifest.json"]
     with OutputFolder(out) as folder:
@@ -113,4 +118,4 @@ def test_an_entry_that_cannot_be_noted_leaves_nothing_of_it(tmp_path, monkeypatc
         folder.note([LINE])
         with pytest.raises(OSError, match="No space"):
             folder.note([LINE])
-    assert (tmp_path / PROGRESS).read_text() == f"{LINE}\n"
+    assert (tmp_path / PROGRESS).read_text() == f"\n{LINE}"

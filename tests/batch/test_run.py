@@ -276,3 +276,21 @@ def test_outputs_of_another_batch_stay_and_the_manifest_is_of_this_one(tmp_path)
     prepare_batch(replace(config, images=config.images[1:]), tmp_path / "out")
     assert {name[0] for name in entries(tmp_path / "out")} == {"b"}
     assert "a-small.npy" in contents(tmp_path / "out")
+
+
+def test_a_disk_without_space_for_the_manifest_ends_the_batch_which_can_go_on(tmp_path, monkeypatch, batch):
+    config, made = batch
+    real = output.write_aside
+
+    def full(path, parts):
+        if path.endswith("--1"):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(path, parts)
+
+    with monkeypatch.context() as patched, pytest.raises(OSError, match="No space"):
+        patched.setattr(output, "write_aside", full)
+        prepare_batch(config, tmp_path)
+    assert "manifest.json" not in contents(tmp_path)
+    result = prepare_batch(config, tmp_path)
+    assert (result.n_made, result.n_kept) == (0, 9)
+    assert contents(tmp_path) == made
