@@ -287,9 +287,10 @@ def test_a_disk_without_space_for_the_manifest_ends_the_batch_which_can_go_on(tm
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         real(path, parts)
 
-    with monkeypatch.context() as patched, pytest.raises(OSError, match="No space"):
+    with monkeypatch.context() as patched:
         patched.setattr(output, "write_aside", full)
-        prepare_batch(config, tmp_path)
+        with pytest.raises(OSError, match="No space"):
+            prepare_batch(config, tmp_path)
     assert "manifest.json" not in contents(tmp_path)
     result = prepare_batch(config, tmp_path)
     assert (result.n_made, result.n_kept) == (0, 9)
