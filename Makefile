@@ -107,7 +107,16 @@ EDITABLE := install --quiet --quiet --disable-pip-version-check --config-setting
 	@$(BIN)/pip $(EDITABLE) '.[example]'
 	@touch $@
 
-.venv/.dev: .venv/bin/pip $(SOURCES)
+# Packages whose images the tests read: an earlier release of the example's, and the programs that esptool loads.
+IMAGES := uflash==1.1.0 esptool==5.6.0
+
+build/releases: .venv/bin/pip
+	@echo "== images of real firmware, for the tests"
+	@rm -rf $@.new
+	@$(BIN)/pip install --quiet --quiet --disable-pip-version-check --no-deps --no-compile --target $@.new $(IMAGES)
+	@mv $@.new $@
+
+.venv/.dev: .venv/bin/pip $(SOURCES) | build/releases
 	@echo "== building and installing into .venv, with the tools for development"
 	@$(BIN)/pip $(EDITABLE) '.[dev]'
 	@touch .venv/.example $@

@@ -19,7 +19,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from fuota_fec.batch.config import BatchImage, Target
+from fuota_fec.batch.config import Base, BatchImage, Target
 from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.config import CampaignConfig, Device, Group, Ports
 from fuota_fec.campaign.messages import EVENTS
@@ -32,6 +32,7 @@ from fuota_fec.campaign.transitions import STAGES as STAGE_TRANSITIONS
 from fuota_fec.devices.profiles import DeviceProfile
 from fuota_fec.devices.radios import Radio
 from fuota_fec.image import ImageSource
+from fuota_fec.image.signing import Signing
 from fuota_fec.papers.published import others
 from fuota_fec.papers.reproduce import HEADER, Reproduction, cells, reproduce, summary, tolerance_text
 from fuota_fec.simulation import Simulation
@@ -189,7 +190,7 @@ unless stated otherwise. A file for `fuota-fec campaign run` has these tables.
 """
 TABLES = {"[campaign]": CampaignConfig, "[[campaign.groups]]": Group, "[[campaign.devices]]": Device}
 MORE_TABLES = {"[campaign.ports]": Ports, "[image]": ImageSource, "[simulation]": Simulation}
-BATCH_TABLES = {"[[images]]": BatchImage, "[[targets]]": Target}
+BATCH_TABLES = {"[[images]]": BatchImage, "[images.sign]": Signing, "[images.base]": Base, "[[targets]]": Target}
 PROFILE_TABLES = {"[profiles.NAME]": DeviceProfile, "[profiles.NAME.radio]": Radio}
 PROFILES_HEAD = """\
 Device profiles of one's own: a `base` and the values that differ ([how to](how-to/own-profiles.md)). Fields that are
@@ -197,7 +198,7 @@ left out are those of the base; the defaults shown are those of a stack that fol
 """
 BATCH_HEAD = """\
 A file for `fuota-fec prepare` has the tables `[[images]]`, `[[targets]]` and `[profiles.NAME]`
-([how to](how-to/prepare-a-batch.md)).
+([how to](how-to/prepare-a-batch.md)); an image may have tables `sign` and `base` ([how to](how-to/prepare-deltas.md)).
 """
 TABLE_HEADS = {DeviceProfile: PROFILES_HEAD, BatchImage: BATCH_HEAD}
 

@@ -189,18 +189,32 @@ def _read_env(prefix: str, environ: Mapping[str, str]) -> _Found:
     return _Found(found)
 
 
-def _run(argv: Sequence[str], timeout: float) -> _Found:
-    """Keys that a program prints. Its output is not in an error: a program that fails may have printed some of them."""
+class Printed(NamedTuple):
+    """Output of a program, or the reason why there is none."""
+
+    output: bytes
+    problem: str = ""
+
+
+def run_command(argv: Sequence[str], timeout: float, *, what: str = "keys", given: bytes = b"") -> Printed:
+    """Output of a program that reads `given`, and prints `what`. Nothing is raised, and the output is not in a problem:
+    a program that fails may have printed some keys."""
     try:
-        done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=timeout, check=False)
+        done = subprocess.run(argv, input=given, stdout=subprocess.PIPE, timeout=timeout, check=False)
     except subprocess.TimeoutExpired:
-        return _Found({}, f"gave no keys, expected them within {timeout:g} s")
+        return Printed(b"", f"gave no {what}, expected them within {timeout:g} s")
     except (OSError, ValueError, IndexError) as error:
-        return _Found({}, f"cannot be run: {getattr(error, 'strerror', None) or type(error).__name__}")
-    if done.returncode:
-        return _Found({}, f"exit status {done.returncode}, expected 0")
+        return Printed(b"", f"cannot be run: {getattr(error, 'strerror', None) or type(error).__name__}")
+    return Printed(b"", f"exit status {done.returncode}, expected 0") if done.returncode else Printed(done.stdout)
+
+
+def _run(argv: Sequence[str], timeout: float) -> _Found:
+    """Keys that a program prints."""
+    printed = run_command(argv, timeout)
+    if printed.problem:
+        return _Found({}, printed.problem)
     try:
-        text = done.stdout.decode()
+        text = printed.output.decode()
     except UnicodeDecodeError:
         return _Found({}, "its output is not UTF-8 text")
     table = parse_table(text, json_text=text.lstrip().startswith("{"))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from frames import local_variables
 
 from fuota_fec.campaign import config
 from fuota_fec.errors import ParameterError, WireError
@@ -92,20 +93,6 @@ def test_a_mistyped_key_is_not_shown_in_the_error(tmp_path, text) -> None:
 
 def test_the_ring_is_also_a_name_of_the_configuration() -> None:
     assert config.KeyRing is KeyRing
-
-
-def local_variables(error: BaseException) -> list[str]:
-    """Texts of all local variables in the frames of the library that an error passed, and of its context."""
-    found: list[str] = []
-    chain: BaseException | None = error
-    while chain is not None:
-        trace = chain.__traceback__
-        while trace is not None:
-            if "fuota_fec" in trace.tb_frame.f_code.co_filename and "tests" not in trace.tb_frame.f_code.co_filename:
-                found += map(repr, trace.tb_frame.f_locals.values())
-            trace = trace.tb_next
-        chain = chain.__cause__ or chain.__context__
-    return found
 
 
 def written(path: Path, text: str, suffix: str) -> Path:

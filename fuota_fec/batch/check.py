@@ -12,7 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from fuota_fec.batch.changes import change_problem
+from fuota_fec.batch.config import BatchConfig, BatchImage
+from fuota_fec.batch.items import read_base
 from fuota_fec.batch.manifest import READY
+from fuota_fec.batch.pairs import pairs_of
 from fuota_fec.batch.run import Progress, run_all, workers_of
 from fuota_fec.batch.task import file_digest, reason_of
 from fuota_fec.checks import plainly, shown
@@ -21,6 +25,7 @@ from fuota_fec.codec.decoder import Decoder
 from fuota_fec.codec.frame_file import MANIFEST
 from fuota_fec.config_files import read_table
 from fuota_fec.errors import ParameterError
+from fuota_fec.image.signing_key import PublicKey
 
 LOSS = 0.1
 """Share of the frames that are taken to be lost."""
@@ -36,14 +41,42 @@ class CheckResult:
     """A line for each thing that does not hold."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Task:
+    """An entry to be checked; it may be so in another process."""
+
+    folder: str
+    seed: int
+    number: int
+    entry: Any
+    image: BatchImage | None
+    """Image of the batch, which names the base of a delta."""
+    images: str
+    """Folder of the images."""
+    public_key: bytes | None
+    """Key in PEM that images must be signed with."""
+
+
 def check_batch(
-    out: str | Path, *, seed: int = 0, executor: Executor | None = None, progress: Progress | None = None
+    out: str | Path,
+    config: BatchConfig | None = None,
+    *,
+    public_key: bytes | None = None,
+    seed: int = 0,
+    executor: Executor | None = None,
+    progress: Progress | None = None,
 ) -> CheckResult:
     """Reads back every output of the folder `out`: size, SHA-256 and frames are those of the manifest, and the image is
     rebuilt from a random loss of 10 %, the same for a seed. Pairs that failed are problems too.
 
-    `executor`: as of `prepare_batch`. ParameterError if there is no manifest.
+    Compressed images are unpacked, signatures verified with the key of the manifest, and deltas applied to their bases,
+    which `config`, the batch that they were prepared with, must name. With `public_key`, in PEM, every image must be
+    signed with this key.
+
+    `executor`: as of `prepare_batch`. ParameterError if there is no manifest, or `public_key` is no public key.
     """
+    if public_key is not None:
+        PublicKey.from_pem(public_key, "public key")
     folder = Path(out).absolute()
     manifest = read_table(folder / MANIFEST)
     items = manifest.get("items")
@@ -56,19 +89,35 @@ def check_batch(
         if progress is not None:
             progress(len(found), len(items))
 
+    images = {} if config is None else {pair.output: pair.image for pair in pairs_of(config)}
+    tasks = (
+        _Task(
+            folder=str(folder),
+            seed=seed,
+            number=number,
+            entry=entry,
+            image=images.get(_name(entry) or ""),
+            images="." if config is None else str(Path(config.folder).absolute()),
+            public_key=public_key,
+        )
+        for number, entry in enumerate(items)
+    )
     with workers_of(executor) as workers:
-        run_all(_check, ((str(folder), seed, number, entry) for number, entry in enumerate(items)), workers, take)
+        run_all(_check, tasks, workers, take)
     return CheckResult(n_checked=len(items), problems=tuple(line for number in sorted(found) for line in found[number]))
 
 
-def _check(task: tuple[str, int, int, Any]) -> tuple[int, list[str]]:
+def _name(entry: Any) -> Any:
+    return entry.get("output") if isinstance(entry, Mapping) else None
+
+
+def _check(task: _Task) -> tuple[int, list[str]]:
     """Problems of an entry."""
-    folder, seed, number, entry = task
-    name = entry.get("output") if isinstance(entry, Mapping) else None
+    folder, number, name = task.folder, task.number, _name(task.entry)
     if not isinstance(name, str) or name != Path(name).name:
         return number, [f"{MANIFEST}: item {number}: {shown(name)} is not the name of an output"]
     try:
-        reason = _problem(Path(folder), name, entry, seed)
+        reason = _problem(task, Path(folder), name, task.entry)
     except (KeyError, TypeError) as error:
         reason = f"its entry is not that of a prepared block: {error}"
     except Exception as error:
@@ -76,7 +125,7 @@ def _check(task: tuple[str, int, int, Any]) -> tuple[int, list[str]]:
     return number, [f"{plainly(name)}: {reason}"] if reason else []
 
 
-def _problem(folder: Path, name: str, entry: Mapping[str, Any], seed: int) -> str:
+def _problem(task: _Task, folder: Path, name: str, entry: Mapping[str, Any]) -> str:
     """What does not hold of an output; "" if all does."""
     if entry["status"] != READY:
         return f"not prepared: {entry['reason']}"
@@ -87,13 +136,19 @@ def _problem(folder: Path, name: str, entry: Mapping[str, Any], seed: int) -> st
     if file_digest(str(path), size) != entry["output_sha256"]:
         return "its SHA-256 is not that of the manifest"
     block = FragmentedBlock.open(path, {"items": [entry]})
-    image = rebuilt(block, seed ^ zlib.crc32(name.encode()))
+    image = rebuilt(block, task.seed ^ zlib.crc32(name.encode()))
     if hashlib.sha256(image).hexdigest() != entry["image"]["sha256"]:
         return f"decoded with a loss of {LOSS:.0%}, it is another image than the manifest says"
     # A device may hear any of the frames, and those that this decoder did not need are right as well.
     again = prepare(image, block.frag_size, rows=block.rows, dialect=block.dialect, frag_index=block.frag_index)
     wrong = np.flatnonzero((again.frames != block.frames).any(axis=1))
-    return f"frame {wrong[0]} is not that of its fragment" if wrong.size else ""
+    if wrong.size:
+        return f"frame {wrong[0]} is not that of its fragment"
+    base = None
+    if entry["image"]["kind"] == "delta" and task.image is not None and task.image.base is not None:
+        base = read_base(task.image.base, task.images)
+    trusted = None if task.public_key is None else PublicKey.from_pem(task.public_key, "public key")
+    return change_problem(entry["image"], image, base, trusted=trusted)
 
 
 def rebuilt(block: FragmentedBlock, seed: int) -> bytes:

@@ -24,14 +24,44 @@ from fuota_fec.campaign.settings import (
 )
 from fuota_fec.checks import expected_of, printable, shown
 from fuota_fec.config_files import from_table, read_table
+from fuota_fec.devices.behaviour import Compression
 from fuota_fec.devices.profiles import PROFILES, DeviceProfile
 from fuota_fec.errors import ParameterError
 from fuota_fec.image import ImageSource
+from fuota_fec.image.compression import settings_of
+from fuota_fec.image.delta import LARGEST_SHARE
+from fuota_fec.image.signing import Signing
 from fuota_fec.radio.names import canonical_region
 from fuota_fec.radio.regions import REGIONS
 
 MOST_DEVICES = 100_000
 """Largest fleet that a target is planned for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Base(ImageSource):
+    """Base of a delta: the source of the image that the devices run, as it was sent to them, and its version."""
+
+    fw_version: str | int
+    """Firmware version that the devices must report: "1.2.3.4" = 0x01020304, or a number."""
+
+    def __post_init__(self) -> None:
+        problems = [
+            *raised(partial(ImageSource.__post_init__, self)),
+            *raised(partial(firmware_version, self.fw_version)),
+        ]
+        if problems:
+            raise ParameterError("\n".join(problems))
+
+    @property
+    def source(self) -> str:
+        """Name of the source in manifest and messages."""
+        return name_of(self)
+
+    @property
+    def stem(self) -> str:
+        """Part of the names of outputs."""
+        return stem_of(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +74,19 @@ class BatchImage(ImageSource):
     """Firmware version that devices report once they run the image: "1.2.3.4" = 0x01020304, or a number."""
     descriptor: str = "00000000"
     """Descriptor of the fragmentation session, 4 bytes in wire order, hexadecimal."""
+    sign: Signing | None = None
+    """How the image is signed, a table: layout and key."""
+    base: Base | None = None
+    """Image that the devices run, a table: its source and its fw_version. A delta from it to the image, signed if it is
+    to be, is sent."""
+    largest_share: float = LARGEST_SHARE
+    """Share of the full image below which a delta is sent, above 0 and at most 1."""
+    compress: Compression | None = None
+    """Compression of the full image, which the boot loader of the devices unpacks."""
+    compress_window: int | None = None
+    """Exponent of 2 of the window of the compression; that of the method if not given."""
+    compress_lookahead: int | None = None
+    """Exponent of 2 of the lookahead of heatshrink."""
 
     def __post_init__(self) -> None:
         problems = [*raised(partial(ImageSource.__post_init__, self))]
@@ -53,22 +96,47 @@ class BatchImage(ImageSource):
             problems.append(f"descriptor: {shown(self.descriptor)} is not 8 hexadecimal digits")
         if self.output is not None:
             problems += _file_name_problems("output", self.output)
+        problems += _change_problems(self)
         if problems:
             raise ParameterError("\n".join(problems))
 
     @property
     def source(self) -> str:
-        """Name of the source in manifest and messages: as it is written, an absolute path without its folders."""
-        if self.path is None:
-            return f"{self.package}.{self.name}"
-        return Path(self.path).name if Path(self.path).is_absolute() else Path(self.path).as_posix()
+        """Name of the source in manifest and messages."""
+        return name_of(self)
 
     @property
     def stem(self) -> str:
         """Begin of the names of its outputs."""
         if self.output is not None:
             return self.output
-        return str(self.name).strip("_") if self.path is None else Path(self.path).stem
+        return stem_of(self) if self.base is None else f"{stem_of(self)}-from-{self.base.stem}"
+
+
+def name_of(source: ImageSource) -> str:
+    """Name of a source in manifest and messages: as it is written, an absolute path without its folders."""
+    if source.path is None:
+        return f"{source.package}.{source.name}"
+    return Path(source.path).name if Path(source.path).is_absolute() else Path(source.path).as_posix()
+
+
+def stem_of(source: ImageSource) -> str:
+    """Name of the file without its ending, or of the text constant."""
+    return str(source.name).strip("_") if source.path is None else Path(source.path).stem
+
+
+def _change_problems(image: BatchImage) -> Iterator[str]:
+    """Problems with delta and compression."""
+    if not 0 < image.largest_share <= 1:
+        yield f"largest_share: {shown(image.largest_share)} is not a share, expected more than 0 and at most 1"
+    if image.compress is None:
+        for name in ("compress_window", "compress_lookahead"):
+            if getattr(image, name) is not None:
+                yield f"{name}: compress is missing"
+    elif image.base is not None:
+        yield "base, compress: both are given, expected one of them: a delta is compressed as it is made"
+    else:
+        yield from raised(partial(settings_of, image.compress, image.compress_window, image.compress_lookahead))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -103,15 +103,20 @@ class OutputFolder:
 
     def finish(self, manifest: bytes) -> None:
         """Replaces the manifest, after all files are on the disk."""
-        path = Path(self._path(MANIFEST))
         os.fsync(self._handle)
-        if not (path.is_file() and path.read_bytes() == manifest):
-            aside = self.aside(-1)
-            write_aside(aside, [manifest])
-            self.appear(aside, MANIFEST)
-            os.fsync(self._handle)
+        self.put(MANIFEST, manifest)
         with suppress(FileNotFoundError):
             os.unlink(self._path(PROGRESS))
+
+    def put(self, name: str, data: bytes) -> None:
+        """Writes a small file, unless it is there with this content."""
+        path = Path(self._path(name))
+        if path.is_file() and path.read_bytes() == data:
+            return
+        aside = self.aside(-1)
+        write_aside(aside, [data])
+        self.appear(aside, name)
+        os.fsync(self._handle)
 
     def _known(self) -> Mapping[str, str]:
         """Entry of each output that an earlier batch has noted."""

@@ -23,14 +23,17 @@ class Pair:
 
 def pairs_of(config: BatchConfig) -> list[Pair]:
     """All pairs, those of an image together."""
-    named = [
-        (image, target, f"{image.stem}-{target.name}{SUFFIX}") for image in config.images for target in config.targets
-    ]
+    named = [(image, target, output_of(image, target)) for image in config.images for target in config.targets]
     counts = Counter(_folded(output) for _, _, output in named)
     return [
         Pair(image=image, target=target, output=output, clash=counts[_folded(output)] > 1)
         for image, target, output in named
     ]
+
+
+def output_of(image: BatchImage, target: Target) -> str:
+    """Name of the output of a pair."""
+    return f"{image.stem}-{target.name}{SUFFIX}"
 
 
 def _folded(name: str) -> str:

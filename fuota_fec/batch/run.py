@@ -15,6 +15,9 @@ from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from fuota_fec.batch.config import BatchConfig
+from fuota_fec.batch.deliveries import Deliveries
+from fuota_fec.batch.delivery_facts import FILE as DELIVERIES
+from fuota_fec.batch.delivery_facts import delivery_text
 from fuota_fec.batch.manifest import FAILED, failed_entry, line_of, manifest_text
 from fuota_fec.batch.output import OutputFolder
 from fuota_fec.batch.pairs import Pair, pairs_of
@@ -64,6 +67,7 @@ def prepare_batch(
     config: BatchConfig,
     out: str | Path,
     *,
+    deliveries: Deliveries | None = None,
     executor: Executor | None = None,
     progress: Progress | None = None,
 ) -> BatchResult:
@@ -73,14 +77,22 @@ def prepare_batch(
     and write to `out`, so they need the same file system. The same inputs give the same bytes. A pair that fails has
     its reason in the manifest, and the others go on.
 
+    `deliveries`: those of the batch to a fleet (`plan_deliveries`). Only the outputs that they need are prepared, and
+    they are written to deliveries.json.
+
     ParameterError if `out` cannot be a folder, or another batch is being prepared in it. OSError if the manifest cannot
     be written.
     """
-    pairs = pairs_of(config)
+    pairs, text = pairs_of(config), b""
+    if deliveries is not None:
+        pairs = [pair for pair in pairs if pair.output in deliveries.outputs]
+        text = delivery_text(deliveries).encode()
     with OutputFolder(out) as folder, workers_of(executor) as workers:
         outcome = _Outcome(folder, len(pairs), progress)
         outcome.take([_clashing(pair) for pair in pairs if pair.clash])
         run_all(run_task, _tasks(config, pairs, folder), workers, outcome.take)
+        if deliveries is not None:
+            folder.put(DELIVERIES, text)
         return outcome.result()
 
 

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
+from fuota_fec.batch.changes import check_boot_loader
 from fuota_fec.batch.config import BatchImage, Target
 from fuota_fec.batch.items import Contents, Item
 from fuota_fec.batch.manifest import LAYOUT, READY, failed_entry, line_of, ready_entry, tool_version
@@ -102,6 +103,7 @@ def _run_job(task: Task, job: Job, source: _Source) -> Done:
 
 def _make(image: BatchImage, job: Job, item: Item, inputs: str) -> str:
     """Writes the frames of a pair aside. Returns the line of its entry."""
+    check_boot_loader(image, job.profile)
     planner = planner_of(job.target, job.profile)
     plan = planner.plan(len(item.data))
     block = _block(item.data, image, job.target, plan)

@@ -6,6 +6,8 @@ from enum import StrEnum
 from typing import Literal, TypeAlias
 
 Version: TypeAlias = Literal["1.0.0", "2.0.0"]
+Compression: TypeAlias = Literal["heatshrink", "lz4", "zstd"]
+"""Compressions of whole images that boot loaders unpack."""
 
 
 class LateUncoded(StrEnum):

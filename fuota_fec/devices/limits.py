@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from fuota_fec.checks import shown
+from fuota_fec.devices.behaviour import Compression
 from fuota_fec.devices.ranges import range_problems
 from fuota_fec.radio.channels import REVISIONS
 
@@ -47,6 +48,8 @@ class BuildLimits:
     starts_with_dwell_time: bool = False
     """Whether the 400 ms limit on downlinks (AS923) is in force on the device until the first TxParamSetupReq: it drops
     longer frames."""
+    boot_compression: tuple[Compression, ...] = ()
+    """Compressions of whole images that the boot loader unpacks."""
 
     def solvable_losses(self, n_frags: int) -> int | None:
         """Largest number of `n_frags` uncoded fragments that may be lost; None if not known."""

@@ -29,7 +29,10 @@ RANGES: Mapping[str, tuple[float, float]] = MappingProxyType(
 )
 """Least and largest value of each field that is a number. None, where a field may be None, is in every range."""
 
-LISTS = ("dialects", "mc_versions", "mc_group_ids", "setup_checks", "status_without_session", "blank_status")
+LISTS = (
+    *("dialects", "mc_versions", "mc_group_ids", "setup_checks", "status_without_session", "blank_status"),
+    "boot_compression",
+)
 """Fields that are lists of different values."""
 NOT_EMPTY = ("dialects", "mc_versions", "mc_group_ids")
 """Those of them that have one at least."""

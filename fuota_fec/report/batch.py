@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from fuota_fec.batch.changes import dotted
 from fuota_fec.batch.manifest import FAILED
 from fuota_fec.report.formatting import count, duration, size
 from fuota_fec.report.page import Part, Plot, need_extra, render
@@ -17,11 +18,15 @@ MOST_COLUMNS = 8
 """Largest number of targets side by side."""
 MOST_BARS = 16
 """Largest number of targets in a figure."""
-_WARNINGS, _FAILED = "Warnings", "Not prepared"
+_WARNINGS, _FAILED, _DELIVERIES = "Warnings", "Not prepared", "Deliveries to the fleet"
 
 
-def batch_page(items: Sequence[Entry], *, made: float | None = None) -> str:
+def batch_page(
+    items: Sequence[Entry], *, deliveries: Mapping[str, Any] | None = None, made: float | None = None
+) -> str:
     """HTML page about a batch from the entries of its manifest. The same entries give the same page.
+
+    `deliveries`: contents of deliveries.json, if the batch was prepared for a fleet.
 
     MissingExtraError without the extra "report".
     """
@@ -33,6 +38,7 @@ def batch_page(items: Sequence[Entry], *, made: float | None = None) -> str:
         by_target.setdefault(entry["target"]["name"], []).append(entry)
     tables = [
         *_failed(failed),
+        *_deliveries(deliveries),
         *_overview(by_target),
         *(_target(name, entries) for name, entries in by_target.items()),
         *_warnings(ready),
@@ -65,6 +71,33 @@ def _failed(failed: Sequence[Entry]) -> Iterator[Part]:
     if failed:
         rows = [(entry["image"]["source"], entry["target"]["name"], entry["reason"]) for entry in failed]
         yield Part(_FAILED, ("image", "target", "reason"), rows)
+
+
+def _deliveries(deliveries: Mapping[str, Any] | None) -> Iterator[Part]:
+    """Which devices of a fleet get which output, what it costs, and what the deltas save."""
+    if deliveries is None:
+        return
+    rows, notes = [], []
+    for target in deliveries["targets"]:
+        for one in target["deliveries"]:
+            rows.append(
+                (
+                    one["output"],
+                    str(one["n_devices"]),
+                    _version(one["requires_fw_version"]),
+                    size(one["len"]),
+                    duration(one["air_time"]),
+                )
+            )
+        for one in target["unused"]:
+            extra = one["extra_air_time"]
+            cost = "not prepared" if extra is None else f"not prepared, {duration(extra)} more"
+            rows.append((one["output"], "0", _version(one["requires_fw_version"]), size(one["len"]), cost))
+        if target["saving"]:
+            notes.append(f"{target['target']}: the deltas save {duration(target['saving'])} of the full image alone.")
+    if rows:
+        columns = ("output", "devices", "version required", "bytes", "on the air, with requests")
+        yield Part(_DELIVERIES, columns, rows, (1, 3, 4), " ".join(notes))
 
 
 def _plots(by_target: Mapping[str, Sequence[Entry]]) -> list[Plot]:
@@ -146,6 +179,10 @@ def _image(entry: Entry) -> str:
     image = entry["image"]
     base = image["base"]["source"] if image["base"] else ""
     return f"{image['source']}, delta of {base}" if image["kind"] == "delta" else str(image["source"])
+
+
+def _version(version: int | None) -> str:
+    return "any" if version is None else dotted(version)
 
 
 def _share(image: Mapping[str, Any]) -> str:

@@ -102,7 +102,7 @@ def test_the_check_of_a_folder(fuota, tmp_path, batch):
     assert (facts["ok"], facts["problems"]) == (False, ["firmware-small.npy: No such file or directory"])
 
 
-@pytest.mark.parametrize("args", [[], ["batch.toml"], ["-o", "out"], ["batch.toml", "--check", "out"]])
+@pytest.mark.parametrize("args", [[], ["batch.toml"], ["-o", "out"], ["-o", "out", "--check", "out"]])
 def test_what_is_to_be_done_must_be_given(fuota, args):
     done = fuota("prepare", *args)
     assert done.exit_code == 2

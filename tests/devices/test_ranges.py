@@ -57,7 +57,7 @@ def test_a_profile_has_a_number_in_its_range_or_the_error_names_field_and_value(
 
 @pytest.mark.parametrize("name", LISTS)
 def test_a_list_has_no_value_twice(name: str) -> None:
-    first = {"mc_group_ids": 0, "setup_checks": "max_frags"}.get(name, "1.0.0")
+    first = {"mc_group_ids": 0, "setup_checks": "max_frags", "boot_compression": "lz4"}.get(name, "1.0.0")
     assert profile("generic").replace(**{name: [first]})
     with pytest.raises(ParameterError, match=rf"^profile 'generic': {name}: .* has a value twice, expected different"):
         profile("generic").replace(**{name: [first, first]})

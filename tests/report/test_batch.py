@@ -7,7 +7,8 @@ import json
 import pytest
 from batches import TARGETS, image_bytes, small_batch
 
-from fuota_fec.batch import Target, prepare_batch
+from fuota_fec.batch import BatchConfig, FleetDevice, Target, plan_deliveries, prepare_batch
+from fuota_fec.batch.delivery_facts import delivery_facts
 from fuota_fec.report.batch import batch_page
 from fuota_fec.report.formatting import duration
 
@@ -60,3 +61,25 @@ def test_a_delta_is_shown_beside_the_full_image(items, page):
 
 def test_an_empty_batch_is_a_page(page):
     assert "0 outputs ready" in page(batch_page([])).text
+
+
+def test_deliveries_to_a_fleet_are_shown_with_what_deltas_save(tmp_path, page):
+    old, new = image_bytes(6000), image_bytes(6000)[:3000] + b"!" * 10 + image_bytes(6000)[3000:]
+    (tmp_path / "old.bin").write_bytes(old)
+    (tmp_path / "new.bin").write_bytes(new)
+    image = {"path": "new.bin", "fw_version": "2.0.0.0"}
+    bases = [{"path": "old.bin", "fw_version": version} for version in ("1.0.0.0", "1.1.0.0")]
+    images = [image, *({**image, "base": base, "output": f"delta-{n}"} for n, base in enumerate(bases))]
+    config = BatchConfig.from_mapping({"images": images, "targets": [{"name": "dr5", "dr": 5}]}, folder=tmp_path)
+    fleet = [FleetDevice(dev_eui=f"{n:016x}", fw_version=0x01000000) for n in range(7)]
+    planned = plan_deliveries(config, fleet)
+    facts = delivery_facts(planned)
+    result = prepare_batch(config, tmp_path / "out", deliveries=planned)
+    text = page(batch_page(result.items, deliveries=facts)).text
+    assert "Deliveries to the fleet" in text
+    assert "delta-0-dr5.npy" in text
+    assert "1.0.0.0" in text
+    assert "not prepared" in text
+    assert f"the deltas save {duration(facts['targets'][0]['saving'])} of the full image alone" in text
+    assert "Deliveries to the fleet" not in page(batch_page(result.items)).text
+    assert "Deliveries to the fleet" not in page(batch_page(result.items, deliveries={"targets": []})).text
