@@ -2,8 +2,8 @@
 
 The bytes of each peer are compared with ours in every common dialect. M is the number of uncoded fragments, F their
 size in bytes, R the number of coded fragments; *cold* includes the parity rows, *reused* takes the rows from a
-`ParityMatrix`. *Plain C* is the algorithm of the specification, -O3 -march=native. One thread; a peer measures its own
-time. A peer that is not available (no compiler, no network, not installed) is left out.
+`ParityMatrix`. *Plain C* is the algorithm of the specification, -O3 -march=native. One thread; a peer in another
+language measures its own time. A peer that is not available (no compiler, no network, not installed) is left out.
 """
 
 from __future__ import annotations
@@ -63,30 +63,35 @@ def ratio(work: str, value: float, at_least: float | None = None, reach: float |
 
 def encoders(case: Case, plain: Plain, cold: tuple[float, float], reused: tuple[float, float]) -> Iterator[Row]:
     large = case.n_frags > 4000
-    rounds, plain_rounds = (9, 2) if large else (60, 8)
     expected = np.empty_like(case.coded)
-    encode = partial(plain.encode, case.block, case.n_frags, case.frag_size, case.dialect, expected)
-    (plain_time,) = best_of(encode, rounds=plain_rounds)
+    theirs = partial(plain.encode, case.block, case.n_frags, case.frag_size, case.dialect, expected)
+    theirs()
     matrix = ff.ParityMatrix(case.n_frags, case.version)
     for kernel in ff.kernels():
         assert (case.encode(kernel=kernel) == expected).all(), kernel
-        chosen = kernel == ff.kernel()
-        if chosen or large:
-            (ours,) = best_of(partial(case.encode, kernel=kernel), rounds=rounds)
-            bounds = cold if chosen else KERNELS[kernel]
-            yield ratio(f"encode {case.name}, cold, vs plain C [{kernel}]", plain_time / ours, *bounds)
     assert (case.encode(matrix=matrix) == expected).all()
-    (ours,) = best_of(partial(case.encode, matrix=matrix), rounds=rounds)
-    yield ratio(f"encode {case.name}, matrix reused, vs plain C [{ff.kernel()}]", plain_time / ours, *reused)
+    kernels = {kernel: KERNELS[kernel] for kernel in ff.kernels() if kernel != ff.kernel() and large}
+    ours = {f"cold, vs plain C [{ff.kernel()}]": (case.encode_cold, cold)}
+    ours |= {
+        f"cold, vs plain C [{name}]": (partial(case.encode, kernel=name), bounds) for name, bounds in kernels.items()
+    }
+    ours[f"matrix reused, vs plain C [{ff.kernel()}]"] = partial(case.encode, matrix=matrix), reused
+    their_time, *times = best_of(theirs, *(call for call, _ in ours.values()), rounds=9 if large else 60)
+    for (how, (_, bounds)), took in zip(ours.items(), times, strict=True):
+        yield ratio(f"encode {case.name}, {how}", their_time / took, *bounds)
 
 
 def rows_of(case: Case, plain: Plain, *bounds: float) -> Row:
-    (plain_time,) = best_of(partial(plain.rows, case.n_frags, case.dialect, case.n_coded), rounds=2)
     numbers = np.arange(1, case.n_coded + 1, dtype=np.uint32)
     panels = np.empty(_core.panels_len(case.n_coded, case.n_frags), np.uint8)
-    (ours,) = best_of(partial(_core.parity_panels, case.n_frags, case.dialect, numbers, panels), rounds=9)
-    work = f"rows M {case.n_frags}, R {case.n_coded}, v{case.dialect}, vs plain C [{ff.kernel()}]"
-    return ratio(work, plain_time / ours, *bounds)
+    theirs, ours = best_of(
+        partial(plain.rows, case.n_frags, case.dialect, case.n_coded),
+        partial(_core.parity_panels, case.n_frags, case.dialect, numbers, panels),
+        rounds=9,
+    )
+    return ratio(
+        f"rows M {case.n_frags}, R {case.n_coded}, v{case.dialect}, vs plain C [{ff.kernel()}]", theirs / ours, *bounds
+    )
 
 
 def decoder(case: Case, plain: Plain, *bounds: float) -> Row:
@@ -107,8 +112,7 @@ def decoder(case: Case, plain: Plain, *bounds: float) -> Row:
         return decoder.block()
 
     assert ours() == case.block.tobytes()
-    (our_time,) = best_of(ours, rounds=9 if case.n_frags > 4000 else 40)
-    (their_time,) = best_of(theirs, rounds=3)
+    their_time, our_time = best_of(theirs, ours, rounds=7)
     return ratio(f"decode {case.name}, {loss:.3g} lost, vs plain C [{ff.kernel()}]", their_time / our_time, *bounds)
 
 

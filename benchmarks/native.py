@@ -9,6 +9,7 @@ import ctypes
 import os
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -43,11 +44,14 @@ def library(build: Path, name: str, *libraries: str) -> ctypes.CDLL:
     return ctypes.CDLL(str(path))
 
 
-def cycle_seconds(build: Path) -> float:
-    """Length of a clock cycle."""
-    cycle_ns = library(build, "clock").cycle_ns
-    cycle_ns.restype = ctypes.c_double
-    return float(cycle_ns()) * 1e-9
+N_CYCLES = 200_000
+
+
+def cycles(build: Path) -> Callable[[], object]:
+    """A function that takes N_CYCLES clock cycles."""
+    function = library(build, "clock").additions
+    function.restype = None
+    return function
 
 
 def pointer(array: Array) -> ctypes.c_void_p:

@@ -48,7 +48,8 @@ class Module:
     def run(self) -> Iterator[Row]:
         """Rows as the module's process yields them."""
         command = [sys.executable, __file__, "--rows", self.path.stem]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, encoding="utf-8") as process:
+        env = dict(os.environ, OPENBLAS_NUM_THREADS="1")  # Processor time is that of all threads.
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, encoding="utf-8", env=env) as process:
             assert process.stdout is not None
             for line in process.stdout:
                 self.rows.append(Row(**json.loads(line)))

@@ -7,6 +7,7 @@ after one answer, which are dropped.
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -226,6 +227,8 @@ class TestLaws:
             commands, error = module.decode(payload, uplink=uplink, version=version), None
         except WireError as caught:
             commands, error = list(caught.commands), caught
+        # What decode takes without a check is in range: a copy is checked.
+        assert [dataclasses.replace(command) for command in commands] == commands
         if error is not None:
             assert 0 <= error.offset < len(payload)
             assert error.field

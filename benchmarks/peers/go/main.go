@@ -1,13 +1,15 @@
 // Coded fragments by brocaar/lorawan. Arguments: frag_size n_coded rounds; the block on standard input. Writes the
-// coded fragments to standard output and the best time in nanoseconds to standard error.
+// coded fragments to standard output and the best processor time in nanoseconds to standard error.
 package main
 
 import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"strconv"
-	"time"
+	"syscall"
+	"unsafe"
 
 	"github.com/brocaar/lorawan/applayer/fragmentation"
 )
@@ -20,26 +22,37 @@ func argument(i int) int {
 	return n
 }
 
+// Nanoseconds that this thread has computed.
+func clock() int64 {
+	const ofThread = 3 // CLOCK_THREAD_CPUTIME_ID
+	var now syscall.Timespec
+	if _, _, err := syscall.Syscall(syscall.SYS_CLOCK_GETTIME, ofThread, uintptr(unsafe.Pointer(&now)), 0); err != 0 {
+		panic(err)
+	}
+	return now.Nano()
+}
+
 func main() {
+	runtime.LockOSThread()
 	fragSize, nCoded, rounds := argument(1), argument(2), argument(3)
 	block, err := io.ReadAll(os.Stdin)
 	if err != nil {
 		panic(err)
 	}
 	var fragments [][]byte
-	best := time.Duration(1<<63 - 1)
+	best := int64(1<<63 - 1)
 	for i := 0; i < rounds; i++ {
-		begin := time.Now()
+		begin := clock()
 		fragments, err = fragmentation.Encode(block, fragSize, nCoded)
 		if err != nil {
 			panic(err)
 		}
-		if took := time.Since(begin); took < best {
+		if took := clock() - begin; took < best {
 			best = took
 		}
 	}
 	for _, f := range fragments[len(block)/fragSize:] {
 		os.Stdout.Write(f)
 	}
-	fmt.Fprintln(os.Stderr, best.Nanoseconds())
+	fmt.Fprintln(os.Stderr, best)
 }
