@@ -151,9 +151,11 @@ def _outcome_line(result: SimulationResult, status: CampaignStatus, wrong: Colle
     held = f"{held}(SHA-256); " if n_held or wrong else ""
     if n_already:
         held = f"{n_already} of them ran it already; {held}"
+    unproved = sum(d.status == "unverified" for d in status.devices)
+    open_ones = f"{unproved} unverified (the data is or may be complete, without proof), " if unproved else ""
     return (
-        f"{status.status}: {len(passed)} of {counted(status.n_devices, 'device')} passed, {held if n_bytes else ''}"
-        f"{duration(result.duration)} of virtual time"
+        f"{status.status}: {len(passed)} of {counted(status.n_devices, 'device')} passed, {open_ones}"
+        f"{held if n_bytes else ''}{duration(result.duration)} of virtual time"
     )
 
 

@@ -326,3 +326,11 @@ def test_run_json_on_a_terminal_is_json_alone(terminal: Callable[..., tuple[int,
     assert status == 0
     assert "\x1b" not in written
     assert all(isinstance(json.loads(line), dict) for line in written.splitlines())
+
+
+def test_devices_without_proof_are_in_the_outcome(fuota: Fuota, campaign_file: CampaignFile) -> None:
+    path = campaign_file(campaign='kind = "binary"', simulation="profile = 'zephyr'")
+    text = path.read_text().replace('fw_version = "1.2.3.4"\n', "")
+    path.write_text(text)
+    outcome = fuota("campaign", "run", path).stdout
+    assert ": 0 of 3 devices passed, 3 unverified (the data is or may be complete, without proof), " in outcome
