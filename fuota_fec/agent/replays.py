@@ -17,7 +17,7 @@ from fuota_fec.campaign.messages import Event, Input, Paused
 from fuota_fec.errors import CampaignError
 
 N_EVENTS = 4000
-"""Events that are replayed in a turn, or somewhat more: 20 to 50 ms."""
+"""Events that are replayed in a turn, or somewhat more: 40 to 80 ms."""
 
 
 Begun: TypeAlias = Callable[[Campaign, Suspension | None], Outbox]
