@@ -8,7 +8,6 @@ two cores that nobody else uses.
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
@@ -16,7 +15,7 @@ from contextlib import AbstractContextManager
 from multiprocessing import get_context
 
 import numpy as np
-from results import Row
+from results import Row, best_of, show
 
 import fuota_fec as ff
 from fuota_fec import _core
@@ -28,38 +27,33 @@ MANY_LOSSES = [(4000, 800, 400, 30.0, 18.0), (14000, 2383, 40, 600.0, 200.0)]
 ROUNDS = 7
 
 
-def device_time(n_frags: int, n_rows: int, loss: float | np.ndarray, n: int) -> Callable[[], float]:
-    """A function that measures the processor time of a device, in seconds; its results are checked before."""
+def fleet(n_frags: int, n_rows: int, loss: float | np.ndarray, n: int) -> Callable[[], None]:
+    """A call that simulates n devices; its results are checked before."""
     columns = matrix_columns(n_frags, "1.0.0", np.arange(1, n_rows + 1, dtype=np.uint32))
     thresholds, needed, few = loss_thresholds(loss, n), np.empty(n, np.int32), np.empty(8, np.int32)
-    _core.fleet_simulate(columns, n_frags, n_rows, 1, 0, thresholds, needed)
+
+    def simulate() -> None:
+        _core.fleet_simulate(columns, n_frags, n_rows, 1, 0, thresholds, needed)
+
+    simulate()
     _core.fleet_simulate(columns, n_frags, n_rows, 1, 0, thresholds[:8], few, "portable")
     assert (needed[:8] == few).all()
-
-    def measure() -> float:
-        begun = time.process_time()
-        _core.fleet_simulate(columns, n_frags, n_rows, 1, 0, thresholds, needed)
-        return (time.process_time() - begun) / n
-
-    return measure
+    return simulate
 
 
 def many_losses() -> Iterator[Row]:
     for n_frags, n_rows, n, at_least, reach in MANY_LOSSES:
-        measure = device_time(n_frags, n_rows, 0.1, n)
-        took = min(measure() for _ in range(ROUNDS))
+        (took,) = best_of(fleet(n_frags, n_rows, 0.1, n), rounds=ROUNDS)
         work = f"simulated fleet, M {n_frags}, {n_frags // 10} lost, a device"
-        yield Row(work=work, value=took * 1e6, unit="µs", at_least=at_least, reach=reach)
+        yield Row(work=work, value=took / n * 1e6, unit="µs", at_least=at_least, reach=reach)
 
 
 def losses_that_differ() -> Iterator[Row]:
     n = 16384
     spread = np.random.default_rng(1).beta(2, 18, n)
-    one, differing = device_time(1000, 320, float(spread.mean()), n), device_time(1000, 320, spread, n)
-    times = [(one(), differing()) for _ in range(ROUNDS)]
-    ratio = min(a for a, _ in times) / min(b for _, b in times)
+    one, differing = best_of(fleet(1000, 320, float(spread.mean()), n), fleet(1000, 320, spread, n), rounds=ROUNDS)
     work = "simulated fleet, M 1000, losses of Beta(2, 18) beside their mean, speed"
-    yield Row(work=work, value=100 * ratio, unit="%", at_least=70, reach=85, better="higher")
+    yield Row(work=work, value=100 * one / differing, unit="%", at_least=70, reach=85, better="higher")
 
 
 def calls() -> Iterator[Row]:
@@ -114,14 +108,5 @@ def rows() -> Iterator[Row]:
     yield from two_workers()
 
 
-def main() -> int:
-    short = 0
-    for row in rows():
-        bound = "" if row.at_least is None else f"  bound {row.at_least:g}"
-        print(f"{row.work:<75}{row.value:10.2f} {row.unit:<3}{bound}  {row.verdict}", flush=True)
-        short += row.verdict == "SHORT"
-    return 1 if short else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    show(rows())
