@@ -109,7 +109,7 @@ def draw(found: Mapping[str, Series], path: Path = PICTURE) -> None:
     middle.plot(sizes, [seconds[0] * n / sizes[0] for n in sizes], linestyle="--", label="linear")
     middle.set(xscale="log", yscale="log", xlabel="devices", ylabel="CPU time, s", title="A simulated campaign")
     middle.set_xticks(sizes, map(str, sizes))
-    middle.minorticks_off()
+    middle.tick_params(axis="x", which="minor", bottom=False, labelbottom=False)
     middle.legend()
     memory = [found["memory"][n] / 2**20 for n in sizes]
     right.plot(sizes, memory, marker="o", label="measured")
