@@ -10,22 +10,19 @@ from __future__ import annotations
 import argparse
 import gc
 import math
-import subprocess
-import sys
-import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from bench_agent import Run
-from bench_campaign import config_of
+from bench_simulation import apart
 from results import Row
 
 from fuota_fec.journal import open_journal
-from fuota_fec.simulation import Simulation, simulate_campaign
 
 CAMPAIGNS = (1, 10, 100, 1000)
 DEVICES = (1, 100, 10_000, 100_000)
 SIMULATED = (250, 750, 2250)
+N_FRAGMENTS = 100
 N_UPLINKS = 1000
 ROUNDS = 3
 MOST_GROWTH = 1.3
@@ -58,26 +55,9 @@ def uplinks(sizes: Mapping[int, tuple[int, int]], rounds: int = ROUNDS) -> Serie
 
 
 def simulations(sizes: tuple[int, ...] = SIMULATED) -> tuple[Series, Series]:
-    """CPU seconds of whole simulated campaigns, and bytes of memory, by number of devices. Each runs in a process of
-    its own."""
-    seconds, memory = {}, {}
-    for n_devices in sizes:
-        command = [sys.executable, __file__, "--one", str(n_devices)]
-        found = subprocess.run(command, capture_output=True, check=True, text=True).stdout.split()
-        seconds[n_devices], memory[n_devices] = map(float, found)
-    return seconds, memory
-
-
-def simulate(n_devices: int) -> tuple[float, float]:
-    """CPU seconds of one simulated campaign, and the growth of the process's memory, bytes."""
-    import resource
-
-    fleet = Simulation(seed=1, n_devices=n_devices, downlink_loss=0.1, uplink_loss=0.1)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    begun = time.process_time()
-    simulate_campaign(config_of(fleet), bytes(range(100)) * 100, fleet)
-    took = time.process_time() - begun
-    return took, 1024.0 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+    """CPU seconds of whole simulated campaigns, and the memory of their processes, bytes, by number of devices."""
+    found = {n_devices: apart(n_devices, N_FRAGMENTS) for n_devices in sizes}
+    return {n: seconds for n, (seconds, _) in found.items()}, {n: float(memory) for n, (_, memory) in found.items()}
 
 
 def exponent(series: Series) -> float:
@@ -128,13 +108,15 @@ def draw(found: Mapping[str, Series], path: Path = PICTURE) -> None:
     middle.plot(sizes, seconds, marker="o", label="measured")
     middle.plot(sizes, [seconds[0] * n / sizes[0] for n in sizes], linestyle="--", label="linear")
     middle.set(xscale="log", yscale="log", xlabel="devices", ylabel="CPU time, s", title="A simulated campaign")
+    middle.set_xticks(sizes, map(str, sizes))
+    middle.tick_params(axis="x", which="minor", bottom=False, labelbottom=False)
     middle.legend()
     memory = [found["memory"][n] / 2**20 for n in sizes]
     right.plot(sizes, memory, marker="o", label="measured")
     right.plot(
         sizes, [memory[0] + MOST_MEMORY * (n - sizes[0]) / 2**20 for n in sizes], linestyle="--", label="4 kB each"
     )
-    right.set(ylim=(0, None), xlabel="devices", ylabel="memory, MiB", title="Its memory")
+    right.set(ylim=(0, None), xlabel="devices", ylabel="memory of the process, MiB", title="Its memory")
     right.legend()
     for axes in (left, middle, right):
         axes.grid(alpha=0.3)
@@ -144,11 +126,7 @@ def draw(found: Mapping[str, Series], path: Path = PICTURE) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--picture", action="store_true", help=f"draw the curves into {PICTURE.name}")
-    parser.add_argument("--one", type=int, help="only simulate one campaign of so many devices")
     options = parser.parse_args()
-    if options.one:
-        print(*simulate(options.one))
-        return
     found = curves()
     for row in rows_of(found):
         print(f"{row.work:<90} {row.value:>8.2f} {row.unit:<3} {row.verdict}")

@@ -103,6 +103,8 @@ def text_of(value: object) -> str:
     """A text of the network as a journal can hold it; empty for anything else."""
     if not isinstance(value, str):
         return ""
+    if value.isascii() and len(value) <= LONGEST_TEXT and "\0" not in value:
+        return value  # No copy: a reference is often the ID of the request.
     return value.encode("utf-8", "replace").decode("utf-8").replace("\0", "?")[:LONGEST_TEXT]
 
 

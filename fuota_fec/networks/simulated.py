@@ -60,7 +60,8 @@ class Station:
     device: VirtualDevice
     number: int
     """Number of the device in the fleet, as loss models count."""
-    queue: deque[Downlink] = field(default_factory=deque)
+    queue: list[Downlink] = field(default_factory=list)
+    """Unicast downlinks that wait for an uplink. A device has few of them, and an empty deque takes 600 bytes."""
     received_at: float = _NEVER
     """Time of the last uplink, while its receive window is free."""
     periodic: float = _FAR
@@ -250,7 +251,7 @@ class SimulatedNetwork:
     # ---- the server --------------------------------------------------------------------------------------
 
     def _take_out(self, station: Station, ids: Collection[str]) -> None:
-        station.queue = deque(queued for queued in station.queue if queued.id not in ids)
+        station.queue = [queued for queued in station.queue if queued.id not in ids]
         for name in ids:
             if self._queued.get(name) is station:
                 del self._queued[name]
@@ -305,7 +306,7 @@ class SimulatedNetwork:
             self._wake(station)
 
     def _next(self, station: Station) -> Downlink:
-        downlink = station.queue.popleft()
+        downlink = station.queue.pop(0)
         if not any(queued.id == downlink.id for queued in station.queue):
             self._queued.pop(downlink.id, None)
         return downlink
@@ -322,7 +323,7 @@ class SimulatedNetwork:
                 answer = clock.AppTimeAns(time_correction=correction, token_ans=command.token_req)
                 f_port = station.device.ports.clock
                 own = Downlink(id="", f_port=f_port, payload=answer.encode(), not_after=float("inf"))
-                station.queue.appendleft(own)
+                station.queue.insert(0, own)
 
     def _report(self, report: DownlinkSent | MulticastSummary, now: float) -> None:
         given = isinstance(report, DownlinkSent)
