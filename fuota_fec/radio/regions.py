@@ -124,7 +124,10 @@ class Region:
         bands = [band for band in self.sub_bands if band.min_frequency_hz <= frequency_hz <= band.max_frequency_hz]
         if not bands:
             known = ", ".join(str(band) for band in self.sub_bands)
-            raise ParameterError(f"frequency_hz: {frequency_hz} Hz is in no sub-band of {self.name}, expected {known}")
+            hopping = "" if frequency_hz else "; without a frequency, devices of class B hop over the channels"
+            raise ParameterError(
+                f"frequency_hz: {frequency_hz} Hz is in no sub-band of {self.name}, expected {known}{hopping}"
+            )
         return min(bands, key=lambda band: band.duty_cycle)
 
     def has_channel(self, frequency_hz: int) -> bool:

@@ -539,3 +539,11 @@ def test_every_downlink_channel_is_one_that_devices_take(area):
 def test_the_band_reaches_from_the_lowest_to_the_highest_frequency():
     assert region("EU868").band == (863_000_000, 870_000_000)
     assert region("US915").band == (902_000_000, 928_000_000)
+
+
+def test_a_frequency_of_zero_has_the_hint_to_leave_it_out() -> None:
+    with pytest.raises(ParameterError, match=r"0 Hz is in no sub-band of EU868.*without a frequency, .* hop"):
+        region("EU868").sub_band(0)
+    with pytest.raises(ParameterError) as error:
+        region("EU868").sub_band(1)
+    assert "hop" not in str(error.value)
