@@ -67,19 +67,22 @@ class Chain:
                 raise changed_error(self._campaign, expected_number, covers_others=covers_others)
         self.last = last
 
-    def check_block(self, first: int, lines: Sequence[str], digest: object) -> Sequence[str]:
-        """Checks the lines of a block's events from number `first` on against the digest of the last one. Returns the
-        digest of each.
+    def check_block(self, first: int, lines: Sequence[tuple[str, str]], digest: object) -> Sequence[str]:
+        """Checks the marks and lines of a block's events from number `first` on, and the digest of the last one.
+        Returns the digest of each.
 
-        EventError, without the number of the event, if one is not the one that was written.
+        EventError at an event that is not the one that was written.
         """
         last = self.last
         digests = []
-        for number, line in enumerate(lines, first):
+        number = first
+        for number, (mark, line) in enumerate(lines, first):
             last = sha256(f"{last} {number} {line}".encode()).hexdigest()
+            if not last.startswith(mark):
+                raise changed_error(self._campaign, number)
             digests.append(last)
         if last != digest or self.last is None:
-            raise changed_error(self._campaign, first, until=first + len(lines) - 1)
+            raise changed_error(self._campaign, number)
         self.last = last
         return digests
 

@@ -168,9 +168,9 @@ class EventTable:
             self._insert.many(cursor, rows)
             return
         self._delete(cursor, {"campaign": campaign, "start": start, "end": first})
-        lines = [blocks.line_of(version, kind, data) for _, kind, version, data, *_ in before]
-        lines += [blocks.line_of(row["version"], row["type"], row["data"]) for row in rows]
-        whole = {**rows[-1], "type": "", "version": 0, "data": "", "block": blocks.pack(lines)}
+        marked = [blocks.marked(blocks.line_of(v, kind, data), digest) for _, kind, v, data, digest, _ in before]
+        marked += [blocks.marked(blocks.line_of(r["version"], r["type"], r["data"]), r["digest"]) for r in rows]
+        whole = {**rows[-1], "type": "", "version": 0, "data": "", "block": blocks.pack(marked)}
         self._insert(cursor, whole)
 
 
@@ -200,15 +200,16 @@ def checked_events(chain: Chain, campaign: str, first: int, rows: Sequence[Seque
 def _events_of(chain: Chain, campaign: str, first: int, row: Sequence[Any]) -> list[Sequence[Any]]:
     """The events of a block from number `first` on."""
     last, *empty, digest, block = row
+    n_events = last - first + 1
     try:
-        lines = blocks.unpack(block)[-(last - first + 1) :]
-        fields = [line.split(" ", 2) for line in lines]
+        lines = blocks.unpack(block)[-n_events:]
+        digests = chain.check_block(first, lines, digest)
+        fields = [line.split(" ", 2) for _, line in lines]
         found = [(kind, int(version), data) for version, kind, data in fields]
     except (ValueError, TypeError):
         raise changed_error(campaign, first, until=last) from None
-    if len(lines) != last - first + 1 or empty != ["", 0, ""]:
+    if len(lines) != n_events or empty != ["", 0, ""]:
         raise changed_error(campaign, first, until=last)
-    digests = chain.check_block(first, lines, digest)
     return [(number, *event, own) for number, event, own in zip(range(first, last + 1), found, digests, strict=True)]
 
 

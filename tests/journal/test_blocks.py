@@ -27,8 +27,10 @@ def heard(n: int, start: int = 0) -> list[Event]:
 
 
 @given(LINES)
-def test_a_block_holds_its_lines(lines: list[str]) -> None:
-    assert list(blocks.unpack(blocks.pack(lines))) == lines
+def test_a_block_holds_its_lines_and_the_beginnings_of_their_digests(lines: list[str]) -> None:
+    digests = [f"{number:064x}"[::-1] for number in range(len(lines))]
+    block = blocks.pack(blocks.marked(line, digest) for line, digest in zip(lines, digests, strict=True))
+    assert list(blocks.unpack(block)) == [(d[: blocks.MARK], line) for line, d in zip(lines, digests, strict=True)]
 
 
 @pytest.mark.parametrize("block", [b"", b"x", blocks.pack(["x"])[:-1], None])
