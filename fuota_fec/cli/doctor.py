@@ -21,7 +21,7 @@ EXTRAS = {
     "sql": ("SQLAlchemy", "psycopg"),
     "thingpark": ("httpx", "starlette"),
     "chirpstack": ("chirpstack-api", "grpcio", "protobuf", "aiomqtt"),
-    "image": ("imgtool", "detools"),
+    "image": ("imgtool", "detools", "heatshrink2", "lz4", "zstandard", "cryptography"),
     "dask": ("distributed",),
     "cli": ("click", "rich"),
     "report": ("matplotlib", "Jinja2"),

@@ -244,8 +244,7 @@ class DeviceState:
 
     def answer_delay(self) -> float:
         """s from now until an answer is sent, drawn anew at each call."""
-        least, most = ANSWER_DELAY
-        return least + (most - least) * self.rng.random()
+        return float(self.rng.uniform(*ANSWER_DELAY))
 
     def own_gps(self, now: float) -> float:
         """GPS seconds shown by the device's clock."""

@@ -267,10 +267,10 @@ class AnythingMachine(RuleBasedStateMachine):
     def begin(self, campaign: dict[str, Any]) -> None:
         settings = dict(campaign)
         classes, redundancies = settings.pop("classes"), settings.pop("redundancies")
-        version = "2.0.0"
-        if settings["each"]["profile"] == "st":  # dialect 1.0.0, in fragments of at least 40 bytes; it counts down
-            settings["fsize"], version = 40, "1.0.0"
-        new = {"mc_addr": "01f3a4b6", "mc_group_id": 1, "version": version, "mc_version": version}
+        version, mc_group_id = "2.0.0", 1
+        if settings["each"]["profile"] == "st":  # dialect 1.0.0, fragments of at least 40 bytes, McGroupID 0
+            settings["fsize"], version, mc_group_id = 40, "1.0.0", 0
+        new = {"mc_addr": "01f3a4b6", "mc_group_id": mc_group_id, "version": version, "mc_version": version}
         groups = (
             self.group_of("old", device_class=classes[0], redundancy=redundancies[0]),
             self.group_of("new", device_class=classes[1], redundancy=redundancies[1], **new),

@@ -232,7 +232,8 @@ def make(drive: Any, group_of: Any, name: str) -> Any:
     settings = dict(CAMPAIGNS[name])
     classes, (one, two) = settings.pop("classes", "CC"), settings.pop("redundancies", (None, None))
     version = settings.pop("version", "2.0.0")
-    new = {"mc_addr": "01f3a4b6", "mc_group_id": 1, "version": version, "mc_version": version}
+    mc_group_id = 0 if settings.get("each", {}).get("profile") == "st" else 1
+    new = {"mc_addr": "01f3a4b6", "mc_group_id": mc_group_id, "version": version, "mc_version": version}
     groups = (
         group_of("old", device_class=classes[0], redundancy=one),
         group_of("new", device_class=classes[1], redundancy=two, **new),
