@@ -53,7 +53,8 @@ docs: .venv/.dev
 # The interpreter is not instrumented: the sanitizers' libraries are loaded before it, and its own leaks are not reported.
 # The sanitized build lies beside the ordinary one and is found first; asserts of the core are on in it. Left out are tests/c,
 # which builds sanitized programs of its own, tests with a database or a browser, which would load the libraries too, tests
-# that do not reach the core (campaigns driven by hand, image files, the command line), and statistics, which repeat the same calls.
+# that do not reach the core (campaigns driven by hand, image files, the command line), and statistics and batches, which repeat
+# the same calls.
 sanitize: .venv/.dev
 	@echo "== sanitizers"
 	@rm -rf build/asan && mkdir -p build/asan && cp -r fuota_fec build/asan/ && rm -f build/asan/fuota_fec/*.so
@@ -62,7 +63,7 @@ sanitize: .venv/.dev
 		PYTHONPATH=$(CURDIR)/build/asan $(PYTEST) -p no:cacheprovider tests \
 		--ignore tests/c --ignore tests/report --ignore tests/whole/test_crash.py \
 		--ignore tests/journal/test_sql.py --ignore tests/journal/test_databases.py \
-		--ignore tests/campaign --ignore tests/cli --ignore tests/image --ignore tests/laws/test_images.py \
+		--ignore tests/campaign --ignore tests/cli --ignore tests/image --ignore tests/laws/test_images.py --ignore tests/batch \
 		--ignore tests/whole/test_adaptive_table.py \
 		--ignore tests/whole/test_every_state.py --ignore tests/whole/test_counting_devices.py \
 		--ignore tests/whole/test_reboot_after_transfer.py \
