@@ -165,4 +165,80 @@ OPERATION __m256i vec_test_avx2(__m256i a, __m256i b)
 #undef NAME
 #undef OPERATION
 
+/* ---- AVX2: steps of the elimination of one device, by tables of sums ----------------------------------------- */
+
+FUOTA_TARGET_AVX2 void fuota_erasure_add_pivots_avx2(uint64_t *words, size_t n_pivots, size_t n, size_t byte_idx,
+                                                     uint64_t sums)
+{
+    _Alignas(32) uint64_t table[256];
+    uint64_t pivots[8] = {0};
+    for (unsigned i = 0; i < 8; i++)
+        for (unsigned k = 0; k < 8; k++)
+            pivots[i] ^= words[k] & (0 - (sums >> (8 * i + k) & 1));
+    table[0] = 0;
+    for (unsigned i = 0; i < 8; i++)
+        for (unsigned v = 0; v < 1u << i; v++)
+            table[(1u << i) + v] = table[v] ^ pivots[i];
+    const uint8_t *const bytes = (const uint8_t *)words + byte_idx;
+    for (size_t a = n_pivots; a < n; a++)
+        words[a] ^= table[bytes[8 * a]];
+}
+
+#define SUMS_PANELS 4u /* panels updated at once: an entry of a table has a word of each */
+#define SUMS_BITS 4u
+#define SUMS_LEN (1u << SUMS_BITS)
+#define N_SUMS (64 / SUMS_BITS)
+
+/* Word k of vector i becomes word i of vector k. */
+FUOTA_INLINE FUOTA_TARGET_AVX2 void transpose_4x4_avx2(__m256i v[4])
+{
+    const __m256i low_0 = _mm256_unpacklo_epi64(v[0], v[1]), high_0 = _mm256_unpackhi_epi64(v[0], v[1]);
+    const __m256i low_1 = _mm256_unpacklo_epi64(v[2], v[3]), high_1 = _mm256_unpackhi_epi64(v[2], v[3]);
+    v[0] = _mm256_permute2x128_si256(low_0, low_1, 0x20);
+    v[1] = _mm256_permute2x128_si256(high_0, high_1, 0x20);
+    v[2] = _mm256_permute2x128_si256(low_0, low_1, 0x31);
+    v[3] = _mm256_permute2x128_si256(high_0, high_1, 0x31);
+}
+
+/* The same for n_panels panels, at most SUMS_PANELS. */
+FUOTA_INLINE FUOTA_TARGET_AVX2 void add_products_avx2(const uint64_t *factors, size_t n, const uint8_t *starts,
+                                                      size_t n_pivots, size_t n_panels, size_t stride, uint64_t *words)
+{
+    __m256i sums[N_SUMS][SUMS_LEN], v[SUMS_PANELS];
+    for (unsigned t = 0; t < N_SUMS; t++) {
+        for (size_t k = 0; k < SUMS_PANELS; k++)
+            v[k] = k < n_panels ? _mm256_loadu_si256((const __m256i *)(words + k * stride + starts[SUMS_BITS * t / 8] +
+                                                                       SUMS_BITS * t % 8))
+                                : _mm256_setzero_si256();
+        transpose_4x4_avx2(v);
+        sums[t][0] = _mm256_setzero_si256();
+        for (unsigned i = 0; i < SUMS_BITS; i++)
+            for (unsigned choice = 0; choice < 1u << i; choice++)
+                sums[t][(1u << i) + choice] = _mm256_xor_si256(sums[t][choice], v[i]);
+    }
+    for (size_t a = 0; a < n; a += 4) {
+        for (unsigned i = 0; i < 4; i++) {
+            const uint64_t f = factors[a + i];
+            v[i] = sums[0][f & (SUMS_LEN - 1)];
+            for (unsigned t = 1; t < N_SUMS; t++)
+                v[i] = _mm256_xor_si256(v[i], sums[t][f >> (SUMS_BITS * t) & (SUMS_LEN - 1)]);
+        }
+        transpose_4x4_avx2(v);
+        for (size_t k = 0; k < n_panels; k++) {
+            __m256i *const to = (__m256i *)(words + k * stride + n_pivots + a);
+            _mm256_storeu_si256(to, _mm256_xor_si256(_mm256_loadu_si256(to), v[k]));
+        }
+    }
+}
+
+FUOTA_TARGET_AVX2 void fuota_erasure_add_products_avx2(const uint64_t *factors, size_t n, const uint8_t *starts,
+                                                       size_t n_pivots, size_t n_panels, size_t stride, uint64_t *words)
+{
+    size_t k = 0;
+    for (; k + SUMS_PANELS <= n_panels; k += SUMS_PANELS)
+        add_products_avx2(factors, n, starts, n_pivots, SUMS_PANELS, stride, words + k * stride);
+    if (k != n_panels)
+        add_products_avx2(factors, n, starts, n_pivots, n_panels - k, stride, words + k * stride);
+}
+
 #endif
