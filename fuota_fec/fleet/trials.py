@@ -158,7 +158,7 @@ def simulate_fleet(
             n,
             thresholds if thresholds.size == 1 else thresholds[first : first + n],
         )
-        for first, n in chunks(n_frags, numbers.size, thresholds, n_devices, TASK)
+        for first, n in chunks(n_frags, numbers.size, thresholds, n_devices, TASK, kernel)
     ]
     try:
         parts = [future.result() for future in futures]

@@ -1,7 +1,7 @@
 """Division of simulated devices into chunks of about equal work.
 
 A call of the core cannot be interrupted. A task of an executor should be neither so short that its overhead counts nor
-so long that workers wait for the last one.
+so long that workers wait for the last one, or an interrupted process for the tasks that run.
 """
 
 from __future__ import annotations
@@ -11,12 +11,17 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from fuota_fec import _core
+
 CHUNK = 65536
 """Most devices in a chunk."""
 CALL = 0.05
-"""Work of a call of the core, in seconds of the fastest kernel; the slowest needs ten times as long."""
+"""Expected time of a call of the core, in seconds."""
 TASK = 0.25
 """The same for a task of an executor."""
+_SLOWNESS = {"avx512_gfni": 1.0, "avx2_gfni": 2.5, "avx2": 2.5}
+"""Time of a device with many losses, beside that with the fastest kernel."""
+_SLOWNESS_OF_OTHERS = 14.0
 _LEAST_TASK = 0.02
 """Work for which a task is worth it."""
 _EVEN = 24
@@ -32,11 +37,17 @@ def device_seconds(n_frags: int, n_rows: int, thresholds: npt.NDArray[np.uint32]
 
 
 def chunks(
-    n_frags: int, n_rows: int, thresholds: npt.NDArray[np.uint32], n_devices: int, work: float
+    n_frags: int,
+    n_rows: int,
+    thresholds: npt.NDArray[np.uint32],
+    n_devices: int,
+    work: float,
+    kernel: str | None = None,
 ) -> list[tuple[int, int]]:
     """First device and number of devices of each chunk; `work` is CALL or TASK. One threshold for all devices, or one
-    for each."""
-    seconds = np.maximum(device_seconds(n_frags, n_rows, thresholds), work / CHUNK)
+    for each. Kernel None is the one in use."""
+    slowness = _SLOWNESS.get(kernel or _core.kernel(), _SLOWNESS_OF_OTHERS)
+    seconds = np.maximum(slowness * device_seconds(n_frags, n_rows, thresholds), work / CHUNK)
     total = float(seconds.sum()) * (n_devices // seconds.size)
     n_chunks = max(-(-total // work), min(_EVEN, total // _LEAST_TASK), 1)
     if n_chunks > _EVEN:

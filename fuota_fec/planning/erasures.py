@@ -67,7 +67,7 @@ def simulated_needed(
     Thresholds are those of `loss_thresholds`. Can be interrupted several times a second.
     """
     needed = np.empty(n_devices, np.int32)
-    for start, n in chunks(n_frags, n_rows, thresholds, n_devices, CALL):
+    for start, n in chunks(n_frags, n_rows, thresholds, n_devices, CALL, kernel):
         part = slice(start, start + n)
         limits = thresholds if thresholds.size == 1 else thresholds[part]
         _core.fleet_simulate(columns, n_frags, n_rows, seed, first + start, limits, needed[part], kernel)
