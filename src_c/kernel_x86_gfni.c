@@ -16,6 +16,7 @@
 #ifdef FUOTA_HAVE_X86
 
 #define GFNI_PIECE 64u /* byte columns packed at a time: M × 64 bytes of work space */
+#define GFNI_AHEAD 32u /* fragments fetched ahead: their pieces are too far apart for the CPU to foresee them */
 
 size_t fuota_gfni_work_len(size_t n_rows, size_t n_frags, size_t frag_size)
 {
@@ -72,6 +73,11 @@ static FUOTA_TARGET_AVX512 void pack_avx512(const uint8_t *block, size_t stride,
     const __mmask64 mask = ~(__mmask64)0 >> (64 - width);
     for (size_t k = 0; k < n_frags; k += 8) {
         __m512i row[8], column[8];
+        for (unsigned i = 0; i < 8; i++) {
+            const uint8_t *const ahead = block + fuota_least_of(k + GFNI_AHEAD + i, n_frags - 1) * stride;
+            _mm_prefetch((const char *)ahead, _MM_HINT_T0);
+            _mm_prefetch((const char *)ahead + width - 1, _MM_HINT_T0);
+        }
         for (unsigned i = 0; i < 8; i++)
             row[i] = k + i < n_frags ? _mm512_maskz_loadu_epi8(mask, block + (k + i) * stride) : _mm512_setzero_si512();
         transpose_qwords(row, column);
