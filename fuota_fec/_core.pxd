@@ -70,6 +70,7 @@ cdef extern from "fuota.h" nogil:
     fuota_status fuota_decoder_reset(fuota_decoder *decoder, const fuota_kernel *kernel, uint32_t n_frags,
                                      uint32_t frag_size, fuota_dialect dialect)
     void fuota_decoder_lend_rows(fuota_decoder *decoder, const uint8_t *panels, size_t n_rows)
+    void fuota_decoder_lend_block(fuota_decoder *decoder, uint8_t *block)
     size_t fuota_decoder_memory_len(const fuota_decoder *decoder)
     fuota_status fuota_decoder_push(fuota_decoder *decoder, uint32_t frag_nb, const uint8_t *payload)
     fuota_status fuota_decoder_push_many(fuota_decoder *decoder, const uint32_t *frag_nbs,

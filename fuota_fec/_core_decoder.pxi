@@ -175,8 +175,8 @@ cdef class Decoder:
         """Number of independent fragments still needed; 0 when complete."""
         return self.n_frags - self.rank
 
-    def block(self):
-        """The n_frags × frag_size bytes of the block, padding included. UndecodableError before it is complete."""
+    cdef int solve(self) except -1:
+        """Computes the missing fragments. UndecodableError before the block is complete."""
         cdef uint32_t rank = 0
         cdef fuota_status status
         self.enter(0)
@@ -190,6 +190,21 @@ cdef class Decoder:
             raise UndecodableError(f"the block is not determined yet: {missing} more independent fragments of "
                                    f"{self.n_frags} are needed", missing=missing)
         check(status)
+        return 0
+
+    def block(self):
+        """The n_frags × frag_size bytes of the block, padding included. UndecodableError before it is complete."""
+        self.solve()
         # A block that was computed never changes again.
         return PyBytes_FromStringAndSize(<const char *> fuota_decoder_block(self.decoder),
                                          <Py_ssize_t> self.n_frags * self.frag_size)
+
+
+def decoded(uint32_t n_frags, uint32_t frag_size, int dialect, frag_nbs, payloads):
+    """The block of a decoder that takes these fragments alone, as its `push_many` does; it computes in the result."""
+    cdef Decoder decoder = Decoder(n_frags, frag_size, dialect)
+    cdef bytes block = PyBytes_FromStringAndSize(NULL, <Py_ssize_t> n_frags * frag_size)
+    fuota_decoder_lend_block(decoder.decoder, <uint8_t *> PyBytes_AS_STRING(block))
+    decoder.push_many(frag_nbs, payloads)
+    decoder.solve()
+    return block

@@ -112,6 +112,12 @@ int fuota_decoder_complete(const fuota_decoder *d) { return d->complete; }
 
 const uint8_t *fuota_decoder_block(const fuota_decoder *d) { return d->block; }
 
+void fuota_decoder_lend_block(fuota_decoder *d, uint8_t *block)
+{
+    assert(d->n_uncoded == 0);
+    d->block = block;
+}
+
 /* ---- rows ----------------------------------------------------------------------------------------------- */
 
 void fuota_decoder_lend_rows(fuota_decoder *d, const uint8_t *panels, size_t n_rows)
@@ -120,10 +126,10 @@ void fuota_decoder_lend_rows(fuota_decoder *d, const uint8_t *panels, size_t n_r
     d->n_lent = n_rows;
 }
 
-/* Copies rows of a matrix with n_groups groups to a byte of the groups of others, in runs that keep their distance. */
+/* Copies rows of a matrix with n_groups groups to a byte of the groups of others, in runs that keep their distance. The
+ * first run of a panel writes all of its bytes. */
 static void pick_rows(const uint8_t *from, size_t n_groups, const uint32_t *rows, size_t n_rows, uint8_t *to)
 {
-    memset(to, 0, fuota_ceil_div(n_rows, 8) * 8 * n_groups);
     for (size_t i = 0, n; i < n_rows; i += n) {
         const size_t row = rows[i] - 1;
         for (n = 1; i + n < n_rows && rows[i + n] == rows[i] + n && (i + n) % 8 != 0 && (row + n) % 8 != 0;)
@@ -136,10 +142,14 @@ static void pick_rows(const uint8_t *from, size_t n_groups, const uint32_t *rows
         }
         const unsigned right = 8 * (unsigned)(row % 8), left = 8 * (unsigned)(i % 8);
         const uint64_t mask = (UINT64_C(1) << 8 * n) - 1;
-        for (size_t g = 0; g < n_groups; g++) {
-            const uint64_t picked = fuota_load_le64(source + 8 * g) >> right & mask;
-            fuota_store_le64(target + 8 * g, fuota_load_le64(target + 8 * g) | picked << left);
-        }
+        if (left == 0)
+            for (size_t g = 0; g < n_groups; g++)
+                fuota_store_le64(target + 8 * g, fuota_load_le64(source + 8 * g) >> right & mask);
+        else
+            for (size_t g = 0; g < n_groups; g++) {
+                const uint64_t picked = fuota_load_le64(source + 8 * g) >> right & mask;
+                fuota_store_le64(target + 8 * g, fuota_load_le64(target + 8 * g) | picked << left);
+            }
     }
 }
 

@@ -119,6 +119,10 @@ fuota_status fuota_decoder_reset(fuota_decoder *decoder, const fuota_kernel *ker
  * them. They are read by later calls until it is lent others or reset; n_rows 0 takes them back. */
 void fuota_decoder_lend_rows(fuota_decoder *decoder, const uint8_t *panels, size_t n_rows);
 
+/* Lends a decoder that has taken no fragment the n_frags * frag_size bytes in which its block is to lie. They are read
+ * and written by later calls until it is reset. */
+void fuota_decoder_lend_block(fuota_decoder *decoder, uint8_t *block);
+
 /* Bytes that the decoder holds. */
 size_t fuota_decoder_memory_len(const fuota_decoder *decoder);
 
@@ -145,8 +149,8 @@ fuota_status fuota_decoder_rank(fuota_decoder *decoder, uint32_t *rank);
  * second call costs nothing. */
 fuota_status fuota_decoder_solve(fuota_decoder *decoder);
 
-/* n_frags * frag_size bytes, owned by the decoder, valid until it is reset or destroyed. Before fuota_decoder_solve the
- * bytes of missing fragments are undefined. */
+/* n_frags * frag_size bytes, owned by the decoder unless lent, valid until it is reset or destroyed. Before
+ * fuota_decoder_solve the bytes of missing fragments are undefined. */
 const uint8_t *fuota_decoder_block(const fuota_decoder *decoder);
 
 /* ---- fleets: erasures only, no payloads ------------------------------------------------------------------ */

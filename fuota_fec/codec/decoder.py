@@ -86,14 +86,13 @@ def decode(
     UndecodableError, with the number missing, if they do not determine the block.
     """
     number = DIALECTS[one_dialect(dialect, version)]
-    decoder = _core.Decoder(check_n_frags(n_frags), check_frag_size(frag_size), number)
+    n_frags, frag_size = check_n_frags(n_frags), check_frag_size(frag_size)
     numbers = fragment_numbers(frag_nbs)
     if isinstance(payloads, (list, tuple)):
         if len(payloads) != len(numbers):
             raise ParameterError(f"payloads: {len(payloads)} payloads for {len(numbers)} fragment numbers")
-        payloads = _core.joined(payloads, decoder.frag_size) or _joined(payloads, decoder.frag_size)
-    decoder.push_many(numbers, payloads)
-    return decoder.block()
+        payloads = _core.joined(payloads, frag_size) or _joined(payloads, frag_size)
+    return _core.decoded(n_frags, frag_size, number, numbers, payloads)
 
 
 def _joined(payloads: list[Buffer] | tuple[Buffer, ...], frag_size: int) -> bytes:
