@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from fuota_fec._core import kernel, kernels
+from fuota_fec._version import __version__ as __version__
 from fuota_fec.codec.block import FragmentedBlock, prepare
 from fuota_fec.codec.decoder import Decoder, decode
 from fuota_fec.codec.encoder import encode
@@ -143,8 +144,6 @@ __all__ = [
     "simulate_fleet",
     "wire",
 ]
-
-__version__ = "0.3.0"
 
 
 def __getattr__(name: str) -> object:

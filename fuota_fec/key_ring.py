@@ -9,7 +9,10 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from selectors import EVENT_READ, DefaultSelector
+from time import monotonic
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -25,6 +28,8 @@ SOURCES = ("file", "env", "command")
 """Keys of a table `[keys]`."""
 COMMAND_TIMEOUT = 60.0
 """s in which a command must have printed the keys."""
+MOST_OUTPUT = 64 << 20
+"""Bytes that a command may print."""
 
 
 class KeyRing:
@@ -200,12 +205,43 @@ def run_command(argv: Sequence[str], timeout: float, *, what: str = "keys", give
     """Output of a program that reads `given`, and prints `what`. Nothing is raised, and the output is not in a problem:
     a program that fails may have printed some keys."""
     try:
-        done = subprocess.run(argv, input=given, stdout=subprocess.PIPE, timeout=timeout, check=False)
-    except subprocess.TimeoutExpired:
-        return Printed(b"", f"gave no {what}, expected them within {timeout:g} s")
+        program = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     except (OSError, ValueError, IndexError) as error:
         return Printed(b"", f"cannot be run: {getattr(error, 'strerror', None) or type(error).__name__}")
-    return Printed(b"", f"exit status {done.returncode}, expected 0") if done.returncode else Printed(done.stdout)
+    late = Printed(b"", f"did not end, expected {what} within {timeout:g} s")
+    end = monotonic() + timeout
+    with program:
+        printed = _printed(program, given, end, late)
+        if not printed.problem:
+            try:
+                program.wait(max(0.0, end - monotonic()))
+            except subprocess.TimeoutExpired:
+                printed = late
+        if printed.problem:
+            program.kill()
+            return printed
+    return Printed(b"", f"exit status {program.returncode}, expected 0") if program.returncode else printed
+
+
+def _printed(program: subprocess.Popen[bytes], given: bytes, end: float, late: Printed) -> Printed:
+    """All that a program prints until the time `end`, of MOST_OUTPUT bytes at most."""
+    assert program.stdin is not None
+    assert program.stdout is not None
+    with suppress(OSError):  # It need not read, and may have ended. A pipe takes the few bytes without waiting.
+        program.stdin.write(given)
+        program.stdin.flush()
+    with suppress(OSError):
+        program.stdin.close()
+    output = bytearray()
+    with DefaultSelector() as selector:
+        selector.register(program.stdout, EVENT_READ)
+        while len(output) <= MOST_OUTPUT:
+            if not selector.select(max(0.0, end - monotonic())):
+                return late
+            if not (part := os.read(program.stdout.fileno(), 1 << 16)):
+                return Printed(bytes(output))
+            output += part
+    return Printed(b"", f"printed more than {MOST_OUTPUT} bytes, expected fewer")
 
 
 def _run(argv: Sequence[str], timeout: float) -> _Found:

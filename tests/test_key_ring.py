@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from frames import local_variables
 
+from fuota_fec import key_ring
 from fuota_fec.campaign import config
 from fuota_fec.errors import ParameterError, WireError
 from fuota_fec.key_ring import KeyRing
@@ -200,8 +201,30 @@ def test_a_command_without_keys_is_refused(argv: list[str], problem: str) -> Non
 
 
 def test_a_command_that_takes_too_long_is_ended() -> None:
-    with pytest.raises(ParameterError, match=r"command 'sleep': gave no keys, expected them within 0\.05 s"):
+    with pytest.raises(ParameterError, match=r"command 'sleep': did not end, expected keys within 0\.05 s"):
         KeyRing.from_command(["sleep", "30"], timeout=0.05)
+
+
+@pytest.mark.parametrize("given", [b"", bytes(32)])
+@pytest.mark.parametrize(
+    ("argv", "output", "problem"),
+    [
+        (["yes"], b"", "printed more than 1000 bytes, expected fewer"),
+        (["sh", "-c", "head -c 1000 /dev/zero"], bytes(1000), ""),
+        (["sh", "-c", "exec >&-; sleep 30"], b"", "did not end, expected keys within 0.5 s"),
+        (["sh", "-c", "echo k; exit 3"], b"", "exit status 3, expected 0"),
+        (["true"], b"", ""),
+    ],
+)
+def test_the_output_of_a_command_is_bounded(
+    monkeypatch: pytest.MonkeyPatch, argv: list[str], output: bytes, problem: str, given: bytes
+) -> None:
+    monkeypatch.setattr(key_ring, "MOST_OUTPUT", 1000)
+    assert key_ring.run_command(argv, 0.5, given=given) == (output, problem)
+
+
+def test_a_command_reads_what_it_is_given() -> None:
+    assert key_ring.run_command(["cat"], 10.0, given=b"digest") == (b"digest", "")
 
 
 def test_a_table_names_the_source_of_the_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ import fuota_fec
 ROOT = Path(fuota_fec.__file__).parent
 
 FLOORS = [
-    {"_core", "errors", "buffers", "checks", "config_files", "csv_table", "data_frames", "files"},
+    {"_core", "_version", "errors", "buffers", "checks", "config_files", "csv_table", "data_frames", "files"},
     {"codec", "wire", "radio", "_reference"},
     {"planning", "devices", "key_ring"},
     {"campaign"},

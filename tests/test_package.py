@@ -76,5 +76,10 @@ importlib.metadata.version = None
 import fuota_fec as ff
 assert ff.__file__.startswith({str(tmp_path)!r})
 print(ff.__version__, ff.encode(bytes(8), 4, 1).shape)
+from fuota_fec.batch.manifest import manifest_text
+from fuota_fec.report.batch import batch_page
+print(manifest_text([]).splitlines()[0])
 """
-    assert run(sys.executable, "-I", "-S", "-c", code, cwd=tmp_path) == f"{fuota_fec.__version__} (1, 4)\n"
+    version = fuota_fec.__version__
+    manifest = f'{{"fuota_fec": "{version}", "layout": 1, "items": ['
+    assert run(sys.executable, "-I", "-S", "-c", code, cwd=tmp_path) == f"{version} (1, 4)\n{manifest}\n"

@@ -22,7 +22,7 @@ from fuota_fec.batch.task import file_digest, reason_of
 from fuota_fec.checks import plainly, shown
 from fuota_fec.codec.block import HEADER_LEN, FragmentedBlock, prepare
 from fuota_fec.codec.decoder import Decoder
-from fuota_fec.codec.frame_file import MANIFEST
+from fuota_fec.codec.frame_file import LAYOUT, MANIFEST, SEAL, sealed
 from fuota_fec.config_files import read_table
 from fuota_fec.errors import ParameterError
 from fuota_fec.image.signing_key import PublicKey
@@ -82,6 +82,8 @@ def check_batch(
     items = manifest.get("items")
     if not isinstance(items, list):
         raise ParameterError(f"{out}: {MANIFEST} has no items, expected the manifest of a batch")
+    if (layout := manifest.get("layout")) != LAYOUT:
+        raise ParameterError(f"{out}: {MANIFEST} has layout {shown(layout)}, expected {LAYOUT}")
     found: dict[int, list[str]] = {}
 
     def take(outcome: tuple[int, list[str]]) -> None:
@@ -135,7 +137,8 @@ def _problem(task: _Task, folder: Path, name: str, entry: Mapping[str, Any]) -> 
         return f"{size} bytes, expected {entry['output_len']}"
     if file_digest(str(path), size) != entry["output_sha256"]:
         return "its SHA-256 is not that of the manifest"
-    block = FragmentedBlock.open(path, {"items": [entry]})
+    # What does not hold is said of the file and its image, and last of the entry as a whole.
+    block = FragmentedBlock.open(path, {"items": [{name: value for name, value in entry.items() if name != SEAL}]})
     image = rebuilt(block, task.seed ^ zlib.crc32(name.encode()))
     if hashlib.sha256(image).hexdigest() != entry["image"]["sha256"]:
         return f"decoded with a loss of {LOSS:.0%}, it is another image than the manifest says"
@@ -148,7 +151,9 @@ def _problem(task: _Task, folder: Path, name: str, entry: Mapping[str, Any]) -> 
     if entry["image"]["kind"] == "delta" and task.image is not None and task.image.base is not None:
         base = read_base(task.image.base, task.images)
     trusted = None if task.public_key is None else PublicKey.from_pem(task.public_key, "public key")
-    return change_problem(entry["image"], image, base, trusted=trusted)
+    if problem := change_problem(entry["image"], image, base, trusted=trusted):
+        return problem
+    return "" if entry == sealed(entry) else "its entry has been changed"
 
 
 def rebuilt(block: FragmentedBlock, seed: int) -> bytes:

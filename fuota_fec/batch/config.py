@@ -94,7 +94,9 @@ class BatchImage(ImageSource):
             problems += raised(partial(firmware_version, self.fw_version))
         if not re.fullmatch(r"[0-9a-fA-F]{8}", self.descriptor):
             problems.append(f"descriptor: {shown(self.descriptor)} is not 8 hexadecimal digits")
-        if self.output is not None:
+        if self.output == "":
+            problems.append("output: '' is empty")
+        elif self.output is not None:
             problems += _file_name_problems("output", self.output)
         problems += _change_problems(self)
         if problems:

@@ -6,9 +6,9 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from fuota_fec._version import __version__
 from fuota_fec.batch.changes import dotted
 from fuota_fec.batch.deliveries import Deliveries, TargetDeliveries
-from fuota_fec.batch.manifest import tool_version
 from fuota_fec.batch.mics import block_mics
 from fuota_fec.checks import counted
 from fuota_fec.key_ring import KeyRing
@@ -20,7 +20,7 @@ FILE = "deliveries.json"
 def delivery_facts(deliveries: Deliveries) -> dict[str, Any]:
     """All of the deliveries, for a program."""
     return {
-        "fuota_fec": tool_version(),
+        "fuota_fec": __version__,
         "fw_version": deliveries.fw_version,
         "targets": [_of_target(one, deliveries.keys) for one in deliveries.targets],
     }

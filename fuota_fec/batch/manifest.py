@@ -4,29 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
-from importlib.metadata import version
 from typing import Any
 
+from fuota_fec._version import __version__
 from fuota_fec.batch.target_plan import PairPlan
 from fuota_fec.codec.block import FragmentedBlock
-from fuota_fec.codec.frame_file import FIRST
+from fuota_fec.codec.frame_file import FIRST, LAYOUT, sealed
 
-LAYOUT = 1
-"""Version of the layout of manifest and files."""
 READY, FAILED = "ready", "failed"
 """Status of an entry."""
-
-
-@cache
-def tool_version() -> str:
-    """Version of this library."""
-    return version("fuota-fec")
-
-
-def line_of(entry: Mapping[str, Any]) -> str:
-    """Entry as one line."""
-    return json.dumps(entry, separators=(",", ":"))
 
 
 def ready_entry(
@@ -41,33 +27,36 @@ def ready_entry(
     inputs: str,
 ) -> dict[str, Any]:
     """Entry of a pair that is prepared. It has no time stamp and no absolute path: same inputs, same entry."""
-    return {
-        "output": output,
-        "status": READY,
-        "output_len": size,
-        "output_sha256": sha256,
-        "image": image,
-        "target": target,
-        "dialect": block.dialect,
-        "n_frags": block.n_frags,
-        "frag_size": block.frag_size,
-        "padding": block.padding,
-        "n_coded": block.n_coded,
-        "rows": FIRST if plan.leading else block.rows.tolist(),
-        "setup": {
-            "frag_index": block.frag_index,
-            "nb_frag": block.n_frags,
+    return sealed(
+        {
+            "output": output,
+            "status": READY,
+            "output_len": size,
+            "output_sha256": sha256,
+            "image": image,
+            "target": target,
+            "dialect": block.dialect,
+            "n_frags": block.n_frags,
             "frag_size": block.frag_size,
-            "frag_algo": 0,
             "padding": block.padding,
-            "descriptor": block.descriptor.hex(),
-        },
-        "data_rates": plan.data_rates,
-        "findings": [
-            {"severity": f.severity, "rule": f.rule, "message": f.message, "remedy": f.remedy} for f in plan.findings
-        ],
-        "inputs": inputs,
-    }
+            "n_coded": block.n_coded,
+            "rows": FIRST if plan.leading else block.rows.tolist(),
+            "setup": {
+                "frag_index": block.frag_index,
+                "nb_frag": block.n_frags,
+                "frag_size": block.frag_size,
+                "frag_algo": 0,
+                "padding": block.padding,
+                "descriptor": block.descriptor.hex(),
+            },
+            "data_rates": plan.data_rates,
+            "findings": [
+                {"severity": f.severity, "rule": f.rule, "message": f.message, "remedy": f.remedy}
+                for f in plan.findings
+            ],
+            "inputs": inputs,
+        }
+    )
 
 
 def failed_entry(output: str, source: str, target: str, reason: str) -> dict[str, Any]:
@@ -83,7 +72,7 @@ def failed_entry(output: str, source: str, target: str, reason: str) -> dict[str
 
 def manifest_text(lines: Sequence[str]) -> str:
     """Manifest with these entries."""
-    head = json.dumps({"fuota_fec": tool_version(), "layout": LAYOUT})[:-1]
+    head = json.dumps({"fuota_fec": __version__, "layout": LAYOUT})[:-1]
     body = ",\n".join(lines) + ("\n" if lines else "")
     return f'{head}, "items": [\n{body}]}}\n'
 

@@ -22,7 +22,7 @@ from fuota_fec.errors import ParameterError
 PROGRESS = ".fuota-fec.jsonl"
 """Entries of files since the last manifest, one a line."""
 ASIDE = ".fuota-fec-"
-"""Begin of the names of files that are not whole yet."""
+"""Begin of the names of files that are not whole yet. They have no ending, as outputs have."""
 
 
 def write_aside(path: str, parts: Sequence[bytes | memoryview]) -> None:
@@ -105,8 +105,12 @@ class OutputFolder:
         """Replaces the manifest, after all files are on the disk."""
         os.fsync(self._handle)
         self.put(MANIFEST, manifest)
+        self.remove(PROGRESS)
+
+    def remove(self, name: str) -> None:
+        """Removes a file, if it is there."""
         with suppress(FileNotFoundError):
-            os.unlink(self._path(PROGRESS))
+            os.unlink(self._path(name))
 
     def put(self, name: str, data: bytes) -> None:
         """Writes a small file, unless it is there with this content."""
@@ -130,7 +134,7 @@ class OutputFolder:
         """Removes what a batch that was killed has left half-written."""
         with os.scandir(self.path) as found:
             for entry in found:
-                if entry.name.startswith(ASIDE):
+                if entry.name.startswith(ASIDE) and not os.path.splitext(entry.name)[1]:
                     with suppress(OSError):
                         os.unlink(entry.path)
 

@@ -9,7 +9,8 @@ from concurrent.futures import BrokenExecutor, Executor, Future, ThreadPoolExecu
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from itertools import groupby
+from itertools import groupby, islice
+from operator import itemgetter
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, TypeVar
@@ -18,10 +19,11 @@ from fuota_fec.batch.config import BatchConfig
 from fuota_fec.batch.deliveries import Deliveries
 from fuota_fec.batch.delivery_facts import FILE as DELIVERIES
 from fuota_fec.batch.delivery_facts import delivery_text
-from fuota_fec.batch.manifest import FAILED, failed_entry, line_of, manifest_text
+from fuota_fec.batch.manifest import FAILED, failed_entry, manifest_text
 from fuota_fec.batch.output import OutputFolder
 from fuota_fec.batch.pairs import Pair, pairs_of
 from fuota_fec.batch.task import Done, Job, Task, reason_of, run_task
+from fuota_fec.codec.frame_file import line_of
 from fuota_fec.errors import FuotaError
 
 MOST_JOBS = 8
@@ -78,7 +80,7 @@ def prepare_batch(
     its reason in the manifest, and the others go on.
 
     `deliveries`: those of the batch to a fleet (`plan_deliveries`). Only the outputs that they need are prepared, and
-    they are written to deliveries.json.
+    they are written to deliveries.json. Without them, that of an earlier batch is removed.
 
     ParameterError if `out` cannot be a folder, or another batch is being prepared in it. OSError if the manifest cannot
     be written.
@@ -91,7 +93,9 @@ def prepare_batch(
         outcome = _Outcome(folder, len(pairs), progress)
         outcome.take([_clashing(pair) for pair in pairs if pair.clash])
         run_all(run_task, _tasks(config, pairs, folder), workers, outcome.take)
-        if deliveries is not None:
+        if deliveries is None:
+            folder.remove(DELIVERIES)  # Those of an earlier batch, which this manifest does not go with.
+        else:
             folder.put(DELIVERIES, text)
         return outcome.result()
 
@@ -152,26 +156,24 @@ def _not_appeared(one: Done, reason: str) -> Done:
 
 def _tasks(config: BatchConfig, pairs: list[Pair], folder: OutputFolder) -> Iterator[Task]:
     images = os.path.abspath(config.folder)
-    n_targets = len(config.targets)
-    numbered = ((number, pair) for number, pair in enumerate(pairs) if not pair.clash)
-    # The pairs of an image are together: n_targets of them.
-    for _, chosen_pairs in groupby(numbered, key=lambda item: (item[0] // n_targets, item[0] % n_targets // MOST_JOBS)):
-        chosen = list(chosen_pairs)
-        yield Task(
-            image=chosen[0][1].image,
-            folder=images,
-            out=folder.path,
-            jobs=tuple(
-                Job(
-                    target=pair.target,
-                    profile=config.profile_of(pair.target),
-                    output=pair.output,
-                    aside=folder.aside(number),
-                    known=folder.known.get(pair.output),
-                )
-                for number, pair in chosen
+    jobs = (
+        (
+            pair.image,
+            Job(
+                target=pair.target,
+                profile=config.profile_of(pair.target),
+                output=pair.output,
+                aside=folder.aside(number),
+                known=folder.known.get(pair.output),
             ),
         )
+        for number, pair in enumerate(pairs)
+        if not pair.clash
+    )
+    # The pairs of an image are together, some of them or all.
+    for image, of_image in groupby(jobs, key=itemgetter(0)):
+        while chosen := tuple(job for _, job in islice(of_image, MOST_JOBS)):
+            yield Task(image=image, folder=images, out=folder.path, jobs=chosen)
 
 
 @contextmanager

@@ -9,14 +9,15 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any, Literal
 
+from fuota_fec._version import __version__
 from fuota_fec.batch.changes import check_boot_loader
 from fuota_fec.batch.config import BatchImage, Target
 from fuota_fec.batch.items import Contents, Item
-from fuota_fec.batch.manifest import LAYOUT, READY, failed_entry, line_of, ready_entry, tool_version
+from fuota_fec.batch.manifest import READY, failed_entry, ready_entry
 from fuota_fec.batch.output import write_aside
 from fuota_fec.batch.target_plan import PairPlan, planner_of
 from fuota_fec.codec.block import FragmentedBlock, prepare
-from fuota_fec.codec.frame_file import frames_header
+from fuota_fec.codec.frame_file import LAYOUT, frames_header, line_of, sealed
 from fuota_fec.codec.parity import ParityMatrix
 from fuota_fec.devices.profiles import DeviceProfile
 from fuota_fec.errors import FuotaError
@@ -147,7 +148,7 @@ def _matrix(n_frags: int, dialect: str) -> ParityMatrix:
 def _is_whole(path: str, line: str, inputs: str) -> bool:
     """Whether a file is what its entry says, and the entry is of the same inputs."""
     entry = json.loads(line)
-    if entry.get("status") != READY or entry.get("inputs") != inputs:
+    if entry.get("status") != READY or entry.get("inputs") != inputs or entry != sealed(entry):
         return False
     try:
         return bool(file_digest(path, entry["output_len"]) == entry["output_sha256"])
@@ -176,7 +177,7 @@ def reason_of(error: Exception) -> str:
 
 @lru_cache(maxsize=256)
 def _settings_digest(target: Target, profile: DeviceProfile) -> str:
-    return _digest(tool_version(), LAYOUT, asdict(target), asdict(profile))
+    return _digest(__version__, LAYOUT, asdict(target), asdict(profile))
 
 
 def _digest(*facts: Any) -> str:

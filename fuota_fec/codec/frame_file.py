@@ -5,6 +5,8 @@ The header always has HEADER bytes, so that frame i of width w is at HEADER + i 
 
 from __future__ import annotations
 
+import hashlib
+import json
 import struct
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,8 +28,12 @@ HEADER = 128
 """Bytes before the first frame: a multiple of 64, as the format asks."""
 _MAGIC = b"\x93NUMPY\x01\x00"
 MANIFEST = "manifest.json"
+LAYOUT = 1
+"""Version of the layout of manifest and files."""
 FIRST = "first"
 """Rows of an entry that are 1, 2, 3 …"""
+SEAL = "entry_sha256"
+"""Key of an entry: SHA-256 of its line before this key, its last one."""
 
 
 class BlockFacts(NamedTuple):
@@ -74,11 +80,26 @@ def find_entry(path: str | Path, manifest: str | Path | Mapping[str, Any] | None
     if not isinstance(manifest, Mapping):
         where = str(Path(path).parent / MANIFEST if manifest is None else manifest)
         manifest = read_table(where)
+    if (layout := manifest.get("layout", LAYOUT)) != LAYOUT:
+        raise ParameterError(f"{where}: layout {shown(layout)} is not known, expected {LAYOUT}")
     items = manifest.get("items")
     for entry in items if isinstance(items, list) else ():
         if isinstance(entry, Mapping) and entry.get("output") == name and entry.get("status") == "ready":
+            if SEAL in entry and entry != sealed(entry):
+                raise ParameterError(f"{where}: the entry of {shown(name)} has been changed, expected as made")
             return entry
     raise ParameterError(f"{where}: there is no entry of {shown(name)}, expected one that is ready")
+
+
+def line_of(entry: Mapping[str, Any]) -> str:
+    """Entry as one line."""
+    return json.dumps(entry, separators=(",", ":"))
+
+
+def sealed(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """The entry with the SHA-256 of all that it says."""
+    said = {name: value for name, value in entry.items() if name != SEAL}
+    return {**said, SEAL: hashlib.sha256(line_of(said)[:-1].encode()).hexdigest()}
 
 
 def block_facts(entry: Mapping[str, Any]) -> BlockFacts:

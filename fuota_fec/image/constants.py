@@ -5,9 +5,13 @@ from __future__ import annotations
 import ast
 import importlib.util
 from importlib.machinery import ModuleSpec, PathFinder
+from threading import Lock
 
 from fuota_fec.checks import shown
 from fuota_fec.errors import ParameterError
+
+_PARSING = Lock()
+"""One thread parses: the threads of CPython 3.11 share the depth that it counts, and now and then one gets an error."""
 
 
 def read_constant(package: str, name: str) -> bytes:
@@ -18,7 +22,9 @@ def read_constant(package: str, name: str) -> bytes:
     try:
         # Not every loader has get_source, and not every module has a source.
         text = getattr(spec.loader, "get_source", lambda _name: None)(spec.name)
-        for node in reversed(ast.parse(text or "").body):
+        with _PARSING:
+            tree = ast.parse(text or "")
+        for node in reversed(tree.body):
             if isinstance(node, (ast.Assign, ast.AnnAssign)) and name in _names(node):
                 value = node.value.value if isinstance(node.value, ast.Constant) else None
                 if isinstance(value, (str, bytes)):

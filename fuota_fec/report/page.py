@@ -6,9 +6,9 @@ from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from functools import cache
 from hashlib import sha256
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from fuota_fec._version import __version__
 from fuota_fec.errors import MissingExtraError
 from fuota_fec.report.formatting import when
 
@@ -45,7 +45,7 @@ def render(template: str, values: Mapping[str, Any], *, plots: list[Plot], made:
     script = _environment().get_template("search.js").render()
     figures = [{"caption": plot.caption, "svg": Markup(plot.svg), "note": plot.note} for plot in plots]
     frame: dict[str, Any] = {
-        "version": version("fuota-fec"),
+        "version": __version__,
         "made": when(made) if made is not None else "",
         "plots": figures,
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 import fuota_fec as ff
 from fuota_fec.batch import Target, check_batch, prepare_batch
 from fuota_fec.batch.check import rebuilt
+from fuota_fec.codec.frame_file import SEAL, sealed
 from fuota_fec.errors import ParameterError
 
 NAME = "boot-small.npy"
@@ -34,10 +36,12 @@ def out(tmp_path, made):
 
 
 def change_entry(out, name, **changes):
+    """Changes an entry as one who seals it again."""
     manifest = json.loads((out / "manifest.json").read_text())
     for entry in manifest["items"]:
         if entry["output"] == name:
             entry.update(changes)
+            entry.update(sealed(entry))
     (out / "manifest.json").write_text(json.dumps(manifest))
 
 
@@ -79,6 +83,41 @@ def test_what_does_not_hold_is_listed(out, damage, problem):
     assert found.startswith(f"{NAME}: ")
     assert problem in found
     assert str(out) not in found
+
+
+def leaves(value, path=()):
+    """Places of all values in an entry."""
+    if isinstance(value, (dict, list)):
+        for key, part in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from leaves(part, (*path, key))
+    else:
+        yield path
+
+
+def test_no_value_of_an_entry_can_be_changed_unseen(out):
+    manifest = json.loads((out / "manifest.json").read_text())
+    number, entry = next((i, entry) for i, entry in enumerate(manifest["items"]) if entry["output"] == NAME)
+    for path in leaves(entry):
+        changed = copy.deepcopy(entry)
+        table = changed
+        for key in path[:-1]:
+            table = table[key]
+        value = table[path[-1]]
+        table[path[-1]] = value + 1 if isinstance(value, (int, float)) else f"{value}0"
+        (out / "manifest.json").write_text(json.dumps({"layout": 1, "items": [changed]}))
+        assert len(check_batch(out).problems) == 1, path
+    del entry[SEAL]
+    (out / "manifest.json").write_text(json.dumps(manifest))
+    assert check_batch(out).problems == (f"{NAME}: its entry has been changed",)
+    assert number
+
+
+@pytest.mark.parametrize("layout", [2, None, "1"])
+def test_a_manifest_of_another_layout_is_refused(out, layout):
+    manifest = json.loads((out / "manifest.json").read_text())
+    (out / "manifest.json").write_text(json.dumps({**manifest, "layout": layout}))
+    with pytest.raises(ParameterError, match=r"manifest\.json has layout .*, expected 1"):
+        check_batch(out)
 
 
 def flip(out, at, *, fix=False):

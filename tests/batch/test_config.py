@@ -43,6 +43,11 @@ def test_a_file_as_in_the_documents(tmp_path):
     assert config.folder == str(tmp_path)
 
 
+def test_an_empty_output_is_refused():
+    with pytest.raises(ParameterError, match=r"^output: '' is empty$"):
+        BatchImage(path="a.bin", output="")
+
+
 def test_all_problems_are_reported_at_once(tmp_path):
     with pytest.raises(ParameterError) as error:
         load(

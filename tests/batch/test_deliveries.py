@@ -62,6 +62,27 @@ def test_a_fleet_of_one_version_gets_the_delta_alone(tmp_path: Path) -> None:
     assert lines[-1] == "dr5: 3 devices up to date"
 
 
+def test_targets_get_different_images_of_the_release(tmp_path: Path) -> None:
+    """The outputs that are prepared are not all pairs: each has the image of its name."""
+    table = {
+        "images": [IMAGE, {**IMAGE, "base": BASE}],
+        "targets": [{"name": "known", "dr": 5}, {"name": "new", "dr": 5}, {"name": "none", "dr": 5}],
+    }
+    config = BatchConfig.from_mapping(table, folder=tmp_path)
+    fleet = devices(20, V1, target="known") + devices(20, None, 100, target="new")
+    result = prepare_batch(config, tmp_path / "out", deliveries=plan_deliveries(config, fleet))
+    made = {entry["output"]: entry["image"]["kind"] for entry in result.items}
+    assert made == {"micropython-2-from-micropython-1-known.npy": "delta", "micropython-2-new.npy": "full"}
+
+
+def test_deliveries_of_an_earlier_batch_do_not_stay(tmp_path: Path) -> None:
+    config, out = batch(tmp_path), tmp_path / "out"
+    prepare_batch(config, out, deliveries=plan_deliveries(config, devices(20, V1)))
+    assert (out / "deliveries.json").exists()
+    assert prepare_batch(config, out).n_kept == 1
+    assert sorted(path.name for path in out.iterdir()) == sorted([DELTA, FULL, "manifest.json"])
+
+
 def test_a_delta_beside_the_full_image_at_the_same_data_rate_does_not_pay(tmp_path: Path) -> None:
     planned = plan_deliveries(batch(tmp_path), devices(50, V1) + devices(1, None, 100))
     assert planned.outputs == {FULL}

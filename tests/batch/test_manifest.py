@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 
 import fuota_fec
-from fuota_fec.batch.manifest import entries_by_output, failed_entry, line_of, lines_of, manifest_text
+from fuota_fec.batch.manifest import entries_by_output, failed_entry, lines_of, manifest_text
+from fuota_fec.codec.frame_file import line_of
 
 ENTRIES = [failed_entry(f"{name}.npy", "a.bin", "t", 'a "reason"\n\u2028 é \udc80') for name in "ab"]
 LINES = [line_of(entry) for entry in ENTRIES]

@@ -8,8 +8,9 @@ import os
 import pytest
 
 from fuota_fec.batch import output
-from fuota_fec.batch.manifest import failed_entry, line_of, manifest_text
+from fuota_fec.batch.manifest import failed_entry, manifest_text
 from fuota_fec.batch.output import ASIDE, PROGRESS, OutputFolder, write_aside
+from fuota_fec.codec.frame_file import line_of
 from fuota_fec.errors import ParameterError
 
 LINE = line_of(failed_entry("a.npy", "a.bin", "t", "why"))
@@ -66,6 +67,14 @@ def test_a_folder_is_made_and_knows_what_was_noted(tmp_path):
     assert names(out) == ["manifest.json"]
     with OutputFolder(out) as folder:
         assert folder.known == {"a.npy": LINE}
+
+
+def test_an_output_that_begins_like_a_file_that_is_not_whole_stays(tmp_path):
+    name = f"{ASIDE}app-t.npy"
+    with OutputFolder(tmp_path) as folder:
+        write_aside(folder.aside(1), [b"whole"])
+        folder.appear(folder.aside(1), name)
+    assert names(tmp_path) == [name]
 
 
 def test_what_a_killed_batch_left_half_written_is_removed(tmp_path):

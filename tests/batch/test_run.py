@@ -127,6 +127,16 @@ def test_what_is_whole_is_kept_and_the_rest_made_again(tmp_path, batch):
     assert {name: before[name] for name in kept} == {name: (tmp_path / name).stat().st_ino for name in kept}
 
 
+def test_an_output_whose_entry_was_changed_is_made_again(tmp_path, batch):
+    config, made = batch
+    prepare_batch(config, tmp_path / "out")
+    manifest = tmp_path / "out" / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"n_coded":7', '"n_coded":8', 1))
+    result = prepare_batch(config, tmp_path / "out", executor=Inline())
+    assert (result.n_made, result.n_kept) == (1, 8)
+    assert contents(tmp_path / "out") == made
+
+
 def test_a_changed_image_is_made_again_and_no_other(tmp_path):
     config = small_batch(tmp_path)
     prepare_batch(config, tmp_path / "out")

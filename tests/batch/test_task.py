@@ -78,7 +78,7 @@ def test_an_output_is_made_again_when_it_or_its_inputs_have_changed(tmp_path, mo
         case "gone":
             path.unlink()
         case "version":
-            monkeypatch.setattr(tasks, "tool_version", lambda: "99.0.0")
+            monkeypatch.setattr(tasks, "__version__", "99.0.0")
             tasks._settings_digest.cache_clear()
     job = Job(target=target, profile=profile, output="x.npy", aside=str(tmp_path / "new"), known=made.line)
     [again] = run_task(Task(image=image, folder=str(tmp_path), out=str(tmp_path), jobs=(job,)))

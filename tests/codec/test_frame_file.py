@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import fuota_fec as ff
-from fuota_fec.codec.frame_file import HEADER, block_facts, find_entry, frames_header
+from fuota_fec.codec.frame_file import HEADER, block_facts, find_entry, frames_header, sealed
 from fuota_fec.errors import ParameterError
 
 IMAGE = bytes(range(1, 201))
@@ -75,6 +75,19 @@ def test_the_manifest_may_be_elsewhere_or_at_hand(tmp_path, path, block):
         assert np.array_equal(ff.FragmentedBlock.open(path, given).frames, block.frames)
     with pytest.raises(ParameterError, match=r"manifest\.json: cannot be read"):
         ff.FragmentedBlock.open(path)
+
+
+def test_an_entry_that_was_changed_after_it_was_sealed_is_refused(path, block):
+    entry = sealed(entry_of(block))
+    assert ff.FragmentedBlock.open(path, {"items": [entry]}).descriptor == b"abcd"
+    entry["setup"]["descriptor"] = b"abce".hex()
+    with pytest.raises(ParameterError, match=r"^manifest: the entry of 'a\.npy' has been changed"):
+        ff.FragmentedBlock.open(path, {"items": [entry]})
+
+
+def test_a_manifest_of_another_layout_is_refused(path, block):
+    with pytest.raises(ParameterError, match=r"^manifest: layout 2 is not known, expected 1$"):
+        ff.FragmentedBlock.open(path, {"layout": 2, "items": [entry_of(block)]})
 
 
 @pytest.mark.parametrize("manifest", [{}, {"items": 3}, {"items": [{"output": "a.npy", "status": "failed"}, 7]}])

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import ast
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from time import sleep
 
 import pytest
 from image_files import DATA, hex_file
 
 from fuota_fec.errors import ParameterError
-from fuota_fec.image import ImageSource, load_image
+from fuota_fec.image import ImageSource, constants, load_image
 
 
 @pytest.fixture
@@ -116,3 +119,20 @@ def test_a_package_without_a_source_is_refused(package: str):
     with pytest.raises(ParameterError) as info:
         load_image(ImageSource(package=package, name="IMAGE"))
     assert f"package {package!r}" in str(info.value)
+
+
+def test_one_thread_at_a_time_parses(module, monkeypatch):
+    module("throwaway_threads.py", "IMAGE = 'x'")
+    parse, running, most = ast.parse, [], []
+
+    def watched(text):
+        running.append(text)
+        most.append(len(running))
+        sleep(0.001)
+        running.pop()
+        return parse(text)
+
+    monkeypatch.setattr(constants.ast, "parse", watched)
+    with ThreadPoolExecutor(4) as threads:
+        made = set(threads.map(lambda _: constants.read_constant("throwaway_threads", "IMAGE"), range(12)))
+    assert (made, most) == ({b"x"}, [1] * 12)
