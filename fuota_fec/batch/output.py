@@ -6,6 +6,7 @@ that is started again knows every file that is whole.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -57,6 +58,8 @@ class OutputFolder:
         """ParameterError if it cannot be a folder, or another batch writes to it."""
         try:
             Path(self.path).mkdir(parents=True, exist_ok=True)
+            if not os.access(self.path, os.W_OK | os.X_OK):
+                raise PermissionError(errno.EACCES, "no permission, or a read-only file system")
             self._handle = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
             raise ParameterError(f"{self._name}: cannot be written to: {error.strerror}, expected a folder") from None
@@ -118,9 +121,12 @@ class OutputFolder:
         if path.is_file() and path.read_bytes() == data:
             return
         aside = self.aside(-1)
-        write_aside(aside, [data])
-        self.appear(aside, name)
-        os.fsync(self._handle)
+        try:
+            write_aside(aside, [data])
+            self.appear(aside, name)
+            os.fsync(self._handle)
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, os.path.join(self._name, name)) from None
 
     def _known(self) -> Mapping[str, str]:
         """Entry of each output that an earlier batch has noted."""

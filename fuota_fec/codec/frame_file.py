@@ -106,6 +106,8 @@ def block_facts(entry: Mapping[str, Any]) -> BlockFacts:
     """Facts of a block from its entry. ParameterError for one that lacks them, or has others than a block can have."""
     try:
         n_frags, rows, n_coded = entry["n_frags"], entry["rows"], entry["n_coded"]
+        if any(type(count) is not int or not 0 <= count <= MAX_FRAG_NB for count in (n_frags, n_coded)):
+            raise ValueError  # A range of so many rows would not end.
         numbers = row_numbers(range(1, n_coded + 1) if rows == FIRST else rows, max_row=MAX_FRAG_NB - n_frags)
         facts = BlockFacts(
             n_frags=n_frags,

@@ -128,3 +128,22 @@ def test_an_entry_that_cannot_be_noted_leaves_nothing_of_it(tmp_path, monkeypatc
         with pytest.raises(OSError, match="No space"):
             folder.note([LINE])
     assert (tmp_path / PROGRESS).read_text() == f"\n{LINE}"
+
+
+def test_a_folder_that_cannot_be_written_to_is_refused_at_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(output.os, "access", lambda *_: False)
+    with pytest.raises(ParameterError, match=r": cannot be written to: no permission, or a read-only file system"):
+        OutputFolder(tmp_path).__enter__()
+
+
+def test_a_manifest_that_cannot_be_written_is_named_as_the_folder_is(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+
+    monkeypatch.chdir(tmp_path)
+    with OutputFolder("out") as folder:
+        monkeypatch.setattr(output.os, "writev", full)
+        with pytest.raises(OSError, match="File too large") as caught:
+            folder.finish(b"x")
+    assert caught.value.filename == os.path.join("out", "manifest.json")
+    assert names(tmp_path / "out") == []

@@ -77,6 +77,13 @@ def test_the_manifest_may_be_elsewhere_or_at_hand(tmp_path, path, block):
         ff.FragmentedBlock.open(path)
 
 
+@pytest.mark.parametrize("count", [2**31, 2**70, -1, True, 20.0])
+@pytest.mark.parametrize("name", ["n_coded", "n_frags"])
+def test_an_entry_with_more_rows_than_there_can_be_is_refused_at_once(block, name, count):
+    with pytest.raises(ParameterError, match="is not that of a prepared block"):
+        block_facts({**entry_of(block, rows="first"), name: count})
+
+
 def test_an_entry_that_was_changed_after_it_was_sealed_is_refused(path, block):
     entry = sealed(entry_of(block))
     assert ff.FragmentedBlock.open(path, {"items": [entry]}).descriptor == b"abcd"
