@@ -95,6 +95,8 @@ def shown(value: Any) -> str:
     except Exception:  # a number too long to print, or an object whose repr fails
         return f"this {type(value).__name__}"
     text = without_keys(" ".join(text.split()))
+    if "PRIVATE KEY-----" in text:
+        return "(what may be a key)"
     if isinstance(value, str) and len(value) <= _HEAD_LEN and looks_like_key(value):
         return "(what may be a key)" if "(32 hex" not in text else text
     return text if len(text) <= 100 else f"{text[:97]}..."

@@ -197,3 +197,8 @@ def test_names_in_an_expectation_are_shown_safely():
     assert expected_of("Grup", known) == "expected one of DevEUI, '(32 hexadecimal digits)', 'a\\nb'"
     assert expected_of(f"{KEY[:-1]}0", known) == "did you mean '(32 hexadecimal digits)'?"
     assert without_keys(f"twice: {KEY}.") == "twice: (32 hexadecimal digits)."
+
+
+@pytest.mark.parametrize("text", ["-----BEGIN PRIVATE KEY-----\nMIGH", ["-----BEGIN EC PRIVATE KEY-----", "MIGH"]])
+def test_a_private_key_in_pem_is_not_shown(text):
+    assert shown(text) == "(what may be a key)"

@@ -33,6 +33,8 @@ RAW_LEN = 64
 LARGEST_KEY_FILE = 1 << 16
 EXPECTED = "expected a key of ECDSA P-256 or Ed25519 in PEM"
 SOURCES = ("file", "env", "command", "signer")
+PEM = "-----BEGIN "
+"""Begin of the text of a key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +60,10 @@ class SigningKeySource:
             found = ", ".join(given) or "none of them"
             problems.append(f"signing key: {found} given, expected one of {', '.join(SOURCES)}")
         problems += [f"signing key: {name} is empty" for name in given if not getattr(self, name)]
+        for name in (*SOURCES, "public_key"):
+            value = getattr(self, name) or ()
+            if any(PEM in word for word in ((value,) if isinstance(value, str) else value)):
+                problems.append(f"signing key: {name} has the text of a key, expected the place of one")
         if self.signer is not None and self.public_key is None:
             problems.append("signing key: signer needs public_key, the file of its public key")
         if problems:

@@ -231,3 +231,12 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "cryptography", None)
     with pytest.raises(MissingExtraError, match=r'cryptography: pip install "fuota-fec\[image\]"'):
         load_signing_key(SigningKeySource(env="K"), environ={"K": ""})
+
+
+@pytest.mark.parametrize("name", ["file", "env", "public_key", "command", "signer"])
+def test_the_text_of_a_key_is_no_place_of_one_and_not_in_the_message(name: str):
+    text: Any = ("echo", pem(EC)) if name in ("command", "signer") else pem(EC)
+    with pytest.raises(ParameterError) as caught:
+        SigningKeySource(**{"file": "key.pem", name: text})
+    assert f"signing key: {name} has the text of a key, expected the place of one" in caught.value.problems
+    assert hides(str(caught.value), EC)
