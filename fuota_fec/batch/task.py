@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Any, Literal
@@ -157,9 +158,12 @@ def _is_whole(path: str, line: str, inputs: str) -> bool:
 
 
 def file_digest(path: str, size: int) -> str:
-    """SHA-256 of a file of this size; "" for a file of another size."""
+    """SHA-256 of a file of this size; "" for one of another size or kind."""
+    facts = os.stat(path)
+    if facts.st_size != size or not stat.S_ISREG(facts.st_mode):  # The opening of a pipe would not end.
+        return ""
     with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() if os.fstat(file.fileno()).st_size == size else ""
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _failed(image: BatchImage, job: Job, reason: str) -> Done:

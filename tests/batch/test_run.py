@@ -127,6 +127,15 @@ def test_what_is_whole_is_kept_and_the_rest_made_again(tmp_path, batch):
     assert {name: before[name] for name in kept} == {name: (tmp_path / name).stat().st_ino for name in kept}
 
 
+def test_a_pipe_in_the_place_of_an_output_is_replaced(tmp_path, batch):
+    config, made = batch
+    prepare_batch(config, tmp_path / "out")
+    (tmp_path / "out" / "boot-small.npy").unlink()
+    os.mkfifo(tmp_path / "out" / "boot-small.npy")
+    assert prepare_batch(config, tmp_path / "out").n_made == 1
+    assert contents(tmp_path / "out") == made
+
+
 def test_an_output_whose_entry_was_changed_is_made_again(tmp_path, batch):
     config, made = batch
     prepare_batch(config, tmp_path / "out")
