@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from heapq import heapify, heappop, heappush
 from itertools import count
 
+from fuota_fec.agent.inputs import well_formed
 from fuota_fec.agent.running import RunningCampaign
 from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.config import Device
@@ -118,6 +119,12 @@ class Agenda:
             if self._due.get(name) == at:
                 self._touched.add(name)
                 self._concerned = None
+
+    def at_rest(self, item: Input) -> RunningCampaign | None:
+        """Between two turns: the campaign of an uplink, unless the next turn concerns a campaign for another reason."""
+        if self._touched or self._each_turn or not isinstance(item, Uplink) or well_formed(item) is not item:
+            return None
+        return self._running.get(self._owner.get(item.dev_eui, ""))
 
     def concerned(self) -> list[RunningCampaign]:
         """Campaigns that the turn concerns, in order. The agenda may change while they are gone through."""

@@ -261,6 +261,13 @@ class Agent:
             self._turns.expect(due, now + self._poll_interval)
         return due
 
+    def overhears(self, item: Input, now: float) -> bool:
+        """Takes an uplink that brings nothing to do, between two turns. False if it needs one."""
+        running = None if self._ownership.due else self._agenda.at_rest(item)
+        if overheard := running is not None and running.overhears(item, now):
+            self._turns.heard_at = now
+        return overheard
+
     def tend(self, now: float) -> None:
         """Renews leases and carries out orders, while time stands still."""
         self._keep_leases()

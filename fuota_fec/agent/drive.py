@@ -6,8 +6,9 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
+from fuota_fec.campaign.messages import Input
 from fuota_fec.errors import JournalError, ParameterError
 from fuota_fec.journal.base import FenceError
 from fuota_fec.networks.base import Network
@@ -39,12 +40,24 @@ class Stepper(Protocol):
     def tend(self, now: float) -> None:
         """Renews leases and carries out orders."""
 
+    def overhears(self, item: Input, now: float) -> bool:
+        """Takes an input that brings nothing to do, without a turn. False, with nothing done, if it needs one."""
+
 
 class VirtualNetwork(Network, Protocol):
     """A network in virtual time."""
 
     def deadline(self) -> float | None:
         """Unix time of its next event; None if it waits for a downlink."""
+
+
+@runtime_checkable
+class ForeseeingNetwork(VirtualNetwork, Protocol):
+    """A network in virtual time that knows which of its events bring an input."""
+
+    def advance(self, until: float, overhears: Callable[[Input, float], bool]) -> float | None:
+        """Goes on to the first input at or before a time that is not overheard, and returns the input's time; None if
+        there is none. The next poll gives this input, and none that was overheard."""
 
 
 async def run(agent: Stepper, *, poll_interval: float, clock: Callable[[], float], forever: bool) -> None:
@@ -86,13 +99,18 @@ def run_virtual(
     `attended`: operators may give orders meanwhile; virtual time stands still while all campaigns are paused. `speed`:
     seconds of virtual time per second; without it, as fast as possible.
     """
+    # An order may change what is due while real time passes: then the network must not be ahead of the agent.
+    foreseeing = network if isinstance(network, ForeseeingNetwork) and not attended and speed is None else None
     now, looked_at = start, float("-inf")
     event: float | None = None
     while not agent.idle and now <= until:
         if looks := time.monotonic() - looked_at >= ATTENTION:
             looked_at = time.monotonic()
         due, before = agent.step(now, looks=looks), event
-        event = network.deadline()
+        event = None
+        if foreseeing is not None and not agent.idle:
+            event = foreseeing.advance(until if due is None else min(due, until), agent.overhears)
+        event = event if event is not None else network.deadline()
         unread = event is not None and event == before and event <= now  # The network could not be read.
         known = [at for at in (due, event if not unread else None) if at is not None]
         if agent.idle or not known:

@@ -73,10 +73,15 @@ class Ownership:
             self._renew_at = min(self._renew_at, time.monotonic())
         return lease
 
+    @property
+    def due(self) -> bool:
+        """Whether leases are to be renewed now."""
+        return time.monotonic() >= self._renew_at
+
     def renew(self) -> Iterator[str]:
         """Renews leases at half time. Yields each campaign that another agent has taken; it is no longer held. A lease
         that cannot be renewed now is held until it expires."""
-        if time.monotonic() < self._renew_at:
+        if not self.due:
             return
         lasts = self._ttl
         for name, lease in list(self._leases.items()):

@@ -49,6 +49,15 @@ class RunningCampaign:
             self.inputs.append(item)  # Not if it raised: then it would raise again.
         return bool(events)
 
+    def overhears(self, item: Input, now: float) -> bool:
+        """Takes an input that changes nothing. False, with nothing done, if it may change something."""
+        if self.uncommitted or self.waits_since is not None:
+            return False
+        try:
+            return self.campaign.overhears(item, now)
+        except Exception:  # The turn that takes the input has the error.
+            return False
+
     def tick(self, now: float) -> None:
         """Fires timers. A campaign that has waited for long records why instead; the reason of a pause is known."""
         if self.waits_since is None:

@@ -198,6 +198,17 @@ class Campaign:
         before = machine.run(machine.on_timers(now, before=True)) if timers else []
         return before + machine.run(machine.on_input(item, now)) + machine.run(machine.settle(now))
 
+    def overhears(self, item: m.Input, now: float) -> bool:
+        """Takes an uplink that changes nothing, as `receive` without timers. False, with nothing done, for another
+        input, and for an uplink that may change something."""
+        machine = self._going_on()
+        if machine is None or not machine.settled or now < machine.last_at or not isinstance(item, m.Uplink):
+            return False
+        if (device := machine.state.devices.get(item.dev_eui)) is None:
+            return False
+        exchange = machine.exchange_of(device)
+        return exchange is not None and machine.uplinks.overhears(device, exchange, item, now)
+
     def tick(self, now: float) -> list[m.Event]:
         """Fires the timers that are due."""
         machine = self._going_on()

@@ -72,7 +72,7 @@ class Machine:
         """Stage and question of devices that left without an answer, by DevEUI."""
         self.last_end: m.StageEnded | None = None
         self.n_events, self.before_at, self.last_at = 1, event.at, event.at  # Times of the last two events.
-        self._settled = False  # Whether no event was applied since `settle` found nothing more to do.
+        self.settled = False  # Whether no event was applied since `settle` found nothing more to do.
 
     @property
     def finished(self) -> bool:
@@ -99,7 +99,7 @@ class Machine:
         """Number of successes in the stage that ended last."""
         return self.last_end.successes if self.last_end is not None else 0
 
-    def _exchange_of(self, device: DeviceState) -> Exchange | None:
+    def exchange_of(self, device: DeviceState) -> Exchange | None:
         """Exchange that a device is in: the clean-up, else that of the stage if the device takes part."""
         if device.dev_eui in self.clean_up.turns:
             return self.clean_up
@@ -107,7 +107,7 @@ class Machine:
 
     def phase(self, device: DeviceState) -> Phase:
         """Phase of a device in the present stage; ABSENT in the clean-up."""
-        exchange = self._exchange_of(device)
+        exchange = self.exchange_of(device)
         return Phase.ABSENT if exchange is None or exchange is self.clean_up else exchange.phase(device)
 
     def run(self, *decisions: Decisions) -> list[m.Event]:
@@ -132,9 +132,9 @@ class Machine:
     def settle(self, now: float) -> Decisions:
         """Closes and ends stages and begins the next ones, until nothing more happens. Only events bring anything to
         do, not the passing of time."""
-        if not self._settled:
+        if not self.settled:
             yield from self._settle(now)
-            self._settled = True
+            self.settled = True
 
     def _settle(self, now: float) -> Decisions:
         yield from self.clean_up.settle(now)
@@ -217,7 +217,7 @@ class Machine:
         if self.queue.reply_is_next:
             yield from self.replies.next_request(now)
         elif (turn := self.queue.next_turn()) is not None:
-            exchange = self._exchange_of(turn.device)
+            exchange = self.exchange_of(turn.device)
             assert exchange is not None
             yield from exchange.request(turn.device, now)
 
@@ -242,7 +242,7 @@ class Machine:
         elif isinstance(item, m.Uplink):
             if (device := self.state.devices.get(item.dev_eui)) is not None:
                 owed = self.owed.get(device.dev_eui)
-                return self.uplinks.on_uplink(device, self._exchange_of(device), self.main, owed, item, now)
+                return self.uplinks.on_uplink(device, self.exchange_of(device), self.main, owed, item, now)
             self.hearing.note(item.dev_eui, now)
         elif isinstance(item, m.HandOver):
             if self.awaits_hand_over(item.id):
@@ -262,7 +262,7 @@ class Machine:
         """Applies an event to the machine's own state, or to the exchange that it concerns."""
         self.before_at, self.last_at = self.last_at, event.at
         self.n_events += 1
-        self._settled = False
+        self.settled = False
         if (handler := _APPLY.get(type(event))) is not None:
             getattr(self, handler)(event)
         elif isinstance(event, (m.DeviceHeard, m.Answered, m.Deferred, m.GivenUp)):
@@ -274,7 +274,7 @@ class Machine:
         device = self.state.devices[event.dev_eui]
         if isinstance(event, (m.Answered, m.Deferred)) and event.fw_version is not None:
             self.state.take_version(device, event.fw_version)
-        exchange = self._exchange_of(device)
+        exchange = self.exchange_of(device)
         if exchange is not None:
             exchange.apply(event)
         if isinstance(event, m.DeviceHeard):
@@ -357,7 +357,7 @@ class Machine:
     def _apply_period_measured(self, event: m.PeriodMeasured) -> None:
         device = self.state.devices[event.dev_eui]
         self.uplinks.apply_period_measured(event)
-        exchange = self._exchange_of(device)
+        exchange = self.exchange_of(device)
         if exchange is not None:
             exchange.on_period(device)
 

@@ -64,6 +64,15 @@ class Uplinks:
                 return iter(())
         return self._decide(device, exchange, main, owed, uplink, received_at, exact, warning, now)
 
+    def overhears(self, device: DeviceState, exchange: Exchange, uplink: m.Uplink, now: float) -> bool:
+        """Takes an uplink of a device's own accord that brings nothing. False for another one: `on_uplink` takes it."""
+        at = uplink.received_at
+        in_time = 0 < at <= LAST_TIME and -MOST_DELAY <= at - now <= self._state.config.time_sync_tolerance
+        if not in_time or uplink.f_port in self._packages:
+            return False
+        self._note(device, at)  # If the uplink comes again, its time is not noted again.
+        return not self._matters(device, exchange, at, now)
+
     def _matters(self, device: DeviceState, exchange: Exchange, received_at: float, now: float) -> bool:
         """Whether an uplink without an answer brings anything."""
         return (

@@ -248,6 +248,21 @@ class SimulatedNetwork:
         """Time of the next event; None if there is none."""
         return self._heap[0][0] if self._heap else None
 
+    def advance(self, until: float, overhears: Callable[[Input, float], bool]) -> float | None:
+        """Goes on to the first input at or before a time that is not overheard, and returns the input's time."""
+        heap = self._heap
+        if self._inbox:
+            return None
+        while heap and heap[0][0] <= until:
+            self._polled = []
+            due = self._handle_next()
+            for number, item in enumerate(self._inbox):
+                if not overhears(item, due):
+                    del self._inbox[:number]
+                    return due
+            self._inbox.clear()
+        return None
+
     # ---- the server --------------------------------------------------------------------------------------
 
     def _take_out(self, station: Station, ids: Collection[str]) -> None:
@@ -400,10 +415,15 @@ class SimulatedNetwork:
     def _advance(self, now: float) -> None:
         heap = self._heap
         while heap and heap[0][0] <= now:
-            due, _, kind, subject = heapq.heappop(heap)
-            self._now = max(self._now, due)
-            _HANDLERS[kind](self, subject, due)
+            self._handle_next()
         self._now = max(self._now, now)
+
+    def _handle_next(self) -> float:
+        """Lets the next event happen, and returns its time."""
+        due, _, kind, subject = heapq.heappop(self._heap)
+        self._now = max(self._now, due)
+        _HANDLERS[kind](self, subject, due)
+        return due
 
 
 _HANDLERS: Mapping[str, Callable[[SimulatedNetwork, Any, float], None]] = {

@@ -12,6 +12,7 @@ from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.config import KeyRing
 from fuota_fec.errors import JournalError, NetworkError, ParameterError
 from fuota_fec.journal import FenceError, MemoryJournal
+from fuota_fec.simulation import Simulation, World
 
 T0 = 1_800_000_000.0
 IMAGE = bytes(range(7, 37))
@@ -78,6 +79,16 @@ def test_run_virtual_stops_at_until(config_of, ring_of, virtual_network) -> None
     assert campaign.status().status == "SUCCEEDED"
 
 
+class Counting(Agent):
+    """An agent that counts its turns."""
+
+    n_turns = 0
+
+    def step(self, now: float, *, looks: bool = True) -> float | None:
+        self.n_turns += 1
+        return super().step(now, looks=looks)
+
+
 class FailingStepper:
     """An agent that is never idle, and whose journal fails in its first steps."""
 
@@ -95,6 +106,9 @@ class FailingStepper:
 
     def tend(self, _now: float) -> None:
         pass
+
+    def overhears(self, _item: m.Input, _now: float) -> bool:
+        return False
 
 
 def test_run_tries_a_failing_journal_again(monkeypatch, caplog) -> None:
@@ -133,6 +147,40 @@ def test_run_virtual_ends_when_the_network_cannot_be_read(config_of, ring_of, vi
     agent = Agent(MemoryJournal(), network, ring_of(config))
     agent.launch(Campaign(config, IMAGE), T0)
     assert run_virtual(agent, network, T0, until=T0 + 1000) > T0 + 1000
+
+
+@pytest.mark.parametrize("uplink_loss", [0.0, 0.3])
+def test_a_network_that_foresees_its_inputs_changes_nothing_but_the_number_of_turns(config_of, uplink_loss) -> None:
+    events, n_turns = [], []
+    for foresees in (True, False):
+        config = config_of(success_threshold=50)
+        campaign = Campaign(config, IMAGE)
+        world = World(campaign, Simulation(seed=3, start=T0, uplink_loss=uplink_loss, downlink_loss=0.1))
+        if not foresees:
+            world.network.advance = None  # As a network without the method.
+        journal = MemoryJournal()
+        agent = Counting(journal, world.network, world.key_ring)
+        agent.launch(campaign, T0)
+        run_virtual(agent, world.network, T0, until=T0 + 200_000)
+        events.append(list(journal.events(config.id)))
+        n_turns.append(agent.n_turns)
+    assert events[0] == events[1]
+    assert isinstance(events[0][-1], m.Finished)
+    assert n_turns[0] < 0.8 * n_turns[1]
+
+
+def test_an_agent_overhears_only_what_brings_nothing(config_of, ring_of, virtual_network) -> None:
+    config = config_of()
+    campaign = Campaign(config, IMAGE)
+    agent = Agent(MemoryJournal(), virtual_network([config]), ring_of(config))
+    agent.launch(campaign, T0)
+    agent.step(T0)
+    uplink = m.Uplink(config.devices[0].dev_eui, 2, b"", T0 + 1)
+    assert not agent.overhears(uplink, T0 + 1), "it is the first one of the device"
+    agent.carry_out(config.id, "pause", T0 + 1)
+    assert not agent.overhears(uplink, T0 + 1)
+    assert not agent.overhears(m.Uplink("f" * 16, 2, b"", T0 + 1), T0 + 1), "no campaign has this device"
+    assert not agent.overhears(m.DownlinkSent(f"{config.id}/0"), T0 + 1)
 
 
 def test_run_raises_the_error_of_a_journal_that_keeps_failing(monkeypatch) -> None:

@@ -324,6 +324,23 @@ def test_the_deadline_is_the_time_of_the_next_event() -> None:
     assert net.deadline() == pytest.approx(now + 0.2)
 
 
+def test_advance_stops_at_the_first_input_that_is_not_overheard() -> None:
+    plain, net = network(3, repeat=0.5, uplink_loss=0.3), network(3, repeat=0.5, uplink_loss=0.3)
+    inputs = run(plain, START + 1000)
+    heard: list[tuple[float, Any]] = []
+
+    def overhears(item: Any, now: float) -> bool:
+        if len(heard) % 5 == 4:
+            return False
+        heard.append((now, item))
+        return True
+
+    while (due := net.advance(START + 1000, overhears)) is not None:
+        assert net.advance(START + 1000, overhears) is None, "there is an input"
+        heard += [(due, item) for item in net.poll(due)]
+    assert heard == inputs
+
+
 def reports(inputs: list[tuple[float, Any]]) -> list[Any]:
     return [item for _, item in inputs if not isinstance(item, Uplink)]
 
