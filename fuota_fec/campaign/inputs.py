@@ -30,7 +30,7 @@ class NetworkCapabilities:
     """Whether the network answers clock synchronisation (TS003) itself."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class Uplink:
     """A frame from a device. `received_at` is the Unix time of its reception by a gateway. The DevEUI may have any
     usual spelling."""
@@ -40,9 +40,13 @@ class Uplink:
     payload: bytes
     received_at: float
 
-    def __post_init__(self) -> None:
-        if isinstance(self.dev_eui, str) and not is_eui(self.dev_eui):
-            object.__setattr__(self, "dev_eui", canonical_eui(self.dev_eui))
+    def __init__(self, dev_eui: str, f_port: int, payload: bytes, received_at: float) -> None:
+        set_field = object.__setattr__
+        known = not isinstance(dev_eui, str) or is_eui(dev_eui)
+        set_field(self, "dev_eui", dev_eui if known else canonical_eui(dev_eui))
+        set_field(self, "f_port", f_port)
+        set_field(self, "payload", payload)
+        set_field(self, "received_at", received_at)
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,11 +130,12 @@ class MemoryJournal:
         if (status := final_status(append.events)) is not None:
             stored.status = status
             self._claims = {claim: name for claim, name in self._claims.items() if name != append.campaign}
-        self._orders = [
-            order
-            for order in self._orders
-            if order.campaign != append.campaign or (status is None and order.number not in append.orders)
-        ]
+        if self._orders:
+            self._orders = [
+                order
+                for order in self._orders
+                if order.campaign != append.campaign or (status is None and order.number not in append.orders)
+            ]
 
     def events(self, campaign: str, start: int = 0) -> Sequence[Event]:
         return self._get(campaign).events.since(start)

@@ -250,17 +250,18 @@ class SimulatedNetwork:
 
     def advance(self, until: float, overhears: Callable[[Input, float], bool]) -> float | None:
         """Goes on to the first input at or before a time that is not overheard, and returns the input's time."""
-        heap = self._heap
-        if self._inbox:
+        heap, inbox = self._heap, self._inbox
+        if inbox:
             return None
         while heap and heap[0][0] <= until:
             self._polled = []
-            due = self._handle_next()
-            for number, item in enumerate(self._inbox):
-                if not overhears(item, due):
-                    del self._inbox[:number]
+            due, _, kind, subject = heapq.heappop(heap)
+            self._now = max(self._now, due)
+            _HANDLERS[kind](self, subject, due)
+            while inbox:
+                if not overhears(inbox[0], due):
                     return due
-            self._inbox.clear()
+                del inbox[0]
         return None
 
     # ---- the server --------------------------------------------------------------------------------------
@@ -360,17 +361,22 @@ class SimulatedNetwork:
 
     def _on_periodic(self, station: Station, now: float) -> None:
         """Sends an uplink of the application, unless the device hangs."""
-        if station.device.hung:
+        device = station.device
+        if device.hung:
             station.periodic = _FAR
             return
-        period = station.device.uplink_period * (1 + JITTER * (2 * self._rng.random() - 1))
+        period = device.uplink_period * (1 + JITTER * (2 * self._rng.random() - 1))
         self._schedule_periodic(station, now + period)
         self._uplink(station, APPLICATION_PORT, b"\x00", now)
 
     def _schedule_periodic(self, station: Station, due: float) -> None:
         station.periodic = due
-        self._plan_uplink(station)
-        self._schedule(due, "periodic", station)
+        if station.wakes:
+            self._plan_uplink(station)
+        else:
+            self._sends_at[station.number] = due
+        self._order += 1
+        heapq.heappush(self._heap, (due, self._order, "periodic", station))
 
     def _plan_uplink(self, station: Station) -> None:
         wakes, due = station.wakes, station.periodic
@@ -415,15 +421,10 @@ class SimulatedNetwork:
     def _advance(self, now: float) -> None:
         heap = self._heap
         while heap and heap[0][0] <= now:
-            self._handle_next()
+            due, _, kind, subject = heapq.heappop(heap)
+            self._now = max(self._now, due)
+            _HANDLERS[kind](self, subject, due)
         self._now = max(self._now, now)
-
-    def _handle_next(self) -> float:
-        """Lets the next event happen, and returns its time."""
-        due, _, kind, subject = heapq.heappop(self._heap)
-        self._now = max(self._now, due)
-        _HANDLERS[kind](self, subject, due)
-        return due
 
 
 _HANDLERS: Mapping[str, Callable[[SimulatedNetwork, Any, float], None]] = {
