@@ -217,17 +217,21 @@ class Uplinks:
 
     def _note(self, device: DeviceState, received_at: float) -> None:
         """Keeps the time of an uplink of the device's own accord, in whatever state the campaign or the device is."""
-        times = self._heard.get(device.dev_eui)
+        dev_eui = device.device.dev_eui
+        times = self._heard.get(dev_eui)
         if times is None:
-            times = self._heard[device.dev_eui] = array("d")
+            times = self._heard[dev_eui] = array("d")
         if not times or received_at > times[-1]:
             times.append(received_at)
-            del times[: -MOST_INTERVALS - 1]
+            if len(times) > MOST_INTERVALS + 1:
+                del times[: -MOST_INTERVALS - 1]
 
     def _estimates_period(self, device: DeviceState) -> bool:
         """Whether the last uplinks show a period that is to be estimated: at most once in a stage."""
-        times = self._heard[device.dev_eui]
-        if len(times) <= LEAST_INTERVALS or device.measured_in == self._state.stage_idx:
+        if device.measured_in == self._state.stage_idx:
+            return False
+        times = self._heard[device.device.dev_eui]
+        if len(times) <= LEAST_INTERVALS:
             return False
         as_believed = abs(times[-1] - times[-2] - device.period) <= TOLERANCE * device.period
         return not (as_believed and device.dev_eui in self._estimated)

@@ -70,9 +70,10 @@ class CleanUp(UnicastExchange):
     def asks_again(self, device: DeviceState, now: float) -> bool:
         """Whether a device that was just heard is asked for its version: once more, as the campaign ends by itself, at
         the end of its turn or in another one."""
-        state, turn = self.state, self.turns.get(device.dev_eui)
+        state = self.state
         if state.stopping not in (SUCCEEDED, FAILED) or device.dev_eui in self._asked_again:
             return False
+        turn = self.turns.get(device.dev_eui)
         if turn is not None and turn.phase in OPEN:
             asks = LAST_VERSION not in turn.questions and not device.reboots_after(now)
         else:
