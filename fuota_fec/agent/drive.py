@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from typing import Protocol, runtime_checkable
+from typing import Protocol, cast
 
 from fuota_fec.campaign.messages import Input
 from fuota_fec.errors import JournalError, ParameterError
@@ -40,9 +40,6 @@ class Stepper(Protocol):
     def tend(self, now: float) -> None:
         """Renews leases and carries out orders."""
 
-    def overhears(self, item: Input, now: float) -> bool:
-        """Takes an input that brings nothing to do, without a turn. False, with nothing done, if it needs one."""
-
 
 class VirtualNetwork(Network, Protocol):
     """A network in virtual time."""
@@ -51,13 +48,20 @@ class VirtualNetwork(Network, Protocol):
         """Unix time of its next event; None if it waits for a downlink."""
 
 
-@runtime_checkable
 class ForeseeingNetwork(VirtualNetwork, Protocol):
     """A network in virtual time that knows which of its events bring an input."""
 
     def advance(self, until: float, overhears: Callable[[Input, float], bool]) -> float | None:
         """Goes on to the first input at or before a time that is not overheard, and returns the input's time; None if
-        there is none. The next poll gives this input, and none that was overheard."""
+        there is none. The next poll gives this input, and none that was overheard: `overhears` takes those that bring
+        nothing to do, and returns False, with nothing done, for others."""
+
+
+def _foreseeing(network: VirtualNetwork) -> ForeseeingNetwork | None:
+    """The network, if its class has `advance` beside `poll`. A `poll` of a subclass or a wrapper sees every input."""
+    owner = next((kind for kind in type(network).__mro__ if "poll" in vars(kind)), object)
+    of_its_own = "poll" in getattr(network, "__dict__", {})
+    return cast(ForeseeingNetwork, network) if "advance" in vars(owner) and not of_its_own else None
 
 
 async def run(agent: Stepper, *, poll_interval: float, clock: Callable[[], float], forever: bool) -> None:
@@ -100,7 +104,8 @@ def run_virtual(
     seconds of virtual time per second; without it, as fast as possible.
     """
     # An order may change what is due while real time passes: then the network must not be ahead of the agent.
-    foreseeing = network if isinstance(network, ForeseeingNetwork) and not attended and speed is None else None
+    overhears: Callable[[Input, float], bool] | None = getattr(agent, "overhears", None)
+    foreseeing = _foreseeing(network) if not attended and speed is None else None
     now, looked_at = start, float("-inf")
     event: float | None = None
     while not agent.idle and now <= until:
@@ -108,8 +113,8 @@ def run_virtual(
             looked_at = time.monotonic()
         due, before = agent.step(now, looks=looks), event
         event = None
-        if foreseeing is not None and not agent.idle:
-            event = foreseeing.advance(until if due is None else min(due, until), agent.overhears)
+        if foreseeing is not None and overhears is not None and not agent.idle:
+            event = foreseeing.advance(until if due is None else min(due, until), overhears)
         event = event if event is not None else network.deadline()
         unread = event is not None and event == before and event <= now  # The network could not be read.
         known = [at for at in (due, event if not unread else None) if at is not None]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 
@@ -12,6 +13,7 @@ from fuota_fec.campaign.campaign import Campaign
 from fuota_fec.campaign.config import KeyRing
 from fuota_fec.errors import JournalError, NetworkError, ParameterError
 from fuota_fec.journal import FenceError, MemoryJournal
+from fuota_fec.networks.simulated import SimulatedNetwork
 from fuota_fec.simulation import Simulation, World
 
 T0 = 1_800_000_000.0
@@ -107,9 +109,6 @@ class FailingStepper:
     def tend(self, _now: float) -> None:
         pass
 
-    def overhears(self, _item: m.Input, _now: float) -> bool:
-        return False
-
 
 def test_run_tries_a_failing_journal_again(monkeypatch, caplog) -> None:
     monkeypatch.setattr(drive, "JOURNAL_RETRY", 0.0)
@@ -157,7 +156,7 @@ def test_a_network_that_foresees_its_inputs_changes_nothing_but_the_number_of_tu
         campaign = Campaign(config, IMAGE)
         world = World(campaign, Simulation(seed=3, start=T0, uplink_loss=uplink_loss, downlink_loss=0.1))
         if not foresees:
-            world.network.advance = None  # As a network without the method.
+            world.network.poll = world.network.poll  # As one that shows each input to others.
         journal = MemoryJournal()
         agent = Counting(journal, world.network, world.key_ring)
         agent.launch(campaign, T0)
@@ -167,6 +166,31 @@ def test_a_network_that_foresees_its_inputs_changes_nothing_but_the_number_of_tu
     assert events[0] == events[1]
     assert isinstance(events[0][-1], m.Finished)
     assert n_turns[0] < 0.8 * n_turns[1]
+
+
+class Watched(SimulatedNetwork):
+    """A network that counts the uplinks that are polled."""
+
+    n_uplinks = 0
+
+    def poll(self, now: float) -> Sequence[m.Input]:
+        inputs = super().poll(now)
+        self.n_uplinks += sum(isinstance(item, m.Uplink) for item in inputs)
+        return inputs
+
+
+def test_a_network_with_a_poll_of_its_own_is_asked_for_every_input(config_of) -> None:
+    turns = []
+    for kind in (SimulatedNetwork, Watched):
+        campaign = Campaign(config_of(), IMAGE)
+        world = World(campaign, Simulation(seed=3, start=T0))
+        world.network.__class__ = kind
+        agent = Counting(MemoryJournal(), world.network, world.key_ring)
+        agent.launch(campaign, T0)
+        run_virtual(agent, world.network, T0, until=T0 + 50_000)
+        turns.append(agent.n_turns)
+    assert turns[0] < turns[1]
+    assert world.network.n_uplinks > turns[1] / 4
 
 
 def test_an_agent_overhears_only_what_brings_nothing(config_of, ring_of, virtual_network) -> None:
