@@ -70,6 +70,9 @@ class Recording(Campaign):
         self.calls.append((item, now, timers))
         return super().receive(item, now, timers=timers)
 
+    def overhears(self, _item: m.Input, _now: float) -> bool:
+        return False
+
     def tick(self, now: float) -> list[m.Event]:
         due = self.deadline()
         if due is not None and due <= now:
