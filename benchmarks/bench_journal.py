@@ -18,6 +18,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 
 from bench_agent import Counting
+from bench_campaign import config_of
 from results import Row
 
 from fuota_fec.agent import Agent
@@ -117,25 +118,6 @@ def requested(number: int) -> m.Requested:
 
 
 # ---- a campaign ------------------------------------------------------------------------------------------
-
-
-def config_of(fleet: Simulation) -> CampaignConfig:
-    return CampaignConfig.from_mapping(
-        {
-            "id": "bench",
-            "fw_version": "2.0.0.0",
-            "success_threshold": 90,
-            "max_duration": 30 * 86400,
-            "uplink_period": 600,
-            "redundancy": "3/4",
-            "stage_end": "all",
-            "msg_retries": 5,
-            "ucast_msg_delay": 100,
-            "fsize": 100,
-            "groups": [{"name": "meters", "mc_addr": "01f3a4b5", "dr": 5}],
-            "devices": fleet.made_up_devices(["meters"]),
-        }
-    )
 
 
 def simulated(folder: Path, n_devices: int) -> tuple[Sequence[m.Event], bytes, float]:

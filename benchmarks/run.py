@@ -73,7 +73,7 @@ def modules() -> Iterator[Module]:
 
 
 def machine() -> str:
-    """What the values depend on, as a list. Imports the library, which the processes measure anew."""
+    """Machine and versions behind the values, as a list. Imports the library, which the processes measure anew."""
     import numpy as np
 
     import fuota_fec as ff

@@ -19,7 +19,7 @@ Facts = Mapping[str, Any]
 
 
 def changed(data: bytes, image: BatchImage, *, key: SigningKey | None, base: bytes | None) -> tuple[bytes, Facts]:
-    """What is sent of an image, and the facts of its changes. ParameterError if it cannot be signed, or a delta or
+    """Bytes to be sent of an image, and the facts of its changes. ParameterError if it cannot be signed, or a delta or
     compression does not pay."""
     facts: dict[str, Any] = {}
     if image.sign is not None:

@@ -128,7 +128,7 @@ def _check(task: _Task) -> tuple[int, list[str]]:
 
 
 def _problem(task: _Task, folder: Path, name: str, entry: Mapping[str, Any]) -> str:
-    """What does not hold of an output; "" if all does."""
+    """First fault of an output; "" if there is none."""
     if entry["status"] != READY:
         return f"not prepared: {entry['reason']}"
     path = folder / name
@@ -137,7 +137,7 @@ def _problem(task: _Task, folder: Path, name: str, entry: Mapping[str, Any]) -> 
         return f"{size} bytes, expected {entry['output_len']}"
     if file_digest(str(path), size) != entry["output_sha256"]:
         return "its SHA-256 is not that of the manifest"
-    # What does not hold is said of the file and its image, and last of the entry as a whole.
+    # Faults of the file and its image come first, that of the entry as a whole last.
     block = FragmentedBlock.open(path, {"items": [{name: value for name, value in entry.items() if name != SEAL}]})
     image = rebuilt(block, task.seed ^ zlib.crc32(name.encode()))
     if hashlib.sha256(image).hexdigest() != entry["image"]["sha256"]:

@@ -161,7 +161,7 @@ def _by_target(config: BatchConfig, fleet: Sequence[FleetDevice]) -> dict[str, l
 
 
 def _item(image: BatchImage, folder: str) -> tuple[Item | None, str]:
-    """What is sent of an image, or the reason why nothing is."""
+    """Bytes to be sent of an image, or the reason why there are none."""
     try:
         return Contents(image, folder).read(), ""
     except ParameterError as error:

@@ -1,4 +1,4 @@
-"""What is said of deliveries: the file deliveries.json, and lines for a person."""
+"""Facts of deliveries: the file deliveries.json, and lines for a person."""
 
 from __future__ import annotations
 
