@@ -16,7 +16,7 @@ from contextlib import closing
 from statistics import quantiles
 from tempfile import TemporaryDirectory
 
-from results import Row
+from results import Row, show
 
 from fuota_fec.agent import Agent
 from fuota_fec.campaign import messages as m
@@ -188,8 +188,7 @@ def main() -> None:
     parser.add_argument("--uplinks", type=int, default=N_UPLINKS)
     parser.add_argument("--rounds", type=int, default=2)
     options = parser.parse_args()
-    for row in rows(options.campaigns, options.devices, options.uplinks, options.rounds):
-        print(f"{row.work:<100} {row.value:>10,.2f} {row.unit:<10} {row.verdict}")
+    show(rows(options.campaigns, options.devices, options.uplinks, options.rounds))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from bench_agent import Run
 from bench_simulation import apart
-from results import Row
+from results import Row, show
 
 from fuota_fec.journal import open_journal
 
@@ -128,8 +128,7 @@ def main() -> None:
     parser.add_argument("--picture", action="store_true", help=f"draw the curves into {PICTURE.name}")
     options = parser.parse_args()
     found = curves()
-    for row in rows_of(found):
-        print(f"{row.work:<90} {row.value:>8.2f} {row.unit:<3} {row.verdict}")
+    show(rows_of(found))
     if options.picture:
         draw(found)
 

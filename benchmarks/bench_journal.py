@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 
 from bench_agent import Counting
 from bench_campaign import config_of
-from results import Row
+from results import Row, show
 
 from fuota_fec.agent import Agent
 from fuota_fec.campaign import messages as m
@@ -195,10 +195,7 @@ def take_over_rows(folder: Path, config: CampaignConfig, events: Sequence[m.Even
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--devices", type=int, default=N_DEVICES)
-    for row in rows(parser.parse_args().devices):
-        bound = f"bound {row.at_least:,g}" if row.at_least is not None else ""
-        reach = f"reach {row.reach:,g}" if row.reach is not None else ""
-        print(f"{row.work:<62} {row.value:>12,.2f} {row.unit:<9} {bound:<14} {reach:<11} {row.verdict}")
+    show(rows(parser.parse_args().devices))
 
 
 if __name__ == "__main__":

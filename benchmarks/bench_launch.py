@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import closing
 
 from bench_agent import START, Counting
-from results import Row
+from results import Row, show
 
 from fuota_fec.agent import Agent
 from fuota_fec.campaign.campaign import Campaign
@@ -72,8 +72,7 @@ def main() -> None:
     parser.add_argument("--groups", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
-    for row in rows(options.devices, options.groups, options.rounds):
-        print(f"{row.work:<60} {row.value:>8.2f} {row.unit:<4} {row.verdict}")
+    show(rows(options.devices, options.groups, options.rounds))
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator
 
 from bench_campaign import config_of
-from results import Row
+from results import Row, show
 
 from fuota_fec.simulation import Simulation, simulate_campaign
 
@@ -63,8 +63,9 @@ def main() -> None:
     if options.one:
         print(*simulate(*options.one))
         return
-    for row in (*rows(), *(large_rows() if options.large else ())):
-        print(f"{row.work:<60} {row.value:>8.1f} {row.unit:<4} {row.verdict}")
+    show(rows())
+    if options.large:
+        show(large_rows())
 
 
 if __name__ == "__main__":
